@@ -1,0 +1,83 @@
+"""Every error this package raises on purpose.
+
+::
+
+    XentcheckError
+    ├── ConfigError           everything that is wrong with a configuration, all at once
+    ├── UsageError            a command line or a call that cannot be meant
+    ├── UnknownNameError      a name that stands for nothing, with the nearest that does
+    ├── TargetError           ``module:attr`` or ``file.py:attr`` that does not lead to a callable
+    ├── EmptySweepError       a sweep that would audit nothing
+    └── UncertifiedError      a reference that could not be certified (an internal error)
+"""
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+class XentcheckError(Exception):
+    """The root of all errors below; its text is ready to be shown to a user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a configuration: where it stands, what it says, what would be right."""
+
+    path: str
+    message: str
+    file: str = ""
+    line: int = 0
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        place = ":".join(part for part in (self.file, str(self.line) if self.line else "") if part)
+        head = ": ".join(part for part in (place, self.path, self.message) if part)
+        return f"{head}\n    help: {self.remedy}" if self.remedy else head
+
+
+class ConfigError(XentcheckError):
+    """All problems of one configuration, in the order of the file."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class UsageError(XentcheckError):
+    """Options or arguments that contradict each other or the loss they are meant for."""
+
+
+class UnknownNameError(XentcheckError):
+    """A name that stands for nothing."""
+
+    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
+        self.name = name
+        super().__init__(f"unknown {what} {name!r}{did_you_mean(name, known)}")
+
+
+class TargetError(XentcheckError):
+    """A target that cannot be imported, or is not callable."""
+
+
+class EmptySweepError(XentcheckError):
+    """A sweep from which no row comes."""
+
+
+class UncertifiedError(XentcheckError):
+    """An exact value that stayed undecided at the largest allowed precision."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name closest to ``name``, or None when nothing is close."""
+    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return matches[0] if matches else None
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """``; did you mean 'x'?`` or, when nothing is close, ``; known: a, b, c``."""
+    known = list(known)
+    best = nearest(name, known)
+    if best is not None:
+        return f"; did you mean {best!r}?"
+    return f"; known: {', '.join(known)}" if known else ""

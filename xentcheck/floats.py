@@ -1,0 +1,263 @@
+"""Everything about a floating-point format: its limits, rounding into it, ulps, ordinals.
+
+Formats and parameters follow IEEE 754-2019 (binary16, binary32, binary64), Intel's bfloat16
+definition of 2018, and the OCP 8-bit Floating Point Specification 1.0 (E4M3, which has no
+infinities, and E5M2). All rounding is to nearest, ties to even, and happens once.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from types import MappingProxyType
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A binary floating-point format.
+
+    ``precision`` p counts the leading bit; ``min_exponent`` and ``max_exponent`` are emin and
+    emax of IEEE 754: normal numbers lie in ``2**emin <= |x| < 2**(emax + 1)``. A format without
+    infinities gives its topmost pattern to NaN, and overflows to NaN.
+    """
+
+    name: str
+    dtype: np.dtype[Any]
+    bits: int
+    precision: int
+    min_exponent: int
+    max_exponent: int
+    has_infinity: bool
+
+    @property
+    def max(self) -> float:
+        """The largest finite number."""
+        significand = 2**self.precision - (1 if self.has_infinity else 2)
+        return math.ldexp(significand, self.max_exponent - self.precision + 1)
+
+    @property
+    def smallest_normal(self) -> float:
+        """2^emin."""
+        return math.ldexp(1.0, self.min_exponent)
+
+    @property
+    def smallest_subnormal(self) -> float:
+        """2^(emin − p + 1), the smallest positive number."""
+        return math.ldexp(1.0, self.min_exponent - self.precision + 1)
+
+    @property
+    def epsilon(self) -> float:
+        """2^(1 − p), the distance from 1 to the next larger number."""
+        return math.ldexp(1.0, 1 - self.precision)
+
+    @property
+    def last_ordinal(self) -> int:
+        """The ordinal of infinity, or of ``max`` where there is none; what lies beyond is NaN."""
+        sign_bit = 1 << (self.bits - 1)
+        return sign_bit - (1 << (self.precision - 1)) if self.has_infinity else sign_bit - 2
+
+
+FORMATS: Mapping[str, Format] = MappingProxyType(
+    {
+        name: Format(name, np.dtype(scalar), bits, precision, emin, emax, has_infinity)
+        for name, scalar, bits, precision, emin, emax, has_infinity in (
+            ("float16", np.float16, 16, 11, -14, 15, True),
+            ("bfloat16", ml_dtypes.bfloat16, 16, 8, -126, 127, True),
+            ("float32", np.float32, 32, 24, -126, 127, True),
+            ("float64", np.float64, 64, 53, -1022, 1023, True),
+            ("float8_e4m3fn", ml_dtypes.float8_e4m3fn, 8, 4, -6, 8, False),
+            ("float8_e5m2", ml_dtypes.float8_e5m2, 8, 3, -14, 15, True),
+        )
+    }
+)
+_BY_SCALAR = {known.dtype.type: known for known in FORMATS.values()}
+
+
+def format_of(dtype: np.dtype[Any]) -> Format | None:
+    """The format of a NumPy dtype in any byte order; None when it is not one of `FORMATS`."""
+    return _BY_SCALAR.get(dtype.type)
+
+
+def to_float64(array: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """The same numbers in float64, exactly; shape kept.
+
+    Raises TypeError for an array that is in none of `FORMATS`.
+    """
+    values = np.asarray(array)
+    _format_of(values)
+    with np.errstate(invalid="ignore"):  # a signalling NaN becomes quiet, which is no news
+        return values.astype(np.float64)
+
+
+def from_float64(array: npt.ArrayLike, name: str) -> npt.NDArray[Any]:
+    """Float64 numbers rounded once to the named format; shape kept, −0 and NaN kept.
+
+    Overflow gives an infinity of the same sign, or NaN in a format without infinities. Raises
+    TypeError for what float64 does not hold exactly (such as longdouble), KeyError for a name
+    that is not in `FORMATS`.
+    """
+    target = FORMATS[name]
+    with np.errstate(all="ignore"):
+        values = np.asarray(array).astype(np.float64, casting="safe")
+        if name not in ("float32", "float64"):
+            # ml_dtypes converts through float32 and so rounds twice: give it only numbers that
+            # are already in the format. Scaling by powers of two is exact at every step.
+            quantum = ulp_exponent(np.frexp(values)[1] - 1, name)
+            values = np.ldexp(np.rint(np.ldexp(values, -quantum)), quantum)
+            beyond = np.copysign(np.inf if target.has_infinity else np.nan, values)
+            values = np.where(np.abs(values) > target.max, beyond, values)
+        return np.asarray(values.astype(target.dtype))
+
+
+def round_exact(value: Fraction, name: str) -> Any:
+    """A real number rounded once to the named format, as a NumPy scalar.
+
+    A negative number that rounds to zero gives −0. Overflow as in `from_float64`; it begins at
+    ``max + ulp(max)/2`` (just above it where there are no infinities, since ``max`` is even
+    there). Raises KeyError for a name that is not in `FORMATS`.
+    """
+    target = FORMATS[name]
+    quantum = ulp(value, name)
+    rounded = abs(round(value / quantum)) * quantum
+    if rounded <= target.max:
+        magnitude = float(rounded)
+    else:
+        magnitude = math.inf if target.has_infinity else math.nan
+    return target.dtype.type(-magnitude if value < 0 else magnitude)
+
+
+def ulp(value: float | Fraction, name: str) -> Fraction:
+    """Goldberg's unit in the last place, extended to the reals.
+
+    ``2^(max(e, emin) − p + 1)`` for ``2^e <= |value| < 2^(e+1)``: the smallest subnormal below
+    the normal range and at zero, and ever larger beyond ``max``. Raises ValueError for NaN,
+    OverflowError for an infinity, KeyError for a name that is not in `FORMATS`.
+
+    Source: D. Goldberg, "What every computer scientist should know about floating-point
+    arithmetic", ACM Computing Surveys 23(1), 1991.
+    """
+    real = abs(Fraction(value))
+    target = FORMATS[name]
+    if real < Fraction(target.smallest_normal):
+        exponent = target.min_exponent
+    else:
+        exponent = real.numerator.bit_length() - real.denominator.bit_length()
+        if real < Fraction(2) ** exponent:
+            exponent -= 1
+    return Fraction(2) ** (exponent - target.precision + 1)
+
+
+def ulp_exponent(exponent: npt.NDArray[np.integer[Any]], name: str) -> npt.NDArray[Any]:
+    """log2 of the ulp of a number whose ``floor(log2|x|)`` is ``exponent``; shape kept."""
+    target = FORMATS[name]
+    return np.asarray(np.maximum(exponent, target.min_exponent) - (target.precision - 1))
+
+
+def ordinals(array: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """The position of each number in the order of its format; shape kept.
+
+    Neighbours differ by 1, −0 and +0 are both 0, and an infinity follows the largest finite
+    number. Raises ValueError for NaN, TypeError for an array that is in none of `FORMATS`.
+    """
+    values = np.asarray(array)
+    target = _format_of(values)
+    positions = _mirrored(_patterns(values, target), target)
+    if np.any(np.abs(positions) > target.last_ordinal):
+        message = "NaN has no ordinal"
+        raise ValueError(message)
+    return positions
+
+
+def from_ordinals(positions: npt.ArrayLike, name: str) -> npt.NDArray[Any]:
+    """The numbers at these positions of the named format, the inverse of `ordinals`; shape kept.
+
+    Raises ValueError for a position beyond the infinities (or ``max`` where there are none).
+    """
+    target = FORMATS[name]
+    wanted = np.asarray(positions).astype(np.int64, casting="safe")
+    if np.any((wanted > target.last_ordinal) | (wanted < -target.last_ordinal)):
+        message = f"{name} has no number beyond ordinal ±{target.last_ordinal}"
+        raise ValueError(message)
+    return _numbers(_mirrored(wanted, target), target)
+
+
+def ulp_distance(a: npt.ArrayLike, b: npt.ArrayLike) -> npt.NDArray[np.uint64]:
+    """How many steps from neighbour to neighbour lead from ``a`` to ``b``; shapes broadcast.
+
+    Raises ValueError for NaN, TypeError when the dtypes differ or are in none of `FORMATS`.
+    """
+    left, right = np.asarray(a), np.asarray(b)
+    if _format_of(left) is not _format_of(right):
+        message = f"an ulp distance needs one dtype, not {left.dtype} and {right.dtype}"
+        raise TypeError(message)
+    first, second = np.broadcast_arrays(ordinals(left), ordinals(right))
+    # From end to end float64 has more than 2^63 steps; unsigned arithmetic wraps to the right one.
+    high = np.maximum(first, second).astype(np.uint64)
+    low = np.minimum(first, second).astype(np.uint64)
+    with np.errstate(over="ignore"):
+        return np.asarray(high - low)
+
+
+def next_up(array: npt.ArrayLike) -> npt.NDArray[Any]:
+    """The least number greater than each one (nextUp of IEEE 754); shape and dtype kept.
+
+    NaN and +inf stay; after ``max`` of a format without infinities comes NaN. Raises TypeError
+    for an array that is in none of `FORMATS`.
+    """
+    values = np.asarray(array)
+    target = _format_of(values)
+    return _numbers(_stepped_up(_patterns(values, target), target), target)
+
+
+def next_down(array: npt.ArrayLike) -> npt.NDArray[Any]:
+    """The greatest number less than each one: ``-next_up(-array)``."""
+    values = np.asarray(array)
+    target = _format_of(values)
+    flip = -(1 << (target.bits - 1))
+    return _numbers(_stepped_up(_patterns(values, target) ^ flip, target) ^ flip, target)
+
+
+def hex_text(value: float) -> str:
+    """A number as ``float.hex`` writes it, without loss; ``nan``, ``inf`` and ``-inf``."""
+    return float(value).hex()
+
+
+def _format_of(values: npt.NDArray[Any]) -> Format:
+    found = format_of(values.dtype)
+    if found is None:
+        message = f"{values.dtype} is none of {', '.join(FORMATS)}"
+        raise TypeError(message)
+    return found
+
+
+def _patterns(values: npt.NDArray[Any], target: Format) -> npt.NDArray[np.int64]:
+    """The bits of each number, read as a signed integer of the same width."""
+    native = values.astype(target.dtype, copy=False)
+    return native.view(f"int{target.bits}").astype(np.int64)
+
+
+def _numbers(patterns: npt.NDArray[np.int64], target: Format) -> npt.NDArray[Any]:
+    """The inverse of `_patterns`."""
+    return np.asarray(patterns.astype(f"int{target.bits}")).view(target.dtype)
+
+
+def _mirrored(integers: npt.NDArray[np.int64], target: Format) -> npt.NDArray[np.int64]:
+    """From sign and magnitude to two's complement, and back: it is its own inverse."""
+    lowest = -(1 << (target.bits - 1))
+    return np.where(integers < 0, lowest - integers, integers)
+
+
+def _stepped_up(patterns: npt.NDArray[np.int64], target: Format) -> npt.NDArray[np.int64]:
+    """Patterns of the next larger numbers; −0 steps to the smallest positive one, as +0 does."""
+    lowest = -(1 << (target.bits - 1))
+    magnitude = patterns & ~lowest
+    stays = (magnitude > target.last_ordinal) | (
+        target.has_infinity & (patterns == target.last_ordinal)
+    )
+    stepped = np.where(patterns < 0, patterns - 1, patterns + 1)
+    return np.where(stays, patterns, np.where(patterns == lowest, 1, stepped))

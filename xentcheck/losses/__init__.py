@@ -1,0 +1,56 @@
+"""What is computed: the losses, by id."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from xentcheck.errors import UnknownNameError
+from xentcheck.losses.divergence import JS_DIVERGENCE, KL_DIVERGENCE
+from xentcheck.losses.probabilities import (
+    BINARY_CROSS_ENTROPY,
+    CATEGORICAL_CROSS_ENTROPY,
+    ENTROPY,
+    NLL_LOSS,
+)
+from xentcheck.losses.sigmoid import (
+    LOG_SIGMOID,
+    SIGMOID,
+    SIGMOID_BINARY_CROSS_ENTROPY,
+    SIGMOID_FOCAL_LOSS,
+    SOFTPLUS,
+)
+from xentcheck.losses.softmax import LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, SOFTMAX_CROSS_ENTROPY
+from xentcheck.losses.spec import Loss
+
+LOSSES: Mapping[str, Loss] = MappingProxyType(
+    {
+        loss.id: loss
+        for loss in (
+            SOFTMAX_CROSS_ENTROPY,
+            SIGMOID_BINARY_CROSS_ENTROPY,
+            CATEGORICAL_CROSS_ENTROPY,
+            BINARY_CROSS_ENTROPY,
+            NLL_LOSS,
+            KL_DIVERGENCE,
+            JS_DIVERGENCE,
+            ENTROPY,
+            SIGMOID_FOCAL_LOSS,
+            SOFTMAX,
+            LOG_SOFTMAX,
+            LOGSUMEXP,
+            SIGMOID,
+            LOG_SIGMOID,
+            SOFTPLUS,
+        )
+    }
+)
+
+
+def loss_of(name: str) -> Loss:
+    """The loss of that id.
+
+    Raises:
+        UnknownNameError: with the nearest known id.
+    """
+    if name not in LOSSES:
+        raise UnknownNameError("loss", name, LOSSES)
+    return LOSSES[name]

@@ -1,0 +1,213 @@
+"""Divergences between distributions: kl_divergence and js_divergence.
+
+* ``kl_divergence``  Σ_k t_k (log t_k − x_k) of log-probabilities x against targets t (with
+  ``log_target`` the second argument is log t), gradient −t_k with respect to x
+* ``js_divergence``  ½ Σ p_k log(2 p_k/(p_k+q_k)) + ½ Σ q_k log(2 q_k/(p_k+q_k)), gradient
+  ½ log(2 p_k/(p_k+q_k)) with respect to p
+
+Domain: probabilities in [0, 1], log-probabilities ≤ 0, taken as they are (not renormalised), so
+KL may be negative; JS never is. 0·log 0 = 0. Both are ill-conditioned for near-equal
+distributions: KL because x is given rounded, JS because p − q is all that counts. Rearranged, a
+class of JS is ¼ (p+q) g(d) ≥ 0 with d = (p−q)/(p+q) and g(d) = (1+d) log(1+d) + (1−d) log(1−d).
+
+Sources: Kullback and Leibler 1951; Lin, "Divergence measures based on the Shannon entropy", 1991;
+``torch.nn.functional.kl_div``.
+"""
+
+import numpy as np
+
+from xentcheck.losses.spec import (
+    Arithmetic,
+    Components,
+    Loss,
+    Number,
+    Outcome,
+    Row,
+    RowResult,
+)
+from xentcheck.model import (
+    Accepts,
+    Domain,
+    Float64Array,
+    LabelKind,
+    Layout,
+    Parameter,
+)
+
+NAN = float("nan")
+INF = float("inf")
+
+
+def _pairs(row: Row) -> list[tuple[float, float]]:
+    assert isinstance(row.label, np.ndarray)
+    return [(float(a), float(b)) for a, b in zip(row.x, row.label, strict=True)]
+
+
+def _has_nan(row: Row) -> bool:
+    return bool(np.isnan(row.x).any() or np.isnan(np.asarray(row.label)).any())
+
+
+def _all_nan(classes: int) -> RowResult:
+    nan = Outcome(NAN)
+    return RowResult(Components([nan]), Components([nan], np.zeros(classes, dtype=np.intp)))
+
+
+def _kl(ops: Arithmetic, row: Row) -> RowResult:
+    log_target = bool(row.parameters.get("log_target", False))
+    if np.isnan(np.asarray(row.label)).any():
+        return _all_nan(len(row.x))
+    nan = bool(np.isnan(row.x).any())
+    terms: list[Number] = []
+    gradient = []
+    infinite = False
+    for x, label in _pairs(row):
+        if label == (-INF if log_target else 0.0):
+            gradient.append(Outcome(0.0, Accepts.NAN if nan else Accepts.NOTHING))
+            continue
+        t = ops.exp(ops.number(label)) if log_target else ops.number(label)
+        gradient.append(Outcome(-t, Accepts.NAN if nan else Accepts.NOTHING))
+        if x == -INF:
+            infinite = True
+        elif x == x:
+            log_t = ops.number(label) if log_target else ops.log(t)
+            terms.append(t * (log_t - ops.number(x)))
+    value = NAN if nan else INF if infinite else ops.total(terms)
+    return RowResult(Components([Outcome(value)]), Components(gradient))
+
+
+def _define_kl(ops: Arithmetic, row: Row) -> RowResult:
+    """Σ t log t − Σ t x: cross-entropy minus entropy."""
+    log_target = bool(row.parameters.get("log_target", False))
+    t = [ops.exp(ops.number(b)) if log_target else ops.number(b) for _, b in _pairs(row)]
+    own = ops.total(
+        [
+            each * (ops.number(b) if log_target else ops.log(each))
+            for each, (_, b) in zip(t, _pairs(row), strict=True)
+        ]
+    )
+    cross = ops.total([each * x for each, (x, _) in zip(t, _pairs(row), strict=True)])
+    return RowResult(Components([Outcome(own - cross)]), Components([Outcome(-each) for each in t]))
+
+
+def _asymmetry(ops: Arithmetic, p: float, q: float) -> Number:
+    """½ (p+q) ((1+d) log(1+d) + (1−d) log(1−d)) for p, q > 0: one class's share, times 2.
+
+    For small d the two terms cancel to their difference of order d²; d itself is exact enough for
+    the interval to show how many more bits that takes.
+    """
+    total = ops.number(p) + ops.number(q)
+    d = (ops.number(p) - ops.number(q)) / total
+    return total * ((1 + d) * ops.log1p(d) + (1 - d) * ops.log1p(-d)) / 2
+
+
+def _js(ops: Arithmetic, row: Row) -> RowResult:
+    if _has_nan(row):
+        return _all_nan(len(row.x))
+    log_two = ops.log(ops.number(2.0))
+    terms: list[Number] = []
+    gradient = []
+    for p, q in _pairs(row):
+        if p == 0.0 or q == 0.0:
+            if p == q:
+                # p -> 0 along q = 0: the slope ½ log 2 of p log 2; 0/0 in every formula
+                gradient.append(Outcome(log_two / 2, Accepts.ANYTHING))
+                continue
+            terms.append(log_two * max(p, q) / 2)
+            gradient.append(Outcome(-INF) if p == 0.0 else Outcome(log_two / 2))
+            continue
+        terms.append(_asymmetry(ops, p, q) / 2)
+        difference = ops.number(p) - ops.number(q)
+        ratio = difference / (ops.number(p) + ops.number(q))
+        gradient.append(Outcome(ops.log1p(ratio) / 2))
+    return RowResult(Components([Outcome(ops.total(terms))]), Components(gradient))
+
+
+def _define_js(ops: Arithmetic, row: Row) -> RowResult:
+    terms: list[Number] = []
+    gradient = []
+    for a, b in _pairs(row):
+        p, q = ops.number(a), ops.number(b)
+        middle = (p + q) / 2
+        terms += [p * ops.log(p / middle), q * ops.log(q / middle)]
+        gradient.append(Outcome(ops.log(p / middle) / 2))
+    return RowResult(Components([Outcome(ops.total(terms) / 2)]), Components(gradient))
+
+
+def _condition_kl(
+    row: Row, value: Float64Array, gradient: Float64Array
+) -> tuple[Float64Array, Float64Array]:
+    label = np.asarray(row.label)
+    log_target = bool(row.parameters.get("log_target", False))
+    t = np.exp(label) if log_target else label
+    log_t = label if log_target else np.log(np.where(label > 0, label, 1.0))
+    x = np.where(np.isfinite(row.x), row.x, 0.0)
+    log_t = np.where(np.isfinite(log_t), log_t, 0.0)
+    parts = np.sum(t * (1.0 + np.abs(log_t) + np.abs(x)), keepdims=True)
+    sensitivity = 1.0 + np.abs(log_t) if log_target else np.ones_like(gradient)
+    return parts / np.abs(value), sensitivity
+
+
+def _condition_js(
+    row: Row, value: Float64Array, gradient: Float64Array
+) -> tuple[Float64Array, Float64Array]:
+    p, q = row.x, np.asarray(row.label)
+    total = np.where(p + q > 0, p + q, 1.0)
+    by_p = np.abs(p * np.where(np.isfinite(gradient), gradient, 0.0))
+    by_q = np.abs(q * np.log1p(np.where(q > 0, (q - p) / total, 0.0)) / 2)
+    return (
+        1.0 + np.sum(by_p + by_q, keepdims=True) / np.abs(value),
+        1.0 + 2.0 * q / total / np.abs(gradient),
+    )
+
+
+_REDUCTION = Parameter(
+    "reduction", "choice", "over the rows", default="none", choices=("none", "mean", "sum")
+)
+
+KL_DIVERGENCE = Loss(
+    id="kl_divergence",
+    summary="Kullback-Leibler divergence of log-probabilities from target probabilities",
+    formula="Σ_k t_k (log t_k − x_k)",
+    gradient_formula="−t_k",
+    domain=Domain.LOG_PROBABILITIES,
+    layout=Layout.ROWS,
+    label_kinds=(LabelKind.DISTRIBUTION,),
+    conventions=(
+        "0·log 0 = 0, also where x is −inf",
+        "a positive target on x = −inf: +inf",
+        "distributions are taken as they are, so the value may be negative",
+        "the gradient does not depend on x; where x is NaN, NaN is accepted, and noted",
+        "mean divides by the number of rows (torch's batchmean)",
+    ),
+    units="nats",
+    source="Kullback and Leibler 1951; torch.nn.functional.kl_div",
+    evaluate=_kl,
+    definition=_define_kl,
+    condition=_condition_kl,
+    parameters=(
+        Parameter("log_target", "flag", "the targets are log-probabilities", default=False),
+        _REDUCTION,
+    ),
+)
+
+JS_DIVERGENCE = Loss(
+    id="js_divergence",
+    summary="Jensen-Shannon divergence of two distributions",
+    formula="½ Σ_k p_k log(2 p_k/(p_k+q_k)) + ½ Σ_k q_k log(2 q_k/(p_k+q_k))",
+    gradient_formula="½ log(2 p_k/(p_k+q_k))",
+    domain=Domain.PROBABILITIES,
+    layout=Layout.ROWS,
+    label_kinds=(LabelKind.DISTRIBUTION,),
+    conventions=(
+        "0·log 0 = 0",
+        "p = 0 < q: gradient −inf; p = q = 0: gradient undefined, anything is accepted",
+        "NaN stays NaN, in its own row",
+    ),
+    units="nats",
+    source="Lin 1991, doi:10.1109/18.61115",
+    evaluate=_js,
+    definition=_define_js,
+    condition=_condition_js,
+    parameters=(_REDUCTION,),
+    nonnegative=True,
+)

@@ -1,0 +1,304 @@
+"""Losses of probabilities and log-probabilities: CCE, BCE, nll_loss, entropy.
+
+* ``categorical_cross_entropy``  −Σ_k y_k log p_k, gradient −y_k / p_k
+* ``binary_cross_entropy``       −z log p − (1−z) log(1−p), gradient (p − z) / (p (1−p))
+* ``nll_loss``                   −w_y x_y of log-probabilities x, gradient −w_y at the label
+* ``entropy``                    −Σ_k p_k log_b p_k in nats, bits or harts (base e, 2, 10),
+  gradient −(log p_k + 1) / log b
+
+Domain: probabilities in [0, 1], log-probabilities ≤ 0; nothing is clipped and nothing
+renormalised. 0·log 0 = 0 and 0/0 = 0 where a label of 0 meets a probability of 0 (the limit); a
+positive label on a probability of 0 costs +inf with gradient −inf. All terms are positive already;
+only 1−p needs care, and an interval keeps it exact.
+
+Sources: Cover and Thomas, *Elements of Information Theory*, chapter 2; ``torch.nn.NLLLoss``.
+"""
+
+import numpy as np
+
+from xentcheck.losses.spec import (
+    Arithmetic,
+    Components,
+    Loss,
+    Number,
+    Outcome,
+    Row,
+    RowResult,
+)
+from xentcheck.model import (
+    Accepts,
+    Domain,
+    Float64Array,
+    LabelKind,
+    Layout,
+    Parameter,
+)
+
+NAN = float("nan")
+INF = float("inf")
+
+
+def _masses(row: Row) -> Float64Array:
+    if isinstance(row.label, np.ndarray):
+        return row.label
+    assert isinstance(row.label, int)
+    mass = np.zeros(len(row.x))
+    mass[row.label] = 1.0
+    return mass
+
+
+def _sum(ops: Arithmetic, terms: list[Number | float]) -> Outcome:
+    """The sum of nonnegative terms, +inf if one of them is."""
+    finite = [term for term in terms if not isinstance(term, float)]
+    return Outcome(INF if len(finite) < len(terms) else ops.total(finite))
+
+
+def _all_nan(classes: int) -> RowResult:
+    nan = Outcome(NAN)
+    return RowResult(Components([nan]), Components([nan], np.zeros(classes, dtype=np.intp)))
+
+
+def _categorical(ops: Arithmetic, row: Row) -> RowResult:
+    masses = _masses(row)
+    if np.isnan(row.x).any() or np.isnan(masses).any():
+        return _all_nan(len(row.x))
+    terms: list[Number | float] = []
+    gradient = []
+    for p, y in zip(row.x, masses, strict=True):
+        if y == 0.0:
+            gradient.append(Outcome(0.0, Accepts.NAN if p == 0.0 else Accepts.NOTHING))
+        elif p == 0.0:
+            terms.append(INF)
+            gradient.append(Outcome(-INF))
+        else:
+            terms.append(-(ops.log(ops.number(p)) * float(y)))
+            gradient.append(Outcome(-(ops.number(y) / ops.number(p))))
+    return RowResult(Components([_sum(ops, terms)]), Components(gradient))
+
+
+def _define_categorical(ops: Arithmetic, row: Row) -> RowResult:
+    masses = _masses(row)
+    terms = [
+        ops.number(y) * ops.log(ops.number(p)) for p, y in zip(row.x, masses, strict=True)
+    ]
+    gradient = [
+        Outcome(-(ops.number(y) / ops.number(p))) for p, y in zip(row.x, masses, strict=True)
+    ]
+    return RowResult(Components([Outcome(-ops.total(terms))]), Components(gradient))
+
+
+def _binary(ops: Arithmetic, row: Row) -> RowResult:
+    p, z = float(row.x), float(row.label)  # type: ignore[arg-type]
+    if p != p or z != z:
+        return _all_nan(1)
+    chance, against = ops.number(p), 1 - ops.number(p)
+    target, rest = ops.number(z), 1 - ops.number(z)
+    if p in (0.0, 1.0):
+        # what is left of the target on the impossible side decides
+        impossible = target if p == 0.0 else rest
+        if not impossible.is_zero:
+            value = Outcome(INF)
+            gradient = Outcome(-INF if p == 0.0 else INF)
+        else:
+            value, gradient = Outcome(0.0), Outcome(ops.number(1.0 if p == 0.0 else -1.0))
+        return RowResult(Components([value]), Components([gradient]))
+    surprise = target * -ops.log(chance) + rest * -ops.log1p(-chance)
+    slope = (chance - target) / (chance * against)
+    return RowResult(Components([Outcome(surprise)]), Components([Outcome(slope)]))
+
+
+def _define_binary(ops: Arithmetic, row: Row) -> RowResult:
+    p, z = ops.number(float(row.x)), ops.number(float(row.label))  # type: ignore[arg-type]
+    value = -(z * ops.log(p)) - (1 - z) * ops.log(1 - p)
+    gradient = -(z / p) + (1 - z) / (1 - p)
+    return RowResult(Components([Outcome(value)]), Components([Outcome(gradient)]))
+
+
+def _weight(row: Row) -> float:
+    if isinstance(row.label, int) and row.label == row.parameters.get("ignore_index", -100):
+        return 0.0
+    weight = row.parameters.get("weight")
+    assert isinstance(row.label, int)
+    return 1.0 if weight is None else float(np.asarray(weight)[row.label])
+
+
+def _nll(ops: Arithmetic, row: Row) -> RowResult:
+    classes = len(row.x)
+    index = np.zeros(classes, dtype=np.intp)
+    ignored = row.label == row.parameters.get("ignore_index", -100)
+    if ignored:
+        zero = Outcome(0.0)
+        return RowResult(Components([zero]), Components([zero], index))
+    assert isinstance(row.label, int)
+    weight, x = _weight(row), float(row.x[row.label])
+    # other classes do not enter the formula; a NaN among them may or may not spread
+    others = Accepts.NAN if np.isnan(row.x).any() else Accepts.NOTHING
+    index[row.label] = 1
+    if x != x:
+        value = Outcome(NAN)
+    elif abs(x) == INF:
+        value = Outcome(-x if weight else 0.0, others)
+    else:
+        value = Outcome(-(ops.number(x) * weight), others)
+    slope = Outcome(ops.number(-weight), others)
+    return RowResult(Components([value]), Components([Outcome(0.0, others), slope], index))
+
+
+def _entropy_unit(ops: Arithmetic, row: Row) -> Number | None:
+    base = str(row.parameters.get("base", "e"))
+    return None if base == "e" else ops.log(ops.number(float(base)))
+
+
+def _entropy(ops: Arithmetic, row: Row) -> RowResult:
+    if np.isnan(row.x).any():
+        return _all_nan(len(row.x))
+    unit = _entropy_unit(ops, row)
+    terms: list[Number] = []
+    gradient = []
+    for p in row.x:
+        if p == 0.0:
+            gradient.append(Outcome(INF))
+            continue
+        log_p = ops.log(ops.number(p))
+        terms.append(-(log_p * float(p)))
+        slope = -(log_p + 1)
+        gradient.append(Outcome(slope if unit is None else slope / unit))
+    value = ops.total(terms)
+    return RowResult(
+        Components([Outcome(value if unit is None else value / unit)]), Components(gradient)
+    )
+
+
+def _define_entropy(ops: Arithmetic, row: Row) -> RowResult:
+    unit = _entropy_unit(ops, row) or ops.number(1.0)
+    logs = [ops.log(ops.number(p)) / unit for p in row.x]
+    value = -ops.total([ops.number(p) * each for p, each in zip(row.x, logs, strict=True)])
+    gradient = [Outcome(-(each + 1 / unit)) for each in logs]
+    return RowResult(Components([Outcome(value)]), Components(gradient))
+
+
+def _condition_value(
+    row: Row, value: Float64Array, gradient: Float64Array
+) -> tuple[Float64Array, Float64Array]:
+    x = np.atleast_1d(row.x)
+    by_value = np.abs(x * gradient).sum(keepdims=True) / np.abs(value)
+    return 1.0 + by_value, np.ones_like(gradient)
+
+
+def _condition_binary(
+    row: Row, value: Float64Array, gradient: Float64Array
+) -> tuple[Float64Array, Float64Array]:
+    p, z = np.atleast_1d(row.x), float(row.label)  # type: ignore[arg-type]
+    by_value = np.abs(p * gradient) / np.abs(value)
+    return 1.0 + by_value, (p + z) / np.abs(p - z) + p / (1 - p)
+
+
+def _condition_entropy(
+    row: Row, value: Float64Array, gradient: Float64Array
+) -> tuple[Float64Array, Float64Array]:
+    by_value = np.abs(row.x * gradient).sum(keepdims=True) / np.abs(value)
+    log_p = np.log(row.x)
+    return 1.0 + by_value, (1.0 + np.abs(log_p)) / np.abs(1.0 + log_p)
+
+
+_REDUCTION = Parameter(
+    "reduction", "choice", "over the rows", default="none", choices=("none", "mean", "sum")
+)
+_ZERO_LOG_ZERO = "0·log 0 = 0"
+_PROPAGATE = "NaN stays NaN, in its own row"
+_CLIPPED = "implementations that clip are judged against the unclipped loss (plateau)"
+
+CATEGORICAL_CROSS_ENTROPY = Loss(
+    id="categorical_cross_entropy",
+    summary="cross-entropy of labels with probabilities",
+    formula="−Σ_k y_k log p_k",
+    gradient_formula="−y_k / p_k",
+    domain=Domain.PROBABILITIES,
+    layout=Layout.ROWS,
+    label_kinds=(LabelKind.INTEGER, LabelKind.DISTRIBUTION),
+    conventions=(
+        _ZERO_LOG_ZERO + "; its gradient 0/0 = 0 (NaN is accepted, and noted)",
+        "a positive label on a probability of 0: +inf, gradient −inf",
+        _CLIPPED,
+        "probabilities that do not sum to 1 are taken as they are",
+        _PROPAGATE,
+    ),
+    units="nats",
+    source="Cover and Thomas, Elements of Information Theory, chapter 2",
+    evaluate=_categorical,
+    definition=_define_categorical,
+    condition=_condition_value,
+    parameters=(_REDUCTION,),
+    nonnegative=True,
+)
+
+BINARY_CROSS_ENTROPY = Loss(
+    id="binary_cross_entropy",
+    summary="binary cross-entropy of targets with probabilities",
+    formula="−z log p − (1−z) log(1−p)",
+    gradient_formula="(p − z) / (p (1−p))",
+    domain=Domain.PROBABILITIES,
+    layout=Layout.ELEMENTWISE,
+    label_kinds=(LabelKind.TARGET,),
+    conventions=(
+        _ZERO_LOG_ZERO,
+        "p = 0 with z = 0: gradient 1; p = 1 with z = 1: gradient −1; otherwise ∓inf there",
+        _CLIPPED,
+        _PROPAGATE,
+    ),
+    units="nats",
+    source="Cover and Thomas, Elements of Information Theory, chapter 2; torch.nn.BCELoss",
+    evaluate=_binary,
+    definition=_define_binary,
+    condition=_condition_binary,
+    parameters=(_REDUCTION,),
+    nonnegative=True,
+)
+
+NLL_LOSS = Loss(
+    id="nll_loss",
+    summary="negative log-likelihood of labels under log-probabilities",
+    formula="−w_y x_y",
+    gradient_formula="−w_y at the label, 0 elsewhere",
+    domain=Domain.LOG_PROBABILITIES,
+    layout=Layout.ROWS,
+    label_kinds=(LabelKind.INTEGER,),
+    conventions=(
+        "an ignored row: exactly 0, value and gradient",
+        "a weight of 0 on −inf: 0",
+        "a NaN in another class does not enter the formula; NaN is accepted, and noted",
+        "mean divides by the sum of the kept rows' weights; over nothing: NaN or 0, gradient 0",
+    ),
+    units="nats",
+    source="torch.nn.NLLLoss",
+    evaluate=_nll,
+    definition=_nll,
+    condition=_condition_value,
+    parameters=(
+        Parameter("weight", "class-vector", "weight of each class", minimum=0.0),
+        Parameter("ignore_index", "integer", "rows with this label count for nothing", -100),
+        _REDUCTION,
+    ),
+    row_weight=_weight,
+)
+
+ENTROPY = Loss(
+    id="entropy",
+    summary="Shannon entropy of probabilities",
+    formula="−Σ_k p_k log_b p_k",
+    gradient_formula="−(log p_k + 1) / log b",
+    domain=Domain.PROBABILITIES,
+    layout=Layout.ROWS,
+    label_kinds=(LabelKind.NONE,),
+    conventions=(_ZERO_LOG_ZERO + "; its gradient is +inf", _PROPAGATE),
+    units="nats (base e), bits (base 2), harts (base 10)",
+    source="Cover and Thomas, Elements of Information Theory, chapter 2",
+    evaluate=_entropy,
+    definition=_define_entropy,
+    condition=_condition_entropy,
+    parameters=(
+        Parameter("base", "choice", "of the logarithm", default="e", choices=("e", "2", "10")),
+        _REDUCTION,
+    ),
+    nonnegative=True,
+)

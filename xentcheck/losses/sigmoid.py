@@ -1,0 +1,340 @@
+"""The sigmoid family, elementwise: sigmoid, log_sigmoid, softplus, sigmoid BCE and focal loss.
+
+With σ(x) = 1/(1 + exp(−x)) and softplus(x) = log(1 + exp(x)):
+
+* ``sigmoid``      σ(x), gradient σ(x) σ(−x)
+* ``log_sigmoid``  −softplus(−x), gradient σ(−x)
+* ``softplus``     log(1 + exp(x)), gradient σ(x)
+* ``sigmoid_binary_cross_entropy``  w z softplus(−x) + (1−z) softplus(x), gradient
+  (1−z) σ(x) − w z σ(−x), with w = pos_weight and z the smoothed target z (1−ε) + ε/2
+* ``sigmoid_focal_loss``  α_t q^γ BCE(x, z) with q = z σ(−x) + (1−z) σ(x) = 1 − p_t and
+  α_t = α z + (1−α)(1−z)
+
+Domain: real x and ±inf (limits), targets in [0, 1]; nats. Rearranged by the sign of x so that
+exponentials never exceed 1 and every sum has positive terms.
+
+Sources: Mächler, "Accurately computing log(1 − exp(−|a|))", 2012 (softplus and its kin);
+``torch.nn.functional.binary_cross_entropy_with_logits``; Lin et al., "Focal loss for dense object
+detection", 2017; the label smoothing of Keras's BinaryCrossentropy.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from xentcheck.losses.spec import (
+    Arithmetic,
+    Components,
+    Evaluator,
+    Loss,
+    Number,
+    Outcome,
+    Row,
+    RowResult,
+)
+from xentcheck.model import Domain, Float64Array, LabelKind, Layout, Parameter
+
+NAN = float("nan")
+INF = float("inf")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Logistic:
+    """σ(x), σ(−x), softplus(x), softplus(−x) of one finite x, each without cancellation."""
+
+    up: Number
+    down: Number
+    softplus_up: Number
+    softplus_down: Number
+
+
+def _rearranged(ops: Arithmetic, x: float) -> _Logistic:
+    small = ops.exp(ops.number(-abs(x)))
+    log_term = ops.log1p(small)
+    large_side, small_side = 1 / (small + 1), small / (small + 1)
+    linear = log_term + ops.number(abs(x))
+    if x >= 0:
+        return _Logistic(large_side, small_side, linear, log_term)
+    return _Logistic(small_side, large_side, log_term, linear)
+
+
+def _textbook(ops: Arithmetic, x: float) -> _Logistic:
+    up, down = ops.exp(ops.number(x)), ops.exp(ops.number(-x))
+    return _Logistic(1 / (1 + down), 1 / (1 + up), ops.log(1 + up), ops.log(1 + down))
+
+
+def _scalar(row: Row) -> float:
+    return float(row.x)
+
+
+def _target(ops: Arithmetic, row: Row) -> tuple[Number, Number]:
+    """(z, 1 − z) after label smoothing."""
+    assert isinstance(row.label, float)
+    z = ops.number(row.label)
+    rest = 1 - z
+    smoothing = row.parameters.get("label_smoothing", 0.0)
+    if smoothing:
+        keep = ops.number(1.0) - smoothing
+        half = ops.number(1.0) * smoothing / 2
+        return z * keep + half, rest * keep + half
+    return z, rest
+
+
+def _one(value: Number | float, gradient: Number | float) -> RowResult:
+    return RowResult(Components([Outcome(value)]), Components([Outcome(gradient)]))
+
+
+def _without_target(limits: dict[float, tuple[float, float]], form: str, logistic: str) -> Evaluator:
+    """An evaluator of sigmoid, log_sigmoid or softplus; ``limits`` are those at ±inf."""
+    build = _rearranged if logistic == "rearranged" else _textbook
+
+    def evaluate(ops: Arithmetic, row: Row) -> RowResult:
+        x = _scalar(row)
+        if x != x:
+            return _one(NAN, NAN)
+        if abs(x) == INF:
+            value, gradient = limits[x]
+            return _one(
+                value if abs(value) == INF else ops.number(value), ops.number(gradient)
+            )
+        parts = build(ops, x)
+        if form == "sigmoid":
+            return _one(parts.up, parts.up * parts.down)
+        if form == "log_sigmoid":
+            return _one(-parts.softplus_down, parts.down)
+        return _one(parts.softplus_up, parts.up)
+
+    return evaluate
+
+
+def _bce_parts(
+    ops: Arithmetic, parts: _Logistic, z: Number, rest: Number, weight: float
+) -> tuple[Number, Number]:
+    value = z * parts.softplus_down * weight + rest * parts.softplus_up
+    gradient = rest * parts.up - z * parts.down * weight
+    return value, gradient
+
+
+def _define_bce(ops: Arithmetic, row: Row) -> RowResult:
+    """w z (−log σ(x)) − (1−z) log(1 − σ(x)), gradient σ(x) − z (for w = 1)."""
+    x = _scalar(row)
+    z, rest = _target(ops, row)
+    weight = float(row.parameters.get("pos_weight", 1.0))  # type: ignore[arg-type]
+    p = 1 / (1 + ops.exp(ops.number(-x)))
+    value = -(z * ops.log(p) * weight) - rest * ops.log(1 - p)
+    return _one(value, p * (z * weight + rest) - z * weight)
+
+
+def _evaluate_bce(ops: Arithmetic, row: Row) -> RowResult:
+    x = _scalar(row)
+    if x != x or row.label != row.label:
+        return _one(NAN, NAN)
+    z, rest = _target(ops, row)
+    weight = float(row.parameters.get("pos_weight", 1.0))  # type: ignore[arg-type]
+    if abs(x) == INF:
+        against = rest if x > 0 else z * weight
+        gradient = rest if x > 0 else -(z * weight)
+        return _one(0.0 if against.is_zero else INF, gradient)
+    return _one(*_bce_parts(ops, _rearranged(ops, x), z, rest, weight))
+
+
+def _focal(ops: Arithmetic, row: Row, build: str) -> RowResult:
+    x = _scalar(row)
+    if x != x or row.label != row.label:
+        return _one(NAN, NAN)
+    z, rest = _target(ops, row)
+    gamma = float(row.parameters.get("gamma", 2.0))  # type: ignore[arg-type]
+    alpha = row.parameters.get("alpha")
+    balance = (
+        ops.number(1.0)
+        if alpha is None
+        else z * ops.number(float(alpha)) + rest * (1 - ops.number(float(alpha)))  # type: ignore[arg-type]
+    )
+    if abs(x) == INF:
+        return _focal_limit(ops, x, z, rest, balance, gamma)
+    if balance.is_zero:
+        return _one(0.0, 0.0)
+    parts = _rearranged(ops, x) if build == "rearranged" else _textbook(ops, x)
+    entropy, slope = _bce_parts(ops, parts, z, rest, 1.0)
+    miss = z * parts.down + rest * parts.up
+    if gamma == 0.0:
+        return _one(balance * entropy, balance * slope)
+    modulation = ops.power(miss, gamma)
+    miss_slope = (rest - z) * parts.up * parts.down
+    gradient = modulation * slope + modulation / miss * miss_slope * entropy * gamma
+    return _one(balance * modulation * entropy, balance * gradient)
+
+
+def _focal_limit(
+    ops: Arithmetic, x: float, z: Number, rest: Number, balance: Number, gamma: float
+) -> RowResult:
+    """At ±inf: q tends to the mass on the other side, BCE to infinity unless that mass is 0."""
+    against = rest if x > 0 else z
+    if against.is_zero or balance.is_zero:
+        return _one(0.0, 0.0)
+    slope = against if x > 0 else -against
+    modulation = ops.power(against, gamma) if gamma else ops.number(1.0)
+    return _one(INF, balance * modulation * slope)
+
+
+def _evaluate_focal(ops: Arithmetic, row: Row) -> RowResult:
+    return _focal(ops, row, "rearranged")
+
+
+def _define_focal(ops: Arithmetic, row: Row) -> RowResult:
+    return _focal(ops, row, "textbook")
+
+
+def _condition(
+    row: Row, value: Float64Array, gradient: Float64Array
+) -> tuple[Float64Array, Float64Array]:
+    x = np.abs(np.atleast_1d(row.x))
+    return 1.0 + np.abs(x * gradient) / np.abs(value), 1.0 + x
+
+
+def _condition_bce(
+    row: Row, value: Float64Array, gradient: Float64Array
+) -> tuple[Float64Array, Float64Array]:
+    x = np.atleast_1d(row.x)
+    z = float(row.label)  # type: ignore[arg-type]
+    smoothing = float(row.parameters.get("label_smoothing", 0.0))  # type: ignore[arg-type]
+    z = z * (1.0 - smoothing) + smoothing / 2
+    weight = float(row.parameters.get("pos_weight", 1.0))  # type: ignore[arg-type]
+    with np.errstate(over="ignore"):
+        up, down = 1 / (1 + np.exp(-x)), 1 / (1 + np.exp(x))
+    parts = (1 - z) * up + z * weight * down
+    by_value = np.abs(x * gradient) / np.abs(value)
+    return 1.0 + by_value, (1.0 + np.abs(x)) * np.maximum(parts / np.abs(gradient), 1.0)
+
+
+def _condition_focal(
+    row: Row, value: Float64Array, gradient: Float64Array
+) -> tuple[Float64Array, Float64Array]:
+    x = np.abs(np.atleast_1d(row.x))
+    gamma = float(row.parameters.get("gamma", 2.0))  # type: ignore[arg-type]
+    return 1.0 + np.abs(x * gradient) / np.abs(value), (1.0 + x) * (1.0 + gamma)
+
+
+_REDUCTION = Parameter(
+    "reduction", "choice", "over the elements", default="none", choices=("none", "mean", "sum")
+)
+_SOURCE = "Mächler 2012, 'Accurately computing log(1 - exp(-|a|))'"
+_AT_INFINITY = "at ±inf: the limits"
+_PROPAGATE = "NaN stays NaN, in its own element"
+
+_SIGMOID_LIMITS = {INF: (1.0, 0.0), -INF: (0.0, 0.0)}
+_LOG_SIGMOID_LIMITS = {INF: (0.0, 0.0), -INF: (-INF, 1.0)}
+_SOFTPLUS_LIMITS = {INF: (INF, 1.0), -INF: (0.0, 0.0)}
+
+SIGMOID = Loss(
+    id="sigmoid",
+    summary="the logistic function",
+    formula="1 / (1 + exp(−x))",
+    gradient_formula="σ(x) σ(−x)",
+    domain=Domain.LOGITS,
+    layout=Layout.ELEMENTWISE,
+    label_kinds=(LabelKind.NONE,),
+    conventions=(_AT_INFINITY, _PROPAGATE),
+    units="probability",
+    source=_SOURCE,
+    evaluate=_without_target(_SIGMOID_LIMITS, "sigmoid", "rearranged"),
+    definition=_without_target(_SIGMOID_LIMITS, "sigmoid", "textbook"),
+    condition=_condition,
+    nonnegative=True,
+    reducible=False,
+)
+
+LOG_SIGMOID = Loss(
+    id="log_sigmoid",
+    summary="logarithm of the logistic function",
+    formula="−log(1 + exp(−x))",
+    gradient_formula="σ(−x)",
+    domain=Domain.LOGITS,
+    layout=Layout.ELEMENTWISE,
+    label_kinds=(LabelKind.NONE,),
+    conventions=(_AT_INFINITY, _PROPAGATE),
+    units="nats",
+    source=_SOURCE,
+    evaluate=_without_target(_LOG_SIGMOID_LIMITS, "log_sigmoid", "rearranged"),
+    definition=_without_target(_LOG_SIGMOID_LIMITS, "log_sigmoid", "textbook"),
+    condition=_condition,
+    reducible=False,
+)
+
+SOFTPLUS = Loss(
+    id="softplus",
+    summary="a smooth maximum of x and 0",
+    formula="log(1 + exp(x))",
+    gradient_formula="σ(x)",
+    domain=Domain.LOGITS,
+    layout=Layout.ELEMENTWISE,
+    label_kinds=(LabelKind.NONE,),
+    conventions=(_AT_INFINITY, _PROPAGATE),
+    units="nats",
+    source=_SOURCE,
+    evaluate=_without_target(_SOFTPLUS_LIMITS, "softplus", "rearranged"),
+    definition=_without_target(_SOFTPLUS_LIMITS, "softplus", "textbook"),
+    condition=_condition,
+    nonnegative=True,
+    reducible=False,
+)
+
+SIGMOID_BINARY_CROSS_ENTROPY = Loss(
+    id="sigmoid_binary_cross_entropy",
+    summary="binary cross-entropy of targets with the sigmoid of logits",
+    formula="w z softplus(−x) + (1−z) softplus(x)",
+    gradient_formula="(1−z) σ(x) − w z σ(−x)",
+    domain=Domain.LOGITS,
+    layout=Layout.ELEMENTWISE,
+    label_kinds=(LabelKind.TARGET,),
+    conventions=(
+        "at ±inf: (inf, 1) = (−inf, 0) = 0, otherwise inf; gradient σ(x) − z",
+        "label_smoothing ε: z (1−ε) + ε/2",
+        _PROPAGATE,
+    ),
+    units="nats",
+    source=_SOURCE + "; torch.nn.functional.binary_cross_entropy_with_logits",
+    evaluate=_evaluate_bce,
+    definition=_define_bce,
+    condition=_condition_bce,
+    parameters=(
+        Parameter("pos_weight", "real", "weight w of the positive class", default=1.0, minimum=0.0),
+        Parameter(
+            "label_smoothing",
+            "real",
+            "z becomes z (1−ε) + ε/2",
+            default=0.0,
+            minimum=0.0,
+            maximum=1.0,
+        ),
+        _REDUCTION,
+    ),
+    nonnegative=True,
+)
+
+SIGMOID_FOCAL_LOSS = Loss(
+    id="sigmoid_focal_loss",
+    summary="binary cross-entropy that discounts what is already right",
+    formula="α_t (1 − p_t)^γ BCE(x, z),  α_t = α z + (1−α)(1−z),  1 − p_t = z σ(−x) + (1−z) σ(x)",
+    gradient_formula="α_t (q^γ (σ(x) − z) + γ q^(γ−1) (1−2z) σ(x) σ(−x) BCE),  q = 1 − p_t",
+    domain=Domain.LOGITS,
+    layout=Layout.ELEMENTWISE,
+    label_kinds=(LabelKind.TARGET,),
+    conventions=(
+        _AT_INFINITY,
+        "alpha not given: no balancing (α_t = 1)",
+        "soft targets enter BCE, p_t and α_t alike",
+        _PROPAGATE,
+    ),
+    units="nats",
+    source="Lin et al. 2017, arXiv:1708.02002",
+    evaluate=_evaluate_focal,
+    definition=_define_focal,
+    condition=_condition_focal,
+    parameters=(
+        Parameter("alpha", "real", "balance of the positive class", minimum=0.0, maximum=1.0),
+        Parameter("gamma", "real", "focusing exponent", default=2.0, minimum=0.0),
+        _REDUCTION,
+    ),
+    nonnegative=True,
+)

@@ -1,0 +1,623 @@
+"""The softmax family: softmax, log_softmax, logsumexp and softmax_cross_entropy.
+
+With z = (x + noise) / temperature, S = Σ_j exp(z_j) and p = exp(z) / S:
+
+* ``softmax``              p_k, gradient of component i: p_i (δ_ij − p_j) / temperature
+* ``log_softmax``          z_k − log S, gradient of component i: δ_ij − p_j
+* ``logsumexp``            log S, gradient p
+* ``softmax_cross_entropy``  Σ_k c_k (log S − z_k) + z_loss (log S)², in nats, where for integer
+  labels c_k = (1−ε) w_y [k=y] + (ε/C) w_k, for distributions c_k = w_k ((1−ε) y_k + ε/C);
+  gradient ((Σc) p_j − c_j + 2 z_loss log S p_j) / temperature
+
+Domain: real logits and −inf (the class drops out). Rearranged about the largest z_m, with
+T = Σ_{j≠m} exp(z_j − z_m) and L = log1p(T): log S − z_k = (z_m − z_k) + L, p_m = 1/(1+T),
+1 − p_m = T/(1+T) have only positive terms, so nothing cancels.
+
+Sources: Blanchard, Higham and Higham, "Accurately computing the log-sum-exp and softmax
+functions", IMA J. Numer. Anal. 41 (2021); label smoothing and class weights as
+``torch.nn.functional.cross_entropy`` documents them; z-loss: Chowdhery et al., PaLM, 2022.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from xentcheck.losses.spec import (
+    Arithmetic,
+    Components,
+    Loss,
+    Number,
+    Outcome,
+    Row,
+    RowResult,
+)
+from xentcheck.model import (
+    Accepts,
+    Array,
+    Domain,
+    Float64Array,
+    LabelKind,
+    Layout,
+    Parameter,
+)
+
+NAN = float("nan")
+INF = float("inf")
+
+UNDEFINED_ROW = "a row all -inf: undefined; NaN or 0 is accepted"
+INFINITE_LOGIT = "one +inf logit: the limit (p is one-hot); NaN is accepted, and noted"
+MASKED = "a logit of -inf: that class drops out (p = 0)"
+PROPAGATE = "a NaN logit makes its row NaN, and no other"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Groups:
+    """The classes of a row, those with equal data taken together.
+
+    ``columns`` is (groups, data): logit first. ``index`` maps a class to its group.
+    """
+
+    columns: Float64Array
+    index: Array
+    counts: list[int]
+
+
+def _groups(*columns: Float64Array) -> _Groups:
+    data = np.stack(columns, axis=1)
+    unique, index, counts = np.unique(data, axis=0, return_inverse=True, return_counts=True)
+    return _Groups(unique, index.reshape(-1), counts.tolist())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Softmax:
+    """Softmax of grouped finite (or -inf) logits; lists hold one number per group."""
+
+    probability: list[Number | None]  # None: a class that dropped out
+    complement: list[Number]
+    surprise: list[Number | None]  # log S - z_k; None: infinite
+    logsumexp: Number
+
+
+def _softmax(ops: Arithmetic, z: Sequence[Number | None], counts: list[int], top: int) -> _Softmax:
+    pivot = z[top]
+    assert pivot is not None
+    one = ops.number(1.0)
+    gaps = [None if each is None else pivot - each for each in z]
+    powers = [
+        one if k == top else None if gap is None else ops.exp(-gap) for k, gap in enumerate(gaps)
+    ]
+    tail_terms = [ops.number(float(counts[top] - 1))]
+    tail_counts = [1]
+    for k, power in enumerate(powers):
+        if power is not None and k != top:
+            tail_terms.append(power)
+            tail_counts.append(counts[k])
+    tail = ops.total(tail_terms, tail_counts)
+    whole = tail + 1
+    log_whole = ops.log1p(tail)
+    return _Softmax(
+        probability=[None if power is None else power / whole for power in powers],
+        complement=[
+            tail / whole if k == top else one if power is None else (whole - power) / whole
+            for k, power in enumerate(powers)
+        ],
+        surprise=[None if gap is None else gap + log_whole for gap in gaps],
+        logsumexp=pivot + log_whole,
+    )
+
+
+def _scaled(ops: Arithmetic, row: Row, columns: Float64Array, noise: bool) -> list[Number | None]:
+    """z = (x + noise) / temperature for each group, None where the class drops out."""
+    temperature = row.parameters.get("temperature")
+    result: list[Number | None] = []
+    for data in columns:
+        if data[0] == -INF:
+            result.append(None)
+            continue
+        z = ops.number(data[0])
+        if noise:
+            z = z + ops.number(data[1])
+        result.append(z if temperature is None else z / temperature)
+    return result
+
+
+def _uniform(outcome: Outcome, classes: int) -> Components:
+    return Components([outcome], np.zeros(classes, dtype=np.intp))
+
+
+def _one_hot(classes: int, hot: int, on: Outcome, off: Outcome) -> Components:
+    index = np.zeros(classes, dtype=np.intp)
+    index[hot] = 1
+    return Components([off, on], index)
+
+
+def _undefined(x: Float64Array) -> str:
+    """Why a row has no ordinary softmax: nan, empty, several, one (+inf); '' when it has."""
+    if np.isnan(x).any():
+        return "nan"
+    infinite = int(np.count_nonzero(x == INF))
+    if infinite:
+        return "one" if infinite == 1 else "several"
+    return "empty" if bool(np.all(x == -INF)) else ""
+
+
+def _parts(ops: Arithmetic, row: Row, *more: Float64Array) -> tuple[_Groups, _Softmax]:
+    noise = row.parameters.get("noise")
+    columns = [row.x] if noise is None else [row.x, np.asarray(noise)]
+    groups = _groups(*columns, *more)
+    z = _scaled(ops, row, groups.columns, noise is not None)
+    with np.errstate(over="ignore"):
+        approximate = groups.columns[:, : len(columns)].sum(axis=1)
+    return groups, _softmax(ops, z, groups.counts, int(np.argmax(approximate)))
+
+
+def _number(x: Number | None) -> Outcome:
+    return Outcome(0.0 if x is None else x)
+
+
+def _evaluate_softmax(ops: Arithmetic, row: Row) -> RowResult:
+    classes = len(row.x)
+    component = _component(row)
+    special = _undefined(row.x)
+    if special:
+        hot = int(np.argmax(row.x))
+        zero = Outcome(0.0, Accepts.NAN)
+        table = {
+            "nan": (_uniform(Outcome(NAN), classes), _uniform(Outcome(NAN), classes)),
+            "several": (_anything(classes), _anything(classes)),
+            "empty": (_nan_or_zero(classes), _nan_or_zero(classes)),
+            "one": (
+                _one_hot(classes, hot, Outcome(ops.number(1.0), Accepts.NAN), zero),
+                _uniform(zero, classes),
+            ),
+        }
+        return RowResult(*table[special])
+    groups, softmax = _parts(ops, row)
+    mine = softmax.probability[groups.index[component]]
+    scale = row.parameters.get("temperature", 1.0)
+    gradient = [
+        Outcome(0.0) if mine is None or p is None else Outcome(-(mine * p) / scale)
+        for p in softmax.probability
+    ]
+    index = groups.index.copy()
+    if mine is not None:
+        index[component] = len(gradient)
+        own = mine * softmax.complement[groups.index[component]] / scale
+        gradient.append(Outcome(own))
+    return RowResult(
+        Components([_number(p) for p in softmax.probability], groups.index),
+        Components(gradient, index),
+    )
+
+
+def _evaluate_log_softmax(ops: Arithmetic, row: Row) -> RowResult:
+    classes = len(row.x)
+    component = _component(row)
+    special = _undefined(row.x)
+    if special:
+        hot = int(np.argmax(row.x))
+        gradient_off = Outcome(0.0, Accepts.NAN)
+        if special == "one":
+            value = _one_hot(classes, hot, Outcome(0.0, Accepts.NAN), Outcome(-INF, Accepts.NAN))
+            gradient = _limit_row(ops, classes, component, hot)
+            if hot == component:
+                gradient = _uniform(gradient_off, classes)
+            return RowResult(value, gradient)
+        table = {
+            "nan": _uniform(Outcome(NAN), classes),
+            "several": _anything(classes),
+            "empty": _nan_or_zero(classes),
+        }
+        return RowResult(table[special], table[special])
+    groups, softmax = _parts(ops, row)
+    value_outcomes = [Outcome(-INF if s is None else -s) for s in softmax.surprise]
+    gradient_outcomes = [Outcome(0.0 if p is None else -p) for p in softmax.probability]
+    index = groups.index.copy()
+    index[component] = len(gradient_outcomes)
+    gradient_outcomes.append(Outcome(softmax.complement[groups.index[component]]))
+    return RowResult(
+        Components(value_outcomes, groups.index), Components(gradient_outcomes, index)
+    )
+
+
+def _limit_row(ops: Arithmetic, classes: int, label: int, hot: int) -> Components:
+    """δ_label − p for p one-hot at ``hot`` ≠ label; NaN is accepted."""
+    index = np.zeros(classes, dtype=np.intp)
+    index[label], index[hot] = 1, 2
+    outcomes = [
+        Outcome(0.0, Accepts.NAN),
+        Outcome(ops.number(1.0), Accepts.NAN),
+        Outcome(ops.number(-1.0), Accepts.NAN),
+    ]
+    return Components(outcomes, index)
+
+
+def _anything(classes: int) -> Components:
+    return _uniform(Outcome(NAN, Accepts.ANYTHING), classes)
+
+
+def _nan_or_zero(classes: int) -> Components:
+    return _uniform(Outcome(NAN, Accepts.ZERO), classes)
+
+
+def _component(row: Row) -> int:
+    assert isinstance(row.label, int)
+    return row.label
+
+
+def _evaluate_logsumexp(ops: Arithmetic, row: Row) -> RowResult:
+    classes = len(row.x)
+    special = _undefined(row.x)
+    if special:
+        hot = int(np.argmax(row.x))
+        one = _one_hot(
+            classes, hot, Outcome(ops.number(1.0), Accepts.NAN), Outcome(0.0, Accepts.NAN)
+        )
+        infinite = _uniform(Outcome(INF, Accepts.NAN), 1)
+        table = {
+            "nan": (_uniform(Outcome(NAN), 1), _uniform(Outcome(NAN), classes)),
+            "several": (infinite, _anything(classes)),
+            "empty": (_uniform(Outcome(-INF), 1), _anything(classes)),
+            "one": (infinite, one),
+        }
+        return RowResult(*table[special])
+    groups, softmax = _parts(ops, row)
+    return RowResult(
+        Components([Outcome(softmax.logsumexp)]),
+        Components([_number(p) for p in softmax.probability], groups.index),
+    )
+
+
+def _is_ignored(row: Row) -> bool:
+    return isinstance(row.label, int) and row.label == row.parameters.get("ignore_index", -100)
+
+
+def _coefficients(row: Row) -> tuple[Float64Array, Float64Array]:
+    """(label mass, weight) of each class: one-hot or the distribution, and w_k or 1."""
+    classes = len(row.x)
+    weight = np.asarray(row.parameters.get("weight", np.ones(classes)), dtype=np.float64)
+    if isinstance(row.label, np.ndarray):
+        return row.label, weight
+    mass = np.zeros(classes)
+    mass[_component(row)] = 1.0
+    return mass, weight
+
+
+def _charges(
+    ops: Arithmetic, row: Row, masses: Float64Array, weights: Float64Array
+) -> list[Number]:
+    """c_k of each class or group, from its label mass and weight."""
+    smoothing = row.parameters.get("label_smoothing", 0.0)
+    classes = len(row.x)
+    charges: list[Number] = []
+    for mass, weight in zip(masses, weights, strict=True):
+        charge = ops.number(mass)
+        if smoothing:
+            share = ops.number(1.0) * smoothing / classes
+            charge = charge * (ops.number(1.0) - smoothing) + share
+        charges.append(charge * ops.number(weight))
+    return charges
+
+
+def _evaluate_cross_entropy(ops: Arithmetic, row: Row) -> RowResult:
+    classes = len(row.x)
+    if _is_ignored(row):
+        zero = Outcome(0.0)
+        return RowResult(Components([zero]), _uniform(zero, classes))
+    special = _undefined(row.x)
+    z_loss = row.parameters.get("z_loss", 0.0)
+    masses, weights = _coefficients(row)
+    if special == "nan":
+        nan = Outcome(NAN)
+        return RowResult(Components([nan]), _uniform(nan, classes))
+    if special == "several" or (special == "one" and z_loss):
+        value = Outcome(NAN, Accepts.ANYTHING)
+        return RowResult(Components([value]), _anything(classes))
+    if special == "empty":
+        return RowResult(Components([Outcome(NAN, Accepts.ZERO)]), _nan_or_zero(classes))
+    scale = row.parameters.get("temperature", 1.0)
+    if special == "one":
+        return _cross_entropy_limit(ops, row, masses, weights, scale)
+    groups, softmax = _parts(ops, row, masses, weights)
+    charges = _charges(ops, row, groups.columns[:, -2], groups.columns[:, -1])
+    infinite = False
+    terms: list[Number] = []
+    counts: list[int] = []
+    for charge, surprise, count in zip(charges, softmax.surprise, groups.counts, strict=True):
+        if charge.is_zero:
+            continue
+        if surprise is None:
+            infinite = True
+            continue
+        terms.append(charge * surprise)
+        counts.append(count)
+    lse = softmax.logsumexp
+    value = ops.total(terms, counts)
+    if z_loss:
+        value = value + lse * lse * z_loss
+    whole = ops.total(charges, groups.counts)
+    gradient = []
+    for charge, p, complement in zip(charges, softmax.probability, softmax.complement, strict=True):
+        if p is None:
+            gradient.append(Outcome(-charge / scale))
+            continue
+        g = (whole - charge) * p - charge * complement
+        if z_loss:
+            g = g + lse * p * (2.0 * z_loss)
+        gradient.append(Outcome(g / scale))
+    return RowResult(
+        Components([Outcome(INF if infinite else value)]), Components(gradient, groups.index)
+    )
+
+
+def _cross_entropy_limit(
+    ops: Arithmetic, row: Row, masses: Float64Array, weights: Float64Array, scale: Any
+) -> RowResult:
+    """One +inf logit: p is one-hot there, every other class infinitely surprising."""
+    hot = int(np.argmax(row.x))
+    charges = _charges(ops, row, masses, weights)
+    others = any(not charge.is_zero for k, charge in enumerate(charges) if k != hot)
+    whole = ops.total(charges)
+    gradient = [
+        Outcome((whole - charge if k == hot else -charge) / scale, Accepts.NAN)
+        for k, charge in enumerate(charges)
+    ]
+    return RowResult(
+        Components([Outcome(INF if others else 0.0, Accepts.NAN)]), Components(gradient)
+    )
+
+
+# The textbook definitions: finite rows, one class after the other.
+
+
+def _textbook(ops: Arithmetic, row: Row) -> tuple[list[Number], list[Number], Number]:
+    """(z, p, log S) by the definition; equal logits are computed once."""
+    noise = row.parameters.get("noise")
+    temperature = row.parameters.get("temperature", 1.0)
+    known: dict[tuple[float, ...], tuple[Number, Number]] = {}
+    z: list[Number] = []
+    powers: list[Number] = []
+    for j, x in enumerate(row.x):
+        key = (float(x),) if noise is None else (float(x), float(np.asarray(noise)[j]))
+        if key not in known:
+            logit = ops.number(key[0])
+            if noise is not None:
+                logit = logit + ops.number(key[1])
+            logit = logit / temperature
+            known[key] = (logit, ops.exp(logit))
+        z.append(known[key][0])
+        powers.append(known[key][1])
+    total = ops.total(powers)
+    shares: dict[int, Number] = {}
+    p = []
+    for power in powers:
+        if id(power) not in shares:
+            shares[id(power)] = power / total
+        p.append(shares[id(power)])
+    return z, p, ops.log(total)
+
+
+def _define_softmax(ops: Arithmetic, row: Row) -> RowResult:
+    _, p, _ = _textbook(ops, row)
+    i = _component(row)
+    scale = row.parameters.get("temperature", 1.0)
+    gradient = [
+        Outcome(p[i] * ((1 if i == j else 0) - share) / scale) for j, share in enumerate(p)
+    ]
+    return RowResult(Components([Outcome(each) for each in p]), Components(gradient))
+
+
+def _define_log_softmax(ops: Arithmetic, row: Row) -> RowResult:
+    z, p, lse = _textbook(ops, row)
+    i = _component(row)
+    return RowResult(
+        Components([Outcome(each - lse) for each in z]),
+        Components([Outcome((1 if i == j else 0) - share) for j, share in enumerate(p)]),
+    )
+
+
+def _define_logsumexp(ops: Arithmetic, row: Row) -> RowResult:
+    _, p, lse = _textbook(ops, row)
+    return RowResult(Components([Outcome(lse)]), Components([Outcome(each) for each in p]))
+
+
+def _define_cross_entropy(ops: Arithmetic, row: Row) -> RowResult:
+    if _is_ignored(row):
+        return _evaluate_cross_entropy(ops, row)
+    z, p, lse = _textbook(ops, row)
+    smoothing = row.parameters.get("label_smoothing", 0.0)
+    z_loss = row.parameters.get("z_loss", 0.0)
+    scale = row.parameters.get("temperature", 1.0)
+    masses, weights = _coefficients(row)
+    charges = [
+        ((ops.number(1.0) - smoothing) * mass + ops.number(1.0) * smoothing / len(p)) * weight
+        for mass, weight in zip(masses, weights, strict=True)
+    ]
+    value = ops.total([c * (lse - each) for c, each in zip(charges, z, strict=True)])
+    value = value + lse * lse * z_loss
+    whole = ops.total(charges)
+    gradient = [
+        Outcome((whole * share - c + lse * share * z_loss * 2) / scale)
+        for c, share in zip(charges, p, strict=True)
+    ]
+    return RowResult(Components([Outcome(value)]), Components(gradient))
+
+
+def _spread(row: Row) -> Float64Array:
+    """The logits as distances from the largest, scaled: the data of a shift-invariant problem."""
+    x = row.x + np.asarray(row.parameters.get("noise", 0.0))
+    x = np.where(np.isfinite(x), x, 0.0)
+    return np.asarray((x - x.max()) / row.parameters.get("temperature", 1.0), dtype=np.float64)
+
+
+def _sensitivity(spread: Float64Array) -> Float64Array:
+    """Condition number of each softmax probability with respect to the spread."""
+    p = np.exp(spread)
+    p /= p.sum()
+    return np.asarray(np.abs(spread) + np.sum(np.abs(spread) * p), dtype=np.float64)
+
+
+def _condition_per_class(
+    row: Row, value: Float64Array, gradient: Float64Array
+) -> tuple[Float64Array, Float64Array]:
+    sensitivity = 1.0 + _sensitivity(_spread(row))
+    if value.size == gradient.size:
+        return sensitivity, sensitivity
+    return np.abs(row.x * gradient).sum(keepdims=True) / np.abs(value), sensitivity
+
+
+def _condition_cross_entropy(
+    row: Row, value: Float64Array, gradient: Float64Array
+) -> tuple[Float64Array, Float64Array]:
+    spread = _spread(row)
+    sensitivity = 1.0 + _sensitivity(spread)
+    if _is_ignored(row):
+        return np.ones(1), np.ones_like(spread)
+    masses, weights = _coefficients(row)
+    smoothing = row.parameters.get("label_smoothing", 0.0)
+    charges = weights * ((1.0 - smoothing) * masses + smoothing / len(spread))
+    p = np.exp(spread)
+    p /= p.sum()
+    scale = row.parameters.get("temperature", 1.0)
+    parts = (charges.sum() * p + charges) / scale
+    if row.label_kind is LabelKind.INTEGER and not smoothing:
+        parts = np.abs(gradient)
+    by_value = np.abs(spread * scale * gradient).sum(keepdims=True) / np.abs(value)
+    return 1.0 + by_value, sensitivity * parts / np.abs(gradient)
+
+
+_TEMPERATURE = Parameter(
+    "temperature", "real", "the logits are divided by it", default=1.0, minimum=0.0
+)
+_SOURCE = "Blanchard, Higham, Higham 2021, doi:10.1093/imanum/draa038"
+_CONVENTIONS = (MASKED, UNDEFINED_ROW, INFINITE_LOGIT, PROPAGATE)
+
+SOFTMAX = Loss(
+    id="softmax",
+    summary="probabilities of the classes",
+    formula="p_k = exp(z_k) / Σ_j exp(z_j),  z = (x + noise) / temperature",
+    gradient_formula="of component i: p_i (δ_ij − p_j) / temperature",
+    domain=Domain.LOGITS,
+    layout=Layout.ROWS,
+    label_kinds=(LabelKind.INTEGER,),
+    conventions=_CONVENTIONS,
+    units="probability",
+    source=_SOURCE + "; Gumbel noise: Jang, Gu, Poole 2017",
+    evaluate=_evaluate_softmax,
+    definition=_define_softmax,
+    condition=_condition_per_class,
+    parameters=(
+        _TEMPERATURE,
+        Parameter("noise", "row-matrix", "Gumbel noise, given, added to the logits"),
+    ),
+    per_class=True,
+    nonnegative=True,
+    shift_invariant=True,
+    reducible=False,
+)
+
+LOG_SOFTMAX = Loss(
+    id="log_softmax",
+    summary="logarithms of the probabilities of the classes",
+    formula="x_k − log Σ_j exp(x_j)",
+    gradient_formula="of component i: δ_ij − p_j",
+    domain=Domain.LOGITS,
+    layout=Layout.ROWS,
+    label_kinds=(LabelKind.INTEGER,),
+    conventions=(*_CONVENTIONS, "a masked class: -inf"),
+    units="nats",
+    source=_SOURCE,
+    evaluate=_evaluate_log_softmax,
+    definition=_define_log_softmax,
+    condition=_condition_per_class,
+    per_class=True,
+    shift_invariant=True,
+    reducible=False,
+)
+
+LOGSUMEXP = Loss(
+    id="logsumexp",
+    summary="logarithm of the sum of exponentials",
+    formula="log Σ_j exp(x_j)",
+    gradient_formula="p_j",
+    domain=Domain.LOGITS,
+    layout=Layout.ROWS,
+    label_kinds=(LabelKind.NONE,),
+    conventions=(
+        MASKED,
+        "a row all -inf: -inf; its gradient is undefined, anything is accepted",
+        "a +inf logit: +inf; NaN is accepted, and noted",
+        PROPAGATE,
+    ),
+    units="nats",
+    source=_SOURCE,
+    evaluate=_evaluate_logsumexp,
+    definition=_define_logsumexp,
+    condition=_condition_per_class,
+    reducible=False,
+)
+
+
+def _row_weight(row: Row) -> float:
+    if row.label_kind is not LabelKind.INTEGER:
+        return 1.0
+    if _is_ignored(row):
+        return 0.0
+    weight = row.parameters.get("weight")
+    return 1.0 if weight is None else float(np.asarray(weight)[_component(row)])
+
+
+SOFTMAX_CROSS_ENTROPY = Loss(
+    id="softmax_cross_entropy",
+    summary="cross-entropy of labels with the softmax of logits",
+    formula="Σ_k c_k (log Σ_j exp(z_j) − z_k) + z_loss (log Σ_j exp(z_j))²",
+    gradient_formula="((Σc) p_j − c_j + 2 z_loss log S p_j) / temperature",
+    domain=Domain.LOGITS,
+    layout=Layout.ROWS,
+    label_kinds=(LabelKind.INTEGER, LabelKind.DISTRIBUTION),
+    conventions=(
+        MASKED,
+        "0·log 0 = 0: a label of 0 on a masked class adds nothing",
+        "a masked target: +inf, gradient p − onehot",
+        UNDEFINED_ROW,
+        INFINITE_LOGIT,
+        PROPAGATE,
+        "an ignored row: exactly 0, value and gradient, whatever its logits",
+        "mean divides by the sum of the kept rows' weights (integer labels) or by the rows; "
+        "over nothing: NaN or 0, gradient 0",
+        "label_smoothing ε: (1−ε) y + ε/C over all C classes, the target among them",
+        "distributions that do not sum to 1: gradient (Σy) p − y",
+    ),
+    units="nats",
+    source=_SOURCE + "; torch.nn.functional.cross_entropy; z-loss: Chowdhery et al. 2022",
+    evaluate=_evaluate_cross_entropy,
+    definition=_define_cross_entropy,
+    condition=_condition_cross_entropy,
+    parameters=(
+        Parameter("weight", "class-vector", "weight of each class", minimum=0.0),
+        Parameter(
+            "ignore_index",
+            "integer",
+            "rows with this label count for nothing",
+            default=-100,
+            label_kinds=(LabelKind.INTEGER,),
+        ),
+        Parameter(
+            "label_smoothing",
+            "real",
+            "mass moved from the label to all classes evenly: (1−ε) y + ε/C",
+            default=0.0,
+            minimum=0.0,
+            maximum=1.0,
+        ),
+        _TEMPERATURE,
+        Parameter("z_loss", "real", "adds z_loss · logsumexp²", default=0.0, minimum=0.0),
+        Parameter(
+            "reduction", "choice", "over the rows", default="none", choices=("none", "mean", "sum")
+        ),
+    ),
+    nonnegative=True,
+    row_weight=_row_weight,
+)

@@ -1,0 +1,419 @@
+"""The nouns: frozen values that flow from one room to the next.
+
+Arrays inside these values are never written to after construction.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import IntFlag, StrEnum
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Array: TypeAlias = npt.NDArray[Any]
+Float64Array: TypeAlias = npt.NDArray[np.float64]
+ParameterValue: TypeAlias = float | int | str | bool | Array
+
+
+class Quantity(StrEnum):
+    """What of a loss is scored."""
+
+    VALUE = "value"
+    GRADIENT = "gradient"
+
+
+class Layout(StrEnum):
+    """How the first argument is shaped: (rows, classes), or (rows,) for elementwise losses."""
+
+    ROWS = "rows"
+    ELEMENTWISE = "elementwise"
+
+
+class Domain(StrEnum):
+    """What the first argument is."""
+
+    LOGITS = "logits"
+    PROBABILITIES = "probabilities"
+    LOG_PROBABILITIES = "log-probabilities"
+
+
+class LabelKind(StrEnum):
+    """What the second argument is.
+
+    ``integer``: int64 (rows,). ``distribution``: (rows, classes) in the dtype. ``target``: (rows,)
+    in the dtype, of an elementwise loss. ``none``: the loss has no second argument.
+    """
+
+    NONE = "none"
+    INTEGER = "integer"
+    DISTRIBUTION = "distribution"
+    TARGET = "target"
+
+
+class Kind(StrEnum):
+    """Kinds of finding, gravest first: when a row shows several, the first one names it."""
+
+    CRASHED = "crashed"
+    TIMED_OUT = "timed-out"
+    RAISED = "raised"
+    WRONG_SHAPE = "wrong-shape"
+    WRONG_DTYPE = "wrong-dtype"
+    MUTATED_INPUT = "mutated-input"
+    NON_DETERMINISTIC = "non-deterministic"
+    NAN = "nan"
+    MISSED_NAN = "missed-nan"
+    SPURIOUS_OVERFLOW = "spurious-overflow"
+    MISSED_OVERFLOW = "missed-overflow"
+    WRONG_SIGN = "wrong-sign"
+    VANISHED_GRADIENT = "vanished-gradient"
+    SPURIOUS_UNDERFLOW = "spurious-underflow"
+    PLATEAU = "plateau"
+    INACCURATE = "inaccurate"
+    ROW_DEPENDENT = "row-dependent"
+    INCONSISTENT = "inconsistent"
+    INVARIANT = "invariant"
+    FTZ = "ftz"
+    CONVENTION = "convention"
+
+
+class Accepts(IntFlag):
+    """What, besides the exact value, the convention in force lets an implementation return."""
+
+    NOTHING = 0
+    NAN = 1
+    ZERO = 2
+    ANYTHING = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of a loss.
+
+    ``kind``: ``real`` (a float rounded to the dtype), ``flag``, ``choice``, ``class-vector``
+    ((classes,) in the dtype), ``row-matrix`` ((rows, classes) in the dtype), ``integer``.
+    """
+
+    name: str
+    kind: str
+    doc: str
+    default: float | int | str | bool | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+    label_kinds: tuple[LabelKind, ...] = ()  # empty: with every kind of label
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An option of a generator, as a configuration may set it.
+
+    ``kind``: ``integer``, ``real``, ``choice``, ``text``, ``path``, ``rows`` (a list of lists of
+    reals). ``many``: a list of such values is an axis; a single one is a list of one.
+    """
+
+    name: str
+    kind: str
+    doc: str
+    default: Any = None
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+    many: bool = False
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """A block of rows of one shape, rounded to the dtype once.
+
+    ``logits`` is the first argument, whatever the loss calls it: (rows, classes), or (rows,) for
+    an elementwise loss. ``parameters`` holds only what differs from the loss's defaults.
+    ``start`` is the number of its first row within its sweep.
+    """
+
+    sweep: str
+    generator: str
+    loss: str
+    dtype: str
+    logits: Array
+    label_kind: LabelKind
+    labels: Array | None = None
+    parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
+    start: int = 0
+
+    @property
+    def rows(self) -> int:
+        """How many rows the block has."""
+        return int(self.logits.shape[0])
+
+    @property
+    def classes(self) -> int:
+        """How many classes a row has (1 for an elementwise loss)."""
+        return int(self.logits.shape[1]) if self.logits.ndim == 2 else 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Enclosures:
+    """An array of exact values, each as ``(hi + lo ± radius)·2**exponent``.
+
+    All fields have one shape. For a finite nonzero value ``1 <= |hi| < 2`` and ``lo`` has the
+    sign of ``hi`` (truncation, so ``floor(log2|exact|) == exponent`` for the midpoint); zero has
+    ``hi == lo == 0``; NaN and infinities stand in ``hi``. ``radius >= 0`` bounds the distance from
+    midpoint to the real result. ``accepts`` holds `Accepts` flags.
+    """
+
+    hi: Float64Array
+    lo: Float64Array
+    exponent: npt.NDArray[np.int64]
+    radius: Float64Array
+    accepts: npt.NDArray[np.uint8]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The common shape."""
+        return self.hi.shape
+
+    def at(self, index: Any) -> "Enclosures":
+        """The enclosures at a NumPy index, as at least one-dimensional arrays."""
+        return Enclosures(
+            *(
+                np.atleast_1d(part[index])
+                for part in (self.hi, self.lo, self.exponent, self.radius, self.accepts)
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Exact:
+    """What a case's results ought to be: the unrounded real results and their conditioning.
+
+    ``value`` has shape (rows,), (rows, classes) where the loss returns one number per class, or
+    () under a reduction; ``gradient`` has the shape of the logits. The condition numbers have the
+    same shapes (approximate, in float64, NaN where none is defined).
+    """
+
+    value: Enclosures
+    gradient: Enclosures
+    value_condition: Float64Array
+    gradient_condition: Float64Array
+
+
+@dataclass(frozen=True, slots=True)
+class Implementation:
+    """Code that computes a loss.
+
+    ``value`` is called as ``value(logits, labels, **parameters)``, without ``labels`` where the
+    loss has none; ``gradient`` likewise, returning the shape of ``logits``. ``parameters`` are the
+    names it understands. ``sound`` is what the field guide says of it (None: nothing claimed).
+    """
+
+    loss: str
+    name: str
+    value: Callable[..., Any] | None
+    gradient: Callable[..., Any] | None
+    dtypes: tuple[str, ...]
+    label_kinds: tuple[LabelKind, ...]
+    parameters: frozenset[str]
+    summary: str = ""
+    sound: bool | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """One generator with its options, as a configuration names it."""
+
+    generator: str
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """A named description of inputs and of what is to be audited on them.
+
+    ``targets``: which labels a row gets (`all`, `random`, `argmax`, `argmin`); ``label_kind`` None
+    is the loss's own first kind. ``parameters`` maps a name to its axis of values.
+    """
+
+    name: str
+    losses: tuple[str, ...]
+    dtypes: tuple[str, ...]
+    inputs: tuple[InputSpec, ...]
+    quantities: tuple[Quantity, ...] = (Quantity.VALUE, Quantity.GRADIENT)
+    implementations: tuple[str, ...] = ("*",)
+    label_kind: LabelKind | None = None
+    targets: str = "all"
+    parameters: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How far a result may be off before it counts as inaccurate.
+
+    Met in ulps or, where ``or_abs`` is given, in absolute error. With ``times_condition`` the ulps
+    are multiplied by the problem's condition number where that is above 1.
+    """
+
+    max_ulp: float = 4.0
+    or_abs: float = 0.0
+    times_condition: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What a gate allows in the cells its patterns (fnmatch) select."""
+
+    tolerance: Tolerance = field(default_factory=Tolerance)
+    allow: frozenset[Kind] = frozenset()
+    loss: str = "*"
+    implementation: str = "*"
+    dtype: str = "*"
+    quantity: str = "*"
+    sweep: str = "*"
+    path: str = ""  # where it stands in the configuration
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A user's implementation, as a configuration or the command line names it."""
+
+    loss: str
+    target: str
+    name: str
+    gradient: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A checked configuration. ``limits`` empty: a survey. ``document`` is what the file said."""
+
+    sweeps: tuple[Sweep, ...]
+    limits: tuple[Limit, ...] = ()
+    targets: tuple[Target, ...] = ()
+    seed: int = 0
+    path: str = ""
+    document: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Witness:
+    """An input that shows what was found, complete enough to be replayed.
+
+    ``logits`` is the row, (classes,) or a scalar array; under a reduction the whole block.
+    ``index`` is the component of the gradient (or of a per-class value) that is shown, None for a
+    value per row. ``exact`` is decimal text with more digits than the dtype has.
+    """
+
+    logits: Array
+    labels: Array | None
+    parameters: Mapping[str, ParameterValue]
+    actual: float
+    expected: float
+    exact: str
+    ulp_error: float
+    abs_error: float
+    index: int | None = None
+    row: int = 0
+    generator: str = ""
+    result_dtype: str = ""
+    excess_bits: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What is measured as one: a loss, an implementation of it, a dtype, a quantity, a sweep."""
+
+    loss: str
+    implementation: str
+    dtype: str
+    quantity: Quantity
+    sweep: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measurement:
+    """The errors of one cell. A row's error is that of its worst component.
+
+    ``max_ulp``, ``p99_ulp`` and ``median_ulp`` are over the rows with a finite error (NaN when
+    there is none); ``counts`` over all rows, by kind, only nonzero ones.
+    """
+
+    cell: Cell
+    rows: int
+    max_ulp: float
+    p99_ulp: float
+    median_ulp: float
+    max_abs: float
+    counts: Mapping[Kind, int]
+    witness: Witness | None = None
+    result_dtype: str = ""
+    max_excess_bits: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Finding:
+    """A kind of fault seen in one cell, with its worst witness.
+
+    ``rows`` is how many rows showed it; ``detail`` is for people (an exception's text, the height
+    and onset of a plateau); ``cause`` is a root cause where one is certain.
+    """
+
+    kind: Kind
+    cell: Cell
+    rows: int
+    witness: Witness | None = None
+    cause: str | None = None
+    hint: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Violation:
+    """A finding beyond a limit; ``limit`` says which and what it allows."""
+
+    finding: Finding
+    limit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """What was not audited, and why. Empty fields mean: whatever they are."""
+
+    reason: str
+    loss: str = ""
+    implementation: str = ""
+    dtype: str = ""
+    quantity: str = ""
+    sweep: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Yield:
+    """How many rows a generator gave, and how many of them were distinct."""
+
+    sweep: str
+    generator: str
+    loss: str
+    dtype: str
+    rows: int
+    distinct: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Report:
+    """Everything a run found out, ready to be rendered."""
+
+    environment: Mapping[str, str]
+    seed: int
+    config: Mapping[str, Any]
+    measurements: tuple[Measurement, ...]
+    findings: tuple[Finding, ...]
+    violations: tuple[Violation, ...]
+    skips: tuple[Skip, ...]
+    yields: tuple[Yield, ...]
+    gated: bool
+    interrupted: bool = False
+    reference: Mapping[str, Any] = field(default_factory=dict)

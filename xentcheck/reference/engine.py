@@ -1,0 +1,366 @@
+"""Certified exact results, row by row: precision is raised until the enclosure decides.
+
+An enclosure decides when it is narrower than 2**-80 of its magnitude (2**-27 of a float64 ulp), or
+lies wholly below 2**-1100 (nothing, in every dtype) or beyond 2**1100 (overflow, in every dtype).
+Where it does not, the width tells how many bits are missing. A row undecided at `PRECISION_CAP`
+bits raises `UncertifiedError`; there is no fallback.
+
+Every row is evaluated in the rearranged form, which hardly ever needs a second try. `confirm`
+evaluates the textbook definition of one row in the same intervals: the two share no algebra, so a
+row whose enclosures do not meet is an error of this package.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from mpmath import libmp
+
+from xentcheck.errors import UncertifiedError
+from xentcheck.floats import to_float64
+from xentcheck.losses import LOSSES
+from xentcheck.losses.spec import (
+    Components,
+    Evaluator,
+    Loss,
+    Number,
+    Outcome,
+    Row,
+    RowResult,
+)
+from xentcheck.model import (
+    Accepts,
+    Case,
+    Enclosures,
+    Exact,
+    Float64Array,
+    LabelKind,
+    ParameterValue,
+)
+from xentcheck.reference.intervals import (
+    Interval,
+    IntervalArithmetic,
+    UndecidedError,
+    magnitude,
+)
+
+START_PRECISION = 128
+PRECISION_CAP = 1 << 15
+RELATIVE_BITS = 80
+HORIZON = 1100
+
+Packed = tuple[float, float, int, float]
+
+
+def exact(case: Case) -> Exact:
+    """The exact results of a case.
+
+    Raises:
+        UncertifiedError: naming the row that stayed undecided at `PRECISION_CAP` bits.
+    """
+    loss = LOSSES[case.loss]
+    rows = row_inputs(case)
+    results = [_decide(loss, loss.evaluate, row, case, number) for number, row in enumerate(rows)]
+    reduction = str(case.parameters.get("reduction", "none"))
+    values = [_pack_all(result.value) for result in results]
+    gradients = [_pack_all(result.gradient) for result in results]
+    conditions = [
+        _conditions(loss, row, value, gradient)
+        for row, value, gradient in zip(rows, values, gradients, strict=True)
+    ]
+    shape = case.logits.shape
+    if reduction != "none":
+        value, gradient = _reduce(loss, case, rows, results, reduction)
+        value_condition = np.full((), np.nan)
+    else:
+        value = _join(values, shape if loss.per_class else shape[:1])
+        gradient = _join(gradients, shape)
+        value_condition = np.concatenate([each[0] for each in conditions]).reshape(value.shape)
+    gradient_condition = np.concatenate([each[1] for each in conditions]).reshape(shape)
+    return Exact(value, gradient, value_condition, gradient_condition)
+
+
+def row_inputs(case: Case) -> list[Row]:
+    """The rows of a case as exact float64 numbers."""
+    logits = to_float64(case.logits)
+    parameters: dict[str, ParameterValue] = {
+        name: to_float64(value) if isinstance(value, np.ndarray) else value
+        for name, value in case.parameters.items()
+    }
+    noise = parameters.get("noise")
+    labels = case.labels
+    exact_labels = (
+        to_float64(labels)
+        if labels is not None and case.label_kind is not LabelKind.INTEGER
+        else labels
+    )
+    rows = []
+    for i in range(case.rows):
+        label: Any = None
+        if exact_labels is not None:
+            label = exact_labels[i]
+            if case.label_kind is LabelKind.INTEGER:
+                label = int(label)
+            elif case.label_kind is LabelKind.TARGET:
+                label = float(label)
+        own = parameters if noise is None else {**parameters, "noise": np.asarray(noise)[i]}
+        rows.append(Row(logits[i], label, own, case.label_kind))
+    return rows
+
+
+def supports_definition(row: Row) -> bool:
+    """Whether the textbook definition covers a row: finite inputs inside the domain."""
+    numbers = [np.atleast_1d(row.x)]
+    if isinstance(row.label, (float, np.ndarray)):
+        numbers.append(np.atleast_1d(row.label))
+    return all(bool(np.isfinite(each).all()) for each in numbers)
+
+
+def confirm(case: Case, number: int) -> bool:
+    """Hold one row's exact results against the textbook definition.
+
+    Returns:
+        False where the definition does not cover the row (infinities, zeros under a logarithm).
+
+    Raises:
+        UncertifiedError: the two enclosures do not meet.
+    """
+    loss = LOSSES[case.loss]
+    row = row_inputs(case)[number]
+    if not supports_definition(row):
+        return False
+    try:
+        textbook = _decide(loss, loss.definition, row, case, number)
+    except (UncertifiedError, ValueError):
+        return False
+    rearranged = _decide(loss, loss.evaluate, row, case, number)
+    for name in ("value", "gradient"):
+        pairs = zip(
+            _expand(getattr(textbook, name)), _expand(getattr(rearranged, name)), strict=True
+        )
+        for component, (one, other) in enumerate(pairs):
+            if not _meet(one.number, other.number):
+                message = (
+                    f"internal error: {name}[{component}] of {_place(case, number)} is "
+                    f"{one.number} by the definition and {other.number} rearranged"
+                )
+                raise UncertifiedError(message)
+    return True
+
+
+def _expand(components: Components) -> Sequence[Outcome]:
+    if components.index is None:
+        return components.outcomes
+    return [components.outcomes[k] for k in components.index]
+
+
+def _meet(one: Number | float, other: Number | float) -> bool:
+    zero = IntervalArithmetic(START_PRECISION).number(0.0)
+    one, other = (zero if each == 0.0 else each for each in (one, other))
+    if isinstance(one, Interval) and isinstance(other, Interval):
+        return one.intersects(other)
+    return one == other or (one != one and other != other)
+
+
+def _place(case: Case, number: int) -> str:
+    x = np.atleast_1d(to_float64(case.logits[number : number + 1])[0])
+    shown = ", ".join(float(each).hex() for each in x[:8]) + (", …" if len(x) > 8 else "")
+    label = "" if case.labels is None else f", label {np.asarray(case.labels)[number]!r:.200}"
+    return (
+        f"{case.loss} in {case.dtype}, sweep {case.sweep!r}, row {case.start + number} "
+        f"[{shown}]{label}, parameters {dict(case.parameters)!r:.200}"
+    )
+
+
+def _decide(
+    loss: Loss, evaluate: Evaluator, row: Row, case: Case, number: int, *, start: int = 0
+) -> RowResult:
+    """Evaluate a row at rising precision until every component is decided."""
+    precision = start or START_PRECISION
+    while precision <= PRECISION_CAP:
+        try:
+            result = evaluate(IntervalArithmetic(precision), row)
+        except UndecidedError:
+            precision *= 2
+            continue
+        missing = max(_missing_bits(result.value), _missing_bits(result.gradient))
+        if missing <= 0:
+            return result
+        precision += missing + 16
+    message = (
+        f"undecided at {PRECISION_CAP} bits: {_place(case, number)}; "
+        f"the {loss.id} reference cannot certify this row"
+    )
+    raise UncertifiedError(message)
+
+
+def _missing_bits(components: Components) -> int:
+    return max((_missing(outcome.number) for outcome in components.outcomes), default=0)
+
+
+def _missing(number: Number | float) -> int:
+    """By how many bits an enclosure is too wide to decide anything (0: it decides)."""
+    if not isinstance(number, Interval) or number.is_point:
+        return 0
+    lower, upper = number.lower, number.upper
+    low, high = (magnitude(end) if end[1] else -HORIZON * 4 for end in (lower, upper))
+    if max(low, high) < -HORIZON:
+        return 0
+    same_sign = libmp.mpf_sign(lower) * libmp.mpf_sign(upper) > 0
+    if same_sign and min(low, high) > HORIZON:
+        return 0
+    width = magnitude(libmp.mpf_sub(upper, lower, 10, "u"))
+    target = max(min(low, high) - RELATIVE_BITS, -HORIZON) if same_sign else -HORIZON
+    return max(width - target, 0)
+
+
+def _pack(number: Number | float) -> Packed:
+    """(hi, lo, exponent, radius) of a decided enclosure."""
+    if isinstance(number, float):
+        if number == number and abs(number) != float("inf") and number != 0.0:
+            message = f"{number} must be given as an exact number"
+            raise AssertionError(message)
+        return number, 0.0, 0, 0.0
+    assert isinstance(number, Interval)
+    if number.is_zero:
+        return 0.0, 0.0, 0, 0.0
+    lower, upper = number.lower, number.upper
+    low, high = (magnitude(end) if end[1] else -HORIZON * 4 for end in (lower, upper))
+    if max(low, high) < -HORIZON:
+        return 0.0, 0.0, -HORIZON, 1.0
+    sign = -1.0 if libmp.mpf_sign(lower) < 0 else 1.0
+    if min(low, high) > HORIZON:
+        return sign, 0.0, HORIZON, 0.0
+    if number.is_point:
+        _, man, exp, bits = lower
+        half_width = 0.0
+    else:
+        _, man, exp, bits = libmp.mpf_shift(libmp.mpf_add(lower, upper), -1)
+        half = libmp.mpf_shift(libmp.mpf_sub(upper, lower, 53, "u"), -1)
+        half_width = libmp.to_float(libmp.mpf_shift(half, -(exp + bits - 1)), rnd="u")
+    man, bits = int(man), int(bits)
+    cut = bits - 53
+    high_bits = man >> cut if cut > 0 else man << -cut
+    rest = man - (high_bits << cut) if cut > 0 else 0
+    hi = high_bits * 2.0**-52
+    lo = 0.0
+    if rest:
+        # 53 more bits; what is cut off goes into the radius
+        shift = max(rest.bit_length() - 53, 0)
+        scale = int(exp) + shift - (int(exp) + bits - 1)
+        lo = float(rest >> shift) * 2.0**scale
+        if shift:
+            half_width += 2.0**scale
+    return sign * hi, sign * lo, int(exp) + bits - 1, half_width
+
+
+def _pack_all(components: Components) -> Enclosures:
+    packed = [_pack(outcome.number) for outcome in components.outcomes]
+    accepts = np.array([int(outcome.accepts) for outcome in components.outcomes], dtype=np.uint8)
+    columns = np.array(packed, dtype=np.float64).reshape(len(packed), 4)
+    enclosures = Enclosures(
+        columns[:, 0], columns[:, 1], columns[:, 2].astype(np.int64), columns[:, 3], accepts
+    )
+    return enclosures if components.index is None else enclosures.at(components.index)
+
+
+def _join(parts: Sequence[Enclosures], shape: tuple[int, ...]) -> Enclosures:
+    return Enclosures(
+        np.concatenate([part.hi for part in parts]).reshape(shape),
+        np.concatenate([part.lo for part in parts]).reshape(shape),
+        np.concatenate([part.exponent for part in parts]).reshape(shape),
+        np.concatenate([part.radius for part in parts]).reshape(shape),
+        np.concatenate([part.accepts for part in parts]).reshape(shape),
+    )
+
+
+def approximate(enclosures: Enclosures) -> Float64Array:
+    """The midpoints in float64 (0 or inf where they do not fit)."""
+    with np.errstate(over="ignore", under="ignore"):
+        return np.asarray(np.ldexp(enclosures.hi, enclosures.exponent), dtype=np.float64)
+
+
+def _conditions(
+    loss: Loss, row: Row, value: Enclosures, gradient: Enclosures
+) -> tuple[Float64Array, Float64Array]:
+    with np.errstate(all="ignore"):
+        by_value, by_gradient = loss.condition(row, approximate(value), approximate(gradient))
+    return (
+        np.broadcast_to(by_value, value.shape),
+        np.broadcast_to(by_gradient, gradient.shape),
+    )
+
+
+def _reduce(
+    loss: Loss, case: Case, rows: Sequence[Row], results: Sequence[RowResult], reduction: str
+) -> tuple[Enclosures, Enclosures]:
+    """The sum or the weighted mean of the rows, and its gradient."""
+    weights = [loss.row_weight(row) for row in rows]
+    precision = START_PRECISION
+    while True:
+        ops = IntervalArithmetic(precision)
+        divisor = ops.total([ops.number(weight) for weight in weights])
+        value, gradients, missing = _reduced(ops, results, divisor, reduction)
+        if missing <= 0:
+            break
+        precision += missing + 16
+        if precision > PRECISION_CAP:
+            message = f"undecided at {PRECISION_CAP} bits: the {reduction} of {_place(case, 0)}"
+            raise UncertifiedError(message)
+        results = [
+            _decide(loss, loss.evaluate, row, case, number, start=precision)
+            for number, row in enumerate(rows)
+        ]
+    packed = _pack_all(Components([value]))
+    shaped = Enclosures(
+        *(
+            part.reshape(())
+            for part in (packed.hi, packed.lo, packed.exponent, packed.radius, packed.accepts)
+        )
+    )
+    return shaped, _join([_pack_all(each) for each in gradients], case.logits.shape)
+
+
+def _reduced(
+    ops: IntervalArithmetic, results: Sequence[RowResult], divisor: Interval, reduction: str
+) -> tuple[Outcome, list[Components], int]:
+    outcomes = [result.value.outcomes[0] for result in results]
+    if reduction == "mean" and divisor.is_zero:
+        # a mean over nothing: NaN or 0, and no gradient
+        zero = Outcome(0.0)
+        nothing = [
+            Components([zero], np.zeros(len(_expand(result.gradient)), dtype=np.intp))
+            for result in results
+        ]
+        return Outcome(float("nan"), Accepts.ZERO), nothing, 0
+    accepts = Accepts.NOTHING
+    plain = 0.0
+    for outcome in outcomes:
+        accepts |= outcome.accepts
+        if isinstance(outcome.number, float):
+            plain += outcome.number
+    total: Number | float = plain
+    missing = 0
+    if plain == 0.0:
+        numbers = [each.number for each in outcomes if isinstance(each.number, Interval)]
+        total = ops.total(numbers)
+        if reduction == "mean":
+            total = total / divisor
+        missing = _missing(total)
+    gradients = []
+    for result in results:
+        components = result.gradient
+        if reduction == "mean":
+            components = Components(
+                [
+                    Outcome(
+                        each.number if isinstance(each.number, float) else each.number / divisor,
+                        each.accepts,
+                    )
+                    for each in components.outcomes
+                ],
+                components.index,
+            )
+            missing = max(missing, _missing_bits(components))
+        gradients.append(components)
+    return Outcome(total, accepts), gradients, missing
