@@ -109,8 +109,8 @@ def from_float64(array: npt.ArrayLike, name: str) -> npt.NDArray[Any]:
             # are already in the format. Scaling by powers of two is exact at every step.
             quantum = ulp_exponent(np.frexp(values)[1] - 1, name)
             values = np.ldexp(np.rint(np.ldexp(values, -quantum)), quantum)
-            beyond = np.copysign(np.inf if target.has_infinity else np.nan, values)
-            values = np.where(np.abs(values) > target.max, beyond, values)
+            # An infinity becomes NaN in the cast where the format has none.
+            values = np.where(np.abs(values) > target.max, np.copysign(np.inf, values), values)
         return np.asarray(values.astype(target.dtype))
 
 

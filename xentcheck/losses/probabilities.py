@@ -78,9 +78,7 @@ def _categorical(ops: Arithmetic, row: Row) -> RowResult:
 
 def _define_categorical(ops: Arithmetic, row: Row) -> RowResult:
     masses = _masses(row)
-    terms = [
-        ops.number(y) * ops.log(ops.number(p)) for p, y in zip(row.x, masses, strict=True)
-    ]
+    terms = [ops.number(y) * ops.log(ops.number(p)) for p, y in zip(row.x, masses, strict=True)]
     gradient = [
         Outcome(-(ops.number(y) / ops.number(p))) for p, y in zip(row.x, masses, strict=True)
     ]
@@ -88,7 +86,7 @@ def _define_categorical(ops: Arithmetic, row: Row) -> RowResult:
 
 
 def _binary(ops: Arithmetic, row: Row) -> RowResult:
-    p, z = float(row.x), float(row.label)  # type: ignore[arg-type]
+    p, z = float(row.x), float(row.label)
     if p != p or z != z:
         return _all_nan(1)
     chance, against = ops.number(p), 1 - ops.number(p)
@@ -108,7 +106,7 @@ def _binary(ops: Arithmetic, row: Row) -> RowResult:
 
 
 def _define_binary(ops: Arithmetic, row: Row) -> RowResult:
-    p, z = ops.number(float(row.x)), ops.number(float(row.label))  # type: ignore[arg-type]
+    p, z = ops.number(float(row.x)), ops.number(float(row.label))
     value = -(z * ops.log(p)) - (1 - z) * ops.log(1 - p)
     gradient = -(z / p) + (1 - z) / (1 - p)
     return RowResult(Components([Outcome(value)]), Components([Outcome(gradient)]))
@@ -188,7 +186,7 @@ def _condition_value(
 def _condition_binary(
     row: Row, value: Float64Array, gradient: Float64Array
 ) -> tuple[Float64Array, Float64Array]:
-    p, z = np.atleast_1d(row.x), float(row.label)  # type: ignore[arg-type]
+    p, z = np.atleast_1d(row.x), float(row.label)
     by_value = np.abs(p * gradient) / np.abs(value)
     return 1.0 + by_value, (p + z) / np.abs(p - z) + p / (1 - p)
 

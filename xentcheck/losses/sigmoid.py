@@ -84,7 +84,9 @@ def _one(value: Number | float, gradient: Number | float) -> RowResult:
     return RowResult(Components([Outcome(value)]), Components([Outcome(gradient)]))
 
 
-def _without_target(limits: dict[float, tuple[float, float]], form: str, logistic: str) -> Evaluator:
+def _without_target(
+    limits: dict[float, tuple[float, float]], form: str, logistic: str
+) -> Evaluator:
     """An evaluator of sigmoid, log_sigmoid or softplus; ``limits`` are those at ±inf."""
     build = _rearranged if logistic == "rearranged" else _textbook
 
@@ -94,9 +96,7 @@ def _without_target(limits: dict[float, tuple[float, float]], form: str, logisti
             return _one(NAN, NAN)
         if abs(x) == INF:
             value, gradient = limits[x]
-            return _one(
-                value if abs(value) == INF else ops.number(value), ops.number(gradient)
-            )
+            return _one(value if abs(value) == INF else ops.number(value), ops.number(gradient))
         parts = build(ops, x)
         if form == "sigmoid":
             return _one(parts.up, parts.up * parts.down)
@@ -119,7 +119,7 @@ def _define_bce(ops: Arithmetic, row: Row) -> RowResult:
     """w z (−log σ(x)) − (1−z) log(1 − σ(x)), gradient σ(x) − z (for w = 1)."""
     x = _scalar(row)
     z, rest = _target(ops, row)
-    weight = float(row.parameters.get("pos_weight", 1.0))  # type: ignore[arg-type]
+    weight = float(row.parameters.get("pos_weight", 1.0))
     p = 1 / (1 + ops.exp(ops.number(-x)))
     value = -(z * ops.log(p) * weight) - rest * ops.log(1 - p)
     return _one(value, p * (z * weight + rest) - z * weight)
@@ -130,7 +130,7 @@ def _evaluate_bce(ops: Arithmetic, row: Row) -> RowResult:
     if x != x or row.label != row.label:
         return _one(NAN, NAN)
     z, rest = _target(ops, row)
-    weight = float(row.parameters.get("pos_weight", 1.0))  # type: ignore[arg-type]
+    weight = float(row.parameters.get("pos_weight", 1.0))
     if abs(x) == INF:
         against = rest if x > 0 else z * weight
         gradient = rest if x > 0 else -(z * weight)
@@ -143,12 +143,12 @@ def _focal(ops: Arithmetic, row: Row, build: str) -> RowResult:
     if x != x or row.label != row.label:
         return _one(NAN, NAN)
     z, rest = _target(ops, row)
-    gamma = float(row.parameters.get("gamma", 2.0))  # type: ignore[arg-type]
+    gamma = float(row.parameters.get("gamma", 2.0))
     alpha = row.parameters.get("alpha")
     balance = (
         ops.number(1.0)
         if alpha is None
-        else z * ops.number(float(alpha)) + rest * (1 - ops.number(float(alpha)))  # type: ignore[arg-type]
+        else z * ops.number(float(alpha)) + rest * (1 - ops.number(float(alpha)))
     )
     if abs(x) == INF:
         return _focal_limit(ops, x, z, rest, balance, gamma)
@@ -196,10 +196,10 @@ def _condition_bce(
     row: Row, value: Float64Array, gradient: Float64Array
 ) -> tuple[Float64Array, Float64Array]:
     x = np.atleast_1d(row.x)
-    z = float(row.label)  # type: ignore[arg-type]
-    smoothing = float(row.parameters.get("label_smoothing", 0.0))  # type: ignore[arg-type]
+    z = float(row.label)
+    smoothing = float(row.parameters.get("label_smoothing", 0.0))
     z = z * (1.0 - smoothing) + smoothing / 2
-    weight = float(row.parameters.get("pos_weight", 1.0))  # type: ignore[arg-type]
+    weight = float(row.parameters.get("pos_weight", 1.0))
     with np.errstate(over="ignore"):
         up, down = 1 / (1 + np.exp(-x)), 1 / (1 + np.exp(x))
     parts = (1 - z) * up + z * weight * down
@@ -211,7 +211,7 @@ def _condition_focal(
     row: Row, value: Float64Array, gradient: Float64Array
 ) -> tuple[Float64Array, Float64Array]:
     x = np.abs(np.atleast_1d(row.x))
-    gamma = float(row.parameters.get("gamma", 2.0))  # type: ignore[arg-type]
+    gamma = float(row.parameters.get("gamma", 2.0))
     return 1.0 + np.abs(x * gradient) / np.abs(value), (1.0 + x) * (1.0 + gamma)
 
 

@@ -217,9 +217,7 @@ def _evaluate_log_softmax(ops: Arithmetic, row: Row) -> RowResult:
     index = groups.index.copy()
     index[component] = len(gradient_outcomes)
     gradient_outcomes.append(Outcome(softmax.complement[groups.index[component]]))
-    return RowResult(
-        Components(value_outcomes, groups.index), Components(gradient_outcomes, index)
-    )
+    return RowResult(Components(value_outcomes, groups.index), Components(gradient_outcomes, index))
 
 
 def _limit_row(ops: Arithmetic, classes: int, label: int, hot: int) -> Components:
@@ -313,10 +311,9 @@ def _evaluate_cross_entropy(ops: Arithmetic, row: Row) -> RowResult:
         nan = Outcome(NAN)
         return RowResult(Components([nan]), _uniform(nan, classes))
     if special == "several" or (special == "one" and z_loss):
-        value = Outcome(NAN, Accepts.ANYTHING)
-        return RowResult(Components([value]), _anything(classes))
+        return RowResult(_anything(1), _anything(classes))
     if special == "empty":
-        return RowResult(Components([Outcome(NAN, Accepts.ZERO)]), _nan_or_zero(classes))
+        return RowResult(_nan_or_zero(1), _nan_or_zero(classes))
     scale = row.parameters.get("temperature", 1.0)
     if special == "one":
         return _cross_entropy_limit(ops, row, masses, weights, scale)
@@ -376,16 +373,13 @@ def _textbook(ops: Arithmetic, row: Row) -> tuple[list[Number], list[Number], Nu
     """(z, p, log S) by the definition; equal logits are computed once."""
     noise = row.parameters.get("noise")
     temperature = row.parameters.get("temperature", 1.0)
-    known: dict[tuple[float, ...], tuple[Number, Number]] = {}
+    known: dict[tuple[float, float], tuple[Number, Number]] = {}
     z: list[Number] = []
     powers: list[Number] = []
     for j, x in enumerate(row.x):
-        key = (float(x),) if noise is None else (float(x), float(np.asarray(noise)[j]))
+        key = (float(x), 0.0 if noise is None else float(noise[j]))
         if key not in known:
-            logit = ops.number(key[0])
-            if noise is not None:
-                logit = logit + ops.number(key[1])
-            logit = logit / temperature
+            logit = (ops.number(key[0]) + ops.number(key[1])) / temperature
             known[key] = (logit, ops.exp(logit))
         z.append(known[key][0])
         powers.append(known[key][1])
@@ -403,9 +397,7 @@ def _define_softmax(ops: Arithmetic, row: Row) -> RowResult:
     _, p, _ = _textbook(ops, row)
     i = _component(row)
     scale = row.parameters.get("temperature", 1.0)
-    gradient = [
-        Outcome(p[i] * ((1 if i == j else 0) - share) / scale) for j, share in enumerate(p)
-    ]
+    gradient = [Outcome(p[i] * ((1 if i == j else 0) - share) / scale) for j, share in enumerate(p)]
     return RowResult(Components([Outcome(each) for each in p]), Components(gradient))
 
 
@@ -585,8 +577,8 @@ SOFTMAX_CROSS_ENTROPY = Loss(
         INFINITE_LOGIT,
         PROPAGATE,
         "an ignored row: exactly 0, value and gradient, whatever its logits",
-        "mean divides by the sum of the kept rows' weights (integer labels) or by the rows; "
-        "over nothing: NaN or 0, gradient 0",
+        "mean divides by the kept rows' weights (integer labels) or by the number of rows",
+        "mean over nothing: NaN or 0, gradient 0",
         "label_smoothing ε: (1−ε) y + ε/C over all C classes, the target among them",
         "distributions that do not sum to 1: gradient (Σy) p − y",
     ),

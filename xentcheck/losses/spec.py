@@ -19,7 +19,6 @@ from xentcheck.model import (
     LabelKind,
     Layout,
     Parameter,
-    ParameterValue,
 )
 
 
@@ -47,19 +46,19 @@ class Arithmetic(Protocol):
     def number(self, value: float) -> Number:
         """The exact real number that a finite float stands for."""
 
-    def exp(self, x: Number) -> Number:
+    def exp(self, x: Any) -> Number:
         """e^x."""
 
-    def log(self, x: Number) -> Number:
+    def log(self, x: Any) -> Number:
         """Natural logarithm of x > 0."""
 
-    def log1p(self, x: Number) -> Number:
+    def log1p(self, x: Any) -> Number:
         """log(1 + x) for x > -1, without forming 1 + x where that would lose x."""
 
-    def power(self, x: Number, exponent: float) -> Number:
+    def power(self, x: Any, exponent: float) -> Number:
         """x^exponent for x > 0."""
 
-    def total(self, terms: Sequence[Number], counts: Sequence[int] | None = None) -> Number:
+    def total(self, terms: Sequence[Any], counts: Sequence[int] | None = None) -> Number:
         """The sum of the terms, each taken ``counts`` times."""
 
 
@@ -68,13 +67,13 @@ class Row:
     """One row as exact float64 numbers.
 
     ``x`` is (classes,); a single number for elementwise losses. ``label`` is an int (integer
-    labels, may be the ignored one), an array (distribution), a float (target) or None. Vector
-    parameters are float64 arrays, and per-row ones are already this row's.
+    labels, may be the ignored one), a float64 array (distribution), a float (target) or None.
+    Vector parameters are float64 arrays, and per-row ones are already this row's.
     """
 
     x: Float64Array
-    label: int | float | Float64Array | None
-    parameters: Mapping[str, ParameterValue]
+    label: Any
+    parameters: Mapping[str, Any]
     label_kind: LabelKind
 
 

@@ -1,7 +1,7 @@
 """Certified exact results, row by row: precision is raised until the enclosure decides.
 
 An enclosure decides when it is narrower than 2**-80 of its magnitude (2**-27 of a float64 ulp), or
-lies wholly below 2**-1100 (nothing, in every dtype) or beyond 2**1100 (overflow, in every dtype).
+lies wholly within ±2**-1100 (nothing, in every dtype) or beyond 2**1100 (overflow, in every dtype).
 Where it does not, the width tells how many bits are missing. A row undecided at `PRECISION_CAP`
 bits raises `UncertifiedError`; there is no fallback.
 
@@ -48,6 +48,7 @@ START_PRECISION = 128
 PRECISION_CAP = 1 << 15
 RELATIVE_BITS = 80
 HORIZON = 1100
+EXPONENT_LIMIT = 1 << 40
 
 Packed = tuple[float, float, int, float]
 
@@ -202,16 +203,23 @@ def _missing(number: Number | float) -> int:
     """By how many bits an enclosure is too wide to decide anything (0: it decides)."""
     if not isinstance(number, Interval) or number.is_point:
         return 0
-    lower, upper = number.lower, number.upper
-    low, high = (magnitude(end) if end[1] else -HORIZON * 4 for end in (lower, upper))
-    if max(low, high) < -HORIZON:
+    ends = [magnitude(end) for end in (number.lower, number.upper) if end[1]]
+    same_sign = libmp.mpf_sign(number.lower) * libmp.mpf_sign(number.upper) > 0
+    if max(ends) < -HORIZON or (same_sign and min(ends) > HORIZON):
         return 0
-    same_sign = libmp.mpf_sign(lower) * libmp.mpf_sign(upper) > 0
-    if same_sign and min(low, high) > HORIZON:
+    if same_sign and _relative_bits(number) >= RELATIVE_BITS:
         return 0
-    width = magnitude(libmp.mpf_sub(upper, lower, 10, "u"))
-    target = max(min(low, high) - RELATIVE_BITS, -HORIZON) if same_sign else -HORIZON
-    return max(width - target, 0)
+    width = magnitude(libmp.mpf_sub(number.upper, number.lower, 10, "u"))
+    target = max(min(ends) - RELATIVE_BITS, -HORIZON) if same_sign else -HORIZON
+    return max(width - target, 1)
+
+
+def _relative_bits(number: Interval) -> int:
+    """How many leading bits an enclosure of one sign settles, at least."""
+    if number.is_point:
+        return RELATIVE_BITS
+    width = magnitude(libmp.mpf_sub(number.upper, number.lower, 10, "u"))
+    return min(magnitude(number.lower), magnitude(number.upper)) - 1 - width
 
 
 def _pack(number: Number | float) -> Packed:
@@ -225,12 +233,15 @@ def _pack(number: Number | float) -> Packed:
     if number.is_zero:
         return 0.0, 0.0, 0, 0.0
     lower, upper = number.lower, number.upper
-    low, high = (magnitude(end) if end[1] else -HORIZON * 4 for end in (lower, upper))
-    if max(low, high) < -HORIZON:
-        return 0.0, 0.0, -HORIZON, 1.0
+    signs = libmp.mpf_sign(lower) * libmp.mpf_sign(upper)
+    largest = max(magnitude(end) for end in (lower, upper) if end[1])
+    if signs <= 0 or _relative_bits(number) < RELATIVE_BITS or largest < -EXPONENT_LIMIT:
+        if largest < -HORIZON:
+            return 0.0, 0.0, max(largest, -EXPONENT_LIMIT), 1.0
+        return libmp.mpf_sign(lower) * 1.0, 0.0, HORIZON, 0.0
     sign = -1.0 if libmp.mpf_sign(lower) < 0 else 1.0
-    if min(low, high) > HORIZON:
-        return sign, 0.0, HORIZON, 0.0
+    if largest > EXPONENT_LIMIT:
+        return sign, 0.0, EXPONENT_LIMIT, 0.0
     if number.is_point:
         _, man, exp, bits = lower
         half_width = 0.0
@@ -277,7 +288,8 @@ def _join(parts: Sequence[Enclosures], shape: tuple[int, ...]) -> Enclosures:
 def approximate(enclosures: Enclosures) -> Float64Array:
     """The midpoints in float64 (0 or inf where they do not fit)."""
     with np.errstate(over="ignore", under="ignore"):
-        return np.asarray(np.ldexp(enclosures.hi, enclosures.exponent), dtype=np.float64)
+        exponent = np.clip(enclosures.exponent, -5000, 5000)
+        return np.asarray(np.ldexp(enclosures.hi, exponent), dtype=np.float64)
 
 
 def _conditions(
@@ -311,14 +323,9 @@ def _reduce(
             _decide(loss, loss.evaluate, row, case, number, start=precision)
             for number, row in enumerate(rows)
         ]
-    packed = _pack_all(Components([value]))
-    shaped = Enclosures(
-        *(
-            part.reshape(())
-            for part in (packed.hi, packed.lo, packed.exponent, packed.radius, packed.accepts)
-        )
+    return _join([_pack_all(Components([value]))], ()), _join(
+        [_pack_all(each) for each in gradients], case.logits.shape
     )
-    return shaped, _join([_pack_all(each) for each in gradients], case.logits.shape)
 
 
 def _reduced(

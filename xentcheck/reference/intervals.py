@@ -126,9 +126,7 @@ class Interval:
 
     def intersects(self, other: "Interval") -> bool:
         """Whether the two intervals have a number in common."""
-        return not (
-            libmp.mpf_lt(self.upper, other.lower) or libmp.mpf_lt(other.upper, self.lower)
-        )
+        return not (libmp.mpf_lt(self.upper, other.lower) or libmp.mpf_lt(other.upper, self.lower))
 
 
 def _finite(value: float) -> Mpf:
@@ -201,7 +199,8 @@ class IntervalArithmetic:
             if not lower:
                 return x
             square = libmp.mpf_mul(x, x, self.precision, _UP)
-            return libmp.mpf_sub(x, square, self.precision, _DOWN)
+            below: Mpf = libmp.mpf_sub(x, square, self.precision, _DOWN)
+            return below
         precision = self.precision + _GUARD
         # 1 + x keeps all the bits of x that a relative error of 2**-precision asks for
         shifted = libmp.mpf_add(_ONE, x, precision + max(0, -small), _DOWN if lower else _UP)
@@ -212,4 +211,5 @@ class IntervalArithmetic:
             return _ZERO
         value = libmp.mpf_log(shifted, precision, "n")
         widened = Interval(value, value, self.precision).widened()
-        return widened.lower if lower else widened.upper
+        bound: Mpf = widened.lower if lower else widened.upper
+        return bound

@@ -1,0 +1,210 @@
+"""The measure: ulp errors against exact values, kinds, tolerances."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.enclosing import enclose
+from xentcheck.floats import FORMATS, from_float64, ulp
+from xentcheck.model import Accepts, Kind, Quantity, Tolerance
+from xentcheck.scoring import KINDS, RIGHT, decimal_text, excess_bits, expected, score
+
+WIDE = Tolerance(max_ulp=1e300)
+
+
+def scored(actual, exact, dtype="float32", *, quantity=Quantity.VALUE, tolerance=None, **more):
+    condition = more.pop("condition", np.nan)
+    accepts = more.pop("accepts", Accepts.NOTHING)
+    radius = more.pop("radius", 0.0)
+    scores = score(
+        np.array([actual], dtype=FORMATS[dtype].dtype),
+        enclose([exact], accepts, radius),
+        np.array([condition]),
+        quantity=quantity,
+        tolerance=tolerance or Tolerance(),
+        **more,
+    )
+    kind = None if scores.kinds[0] == RIGHT else KINDS[scores.kinds[0]]
+    return float(scores.ulp_error[0]), kind
+
+
+@given(
+    st.sampled_from(["float16", "bfloat16", "float32", "float64"]),
+    st.floats(min_value=-1e300, max_value=1e300),
+    st.fractions(min_value=-1000, max_value=1000, max_denominator=10**6),
+)
+def test_ulp_error_is_the_fraction_computed_exactly(dtype, start, offset):
+    actual = from_float64(np.array(start), dtype)
+    if not np.isfinite(actual.astype(np.float64)):
+        return
+    near = Fraction(float(actual))
+    exact = near + offset * ulp(near, dtype)
+    if exact == 0 or abs(exact) >= Fraction(FORMATS[dtype].max):
+        return
+    want = abs(near - exact) / ulp(exact, dtype)
+    got, _ = scored(float(actual), exact, dtype, tolerance=WIDE)
+    assert got == pytest.approx(float(want), rel=1e-12, abs=1e-12)
+
+
+def test_an_ulp_below_a_power_of_two_is_half_the_one_above():
+    tiny = Fraction(1, 2**60)
+    assert scored(1 + 2**-23, Fraction(1))[0] == 1.0
+    assert scored(1 + 2**-23, Fraction(1) - tiny)[0] == pytest.approx(2.0)
+    assert scored(1 + 2**-23, Fraction(1) + tiny)[0] == pytest.approx(1.0)
+
+
+def test_an_enclosure_that_touches_a_power_of_two_uses_the_smaller_ulp():
+    assert scored(1 + 2**-23, Fraction(1), radius=2.0**-90)[0] == 2.0
+
+
+def test_the_exact_value_is_not_rounded_before_subtracting():
+    exact = 1 + Fraction(1, 2**24) + Fraction(1, 2**70)
+    error, _ = scored(1.0, exact)
+    assert error > 0.5
+    assert scored(1 + 2**-23, exact)[0] < 0.5
+
+
+def test_a_correctly_rounded_float64_is_within_half_an_ulp_of_bits_beyond_float64():
+    exact = 1 + Fraction(1, 2**53) + Fraction(1, 2**100)
+    assert scored(1.0, exact, "float64")[0] > 0.5
+    assert scored(1 + 2**-52, exact, "float64")[0] < 0.5
+
+
+def test_subnormal_results_are_measured_in_the_smallest_subnormal():
+    tiny = Fraction(1, 2**149)
+    assert scored(2.0**-149, tiny * Fraction(5, 2))[0] == pytest.approx(1.5)
+    assert scored(5e-324, Fraction(1, 2**1074) * Fraction(5, 2), "float64")[0] == 1.5
+
+
+def test_a_value_below_half_the_smallest_subnormal_is_met_by_zero():
+    assert scored(0.0, Fraction(1, 2**151)) == (0.25, None)
+    assert scored(-0.0, Fraction(1, 2**151)) == (0.25, None)
+    assert scored(0.0, Fraction(0)) == (0.0, None)
+
+
+def test_infinity_is_never_one_ulp_beyond_max():
+    largest = Fraction(FORMATS["float32"].max)
+    assert scored(np.inf, largest)[1] is Kind.SPURIOUS_OVERFLOW
+    assert scored(np.inf, largest, tolerance=WIDE)[1] is Kind.SPURIOUS_OVERFLOW
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_overflow_is_right_from_half_an_ulp_beyond_max(dtype):
+    largest = Fraction(FORMATS[dtype].max)
+    half = ulp(largest, dtype) / 2
+    tiny = half / 2**40
+    assert scored(np.inf, largest + half, dtype) == (0.0, None)
+    assert scored(np.inf, largest + half - tiny, dtype)[1] is Kind.SPURIOUS_OVERFLOW
+    assert scored(-np.inf, -(largest + half), dtype) == (0.0, None)
+    assert scored(-np.inf, largest + half, dtype)[1] is Kind.WRONG_SIGN
+
+
+def test_a_finite_result_for_an_infinite_one_is_a_missed_overflow_at_any_budget():
+    assert scored(3e38, np.inf, tolerance=WIDE)[1] is Kind.MISSED_OVERFLOW
+    assert scored(1.0, Fraction(2) ** 200)[1] is Kind.MISSED_OVERFLOW
+
+
+def test_opposite_infinities_have_the_wrong_sign():
+    assert scored(-np.inf, np.inf)[1] is Kind.WRONG_SIGN
+    assert scored(np.inf, np.inf) == (0.0, None)
+
+
+def test_nan_is_right_only_where_nan_is_expected():
+    assert scored(np.nan, np.nan) == (0.0, None)
+    error, kind = scored(np.nan, Fraction(1), tolerance=WIDE)
+    assert np.isnan(error)
+    assert kind is Kind.NAN
+    assert scored(np.nan, np.inf)[1] is Kind.NAN
+    assert scored(1.0, np.nan)[1] is Kind.MISSED_NAN
+    assert scored(np.inf, np.nan)[1] is Kind.MISSED_NAN
+
+
+def test_conventions_turn_accepted_results_into_notes():
+    assert scored(np.nan, Fraction(1), accepts=Accepts.NAN)[1] is Kind.CONVENTION
+    assert scored(0.0, np.nan, accepts=Accepts.ZERO)[1] is Kind.CONVENTION
+    assert scored(0.5, np.nan, accepts=Accepts.ZERO)[1] is Kind.MISSED_NAN
+    assert scored(0.5, np.nan, accepts=Accepts.ANYTHING)[1] is Kind.CONVENTION
+    assert scored(2.0, Fraction(1), accepts=Accepts.NAN)[1] is Kind.INACCURATE
+
+
+def test_zero_for_something_has_a_kind_by_quantity():
+    assert scored(0.0, Fraction(1, 10**9))[1] is Kind.SPURIOUS_UNDERFLOW
+    gradient = scored(0.0, Fraction(1, 10**9), quantity=Quantity.GRADIENT)
+    assert gradient[1] is Kind.VANISHED_GRADIENT
+    assert scored(0.0, Fraction(1, 2**140))[1] is Kind.FTZ
+
+
+def test_a_negative_result_of_a_positive_exact_value_is_a_wrong_sign():
+    assert scored(-1e-8, Fraction(1, 10**9))[1] is Kind.WRONG_SIGN
+    assert scored(-1e-8, Fraction(0), nonnegative=True)[1] is Kind.WRONG_SIGN
+    assert scored(-1e-8, Fraction(0))[1] is Kind.INACCURATE
+    assert scored(1e-8, Fraction(0), nonnegative=True)[1] is Kind.INACCURATE
+
+
+def test_a_limit_exactly_met_passes_and_the_next_number_fails():
+    limit = Tolerance(max_ulp=4.0)
+    assert scored(1 + 4 * 2.0**-23, Fraction(1), tolerance=limit) == (4.0, None)
+    beyond = Fraction(1) - Fraction(1, 2**100)
+    assert scored(1 + 4 * 2.0**-23, Fraction(1) + Fraction(1, 2**60), tolerance=limit)[1] is None
+    assert scored(1 + 4 * 2.0**-23, beyond, tolerance=limit)[1] is Kind.INACCURATE
+    assert scored(1 + 5 * 2.0**-23, Fraction(1), tolerance=limit)[1] is Kind.INACCURATE
+
+
+def test_absolute_error_can_meet_a_limit_instead():
+    exact = Fraction(4122, 10**12)
+    assert scored(0.0, exact)[1] is Kind.SPURIOUS_UNDERFLOW
+    assert scored(0.0, exact, tolerance=Tolerance(or_abs=1e-7))[1] is None
+    assert scored(0.0, exact, tolerance=Tolerance(or_abs=1e-9))[1] is Kind.SPURIOUS_UNDERFLOW
+
+
+def test_a_condition_number_widens_only_a_tolerance_that_asks_for_it():
+    actual, exact = 1 + 100 * 2.0**-23, Fraction(1)
+    asked = Tolerance(times_condition=True)
+    assert scored(actual, exact, condition=1e6)[1] is Kind.INACCURATE
+    assert scored(actual, exact, condition=1e6, tolerance=asked)[1] is None
+    assert scored(actual, exact, condition=np.nan, tolerance=asked)[1] is Kind.INACCURATE
+    assert scored(actual, exact, condition=1e-6, tolerance=asked)[1] is Kind.INACCURATE
+
+
+def test_enormous_errors_stay_numbers():
+    error, kind = scored(1e300, Fraction(1, 2**1074), "float64")
+    assert error == np.finfo(np.float64).max
+    assert kind is Kind.INACCURATE
+    assert scored(1e300, Fraction(0), "float64")[1] is Kind.INACCURATE
+
+
+def test_integers_are_refused():
+    with pytest.raises(TypeError, match="int64"):
+        score(
+            np.array([1]),
+            enclose([Fraction(1)]),
+            np.array([1.0]),
+            quantity=Quantity.VALUE,
+            tolerance=Tolerance(),
+        )
+
+
+def test_expected_rounds_the_exact_value_once():
+    exact = enclose([1 + Fraction(1, 2**24) + Fraction(1, 2**70)])
+    assert expected(exact, (0,), "float32") == 1 + 2**-23
+    assert expected(enclose([Fraction(2) ** 200]), (0,), "float32") == np.inf
+    assert np.isnan(expected(enclose([np.nan]), (0,), "float32"))
+
+
+def test_decimal_text_has_more_digits_than_float64():
+    third = enclose([Fraction(1, 3)])
+    assert decimal_text(third, (0,), 22) == "0.3333333333333333333333"
+    assert decimal_text(enclose([Fraction(-1, 4)]), (0,)) == "-0.25"
+    assert decimal_text(enclose([np.inf]), (0,)) == "inf"
+    assert decimal_text(enclose([Fraction(1, 10**400)]), (0,), 6) == "1.00000e-400"
+
+
+def test_excess_bits_are_what_conditioning_does_not_explain():
+    assert excess_bits(0.5, 1.0, "float32") == 0.0
+    assert excess_bits(2.0**20, 1.0, "float32") == 21.0
+    assert excess_bits(2.0**20, 2.0**20, "float32") == 1.0
+    assert excess_bits(1e300, 1.0, "float32") == 24.0
+    assert excess_bits(2.0**20, 2.0**40, "float32") == 0.0
