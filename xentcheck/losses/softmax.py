@@ -80,11 +80,21 @@ class _Softmax:
     logsumexp: Number
 
 
-def _softmax(ops: Arithmetic, z: Sequence[Number | None], counts: list[int], top: int) -> _Softmax:
-    pivot = z[top]
+def _softmax(
+    ops: Arithmetic,
+    x: Sequence[Number | None],
+    counts: list[int],
+    top: int,
+    temperature: float | None,
+) -> _Softmax:
+    """Softmax of x / temperature; differences are taken before dividing, where they are exact."""
+    pivot = x[top]
     assert pivot is not None
     one = ops.number(1.0)
-    gaps = [None if each is None else pivot - each for each in z]
+    gaps = [None if each is None else pivot - each for each in x]
+    if temperature is not None:
+        gaps = [None if gap is None else gap / temperature for gap in gaps]
+        pivot = pivot / temperature
     powers = [
         one if k == top else None if gap is None else ops.exp(-gap) for k, gap in enumerate(gaps)
     ]
@@ -108,18 +118,16 @@ def _softmax(ops: Arithmetic, z: Sequence[Number | None], counts: list[int], top
     )
 
 
-def _scaled(ops: Arithmetic, row: Row, columns: Float64Array, noise: bool) -> list[Number | None]:
-    """z = (x + noise) / temperature for each group, None where the class drops out."""
-    temperature = row.parameters.get("temperature")
+def _noisy(ops: Arithmetic, columns: Float64Array, noise: bool) -> list[Number | None]:
+    """x + noise for each group, None where the class drops out."""
     result: list[Number | None] = []
     for data in columns:
         if data[0] == -INF:
             result.append(None)
-            continue
-        z = ops.number(data[0])
-        if noise:
-            z = z + ops.number(data[1])
-        result.append(z if temperature is None else z / temperature)
+        elif noise:
+            result.append(ops.number(data[0]) + ops.number(data[1]))
+        else:
+            result.append(ops.number(data[0]))
     return result
 
 
@@ -147,10 +155,11 @@ def _parts(ops: Arithmetic, row: Row, *more: Float64Array) -> tuple[_Groups, _So
     noise = row.parameters.get("noise")
     columns = [row.x] if noise is None else [row.x, np.asarray(noise)]
     groups = _groups(*columns, *more)
-    z = _scaled(ops, row, groups.columns, noise is not None)
+    x = _noisy(ops, groups.columns, noise is not None)
     with np.errstate(over="ignore"):
         approximate = groups.columns[:, : len(columns)].sum(axis=1)
-    return groups, _softmax(ops, z, groups.counts, int(np.argmax(approximate)))
+    top = int(np.argmax(approximate))
+    return groups, _softmax(ops, x, groups.counts, top, row.parameters.get("temperature"))
 
 
 def _number(x: Number | None) -> Outcome:

@@ -187,12 +187,20 @@ def _decide(
         missing = max(_missing_bits(result.value), _missing_bits(result.gradient))
         if missing <= 0:
             return result
-        precision += missing + 16
+        precision = _raised(precision, missing)
     message = (
         f"undecided at {PRECISION_CAP} bits: {_place(case, number)}; "
         f"the {loss.id} reference cannot certify this row"
     )
     raise UncertifiedError(message)
+
+
+def _raised(precision: int, missing: int) -> int:
+    """The next precision: what is missing, but no more than three times the last one.
+
+    The width of an exponential of a wide interval says nothing about how many bits it takes.
+    """
+    return precision + min(missing + 16, 2 * precision)
 
 
 def _missing_bits(components: Components) -> int:
@@ -315,7 +323,7 @@ def _reduce(
         value, gradients, missing = _reduced(ops, results, divisor, reduction)
         if missing <= 0:
             break
-        precision += missing + 16
+        precision = _raised(precision, missing)
         if precision > PRECISION_CAP:
             message = f"undecided at {PRECISION_CAP} bits: the {reduction} of {_place(case, 0)}"
             raise UncertifiedError(message)
