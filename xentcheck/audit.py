@@ -27,7 +27,6 @@ from xentcheck.model import (
     Exact,
     Finding,
     Implementation,
-    Kind,
     Measurement,
     Quantity,
     Report,
@@ -42,6 +41,7 @@ from xentcheck.scoring import (
 from xentcheck.sweeps import cases, inapplicable, tally
 
 SURVEY_TOLERANCE = Tolerance()
+METHOD = "mpmath intervals, precision raised until decided"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,39 +51,6 @@ class Progress:
     done: int
     total: int
     what: str
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeNumber:
-    """One result of a probe against the exact one."""
-
-    row: int
-    index: int | None
-    actual: float
-    exact: str
-    expected: float
-    ulp_error: float
-    kind: Kind | None
-    result_dtype: str
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeLine:
-    """What one implementation returned for one quantity in one dtype."""
-
-    implementation: str
-    dtype: str
-    quantity: Quantity
-    results: tuple[ProbeNumber, ...]
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ProbeResult:
-    """All implementations of a loss on one input."""
-
-    report: Report
-    lines: tuple[ProbeLine, ...]
 
 
 def audit(
@@ -109,12 +76,13 @@ def audit(
     registered, skips = registry.load_registered()
     targets = tuple(registry.load_target(target) for target in config.targets)
     known = (*registered, *targets, *extra)
-    _check_patterns(select, known)
+    check_patterns(select, known)
     run = _Audit(config, known, tuple(select), list(skips), progress)
     return run.report()
 
 
-def _check_patterns(select: Sequence[str], known: Iterable[Implementation]) -> None:
+def check_patterns(select: Sequence[str], known: Iterable[Implementation]) -> None:
+    """Refuse a pattern that matches no implementation's name, with the nearest name."""
     names = sorted({each.name for each in known})
     for pattern in select:
         if not any(fnmatchcase(name, pattern) for name in names):
@@ -175,7 +143,7 @@ class _Audit:
             gated=bool(self.config.limits),
             interrupted=interrupted,
             reference={
-                "method": "mpmath intervals, precision raised until decided",
+                "method": METHOD,
                 "ulp": ULP_DEFINITION,
                 "rows": self.rows,
                 "witnesses_confirmed_by_definition": self.confirmed,
@@ -207,7 +175,7 @@ class _Audit:
                     truth = exact(case)
                     self.rows += case.rows
                 for quantity in sweep.quantities:
-                    if _function(implementation, quantity) is None:
+                    if function_for(implementation, quantity) is None:
                         continue
                     cell = Cell(loss.id, implementation.name, dtype, quantity, sweep.name)
                     tolerance = self._tolerance(cell)
@@ -237,7 +205,7 @@ class _Audit:
                 continue
             chosen.append(each)
             for quantity in sweep.quantities:
-                if _function(each, quantity) is None:
+                if function_for(each, quantity) is None:
                     skip = Skip(f"has no {quantity}", loss.id, each.name, quantity=quantity.value)
                     self._skip(skip)
         if not chosen:
@@ -270,7 +238,8 @@ class _Audit:
                 self.beyond_definition += 1
 
 
-def _function(implementation: Implementation, quantity: Quantity) -> Callable[..., Any] | None:
+def function_for(implementation: Implementation, quantity: Quantity) -> Callable[..., Any] | None:
+    """The function of an implementation that computes a quantity, or None."""
     return implementation.value if quantity is Quantity.VALUE else implementation.gradient
 
 

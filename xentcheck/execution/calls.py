@@ -60,12 +60,12 @@ class Outcomes:
     incidents: tuple[Incident, ...] = field(default_factory=tuple)
 
 
-class _BadShapeError(Exception):
-    pass
+class _CallError(Exception):
+    """A call that gave nothing to score: what kind of failure, and what was seen."""
 
-
-class _BadDtypeError(Exception):
-    pass
+    def __init__(self, kind: Kind, detail: str) -> None:
+        super().__init__(detail)
+        self.kind = kind
 
 
 def observe(implementation: Implementation, case: Case, quantity: Quantity) -> Outcomes:
@@ -85,16 +85,10 @@ def observe(implementation: Implementation, case: Case, quantity: Quantity) -> O
     valid = np.ones(rows, dtype=np.bool_)
     try:
         results = run.call(everything)
-    except _BadShapeError as problem:
-        return _failed(rows, Kind.WRONG_SHAPE, str(problem))
-    except _BadDtypeError as problem:
-        return _failed(rows, Kind.WRONG_DTYPE, str(problem))
-    except BaseException as error:  # foreign code: SystemExit and the like are its own failures
-        if isinstance(error, KeyboardInterrupt):
-            raise
-        if shape == () or rows == 1:
-            return _failed(rows, Kind.RAISED, describe(error), (0,) if rows == 1 else ())
-        return _isolate(run, rows, shape, describe(error))
+    except _CallError as error:
+        if error.kind is Kind.RAISED and shape != () and rows > 1:
+            return _isolate(run, rows, shape, str(error))
+        return _failed(rows, error)
     incidents = run.mutations()
     target = format_of(results.dtype)
     source = format_of(case.logits.dtype)
@@ -115,8 +109,10 @@ def _narrower(result: Format, source: Format) -> bool:
     return result.precision < source.precision or result.max_exponent < source.max_exponent
 
 
-def _failed(rows: int, kind: Kind, detail: str, where: tuple[int, ...] = ()) -> Outcomes:
-    return Outcomes(None, np.zeros(rows, dtype=np.bool_), (Incident(kind, where, detail),))
+def _failed(rows: int, error: _CallError) -> Outcomes:
+    where = (0,) if rows == 1 else ()
+    incident = Incident(error.kind, where, str(error))
+    return Outcomes(None, np.zeros(rows, dtype=np.bool_), (incident,))
 
 
 class _Run:
@@ -136,7 +132,7 @@ class _Run:
         self.with_labels = case.labels is not None and (
             quantity is Quantity.GRADIENT or not LOSSES[case.loss].per_class
         )
-        self.insists = not self.with_labels and _wants_labels(function)
+        self.insists = not self.with_labels and _wants_labels(function, case)
         self._mutated: list[str] = []
 
     def call(self, rows: npt.NDArray[np.intp]) -> Array:
@@ -160,7 +156,12 @@ class _Run:
         }
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
-            returned = self.function(*arguments, **parameters)
+            try:
+                returned = self.function(*arguments, **parameters)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # SystemExit and its like are the function's own
+                raise _CallError(Kind.RAISED, describe(error)) from error
         self._note_mutations(arguments, before, parameters, before_parameters)
         shape = (len(rows), *self.shape[1:]) if self.shape else ()
         return _checked(returned, shape)
@@ -193,8 +194,8 @@ class _Run:
         return [Incident(Kind.MUTATED_INPUT, (), f"wrote into {names}")]
 
 
-def _wants_labels(function: Callable[..., Any]) -> bool:
-    """Whether a function insists on a second positional argument."""
+def _wants_labels(function: Callable[..., Any], case: Case) -> bool:
+    """Whether a function insists on a second positional argument that is no parameter."""
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
@@ -204,6 +205,7 @@ def _wants_labels(function: Callable[..., Any]) -> bool:
         len(parameters) > 1
         and parameters[1].kind in positional
         and parameters[1].default is inspect.Parameter.empty
+        and parameters[1].name not in case.parameters
     )
 
 
@@ -214,16 +216,14 @@ def _checked(returned: Any, shape: tuple[int, ...]) -> Array:
             array = np.asarray(returned)
     except Exception as error:
         message = f"returned {type(returned).__name__}, which is no array ({error})"
-        raise _BadDtypeError(message) from error
-    if array.dtype == object:
-        message = f"returned {type(returned).__name__}, which is no array of numbers"
-        raise _BadDtypeError(message)
+        raise _CallError(Kind.WRONG_DTYPE, message) from error
+    if format_of(array.dtype) is None:
+        what = type(returned).__name__ if array.dtype.kind in "OUS" else f"dtype {array.dtype}"
+        message = f"returned {what}, want an array of a floating-point dtype"
+        raise _CallError(Kind.WRONG_DTYPE, message)
     if array.shape != shape:
         message = f"returned shape {array.shape}, want {shape}"
-        raise _BadShapeError(message)
-    if format_of(array.dtype) is None:
-        message = f"returned dtype {array.dtype}, want a floating-point format that can be scored"
-        raise _BadDtypeError(message)
+        raise _CallError(Kind.WRONG_SHAPE, message)
     return array.copy()
 
 
@@ -257,8 +257,8 @@ def _changed(now: Array, then: Array) -> tuple[npt.NDArray[np.intp], float]:
 def _repeat(run: _Run, results: Array, everything: npt.NDArray[np.intp]) -> list[Incident]:
     try:
         again = run.call(everything)
-    except Exception as error:
-        detail = f"the second call with the same inputs: {describe(error)}"
+    except _CallError as error:
+        detail = f"the second call with the same inputs: {error}"
         return [Incident(Kind.NON_DETERMINISTIC, (), detail, float("inf"))]
     rows, distance = _changed(again, results)
     if not len(rows):
@@ -282,8 +282,8 @@ def _regroup(run: _Run, results: Array) -> list[Incident]:
             regrouped = run.call(group)
             changed, distance = _changed(regrouped, results[group])
             found.update({int(group[k]): distance for k in changed})
-    except Exception as error:
-        detail = f"the same rows in other company: {describe(error)}"
+    except _CallError as error:
+        detail = f"the same rows in other company: {error}"
         return [Incident(Kind.ROW_DEPENDENT, (), detail, float("inf"))]
     if not found:
         return []
@@ -304,9 +304,9 @@ def _isolate(run: _Run, rows: int, shape: tuple[int, ...], first: str) -> Outcom
             continue
         try:
             part = run.call(block)
-        except Exception as error:
+        except _CallError as error:
             if len(block) == 1:
-                raising[int(block[0])] = describe(error)
+                raising[int(block[0])] = str(error)
             else:
                 middle = len(block) // 2
                 pending += [block[middle:], block[:middle]]

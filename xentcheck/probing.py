@@ -1,0 +1,267 @@
+"""A question in the moment: every implementation of a loss on one input."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+import numpy as np
+
+from xentcheck import registry
+from xentcheck.audit import METHOD, SURVEY_TOLERANCE, check_patterns, environment, function_for
+from xentcheck.collection import Tally, close, measure
+from xentcheck.errors import UnknownNameError, UsageError
+from xentcheck.execution import unsupported
+from xentcheck.floats import format_of, from_float64, to_float64
+from xentcheck.losses import loss_of
+from xentcheck.losses.spec import Loss
+from xentcheck.model import (
+    Array,
+    Case,
+    Cell,
+    Enclosures,
+    Finding,
+    Implementation,
+    Kind,
+    LabelKind,
+    Layout,
+    Measurement,
+    ParameterValue,
+    Quantity,
+    Report,
+    Skip,
+)
+from xentcheck.reference import confirm, exact
+from xentcheck.scoring import KINDS, RIGHT, ULP_DEFINITION, Scores, decimal_text, expected
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeNumber:
+    """One result of a probe against the exact one."""
+
+    row: int
+    index: int | None
+    actual: float
+    exact: str
+    expected: float
+    ulp_error: float
+    kind: Kind | None
+    result_dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeLine:
+    """What one implementation returned for one quantity in one dtype."""
+
+    implementation: str
+    dtype: str
+    quantity: Quantity
+    results: tuple[ProbeNumber, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ProbeResult:
+    """All implementations of a loss on one input."""
+
+    report: Report
+    lines: tuple[ProbeLine, ...]
+
+
+def probe(
+    loss_id: str,
+    logits: Sequence[float],
+    *,
+    labels: float | Sequence[float] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    dtypes: Sequence[str] = ("float16", "bfloat16", "float32", "float64"),
+    implementations: Sequence[str] = ("*",),
+    extra: Sequence[Implementation] = (),
+) -> ProbeResult:
+    """All implementations of a loss on one input.
+
+    Args:
+        loss_id: the loss.
+        logits: one row; for an elementwise loss each number is a row of its own.
+        labels: an integer class, a distribution, or for an elementwise loss one target or one per
+            number. For softmax and log_softmax the component that is differentiated (default: the
+            largest).
+        parameters: by name; reals are rounded to each dtype, lists become class vectors.
+        dtypes: the logits are rounded to each of them.
+        implementations: patterns of names.
+        extra: further implementations, beside the registered ones.
+
+    Raises:
+        UnknownNameError: no such loss, or a pattern that matches nothing.
+        UsageError: labels or parameters that do not go with the loss.
+    """
+    loss = loss_of(loss_id)
+    registered, skips = registry.load_registered()
+    known = [each for each in (*registered, *extra) if each.loss == loss.id]
+    check_patterns(implementations, known)
+    chosen = [each for each in known if any(fnmatchcase(each.name, p) for p in implementations)]
+    unique: dict[Skip, None] = dict.fromkeys(skips)
+    lines: list[ProbeLine] = []
+    measurements: list[Measurement] = []
+    findings: list[Finding] = []
+    confirmed = 0
+    for dtype in dtypes:
+        case = _probe_case(loss, dtype, logits, labels, parameters or {})
+        truth = exact(case)
+        confirmed += sum(confirm(case, row) for row in range(case.rows))
+        for each in chosen:
+            reason = unsupported(each, case)
+            if reason:
+                unique.setdefault(Skip(reason, loss.id, each.name, dtype))
+                continue
+            for quantity in Quantity:
+                if function_for(each, quantity) is None:
+                    unique.setdefault(
+                        Skip(f"has no {quantity}", loss.id, each.name, quantity=quantity.value)
+                    )
+                    continue
+                cell = Cell(loss.id, each.name, dtype, quantity, "probe")
+                collected = Tally()
+                results, scores = measure(
+                    collected, each, loss, case, truth, quantity, SURVEY_TOLERANCE
+                )
+                note = "; ".join(incident.detail for incident in collected.incidents.values())
+                measurement, found = close(cell, collected)
+                measurements.append(measurement)
+                findings += found
+                numbers = (
+                    ()
+                    if results is None or scores is None
+                    else _numbers(
+                        results,
+                        scores,
+                        truth.value if quantity is Quantity.VALUE else truth.gradient,
+                    )
+                )
+                lines.append(ProbeLine(each.name, dtype, quantity, numbers, note))
+    report = Report(
+        environment=environment(),
+        seed=0,
+        config={},
+        measurements=tuple(measurements),
+        findings=tuple(findings),
+        violations=(),
+        skips=tuple(unique),
+        yields=(),
+        gated=False,
+        reference={
+            "method": METHOD,
+            "ulp": ULP_DEFINITION,
+            "witnesses_confirmed_by_definition": confirmed,
+        },
+    )
+    return ProbeResult(report, tuple(lines))
+
+
+def _numbers(results: Array, scores: Scores, truth: Enclosures) -> tuple[ProbeNumber, ...]:
+    target = format_of(results.dtype)
+    assert target is not None
+    numbers = []
+    for position in np.ndindex(results.shape):
+        code = int(scores.kinds[position])
+        numbers.append(
+            ProbeNumber(
+                row=position[0] if position else 0,
+                index=position[1] if len(position) > 1 else None,
+                actual=float(to_float64(np.asarray(results[position]))),
+                exact=decimal_text(truth, position),
+                expected=expected(truth, position, target.name),
+                ulp_error=float(scores.ulp_error[position]),
+                kind=None if code == RIGHT else KINDS[code],
+                result_dtype=target.name,
+            )
+        )
+    return tuple(numbers)
+
+
+def _probe_case(
+    loss: Loss,
+    dtype: str,
+    logits: Sequence[float],
+    labels: float | Sequence[float] | None,
+    parameters: Mapping[str, Any],
+) -> Case:
+    x = from_float64(np.asarray(logits, dtype=np.float64), dtype)
+    if loss.layout is Layout.ROWS:
+        x = x[np.newaxis]
+    kind, label = _probe_labels(loss, dtype, x, labels)
+    return Case(
+        sweep="probe",
+        generator="explicit",
+        loss=loss.id,
+        dtype=dtype,
+        logits=x,
+        label_kind=kind,
+        labels=label,
+        parameters=_probe_parameters(loss, dtype, x, parameters),
+    )
+
+
+def _probe_labels(
+    loss: Loss, dtype: str, x: Array, labels: float | Sequence[float] | None
+) -> tuple[LabelKind, Array | None]:
+    kinds = loss.label_kinds
+    size = x.shape[-1]
+    if LabelKind.NONE in kinds:
+        if labels is not None:
+            message = f"{loss.id} takes no labels"
+            raise UsageError(message)
+        return LabelKind.NONE, None
+    if labels is None:
+        if loss.per_class:
+            return LabelKind.INTEGER, np.array([np.argmax(to_float64(x))], dtype=np.int64)
+        message = f"{loss.id} needs {' or '.join(kinds)} labels"
+        raise UsageError(message)
+    if isinstance(labels, (int, float)):
+        if LabelKind.TARGET in kinds:
+            return LabelKind.TARGET, from_float64(np.full(size, float(labels)), dtype)
+        if LabelKind.INTEGER not in kinds:
+            message = f"{loss.id} needs a distribution, one number per class"
+            raise UsageError(message)
+        if labels != int(labels):
+            message = f"label {labels} is not a class number"
+            raise UsageError(message)
+        return LabelKind.INTEGER, np.array([int(labels)], dtype=np.int64)
+    if len(labels) != size:
+        message = f"{len(labels)} labels for {size} logits"
+        raise UsageError(message)
+    rounded = from_float64(np.asarray(labels, dtype=np.float64), dtype)
+    if LabelKind.TARGET in kinds:
+        return LabelKind.TARGET, rounded
+    if LabelKind.DISTRIBUTION not in kinds:
+        message = f"{loss.id} takes a class number as its label, not a distribution"
+        raise UsageError(message)
+    return LabelKind.DISTRIBUTION, rounded[np.newaxis]
+
+
+def _probe_parameters(
+    loss: Loss, dtype: str, x: Array, parameters: Mapping[str, Any]
+) -> dict[str, ParameterValue]:
+    result: dict[str, ParameterValue] = {}
+    for name, value in parameters.items():
+        parameter = loss.parameter(name)
+        if parameter is None:
+            names = [each.name for each in loss.parameters]
+            raise UnknownNameError(f"parameter of {loss.id}", name, names)
+        if parameter.kind in {"class-vector", "row-matrix"}:
+            vector = np.asarray(value, dtype=np.float64)
+            if vector.shape != x.shape[-1:]:
+                message = f"{name} needs {x.shape[-1]} numbers, one per class"
+                raise UsageError(message)
+            rounded = from_float64(vector, dtype)
+            result[name] = rounded if parameter.kind == "class-vector" else rounded[np.newaxis]
+        elif parameter.kind == "real":
+            result[name] = float(to_float64(from_float64(np.asarray(float(value)), dtype)))
+        else:
+            result[name] = value
+    defaults = {each.name: each.default for each in loss.parameters}
+    return {
+        name: value
+        for name, value in result.items()
+        if isinstance(value, np.ndarray) or value != defaults[name]
+    }
