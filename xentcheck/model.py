@@ -6,6 +6,7 @@ Arrays inside these values are never written to after construction.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntFlag, StrEnum
+from fnmatch import fnmatchcase
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -177,10 +178,11 @@ class Enclosures:
     def at(self, index: Any) -> "Enclosures":
         """The enclosures at a NumPy index, as at least one-dimensional arrays."""
         return Enclosures(
-            *(
-                np.atleast_1d(part[index])
-                for part in (self.hi, self.lo, self.exponent, self.radius, self.accepts)
-            )
+            np.atleast_1d(self.hi[index]),
+            np.atleast_1d(self.lo[index]),
+            np.atleast_1d(self.exponent[index]),
+            np.atleast_1d(self.radius[index]),
+            np.atleast_1d(self.accepts[index]),
         )
 
 
@@ -273,6 +275,16 @@ class Limit:
     sweep: str = "*"
     path: str = ""  # where it stands in the configuration
 
+    def selects(self, cell: "Cell") -> bool:
+        """Whether all five patterns match the cell."""
+        return (
+            fnmatchcase(cell.loss, self.loss)
+            and fnmatchcase(cell.implementation, self.implementation)
+            and fnmatchcase(cell.dtype, self.dtype)
+            and fnmatchcase(cell.quantity.value, self.quantity)
+            and fnmatchcase(cell.sweep, self.sweep)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -295,6 +307,10 @@ class Config:
     seed: int = 0
     path: str = ""
     document: Mapping[str, Any] = field(default_factory=dict)
+
+    def limit_for(self, cell: "Cell") -> Limit | None:
+        """The limit that governs a cell: the last one that selects it."""
+        return next((limit for limit in reversed(self.limits) if limit.selects(cell)), None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -358,7 +374,8 @@ class Finding:
     """A kind of fault seen in one cell, with its worst witness.
 
     ``rows`` is how many rows showed it; ``detail`` is for people (an exception's text, the height
-    and onset of a plateau); ``cause`` is a root cause where one is certain.
+    and onset of a plateau); ``cause`` is a root cause where one is certain; ``distance`` is by how
+    many ulps two results differed where two were compared.
     """
 
     kind: Kind
@@ -368,6 +385,7 @@ class Finding:
     cause: str | None = None
     hint: str = ""
     detail: str = ""
+    distance: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

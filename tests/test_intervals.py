@@ -1,0 +1,224 @@
+"""Interval arithmetic: outward, and as narrow as its precision; the engine's escalation."""
+
+import dataclasses
+from fractions import Fraction
+
+import flint
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mpmath import libmp
+
+from xentcheck.errors import UncertifiedError
+from xentcheck.losses import LOSSES
+from xentcheck.losses.spec import Components, Outcome, Row, RowResult
+from xentcheck.model import Case, LabelKind
+from xentcheck.reference import confirm, engine, exact
+from xentcheck.reference.intervals import Interval, IntervalArithmetic, UndecidedError
+
+OPS = IntervalArithmetic(64)
+FINITE = st.floats(allow_nan=False, allow_infinity=False, width=64)
+MODERATE = st.floats(min_value=-1e6, max_value=1e6)
+
+
+def fraction(end):
+    return Fraction(*map(int, libmp.to_rational(end)))
+
+
+def contains(interval, value):
+    return fraction(interval.lower) <= value <= fraction(interval.upper)
+
+
+def holds_ball(interval, ball):
+    """Whether an arb ball (far narrower than the interval) lies inside it."""
+    middle, radius = ball.mid(), ball.rad()
+    lower, upper = (flint.arb(mid_of(end)) for end in (interval.lower, interval.upper))
+    return bool(lower <= middle - radius) and bool(middle + radius <= upper)
+
+
+def mid_of(end):
+    sign, man, exp, _ = end
+    return flint.arb(int(man) * (-1 if sign else 1)) * flint.arb(2) ** int(exp)
+
+
+@pytest.fixture
+def precise():
+    before = flint.ctx.prec
+    flint.ctx.prec = 3000
+    yield
+    flint.ctx.prec = before
+
+
+@given(MODERATE, MODERATE)
+def test_arithmetic_contains_the_exact_result(a, b):
+    x, y = OPS.number(a), OPS.number(b)
+    third_x, third_y = x / 3, y / 7
+    p, q = Fraction(a) / 3, Fraction(b) / 7
+    assert contains(third_x + third_y, p + q)
+    assert contains(third_x - third_y, p - q)
+    assert contains(third_x * third_y, p * q)
+    assert contains(1 - third_x, 1 - p)
+    assert contains(-third_x, -p)
+    if b:
+        assert contains(third_x / third_y, p / q)
+        assert contains(2 / third_y, 2 / q)
+
+
+@given(st.lists(MODERATE, min_size=1, max_size=8), st.data())
+def test_totals_contain_the_exact_sum_with_counts(values, data):
+    counts = [data.draw(st.integers(1, 10**6)) for _ in values]
+    total = OPS.total([OPS.number(v) / 3 for v in values], counts)
+    want = sum(Fraction(v) / 3 * n for v, n in zip(values, counts, strict=True))
+    assert contains(total, want)
+
+
+@pytest.mark.usefixtures("precise")
+def test_elementary_functions_contain_what_arb_computes():
+    rng = np.random.default_rng(3)
+    arguments = np.concatenate(
+        [rng.normal(size=200) * 10.0 ** rng.integers(-30, 4, size=200), [2.0**-1074, 1e-300]]
+    )
+    for argument in map(float, arguments):
+        ball = flint.arb(argument)
+        assert holds_ball(OPS.exp(OPS.number(argument)), ball.exp())
+        assert holds_ball(OPS.log(OPS.number(abs(argument))), abs(ball).log())
+        if argument > -1:
+            assert holds_ball(OPS.log1p(OPS.number(argument)), ball.log1p())
+        power = OPS.power(OPS.number(abs(argument)), 0.7)
+        assert holds_ball(power, (abs(ball).log() * flint.arb(0.7)).exp())
+
+
+def test_wide_arguments_keep_both_ends():
+    wide = Interval(libmp.from_float(-1.0), libmp.from_float(2.0), 64)
+    assert contains(OPS.exp(wide), Fraction(1, 2))
+    assert contains(OPS.exp(wide), Fraction(7))
+    assert not contains(OPS.exp(wide), Fraction(8))
+    half = Interval(libmp.from_float(-0.5), libmp.from_float(0.5), 64)
+    assert contains(OPS.log1p(half), Fraction(-69, 100))
+    assert contains(OPS.log1p(half), Fraction(2, 5))
+
+
+def test_results_known_exactly_stay_points():
+    zero, one = OPS.number(0.0), OPS.number(1.0)
+    assert OPS.exp(zero).is_point
+    assert OPS.exp(zero).lower == libmp.fone
+    assert OPS.log(one).is_zero
+    assert OPS.log1p(zero).is_zero
+    assert (OPS.exp(zero) / (OPS.exp(zero) + 1)).is_point
+    assert not OPS.exp(one).is_point
+    assert not (one / 3).is_point
+
+
+@given(FINITE)
+@settings(max_examples=300)
+def test_exponentials_of_any_float_have_full_relative_precision(x):
+    power = OPS.exp(OPS.number(x))
+    assert libmp.mpf_sign(power.lower) > 0
+    width = libmp.mpf_sub(power.upper, power.lower, 20, "u")
+    assert libmp.mpf_le(width, libmp.mpf_shift(power.upper, -60)) or power.is_point
+
+
+def test_what_cannot_be_divided_or_logged_is_undecided():
+    around_zero = OPS.number(1.0) / 3 * 3 - 1
+    assert not around_zero.is_point
+    for operation in (
+        lambda: 1 / around_zero,
+        lambda: OPS.log(around_zero),
+        lambda: OPS.log1p(around_zero - 1),
+    ):
+        with pytest.raises(UndecidedError):
+            operation()
+
+
+def test_nan_and_infinities_are_not_numbers():
+    for value in (float("nan"), float("inf"), float("-inf")):
+        with pytest.raises(ValueError, match="not a real number"):
+            OPS.number(value)
+
+
+def one(loss, logits, labels=None, **parameters):
+    kind = LOSSES[loss].label_kinds[0]
+    labels = None if labels is None else np.array(labels)
+    logits = np.array(logits, dtype=np.float64)
+    return Case("sweep", "explicit", loss, "float64", logits, kind, labels, parameters)
+
+
+def ratio(enclosures, index=0):
+    position = np.unravel_index(index, enclosures.shape)
+    middle = Fraction(float(enclosures.hi[position])) + Fraction(float(enclosures.lo[position]))
+    return middle * Fraction(2) ** int(enclosures.exponent[position])
+
+
+def test_two_precisions_that_agree_on_zero_are_not_believed():
+    # log(e^100 + e^0) - 100 = log1p(e^-100): 0.0 at 64 and at 128 bits
+    loss = ratio(exact(one("softmax_cross_entropy", [[100.0, 0.0]], [0])).value)
+    assert abs(loss / Fraction("3.720075976020835962959695803863e-44") - 1) < Fraction(1, 10**28)
+
+
+def test_a_fixed_precision_would_lose_softplus_far_out():
+    loss = ratio(exact(one("softplus", [-745.0])).value)
+    assert abs(loss / Fraction("5.007929159149216e-324") - 1) < 1
+
+
+def undecidable(ops, row):
+    third = ops.number(1.0) / 3
+    return RowResult(Components([Outcome(third - third)]), Components([Outcome(third)]))
+
+
+def test_a_row_that_stays_undecided_is_an_error_that_names_it(monkeypatch):
+    monkeypatch.setattr(engine, "HORIZON", 10**9)
+    stubborn = dataclasses.replace(LOSSES["softplus"], evaluate=undecidable)
+    monkeypatch.setattr(engine, "LOSSES", {"softplus": stubborn})
+    with pytest.raises(UncertifiedError, match=r"softplus in float64, sweep 'sweep', row 0 \[0x1"):
+        exact(one("softplus", [1.5]))
+
+
+def test_a_rearrangement_that_is_wrong_is_caught_by_the_definition(monkeypatch):
+    loss = LOSSES["logsumexp"]
+
+    def wrong(ops, row: Row):
+        right = loss.evaluate(ops, row)
+        number = right.value.outcomes[0].number + ops.number(2.0**-60)
+        return RowResult(Components([Outcome(number)]), right.gradient)
+
+    case = one("logsumexp", [[1.0, 2.0]])
+    assert confirm(case, 0)
+    table = {"logsumexp": dataclasses.replace(loss, evaluate=wrong)}
+    monkeypatch.setattr(engine, "LOSSES", table)
+    with pytest.raises(UncertifiedError, match="by the definition"):
+        confirm(case, 0)
+
+
+def test_the_definition_does_not_speak_of_infinities():
+    assert not confirm(one("logsumexp", [[1.0, -np.inf]]), 0)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_reductions_weigh_rows_as_documented(reduction):
+    logits = [[0.0, 0.0], [0.0, 0.0], [5.0, 1.0]]
+    weight = np.array([1.0, 3.0])
+    parameters = {"reduction": reduction, "weight": weight, "ignore_index": 7}
+    result = exact(one("softmax_cross_entropy", logits, [0, 1, 7], **parameters))
+    log_two = Fraction("0.693147180559945309417232121458176568075500134360255")
+    total = 4 * log_two
+    want = total if reduction == "sum" else total / 4
+    assert result.value.shape == ()
+    assert abs(ratio(result.value) - want) < Fraction(1, 10**28)
+    divisor = 1 if reduction == "sum" else 4
+    gradient = [ratio(result.gradient, k) for k in range(6)]
+    assert gradient == [
+        Fraction(-1, 2 * divisor),
+        Fraction(1, 2 * divisor),
+        Fraction(3, 2 * divisor),
+        Fraction(-3, 2 * divisor),
+        0,
+        0,
+    ]
+
+
+def test_a_mean_over_nothing_is_undefined_with_no_gradient():
+    case = one("softmax_cross_entropy", [[1.0, 2.0]], [-100], reduction="mean")
+    result = exact(case)
+    assert np.isnan(result.value.hi)
+    assert result.gradient.hi.tolist() == [[0.0, 0.0]]
