@@ -13,7 +13,7 @@ from mpmath import libmp
 from xentcheck.errors import UncertifiedError
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Components, Outcome, Row, RowResult
-from xentcheck.model import Case, LabelKind
+from xentcheck.model import Case
 from xentcheck.reference import confirm, engine, exact
 from xentcheck.reference.intervals import Interval, IntervalArithmetic, UndecidedError
 
