@@ -1,0 +1,189 @@
+"""Faults that were reported, re-created as users' functions, and sound controls, all audited.
+
+Driven by the fixtures of `tests.faults.catalogue` and by the registry of losses.
+"""
+
+import functools
+import glob
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import FunctionType
+
+import pytest
+
+from tests.faults.catalogue import CAUSES, CONTROLS, FAULTS, FIXTURES, FOLDER, Fixture, lines, target
+from xentcheck.audit import audit
+from xentcheck.cli import main
+from xentcheck.losses import LOSSES
+from xentcheck.losses.spec import Loss
+from xentcheck.model import Config, Kind, Limit, Quantity, Report, Target
+from xentcheck.registry import load_target
+from xentcheck.sweeps import standard_sweeps
+
+DOCUMENT = Path(__file__).parent.parent / "docs" / "faults.md"
+
+by_loss = pytest.mark.parametrize("loss", LOSSES.values(), ids=lambda loss: loss.id)
+
+
+def name_of(fixture: Fixture) -> str:
+    return f"{fixture.id} {fixture.function}"
+
+
+def case_id(fixture: Fixture) -> str:
+    parameters = "".join(f"-{name}" for name in fixture.parameters)
+    return f"{fixture.loss}-{fixture.id.replace(' ', '-')}{parameters}"
+
+
+def group_of(fixture: Fixture) -> tuple[object, ...]:
+    """Fixtures that differ only in their functions are audited together: they share references."""
+    kind = fixture.label_kind or LOSSES[fixture.loss].label_kinds[0]
+    return (fixture.loss, kind, tuple(sorted(fixture.parameters.items())), fixture.dtypes)
+
+
+@functools.cache
+def report_of(group: tuple[object, ...]) -> Report:
+    """What `xentcheck check` would report on each fixture of a group."""
+    fixtures = [each for each in FIXTURES if group_of(each) == group]
+    first = fixtures[0]
+    loss = LOSSES[first.loss]
+    kind = first.label_kind or loss.label_kinds[0]
+    axes = {name: (value,) for name, value in first.parameters.items()}
+    names = tuple(glob.escape(name_of(each)) for each in fixtures)
+    return audit(
+        Config(
+            sweeps=tuple(
+                replace(sweep, implementations=names)
+                for sweep in standard_sweeps(loss, first.dtypes, kind, axes)
+            ),
+            limits=(Limit(),),
+            targets=tuple(
+                Target(
+                    each.loss,
+                    target(each.value),
+                    name_of(each),
+                    None if each.gradient is None else target(each.gradient),
+                )
+                for each in fixtures
+            ),
+        )
+    )
+
+
+def kinds_found(fixture: Fixture, quantity: Quantity) -> Mapping[Kind, int]:
+    """Rows by kind, over all sweeps and dtypes of a fixture."""
+    report = report_of(group_of(fixture))
+    found: dict[Kind, int] = {}
+    for each in report.findings:
+        if each.cell.implementation == name_of(fixture) and each.cell.quantity is quantity:
+            found[each.kind] = found.get(each.kind, 0) + each.rows
+    return found
+
+
+@by_loss
+def test_every_loss_states_what_it_computes(loss: Loss) -> None:
+    for text in (loss.summary, loss.formula, loss.gradient_formula, loss.units, loss.source):
+        assert text.strip()
+    assert loss.conventions
+    assert all(each.strip() for each in loss.conventions)
+    assert loss.domain.value
+
+
+@by_loss
+@pytest.mark.parametrize("quantity", Quantity)
+def test_every_loss_has_a_fault_in_value_and_in_gradient(loss: Loss, quantity: Quantity) -> None:
+    assert [each for each in FAULTS if each.loss == loss.id and each.quantity is quantity]
+
+
+@by_loss
+def test_every_loss_has_a_sound_control_with_a_gradient(loss: Loss) -> None:
+    assert [each for each in CONTROLS if each.loss == loss.id and each.gradient]
+
+
+def test_every_root_cause_has_a_fault() -> None:
+    assert {code for each in FAULTS for code in each.causes} == set(CAUSES)
+
+
+def test_the_catalogue_is_as_large_as_promised_and_names_each_fixture_once() -> None:
+    assert len(FAULTS) >= 45
+    assert len(CONTROLS) >= 18
+    named = [(each.loss, each.id) for each in FAULTS]
+    assert len(set(named)) == len(named)
+    assert all(each.kinds for each in FAULTS)
+    assert not any(each.kinds for each in CONTROLS)
+
+
+def test_no_fixture_is_left_out_of_the_catalogue() -> None:
+    named = {name for each in FIXTURES for name in (each.value, each.gradient)}
+    for file in sorted({each.value.partition(":")[0] for each in FIXTURES}):
+        source = (FOLDER / f"{file}.py").read_text(encoding="utf-8")
+        functions = [
+            line.removeprefix("def ").partition("(")[0]
+            for line in source.splitlines()
+            if line.startswith("def ") and not line.startswith("def _")
+        ]
+        assert functions
+        for function in functions:
+            assert f"{file}:{function}" in named, function
+
+
+@pytest.mark.parametrize("fixture", FAULTS, ids=case_id)
+def test_fault_is_found_with_its_kinds(fixture: Fixture) -> None:
+    found = kinds_found(fixture, fixture.quantity)
+    missing = set(fixture.kinds) - set(found)
+    assert not missing, f"found {dict(found)}"
+
+
+@pytest.mark.parametrize("fixture", FAULTS, ids=case_id)
+def test_fault_violates_the_default_limits(fixture: Fixture) -> None:
+    violations = [
+        each
+        for each in report_of(group_of(fixture)).violations
+        if each.finding.cell.implementation == name_of(fixture)
+        and each.finding.cell.quantity is fixture.quantity
+    ]
+    # Flushing subnormal numbers is noted, not forbidden.
+    assert bool(violations) == (set(fixture.kinds) != {Kind.FTZ})
+
+
+@pytest.mark.parametrize("fixture", CONTROLS, ids=case_id)
+def test_control_is_audited_and_nothing_is_held_against_it(fixture: Fixture) -> None:
+    report = report_of(group_of(fixture))
+    mine = [each.cell for each in report.measurements if each.cell.implementation == name_of(fixture)]
+    quantities = {Quantity.VALUE, Quantity.GRADIENT} if fixture.gradient else {Quantity.VALUE}
+    assert {(cell.dtype, cell.quantity) for cell in mine} == {
+        (dtype, quantity) for dtype in fixture.dtypes for quantity in quantities
+    }
+    held = [
+        each.finding
+        for each in report.violations
+        if each.finding.cell.implementation == name_of(fixture)
+    ]
+    assert not held
+
+
+def test_check_finds_on_the_command_line_what_the_catalogue_says(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fault = next(each for each in FAULTS if each.id == "TIE-01")
+    control = next(each for each in CONTROLS if each.loss == fault.loss)
+    for fixture, status in ((fault, 1), (control, 0)):
+        assert fixture.gradient is not None
+        arguments = ["check", target(fixture.value), "--loss", fixture.loss, "--dtype", "float32"]
+        with pytest.raises(SystemExit) as stopped:
+            main([*arguments, "--gradient", target(fixture.gradient)])
+        assert stopped.value.code == status
+    assert "vanished-gradient" in capsys.readouterr().out
+
+
+def test_documentation_is_the_catalogue() -> None:
+    assert DOCUMENT.read_text(encoding="utf-8").splitlines() == list(lines())
+
+
+@pytest.mark.parametrize("fixture", FIXTURES, ids=case_id)
+def test_fixture_is_a_function_of_its_file(fixture: Fixture) -> None:
+    gradient = None if fixture.gradient is None else target(fixture.gradient)
+    loaded = load_target(Target(fixture.loss, target(fixture.value), "fixture", gradient))
+    assert isinstance(loaded.value, FunctionType)
+    assert (loaded.gradient is None) == (gradient is None)
+    assert set(fixture.parameters) <= loaded.parameters

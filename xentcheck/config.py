@@ -1,0 +1,712 @@
+"""Configurations: YAML text in, a checked `Config` out, or one `ConfigError` with every problem."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from xentcheck.errors import ConfigError, nearest
+from xentcheck.floats import FORMATS
+from xentcheck.losses import LOSSES
+from xentcheck.losses.spec import Loss
+from xentcheck.model import (
+    Config,
+    InputSpec,
+    Kind,
+    LabelKind,
+    Limit,
+    Option,
+    Parameter,
+    Quantity,
+    Sweep,
+    Target,
+    Tolerance,
+)
+from xentcheck.sweeps import GENERATORS, Generator
+from xentcheck.yaml_reader import (
+    Place,
+    Reader,
+    compose,
+    file_problem,
+    is_null,
+    listed,
+    remedy_for,
+    shown,
+)
+
+DTYPES = ("float16", "bfloat16", "float32", "float64")  # what "all" stands for
+TARGETS = ("all", "random", "argmax", "argmin")
+LABEL_KINDS = tuple(kind.value for kind in LabelKind if kind is not LabelKind.NONE)
+
+_LARGEST_FILE = 16 * 2**20  # bytes
+_LIMIT_PATTERNS = ("loss", "implementation", "dtype", "quantity", "sweep")
+_WILDCARD = re.compile(r"[*?\[]")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A key that a configuration may have: what it takes and what it means."""
+
+    name: str
+    takes: str
+    doc: str
+    default: str = ""
+    required: bool = False
+
+
+FIELDS: Mapping[str, tuple[Field, ...]] = {
+    "configuration": (
+        Field("version", "`1`", "The version of this schema.", "`1`"),
+        Field("seed", "whole number ≥ 0", "Everything random is drawn from it.", "`0`"),
+        Field("implementations", "list of implementations", "Your own code.", "none"),
+        Field("sweeps", "mapping of names to sweeps", "What is audited on what.", required=True),
+        Field("limits", "list of limits", "Makes the run a gate.", "none: a survey"),
+    ),
+    "implementation": (
+        Field("loss", "loss", "What the code computes.", required=True),
+        Field(
+            "target",
+            "`module:attribute` or `file.py:attribute`",
+            "`fn(logits, labels, **parameters)`; a file is relative to the configuration.",
+            required=True,
+        ),
+        Field(
+            "gradient",
+            "like `target`, or an attribute of the same module",
+            "Same arguments; returns the shape of `logits`.",
+            "none",
+        ),
+        Field("name", "text", "What reports call it.", "`file.attribute` from `target`"),
+        Field("parameters", "mapping", "Keyword arguments of every call.", "none"),
+    ),
+    "sweep": (
+        Field("losses", "losses or patterns, or `all`", "What is audited.", required=True),
+        Field(
+            "dtypes",
+            "dtypes, or `all`",
+            "`all` is float16, bfloat16, float32 and float64.",
+            required=True,
+        ),
+        Field("inputs", "list of inputs", "Where the rows come from.", required=True),
+        Field("quantities", "`value`, `gradient`", "What is scored.", "both"),
+        Field("implementations", "patterns", "Who computes it.", '`["*"]`'),
+        Field("labels", "mapping", "What the labels are.", "each loss's own first kind"),
+        Field(
+            "parameters",
+            "mapping of parameters to a value or a list of values",
+            "Axes: every combination is audited.",
+            "each loss's defaults",
+        ),
+    ),
+    "labels": (
+        Field(
+            "kind",
+            ", ".join(f"`{kind}`" for kind in LABEL_KINDS),
+            "A loss that takes no such labels is left out.",
+            "each loss's own first kind",
+        ),
+        Field(
+            "targets",
+            ", ".join(f"`{choice}`" for choice in TARGETS),
+            "Which labels a row gets.",
+            "`all`",
+        ),
+    ),
+    "input": (
+        Field("generator", "generator", "Where rows come from.", required=True),
+        Field("…", "", "The options of that generator, below."),
+    ),
+    "limit": (
+        Field("loss", "pattern", "The losses it is for.", "`*`"),
+        Field("implementation", "pattern", "The implementations it is for.", "`*`"),
+        Field("dtype", "pattern", "The dtypes it is for.", "`*`"),
+        Field("quantity", "pattern", "The quantities it is for.", "`*`"),
+        Field("sweep", "pattern", "The sweeps it is for.", "`*`"),
+        Field("max_ulp", "number ≥ 0, or `inf`", "The largest error allowed, in ulps.", "`4`"),
+        Field("or_abs", "number ≥ 0", "An absolute error that is allowed as well.", "`0`"),
+        Field(
+            "times_condition",
+            "`true`, `false`",
+            "Whether `max_ulp` grows with the problem's condition number.",
+            "`false`",
+        ),
+        Field("allow", "list of kinds", "Kinds of finding that are no violation.", "none"),
+    ),
+}
+
+
+TEMPLATE = """\
+# What xentcheck audits: `xentcheck run` followed by the name of this file.
+# Every key is described in docs/configuration.md; `xentcheck list losses` (or
+# generators, implementations, dtypes) says what can be named here.
+
+version: 1
+seed: 0          # everything random is drawn from it
+
+# Your own code joins the built-in implementations. A file is relative to this one.
+# The function is called as fn(logits, labels, **parameters).
+#
+# implementations:
+#   - loss: softmax_cross_entropy
+#     target: ./mine.py:loss
+#     gradient: ./mine.py:gradient      # same arguments; returns the shape of logits
+#     name: mine
+
+sweeps:
+  ordinary:
+    losses: [softmax_cross_entropy, sigmoid_binary_cross_entropy]    # or patterns, or all
+    dtypes: [float32, bfloat16]         # all: float16, bfloat16, float32, float64
+    # quantities: [value, gradient]     # both, unless you say otherwise
+    # implementations: ["numpy.*"]      # every one, unless you say otherwise
+    # labels: {targets: random}         # all, unless you say otherwise
+    # parameters:                       # axes: every combination is audited
+    #   label_smoothing: [0, 0.1]
+    inputs:
+      - {generator: normal, rows: 16, classes: [2, 10], scale: [1, 10]}
+
+  extreme:
+    losses: [softmax_cross_entropy, sigmoid_binary_cross_entropy]
+    dtypes: [float32, bfloat16]
+    inputs:
+      - {generator: gap, from: 0, to: 120, points: 25}       # through p -> 1, and beyond
+      - {generator: explicit, values: [[1000, 2000, 3000], [1e4, -1e4, 0]]}
+      - {generator: boundary, classes: 2, patterns: zeros}   # where exp overflows, and so on
+
+# With limits this becomes a gate: a finding beyond them makes the exit code 1. The last limit
+# that selects a cell governs it; cells that none selects are only surveyed.
+#
+# limits:
+#   - {implementation: mine, max_ulp: 4}
+#   - {implementation: mine, dtype: bfloat16, max_ulp: 1, or_abs: 1e-6, allow: [convention]}
+"""
+
+
+def load(path: str | Path) -> Config:
+    """The configuration in a file. Raises ConfigError with every problem it has."""
+    path = Path(path)
+    name = str(path)
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_FILE + 1)
+    except FileNotFoundError:
+        raise ConfigError([file_problem(name, "no such file", remedy=_other_files(path))]) from None
+    except IsADirectoryError:
+        remedy = _other_files(path / "*")
+        raise ConfigError([file_problem(name, "this is a directory", remedy=remedy)]) from None
+    except (OSError, ValueError) as error:
+        text = getattr(error, "strerror", None) or str(error)
+        raise ConfigError([file_problem(name, f"cannot be read: {text}")]) from None
+    if len(content) > _LARGEST_FILE:
+        raise ConfigError([file_problem(name, f"larger than {_LARGEST_FILE // 2**20} MiB")])
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        message = f"not UTF-8: byte 0x{content[error.start]:02x}"
+        raise ConfigError([file_problem(name, message, line)]) from None
+    return loads(text, name)
+
+
+def loads(text: str, path: str = "") -> Config:
+    """The configuration in a text; ``path`` is the file it is from.
+
+    Raises ConfigError with every problem it has. Relative paths in it are relative to ``path``.
+    """
+    root = compose(text, path)
+    if root is None or is_null(root):
+        remedy = "`xentcheck init` writes a commented configuration to start from"
+        raise ConfigError([file_problem(path, "the file is empty", remedy=remedy)])
+    reader = _ConfigReader(path)
+    place = Place(root, "", root.start_mark)
+    reader.check_tree(place)
+    config = None if reader.fatal else reader.config(place)
+    if config is None or reader.problems:
+        raise ConfigError(reader.ordered())
+    return replace(config, document=reader.document(root))
+
+
+def _other_files(path: Path) -> str:
+    """The configurations beside a path that is none."""
+    try:
+        found = sorted(str(each) for each in path.parent.glob("*.y*ml"))
+    except (OSError, ValueError):
+        return ""
+    best = nearest(str(path), found)
+    if best:
+        return f"did you mean {best}?"
+    return f"there are: {', '.join(found[:8])}" if found else ""
+
+
+@dataclass(slots=True)
+class _ConfigReader(Reader):
+    """Reads the sections, noting every problem."""
+
+    def section(self, place: Place, what: str) -> dict[str, Place] | None:
+        declared = FIELDS[what]
+        article = "an" if what[0] in "aeiou" else "a"
+        return self.fields(
+            place,
+            f"{article} {what}" if what != "labels" else what,
+            [each.name for each in declared],
+            [each.name for each in declared if each.required],
+        )
+
+    def config(self, place: Place) -> Config | None:
+        entries = self.section(place, "configuration")
+        if entries is None:
+            return None
+        if "version" in entries and (version := self.integer(entries["version"])) not in (1, None):
+            self.fault(
+                entries["version"],
+                f"version {version} is unknown",
+                "this xentcheck reads version 1",
+            )
+        seed = self.integer(entries["seed"], 0) if "seed" in entries else 0
+        targets = self.targets(entries["implementations"]) if "implementations" in entries else ()
+        sweeps, names, complete = [], list[str](), True
+        for name, child in self._sweep_entries(entries).items():
+            names.append(name)
+            sweep, whole = self.sweep(name, child)
+            sweeps.append(sweep)
+            complete = complete and whole
+        limits = (
+            self.limits(entries["limits"], sweeps, names, complete) if "limits" in entries else ()
+        )
+        return Config(tuple(sweeps), limits, targets, seed or 0, self.file)
+
+    def _sweep_entries(self, entries: Mapping[str, Place]) -> dict[str, Place]:
+        if "sweeps" not in entries:
+            return {}
+        sweeps = self.mapping(entries["sweeps"], "named sweeps") or {}
+        for name, child in sweeps.items():
+            if not re.fullmatch(r"\w[\w-]*", name):
+                at = self.at_key(entries["sweeps"], name, child)
+                self.fault(
+                    at,
+                    f"{shown(name)} cannot name a sweep",
+                    "use letters, digits, hyphens and underscores",
+                )
+        return sweeps
+
+    def targets(self, place: Place) -> tuple[Target, ...]:
+        found: dict[tuple[str, str], None] = {}
+        targets = []
+        for item in self.items(place) or ():
+            entries = self.section(item, "implementation")
+            if entries is None:
+                continue
+            loss = self.one_of(entries["loss"], LOSSES, "loss") if "loss" in entries else None
+            target = self.callable_text(entries["target"]) if "target" in entries else None
+            gradient = None
+            if "gradient" in entries:
+                gradient = self.callable_text(entries["gradient"], bare=True)
+            parameters: dict[str, Any] = {}
+            if "parameters" in entries:
+                given = self.mapping(entries["parameters"], "keyword arguments") or {}
+                parameters = {key: self.literal(child.node) for key, child in given.items()}
+                for keyword, child in given.items():
+                    if not keyword.isidentifier():
+                        self.fault(child, f"{shown(keyword)} cannot be a keyword argument")
+            name: str | None = None
+            if "name" in entries:
+                name = self.text(entries["name"], "a name")
+                if name is not None and not re.fullmatch(r"[\w.:/-]+", name):
+                    self.fault(
+                        entries["name"],
+                        f"{shown(name)} cannot name an implementation",
+                        "use letters, digits and . : / - _",
+                    )
+            elif target is not None:
+                source, _, attribute = target.rpartition(":")
+                name = f"{Path(source).stem if source.endswith('.py') else source}.{attribute}"
+            if loss is None or target is None or name is None:
+                continue
+            if (loss, name) in found:
+                self.fault(item, f"{name!r} already names an implementation of {loss}")
+            found[loss, name] = None
+            targets.append(Target(loss, target, name, gradient, parameters))
+        return tuple(targets)
+
+    def callable_text(self, place: Place, *, bare: bool = False) -> str | None:
+        """``module:attribute``, or ``file.py:attribute`` with the file found from here.
+
+        ``bare``: an attribute alone will do.
+        """
+        text = self.text(place, "module:attribute or file.py:attribute")
+        if text is None:
+            return None
+        source, _, attribute = text.rpartition(":")
+        if bare and ":" not in text and _is_dotted(text):
+            return text
+        if not _is_dotted(attribute) or not (source.endswith(".py") or _is_dotted(source)):
+            self.fault(place, f"{shown(text)} is neither module:attribute nor file.py:attribute")
+            return None
+        if not source.endswith(".py"):
+            return text
+        path = self.file_path(place, source)
+        return None if path is None else f"{path}:{attribute}"
+
+    def file_path(self, place: Place, text: str) -> str | None:
+        """An existing file, relative to the configuration."""
+        path = Path(self.file).parent / text
+        try:
+            exists, is_file = path.exists(), path.is_file()
+        except (OSError, ValueError):
+            exists = is_file = False
+        if is_file:
+            return str(path)
+        message = "is no file" if exists else "does not exist"
+        self.fault(place, f"{shown(text)} {message}", f"looked for {path}")
+        return None
+
+    def sweep(self, name: str, place: Place) -> tuple[Sweep, bool]:
+        """What could be read of a sweep, and whether that was all of it."""
+        before = len(self.problems)
+        entries = self.section(place, "sweep") or {}
+        losses, named = self.losses(entries["losses"]) if "losses" in entries else ((), {})
+        dtypes = self.dtypes(entries["dtypes"]) if "dtypes" in entries else ()
+        quantities: tuple[str, ...] | None = tuple(Quantity)
+        if "quantities" in entries:
+            quantities = self.several(entries["quantities"], tuple(Quantity), "quantity")
+        implementations: tuple[str, ...] = ("*",)
+        if "implementations" in entries:
+            patterns = self.items(entries["implementations"]) or []
+            texts = [self.text(item, "a pattern") for item in patterns]
+            implementations = tuple(text for text in texts if text is not None)
+        kind, targets = None, "all"
+        if "labels" in entries:
+            kind, targets = self.labels(entries["labels"], losses, named)
+        parameters: dict[str, tuple[Any, ...]] = {}
+        if "parameters" in entries:
+            given = self.mapping(entries["parameters"], "parameters") or {}
+            for parameter, child in given.items():
+                at = self.at_key(entries["parameters"], parameter, child)
+                axis = self.axis(parameter, child, at, losses, kind)
+                if axis is not None:
+                    parameters[parameter] = axis
+        inputs = self.inputs(entries["inputs"], losses, named) if "inputs" in entries else ()
+        sweep = Sweep(
+            name,
+            losses,
+            dtypes,
+            inputs,
+            tuple(Quantity(each) for each in quantities or ()),
+            implementations,
+            kind,
+            targets,
+            parameters,
+        )
+        return sweep, len(self.problems) == before
+
+    def losses(self, place: Place) -> tuple[tuple[str, ...], dict[str, Place]]:
+        """The losses that are meant, in their own order, and where each named one stands."""
+        chosen: set[str] = set()
+        named: dict[str, Place] = {}
+        for item in self.items(place) or ():
+            text = self.text(item, "a loss")
+            if text is None:
+                continue
+            matching = [loss for loss in LOSSES if text == "all" or fnmatchcase(loss, text)]
+            chosen.update(matching)
+            if text in LOSSES:
+                if text in named:
+                    self.fault(item, f"{shown(text)} stands twice")
+                named[text] = item
+            elif not matching and _WILDCARD.search(text):
+                stem = _WILDCARD.sub("", text)
+                self.fault(item, f"{shown(text)} matches no loss", remedy_for(stem, LOSSES))
+            elif not matching:
+                self.fault(item, f"unknown loss {shown(text)}", remedy_for(text, LOSSES))
+        return tuple(loss for loss in LOSSES if loss in chosen), named
+
+    def dtypes(self, place: Place) -> tuple[str, ...]:
+        if isinstance(place.node, yaml.ScalarNode) and place.node.value == "all":
+            return DTYPES
+        read = self.several(place, [*FORMATS, "all"], "dtype") or ()
+        return tuple(
+            dict.fromkeys(d for name in read for d in (DTYPES if name == "all" else [name]))
+        )
+
+    def labels(
+        self, place: Place, losses: Sequence[str], named: Mapping[str, Place]
+    ) -> tuple[LabelKind | None, str]:
+        entries = self.section(place, "labels") or {}
+        targets = None
+        if "targets" in entries:
+            targets = self.one_of(entries["targets"], TARGETS, "choice of targets")
+        text = None
+        if "kind" in entries:
+            text = self.one_of(entries["kind"], LABEL_KINDS, "kind of label")
+        if text is None:
+            return None, targets or "all"
+        kind = LabelKind(text)
+        if losses and not any(kind in LOSSES[loss].label_kinds for loss in losses):
+            having = [loss for loss in LOSSES if kind in LOSSES[loss].label_kinds]
+            message = f"none of the selected losses takes {kind} labels"
+            self.fault(entries["kind"], message, f"losses that do: {', '.join(having)}")
+        else:
+            for loss, at in named.items():
+                if kind not in LOSSES[loss].label_kinds:
+                    takes = " or ".join(LOSSES[loss].label_kinds)
+                    message = f"{loss} takes no {kind} labels"
+                    self.fault(at, message, f"it takes {takes}; give it a sweep of its own")
+        return kind, targets or "all"
+
+    def axis(
+        self,
+        name: str,
+        place: Place,
+        at: Place,
+        losses: Sequence[str],
+        kind: LabelKind | None,
+    ) -> tuple[Any, ...] | None:
+        """The values of a parameter, valid for every selected loss that has it."""
+        having = [LOSSES[loss] for loss in losses if LOSSES[loss].parameter(name)]
+        if not having and losses:
+            elsewhere = [loss for loss in LOSSES if LOSSES[loss].parameter(name)]
+            if elsewhere:
+                message = "none of the selected losses has this parameter"
+                self.fault(at, message, f"losses that have it: {', '.join(elsewhere)}")
+            else:
+                known = {each.name for loss in losses for each in LOSSES[loss].parameters}
+                self.fault(at, f"unknown parameter {shown(name)}", remedy_for(name, sorted(known)))
+            return None
+        takers = [
+            parameter
+            for loss in having
+            for parameter in loss.parameters
+            if parameter.name == name and _goes_with(parameter, loss, kind)
+        ]
+        if having and not takers:
+            kinds = " or ".join(
+                dict.fromkeys(
+                    kind
+                    for loss in having
+                    for parameter in loss.parameters
+                    if parameter.name == name
+                    for kind in parameter.label_kinds or loss.label_kinds
+                )
+            )
+            self.fault(at, f"of the selected losses, it goes with {kinds} labels only")
+            return None
+        axis: tuple[Any, ...] | None = None
+        for spec in dict.fromkeys(takers):
+            before = len(self.problems)
+            values = [self.parameter(item, spec) for item in self.items(place) or ()]
+            if len(self.problems) != before:
+                return None
+            axis = tuple(values)
+        return axis
+
+    def parameter(self, place: Place, spec: Parameter) -> Any:
+        """One value of a parameter; None stands for "not given" where that is the default."""
+        node = place.node
+        absent = isinstance(node, yaml.ScalarNode) and node.value == "none"
+        if absent and spec.default is None and spec.kind != "choice":
+            return None
+        if spec.kind == "flag":
+            return self.flag(place)
+        if spec.kind == "choice":
+            return self.one_of(place, spec.choices, f"choice of {spec.name}")
+        if spec.kind == "integer":
+            return self.integer(place, spec.minimum, spec.maximum)
+        if spec.kind in ("class-vector", "row-matrix"):
+            if isinstance(node, yaml.ScalarNode) and node.value == "random":
+                return "random"
+            if isinstance(node, yaml.SequenceNode) and spec.kind == "class-vector":
+                numbers = [
+                    self.number(item, spec.minimum, spec.maximum, finite=True)
+                    for item in self.items(place) or ()
+                ]
+                return tuple(numbers)
+        return self.number(place, spec.minimum, spec.maximum, finite=True)
+
+    def inputs(
+        self, place: Place, losses: Sequence[str], named: Mapping[str, Place]
+    ) -> tuple[InputSpec, ...]:
+        inputs: list[InputSpec] = []
+        generators: list[Generator | None] = []
+        for item in self.items(place) or ():
+            entries = self.mapping(item, "an input")
+            if entries is None:
+                generators.append(None)
+                continue
+            generator, values = self.input(item, entries)
+            generators.append(generator)
+            if generator is None:
+                continue
+            layouts = {LOSSES[loss].layout for loss in losses}
+            if losses and not layouts & set(generator.layouts):
+                self.fault(
+                    entries["generator"],
+                    f"{generator.name} makes no rows for any of the selected losses",
+                    f"it is for losses of layout {' or '.join(generator.layouts)}",
+                )
+            inputs.append(InputSpec(generator.name, values))
+        known = [generator for generator in generators if generator is not None]
+        fed = {layout for generator in known for layout in generator.layouts}
+        if len(known) == len(generators) and any(LOSSES[loss].layout in fed for loss in losses):
+            for loss, at in named.items():
+                if LOSSES[loss].layout not in fed:
+                    self.fault(at, f"no input of this sweep makes rows for {loss}")
+        return tuple(inputs)
+
+    def input(
+        self, place: Place, entries: dict[str, Place]
+    ) -> tuple[Generator | None, dict[str, Any]]:
+        if "generator" not in entries:
+            self.fault(place, "'generator' is missing", listed(GENERATORS))
+            return None, {}
+        name = self.one_of(entries["generator"], GENERATORS, "generator")
+        if name is None:
+            return None, {}
+        generator = GENERATORS[name]
+        options = {option.name: option for option in generator.options}
+        self.fields(
+            place,
+            "an input",
+            ["generator", *options],
+            [option.name for option in generator.options if option.required],
+        )
+        values = {
+            key: self.option(child, options[key])
+            for key, child in entries.items()
+            if key in options
+        }
+        return generator, values
+
+    def option(self, place: Place, option: Option) -> Any:
+        if option.kind == "rows":
+            return self.rows(place, option)
+        if option.many:
+            return tuple(self.option_value(item, option) for item in self.items(place) or ())
+        if isinstance(place.node, yaml.SequenceNode):
+            self.fault(place, "expected one value, not a list")
+            return None
+        return self.option_value(place, option)
+
+    def option_value(self, place: Place, option: Option) -> Any:
+        if option.kind == "integer":
+            return self.integer(place, option.minimum, option.maximum)
+        if option.kind == "real":
+            return self.real(place, option)
+        if option.kind == "choice":
+            return self.one_of(place, option.choices, f"choice of {option.name}")
+        text = self.text(place)
+        return self.file_path(place, text) if option.kind == "path" and text is not None else text
+
+    def real(self, place: Place, option: Option) -> float | str | None:
+        number = self.named_number(place, option.minimum, option.maximum)
+        if number != number and not option.many and option.kind != "rows":
+            self.fault(place, "expected a number, not nan")
+            return None
+        return number
+
+    def rows(self, place: Place, option: Option) -> tuple[Any, ...]:
+        """Lists of numbers; a list may also be flat."""
+        items = self.items(place, single=False) or ()
+        if all(isinstance(item.node, yaml.ScalarNode) for item in items):
+            return tuple(self.real(item, option) for item in items)
+        return tuple(
+            tuple(self.real(number, option) for number in self.items(row, single=False) or ())
+            for row in items
+        )
+
+    def limits(
+        self, place: Place, sweeps: Sequence[Sweep], names: Sequence[str], complete: bool
+    ) -> tuple[Limit, ...]:
+        limits: list[Limit] = []
+        places: list[Place] = []
+        for item in self.items(place) or ():
+            entries = self.section(item, "limit")
+            if entries is None:
+                continue
+            patterns: dict[str, str] = {}
+            for key in _LIMIT_PATTERNS:
+                pattern = self.text(entries[key], "a pattern") if key in entries else "*"
+                patterns[key] = "*" if pattern is None else pattern
+            max_ulp = self.number(entries["max_ulp"], 0) if "max_ulp" in entries else 4.0
+            or_abs = self.number(entries["or_abs"], 0) if "or_abs" in entries else 0.0
+            times = self.flag(entries["times_condition"]) if "times_condition" in entries else False
+            allow: tuple[str, ...] | None = ()
+            if "allow" in entries:
+                allow = self.several(entries["allow"], tuple(Kind), "kind of finding")
+            self.reach(item, entries, patterns, sweeps, names, complete)
+            if max_ulp is not None and or_abs is not None:
+                tolerance = Tolerance(max_ulp, or_abs, bool(times))
+                kinds = frozenset(Kind(each) for each in allow or ())
+                limits.append(Limit(tolerance, kinds, **patterns, path=item.path))
+                places.append(item)
+        for index, (limit, item) in enumerate(zip(limits, places, strict=True)):
+            for later in limits[index + 1 :]:
+                if all(
+                    getattr(later, key) in ("*", getattr(limit, key)) for key in _LIMIT_PATTERNS
+                ):
+                    message = f"never applies: {later.path} selects all that it does"
+                    self.fault(item, message, "the last limit that selects a cell governs it")
+                    break
+        return tuple(limits)
+
+    def reach(
+        self,
+        item: Place,
+        entries: Mapping[str, Place],
+        patterns: Mapping[str, str],
+        sweeps: Sequence[Sweep],
+        names: Sequence[str],
+        complete: bool,
+    ) -> None:
+        """Notes a limit that no cell of this configuration can meet or break."""
+        anywhere: dict[str, Iterable[str]] = {
+            "loss": LOSSES,
+            "dtype": FORMATS,
+            "quantity": tuple(Quantity),
+            "sweep": names,
+        }
+        here: dict[str, list[str]] = {
+            "loss": [loss for sweep in sweeps for loss in sweep.losses],
+            "dtype": [dtype for sweep in sweeps for dtype in sweep.dtypes],
+            "quantity": [quantity for sweep in sweeps for quantity in sweep.quantities],
+            "sweep": list(names),
+        }
+        before = len(self.problems)
+        for key, known in anywhere.items():
+            pattern = patterns[key]
+            if key not in entries or (key == "sweep" and not names):
+                continue
+            if not _matches(pattern, known):
+                remedy = remedy_for(_WILDCARD.sub("", pattern), known)
+                self.fault(entries[key], f"{shown(pattern)} matches no {key}", remedy)
+            elif complete and not _matches(pattern, here[key]):
+                remedy = f"the sweeps have: {', '.join(dict.fromkeys(here[key]))}"
+                self.fault(entries[key], f"no sweep here has a {key} {shown(pattern)}", remedy)
+        if not complete or len(self.problems) != before:
+            return
+        if not any(
+            _matches(patterns["sweep"], [sweep.name])
+            and _matches(patterns["loss"], sweep.losses)
+            and _matches(patterns["dtype"], sweep.dtypes)
+            and _matches(patterns["quantity"], sweep.quantities)
+            for sweep in sweeps
+        ):
+            self.fault(item, "no sweep here has all that this limit names together")
+
+
+def _matches(pattern: str, names: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for name in names)
+
+
+def _is_dotted(text: str) -> bool:
+    return all(part.isidentifier() for part in text.split("."))
+
+
+def _goes_with(parameter: Parameter, loss: Loss, kind: LabelKind | None) -> bool:
+    """Whether the parameter can be given with these labels; a loss without them is left out."""
+    chosen = kind or loss.label_kinds[0]
+    return chosen in loss.label_kinds and (
+        not parameter.label_kinds or chosen in parameter.label_kinds
+    )

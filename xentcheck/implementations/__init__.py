@@ -1,0 +1,23 @@
+"""The built-in NumPy implementations: a field guide of right and wrong.
+
+Each module declares the forms in which a family of losses is really written, the unsound ones with
+the fault that their summary names. ``numpy.accurate`` of every loss is in `accurate`. ``sound``
+claims: no fault on finite inputs beyond a few roundings times the problem's condition number, and
+the limits of design where a class is masked.
+"""
+
+from xentcheck.implementations import (
+    accurate,
+    elementwise,
+    probabilities,
+    softmax_family,
+)
+from xentcheck.model import Implementation
+from xentcheck.registry import declared_in
+
+_MODULES = (accurate, softmax_family, elementwise, probabilities)
+
+
+def numpy_implementations() -> tuple[Implementation, ...]:
+    """All built-in implementations; the entry point ``numpy``."""
+    return tuple(each for module in _MODULES for each in declared_in(module))

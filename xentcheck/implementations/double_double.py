@@ -1,0 +1,311 @@
+"""Double-double arithmetic over arrays: about 100 bits, and no overflow or underflow.
+
+A number is ``(hi + lo)·2**exponent`` with |lo| at most half an ulp of hi, hi in [½, 1) or 0, and an
+exponent of its own, so that e^−800 and the largest float64 squared are numbers like any other.
+Relative errors stay below 2^−98 for every operation here (addition of opposite signs: relative to
+the larger operand).
+
+Sources: T. J. Dekker, "A floating-point technique for extending the available precision", 1971;
+Y. Hida, X. S. Li and D. H. Bailey, "Library for double-double and quad-double arithmetic", 2007;
+S. Boldo and G. Melquiond on rounding to odd, "Emulation of FMA and correctly rounded sums", 2008.
+"""
+
+import decimal
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from xentcheck.model import Float64Array
+
+Pair: TypeAlias = tuple[Float64Array, Float64Array]
+
+_SPLITTER = 134217729.0  # 2^27 + 1
+_ZERO_EXPONENT = -(2**40)  # below every exponent that a calculation reaches
+_NEGLIGIBLE = -2000  # an operand shifted by as much leaves no trace
+
+
+def _two_sum(a: Float64Array, b: Float64Array) -> Pair:
+    s = a + b
+    t = s - a
+    return s, (a - (s - t)) + (b - t)
+
+
+def _quick_two_sum(a: Float64Array, b: Float64Array) -> Pair:
+    """For |a| >= |b|."""
+    s = a + b
+    return s, b - (s - a)
+
+
+def _split(a: Float64Array) -> Pair:
+    t = _SPLITTER * a
+    high = t - (t - a)
+    return high, a - high
+
+
+def _two_product(a: Float64Array, b: Float64Array) -> Pair:
+    p = a * b
+    (a1, a2), (b1, b2) = _split(a), _split(b)
+    return p, ((a1 * b1 - p) + a1 * b2 + a2 * b1) + a2 * b2
+
+
+def _add(a: Pair, b: Pair) -> Pair:
+    s, e = _two_sum(a[0], b[0])
+    t, f = _two_sum(a[1], b[1])
+    s, e = _quick_two_sum(s, e + t)
+    return _quick_two_sum(s, e + f)
+
+
+def _multiply(a: Pair, b: Pair) -> Pair:
+    p, e = _two_product(a[0], b[0])
+    return _quick_two_sum(p, e + (a[0] * b[1] + a[1] * b[0]))
+
+
+def _divide(a: Pair, b: Pair) -> Pair:
+    q1 = a[0] / b[0]
+    r = _add(a, _negative(_multiply(b, (q1, np.zeros_like(q1)))))
+    q2 = r[0] / b[0]
+    r = _add(r, _negative(_multiply(b, (q2, np.zeros_like(q2)))))
+    q3 = r[0] / b[0]
+    q1, q2 = _quick_two_sum(q1, q2)
+    return _add((q1, q2), (q3, np.zeros_like(q3)))
+
+
+def _negative(a: Pair) -> Pair:
+    return -a[0], -a[1]
+
+
+def _constants(*values: decimal.Decimal) -> Pair:
+    """Decimals as pairs, correctly rounded to about 107 bits."""
+    hi = [float(value) for value in values]
+    lo = [float(v - decimal.Decimal(h)) for v, h in zip(values, hi, strict=True)]
+    return np.array(hi), np.array(lo)
+
+
+_STEPS = 64  # e^(j/64) and log(j/64) are tabulated
+with decimal.localcontext() as _context:
+    _context.prec = 60
+    _D = decimal.Decimal
+    _EXP_TABLE = _constants(*((_D(j) / _STEPS).exp() for j in range(-23, 24)))
+    _LOG_TABLE = _constants(*((_D(j) / _STEPS).ln() for j in range(45, 92)))
+    _INVERSE_FACTORIALS = _constants(*(1 / _D(int(np.prod(range(1, n + 1)))) for n in range(14)))
+    _INVERSE_ODD = _constants(*(1 / _D(2 * n + 1) for n in range(10)))
+    _ENTROPY_SERIES = _constants(*(1 / _D(n * (2 * n - 1)) for n in range(1, 9)))
+    _LN2 = _D(2).ln()
+    _LN2_HI = round(float(_LN2) * 2**30) / 2**30  # times an integer below 2^23 it is exact
+    _LN2_LO = _constants(_LN2 - _D(_LN2_HI))
+    LN_10 = _D(10).ln()
+
+
+def _horner(x: Pair, coefficients: Pair, exact_from: int) -> Pair:
+    """Σ c_n x^n; terms from ``exact_from`` on are so small that float64 is enough for them."""
+    tail = np.zeros_like(x[0])
+    for n in range(len(coefficients[0]) - 1, exact_from - 1, -1):
+        tail = tail * x[0] + coefficients[0][n]
+    result: Pair = (tail, np.zeros_like(tail))
+    for n in range(exact_from - 1, -1, -1):
+        result = _add(_multiply(result, x), (coefficients[0][n], coefficients[1][n]))
+    return result
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DoubleDouble:
+    """An array of numbers ``(hi + lo)·2**exponent``, normalised; all finite."""
+
+    hi: Float64Array
+    lo: Float64Array
+    exponent: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, values: npt.ArrayLike) -> "DoubleDouble":
+        """Finite float64 numbers, exactly."""
+        values = np.asarray(values, dtype=np.float64)
+        return normalised(values, np.zeros_like(values), np.zeros(values.shape, np.int64))
+
+    @classmethod
+    def of_decimal(cls, value: decimal.Decimal) -> "DoubleDouble":
+        """One number to 107 bits, as a zero-dimensional array."""
+        hi, lo = _constants(value)
+        return normalised(hi[0], lo[0], np.int64(0))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the array."""
+        return self.hi.shape
+
+    @property
+    def is_zero(self) -> npt.NDArray[np.bool_]:
+        """Where the number is exactly 0."""
+        return np.asarray(self.hi == 0)
+
+    def __getitem__(self, index: Any) -> "DoubleDouble":
+        return DoubleDouble(
+            np.asarray(self.hi[index]), np.asarray(self.lo[index]), np.asarray(self.exponent[index])
+        )
+
+    def __neg__(self) -> "DoubleDouble":
+        return DoubleDouble(-self.hi, -self.lo, self.exponent)
+
+    def __add__(self, other: "DoubleDouble | Float64Array | float") -> "DoubleDouble":
+        b = _as_double_double(other)
+        exponent = np.maximum(self.exponent, b.exponent)
+        return normalised(*_add(self._at(exponent), b._at(exponent)), exponent)
+
+    def __sub__(self, other: "DoubleDouble | Float64Array | float") -> "DoubleDouble":
+        return self + -_as_double_double(other)
+
+    def __mul__(self, other: "DoubleDouble | Float64Array | float") -> "DoubleDouble":
+        b = _as_double_double(other)
+        product = _multiply((self.hi, self.lo), (b.hi, b.lo))
+        return normalised(*product, self.exponent + b.exponent)
+
+    def __truediv__(self, other: "DoubleDouble | Float64Array | float") -> "DoubleDouble":
+        """The quotient; a divisor of 0 is not allowed."""
+        b = _as_double_double(other)
+        quotient = _divide((self.hi, self.lo), (b.hi, b.lo))
+        return normalised(*quotient, self.exponent - b.exponent)
+
+    def _at(self, exponent: npt.NDArray[np.int64]) -> Pair:
+        shift = np.maximum(self.exponent - exponent, _NEGLIGIBLE).astype(np.int32)
+        return np.ldexp(self.hi, shift), np.ldexp(self.lo, shift)
+
+    def sum(self, axis: int) -> "DoubleDouble":
+        """The sum along an axis, in pairs of pairs: the same in any company of other rows."""
+        exponent = self.exponent.max(axis=axis, keepdims=True, initial=_ZERO_EXPONENT)
+        hi, lo = (np.moveaxis(each, axis, 0) for each in self._at(exponent))
+        while len(hi) > 1:
+            half = len(hi) // 2
+            odd = (hi[2 * half :], lo[2 * half :])
+            hi, lo = _add((hi[:half], lo[:half]), (hi[half : 2 * half], lo[half : 2 * half]))
+            hi, lo = np.concatenate([hi, odd[0]]), np.concatenate([lo, odd[1]])
+        if not len(hi):
+            return DoubleDouble.of(np.zeros(hi.shape[1:]))
+        return normalised(hi[0], lo[0], np.squeeze(exponent, axis))
+
+    def to_float64(self) -> Float64Array:
+        """Rounded to odd where another rounding follows (below the normal range), else to nearest.
+
+        A caller that rounds to a narrower format uses `to_odd` instead.
+        """
+        nearest = np.ldexp(self.hi, _int32(self.exponent))
+        return np.where(self.exponent < -1021, self.to_odd(), nearest)
+
+    def to_odd(self) -> Float64Array:
+        """A float64 whose rounding to a narrower format is that of the number itself."""
+        even = (self.hi.view(np.int64) & 1) == 0
+        toward = np.nextafter(self.hi, np.copysign(np.inf, self.lo))
+        odd = np.where(even & (self.lo != 0), toward, self.hi)
+        return np.ldexp(odd, _int32(self.exponent))
+
+    def approximately(self) -> Float64Array:
+        """Within one ulp; infinities and zeros beyond the range of float64."""
+        return np.ldexp(self.hi, _int32(self.exponent))
+
+    def doubled(self, times: int = 1) -> "DoubleDouble":
+        """Multiplied by 2**times, exactly."""
+        return DoubleDouble(
+            self.hi, self.lo, np.where(self.hi == 0, self.exponent, self.exponent + times)
+        )
+
+
+def _int32(exponent: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+    return np.clip(exponent, -(2**20), 2**20).astype(np.int32)
+
+
+def _as_double_double(value: DoubleDouble | Float64Array | float) -> DoubleDouble:
+    return value if isinstance(value, DoubleDouble) else DoubleDouble.of(value)
+
+
+def normalised(hi: Any, lo: Any, exponent: Any) -> DoubleDouble:
+    """``(hi + lo)·2**exponent`` with hi in [½, 1), or 0 with the smallest exponent."""
+    hi = np.asarray(hi, dtype=np.float64)
+    mantissa, shift = np.frexp(hi)
+    low = np.ldexp(np.asarray(lo, dtype=np.float64), -shift)
+    new = np.where(mantissa == 0, _ZERO_EXPONENT, np.asarray(exponent) + shift)
+    return DoubleDouble(mantissa, np.broadcast_to(low, mantissa.shape), new.astype(np.int64))
+
+
+def where(
+    condition: npt.NDArray[np.bool_], a: DoubleDouble | float, b: DoubleDouble | float
+) -> DoubleDouble:
+    """Elementwise choice."""
+    x, y = _as_double_double(a), _as_double_double(b)
+    return DoubleDouble(
+        np.where(condition, x.hi, y.hi),
+        np.where(condition, x.lo, y.lo),
+        np.where(condition, x.exponent, y.exponent),
+    )
+
+
+def exp(x: DoubleDouble) -> DoubleDouble:
+    """e^x; relative error below 2^−98·max(1, |x|/16). Beyond ±2^20 as at ±2^20."""
+    beyond = x.exponent > 20
+    x = where(beyond, DoubleDouble.of(np.copysign(2.0**20, x.hi)), x)
+    turns = np.rint(x.approximately() / _LN2_HI)
+    # Where turns is 0, x may be too small for float64 to hold; e^x is 1 + x to all digits then.
+    reduced = (x - DoubleDouble.of(turns * _LN2_HI)) - DoubleDouble.of(turns) * DoubleDouble(
+        *_LN2_LO_NORMALISED
+    )
+    pair = reduced._at(np.zeros_like(reduced.exponent))
+    step = np.clip(np.rint(pair[0] * _STEPS), -23, 23)
+    r = _add(pair, (-step / _STEPS, np.zeros_like(step)))
+    series = _horner(r, _INVERSE_FACTORIALS, 8)
+    index = step.astype(np.intp) + 23
+    result = _multiply(series, (_EXP_TABLE[0][index], _EXP_TABLE[1][index]))
+    return normalised(*result, turns.astype(np.int64))
+
+
+def log(x: DoubleDouble) -> DoubleDouble:
+    """Natural logarithm of x > 0; relative error below 2^−98, also next to 1."""
+    return _log(x, None)
+
+
+def log1p(x: DoubleDouble) -> DoubleDouble:
+    """log(1 + x) for x > −1; relative error below 2^−98, also for small x."""
+    return _log(x + 1.0, x)
+
+
+def _log(x: DoubleDouble, minus_one: DoubleDouble | None) -> DoubleDouble:
+    # m in [1/√2, √2), and c = j/64 next to it: log x = e log 2 + log c + log(1 + (m − c)/c)
+    low = x.hi < 0.70710678
+    exponent = np.where(low, x.exponent - 1, x.exponent)
+    scale = np.where(low, 2.0, 1.0)
+    hi, lo = x.hi * scale, x.lo * scale
+    step = np.clip(np.rint(hi * _STEPS), 45, 91)
+    center = step / _STEPS
+    zero = np.zeros_like(center)
+    u = normalised(*_divide(_add((hi, lo), (-center, zero)), (center, zero)), 0)
+    if minus_one is not None:
+        near = minus_one.exponent < -8
+        u = where(near, minus_one, u)
+        step, exponent = np.where(near, _STEPS, step), np.where(near, 0, exponent)
+    s = u / (u + 2.0)  # log(1 + u) = 2 atanh(u/(2 + u))
+    square = _multiply(*(((s * 1.0)._at(np.zeros_like(s.exponent)),) * 2))
+    series = (s * normalised(*_horner(square, _INVERSE_ODD, 5), 0)).doubled()
+    index = step.astype(np.intp) - 45
+    table = normalised(_LOG_TABLE[0][index], _LOG_TABLE[1][index], 0)
+    turns = exponent.astype(np.float64)
+    whole = DoubleDouble.of(turns * _LN2_HI) + (
+        DoubleDouble.of(turns) * DoubleDouble(*_LN2_LO_NORMALISED) + table
+    )
+    return whole + series
+
+
+def asymmetry(d: DoubleDouble) -> DoubleDouble:
+    """(1 + d) log(1 + d) + (1 − d) log(1 − d) for |d| < 2^−6, where the two terms nearly cancel.
+
+    By its series Σ d^2n/(n (2n − 1)), n >= 1.
+    """
+    square = d * d
+    pair = square._at(np.zeros_like(d.exponent))
+    return square * normalised(*_horner(pair, _ENTROPY_SERIES, 4), 0)
+
+
+def x_log_x(x: DoubleDouble) -> DoubleDouble:
+    """x log x for x >= 0, with 0 log 0 = 0."""
+    return x * log(where(x.is_zero, 1.0, x))
+
+
+_low = normalised(*_LN2_LO, 0)
+_LN2_LO_NORMALISED = (_low.hi[0], _low.lo[0], _low.exponent[0])

@@ -1,0 +1,375 @@
+"""Field guide: softmax, log_softmax, logsumexp and softmax_cross_entropy as they are written.
+
+Every function computes in the dtype of its input, except where ``at_least_float32`` says
+otherwise. Small Python integers keep a NumPy dtype; other constants are made of that dtype.
+"""
+
+import numpy as np
+
+from xentcheck.implementations.precision import at_least_float32
+from xentcheck.model import Array, LabelKind
+from xentcheck.registry import implementation
+
+INTEGER = (LabelKind.INTEGER,)
+
+
+def _picked(per_class: Array, labels: Array) -> Array:
+    """The component of each row that its label names: (rows, classes) to (rows,)."""
+    return np.asarray(np.take_along_axis(per_class, labels[:, None], axis=1)[:, 0])
+
+
+def _one_hot(like: Array, labels: Array) -> Array:
+    return np.asarray(labels[:, None] == np.arange(like.shape[1])).astype(like.dtype)
+
+
+def _dense(like: Array, labels: Array) -> Array:
+    return _one_hot(like, labels) if labels.ndim == 1 else labels
+
+
+def _exp_ratio(x: Array, shift: Array | int) -> Array:
+    powers = np.exp(x - shift)
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+
+def _row_max(x: Array) -> Array:
+    return np.asarray(x.max(axis=1, keepdims=True))
+
+
+# softmax: the gradient is that of the component `labels[i]` of row i.
+
+
+def _component_gradient(p: Array, labels: Array) -> Array:
+    return np.asarray(_picked(p, labels)[:, None] * (_one_hot(p, labels) - p))
+
+
+def _softmax_naive_gradient(logits: Array, labels: Array) -> Array:
+    return _component_gradient(_exp_ratio(logits, 0), labels)
+
+
+@implementation("softmax", "numpy.naive", gradient=_softmax_naive_gradient, sound=False)
+def softmax_naive(logits: Array) -> Array:
+    """e^x / Σ e^x: inf / inf for large logits, 0 / 0 for very negative ones."""
+    return _exp_ratio(logits, 0)
+
+
+def _softmax_zero_clamped_gradient(logits: Array, labels: Array) -> Array:
+    return _component_gradient(softmax_zero_clamped(logits), labels)
+
+
+@implementation(
+    "softmax", "numpy.zero_clamped_shift", gradient=_softmax_zero_clamped_gradient, sound=False
+)
+def softmax_zero_clamped(logits: Array) -> Array:
+    """Shifted by max(0, max x), as old NNlib: 0 / 0 for a row of very negative logits."""
+    return _exp_ratio(logits, np.maximum(_row_max(logits), 0))
+
+
+def _softmax_max_shifted_gradient(logits: Array, labels: Array) -> Array:
+    return _component_gradient(softmax_max_shifted(logits), labels)
+
+
+@implementation("softmax", "numpy.max_shifted", gradient=_softmax_max_shifted_gradient, sound=False)
+def softmax_max_shifted(logits: Array) -> Array:
+    """e^(x−m) / Σ e^(x−m): a good value, but the gradient p (1 − p) dies as p approaches 1."""
+    return _exp_ratio(logits, _row_max(logits))
+
+
+class _Tail:
+    """Softmax about the largest logit m, whose own e^0 = 1 is kept out of the sum.
+
+    With T the sum over the others: log Σ e^x = m + log1p(T), and 1 − p_m = T / (1 + T).
+    """
+
+    def __init__(self, x: Array) -> None:
+        top = x.argmax(axis=1)[:, None]
+        largest = np.take_along_axis(x, top, axis=1)
+        # A row all −inf: shifting by −inf would give NaN where logsumexp is −inf.
+        self.largest = np.where(np.isneginf(largest), np.zeros_like(largest), largest)
+        self.empty = np.isneginf(largest)
+        self.gap = x - self.largest
+        powers = np.exp(self.gap)
+        others = powers.copy()
+        np.put_along_axis(others, top, 0, axis=1)
+        self.tail = others.sum(axis=1, keepdims=True)
+        whole = 1 + self.tail
+        self.log_whole = np.log1p(self.tail)
+        undefined = np.where(self.empty, np.asarray(np.nan, x.dtype), np.zeros_like(largest))
+        self.p = powers / whole + undefined
+        self.complement = (1 + (self.tail - powers)) / whole + undefined
+        np.put_along_axis(self.complement, top, self.tail / whole + undefined, axis=1)
+
+    @property
+    def logsumexp(self) -> Array:
+        """(rows,)"""
+        value = self.largest + self.log_whole
+        return np.asarray(np.where(self.empty, np.asarray(-np.inf, value.dtype), value)[:, 0])
+
+    def minus_one_hot(self, labels: Array) -> Array:
+        """p − onehot, without subtracting from 1."""
+        result: Array = self.p.copy()
+        column = labels[:, None]
+        np.put_along_axis(result, column, -np.take_along_axis(self.complement, column, 1), axis=1)
+        return result
+
+
+def _shaken(logits: Array, temperature: float, noise: Array | None) -> Array:
+    shaken = logits if noise is None else logits + noise
+    return shaken if temperature == 1 else shaken / shaken.dtype.type(temperature)
+
+
+@at_least_float32
+def _softmax_tail_gradient(
+    logits: Array, labels: Array, *, temperature: float = 1.0, noise: Array | None = None
+) -> Array:
+    parts = _Tail(_shaken(logits, temperature, noise))
+    gradient = -_picked(parts.p, labels)[:, None] * parts.minus_one_hot(labels)
+    return np.asarray(gradient / gradient.dtype.type(temperature))
+
+
+@implementation("softmax", "numpy.tail_sum", gradient=_softmax_tail_gradient, sound=True)
+@at_least_float32
+def softmax_tail(logits: Array, *, temperature: float = 1.0, noise: Array | None = None) -> Array:
+    """Max-shifted; the gradient takes 1 − p from the sum of the other terms."""
+    return np.asarray(_Tail(_shaken(logits, temperature, noise)).p)
+
+
+# log_softmax
+
+
+def _log_softmax_naive_gradient(logits: Array, labels: Array) -> Array:
+    p = _exp_ratio(logits, 0)
+    return np.asarray(_one_hot(p, labels) - p)
+
+
+@implementation("log_softmax", "numpy.naive", gradient=_log_softmax_naive_gradient, sound=False)
+def log_softmax_naive(logits: Array) -> Array:
+    """x − log Σ e^x: overflows, and cancels when all logits share an offset."""
+    return np.asarray(logits - np.log(np.exp(logits).sum(axis=1, keepdims=True)))
+
+
+def _log_softmax_shifted_gradient(logits: Array, labels: Array) -> Array:
+    p = _exp_ratio(logits, _row_max(logits))
+    return np.asarray(_one_hot(p, labels) - p)
+
+
+@implementation(
+    "log_softmax", "numpy.log_of_softmax", gradient=_log_softmax_shifted_gradient, sound=False
+)
+def log_of_softmax(logits: Array) -> Array:
+    """log of a max-shifted softmax: −inf once p underflows, 0 once p rounds to 1."""
+    return np.asarray(np.log(_exp_ratio(logits, _row_max(logits))))
+
+
+@implementation(
+    "log_softmax",
+    "numpy.shifted_log_softmax",
+    gradient=_log_softmax_shifted_gradient,
+    sound=False,
+)
+def shifted_log_softmax(logits: Array) -> Array:
+    """(x − m) − log Σ e^(x−m), as most frameworks: log(1 + tiny) is 0 as p approaches 1."""
+    shifted = logits - _row_max(logits)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
+
+
+@at_least_float32
+def _log_softmax_log1p_gradient(logits: Array, labels: Array) -> Array:
+    return -_Tail(logits).minus_one_hot(labels)
+
+
+@implementation("log_softmax", "numpy.log1p", gradient=_log_softmax_log1p_gradient, sound=True)
+@at_least_float32
+def log_softmax_log1p(logits: Array) -> Array:
+    """(x − m) − log1p(Σ over the others of e^(x−m)): nothing is absorbed, nothing cancels."""
+    parts = _Tail(logits)
+    undefined = np.where(parts.empty, np.asarray(np.nan, logits.dtype), np.zeros_like(parts.tail))
+    return np.asarray(parts.gap - parts.log_whole + undefined)
+
+
+# logsumexp
+
+
+def _logsumexp_naive_gradient(logits: Array) -> Array:
+    return _exp_ratio(logits, 0)
+
+
+@implementation("logsumexp", "numpy.naive", gradient=_logsumexp_naive_gradient, sound=False)
+def logsumexp_naive(logits: Array) -> Array:
+    """log Σ e^x: inf for large logits, −inf for very negative ones."""
+    return np.asarray(np.log(np.exp(logits).sum(axis=1)))
+
+
+def _logsumexp_zero_clamped_gradient(logits: Array) -> Array:
+    return softmax_zero_clamped(logits)
+
+
+@implementation(
+    "logsumexp",
+    "numpy.zero_clamped_shift",
+    gradient=_logsumexp_zero_clamped_gradient,
+    sound=False,
+)
+def logsumexp_zero_clamped(logits: Array) -> Array:
+    """Shifted by max(0, max x): −inf for a row of very negative logits."""
+    shift = np.maximum(_row_max(logits), 0)
+    return np.asarray(shift[:, 0] + np.log(np.exp(logits - shift).sum(axis=1)))
+
+
+@implementation("logsumexp", "numpy.max_shifted", gradient=softmax_max_shifted, sound=False)
+def logsumexp_max_shifted(logits: Array) -> Array:
+    """m + log Σ e^(x−m): loses a small result such as that of [0, −40]; NaN for all −inf."""
+    shift = _row_max(logits)
+    return np.asarray(shift[:, 0] + np.log(np.exp(logits - shift).sum(axis=1)))
+
+
+@implementation("logsumexp", "numpy.logaddexp", gradient=softmax_max_shifted, sound=False)
+def logsumexp_logaddexp(logits: Array) -> Array:
+    """logaddexp folded over the classes: rounds once per class, so many classes add up."""
+    return np.asarray(np.logaddexp.reduce(logits, axis=1))
+
+
+@at_least_float32
+def _logsumexp_log1p_gradient(logits: Array) -> Array:
+    return np.asarray(_Tail(logits).p)
+
+
+@implementation("logsumexp", "numpy.log1p", gradient=_logsumexp_log1p_gradient, sound=True)
+@at_least_float32
+def logsumexp_log1p(logits: Array) -> Array:
+    """m + log1p(Σ over the others of e^(x−m))."""
+    return _Tail(logits).logsumexp
+
+
+# softmax_cross_entropy
+
+
+def _minus_labels(p: Array, labels: Array) -> Array:
+    dense = _dense(p, labels)
+    return np.asarray(p * dense.sum(axis=1, keepdims=True) - dense)
+
+
+def _ce_naive_gradient(logits: Array, labels: Array) -> Array:
+    return _minus_labels(_exp_ratio(logits, 0), labels)
+
+
+@implementation(
+    "softmax_cross_entropy",
+    "numpy.naive",
+    gradient=_ce_naive_gradient,
+    label_kinds=INTEGER,
+    sound=False,
+)
+def ce_naive(logits: Array, labels: Array) -> Array:
+    """−log(e^x_y / Σ e^x): the textbook as it stands; NaN for large logits."""
+    return np.asarray(-np.log(_picked(_exp_ratio(logits, 0), labels)))
+
+
+def _ce_zero_clamped_gradient(logits: Array, labels: Array) -> Array:
+    return _minus_labels(softmax_zero_clamped(logits), labels)
+
+
+@implementation(
+    "softmax_cross_entropy",
+    "numpy.zero_clamped_shift",
+    gradient=_ce_zero_clamped_gradient,
+    label_kinds=INTEGER,
+    sound=False,
+)
+def ce_zero_clamped(logits: Array, labels: Array) -> Array:
+    """Shifted by max(0, max x): log 0 for a row of very negative logits."""
+    return np.asarray(logsumexp_zero_clamped(logits) - _picked(logits, labels))
+
+
+def _ce_shifted_gradient(logits: Array, labels: Array) -> Array:
+    return _minus_labels(_exp_ratio(logits, _row_max(logits)), labels)
+
+
+@implementation(
+    "softmax_cross_entropy",
+    "numpy.log_of_softmax",
+    gradient=_ce_shifted_gradient,
+    label_kinds=INTEGER,
+    sound=False,
+)
+def ce_log_of_softmax(logits: Array, labels: Array) -> Array:
+    """−log p_y of a max-shifted softmax: inf once p_y underflows, 0 once it rounds to 1."""
+    return np.asarray(-np.log(_picked(_exp_ratio(logits, _row_max(logits)), labels)))
+
+
+def _ce_epsilon_gradient(logits: Array, labels: Array) -> Array:
+    p = _exp_ratio(logits, _row_max(logits))
+    chosen = _picked(p, labels)[:, None]
+    return np.asarray(chosen / (chosen + p.dtype.type(1e-7)) * _minus_labels(p, labels))
+
+
+@implementation(
+    "softmax_cross_entropy",
+    "numpy.epsilon",
+    gradient=_ce_epsilon_gradient,
+    label_kinds=INTEGER,
+    sound=False,
+)
+def ce_epsilon(logits: Array, labels: Array) -> Array:
+    """−log(p_y + 1e-7): flat from 16.1 on, and negative at p = 1 where 1e-7 counts."""
+    p = _picked(_exp_ratio(logits, _row_max(logits)), labels)
+    return np.asarray(-np.log(p + p.dtype.type(1e-7)))
+
+
+def _ce_clipped_gradient(logits: Array, labels: Array) -> Array:
+    p = _exp_ratio(logits, _row_max(logits))
+    number = p.dtype.type
+    chosen = _picked(p, labels)[:, None]
+    inside = (chosen >= number(1e-7)) & (chosen <= 1 - number(1e-7))
+    return np.asarray(np.where(inside, _minus_labels(p, labels), np.zeros_like(p)))
+
+
+@implementation(
+    "softmax_cross_entropy",
+    "numpy.clipped",
+    gradient=_ce_clipped_gradient,
+    label_kinds=INTEGER,
+    sound=False,
+)
+def ce_clipped(logits: Array, labels: Array) -> Array:
+    """−log of p_y clipped to [1e-7, 1 − 1e-7], as Keras from probabilities; no gradient beyond."""
+    p = _picked(_exp_ratio(logits, _row_max(logits)), labels)
+    number = p.dtype.type
+    return np.asarray(-np.log(np.clip(p, number(1e-7), 1 - number(1e-7))))
+
+
+@implementation(
+    "softmax_cross_entropy",
+    "numpy.lse_minus_logit",
+    gradient=_ce_shifted_gradient,
+    label_kinds=INTEGER,
+    sound=False,
+)
+def ce_lse_minus_logit(logits: Array, labels: Array) -> Array:
+    """logsumexp(x) − x_y: right until the logits share an offset, which then cancels."""
+    return np.asarray(logsumexp_max_shifted(logits) - _picked(logits, labels))
+
+
+@implementation(
+    "softmax_cross_entropy", "numpy.shifted_log_softmax", gradient=_ce_shifted_gradient, sound=False
+)
+def ce_shifted_log_softmax(logits: Array, labels: Array) -> Array:
+    """−Σ y log_softmax(x) with a dense y: 0 · inf is NaN at a masked class, 0 as p nears 1."""
+    return np.asarray(-(_dense(logits, labels) * shifted_log_softmax(logits)).sum(axis=1))
+
+
+@at_least_float32
+def _ce_log1p_gradient(logits: Array, labels: Array) -> Array:
+    return _Tail(logits).minus_one_hot(labels)
+
+
+@implementation(
+    "softmax_cross_entropy",
+    "numpy.log1p",
+    gradient=_ce_log1p_gradient,
+    label_kinds=INTEGER,
+    sound=True,
+)
+@at_least_float32
+def ce_log1p(logits: Array, labels: Array) -> Array:
+    """(m − x_y) + log1p(Σ over the others of e^(x−m)), gradient −T/(1+T) at the true class."""
+    return np.asarray(-_picked(log_softmax_log1p(logits), labels))

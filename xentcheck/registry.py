@@ -1,0 +1,331 @@
+"""Finds implementations: those that packages declare, and those that a user points at.
+
+A package declares implementations by decorating functions and naming the module that holds them
+under the entry-point group ``xentcheck.implementations``::
+
+    @implementation("softmax_cross_entropy", "mine.fused", gradient=fused_gradient)
+    def fused(logits, labels, *, weight=None): ...
+
+    [project.entry-points."xentcheck.implementations"]
+    mine = "mine.losses"
+
+The entry point may also name an `Implementation`, an iterable of them, or a function without
+arguments that returns either; the built-in ones come in by the same door. A user's own function is
+loaded by `load_target` and needs no declaration.
+"""
+
+import contextlib
+import functools
+import importlib
+import importlib.metadata
+import importlib.util
+import inspect
+import itertools
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+import numpy as np
+
+from xentcheck.errors import TargetError, did_you_mean
+from xentcheck.model import Implementation, LabelKind, Skip, Target
+
+GROUP = "xentcheck.implementations"
+DTYPES = ("float16", "bfloat16", "float32", "float64")
+INPUT_DTYPES = (*DTYPES, "float8_e4m3fn", "float8_e5m2")
+ANY_PARAMETER = frozenset({"*"})  # a function with **kwargs
+
+_MARK = "__xentcheck_implementations__"
+_LABEL_KINDS = tuple(LabelKind)
+_serial = itertools.count()
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class _Quiet:
+    """A function for which overflow and invalid operations are results, not warnings.
+
+    A class, not a closure: it can be sent to another process.
+    """
+
+    function: Callable[..., Any]
+
+    def __call__(self, *arguments: Any, **parameters: Any) -> Any:
+        with np.errstate(all="ignore"):
+            return self.function(*arguments, **parameters)
+
+
+def implementation(
+    loss: str,
+    name: str,
+    *,
+    gradient: Callable[..., Any] | None = None,
+    dtypes: Iterable[str] = DTYPES,
+    label_kinds: Iterable[LabelKind] = _LABEL_KINDS,
+    summary: str = "",
+    sound: bool | None = None,
+) -> Callable[[Function], Function]:
+    """Declare the decorated function as the value of an implementation of ``loss``.
+
+    The function itself stays as it is. Parameters are read from the signatures (a name counts when
+    value and gradient both take it), the summary from the docstring's first line. Both functions
+    are called under ``np.errstate(all="ignore")``. ``sound``: what is claimed of it, None for
+    nothing. Stack the decorator to declare one function several times.
+    """
+
+    def declare(function: Function) -> Function:
+        declared = Implementation(
+            loss=loss,
+            name=name,
+            value=_Quiet(function),
+            gradient=None if gradient is None else _Quiet(gradient),
+            dtypes=tuple(dtypes),
+            label_kinds=tuple(label_kinds),
+            parameters=_common(function, gradient),
+            summary=summary or (inspect.getdoc(function) or "").partition("\n")[0],
+            sound=sound,
+            source=f"{function.__module__}:{function.__qualname__}",
+        )
+        setattr(function, _MARK, (declared, *getattr(function, _MARK, ())))
+        return function
+
+    return declare
+
+
+def declared_in(module: ModuleType) -> tuple[Implementation, ...]:
+    """What `implementation` declared on the functions of a module, in their order."""
+    return tuple(
+        declared
+        for member in vars(module).values()
+        if inspect.isfunction(member) and member.__module__ == module.__name__
+        for declared in getattr(member, _MARK, ())
+    )
+
+
+def parameters_of(function: Callable[..., Any]) -> frozenset[str]:
+    """The keyword parameters a function takes besides its data; `ANY_PARAMETER` with ``**kwargs``.
+
+    Its data are the first two positional arguments as long as they have no default. Nothing is
+    claimed of a callable that has no signature.
+    """
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return frozenset()
+    names = set()
+    for position, parameter in enumerate(signature.parameters.values()):
+        match parameter.kind:
+            case inspect.Parameter.VAR_KEYWORD:
+                return ANY_PARAMETER
+            case inspect.Parameter.KEYWORD_ONLY:
+                names.add(parameter.name)
+            case inspect.Parameter.POSITIONAL_OR_KEYWORD:
+                if position >= 2 or parameter.default is not inspect.Parameter.empty:
+                    names.add(parameter.name)
+    return frozenset(names - {"logits", "labels"})
+
+
+def _common(value: Callable[..., Any], gradient: Callable[..., Any] | None) -> frozenset[str]:
+    of_value = parameters_of(value)
+    if gradient is None:
+        return of_value
+    of_gradient = parameters_of(gradient)
+    if of_value == ANY_PARAMETER:
+        return of_gradient
+    return of_value if of_gradient == ANY_PARAMETER else of_value & of_gradient
+
+
+def implementations() -> tuple[Implementation, ...]:
+    """Every implementation that an installed package declares."""
+    return load_registered()[0]
+
+
+def load_registered() -> tuple[tuple[Implementation, ...], tuple[Skip, ...]]:
+    """Every declared implementation, and what could not be loaded with the reason.
+
+    One broken package takes nothing down but itself. Of two implementations with one name for one
+    loss the first stays, in the order of the entry points' names.
+    """
+    found: dict[tuple[str, str], Implementation] = {}
+    skips = []
+    entry_points = sorted(importlib.metadata.entry_points(group=GROUP), key=lambda each: each.name)
+    for entry_point in entry_points:
+        where = f"entry point {entry_point.name} = {entry_point.value!r}"
+        try:
+            declared = tuple(_declared(entry_point.load()))
+        except (Exception, SystemExit) as error:
+            reason = f"{where} could not be loaded: {_describe(error)}"
+            skips.append(Skip(reason, implementation=f"{entry_point.name}.*"))
+            continue
+        for each in declared:
+            if found.setdefault((each.loss, each.name), each) is not each:
+                reason = f"{where} declares a name that is already taken"
+                skips.append(Skip(reason, loss=each.loss, implementation=each.name))
+    return tuple(found.values()), tuple(skips)
+
+
+def _declared(thing: object) -> Iterator[Implementation]:
+    if isinstance(thing, ModuleType):
+        thing = declared_in(thing)
+    elif callable(thing):
+        thing = thing()
+    for each in (thing,) if isinstance(thing, Implementation) else _iterable(thing):
+        if not isinstance(each, Implementation):
+            message = f"it gives {each!r}, which is not an Implementation"
+            raise TypeError(message)
+        yield each
+
+
+def _iterable(thing: object) -> Iterable[object]:
+    if not isinstance(thing, Iterable):
+        message = f"it gives {thing!r}, which is not an iterable of Implementation"
+        raise TypeError(message)
+    return thing
+
+
+def load_target(target: Target) -> Implementation:
+    """The implementation that a user's ``module:attr`` or ``path/file.py:attr`` names.
+
+    ``attr`` may be dotted. ``target.gradient`` is written the same way, or as a bare name in the
+    same module. ``target.parameters`` are bound to the function (and to the gradient, as far as it
+    takes them) and are not parameters of the implementation any more.
+
+    Raises `TargetError`, with what to do about it, when the target does not lead to a callable.
+    """
+    place, _, attribute = target.target.rpartition(":")
+    if not place or not attribute:
+        raise _error(
+            target.target,
+            "a target is written module:function or path/file.py:function",
+            f"write {attribute or place}:name_of_the_function",
+        )
+    module = _load_module(place, target.target)
+    value = _attribute(module, attribute, target.target)
+    gradient = None
+    if target.gradient is not None:
+        place_of_gradient, _, attribute = target.gradient.rpartition(":")
+        if place_of_gradient not in ("", place):
+            module = _load_module(place_of_gradient, target.gradient)
+        gradient = _attribute(module, attribute, target.gradient)
+    parameters = _common(value, gradient)
+    bound = dict(target.parameters)
+    accepted = parameters_of(value)
+    for name in bound:
+        if accepted not in (ANY_PARAMETER, accepted | {name}):
+            message = f"the function takes no parameter {name!r}"
+            raise _error(target.target, f"{message}{did_you_mean(name, sorted(accepted))}", "")
+    return Implementation(
+        loss=target.loss,
+        name=target.name,
+        value=_bind(value, bound),
+        gradient=None if gradient is None else _bind(gradient, bound),
+        dtypes=INPUT_DTYPES,
+        label_kinds=_LABEL_KINDS,
+        parameters=parameters - bound.keys(),
+        summary=(inspect.getdoc(value) or "").partition("\n")[0],
+        source=target.target,
+    )
+
+
+def _bind(function: Callable[..., Any], bound: dict[str, Any]) -> Callable[..., Any]:
+    accepted = parameters_of(function)
+    taken = {k: v for k, v in bound.items() if accepted == ANY_PARAMETER or k in accepted}
+    return functools.partial(function, **taken) if taken else function
+
+
+def _load_module(place: str, target: str) -> ModuleType:
+    if not place.endswith(".py"):
+        with _search_path(Path.cwd()):
+            return _guarded(target, place, lambda: importlib.import_module(place))
+    path = Path(place)
+    if not path.is_file():
+        present = sorted(str(each) for each in path.parent.glob("*.py"))
+        raise _error(target, f"there is no file {place}{did_you_mean(place, present)}", "")
+    name = f"xentcheck_target_{next(_serial)}_{path.stem}"
+
+    def load() -> ModuleType:
+        spec = importlib.util.spec_from_file_location(name, path.resolve())
+        if spec is None or spec.loader is None:
+            message = f"{place} cannot be loaded as a module"
+            raise ImportError(message)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module  # dataclasses look their module up
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[name]
+            raise
+        return module
+
+    folder = path.resolve().parent
+    before = set(sys.modules)
+    try:
+        with _search_path(folder):
+            return _guarded(target, str(path.resolve()), load)
+    finally:
+        # Another target's folder may have a different module of the same name.
+        for added in set(sys.modules) - before - {name}:
+            origin = getattr(sys.modules[added], "__file__", None)
+            if origin is not None and Path(origin).parent == folder:
+                del sys.modules[added]
+
+
+@contextlib.contextmanager
+def _search_path(folder: Path) -> Iterator[None]:
+    saved = list(sys.path)
+    sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        sys.path[:] = saved
+
+
+def _guarded(target: str, place: str, load: Callable[[], ModuleType]) -> ModuleType:
+    try:
+        return load()
+    except ModuleNotFoundError as error:
+        if error.name is not None and (place == error.name or place.startswith(f"{error.name}.")):
+            remedy = "write a file as path/file.py:function, or install the module"
+            raise _error(target, f"there is no module {error.name!r}", remedy) from None
+        remedy = f"install {error.name!r} into the environment of xentcheck"
+        raise _error(target, f"importing it failed: {_describe(error, place)}", remedy) from None
+    except (Exception, SystemExit) as error:
+        remedy = "make it importable: python -c 'import ...' has to succeed without arguments"
+        raise _error(target, f"importing it failed: {_describe(error, place)}", remedy) from None
+
+
+def _attribute(module: ModuleType, dotted: str, target: str) -> Callable[..., Any]:
+    found: object = module
+    for name in dotted.split("."):
+        try:
+            found = getattr(found, name)
+        except AttributeError:
+            known = [each for each in vars(found) if not each.startswith("_")]
+            message = f"there is no {name!r} in it{did_you_mean(name, known)}"
+            raise _error(target, message, "") from None
+    if not callable(found):
+        message = f"{dotted} is {type(found).__name__} {found!r:.60}, which cannot be called"
+        raise _error(target, message, "name a function fn(logits, labels, **parameters)")
+    return found
+
+
+def _describe(error: BaseException, file: str = "") -> str:
+    """The exception in one line, with the line of ``file`` it comes from."""
+    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
+    if isinstance(error, SyntaxError):
+        text, where = error.msg, f"{Path(error.filename or file).name}, line {error.lineno}: "
+    else:
+        text, where = str(error), f"line {lines[-1]}: " if lines else ""
+    kind = type(error).__name__
+    return f"{where}{kind}: {' '.join(text.split())}" if text else f"{where}{kind}"
+
+
+def _error(target: str, message: str, remedy: str) -> TargetError:
+    help_line = f"\n    help: {remedy}" if remedy else ""
+    return TargetError(f"{target}: {message}{help_line}")

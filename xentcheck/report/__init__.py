@@ -1,0 +1,1 @@
+"""Report → text or file. Nothing in here prints: the doors do."""

@@ -1,0 +1,250 @@
+"""How numbers, kinds and witnesses are written for people."""
+
+import math
+import shlex
+from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import numpy as np
+
+from xentcheck.floats import FORMATS, hex_text, to_float64
+from xentcheck.model import Array, Cell, Kind, ParameterValue, Witness
+
+NOTES = frozenset({Kind.FTZ, Kind.CONVENTION})  # shown, but no fault
+_LONGEST_REPLAY = 64  # numbers in a command line that one still wants to paste
+_GRAVITY = {kind: position for position, kind in enumerate(Kind)}
+
+
+def gravity(kind: Kind) -> int:
+    """The position of a kind in the order of gravity; 0 is the gravest."""
+    return _GRAVITY[kind]
+
+
+def ulps(value: float) -> str:
+    """An error in ulps in at most seven characters: ``0.50``, ``3.97``, ``1204``, ``1.6e7``.
+
+    NaN, which stands for "no row has a finite error", is a dash; only no error at all is ``0``.
+    """
+    if math.isnan(value):
+        return "-"
+    if value == 0 or math.isinf(value):
+        return "0" if value == 0 else "inf"
+    if value < 99.95:
+        return f"{value:.2f}" if value < 9.995 else f"{value:.1f}"
+    return f"{value:.0f}" if value < 9999.5 else scientific(value)
+
+
+def scientific(value: float) -> str:
+    """Two digits and the shortest exponent: ``4.1e-9``, ``1.6e7``; ``0``, ``-`` for NaN."""
+    if math.isnan(value):
+        return "-"
+    if value == 0 or math.isinf(value):
+        return "0" if value == 0 else f"{value}"
+    return _short_exponent(f"{value:.1e}")
+
+
+def brief(value: float) -> str:
+    """A number in a few digits, where a glance is enough: ``20``, ``4.122e-9``, ``-inf``."""
+    return _short_exponent(f"{value:.4g}")
+
+
+def decimal(value: float) -> str:
+    """The shortest decimal that reads back as the same float64: ``20``, ``0.1``, ``-1e+30``."""
+    return _short_exponent(repr(float(value)).removesuffix(".0"))
+
+
+def digits(value: float, dtype: str) -> str:
+    """A number with as many digits as tell it from its neighbours in the dtype."""
+    known = FORMATS.get(dtype)
+    if known is None or known.precision >= FORMATS["float64"].precision:
+        return decimal(value)
+    return _short_exponent(f"{value:.{math.ceil(known.precision * math.log10(2)) + 1}g}")
+
+
+def hexadecimal(value: float) -> str:
+    """A number as ``float.hex`` has it, without the zeros at its end: ``0x1.4p+4``."""
+    digits, mark, exponent = hex_text(value).partition("p")
+    return f"{digits.rstrip('0').rstrip('.')}{mark}{exponent}" if "." in digits else digits
+
+
+def listed(values: Array, most: int, write: Callable[[Any], str]) -> str:
+    """The numbers, or the first and the last with how many there are: ``0, 0, … of 65,540, 1``."""
+    if values.size <= most:
+        return ", ".join(map(write, values.tolist()))
+    head = ", ".join(map(write, values[: most - 1].tolist()))
+    return f"{head}, … {values.size:,} in all …, {write(values[-1].item())}"
+
+
+def kinds(counts: Mapping[Kind, int]) -> str:
+    """``nan 12, inaccurate 3``, gravest first."""
+    ordered = sorted(counts.items(), key=lambda item: gravity(item[0]))
+    return ", ".join(f"{kind} {count:,}" for kind, count in ordered if count)
+
+
+def input_text(witness: Witness, most: int = 4) -> str:
+    """The input in a few digits: ``[20, 0, 0] label 0``, ``-745 label 1``, ``… of 65,540``."""
+    logits = to_float64(witness.logits)
+    if logits.ndim == 2:
+        shown = f"{logits.shape[0]:,} × {logits.shape[1]:,} logits"
+    elif logits.ndim == 1:
+        shown = f"[{_abbreviated(logits, most)}]"
+    else:
+        shown = brief(float(logits))
+    parts = [shown]
+    if witness.labels is not None:
+        if witness.labels.ndim == 0:
+            parts.append(f"label {_label(witness.labels)}")
+        elif logits.ndim == 1:
+            parts.append(f"labels [{_abbreviated(to_float64(witness.labels), most)}]")
+    parts += [f"{name}={_parameter(value, most)}" for name, value in witness.parameters.items()]
+    return " ".join(parts)
+
+
+def outcome_text(witness: Witness) -> str:
+    """``[2] nan, exact 4.12e-09``: the component where there is one, what came, what is right."""
+    component = "" if witness.index is None else f"[{witness.index}] "
+    return f"{component}{brief(witness.actual)}, exact {exact_brief(witness.exact)}"
+
+
+def exact_text(text: str) -> str:
+    """Decimal text as one writes such a number: ``2000`` for ``2e+3``; all of its digits."""
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        return text
+    if value.is_finite() and value and -6 < value.adjusted() < 16:
+        return f"{value:f}"
+    return _short_exponent(text.lower())
+
+
+def exact_brief(text: str) -> str:
+    """Decimal text in four digits, also where it lies beyond the range of float64."""
+    mantissa, mark, exponent = text.lower().partition("e")
+    digits = mantissa.lstrip("-").replace(".", "").lstrip("0")
+    if not mark and "." not in mantissa and len(mantissa) <= 8:
+        return text
+    try:
+        value = float(text)
+    except ValueError:
+        return text
+    if digits and (value == 0 or math.isinf(value)):
+        return f"{float(mantissa):.4g}e{exponent}"
+    return brief(value)
+
+
+def replay(cell: Cell, witness: Witness, target: str = "") -> str | None:
+    """The `xentcheck probe` command for a witness; None where it would not fit a command line."""
+    if witness.logits.ndim > 1 or witness.logits.size > _LONGEST_REPLAY:
+        return None
+    command = ["xentcheck", "probe", "--loss", cell.loss]
+    command.append(f"--logits={_joined(to_float64(witness.logits))}")
+    if (labels := witness.labels) is not None:
+        if labels.ndim == 1:
+            command.append(f"--labels={_joined(to_float64(labels))}")
+        else:
+            command.append(f"--label={_label(labels)}")
+    for name, value in witness.parameters.items():
+        if isinstance(value, np.ndarray) and value.ndim > 1:
+            return None
+        written = _joined(to_float64(value)) if isinstance(value, np.ndarray) else _scalar(value)
+        command += ["--param", f"{name}={written}"]
+    command += ["--dtype", cell.dtype, "--implementation", target or cell.implementation]
+    return shlex.join(command)
+
+
+def input_lines(witness: Witness, most: int = 8) -> list[tuple[str, str]]:
+    """The input of a witness in decimal and hex, as (what, text)."""
+    lines = []
+    logits = to_float64(witness.logits)
+    if logits.ndim < 2:
+        lines.append(("logits", _both(logits, most)))
+    else:
+        lines.append(("logits", f"a block of {logits.shape[0]:,} × {logits.shape[1]:,}"))
+    if (labels := witness.labels) is not None:
+        if labels.ndim == 0 and labels.dtype.kind in "iu":
+            lines.append(("label", _label(labels)))
+        elif labels.dtype.kind in "iu":
+            lines.append(("labels", listed(labels.ravel(), most, str)))
+        elif labels.ndim < 2:
+            lines.append(("label" if labels.ndim == 0 else "labels", _both(labels, most)))
+        else:
+            lines.append(("labels", f"a block of {labels.shape[0]:,} × {labels.shape[1]:,}"))
+    lines += [(name, _parameter(value, most)) for name, value in witness.parameters.items()]
+    return lines
+
+
+def witness_lines(witness: Witness, most: int = 8) -> list[tuple[str, str]]:
+    """A witness in full, as (what, text): input, result and exact value, in decimal and hex."""
+    lines = input_lines(witness, most)
+    component = "" if witness.index is None else f"[{witness.index}]"
+    came = witness.result_dtype and f" ({witness.result_dtype})"
+    lines.append((f"actual{component}", f"{value_text(witness.actual)}{came}"))
+    lines.append((f"expected{component}", value_text(witness.expected)))
+    lines.append((f"exact{component}", exact_text(witness.exact)))
+    error = f"{ulps(witness.ulp_error)} ulp, {scientific(witness.abs_error)} absolute"
+    if witness.excess_bits is not None:
+        error += f", {witness.excess_bits:.1f} excess bits"
+    lines.append(("error", error))
+    if witness.note:
+        lines.append(("note", witness.note))
+    return lines
+
+
+def value_text(value: float) -> str:
+    """One number in decimal and, where that adds anything, in hex."""
+    return f"{decimal(value)} = {hexadecimal(value)}" if math.isfinite(value) else decimal(value)
+
+
+def clean(text: str) -> str:
+    """Text from elsewhere with escapes for what would steer a terminal; newlines stay."""
+    return "".join(
+        each if each.isprintable() or each == "\n" else each.encode("unicode_escape").decode()
+        for each in text
+    )
+
+
+def count(number: int, noun: str) -> str:
+    """``1 row``, ``12,000 rows``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _both(array: Array, most: int) -> str:
+    values = to_float64(array)
+    if values.ndim == 0:
+        return value_text(float(values))
+    return f"[{listed(values, most, decimal)}] = [{listed(values, most, hexadecimal)}]"
+
+
+def _abbreviated(values: Array, most: int) -> str:
+    if values.size <= most:
+        return ", ".join(brief(each) for each in values.tolist())
+    head = ", ".join(brief(each) for each in values[:most].tolist())
+    return f"{head}, … {values.size:,} classes"
+
+
+def _short_exponent(text: str) -> str:
+    mantissa, mark, exponent = text.partition("e")
+    return f"{mantissa}e{int(exponent)}" if mark else text
+
+
+def _label(labels: Array) -> str:
+    return str(int(labels)) if labels.dtype.kind in "iu" else decimal(float(to_float64(labels)))
+
+
+def _parameter(value: ParameterValue, most: int) -> str:
+    if not isinstance(value, np.ndarray):
+        return _scalar(value)
+    if value.ndim > 1:
+        return f"{value.shape[0]:,} × {value.shape[1]:,}"
+    return f"[{_abbreviated(to_float64(value), most)}]"
+
+
+def _scalar(value: ParameterValue) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return decimal(value) if isinstance(value, float) else str(value)
+
+
+def _joined(values: Array) -> str:
+    return ",".join(decimal(each) for each in np.atleast_1d(values).tolist())

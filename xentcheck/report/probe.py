@@ -1,0 +1,124 @@
+"""What every implementation makes of one input → rich renderables."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Group, JustifyMethod, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from xentcheck.model import Kind, Quantity, Report, Witness
+from xentcheck.report import notation
+from xentcheck.report.table import labelled, skipped
+from xentcheck.scoring import ULP_DEFINITION
+
+if TYPE_CHECKING:
+    from xentcheck.probing import ProbeLine, ProbeNumber, ProbeResult
+
+_MOST_COMPONENTS = 12  # of more, the worst are shown
+_HEADERS = ("implementation", "result", "hex", "ulp", "verdict")
+_LEAST = {"implementation": 16, "verdict": 10}  # what these columns may be folded to
+
+
+def render_probe(result: "ProbeResult", width: int) -> Group:
+    """Per dtype the input as it was rounded; per result the exact value and what came instead."""
+    groups: dict[str, dict[Quantity, list[ProbeLine]]] = defaultdict(lambda: defaultdict(list))
+    for line in result.lines:
+        groups[line.dtype][Quantity(line.quantity)].append(line)
+    parts: list[RenderableType] = []
+    for dtype, quantities in groups.items():
+        parts.append(Text(dtype, style="bold"))
+        parts.append(labelled([("input", each) for each in _inputs(result.report, dtype)]))
+        for quantity, lines in quantities.items():
+            parts += [Text(), *_results(quantity, lines, width)]
+        parts.append(Text())
+    entries = [("skipped", text) for text in skipped(result.report.skips)]
+    entries.append(("measure", f"ulp: {ULP_DEFINITION}; worst first"))
+    parts.append(labelled(entries))
+    return Group(*parts)
+
+
+def _inputs(report: Report, dtype: str) -> list[str]:
+    """The rows in decimal and hex, each once: every measurement bears them in its witness."""
+    rows: dict[int, Witness] = {}
+    for measurement in report.measurements:
+        if measurement.cell.dtype == dtype and measurement.witness is not None:
+            rows.setdefault(measurement.witness.row, measurement.witness)
+    return [
+        "  ".join(f"{word} {text}" for word, text in notation.input_lines(witness))
+        for _, witness in sorted(rows.items())
+    ]
+
+
+def _results(
+    quantity: Quantity, lines: Sequence["ProbeLine"], width: int
+) -> Iterator[RenderableType]:
+    numbers: dict[tuple[int, int | None], list[tuple[str, ProbeNumber]]] = defaultdict(list)
+    for line in lines:
+        for number in line.results:
+            numbers[number.row, number.index].append((line.implementation, number))
+    for results in numbers.values():
+        results.sort(key=lambda each: _severity(each[1]))
+    worst = sorted(numbers, key=lambda place: _severity(numbers[place][0][1]))
+    chosen = set(worst[:_MOST_COMPONENTS])
+    rows = {p: [_cells(*each) for each in numbers[p]] for p in numbers if p in chosen}
+    widths = _widths([cells for group in rows.values() for cells in group], width)
+    several_rows = len({row for row, _ in numbers}) > 1
+    for (row, index), group in rows.items():
+        component = f"{quantity}{'' if index is None else f'[{index}]'}"
+        first = numbers[row, index][0][1]
+        expected = notation.value_text(first.expected)
+        exact = f"exact {notation.exact_text(first.exact)}, expected {expected}"
+        word = f"row {row}: {component}" if several_rows else component
+        yield labelled([(word, f"{exact} ({first.result_dtype})")])
+        yield _grid([list(map(Text, _HEADERS)), *group], widths)
+    if len(numbers) > len(chosen):
+        yield Text(f"  the worst {len(chosen)} of {len(numbers):,} components: --format json")
+    for line in lines:
+        if line.note:
+            yield Text(notation.clean(f"  {line.implementation}: {line.note}"))
+
+
+def _severity(number: "ProbeNumber") -> tuple[float, float]:
+    """Sorts worst first."""
+    gravity = len(Kind) if number.kind is None else notation.gravity(number.kind)
+    error = -1.0 if math.isnan(number.ulp_error) else number.ulp_error
+    return (gravity, -error)
+
+
+def _cells(implementation: str, number: "ProbeNumber") -> list[Text]:
+    verdict = "ok" if number.kind is None else str(number.kind)
+    style = "green" if number.kind is None else "yellow" if number.kind in notation.NOTES else "red"
+    return [
+        Text(notation.clean(implementation)),
+        Text(notation.digits(number.actual, number.result_dtype)),
+        Text(notation.hexadecimal(number.actual)),
+        Text(notation.ulps(number.ulp_error)),
+        Text(verdict, style=style),
+    ]
+
+
+def _widths(rows: Sequence[Sequence[Text]], width: int) -> list[int]:
+    columns = zip(*rows, strict=True)
+    widths = [
+        max(len(header), *(cell.cell_len for cell in column))
+        for header, column in zip(_HEADERS, columns, strict=True)
+    ]
+    for name, least in _LEAST.items():
+        column = _HEADERS.index(name)
+        excess = max(sum(widths) + len(widths) + 3 - width, 0)
+        widths[column] = max(min(widths[column], least), widths[column] - excess)
+    return widths
+
+
+def _grid(rows: Sequence[Sequence[Text]], widths: Sequence[int]) -> RenderableType:
+    grid = Table.grid(padding=(0, 1, 0, 0), pad_edge=False)
+    for header, column_width in zip(_HEADERS, widths, strict=True):
+        justify: JustifyMethod = "left" if header in _LEAST else "right"
+        grid.add_column(width=column_width, justify=justify, overflow="fold")
+    for row in rows:
+        grid.add_row(*row)
+    return Padding(grid, (0, 0, 0, 4))

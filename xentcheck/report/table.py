@@ -1,0 +1,444 @@
+"""Report → rich renderables for a terminal: the table, what was found in detail, a summary.
+
+Every piece of text is a `Text`, never markup: names with ``[brackets]`` stay whole. Colour only
+repeats what a word says already.
+"""
+
+import io
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from xentcheck.model import Cell, Finding, Kind, Measurement, Quantity, Report, Skip, Witness
+from xentcheck.report import notation
+from xentcheck.scoring import ULP_DEFINITION
+
+WIDTH = 100  # columns, where nothing says how wide the output is
+_NARROW = 92  # below, the table does without the 99th percentile and the median
+_WIDE = 150  # from here on, the witness has a column of its own
+_FOLDABLE = {"worst witness": 40, "other kinds": 24, "implementation": 12}  # least widths
+_NUMBERS = frozenset({"NaN", "inf", "max ulp", "p99", "median", "max abs"})
+_INDENT = 8
+_MOST_DETAILS = 12
+_MOST_VIOLATIONS = 20
+_MOST_NAMES = 6
+_BROKEN = notation.gravity(Kind.VANISHED_GRADIENT)
+
+_STYLES = {"FAIL": "bold red", "broken": "red", "inexact": "yellow", "ok": "green"}
+_RANKS = {verdict: rank for rank, verdict in enumerate(_STYLES)}
+
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Line:
+    """One line of the table: a loss × implementation × dtype × quantity over all its sweeps.
+
+    The ulps are the worst of the sweeps each; ``counts`` and ``rows`` are their sums.
+    """
+
+    loss: str
+    implementation: str
+    dtype: str
+    quantity: Quantity
+    verdict: str
+    rows: int
+    max_ulp: float
+    p99_ulp: float
+    median_ulp: float
+    max_abs: float
+    counts: Mapping[Kind, int]
+    witness: Witness | None
+    result_dtypes: tuple[str, ...]
+
+    @property
+    def severity(self) -> tuple[float, ...]:
+        """Sorts the worst line first: verdict, gravest kind, how often, largest errors."""
+        faults = [kind for kind in self.counts if kind not in notation.NOTES]
+        gravest = min(map(notation.gravity, faults), default=math.inf)
+        often = sum(self.counts[kind] for kind in faults if notation.gravity(kind) == gravest)
+        ulp, absolute = _worst([self.max_ulp], -1.0), _worst([self.max_abs], -1.0)
+        return (_RANKS[self.verdict], gravest, -ulp, -often, -absolute)
+
+
+def render(report: Report, width: int, *, color: bool = False) -> str:
+    """The whole report as text, no line wider than ``width``; ANSI sequences only for colour."""
+    return to_text(render_table(report, width), width, color=color)
+
+
+def to_text(renderable: RenderableType, width: int, *, color: bool) -> str:
+    """What a renderable looks like; the environment has no say in it."""
+    console = Console(
+        file=io.StringIO(),
+        width=width,
+        force_terminal=color,
+        color_system="standard" if color else None,
+        no_color=not color,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        legacy_windows=False,
+        _environ={},
+    )
+    with console.capture() as capture:
+        console.print(renderable, soft_wrap=False)
+    return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
+
+
+def render_table(report: Report, width: int) -> Group:
+    """The table of all cells, the violations or the gravest findings in detail, the summary."""
+    lines = merged(report)
+    parts: list[RenderableType] = []
+    if lines:
+        parts += [_legend(report, width), Text()]
+        parts += _rows(lines, width)
+    parts += _violations(report) if report.gated else _top_findings(report)
+    parts.append(_summary(report, lines))
+    return Group(*parts)
+
+
+def merged(report: Report) -> list[Line]:
+    """One line per loss × implementation × dtype × quantity, worst first.
+
+    Findings in cells without a measurement, such as an implementation that raised at once, have a
+    line as well; and kinds that a measurement does not count are counted from the findings.
+    """
+    measured: dict[tuple[str, str, str, Quantity], list[Measurement]] = defaultdict(list)
+    found: dict[tuple[str, str, str, Quantity], list[Finding]] = defaultdict(list)
+    for measurement in report.measurements:
+        measured[_place(measurement.cell)].append(measurement)
+    for finding in report.findings:
+        found[_place(finding.cell)].append(finding)
+    failing = {_place(violation.finding.cell) for violation in report.violations}
+    places = dict.fromkeys([*measured, *found, *failing])
+    lines = [_line(p, measured[p], found[p], report.gated, p in failing) for p in places]
+    return sorted(lines, key=lambda line: line.severity)
+
+
+def _line(
+    place: tuple[str, str, str, Quantity],
+    measurements: Sequence[Measurement],
+    findings: Sequence[Finding],
+    gated: bool,
+    failing: bool,
+) -> Line:
+    counts: Counter[Kind] = Counter()
+    counted = set()
+    for measurement in measurements:
+        counts.update(measurement.counts)
+        counted |= {(measurement.cell.sweep, kind) for kind in measurement.counts}
+    for finding in findings:
+        if (finding.cell.sweep, finding.kind) not in counted:
+            counts[finding.kind] += finding.rows
+    verdict = "FAIL" if failing else "ok" if gated else _survey_verdict(counts)
+    return Line(
+        *place,
+        verdict=verdict,
+        rows=sum(each.rows for each in measurements),
+        max_ulp=_worst([each.max_ulp for each in measurements]),
+        p99_ulp=_worst([each.p99_ulp for each in measurements]),
+        median_ulp=_worst([each.median_ulp for each in measurements]),
+        max_abs=_worst([each.max_abs for each in measurements]),
+        counts=counts,
+        witness=_worst_witness(measurements, findings),
+        result_dtypes=tuple(dict.fromkeys(m.result_dtype for m in measurements if m.result_dtype)),
+    )
+
+
+def _survey_verdict(counts: Mapping[Kind, int]) -> str:
+    faults = [notation.gravity(kind) for kind in counts if kind not in notation.NOTES]
+    if not faults:
+        return "ok"
+    return "broken" if min(faults) <= _BROKEN else "inexact"
+
+
+def _worst_witness(
+    measurements: Sequence[Measurement], findings: Sequence[Finding]
+) -> Witness | None:
+    """The witness of the gravest finding; without findings, that of the largest error."""
+    shown = [each for each in findings if each.witness is not None]
+    if shown:
+        return min(shown, key=_finding_severity).witness
+    with_witness = [each for each in measurements if each.witness is not None]
+    if not with_witness:
+        return None
+    return max(with_witness, key=lambda each: _worst([each.max_ulp], -1.0)).witness
+
+
+def _finding_severity(finding: Finding) -> tuple[float, ...]:
+    witness = finding.witness
+    error = math.inf if witness is None or math.isnan(witness.ulp_error) else witness.ulp_error
+    in_order = notation.gravity(finding.kind) + (len(Kind) if finding.kind in notation.NOTES else 0)
+    return (in_order, -error, -finding.rows)
+
+
+def _worst(values: Iterable[float], default: float = math.nan) -> float:
+    return max((value for value in values if not math.isnan(value)), default=default)
+
+
+def _place(cell: Cell) -> tuple[str, str, str, Quantity]:
+    return (cell.loss, cell.implementation, cell.dtype, cell.quantity)
+
+
+def _by_loss(lines: Iterable[Line]) -> Iterator[tuple[str, list[Line]]]:
+    """Losses in the order of their worst line, each with its lines, worst first."""
+    groups: dict[str, list[Line]] = defaultdict(list)
+    for line in lines:
+        groups[line.loss].append(line)
+    yield from groups.items()
+
+
+def _legend(report: Report, width: int) -> Text:
+    verdicts = (
+        "FAIL: beyond a limit · ok: within the limits"
+        if report.gated
+        else "broken: NaN, infinity, sign, zero gradient or no result at all · "
+        "inexact: off by more than the tolerance · ok: neither"
+    )
+    errors = "max, p99, median ulp and max abs" if width >= _NARROW else "max ulp and max abs"
+    return Text(
+        f"{verdicts}. NaN, inf: rows of kind nan and spurious-overflow. {errors}: the worst of all "
+        "sweeps, over the rows with a finite error.",
+        style="dim",
+    )
+
+
+def _headers(width: int) -> tuple[str, ...]:
+    percentiles = ("p99", "median") if width >= _NARROW else ()
+    more = ("other kinds", "worst witness") if width >= _WIDE else ()
+    head = ("verdict", "implementation", "dtype", "quantity", "NaN", "inf")
+    return (*head, "max ulp", *percentiles, "max abs", *more)
+
+
+def _cells(line: Line, headers: Sequence[str]) -> list[Text]:
+    texts = {
+        "verdict": Text(line.verdict, style=_STYLES[line.verdict]),
+        "implementation": Text(notation.clean(line.implementation)),
+        "dtype": Text(line.dtype),
+        "quantity": Text(line.quantity),
+        "NaN": Text(_count(line.counts.get(Kind.NAN, 0))),
+        "inf": Text(_count(line.counts.get(Kind.SPURIOUS_OVERFLOW, 0))),
+        "max ulp": Text(notation.ulps(line.max_ulp)),
+        "p99": Text(notation.ulps(line.p99_ulp)),
+        "median": Text(notation.ulps(line.median_ulp)),
+        "max abs": Text(notation.scientific(line.max_abs)),
+        "other kinds": Text(_other_kinds(line)),
+        "worst witness": Text(_witness(line.witness)),
+    }
+    return [texts[header] for header in headers]
+
+
+def _widths(headers: Sequence[str], rows: Sequence[Sequence[Text]], width: int) -> list[int]:
+    """As wide as the contents; where that is too much, the columns of `_FOLDABLE` are folded.
+
+    Numbers are never cut.
+    """
+    widths = [
+        max(len(header), *(row[i].cell_len for row in rows)) for i, header in enumerate(headers)
+    ]
+    for name, least in _FOLDABLE.items():
+        excess = sum(widths) + len(widths) - 1 - width
+        if excess > 0 and name in headers:
+            column = headers.index(name)
+            widths[column] = max(min(widths[column], least), widths[column] - excess)
+    return widths
+
+
+def _grid(cells: Sequence[Text], headers: Sequence[str], widths: Sequence[int]) -> Table:
+    grid = Table.grid(padding=(0, 1, 0, 0), pad_edge=False)
+    for header, column_width in zip(headers, widths, strict=True):
+        right = header in _NUMBERS
+        grid.add_column(width=column_width, justify="right" if right else "left", overflow="fold")
+    grid.add_row(*cells)
+    return grid
+
+
+def _rows(lines: Sequence[Line], width: int) -> Iterator[RenderableType]:
+    """The table, loss by loss.
+
+    Other kinds and the witness have columns on wide terminals. Otherwise they stand below every
+    line that is not ok, which one `Table` cannot hold without squeezing them into a column: so
+    each line is a grid, and all grids have the same widths.
+    """
+    headers = _headers(width)
+    widths = _widths(headers, [_cells(line, headers) for line in lines], width)
+    for loss, group in _by_loss(lines):
+        yield Text(loss, style="bold")
+        yield _grid([Text(header, style="dim") for header in headers], headers, widths)
+        for line in group:
+            yield _grid(_cells(line, headers), headers, widths)
+            if width < _WIDE and (below := _below(line)):
+                yield Padding(Text(below, style="dim"), (0, 0, 0, _INDENT))
+        yield Text()
+
+
+def _below(line: Line) -> str:
+    witness = "" if line.verdict == "ok" else _witness(line.witness)
+    return " · ".join(part for part in (_other_kinds(line), witness) if part)
+
+
+def _count(number: int) -> str:
+    return f"{number:,}" if number else ""
+
+
+def _other_kinds(line: Line) -> str:
+    """The kinds that have no column, and in what dtype the result came where it is another."""
+    others = dict(line.counts)
+    for kind in (Kind.NAN, Kind.SPURIOUS_OVERFLOW):
+        others.pop(kind, None)
+    parts = [notation.kinds(others)]
+    if line.result_dtypes not in ((), (line.dtype,)):
+        parts.append(f"scored as {', '.join(line.result_dtypes)}")
+    return ", ".join(part for part in parts if part)
+
+
+def _witness(witness: Witness | None) -> str:
+    if witness is None:
+        return ""
+    return f"{notation.input_text(witness)} → {notation.outcome_text(witness)}"
+
+
+def _violations(report: Report) -> list[RenderableType]:
+    """The violations with what is needed to see them again, each kind of them first."""
+    if not report.violations:
+        return []
+    ordered = sorted(report.violations, key=lambda each: _finding_severity(each.finding))
+    new, repeated = _distinct(ordered, lambda each: each.finding)
+    chosen = (new + repeated)[:_MOST_VIOLATIONS]
+    parts: list[RenderableType] = [
+        Text(f"{notation.count(len(ordered), 'violation')}, the gravest first", style="bold red"),
+        Text(),
+    ]
+    for violation in chosen:
+        parts += [*_detail(violation.finding, ("limit", violation.limit)), Text()]
+    if more := len(ordered) - len(chosen):
+        parts += [Text(f"and {more:,} more: --format json has them all"), Text()]
+    return parts
+
+
+def _top_findings(report: Report) -> list[RenderableType]:
+    faults = [each for each in report.findings if each.kind not in notation.NOTES]
+    if not faults:
+        return []
+    new, _ = _distinct(sorted(faults, key=_finding_severity), lambda each: each)
+    chosen = new[:_MOST_DETAILS]
+    heading = f"{len(chosen)} of {notation.count(len(faults), 'finding')}, the gravest first"
+    parts: list[RenderableType] = [Text(heading, style="bold"), Text()]
+    for finding in chosen:
+        parts += [*_detail(finding), Text()]
+    return parts
+
+
+def _distinct(
+    items: Sequence[_Item], finding_of: Callable[[_Item], Finding]
+) -> tuple[list[_Item], list[_Item]]:
+    """The first of each loss, implementation and kind, and those that show nothing new."""
+    seen: set[tuple[str, str, Kind]] = set()
+    new: list[_Item] = []
+    repeated: list[_Item] = []
+    for item in items:
+        finding = finding_of(item)
+        key = (finding.cell.loss, finding.cell.implementation, finding.kind)
+        (repeated if key in seen else new).append(item)
+        seen.add(key)
+    return new, repeated
+
+
+def _detail(finding: Finding, *more: tuple[str, str]) -> Iterator[RenderableType]:
+    cell = finding.cell
+    head = f"{finding.kind}  {cell.loss}  {cell.implementation}  {cell.dtype}  {cell.quantity}"
+    rows = notation.count(finding.rows, "row")
+    yield Text(notation.clean(f"{head}  ({rows} of sweep {cell.sweep})"))
+    lines = list(more)
+    if finding.detail:
+        lines.append(("detail", finding.detail))
+    if finding.cause:
+        lines.append(("cause", finding.cause))
+    if finding.hint:
+        lines.append(("hint", finding.hint))
+    if finding.witness is not None:
+        lines += notation.witness_lines(finding.witness)
+        command = notation.replay(cell, finding.witness)
+        origin = f"row {finding.witness.row:,} of {finding.witness.generator or cell.sweep}"
+        lines.append(("replay", command or f"the witness in --format json; {origin}"))
+    yield labelled(lines)
+
+
+def labelled(lines: Sequence[tuple[str, str]]) -> RenderableType:
+    """Words on the left, texts on the right that are folded where they are too long."""
+    grid = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
+    grid.add_column(no_wrap=True, style="dim")
+    grid.add_column(overflow="fold", ratio=1)
+    for word, text in lines:
+        grid.add_row(Text(word), Text(notation.clean(text)))
+    return Padding(grid, (0, 0, 0, 2))
+
+
+def _summary(report: Report, lines: Sequence[Line]) -> RenderableType:
+    entries = [("audited", _audited(report, lines))]
+    if report.yields:
+        entries.append(("inputs", _inputs(report)))
+    if lines:
+        tally = Counter(line.verdict for line in lines)
+        cells = [f"{verdict} {tally[verdict]:,}" for verdict in _STYLES if tally[verdict]]
+        entries.append(("verdicts", f"{', '.join(cells)} of {notation.count(len(lines), 'cell')}"))
+    kinds = sum((Counter(line.counts) for line in lines), Counter[Kind]())
+    if kinds:
+        entries.append(("kinds", f"{notation.kinds(kinds)} (rows)"))
+    entries += [("skipped", text) for text in skipped(report.skips)]
+    entries.append(("measure", f"ulp: {ULP_DEFINITION}; seed {report.seed}"))
+    if report.interrupted:
+        entries.append(("partial", "interrupted: this is what was finished until then"))
+    if report.gated:
+        failing = len(report.violations)
+        entries.append(("gate", notation.count(failing, "violation") if failing else "passed"))
+    else:
+        entries.append(("survey", "no limits in the configuration, so the exit status is 0"))
+    return labelled(entries)
+
+
+def _audited(report: Report, lines: Sequence[Line]) -> str:
+    if not report.measurements:
+        return "nothing"
+    rows = sum(measurement.rows for measurement in report.measurements)
+    implementations = len({(line.loss, line.implementation) for line in lines})
+    losses, dtypes = len({line.loss for line in lines}), len({line.dtype for line in lines})
+    return (
+        f"{notation.count(implementations, 'implementation')} of "
+        f"{losses} {'loss' if losses == 1 else 'losses'} in {notation.count(dtypes, 'dtype')}: "
+        f"{notation.count(len(lines), 'cell')}, {notation.count(rows, 'row')} scored"
+    )
+
+
+def _inputs(report: Report) -> str:
+    sweeps = len({each.sweep for each in report.yields})
+    rows = sum(each.rows for each in report.yields)
+    distinct = sum(each.distinct for each in report.yields)
+    given = notation.count(rows, "row")
+    return f"{given} from {notation.count(sweeps, 'sweep')}, {distinct:,} of them distinct"
+
+
+def skipped(skips: Sequence[Skip]) -> Iterator[str]:
+    """One line per reason: how often, and what it was."""
+    by_reason: dict[str, list[Skip]] = defaultdict(list)
+    for skip in skips:
+        by_reason[skip.reason].append(skip)
+    for reason, group in by_reason.items():
+        named = (" ".join(filter(None, _skip_parts(each))) for each in group)
+        names = list(dict.fromkeys(filter(None, named)))
+        shown = names[:_MOST_NAMES]
+        if len(names) > len(shown):
+            shown.append(f"{len(names) - len(shown):,} more")
+        yield f"{len(group):,} × {reason}" + (f": {', '.join(shown)}" if shown else "")
+
+
+def _skip_parts(skip: Skip) -> tuple[str, ...]:
+    what = skip.implementation or skip.loss
+    return (what, skip.dtype, skip.quantity, "" if what else skip.sweep)

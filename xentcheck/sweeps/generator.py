@@ -1,0 +1,122 @@
+"""What a generator is, what it is asked for, and what it gives."""
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from xentcheck.errors import UsageError, did_you_mean
+from xentcheck.floats import Format
+from xentcheck.model import Array, Domain, Float64Array, Layout, Option
+
+EVERY_LAYOUT = frozenset(Layout)
+ROWS_ONLY = frozenset({Layout.ROWS})
+DOMAIN_BOUNDS: Mapping[Domain, tuple[float, float]] = {
+    Domain.LOGITS: (-math.inf, math.inf),
+    Domain.PROBABILITIES: (0.0, 1.0),
+    Domain.LOG_PROBABILITIES: (-math.inf, 0.0),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Request:
+    """What a generator is to produce: its options, for what kind of input, in what format.
+
+    ``rng`` is the generator's own stream. Draws from it must not depend on ``format``, so that
+    every dtype of a sweep sees the same numbers before rounding.
+    """
+
+    options: Mapping[str, Any]
+    layout: Layout
+    domain: Domain
+    format: Format
+    rng: np.random.Generator
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The class counts asked for; (0,) for an elementwise loss, which has none."""
+        return tuple(self.options["classes"]) if self.layout is Layout.ROWS else (0,)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Numbers in float64, before they are rounded: (rows, classes), or (rows,) elementwise.
+
+    ``verbatim``: already in the loss's domain; otherwise they are logits, to be taken there.
+    ``saturate``: a finite number beyond the format becomes its largest one instead of infinity.
+    ``distinct``: rows that became equal by rounding are wanted once. ``labels``: came with the
+    rows, and are used where they fit the loss.
+    """
+
+    rows: Float64Array
+    verbatim: bool = False
+    saturate: bool = True
+    distinct: bool = False
+    labels: Array | None = None
+
+
+def _no_obstacle(_request: Request) -> str:
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Generator:
+    """A way to make inputs, with the options a configuration may give it.
+
+    ``obstacle`` says why a request that fits the layout cannot be met, or "".
+    """
+
+    name: str
+    summary: str
+    options: tuple[Option, ...]
+    layouts: frozenset[Layout]
+    produce: Callable[[Request], Iterator[Batch]]
+    obstacle: Callable[[Request], str] = _no_obstacle
+
+    def reason_against(self, request: Request) -> str:
+        """Why this generator has nothing to give for the request; "" if it has."""
+        if request.layout not in self.layouts:
+            return f"{self.name} makes {_plural(self.layouts)}, and this loss takes " + (
+                "single numbers" if request.layout is Layout.ELEMENTWISE else "rows of classes"
+            )
+        return self.obstacle(request)
+
+
+def _plural(layouts: frozenset[Layout]) -> str:
+    return "rows of classes" if Layout.ROWS in layouts else "single numbers"
+
+
+def with_defaults(generator: Generator, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Every option of the generator: as given, or else its default; axes as tuples.
+
+    Raises UsageError for an option the generator lacks, and for a required one not given.
+    """
+    known = {option.name: option for option in generator.options}
+    for name in options:
+        if name not in known:
+            message = f"generator {generator.name} has no option {name!r}"
+            raise UsageError(message + did_you_mean(name, known))
+    filled: dict[str, Any] = {}
+    for name, option in known.items():
+        if option.required and name not in options:
+            message = f"generator {generator.name} needs the option {name!r}: {option.doc}"
+            raise UsageError(message)
+        value = options.get(name, option.default)
+        if option.many and not isinstance(value, list | tuple):
+            value = (value,)
+        filled[name] = tuple(value) if option.many else value
+    return filled
+
+
+def stream(seed: int, *place: object) -> np.random.Generator:
+    """The random stream of one place in a sweep, independent of every other place.
+
+    The place (sweep, position of the input, purpose, …) is hashed together with the seed, so
+    adding a sweep or a loss elsewhere moves no draw here.
+    """
+    text = "\0".join(map(str, (seed, *place)))
+    entropy = int.from_bytes(hashlib.sha256(text.encode()).digest(), "little")
+    return np.random.default_rng(entropy)

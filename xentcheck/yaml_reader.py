@@ -1,0 +1,402 @@
+"""YAML text as nodes that know where they stand, and readers that note every problem.
+
+The text is only ever composed into nodes, never constructed into objects: nodes keep the line they
+stand on, their scalars keep the text that was written (so that ``010``, ``1e4`` and ``no`` mean
+what they say), and no tag can run anything.
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+import yaml
+
+from xentcheck.errors import ConfigError, Problem, nearest
+from xentcheck.floats import FORMATS
+from xentcheck.numbers import parse_integer, parse_number, read_number
+
+_MOST_EXPANSION = 100_000  # values that aliases may add to those that are written
+_DEEPEST = 50
+_STANDARD_TAGS = frozenset(
+    f"tag:yaml.org,2002:{name}"
+    for name in ("str", "int", "float", "bool", "null", "timestamp", "map", "seq", "merge", "value")
+)
+_NULL, _MERGE = "tag:yaml.org,2002:null", "tag:yaml.org,2002:merge"
+_T = TypeVar("_T")
+
+
+def file_problem(file: str, message: str, line: int = 0, remedy: str = "") -> Problem:
+    """A problem of a file as a whole."""
+    return Problem("", message, file, line, remedy)
+
+
+class _Loader(yaml.SafeLoader):
+    """Composes nodes, to a bounded depth."""
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.depth > _DEEPEST:
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.MarkedYAMLError(None, None, f"nested deeper than {_DEEPEST} levels", mark)
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+
+def compose(text: str, path: str) -> yaml.Node | None:
+    """The root of the only document in a text, None for an empty one.
+
+    Raises ConfigError for what is not YAML.
+    """
+    try:
+        return yaml.compose(text, _Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        message = ", ".join(part for part in (error.context, error.problem) if part)
+        place = f" (column {mark.column + 1})" if mark else ""
+        problem = file_problem(path, f"not YAML: {message}{place}", mark.line + 1 if mark else 0)
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        message = f"not YAML: the character {chr(error.character)!r} is not allowed"
+        problem = file_problem(path, message, line)
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        problem = file_problem(path, f"not YAML: {error}")
+    raise ConfigError([problem])
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A node, the path that leads to it, and where to point when it is at fault."""
+
+    node: yaml.Node
+    path: str
+    mark: Any
+
+    def child(self, key: str, key_node: yaml.Node, value: yaml.Node) -> "Place":
+        """The value under a key of this mapping."""
+        plain = re.fullmatch(r"\w[\w-]*", key)
+        step = key if plain else f"[{shown(key)}]"
+        path = f"{self.path}.{step}" if self.path and plain else self.path + step
+        mark = value.start_mark if isinstance(value, yaml.ScalarNode) else key_node.start_mark
+        return Place(value, path, mark)
+
+    def item(self, index: int, value: yaml.Node) -> "Place":
+        """An item of this list."""
+        return Place(value, f"{self.path}[{index}]", value.start_mark)
+
+
+def shown(text: str) -> str:
+    """What a user wrote, quoted and of bounded length."""
+    return repr(text if len(text) <= 60 else text[:57] + "...")
+
+
+def listed(names: Iterable[str]) -> str:
+    """All that could be written."""
+    return "one of: " + ", ".join(names)
+
+
+def remedy_for(name: str, known: Iterable[str]) -> str:
+    """The nearest known name, or all of them."""
+    known = [str(each) for each in known]
+    best = nearest(name, known) or nearest(name.lower(), known)
+    return f"did you mean {best!r}?" if best else listed(known)
+
+
+def _own_entries(node: yaml.MappingNode) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
+    for key, value in node.value:
+        if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE:
+            yield key.value, key, value
+
+
+def _entries(node: yaml.MappingNode) -> list[tuple[str, yaml.Node, yaml.Node]]:
+    """What a mapping holds, with what it merges by ``<<``; its own keys win."""
+    entries = {name: (name, key, value) for name, key, value in _own_entries(node)}
+    for key, value in node.value:
+        if key.tag == _MERGE:
+            sources = value.value if isinstance(value, yaml.SequenceNode) else [value]
+            for source in sources:
+                if isinstance(source, yaml.MappingNode):
+                    for entry in _entries(source):
+                        entries.setdefault(entry[0], entry)
+    return list(entries.values())
+
+
+def is_null(node: yaml.Node) -> bool:
+    """Whether nothing was written there, or ``null``."""
+    return isinstance(node, yaml.ScalarNode) and node.tag == _NULL
+
+
+@dataclass(slots=True)
+class Reader:
+    """Walks the nodes and notes every problem on its way.
+
+    The methods that read a field return None after noting why it could not be read.
+    """
+
+    file: str
+    problems: list[tuple[int, Problem]] = field(default_factory=list)
+    fatal: bool = False
+    bad: set[int] = field(default_factory=set)  # nodes that are not looked into again
+
+    def fault(self, place: Place, message: str, remedy: str = "") -> None:
+        """Notes a problem."""
+        problem = Problem(place.path, message, self.file, place.mark.line + 1, remedy)
+        self.problems.append((place.mark.index, problem))
+
+    def ordered(self) -> list[Problem]:
+        """The problems noted, in the order of the file."""
+        return [problem for _, problem in sorted(self.problems, key=lambda each: each[0])]
+
+    # The tree as such: tags, keys, aliases.
+
+    def check_tree(self, root: Place) -> None:
+        """Notes unsafe tags, odd and duplicate keys, and aliases that lead nowhere good."""
+        sizes: dict[int, int] = {}  # of nodes with all their aliases expanded
+        open_nodes: set[int] = set()
+
+        def visit(place: Place) -> int:
+            node = place.node
+            if id(node) in open_nodes:
+                self.fault(place, "an alias here stands for something it is part of")
+                self.fatal = True
+                return 0
+            if id(node) in sizes:
+                return sizes[id(node)]
+            open_nodes.add(id(node))
+            if node.tag not in _STANDARD_TAGS:
+                tag = node.tag.replace("tag:yaml.org,2002:", "!!")
+                self.fault(place, f"the tag {shown(tag)} is not allowed", "write a plain value")
+                self.bad.add(id(node))
+            sizes[id(node)] = size = 1 + sum(visit(child) for child in self._children(place))
+            open_nodes.discard(id(node))
+            return size
+
+        expanded = visit(root)
+        if expanded - len(sizes) > _MOST_EXPANSION and not self.fatal:
+            self.fault(root, f"its aliases expand to {expanded:.3g} values", "write them out")
+            self.fatal = True
+
+    def _children(self, place: Place) -> Iterator[Place]:
+        node = place.node
+        if isinstance(node, yaml.SequenceNode):
+            for index, value in enumerate(node.value):
+                yield place.item(index, value)
+        elif isinstance(node, yaml.MappingNode):
+            first: dict[str, int] = {}
+            for key, value in node.value:
+                if not isinstance(key, yaml.ScalarNode):
+                    self.fault(Place(key, place.path, key.start_mark), "a key has to be text")
+                    continue
+                child = place.child(key.value, key, value)
+                if key.value in first:
+                    at = Place(value, child.path, key.start_mark)
+                    self.fault(at, f"stands twice (first on line {first[key.value]})")
+                first.setdefault(key.value, key.start_mark.line + 1)
+                sources = value.value if isinstance(value, yaml.SequenceNode) else [value]
+                if key.tag == _MERGE and not all(
+                    isinstance(source, yaml.MappingNode) for source in sources
+                ):
+                    self.fault(child, "only mappings can be merged")
+                yield child
+
+    def literal(self, node: yaml.Node) -> Any:
+        """What was written, as Python has it: text, a number, True, False, None, a list, a dict."""
+        if isinstance(node, yaml.MappingNode):
+            return {name: self.literal(value) for name, _, value in _entries(node)}
+        if isinstance(node, yaml.SequenceNode):
+            return [self.literal(value) for value in node.value]
+        return _scalar(node)
+
+    def document(self, node: yaml.Node) -> Any:
+        """The same as strict JSON can hold it: infinities and NaN stay text."""
+        if isinstance(node, yaml.MappingNode):
+            return {name: self.document(value) for name, _, value in _entries(node)}
+        if isinstance(node, yaml.SequenceNode):
+            return [self.document(value) for value in node.value]
+        value = _scalar(node)
+        return str(node.value) if isinstance(value, float) and not math.isfinite(value) else value
+
+    # Values of one kind.
+
+    def usable(self, place: Place) -> bool:
+        """Whether nothing is wrong with the node as such."""
+        return id(place.node) not in self.bad
+
+    def mapping(self, place: Place, what: str) -> dict[str, Place] | None:
+        """The entries of a mapping by key; an empty one is at fault."""
+        node = place.node
+        if not self.usable(place):
+            return None
+        if not isinstance(node, yaml.MappingNode):
+            self.fault(place, f"expected {what} (a mapping), not {_described(node)}")
+            return None
+        if not node.value:
+            self.fault(place, f"expected {what}, but it is empty")
+            return None
+        return {name: place.child(name, key, value) for name, key, value in _entries(node)}
+
+    def fields(
+        self, place: Place, what: str, known: Sequence[str], required: Sequence[str] = ()
+    ) -> dict[str, Place] | None:
+        """The entries of a mapping whose keys are declared."""
+        entries = self.mapping(place, what)
+        if entries is None:
+            return None
+        for name in [name for name in entries if name not in known]:
+            at = self.at_key(place, name, entries.pop(name))
+            self.fault(at, f"unknown key {shown(name)}", remedy_for(name, known))
+        for name in required:
+            if name not in entries:
+                self.fault(place, f"{name!r} is missing")
+        return entries
+
+    @staticmethod
+    def at_key(place: Place, name: str, child: Place) -> Place:
+        """The same place, but pointing at its key; ``place`` is the mapping it is in."""
+        assert isinstance(place.node, yaml.MappingNode)
+        key = next(key for text, key, _ in _entries(place.node) if text == name)
+        return replace(child, mark=key.start_mark)
+
+    def items(self, place: Place, *, single: bool = True) -> list[Place] | None:
+        """The items of a list; with ``single``, a lone value is a list of one."""
+        node = place.node
+        if not self.usable(place):
+            return None
+        if isinstance(node, yaml.SequenceNode):
+            if not node.value:
+                self.fault(place, "the list is empty", "leave the key out, or name something")
+                return None
+            return [place.item(index, value) for index, value in enumerate(node.value)]
+        if single and (isinstance(node, yaml.MappingNode) or node.tag != _NULL):
+            return [place]
+        self.fault(place, f"expected a list, not {_described(node)}")
+        return None
+
+    def text(self, place: Place, what: str = "text") -> str | None:
+        """What a scalar says, word for word."""
+        node = place.node
+        if not self.usable(place):
+            return None
+        if not isinstance(node, yaml.ScalarNode) or node.tag == _NULL or not node.value.strip():
+            self.fault(place, f"expected {what}, not {_described(node)}")
+            return None
+        return str(node.value)
+
+    def one_of(self, place: Place, known: Iterable[str], what: str) -> str | None:
+        """A known name."""
+        text = self.text(place, f"a {what}")
+        known = list(known)
+        if text is None or text in known:
+            return text
+        self.fault(place, f"unknown {what} {shown(text)}", remedy_for(text, known))
+        return None
+
+    def several(self, place: Place, known: Iterable[str], what: str) -> tuple[str, ...] | None:
+        """A list of known names, each once; what is wrong with one does not hide the others."""
+        items = self.items(place)
+        known = list(known)
+        read: dict[str, None] = {}
+        for item in items or ():
+            name = self.one_of(item, known, what)
+            if name is not None and name in read:
+                self.fault(item, f"{shown(name)} stands twice")
+            elif name is not None:
+                read[name] = None
+        return tuple(read) or None
+
+    def flag(self, place: Place) -> bool | None:
+        """``true`` or ``false``, and nothing that some readers take for them."""
+        text = self.text(place, "true or false")
+        if text is None or text in ("true", "false"):
+            return None if text is None else text == "true"
+        meant = {"yes": "true", "on": "true", "no": "false", "off": "false"}.get(text.lower())
+        meant = meant or {"true": "true", "false": "false"}.get(text.lower())
+        remedy = f"write {meant}" if meant else ""
+        self.fault(place, f"expected true or false, not {shown(text)}", remedy)
+        return None
+
+    def _parsed(self, place: Place, what: str, parse: Callable[[str], _T]) -> _T | None:
+        text = self.text(place, what)
+        if text is None:
+            return None
+        try:
+            return parse(text)
+        except ValueError as error:
+            self.fault(place, str(error))
+            return None
+
+    def integer(
+        self, place: Place, minimum: float | None = None, maximum: float | None = None
+    ) -> int | None:
+        """A whole number."""
+        number = self._parsed(place, "a whole number", parse_integer)
+        return number if number is None or self._within(place, number, minimum, maximum) else None
+
+    def number(
+        self,
+        place: Place,
+        minimum: float | None = None,
+        maximum: float | None = None,
+        *,
+        finite: bool = False,
+    ) -> float | None:
+        """A number whose value no dtype decides."""
+        number = self._parsed(place, "a number", parse_number)
+        if number is None or not self._within(place, number, minimum, maximum):
+            return None
+        if finite and number - number != 0:
+            self.fault(place, f"expected a finite number, not {number}")
+            return None
+        return number
+
+    def named_number(
+        self, place: Place, minimum: float | None = None, maximum: float | None = None
+    ) -> float | str | None:
+        """A number, or a name whose value the dtype decides (within the bounds in every dtype)."""
+        number = self._parsed(place, "a number", read_number)
+        if number is None:
+            return None
+        values = (
+            [number] if isinstance(number, float) else [parse_number(number, d) for d in FORMATS]
+        )
+        good = all(self._within(place, value, minimum, maximum) for value in values)
+        return number if good else None
+
+    def _within(
+        self, place: Place, number: float, minimum: float | None, maximum: float | None
+    ) -> bool:
+        if (minimum is None or number >= minimum) and (maximum is None or number <= maximum):
+            return True
+        bounds = (
+            f"at least {minimum:g}" if minimum is not None else "",
+            f"at most {maximum:g}" if maximum is not None else "",
+        )
+        wanted = " and ".join(bound for bound in bounds if bound)
+        self.fault(place, f"expected {wanted}, not {number:g}")
+        return False
+
+
+def _described(node: yaml.Node) -> str:
+    if isinstance(node, yaml.MappingNode):
+        return "a mapping"
+    if isinstance(node, yaml.SequenceNode):
+        return "a list"
+    return "nothing" if node.tag == _NULL or not node.value.strip() else shown(node.value)
+
+
+def _scalar(node: yaml.Node) -> Any:
+    text = str(node.value)
+    if not isinstance(node, yaml.ScalarNode) or node.style is not None:
+        return text
+    if node.tag == _NULL:
+        return None
+    if text in ("true", "false"):
+        return text == "true"
+    try:
+        return int(text) if re.fullmatch("-?(0|[1-9][0-9]{0,17})", text) else parse_number(text)
+    except ValueError:
+        return text
