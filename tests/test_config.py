@@ -351,6 +351,7 @@ BAD_SWEEP = [
     ("parameters", "{z_loss: max}", "sweeps.s.parameters.z_loss", "only within a dtype"),
     ("parameters", "{ignore_index: 1.5}", "sweeps.s.parameters.ignore_index", "whole number"),
     ("parameters", "{reduction: men}", "sweeps.s.parameters.reduction", "did you mean 'mean'?"),
+    ("parameters", "{weight: gumbel}", "sweeps.s.parameters.weight", "expected a number"),
     ("parameters", "{weight: [[1, -1]]}", "sweeps.s.parameters.weight[0][1]", "at least 0"),
     ("inputs", "[]", "sweeps.s.inputs", "the list is empty"),
     ("inputs", "[normal]", "sweeps.s.inputs[0]", "expected an input (a mapping)"),
@@ -552,14 +553,14 @@ def test_a_parameter_of_one_selected_loss_is_enough() -> None:
 def test_parameters_of_every_kind_are_read() -> None:
     losses = "[softmax_cross_entropy, sigmoid_focal_loss, kl_divergence, entropy, softmax]"
     parameters = (
-        "{weight: [none, random, 2, [1, 0.5]], alpha: [none, 0.25], noise: random,"
+        "{weight: [none, random, zeros-some, 2, [1, 0.5]], alpha: [none, 0.25], noise: gumbel,"
         " log_target: [false, true], base: [2, e], reduction: mean}"
     )
     (sweep,) = loads(sweep_with(losses=losses, parameters=parameters)).sweeps
     assert sweep.parameters == {
-        "weight": (None, "random", 2.0, (1.0, 0.5)),
+        "weight": (None, "random", "zeros-some", 2.0, (1.0, 0.5)),
         "alpha": (None, 0.25),
-        "noise": ("random",),
+        "noise": ("gumbel",),
         "log_target": (False, True),
         "base": ("2", "e"),
         "reduction": ("mean",),

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import subprocess
 from collections.abc import Mapping
 from typing import Any
 
@@ -330,9 +331,9 @@ class TestSummary:
         assert "[20, 0, 0] = [0x1.4p+4, 0x0p+0, 0x0p+0]" in flat
         assert f"exact {EXACT}" in flat
         assert (
-            "xentcheck probe --loss softmax_cross_entropy --logits=20,0,0 --label=0 "
-            "--dtype float32 --implementation numpy.naive"
-        ) in flat
+            "xentcheck probe --loss softmax_cross_entropy --logits=20,0,0 --label=0 --dtype "
+            "float32 --implementation numpy.naive"
+        ) in flat.replace("\\ ", "")
 
     def test_violations_stand_before_the_summary(self) -> None:
         finding = Finding(Kind.NAN, cell(), 3)
@@ -433,11 +434,27 @@ class TestNotation:
             labels=np.array([0.9, 0.1, 0], ml_dtypes.bfloat16),
             parameters={"label_smoothing": 0.125, "weight": np.array([1, 2, 3], np.float32)},
         )
-        command = notation.replay(cell(), shown)
-        assert command is not None
+        words = notation.replay(cell(), shown)
+        assert words is not None
+        command = " ".join(words)
         assert "--labels=0.8984375,0.10009765625,0" in command
         assert "--param label_smoothing=0.125" in command
         assert "--param weight=1,2,3" in command
+
+    @pytest.mark.parametrize("width", [60, 80, 200])
+    def test_a_folded_command_is_the_same_command_to_a_shell(self, width: int) -> None:
+        numbers = np.random.default_rng(1).normal(size=40)
+        where = cell("my losses.py:it's[1]")
+        words = notation.replay(where, witness(logits=numbers, parameters={"temperature": 0.5}))
+        assert words is not None
+        text = notation.folded(words, width)
+        assert max(map(len, text.splitlines())) <= width
+        indented = text.replace("\n", "\n    ")
+        printed = subprocess.run(
+            ["sh", "-c", f"printf '%s\\0' {indented}"], check=True, capture_output=True, text=True
+        )
+        read = [re.sub(r",\s+", ",", each) for each in printed.stdout.split("\0")[:-1]]
+        assert read == words
 
     def test_what_fits_no_command_line_has_no_replay(self) -> None:
         assert notation.replay(cell(), witness(logits=np.zeros(65_540, np.float32))) is None

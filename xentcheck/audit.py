@@ -153,7 +153,7 @@ class _Audit:
 
     def _step(self, sweep: Sweep, loss: Loss, dtype: str) -> None:
         chosen = self._chosen(sweep, loss, dtype)
-        for generator, reason in inapplicable(sweep, loss):
+        for generator, reason in inapplicable(sweep, loss, dtype):
             self._skip(Skip(f"{generator}: {reason}", loss.id, sweep=sweep.name))
         if not chosen:
             return

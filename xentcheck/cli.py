@@ -712,10 +712,9 @@ def _loaded(target: Any, gradient: str) -> "Implementation":
     holder = functools.reduce(getattr, filter(None, owner.split(".")), _module(place))
     for candidate in candidates:
         if candidate != name and callable(getattr(holder, candidate, None)):
-            _note(
-                f"note: the gradient is {place}:{owner}{dot}{candidate}; --gradient says otherwise"
-            )
-            return load_target(replace(target, gradient=f"{owner}{dot}{candidate}"))
+            found = f"{owner}{dot}{candidate}"
+            _note(f"note: {found} is taken for its gradient; --gradient names another, or none")
+            return load_target(replace(target, gradient=found))
     _note(
         f"note: only the value is checked: there is no {', '.join(candidates[:-1])} or "
         f"{candidates[-1]} beside {attribute}; name it with --gradient"

@@ -27,6 +27,8 @@ from xentcheck.model import (
     Tolerance,
 )
 from xentcheck.sweeps import GENERATORS, Generator
+from xentcheck.sweeps.labels import TARGETS
+from xentcheck.sweeps.parameters import MATRIX_WORDS, VECTOR_WORDS
 from xentcheck.yaml_reader import (
     Place,
     Reader,
@@ -39,7 +41,6 @@ from xentcheck.yaml_reader import (
 )
 
 DTYPES = ("float16", "bfloat16", "float32", "float64")  # what "all" stands for
-TARGETS = ("all", "random", "argmax", "argmin")
 LABEL_KINDS = tuple(kind.value for kind in LabelKind if kind is not LabelKind.NONE)
 
 _LARGEST_FILE = 16 * 2**20  # bytes
@@ -514,15 +515,14 @@ class _ConfigReader(Reader):
             return self.one_of(place, spec.choices, f"choice of {spec.name}")
         if spec.kind == "integer":
             return self.integer(place, spec.minimum, spec.maximum)
-        if spec.kind in ("class-vector", "row-matrix"):
-            if isinstance(node, yaml.ScalarNode) and node.value == "random":
-                return "random"
-            if isinstance(node, yaml.SequenceNode) and spec.kind == "class-vector":
-                numbers = [
-                    self.number(item, spec.minimum, spec.maximum, finite=True)
-                    for item in self.items(place) or ()
-                ]
-                return tuple(numbers)
+        words = {"class-vector": VECTOR_WORDS, "row-matrix": MATRIX_WORDS}.get(spec.kind, ())
+        if isinstance(node, yaml.ScalarNode) and node.value in words:
+            return node.value
+        if words and isinstance(node, yaml.SequenceNode):
+            return tuple(
+                self.number(item, spec.minimum, spec.maximum, finite=True)
+                for item in self.items(place) or ()
+            )
         return self.number(place, spec.minimum, spec.maximum, finite=True)
 
     def inputs(

@@ -8,9 +8,7 @@ more ulps than the limit has. A cell that no limit selects is surveyed, not gate
 
 from collections.abc import Iterable
 
-from xentcheck.model import Config, Finding, Kind, Limit, Violation
-
-NOTES = frozenset({Kind.CONVENTION, Kind.FTZ})
+from xentcheck.model import NOTES, Config, Finding, Kind, Limit, Violation
 
 
 def judge(config: Config, findings: Iterable[Finding]) -> tuple[Violation, ...]:

@@ -78,6 +78,10 @@ class Kind(StrEnum):
     CONVENTION = "convention"
 
 
+NOTES = frozenset({Kind.FTZ, Kind.CONVENTION})
+"""Kinds that say how a result differs in a way the field accepts; no gate forbids them."""
+
+
 class Accepts(IntFlag):
     """What, besides the exact value, the convention in force lets an implementation return."""
 

@@ -10,7 +10,7 @@ import numpy as np
 from xentcheck import registry
 from xentcheck.audit import METHOD, SURVEY_TOLERANCE, check_patterns, environment, function_for
 from xentcheck.collection import Tally, close, measure
-from xentcheck.errors import UnknownNameError, UsageError
+from xentcheck.errors import UsageError
 from xentcheck.execution import unsupported
 from xentcheck.floats import format_of, from_float64, to_float64
 from xentcheck.losses import loss_of
@@ -33,6 +33,7 @@ from xentcheck.model import (
 )
 from xentcheck.reference import confirm, exact
 from xentcheck.scoring import KINDS, RIGHT, ULP_DEFINITION, Scores, decimal_text, expected
+from xentcheck.sweeps.parameters import combinations, materialise
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +190,7 @@ def _probe_case(
     x = from_float64(np.asarray(logits, dtype=np.float64), dtype)
     if loss.layout is Layout.ROWS:
         x = x[np.newaxis]
-    kind, label = _probe_labels(loss, dtype, x, labels)
+    kind, label = _probe_labels(loss, dtype, x, labels, parameters.get("ignore_index"))
     return Case(
         sweep="probe",
         generator="explicit",
@@ -198,12 +199,16 @@ def _probe_case(
         logits=x,
         label_kind=kind,
         labels=label,
-        parameters=_probe_parameters(loss, dtype, x, parameters),
+        parameters=_probe_parameters(loss, kind, dtype, x, parameters),
     )
 
 
 def _probe_labels(
-    loss: Loss, dtype: str, x: Array, labels: float | Sequence[float] | None
+    loss: Loss,
+    dtype: str,
+    x: Array,
+    labels: float | Sequence[float] | None,
+    ignored: int | None,
 ) -> tuple[LabelKind, Array | None]:
     kinds = loss.label_kinds
     size = x.shape[-1]
@@ -226,6 +231,9 @@ def _probe_labels(
         if labels != int(labels):
             message = f"label {labels} is not a class number"
             raise UsageError(message)
+        if not (0 <= labels < size or labels == ignored):
+            message = f"label {int(labels)} is not one of the classes 0 to {size - 1}"
+            raise UsageError(message)
         return LabelKind.INTEGER, np.array([int(labels)], dtype=np.int64)
     if len(labels) != size:
         message = f"{len(labels)} labels for {size} logits"
@@ -240,28 +248,12 @@ def _probe_labels(
 
 
 def _probe_parameters(
-    loss: Loss, dtype: str, x: Array, parameters: Mapping[str, Any]
+    loss: Loss, kind: LabelKind, dtype: str, x: Array, parameters: Mapping[str, Any]
 ) -> dict[str, ParameterValue]:
-    result: dict[str, ParameterValue] = {}
-    for name, value in parameters.items():
-        parameter = loss.parameter(name)
-        if parameter is None:
-            names = [each.name for each in loss.parameters]
-            raise UnknownNameError(f"parameter of {loss.id}", name, names)
-        if parameter.kind in {"class-vector", "row-matrix"}:
-            vector = np.asarray(value, dtype=np.float64)
-            if vector.shape != x.shape[-1:]:
-                message = f"{name} needs {x.shape[-1]} numbers, one per class"
-                raise UsageError(message)
-            rounded = from_float64(vector, dtype)
-            result[name] = rounded if parameter.kind == "class-vector" else rounded[np.newaxis]
-        elif parameter.kind == "real":
-            result[name] = float(to_float64(from_float64(np.asarray(float(value)), dtype)))
-        else:
-            result[name] = value
-    defaults = {each.name: each.default for each in loss.parameters}
-    return {
-        name: value
-        for name, value in result.items()
-        if isinstance(value, np.ndarray) or value != defaults[name]
-    }
+    axes = {name: (value,) for name, value in parameters.items()}
+    (combination,) = combinations(loss, kind, axes)
+    for name, (_, value) in combination.items():
+        if isinstance(value, list | tuple) and len(value) != x.shape[-1]:
+            message = f"{name} has {len(value)} numbers for {x.shape[-1]} classes"
+            raise UsageError(message)
+    return materialise(combination, x.shape, dtype, seed=0, place=("probe",))

@@ -66,9 +66,9 @@ def score(
     a = to_float64(actual)
     ulp_error, abs_error, radius = _errors(a, exact, target)
     limit = np.full(a.shape, tolerance.max_ulp)
-    if tolerance.times_condition:
-        limit = limit * np.fmax(condition, 1.0)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
+        if tolerance.times_condition:
+            limit = limit * np.fmax(condition, 1.0)
         beyond = (ulp_error - radius > limit) & ~(abs_error <= tolerance.or_abs)
 
     kinds = np.full(a.shape, RIGHT, dtype=np.int8)
@@ -101,12 +101,13 @@ def score(
     mark(Kind.INACCURATE, wrong)
 
     accepted = _accepted(exact.accepts, a, is_nan)
-    kinds[(kinds != RIGHT) & accepted] = _CODE[Kind.CONVENTION]
+    noted = (kinds != RIGHT) & accepted
+    kinds[noted] = _CODE[Kind.CONVENTION]
 
     right = (undefined & is_nan) | (infinite & (a == exact.hi))
     right |= overflowing & is_inf & ~opposite
     with np.errstate(invalid="ignore"):
-        scored = (finite | overflowing) & is_number
+        scored = (finite | overflowing) & is_number & ~noted
     ulp_error = np.where(right, 0.0, np.where(scored, ulp_error, np.nan))
     abs_error = np.where(right, 0.0, np.where(scored, abs_error, np.nan))
     return Scores(ulp_error, abs_error, kinds)
@@ -161,7 +162,9 @@ def midpoint(exact: Enclosures, index: tuple[int, ...]) -> Fraction | None:
     magnitudes beyond 2^±20000."""
     hi, lo = float(exact.hi[index]), float(exact.lo[index])
     exponent = int(exact.exponent[index])
-    if not math.isfinite(hi) or (hi != 0.0 and abs(exponent) > 20000):
+    if hi == 0.0:
+        return Fraction(0)
+    if not math.isfinite(hi) or abs(exponent) > 20000:
         return None
     return (Fraction(hi) + Fraction(lo)) * Fraction(2) ** exponent
 

@@ -1,4 +1,4 @@
-"""Faulty and sound Kullback–Leibler and Jensen–Shannon divergences, as a user would hand them in."""
+"""Faulty and sound KL and JS divergences, as a user would hand them in."""
 
 import numpy as np
 
@@ -35,22 +35,23 @@ def sound_kl_gradient(logs, labels, log_target=False, reduction="none"):
 
 def sound_js(probabilities, labels, reduction="none"):
     p, q = probabilities.astype(np.longdouble), labels.astype(np.longdouble)
-    losses = (_half(p, q) + _half(q, p)).sum(axis=1)
+    absent = (p == 0) & (q == 0)
+    terms = _xlogy(p, _log_share(p, q)) + _xlogy(q, _log_share(q, p))
+    losses = np.where(absent, 0, terms).sum(axis=1)
     return np.asarray(_reduce(losses, reduction)).astype(probabilities.dtype)
-
-
-def _half(p, q):
-    """½ p log(2p/(p+q)), the logarithm by log1p of (p − q)/(p + q)."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where((p == 0) & ~np.isnan(q), 0, p * np.log1p((p - q) / (p + q))) / 2
 
 
 def sound_js_gradient(probabilities, labels):
     p, q = probabilities.astype(np.longdouble), labels.astype(np.longdouble)
+    gradient = np.where(np.isnan(p).any(axis=1, keepdims=True), np.nan, _log_share(p, q))
+    return gradient.astype(probabilities.dtype)
+
+
+def _log_share(p, q):
+    """½ log(2p/(p + q)): by log1p where the two are near, as a quotient where p is tiny."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        near = np.log1p((p - q) / (p + q)) / 2
-        far = np.log(2 * p / (p + q)) / 2
-    return np.where(p > q / 2, near, far).astype(probabilities.dtype)
+        near = np.log1p((p - q) / (p + q))
+        return np.where(2 * p > q, near, np.log(2 * p / (p + q))) / 2
 
 
 # kl_divergence -------------------------------------------------------------------------------

@@ -44,7 +44,8 @@ def sound_categorical(probabilities, labels, reduction="none"):
 
 def sound_categorical_gradient(probabilities, labels, reduction="none"):
     y = _dense(probabilities, labels).astype(np.longdouble)
-    gradient = _ratio(-y, probabilities.astype(np.longdouble))
+    p = probabilities.astype(np.longdouble)
+    gradient = np.where(np.isnan(p).any(axis=1, keepdims=True), np.nan, _ratio(-y, p))
     if reduction == "mean":
         gradient = gradient / len(gradient)
     return gradient.astype(probabilities.dtype)
@@ -78,6 +79,7 @@ def sound_entropy(probabilities, base="e", reduction="none"):
 def sound_entropy_gradient(probabilities, base="e", reduction="none"):
     unit = {"e": np.longdouble(1), "2": np.log(np.longdouble(2)), "10": np.log(np.longdouble(10))}
     gradient = -(_log(probabilities) + 1) / unit[base]
+    gradient = np.where(np.isnan(gradient).any(axis=1, keepdims=True), np.nan, gradient)
     if reduction == "mean":
         gradient = gradient / len(gradient)
     return gradient.astype(probabilities.dtype)
@@ -118,12 +120,8 @@ def categorical_clipped_gradient(probabilities, labels):
     )
 
 
-def categorical_plain_ratio_gradient(probabilities, labels):
-    return -_dense(probabilities, labels) / probabilities
-
-
 def categorical_epsilon_gradient(probabilities, labels):
-    return -_dense(probabilities, labels) / (probabilities + probabilities.dtype.type(1e-7))
+    return -(_dense(probabilities, labels) / (probabilities + probabilities.dtype.type(1e-7)))
 
 
 # binary_cross_entropy ------------------------------------------------------------------------
@@ -208,4 +206,4 @@ def entropy_epsilon_gradient(probabilities):
 
 def entropy_masked_gradient(probabilities):
     """0 · (log 0 + 1) from a mask that multiplies, where the limit is infinite."""
-    return -(probabilities > 0) * (np.log(probabilities) + 1)
+    return (probabilities > 0) * -(np.log(probabilities) + 1)

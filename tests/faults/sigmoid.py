@@ -66,17 +66,20 @@ def sound_bce(logits, labels, pos_weight=1.0, label_smoothing=0.0, reduction="no
     return np.asarray(_reduce(losses, reduction)).astype(logits.dtype)
 
 
+def _sigmoid_minus(logits, z):
+    """σ(x) − z; about the middle as ½ tanh(x/2) + (½ − z), since σ(x) of a tiny x is ½."""
+    x = logits.astype(np.longdouble)
+    centred = np.tanh(x / 2) / 2 + (0.5 - z)
+    return np.where(np.abs(x) < 1, centred, (1 - z) * _sigmoid(logits) - z * _sigmoid(-logits))
+
+
 def sound_bce_gradient(logits, labels, pos_weight=1.0, label_smoothing=0.0, reduction="none"):
     soft, weight = np.longdouble(label_smoothing), np.longdouble(pos_weight)
     z = labels.astype(np.longdouble) * (1 - soft) + soft / 2
-    x = logits.astype(np.longdouble)
     if weight == 1:
-        centred = np.where(
-            np.abs(x) < 1, np.tanh(x / 2) / 2 + (0.5 - labels.astype(np.longdouble)) * (1 - soft), 0
-        )
-    gradient = (1 - z) * _sigmoid(logits) - weight * z * _sigmoid(-logits)
-    if weight == 1:
-        gradient = np.where(np.abs(x) < 1, centred, gradient)
+        gradient = _sigmoid_minus(logits, z)
+    else:
+        gradient = (1 - z) * _sigmoid(logits) - weight * z * _sigmoid(-logits)
     if reduction == "mean":
         gradient = gradient / len(gradient)
     return gradient.astype(logits.dtype)
@@ -107,7 +110,7 @@ def sound_focal_gradient(logits, labels, alpha=None, gamma=2.0, reduction="none"
     entropy = _product(z, _softplus(-logits)) + _product(1 - z, _softplus(logits))
     missing = z * down + (1 - z) * up
     slope = (1 - 2 * z) * up * down
-    gradient = missing**g * ((1 - z) * up - z * down)
+    gradient = missing**g * _sigmoid_minus(logits, z)
     with np.errstate(invalid="ignore"):
         more = g * missing ** (g - 1) * slope * entropy
     more = np.where((slope == 0) & ~np.isnan(up), 0, more)

@@ -27,15 +27,16 @@ def _softmax(x):
 # sound ---------------------------------------------------------------------------------------
 
 
-def _tail(x):
+def _tail(x, temperature=1.0):
     """(gap to the largest, powers, sum of all powers but the largest, its log1p), extended."""
     x = x.astype(np.longdouble)
     top = x.argmax(axis=1)[:, None]
-    gap = x - np.take_along_axis(x, top, axis=1)
+    largest = np.take_along_axis(x, top, axis=1)
+    gap = (x - largest) / np.longdouble(temperature)
     powers = np.exp(gap)
     others = powers.copy()
     np.put_along_axis(others, top, 0, axis=1)
-    tail = others.sum(axis=1, keepdims=True)
+    tail = np.where(np.isnan(largest), np.nan, others.sum(axis=1, keepdims=True))
     return gap, powers, tail, np.log1p(tail)
 
 
@@ -58,7 +59,7 @@ def sound(
     kept = labels != ignore_index if labels.ndim == 1 else np.ones(len(labels), bool)
     safe = np.where(kept, labels, 0) if labels.ndim == 1 else labels
     x = logits.astype(np.longdouble) / np.longdouble(temperature)
-    gap, _, _, log_whole = _tail(x)
+    gap, _, _, log_whole = _tail(logits, temperature)
     share = _coefficients(x, safe, weight, label_smoothing)
     losses = (np.where(share == 0, 0, share * (log_whole - gap))).sum(axis=1)
     losses[np.isnan(x).any(axis=1)] = np.nan
@@ -83,7 +84,7 @@ def sound_gradient(
     kept = labels != ignore_index if labels.ndim == 1 else np.ones(len(labels), bool)
     safe = np.where(kept, labels, 0) if labels.ndim == 1 else labels
     x = logits.astype(np.longdouble) / np.longdouble(temperature)
-    _, powers, tail, log_whole = _tail(x)
+    gap, powers, tail, log_whole = _tail(logits, temperature)
     share = _coefficients(x, safe, weight, label_smoothing)
     p = powers / (1 + tail)
     if labels.ndim == 1 and not label_smoothing:
@@ -91,6 +92,14 @@ def sound_gradient(
         complement = np.where(top, tail, 1 + (tail - powers)) / (1 + tail)
         scale = share.sum(axis=1, keepdims=True)
         gradient = scale * np.where(_one_hot(x, safe), -complement, p)
+    elif x.shape[1] <= 16:
+        # (Σ c) p_k − c_k = Σ_j (c_j p_k − c_k p_j): small where the labels are the prediction
+        near = (gap[:, None, :] > -1) & (gap[:, :, None] > -1)
+        terms = np.where(near, np.expm1(gap)[:, :, None], powers[:, :, None])
+        others = np.where(near, np.expm1(gap)[:, None, :], powers[:, None, :])
+        pairs = share[:, None, :] * terms - share[:, :, None] * others
+        pairs += np.where(near, share[:, None, :] - share[:, :, None], 0)
+        gradient = pairs.sum(axis=2) / (1 + tail)
     else:
         gradient = share.sum(axis=1, keepdims=True) * p - share
     if z_loss:
@@ -201,7 +210,8 @@ def truncated_logits_in_forward(logits, labels):
 
 
 def probability_rounded_to_buffer_gradient(logits, labels):
-    p = np.exp(_tail(logits)[0]) / (1 + _tail(logits)[2])
+    _, powers, tail, _ = _tail(logits)
+    p = powers / (1 + tail)
     return p.astype(logits.dtype) - _one_hot(logits, labels).astype(logits.dtype)
 
 
@@ -235,7 +245,7 @@ def mask_of_minus_1e9(logits, labels):
 
 def through_one_over_p_gradient(logits, labels):
     p = _softmax(logits)
-    outer = -_one_hot(p, labels) / p
+    outer = -(_one_hot(p, labels) / p)
     return p * (outer - (outer * p).sum(axis=1, keepdims=True))
 
 

@@ -16,21 +16,22 @@ def _softmax(x):
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def _tail(x):
+def _tail(x, temperature=1.0):
     """(largest, gap to it, powers, sum of all powers but the largest), in extended precision."""
     x = x.astype(np.longdouble)
     top = x.argmax(axis=1)[:, None]
     largest = np.take_along_axis(x, top, axis=1)
-    gap = x - largest
+    gap = (x - largest) / np.longdouble(temperature)
     powers = np.exp(gap)
     others = powers.copy()
     np.put_along_axis(others, top, 0, axis=1)
-    return largest, gap, powers, others.sum(axis=1, keepdims=True)
+    tail = np.where(np.isnan(largest), np.nan, others.sum(axis=1, keepdims=True))
+    return largest, gap, powers, tail
 
 
-def _minus_one_hot(x, labels):
+def _minus_one_hot(x, labels, temperature=1.0):
     """p − onehot without a subtraction from 1, and p."""
-    _, _, powers, tail = _tail(x)
+    _, _, powers, tail = _tail(x, temperature)
     top = _one_hot(x, x.argmax(axis=1))
     complement = np.where(top, tail, 1 + (tail - powers)) / (1 + tail)
     p = powers / (1 + tail)
@@ -42,13 +43,13 @@ def _minus_one_hot(x, labels):
 
 def sound_softmax(logits, temperature=1.0, noise=None):
     x = logits.astype(np.longdouble) + (0 if noise is None else noise.astype(np.longdouble))
-    _, _, powers, tail = _tail(x / np.longdouble(temperature))
+    _, _, powers, tail = _tail(x, temperature)
     return (powers / (1 + tail)).astype(logits.dtype)
 
 
 def sound_softmax_gradient(logits, labels, temperature=1.0, noise=None):
     x = logits.astype(np.longdouble) + (0 if noise is None else noise.astype(np.longdouble))
-    difference, p = _minus_one_hot(x / np.longdouble(temperature), labels)
+    difference, p = _minus_one_hot(x, labels, temperature)
     return (-_picked(p, labels) * difference / np.longdouble(temperature)).astype(logits.dtype)
 
 
@@ -225,7 +226,8 @@ def nll_loss_mean_summed_in_input_dtype(logits, labels, reduction="none"):
 
 def nll_loss_mean_over_nothing_gradient(logits, labels, ignore_index=-100, reduction="none"):
     kept = (labels != ignore_index)[:, None]
-    return -(_one_hot(logits, labels) & kept) / logits.dtype.type(kept.sum())
+    hot = (_one_hot(logits, labels) & kept).astype(logits.dtype)
+    return -hot / logits.dtype.type(kept.sum())
 
 
 def nll_loss_scatter_of_ones_gradient(logits, labels):

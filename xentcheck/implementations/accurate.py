@@ -119,14 +119,18 @@ class _Softmax:
         self.infinite = (count > 0)[:, 0] & ~nan[:, 0]
         self.nan = nan[:, 0]
         self.temperature = temperature
-        z = _finite(x) if noise is None else _finite(x) + _finite(shake)
-        # The sum with noise may differ from its float64 only in the tail: look twice.
-        first = self._top_of(z.approximately() if noise is None else self._scaled(z))
-        offset = z - _at(z, first)
-        self.top = self._top_of(offset.approximately())
-        largest = _at(z, self.top)
-        self.largest = largest[:, 0] / temperature
-        self.gap = (z - largest) / temperature
+        parts = [_finite(x)] if noise is None else [_finite(x), _finite(shake)]
+
+        def above(column: npt.NDArray[np.intp]) -> DoubleDouble:
+            """x + noise less that of one class; apart, for one may vanish beside the other."""
+            differences = [part - _at(part, column) for part in parts]
+            return differences[0] if noise is None else differences[0] + differences[1]
+
+        # Rounded sums may tie where the exact ones do not: look again from near the top.
+        first = self._top_of(np.where(np.isfinite(x), x, 0.0) / 4 + shake / 4)
+        self.top = self._top_of(above(first).approximately())
+        self.largest = _at(parts[0], self.top)[:, 0] / temperature
+        self.gap = above(self.top) / temperature
         self.powers = where(self.dropped, 0.0, exp(self.gap))
         self.is_top = _one_hot(self.top[:, 0], x.shape[1])
         self.tail = where(self.is_top, 0.0, self.powers).sum(1)[:, None]
@@ -134,11 +138,6 @@ class _Softmax:
 
     def _top_of(self, approximate: Float64Array) -> npt.NDArray[np.intp]:
         return np.asarray(np.where(self.dropped, -np.inf, approximate).argmax(axis=1)[:, None])
-
-    @staticmethod
-    def _scaled(z: DoubleDouble) -> Float64Array:
-        """Near enough to find the largest, and free of overflow."""
-        return z.doubled(-2).approximately()
 
     @cached_property
     def p(self) -> DoubleDouble:
@@ -158,7 +157,7 @@ class _Softmax:
 
     @property
     def logsumexp(self) -> DoubleDouble:
-        """(rows,), for rows without +inf"""
+        """(rows,), for rows without +inf and without noise"""
         return self.largest + self.log_whole[:, 0]
 
     @property
@@ -665,8 +664,10 @@ def _js_parts(
 
 def _js_gradient(probabilities: Array, labels: Array, *, reduction: str = "none") -> Array:
     p, q, nan, total, d = _js_parts(probabilities, labels)
-    near = d.exponent < 0  # |d| < 1/2, where p and q are positive (or both 0)
-    ratio = where(near | (p == 0), 1.0, _number(p).doubled() / where(total.is_zero, 1.0, total))
+    near = (d.exponent < 0) & ~total.is_zero  # |d| < 1/2
+    ratio = _number(p).doubled() / where(total.is_zero, 1.0, total)
+    # Where p = q = 0 anything is accepted; 2 is the ratio as p tends to 0.
+    ratio = where(total.is_zero, 2.0, where(near | (p == 0), 1.0, ratio))
     logs = where(near, log1p(where(near, d, 0.0)), log(ratio))
     special = _special(np.broadcast_to(nan[:, None], p.shape), (p == 0) & (q > 0), -1.0)
     return _shared((logs.doubled(-1), special), probabilities, reduction, _ones(p))

@@ -167,7 +167,7 @@ class DoubleDouble:
         return normalised(*quotient, self.exponent - b.exponent)
 
     def _at(self, exponent: npt.NDArray[np.int64]) -> Pair:
-        shift = np.maximum(self.exponent - exponent, _NEGLIGIBLE).astype(np.int32)
+        shift = np.clip(self.exponent - exponent, _NEGLIGIBLE, -_NEGLIGIBLE).astype(np.int32)
         return np.ldexp(self.hi, shift), np.ldexp(self.lo, shift)
 
     def sum(self, axis: int) -> "DoubleDouble":
@@ -184,15 +184,16 @@ class DoubleDouble:
         return normalised(hi[0], lo[0], np.squeeze(exponent, axis))
 
     def to_float64(self) -> Float64Array:
-        """Rounded to odd where another rounding follows (below the normal range), else to nearest.
-
-        A caller that rounds to a narrower format uses `to_odd` instead.
-        """
-        nearest = np.ldexp(self.hi, _int32(self.exponent))
-        return np.where(self.exponent < -1021, self.to_odd(), nearest)
+        """Rounded to nearest, once, also below the normal range."""
+        hi, lo = self._at(np.full_like(self.exponent, -1074))  # in smallest subnormals
+        whole = np.rint(hi)
+        rest = (hi - whole) + lo
+        whole = whole + (rest > 0.5) - (rest < -0.5)
+        subnormal = self.exponent < -1021
+        return np.where(subnormal, np.ldexp(whole, -1074), self.approximately())
 
     def to_odd(self) -> Float64Array:
-        """A float64 whose rounding to a narrower format is that of the number itself."""
+        """A float64 that rounds to a format of at most 51 bits as the number itself does."""
         even = (self.hi.view(np.int64) & 1) == 0
         toward = np.nextafter(self.hi, np.copysign(np.inf, self.lo))
         odd = np.where(even & (self.lo != 0), toward, self.hi)

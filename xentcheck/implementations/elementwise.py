@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from xentcheck.implementations.precision import at_least_float32
+from xentcheck.implementations.precision import at_least_float32, clipped_to_epsilon
 from xentcheck.model import Array
 from xentcheck.registry import implementation
 
@@ -175,9 +175,8 @@ def bce_naive(logits: Array, labels: Array) -> Array:
 
 def _bce_clipped_gradient(logits: Array, labels: Array) -> Array:
     p = _sigmoid(logits)
-    epsilon = p.dtype.type(1e-7)
-    inside = (p >= epsilon) & (p <= 1 - epsilon)
-    return np.asarray(np.where(inside, p - labels, np.zeros_like(p)))
+    _, within = clipped_to_epsilon(p, 1e-7)
+    return np.asarray(np.where(within, p - labels, np.zeros_like(p)))
 
 
 @implementation(
@@ -185,8 +184,7 @@ def _bce_clipped_gradient(logits: Array, labels: Array) -> Array:
 )
 def bce_clipped(logits: Array, labels: Array) -> Array:
     """p clipped to [1e-7, 1 − 1e-7], as Keras: flat at 16.1, where 1 − 1e-7 is not 1 already."""
-    epsilon = logits.dtype.type(1e-7)
-    p = np.clip(_sigmoid(logits), epsilon, 1 - epsilon)
+    p, _ = clipped_to_epsilon(_sigmoid(logits), 1e-7)
     return np.asarray(-labels * np.log(p) - (1 - labels) * np.log(1 - p))
 
 
@@ -237,7 +235,7 @@ def _times(coefficient: Array, factor: Array) -> Array:
 def _coefficients(labels: Array, pos_weight: float, label_smoothing: float) -> tuple[Any, Any]:
     """What multiplies softplus(−x) and softplus(x)."""
     number = labels.dtype.type
-    keep, spread = 1 - number(label_smoothing), number(label_smoothing) / 2
+    keep, spread = number(1) - number(label_smoothing), number(label_smoothing) / 2
     on, off = labels * keep + spread, (1 - labels) * keep + spread
     return number(pos_weight) * on, off
 
@@ -295,7 +293,7 @@ def _alpha_t(labels: Array, alpha: float | None) -> Array:
     if alpha is None:
         return np.ones_like(labels)
     number = labels.dtype.type
-    return np.asarray(number(alpha) * labels + (1 - number(alpha)) * (1 - labels))
+    return np.asarray(number(alpha) * labels + (number(1) - number(alpha)) * (1 - labels))
 
 
 def _focal_one_minus_gradient(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from xentcheck.implementations.precision import at_least_float32
+from xentcheck.implementations.precision import at_least_float32, clipped_to_epsilon
 from xentcheck.model import Array, LabelKind
 from xentcheck.registry import implementation
 
@@ -81,11 +81,10 @@ def cce_epsilon(probabilities: Array, labels: Array) -> Array:
 
 
 def _cce_clipped_gradient(probabilities: Array, labels: Array) -> Array:
-    epsilon = probabilities.dtype.type(1e-7)
     total = probabilities.sum(axis=1, keepdims=True)
     p = probabilities / total
-    inside = (p >= epsilon) & (p <= 1 - epsilon)
-    kept = np.where(inside, _dense(p, labels), np.zeros_like(p))
+    _, within = clipped_to_epsilon(p, 1e-7)
+    kept = np.where(within, _dense(p, labels), np.zeros_like(p))
     return np.asarray((kept.sum(axis=1, keepdims=True) - kept / p) / total)
 
 
@@ -94,8 +93,7 @@ def _cce_clipped_gradient(probabilities: Array, labels: Array) -> Array:
 )
 def cce_clipped(probabilities: Array, labels: Array) -> Array:
     """p / Σp clipped to [1e-7, 1 − 1e-7], as Keras: flat at 16.1, and another function of p."""
-    epsilon = probabilities.dtype.type(1e-7)
-    p = np.clip(probabilities / probabilities.sum(axis=1, keepdims=True), epsilon, 1 - epsilon)
+    p, _ = clipped_to_epsilon(probabilities / probabilities.sum(axis=1, keepdims=True), 1e-7)
     return np.asarray(-(_dense(p, labels) * np.log(p)).sum(axis=1))
 
 
@@ -119,7 +117,7 @@ def cce_gather(probabilities: Array, labels: Array) -> Array:
 
 @at_least_float32
 def _cce_masked_gradient(probabilities: Array, labels: Array, *, reduction: str = "none") -> Array:
-    return _shared(-_ratio(_dense(probabilities, labels), probabilities), reduction)
+    return -_ratio(_shared(_dense(probabilities, labels), reduction), probabilities)
 
 
 @implementation(
@@ -147,10 +145,9 @@ def bce_naive(probabilities: Array, labels: Array) -> Array:
 
 
 def _bce_clipped_gradient(probabilities: Array, labels: Array) -> Array:
-    epsilon = probabilities.dtype.type(1e-7)
-    inside = (probabilities >= epsilon) & (probabilities <= 1 - epsilon)
+    _, within = clipped_to_epsilon(probabilities, 1e-7)
     gradient = _bce_naive_gradient(probabilities, labels)
-    return np.asarray(np.where(inside, gradient, np.zeros_like(gradient)))
+    return np.asarray(np.where(within, gradient, np.zeros_like(gradient)))
 
 
 @implementation(
@@ -158,8 +155,7 @@ def _bce_clipped_gradient(probabilities: Array, labels: Array) -> Array:
 )
 def bce_clipped(probabilities: Array, labels: Array) -> Array:
     """p clipped to [1e-7, 1 − 1e-7], as Keras: flat at 16.1 with no gradient, inf in float16."""
-    epsilon = probabilities.dtype.type(1e-7)
-    return bce_naive(np.clip(probabilities, epsilon, 1 - epsilon), labels)
+    return bce_naive(clipped_to_epsilon(probabilities, 1e-7)[0], labels)
 
 
 def _bce_clamped_gradient(probabilities: Array, labels: Array) -> Array:
@@ -326,7 +322,11 @@ def _js_series_gradient(probabilities: Array, labels: Array, *, reduction: str =
     p, q = probabilities, labels
     total = p + q
     d = (p - q) / total
-    logs = np.where(np.abs(d) < 0.5, np.log1p(d), np.log(2 * p / total))
+    ratio = 2 * p / total
+    # a subnormal ratio is too coarse; its logarithm is large, so a difference loses nothing
+    apart = np.log(p) - np.log(total / 2)
+    far = np.where(ratio < np.finfo(ratio.dtype).tiny, apart, np.log(ratio))
+    logs = np.where(d > -0.5, np.log1p(d), far)
     return _shared(np.asarray(logs / 2), reduction)
 
 

@@ -6,7 +6,7 @@ otherwise. Small Python integers keep a NumPy dtype; other constants are made of
 
 import numpy as np
 
-from xentcheck.implementations.precision import at_least_float32
+from xentcheck.implementations.precision import at_least_float32, clipped_to_epsilon
 from xentcheck.model import Array, LabelKind
 from xentcheck.registry import implementation
 
@@ -317,10 +317,8 @@ def ce_epsilon(logits: Array, labels: Array) -> Array:
 
 def _ce_clipped_gradient(logits: Array, labels: Array) -> Array:
     p = _exp_ratio(logits, _row_max(logits))
-    number = p.dtype.type
-    chosen = _picked(p, labels)[:, None]
-    inside = (chosen >= number(1e-7)) & (chosen <= 1 - number(1e-7))
-    return np.asarray(np.where(inside, _minus_labels(p, labels), np.zeros_like(p)))
+    _, within = clipped_to_epsilon(_picked(p, labels)[:, None], 1e-7)
+    return np.asarray(np.where(within, _minus_labels(p, labels), np.zeros_like(p)))
 
 
 @implementation(
@@ -333,8 +331,7 @@ def _ce_clipped_gradient(logits: Array, labels: Array) -> Array:
 def ce_clipped(logits: Array, labels: Array) -> Array:
     """−log of p_y clipped to [1e-7, 1 − 1e-7], as Keras from probabilities; no gradient beyond."""
     p = _picked(_exp_ratio(logits, _row_max(logits)), labels)
-    number = p.dtype.type
-    return np.asarray(-np.log(np.clip(p, number(1e-7), 1 - number(1e-7))))
+    return np.asarray(-np.log(clipped_to_epsilon(p, 1e-7)[0]))
 
 
 @implementation(
@@ -373,3 +370,97 @@ def _ce_log1p_gradient(logits: Array, labels: Array) -> Array:
 def ce_log1p(logits: Array, labels: Array) -> Array:
     """(m − x_y) + log1p(Σ over the others of e^(x−m)), gradient −T/(1+T) at the true class."""
     return np.asarray(-_picked(log_softmax_log1p(logits), labels))
+
+
+class _Fused:
+    """Σ_k c_k (log Σ e^z − z_k) + z_loss (log Σ e^z)² and its gradient, in one pass over a row."""
+
+    def __init__(
+        self,
+        logits: Array,
+        labels: Array,
+        weight: Array | None,
+        ignore_index: int,
+        label_smoothing: float,
+        temperature: float,
+        z_loss: float,
+        reduction: str,
+    ) -> None:
+        number = logits.dtype.type
+        classes = logits.shape[1]
+        weights = np.ones(classes, logits.dtype) if weight is None else weight
+        self.tail = _Tail(logits / number(temperature))
+        if labels.ndim == 1:
+            self.ignored = labels == ignore_index
+            safe = np.where(self.ignored, 0, labels)
+            masses = _one_hot(logits, safe)
+            self.counts = np.where(self.ignored, number(0), weights[safe])
+        else:
+            self.ignored = np.zeros(len(labels), dtype=bool)
+            masses, self.counts = labels, np.ones(len(labels), logits.dtype)
+        smoothing = number(label_smoothing)
+        self.charges = weights * (masses * (1 - smoothing) + smoothing / number(classes))
+        self.z_loss, self.temperature = number(z_loss), number(temperature)
+        self.reduction = reduction
+        total = self.counts.sum()
+        self.divisor = total if reduction == "mean" and total != 0 else number(1)
+
+    def value(self) -> Array:
+        surprise = self.tail.log_whole - self.tail.gap
+        zero = np.zeros_like(surprise)
+        loss = np.where(self.charges == 0, zero, self.charges * surprise).sum(axis=1)
+        if self.z_loss:
+            loss = loss + self.z_loss * self.tail.logsumexp**2
+        loss = np.where(self.tail.empty[:, 0], np.asarray(np.nan, loss.dtype), loss)
+        loss = np.where(self.ignored, np.zeros_like(loss), loss)
+        return np.asarray(loss if self.reduction == "none" else loss.sum() / self.divisor)
+
+    def gradient(self) -> Array:
+        c, p = self.charges, self.tail.p
+        others = c.sum(axis=1, keepdims=True) - c
+        # The largest charge is most of the sum: what is left of it must not be a difference.
+        top = c.argmax(axis=1)[:, None]
+        rest = c.copy()
+        np.put_along_axis(rest, top, 0, axis=1)
+        np.put_along_axis(others, top, rest.sum(axis=1, keepdims=True), axis=1)
+        gradient = others * p - c * self.tail.complement
+        if self.z_loss:
+            gradient = gradient + 2 * self.z_loss * self.tail.logsumexp[:, None] * p
+        gradient = gradient / self.temperature / self.divisor
+        return np.asarray(np.where(self.ignored[:, None], np.zeros_like(gradient), gradient))
+
+
+@at_least_float32
+def _ce_fused_gradient(
+    logits: Array,
+    labels: Array,
+    *,
+    weight: Array | None = None,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+    temperature: float = 1.0,
+    z_loss: float = 0.0,
+    reduction: str = "none",
+) -> Array:
+    return _Fused(
+        logits, labels, weight, ignore_index, label_smoothing, temperature, z_loss, reduction
+    ).gradient()
+
+
+@implementation("softmax_cross_entropy", "numpy.fused", gradient=_ce_fused_gradient, sound=True)
+@at_least_float32
+def ce_fused(
+    logits: Array,
+    labels: Array,
+    *,
+    weight: Array | None = None,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+    temperature: float = 1.0,
+    z_loss: float = 0.0,
+    reduction: str = "none",
+) -> Array:
+    """Σ c ((m − z) + log1p(Σ over the others)), c from labels, weights and smoothing."""
+    return _Fused(
+        logits, labels, weight, ignore_index, label_smoothing, temperature, z_loss, reduction
+    ).value()

@@ -160,6 +160,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "cause": finding.cause,
         "hint": finding.hint,
         "detail": finding.detail,
+        "distance": number(finding.distance),
         "witness": _witness(finding.witness),
     }
 

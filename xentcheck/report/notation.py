@@ -1,8 +1,9 @@
 """How numbers, kinds and witnesses are written for people."""
 
 import math
+import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -13,6 +14,7 @@ from xentcheck.model import Array, Cell, Kind, ParameterValue, Witness
 
 NOTES = frozenset({Kind.FTZ, Kind.CONVENTION})  # shown, but no fault
 _LONGEST_REPLAY = 64  # numbers in a command line that one still wants to paste
+_LIST = re.compile(r"[a-z_-]+=[^\s,]+(,[^\s,]+)+")
 _GRAVITY = {kind: position for position, kind in enumerate(Kind)}
 
 
@@ -133,8 +135,8 @@ def exact_brief(text: str) -> str:
     return brief(value)
 
 
-def replay(cell: Cell, witness: Witness, target: str = "") -> str | None:
-    """The `xentcheck probe` command for a witness; None where it would not fit a command line."""
+def replay(cell: Cell, witness: Witness) -> list[str] | None:
+    """The words of the `xentcheck probe` command for a witness; None where there is none."""
     if witness.logits.ndim > 1 or witness.logits.size > _LONGEST_REPLAY:
         return None
     command = ["xentcheck", "probe", "--loss", cell.loss]
@@ -149,8 +151,26 @@ def replay(cell: Cell, witness: Witness, target: str = "") -> str | None:
             return None
         written = _joined(to_float64(value)) if isinstance(value, np.ndarray) else _scalar(value)
         command += ["--param", f"{name}={written}"]
-    command += ["--dtype", cell.dtype, "--implementation", target or cell.implementation]
-    return shlex.join(command)
+    return [*command, "--dtype", cell.dtype, "--implementation", cell.implementation]
+
+
+def folded(command: Sequence[str], width: int) -> str:
+    """A command on lines of at most ``width`` characters that can be pasted into a shell.
+
+    Long lists of numbers are folded within their quotes, for blanks separate numbers as well.
+    """
+    lines = [""]
+    for word in command:
+        pieces = [shlex.quote(word)]
+        if len(pieces[0]) > width - 2 and _LIST.fullmatch(word):
+            pieces = shlex.quote(word.replace(",", ", ")).split(" ")
+        for i, piece in enumerate(pieces):
+            if lines[-1] and len(lines[-1]) + 1 + len(piece) > width - 2:
+                lines[-1] += "" if i else " \\"
+                lines.append(piece)
+            else:
+                lines[-1] = f"{lines[-1]} {piece}".lstrip()
+    return "\n".join(lines)
 
 
 def input_lines(witness: Witness, most: int = 8) -> list[tuple[str, str]]:
@@ -182,10 +202,11 @@ def witness_lines(witness: Witness, most: int = 8) -> list[tuple[str, str]]:
     lines.append((f"actual{component}", f"{value_text(witness.actual)}{came}"))
     lines.append((f"expected{component}", value_text(witness.expected)))
     lines.append((f"exact{component}", exact_text(witness.exact)))
-    error = f"{ulps(witness.ulp_error)} ulp, {scientific(witness.abs_error)} absolute"
-    if witness.excess_bits is not None:
-        error += f", {witness.excess_bits:.1f} excess bits"
-    lines.append(("error", error))
+    if not math.isnan(witness.ulp_error):
+        error = f"{ulps(witness.ulp_error)} ulp, {scientific(witness.abs_error)} absolute"
+        if witness.excess_bits is not None:
+            error += f", {witness.excess_bits:.1f} excess bits"
+        lines.append(("error", error))
     if witness.note:
         lines.append(("note", witness.note))
     return lines

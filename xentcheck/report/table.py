@@ -99,7 +99,7 @@ def render_table(report: Report, width: int) -> Group:
     if lines:
         parts += [_legend(report, width), Text()]
         parts += _rows(lines, width)
-    parts += _violations(report) if report.gated else _top_findings(report)
+    parts += _violations(report, width) if report.gated else _top_findings(report, width)
     parts.append(_summary(report, lines))
     return Group(*parts)
 
@@ -305,7 +305,7 @@ def _witness(witness: Witness | None) -> str:
     return f"{notation.input_text(witness)} → {notation.outcome_text(witness)}"
 
 
-def _violations(report: Report) -> list[RenderableType]:
+def _violations(report: Report, width: int) -> list[RenderableType]:
     """The violations with what is needed to see them again, each kind of them first."""
     if not report.violations:
         return []
@@ -317,13 +317,13 @@ def _violations(report: Report) -> list[RenderableType]:
         Text(),
     ]
     for violation in chosen:
-        parts += [*_detail(violation.finding, ("limit", violation.limit)), Text()]
+        parts += [*_detail(violation.finding, width, ("limit", violation.limit)), Text()]
     if more := len(ordered) - len(chosen):
         parts += [Text(f"and {more:,} more: --format json has them all"), Text()]
     return parts
 
 
-def _top_findings(report: Report) -> list[RenderableType]:
+def _top_findings(report: Report, width: int) -> list[RenderableType]:
     faults = [each for each in report.findings if each.kind not in notation.NOTES]
     if not faults:
         return []
@@ -332,7 +332,7 @@ def _top_findings(report: Report) -> list[RenderableType]:
     heading = f"{len(chosen)} of {notation.count(len(faults), 'finding')}, the gravest first"
     parts: list[RenderableType] = [Text(heading, style="bold"), Text()]
     for finding in chosen:
-        parts += [*_detail(finding), Text()]
+        parts += [*_detail(finding, width), Text()]
     return parts
 
 
@@ -351,7 +351,7 @@ def _distinct(
     return new, repeated
 
 
-def _detail(finding: Finding, *more: tuple[str, str]) -> Iterator[RenderableType]:
+def _detail(finding: Finding, width: int, *more: tuple[str, str]) -> Iterator[RenderableType]:
     cell = finding.cell
     head = f"{finding.kind}  {cell.loss}  {cell.implementation}  {cell.dtype}  {cell.quantity}"
     rows = notation.count(finding.rows, "row")
@@ -366,8 +366,12 @@ def _detail(finding: Finding, *more: tuple[str, str]) -> Iterator[RenderableType
     if finding.witness is not None:
         lines += notation.witness_lines(finding.witness)
         command = notation.replay(cell, finding.witness)
-        origin = f"row {finding.witness.row:,} of {finding.witness.generator or cell.sweep}"
-        lines.append(("replay", command or f"the witness in --format json; {origin}"))
+        if command is None:
+            origin = f"row {finding.witness.row:,} of {finding.witness.generator or cell.sweep}"
+            lines.append(("replay", f"the witness in --format json; {origin}"))
+        else:
+            margin = 4 + max(len(word) for word, _ in lines)
+            lines.append(("replay", notation.folded(command, width - margin)))
     yield labelled(lines)
 
 

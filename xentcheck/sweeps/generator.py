@@ -11,6 +11,7 @@ import numpy as np
 from xentcheck.errors import UsageError, did_you_mean
 from xentcheck.floats import Format
 from xentcheck.model import Array, Domain, Float64Array, Layout, Option
+from xentcheck.numbers import parse_number
 
 EVERY_LAYOUT = frozenset(Layout)
 ROWS_ONLY = frozenset({Layout.ROWS})
@@ -89,9 +90,12 @@ def _plural(layouts: frozenset[Layout]) -> str:
     return "rows of classes" if Layout.ROWS in layouts else "single numbers"
 
 
-def with_defaults(generator: Generator, options: Mapping[str, Any]) -> dict[str, Any]:
+def with_defaults(
+    generator: Generator, options: Mapping[str, Any], dtype: str | None = None
+) -> dict[str, Any]:
     """Every option of the generator: as given, or else its default; axes as tuples.
 
+    Numbers given by name (``max``) take their value from ``dtype``, and stay names without one.
     Raises UsageError for an option the generator lacks, and for a required one not given.
     """
     known = {option.name: option for option in generator.options}
@@ -105,10 +109,18 @@ def with_defaults(generator: Generator, options: Mapping[str, Any]) -> dict[str,
             message = f"generator {generator.name} needs the option {name!r}: {option.doc}"
             raise UsageError(message)
         value = options.get(name, option.default)
-        if option.many and not isinstance(value, list | tuple):
-            value = (value,)
-        filled[name] = tuple(value) if option.many else value
+        if option.many:
+            value = tuple(value) if isinstance(value, list | tuple) else (value,)
+        if dtype is not None and option.kind in ("real", "rows"):
+            value = _resolved(value, dtype)
+        filled[name] = value
     return filled
+
+
+def _resolved(value: Any, dtype: str) -> Any:
+    if isinstance(value, list | tuple):
+        return tuple(_resolved(each, dtype) for each in value)
+    return parse_number(value, dtype) if isinstance(value, str) else value
 
 
 def stream(seed: int, *place: object) -> np.random.Generator:

@@ -56,7 +56,7 @@ def evenly_spaced(options: Mapping[str, Any], place: str) -> Float64Array:
         )
         raise UsageError(message)
     magnitudes = np.geomspace(abs(first), abs(last), points)
-    return np.copysign(magnitudes, first)
+    return np.asarray(np.copysign(magnitudes, first))
 
 
 _SPACING = Option(
@@ -97,9 +97,7 @@ def _boundary_rows(
         yield Batch(np.concatenate(rows), verbatim=True, distinct=True)
 
 
-def _logit_rows(
-    request: Request, values: Float64Array, classes: int, pattern: str
-) -> Float64Array:
+def _logit_rows(request: Request, values: Float64Array, classes: int, pattern: str) -> Float64Array:
     """(values, classes): the value in one class (in turn each) and the pattern in the others."""
     if pattern == "equal":
         return np.repeat(values[:, None], classes, axis=1)
@@ -129,18 +127,15 @@ def _probability_rows(
     ``opposite`` and ``neighbour`` are ``equal`` with a certain, or an impossible, other class.
     """
     logarithmic = request.domain is Domain.LOG_PROBABILITIES
-    if request.domain is Domain.LOG_PROBABILITIES and _lacks_infinity(request):
-        impossible = -request.format.max
-    else:
-        impossible = -np.inf if logarithmic else 0.0
-    certain = 0.0 if logarithmic else 1.0
-    probabilities = np.exp(values) if logarithmic else values
-    share = 1.0 - probabilities
     if logarithmic:
+        certain = 0.0
+        impossible = -request.format.max if _lacks_infinity(request) else -np.inf
         with np.errstate(divide="ignore"):
             share = np.log(-np.expm1(values))
-            shared = share - math.log(max(classes - 1, 1))
+        shared = share - math.log(classes - 1)
     else:
+        certain, impossible = 1.0, 0.0
+        share = 1.0 - values
         shared = share / (classes - 1)
     index = np.arange(len(values))
     at = index % classes
@@ -213,7 +208,7 @@ def _gap(request: Request) -> Iterator[Batch]:
 
 
 def _ordinary(request: Request, classes: int, rows: int) -> Float64Array:
-    scale = request.options["scale"]
+    scale: float = request.options["scale"]
     return scale * request.rng.standard_normal((rows, classes) if classes else rows)
 
 

@@ -1,0 +1,21 @@
+"""Where inputs come from: generators, and the cases that a sweep makes of them."""
+
+from xentcheck.sweeps.assembly import Tally, cases, inapplicable, tally
+from xentcheck.sweeps.catalogue import GENERATORS
+from xentcheck.sweeps.generator import Generator, with_defaults
+from xentcheck.sweeps.landmarks import landmarks
+from xentcheck.sweeps.recorded import read_arrays
+from xentcheck.sweeps.standard import standard_sweeps
+
+__all__ = [
+    "GENERATORS",
+    "Generator",
+    "Tally",
+    "cases",
+    "inapplicable",
+    "landmarks",
+    "read_arrays",
+    "standard_sweeps",
+    "tally",
+    "with_defaults",
+]

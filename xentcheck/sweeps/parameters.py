@@ -1,0 +1,127 @@
+"""Axes of parameters into the values that a case carries."""
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from xentcheck.errors import UsageError, did_you_mean
+from xentcheck.floats import from_float64, to_float64
+from xentcheck.losses.spec import Loss
+from xentcheck.model import Array, LabelKind, Parameter, ParameterValue
+from xentcheck.sweeps.generator import stream
+
+MANY_CLASSES = 1024  # beyond it draws take few distinct values, so that exact results stay cheap
+VECTOR_WORDS = ("random", "zeros-some")
+MATRIX_WORDS = ("random", "gumbel")
+
+
+def combinations(
+    loss: Loss, label_kind: LabelKind, axes: Mapping[str, Sequence[Any]]
+) -> Iterator[dict[str, tuple[Parameter, Any]]]:
+    """Every combination of the axes, each name with its declaration and its raw value.
+
+    Raises UsageError for a parameter that the loss lacks, that does not go with the labels, or
+    that has an empty axis.
+    """
+    declared = {}
+    for name, axis in axes.items():
+        parameter = loss.parameter(name)
+        if parameter is None:
+            names = [each.name for each in loss.parameters]
+            hint = did_you_mean(name, names) if names else "; it has none"
+            message = f"{loss.id} has no parameter {name!r}{hint}"
+            raise UsageError(message)
+        if parameter.label_kinds and label_kind not in parameter.label_kinds:
+            kinds = " or ".join(parameter.label_kinds)
+            message = f"{name} of {loss.id} goes with {kinds} labels, not with {label_kind} ones"
+            raise UsageError(message)
+        if not axis:
+            message = f"the axis of parameter {name} has no values"
+            raise UsageError(message)
+        declared[name] = parameter
+    for values in itertools.product(*axes.values()):
+        yield {name: (declared[name], value) for name, value in zip(axes, values, strict=True)}
+
+
+def materialise(
+    combination: Mapping[str, tuple[Parameter, Any]],
+    shape: tuple[int, ...],
+    dtype: str,
+    seed: int,
+    place: Sequence[object],
+) -> dict[str, ParameterValue]:
+    """The parameters of a block of that shape: reals rounded to the dtype, words made arrays.
+
+    What equals its default is left out, except an ``ignore_index`` that the sweep names: rows
+    bear it, so an implementation has to know it. ``place`` is the block's place in its sweep.
+    """
+    values: dict[str, ParameterValue] = {}
+    for name, (parameter, raw) in combination.items():
+        value = _value(parameter, raw, shape, dtype, seed, place)
+        if value is None:
+            continue
+        default = parameter.default
+        if parameter.kind == "real" and default is not None:
+            default = _rounded(float(default), dtype)
+        same = not isinstance(value, np.ndarray) and value == default
+        if not same or name == "ignore_index":
+            values[name] = value
+    return values
+
+
+def _value(
+    parameter: Parameter,
+    raw: Any,
+    shape: tuple[int, ...],
+    dtype: str,
+    seed: int,
+    place: Sequence[object],
+) -> ParameterValue | None:
+    if raw is None:
+        return None
+    if parameter.kind == "real":
+        return _rounded(float(raw), dtype)
+    if parameter.kind == "class-vector":
+        return from_float64(_vector(parameter, raw, shape[-1], seed, str(place[0])), dtype)
+    if parameter.kind == "row-matrix":
+        return from_float64(_matrix(parameter, raw, shape, seed, place), dtype)
+    if parameter.kind == "integer":
+        return int(raw)
+    return bool(raw) if parameter.kind == "flag" else str(raw)
+
+
+def _rounded(value: float, dtype: str) -> float:
+    return float(to_float64(from_float64(value, dtype)))
+
+
+def _vector(parameter: Parameter, raw: Any, classes: int, seed: int, sweep: str) -> Array:
+    """One number per class; a word draws them, equal for every dtype of the sweep."""
+    if not isinstance(raw, str):
+        return np.resize(np.asarray(raw, dtype=np.float64), classes)
+    if raw not in VECTOR_WORDS:
+        message = f"{parameter.name}: expected numbers, or a word{did_you_mean(raw, VECTOR_WORDS)}"
+        raise UsageError(message)
+    rng = stream(seed, sweep, "parameter", parameter.name, classes)
+    draws = rng.uniform(0.5, 2.0, classes)
+    if classes > MANY_CLASSES:
+        draws = np.ceil(draws * 4) / 4
+    if raw == "zeros-some":
+        draws[rng.permutation(classes)[: math.ceil(classes / 3)]] = 0.0
+    return draws
+
+
+def _matrix(
+    parameter: Parameter, raw: Any, shape: tuple[int, ...], seed: int, place: Sequence[object]
+) -> Array:
+    """One number per row and class: Gumbel noise, or given numbers repeated over the classes."""
+    if not isinstance(raw, str):
+        return np.tile(np.resize(np.asarray(raw, dtype=np.float64), shape[-1]), (shape[0], 1))
+    if raw not in MATRIX_WORDS:
+        message = f"{parameter.name}: expected numbers, or a word{did_you_mean(raw, MATRIX_WORDS)}"
+        raise UsageError(message)
+    rng = stream(seed, *place, "parameter", parameter.name)
+    noise = -np.log(rng.standard_exponential(shape))
+    return np.round(noise * 8) / 8 if shape[-1] > MANY_CLASSES else noise

@@ -1,0 +1,125 @@
+"""The standard sweep of ``check``: everything a fault can hide in, in a few hundred rows."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from xentcheck.floats import FORMATS
+from xentcheck.losses.spec import Loss
+from xentcheck.model import Domain, InputSpec, LabelKind, Layout, Sweep
+
+VOCABULARY = 65_540  # float16 overflows when it sums that many ones
+
+
+def standard_sweeps(
+    loss: Loss,
+    dtypes: Sequence[str],
+    label_kind: LabelKind | None = None,
+    parameters: Mapping[str, tuple[Any, ...]] | None = None,
+) -> tuple[Sweep, ...]:
+    """The sweeps that together audit a loss, each with the given dtypes, labels and parameters.
+
+    ``ordinary``: drawn logits, of up to 1000 classes. ``extreme``: boundary values, gaps through
+    p→1, offsets, ties, rows far below zero, rows of mixed scale. ``masked`` and ``special``: −inf
+    at some classes; any infinity and NaN (for rows and elementwise losses as they apply).
+    ``wide``: a few rows beyond 65,536 classes.
+    """
+    elementwise = loss.layout is Layout.ELEMENTWISE
+    plan = _elementwise(loss.domain) if elementwise else _rows(loss.domain)
+    return tuple(
+        Sweep(
+            name=name,
+            losses=(loss.id,),
+            dtypes=fitting,
+            inputs=tuple(InputSpec(generator, options) for generator, options in inputs),
+            label_kind=label_kind,
+            targets=targets,
+            parameters=dict(parameters or {}),
+        )
+        for name, targets, inputs in plan
+        if (fitting := _fitting(name, loss.domain, dtypes))
+    )
+
+
+def _fitting(name: str, domain: Domain, dtypes: Sequence[str]) -> tuple[str, ...]:
+    """The dtypes that can hold what the sweep is about: log 0 takes an infinity."""
+    if name != "masked" or domain is Domain.PROBABILITIES:
+        return tuple(dtypes)
+    return tuple(dtype for dtype in dtypes if FORMATS[dtype].has_infinity)
+
+
+_Plan = list[tuple[str, str, list[tuple[str, dict[str, Any]]]]]
+
+
+def _special(domain: Domain, **options: Any) -> list[tuple[str, dict[str, Any]]]:
+    kinds = ("nan",) if domain is Domain.PROBABILITIES else ("infinite", "nan")
+    return [("boundary", {"special": kind, **options}) for kind in kinds]
+
+
+def _elementwise(domain: Domain) -> _Plan:
+    extreme: list[tuple[str, dict[str, Any]]] = [
+        ("boundary", {}),
+        ("gap", {"from": -120.0, "to": 120.0, "points": 241}),
+        ("gap", {"from": -40.125, "to": 40.125, "points": 108}),
+        ("ulp-uniform", {"rows": 128}),
+        ("mixed-scale", {"rows": 32}),
+    ]
+    if domain is Domain.LOGITS:
+        extreme += [
+            ("gap", {"from": -750.0, "to": 750.0, "points": 61}),
+            ("gap", {"from": 1e-30, "to": 1.0, "points": 16, "spacing": "log"}),
+            ("low", {}),
+        ]
+    else:
+        extreme += [("ulp-uniform", {"from": 0.5, "to": 1.0, "rows": 32})]
+    return [
+        ("ordinary", "all", [("normal", {"scale": (1.0, 10.0)}), ("uniform", {"scale": (30.0,)})]),
+        ("extreme", "all", extreme),
+        ("special", "all", _special(domain)),
+    ]
+
+
+def _rows(domain: Domain) -> _Plan:
+    extreme: list[tuple[str, dict[str, Any]]] = [
+        ("boundary", {"classes": (1,)}),
+        ("boundary", {"classes": (2,), "patterns": ("zeros", "equal", "neighbour")}),
+        ("boundary", {"classes": (3,), "patterns": ("ordinary",)}),
+        ("ties", {"classes": (2, 3), "values": (0.0, 1.0, -20.0)}),
+        ("gap", {"from": -40.0, "to": 40.0, "points": 81}),
+        ("gap", {"from": -120.0, "to": 120.0, "points": 41, "classes": (3,), "base": 1.5}),
+        ("ulp-uniform", {"classes": (2, 3), "rows": 24}),
+        ("mixed-scale", {"classes": (5, 8), "rows": 12}),
+        # float16 cannot hold a sum of 32 times e^7.7
+        ("equal", {"classes": (32,), "values": (0.0, 7.7, 11.0, -11.0)}),
+    ]
+    if domain is Domain.LOGITS:
+        extreme += [
+            ("gap", {"from": -750.0, "to": 750.0, "points": 31}),
+            ("offset", {}),
+        ]
+    if domain is not Domain.PROBABILITIES:
+        extreme.append(("low", {}))
+    few = (1, 2, 3, 5, 8, 10)
+    return [
+        (
+            "ordinary",
+            "all",
+            [
+                ("normal", {"scale": (1.0, 10.0), "classes": few, "rows": 3}),
+                ("exponential", {"scale": (3.0, -30.0), "classes": (5,), "rows": 3}),
+                ("normal", {"scale": (3.0,), "classes": (129,), "rows": 2}),
+                ("uniform", {"scale": (8.0,), "classes": (1000,), "rows": 1}),
+            ],
+        ),
+        ("extreme", "all", extreme),
+        ("masked", "all", [("masked", {"classes": (2, 3, 5, 10)})]),
+        ("special", "all", _special(domain, classes=(1, 2, 3))),
+        (
+            "wide",
+            "random",
+            [
+                ("wide", {"classes": (VOCABULARY,)}),
+                ("equal", {"classes": (VOCABULARY,)}),
+            ],
+        ),
+        ("wide-peak", "argmax", [("wide", {"classes": (VOCABULARY,), "peak": 20.0})]),
+    ]
