@@ -158,10 +158,11 @@ def test_the_promised_configurations_are_shipped() -> None:
     assert names >= {"sweep.yaml", "extreme.yaml", "gate.yaml", "recorded.yaml"}
 
 
-def test_the_survey_has_every_loss_and_four_dtypes_in_each_sweep() -> None:
-    for sweep in load(ROOT / "configs" / "sweep.yaml").sweeps:
-        assert sweep.losses == tuple(LOSSES)
-        assert sweep.dtypes == DTYPES
+def test_the_survey_has_every_loss_in_four_dtypes_on_ordinary_and_extreme_inputs() -> None:
+    sweeps = {sweep.name: sweep for sweep in load(ROOT / "configs" / "sweep.yaml").sweeps}
+    for name in ("ordinary", "confident", "extreme", "special"):
+        assert sweeps[name].losses == tuple(LOSSES)
+        assert sweeps[name].dtypes == DTYPES
 
 
 def test_template_loads_also_with_its_comments_taken_for_settings(tmp_path: Path) -> None:

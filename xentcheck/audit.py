@@ -15,7 +15,7 @@ import numpy as np
 
 from xentcheck import __version__, registry
 from xentcheck.collection import Tally, close, measure
-from xentcheck.errors import EmptySweepError, UnknownNameError
+from xentcheck.errors import EmptySweepError, UncertifiedError, UnknownNameError
 from xentcheck.execution import unsupported
 from xentcheck.gate import judge
 from xentcheck.losses import LOSSES
@@ -71,7 +71,8 @@ def audit(
     Raises:
         TargetError: a target of the configuration cannot be loaded.
         UnknownNameError: a pattern in ``select`` matches nothing.
-        UncertifiedError: a reference could not be certified.
+
+    A case whose exact results cannot be certified is not scored; the report says so.
     """
     registered, skips = registry.load_registered()
     targets = tuple(registry.load_target(target) for target in config.targets)
@@ -109,6 +110,7 @@ class _Audit:
         self.findings: list[Finding] = []
         self.yields: list[Any] = []
         self.confirmable: dict[tuple[str, ...], tuple[float, Case, int]] = {}
+        self.uncertified: list[str] = []
         self.rows = 0
         self.confirmed = 0
         self.beyond_definition = 0
@@ -142,6 +144,7 @@ class _Audit:
             yields=tuple(self.yields),
             gated=bool(self.config.limits),
             interrupted=interrupted,
+            uncertified=tuple(self.uncertified),
             reference={
                 "method": METHOD,
                 "ulp": ULP_DEFINITION,
@@ -172,8 +175,9 @@ class _Audit:
                     self._skip(Skip(reason, loss.id, implementation.name, dtype, "", sweep.name))
                     continue
                 if truth is None:
-                    truth = exact(case)
-                    self.rows += case.rows
+                    truth = self._truth(case)
+                if truth is None:
+                    break
                 for quantity in sweep.quantities:
                     if function_for(implementation, quantity) is None:
                         continue
@@ -193,6 +197,16 @@ class _Audit:
             self.measurements.append(measurement)
             self.findings += findings
             self._remember(cell, collected)
+
+    def _truth(self, case: Case) -> Exact | None:
+        """The exact results, or None where they cannot be certified: the run goes on without."""
+        try:
+            truth = exact(case)
+        except UncertifiedError as error:
+            self.uncertified.append(str(error))
+            return None
+        self.rows += case.rows
+        return truth
 
     def _chosen(self, sweep: Sweep, loss: Loss, dtype: str) -> list[Implementation]:
         chosen = []
@@ -232,10 +246,13 @@ class _Audit:
     def _confirm(self) -> None:
         unique = {(id(case), row): (case, row) for _, case, row in self.confirmable.values()}
         for case, row in unique.values():
-            if confirm(case, row):
-                self.confirmed += 1
-            else:
-                self.beyond_definition += 1
+            try:
+                confirmed = confirm(case, row)
+            except UncertifiedError as error:
+                self.uncertified.append(str(error))
+                continue
+            self.confirmed += confirmed
+            self.beyond_definition += not confirmed
 
 
 def function_for(implementation: Implementation, quantity: Quantity) -> Callable[..., Any] | None:

@@ -374,6 +374,10 @@ def _rendered(report: "Report", form: str, width: int, color: bool) -> str:
 
 
 def _status(report: "Report") -> int:
+    for case in report.uncertified:
+        _complain(f"not audited: {case}")
+    if report.uncertified:
+        return INTERNAL
     if report.interrupted:
         _complain("interrupted: the report has only what was finished until then")
         return INTERRUPTED

@@ -274,7 +274,7 @@ def _plateaus(collected: Tally) -> Finding | None:
         values = np.array([value for value, _ in rows])
         distinct = len(np.unique(values))
         one_side = np.all(values >= height) or np.all(values <= height)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(over="ignore"):
             spread = np.abs(values).max() >= 2.0 * np.abs(values).min()
         if distinct < PLATEAU_ROWS or not one_side or not spread:
             continue

@@ -438,4 +438,5 @@ class Report:
     yields: tuple[Yield, ...]
     gated: bool
     interrupted: bool = False
+    uncertified: tuple[str, ...] = ()  # cases whose exact results could not be certified
     reference: Mapping[str, Any] = field(default_factory=dict)

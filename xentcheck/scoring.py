@@ -81,7 +81,7 @@ def score(
 
     is_nan, is_inf = np.isnan(a), np.isinf(a)
     is_number = ~(is_nan | is_inf)
-    opposite = np.where(sign == 0, negative, a * sign < 0)
+    opposite = np.where(sign == 0, negative, np.sign(a) * sign < 0)
     zero = "vanished-gradient" if quantity is Quantity.GRADIENT else "spurious-underflow"
     subnormal = exact.exponent < target.min_exponent
 

@@ -185,11 +185,11 @@ class DoubleDouble:
 
     def to_float64(self) -> Float64Array:
         """Rounded to nearest, once, also below the normal range."""
-        hi, lo = self._at(np.full_like(self.exponent, -1074))  # in smallest subnormals
+        subnormal = self.exponent < -1021
+        hi, lo = self._at(np.where(subnormal, -1074, self.exponent))  # in smallest subnormals
         whole = np.rint(hi)
         rest = (hi - whole) + lo
         whole = whole + (rest > 0.5) - (rest < -0.5)
-        subnormal = self.exponent < -1021
         return np.where(subnormal, np.ldexp(whole, -1074), self.approximately())
 
     def to_odd(self) -> Float64Array:

@@ -43,8 +43,9 @@ def _pairs(row: Row) -> list[tuple[float, float]]:
     return [(float(a), float(b)) for a, b in zip(row.x, row.label, strict=True)]
 
 
-def _has_nan(row: Row) -> bool:
-    return bool(np.isnan(row.x).any() or np.isnan(np.asarray(row.label)).any())
+def _outside(*numbers: Float64Array) -> bool:
+    """Whether something is no probability at all: negative, infinite or NaN."""
+    return any(not bool(np.all((each >= 0.0) & np.isfinite(each))) for each in numbers)
 
 
 def _all_nan(classes: int) -> RowResult:
@@ -54,24 +55,26 @@ def _all_nan(classes: int) -> RowResult:
 
 def _kl(ops: Arithmetic, row: Row) -> RowResult:
     log_target = bool(row.parameters.get("log_target", False))
-    if np.isnan(np.asarray(row.label)).any():
+    if _outside(np.exp(row.label) if log_target else np.asarray(row.label)):
         return _all_nan(len(row.x))
     nan = bool(np.isnan(row.x).any())
     terms: list[Number] = []
     gradient = []
-    infinite = False
+    infinite: set[float] = set()
     for x, label in _pairs(row):
         if label == (-INF if log_target else 0.0):
             gradient.append(Outcome(0.0, Accepts.NAN if nan else Accepts.NOTHING))
             continue
         t = ops.exp(ops.number(label)) if log_target else ops.number(label)
         gradient.append(Outcome(-t, Accepts.NAN if nan else Accepts.NOTHING))
-        if x == -INF:
-            infinite = True
+        if abs(x) == INF:
+            infinite.add(-x)
         elif x == x:
             log_t = ops.number(label) if log_target else ops.log(t)
             terms.append(t * (log_t - ops.number(x)))
-    value = NAN if nan else INF if infinite else ops.total(terms)
+    value: Number | float = sum(infinite) if infinite else ops.total(terms)
+    if nan:
+        value = NAN
     return RowResult(Components([Outcome(value)]), Components(gradient))
 
 
@@ -101,7 +104,7 @@ def _asymmetry(ops: Arithmetic, p: float, q: float) -> Number:
 
 
 def _js(ops: Arithmetic, row: Row) -> RowResult:
-    if _has_nan(row):
+    if _outside(row.x, np.asarray(row.label)):
         return _all_nan(len(row.x))
     log_two = ops.log(ops.number(2.0))
     terms: list[Number] = []
@@ -173,7 +176,7 @@ KL_DIVERGENCE = Loss(
     layout=Layout.ROWS,
     label_kinds=(LabelKind.DISTRIBUTION,),
     conventions=(
-        "0·log 0 = 0, also where x is −inf",
+        "0·log 0 = 0, also where x is −inf; a target that is no probability gives NaN",
         "a positive target on x = −inf: +inf",
         "distributions are taken as they are, so the value may be negative",
         "the gradient does not depend on x; where x is NaN, NaN is accepted, and noted",
@@ -201,7 +204,7 @@ JS_DIVERGENCE = Loss(
     conventions=(
         "0·log 0 = 0",
         "p = 0 < q: gradient −inf; p = q = 0: gradient undefined, anything is accepted",
-        "NaN stays NaN, in its own row",
+        "NaN stays NaN, in its own row; what is no probability gives NaN",
     ),
     units="nats",
     source="Lin 1991, doi:10.1109/18.61115",

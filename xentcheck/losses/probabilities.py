@@ -47,6 +47,11 @@ def _masses(row: Row) -> Float64Array:
     return mass
 
 
+def _outside(*numbers: Float64Array) -> bool:
+    """Whether something is no probability at all: negative, infinite or NaN."""
+    return any(not bool(np.all((each >= 0.0) & np.isfinite(each))) for each in numbers)
+
+
 def _sum(ops: Arithmetic, terms: list[Number | float]) -> Outcome:
     """The sum of nonnegative terms, +inf if one of them is."""
     finite = [term for term in terms if not isinstance(term, float)]
@@ -60,7 +65,7 @@ def _all_nan(classes: int) -> RowResult:
 
 def _categorical(ops: Arithmetic, row: Row) -> RowResult:
     masses = _masses(row)
-    if np.isnan(row.x).any() or np.isnan(masses).any():
+    if _outside(row.x) or np.isnan(masses).any():
         return _all_nan(len(row.x))
     terms: list[Number | float] = []
     gradient = []
@@ -87,7 +92,7 @@ def _define_categorical(ops: Arithmetic, row: Row) -> RowResult:
 
 def _binary(ops: Arithmetic, row: Row) -> RowResult:
     p, z = float(row.x), float(row.label)
-    if p != p or z != z:
+    if not 0.0 <= p <= 1.0 or z != z:
         return _all_nan(1)
     chance, against = ops.number(p), 1 - ops.number(p)
     target, rest = ops.number(z), 1 - ops.number(z)
@@ -148,7 +153,7 @@ def _entropy_unit(ops: Arithmetic, row: Row) -> Number | None:
 
 
 def _entropy(ops: Arithmetic, row: Row) -> RowResult:
-    if np.isnan(row.x).any():
+    if _outside(row.x):
         return _all_nan(len(row.x))
     unit = _entropy_unit(ops, row)
     terms: list[Number] = []
@@ -203,7 +208,7 @@ _REDUCTION = Parameter(
     "reduction", "choice", "over the rows", default="none", choices=("none", "mean", "sum")
 )
 _ZERO_LOG_ZERO = "0·log 0 = 0"
-_PROPAGATE = "NaN stays NaN, in its own row"
+_PROPAGATE = "NaN stays NaN, in its own row; what is no probability gives NaN"
 _CLIPPED = "implementations that clip are judged against the unclipped loss (plateau)"
 
 CATEGORICAL_CROSS_ENTROPY = Loss(

@@ -127,7 +127,7 @@ def _define_bce(ops: Arithmetic, row: Row) -> RowResult:
 
 def _evaluate_bce(ops: Arithmetic, row: Row) -> RowResult:
     x = _scalar(row)
-    if x != x or row.label != row.label:
+    if x != x or not abs(row.label) < INF:
         return _one(NAN, NAN)
     z, rest = _target(ops, row)
     weight = float(row.parameters.get("pos_weight", 1.0))
@@ -140,7 +140,7 @@ def _evaluate_bce(ops: Arithmetic, row: Row) -> RowResult:
 
 def _focal(ops: Arithmetic, row: Row, build: str) -> RowResult:
     x = _scalar(row)
-    if x != x or row.label != row.label:
+    if x != x or not 0.0 <= row.label <= 1.0:
         return _one(NAN, NAN)
     z, rest = _target(ops, row)
     gamma = float(row.parameters.get("gamma", 2.0))
@@ -323,7 +323,7 @@ SIGMOID_FOCAL_LOSS = Loss(
     conventions=(
         _AT_INFINITY,
         "alpha not given: no balancing (α_t = 1)",
-        "soft targets enter BCE, p_t and α_t alike",
+        "soft targets enter BCE, p_t and α_t alike; a target outside [0, 1] gives NaN",
         _PROPAGATE,
     ),
     units="nats",

@@ -41,6 +41,7 @@ def to_document(report: Report) -> dict[str, Any]:
         "reference": plain(report.reference),
         "gated": report.gated,
         "interrupted": report.interrupted,
+        "uncertified": list(report.uncertified),
         "measurements": [_measurement(each) for each in report.measurements],
         "findings": [_finding(each) for each in report.findings],
         "violations": [

@@ -12,7 +12,6 @@ import numpy as np
 from xentcheck.floats import FORMATS, hex_text, to_float64
 from xentcheck.model import Array, Cell, Kind, ParameterValue, Witness
 
-NOTES = frozenset({Kind.FTZ, Kind.CONVENTION})  # shown, but no fault
 _LONGEST_REPLAY = 64  # numbers in a command line that one still wants to paste
 _LIST = re.compile(r"[a-z_-]+=[^\s,]+(,[^\s,]+)+")
 _GRAVITY = {kind: position for position, kind in enumerate(Kind)}

@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from xentcheck.model import Kind, Quantity, Report, Witness
+from xentcheck.model import NOTES, Kind, Quantity, Report, Witness
 from xentcheck.report import notation
 from xentcheck.report.table import labelled, skipped
 from xentcheck.scoring import ULP_DEFINITION
@@ -91,7 +91,7 @@ def _severity(number: "ProbeNumber") -> tuple[float, float]:
 
 def _cells(implementation: str, number: "ProbeNumber") -> list[Text]:
     verdict = "ok" if number.kind is None else str(number.kind)
-    style = "green" if number.kind is None else "yellow" if number.kind in notation.NOTES else "red"
+    style = "green" if number.kind is None else "yellow" if number.kind in NOTES else "red"
     return [
         Text(notation.clean(implementation)),
         Text(notation.digits(number.actual, number.result_dtype)),

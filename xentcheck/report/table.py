@@ -16,7 +16,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from xentcheck.model import Cell, Finding, Kind, Measurement, Quantity, Report, Skip, Witness
+from xentcheck.model import NOTES, Cell, Finding, Kind, Measurement, Quantity, Report, Skip, Witness
 from xentcheck.report import notation
 from xentcheck.scoring import ULP_DEFINITION
 
@@ -61,7 +61,7 @@ class Line:
     @property
     def severity(self) -> tuple[float, ...]:
         """Sorts the worst line first: verdict, gravest kind, how often, largest errors."""
-        faults = [kind for kind in self.counts if kind not in notation.NOTES]
+        faults = [kind for kind in self.counts if kind not in NOTES]
         gravest = min(map(notation.gravity, faults), default=math.inf)
         often = sum(self.counts[kind] for kind in faults if notation.gravity(kind) == gravest)
         ulp, absolute = _worst([self.max_ulp], -1.0), _worst([self.max_abs], -1.0)
@@ -153,7 +153,7 @@ def _line(
 
 
 def _survey_verdict(counts: Mapping[Kind, int]) -> str:
-    faults = [notation.gravity(kind) for kind in counts if kind not in notation.NOTES]
+    faults = [notation.gravity(kind) for kind in counts if kind not in NOTES]
     if not faults:
         return "ok"
     return "broken" if min(faults) <= _BROKEN else "inexact"
@@ -175,7 +175,7 @@ def _worst_witness(
 def _finding_severity(finding: Finding) -> tuple[float, ...]:
     witness = finding.witness
     error = math.inf if witness is None or math.isnan(witness.ulp_error) else witness.ulp_error
-    in_order = notation.gravity(finding.kind) + (len(Kind) if finding.kind in notation.NOTES else 0)
+    in_order = notation.gravity(finding.kind) + (len(Kind) if finding.kind in NOTES else 0)
     return (in_order, -error, -finding.rows)
 
 
@@ -324,7 +324,7 @@ def _violations(report: Report, width: int) -> list[RenderableType]:
 
 
 def _top_findings(report: Report, width: int) -> list[RenderableType]:
-    faults = [each for each in report.findings if each.kind not in notation.NOTES]
+    faults = [each for each in report.findings if each.kind not in NOTES]
     if not faults:
         return []
     new, _ = _distinct(sorted(faults, key=_finding_severity), lambda each: each)
