@@ -1,6 +1,7 @@
 """The NumPy field guide: `numpy.accurate` is right to the last ulp, the unsound forms are not.
 
-Exact values come from the textbook formulas in mpmath at 2,500 bits, written here anew: enough to tell 1 from 1 − 2^−2400.
+Exact values come from the textbook formulas in mpmath at 2,500 bits, written here anew; that is
+enough to tell 1 from 1 − 2^−2400.
 """
 
 import math
@@ -305,6 +306,20 @@ def test_distributions_need_not_sum_to_one() -> None:
     assert _ulps(_call(found, Quantity.VALUE, x, y)[0], exact, "float64") <= 1
     for actual, wanted in zip(_call(found, Quantity.GRADIENT, x, y)[0], slopes, strict=True):
         assert _ulps(actual, wanted, "float64") <= 1
+
+
+def test_a_gradient_that_is_exactly_zero_is_zero() -> None:
+    """Ten equal logits, y_0 = Σy / 10: then c_0 = Σc / 10, whatever the smoothing."""
+    y = np.array([[0.1015625, 0.9140625, 0, 0, 0, 0, 0, 0, 0, 0]])
+    gradient = _call(
+        ACCURATE["softmax_cross_entropy"],
+        Quantity.GRADIENT,
+        np.full((1, 10), -448.0),
+        y,
+        label_smoothing=0.1015625,
+    )
+    assert gradient[0, 0] == 0
+    assert (gradient[0, 1:] != 0).all()
 
 
 def test_softmax_with_noise_divides_the_unrounded_sum_by_the_temperature() -> None:

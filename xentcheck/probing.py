@@ -190,7 +190,9 @@ def _probe_case(
     x = from_float64(np.asarray(logits, dtype=np.float64), dtype)
     if loss.layout is Layout.ROWS:
         x = x[np.newaxis]
-    kind, label = _probe_labels(loss, dtype, x, labels, parameters.get("ignore_index"))
+    declared = loss.parameter("ignore_index")
+    ignored = parameters.get("ignore_index", declared.default if declared else None)
+    kind, label = _probe_labels(loss, dtype, x, labels, ignored)
     return Case(
         sweep="probe",
         generator="explicit",

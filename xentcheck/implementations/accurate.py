@@ -10,7 +10,6 @@ A result is a pair: the finite numbers, and ``special``, float64, which is 0 whe
 and NaN or an infinity where that is the result.
 """
 
-from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -139,16 +138,20 @@ class _Softmax:
     def _top_of(self, approximate: Float64Array) -> npt.NDArray[np.intp]:
         return np.asarray(np.where(self.dropped, -np.inf, approximate).argmax(axis=1)[:, None])
 
-    @cached_property
+    @property
     def p(self) -> DoubleDouble:
         """(rows, classes)"""
         return self.powers / (self.tail + 1.0)
 
-    @cached_property
+    @property
+    def rest(self) -> DoubleDouble:
+        """The sum over the other classes, (rows, classes)"""
+        return where(self.is_top, self.tail, self.tail + 1.0 - self.powers)
+
+    @property
     def complement(self) -> DoubleDouble:
         """1 − p, (rows, classes)"""
-        whole = self.tail + 1.0
-        return where(self.is_top, self.tail, whole - self.powers) / whole
+        return self.rest / (self.tail + 1.0)
 
     @property
     def surprise(self) -> DoubleDouble:
@@ -241,10 +244,13 @@ class _CrossEntropy:
             masses = to_float64(labels)
             self.row_weights = _ones(labels)
         bad_label = _in_row(~np.isfinite(masses))
+        # Times the number of classes, and divided by it at the end: no rounding of ε/C, so that a
+        # gradient that is exactly 0 comes out as 0.
+        self.scale = classes if label_smoothing else 1
         self.charges = _finite(masses)
         if label_smoothing:
-            keep, share = _number(1.0) - label_smoothing, _number(label_smoothing) / classes
-            self.charges = self.charges * keep + share
+            keep = (_number(1.0) - label_smoothing) * classes
+            self.charges = self.charges * keep + label_smoothing
         if weight is not None:
             self.charges = self.charges * weights
         self.z_loss = z_loss
@@ -255,7 +261,7 @@ class _CrossEntropy:
         """(rows,)"""
         rows, charged = self.rows, ~self.charges.is_zero
         counted = charged & ~rows.dropped
-        value = where(counted, self.charges * rows.surprise, 0.0).sum(1)
+        value = where(counted, self.charges * rows.surprise, 0.0).sum(1) / self.scale
         if self.z_loss:
             value = value + rows.logsumexp * rows.logsumexp * self.z_loss
         infinite = np.where(charged & rows.dropped, np.sign(self.charges.hi) * np.inf, 0.0)
@@ -265,7 +271,8 @@ class _CrossEntropy:
     def gradient(self) -> Result:
         """(rows, classes)"""
         rows = self.rows
-        gradient = _sum_of_others(self.charges) * rows.p - self.charges * rows.complement
+        gradient = _sum_of_others(self.charges) * rows.powers - self.charges * rows.rest
+        gradient = gradient / (rows.tail + 1.0) / self.scale
         if self.z_loss:
             gradient = gradient + (rows.logsumexp * self.z_loss).doubled()[:, None] * rows.p
         undefined = np.broadcast_to(self.undefined[:, None], rows.dropped.shape)

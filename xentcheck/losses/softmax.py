@@ -49,7 +49,7 @@ INF = float("inf")
 UNDEFINED_ROW = "a row all -inf: undefined; NaN or 0 is accepted"
 INFINITE_LOGIT = "one +inf logit: the limit (p is one-hot); NaN is accepted, and noted"
 MASKED = "a logit of -inf: that class drops out (p = 0)"
-PROPAGATE = "a NaN logit makes its row NaN, and no other"
+PROPAGATE = "a NaN logit makes its row NaN, and no other (of one class only, 0 is accepted too)"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -174,7 +174,7 @@ def _evaluate_softmax(ops: Arithmetic, row: Row) -> RowResult:
         hot = int(np.argmax(row.x))
         zero = Outcome(0.0, Accepts.NAN)
         table = {
-            "nan": (_uniform(Outcome(NAN), classes), _uniform(Outcome(NAN), classes)),
+            "nan": (_uniform(Outcome(NAN), classes), _not_a_number(classes, classes)),
             "several": (_anything(classes), _anything(classes)),
             "empty": (_nan_or_zero(classes), _nan_or_zero(classes)),
             "one": (
@@ -215,7 +215,7 @@ def _evaluate_log_softmax(ops: Arithmetic, row: Row) -> RowResult:
                 gradient = _uniform(gradient_off, classes)
             return RowResult(value, gradient)
         table = {
-            "nan": _uniform(Outcome(NAN), classes),
+            "nan": _not_a_number(classes, classes),
             "several": _anything(classes),
             "empty": _nan_or_zero(classes),
         }
@@ -243,6 +243,11 @@ def _limit_row(ops: Arithmetic, classes: int, label: int, hot: int) -> Component
 
 def _anything(classes: int) -> Components:
     return _uniform(Outcome(NAN, Accepts.ANYTHING), classes)
+
+
+def _not_a_number(count: int, classes: int) -> Components:
+    """NaN for a row with a NaN; of one class the result is 0 whatever its logit, so 0 may stand."""
+    return _uniform(Outcome(NAN, Accepts.ZERO if classes == 1 else Accepts.NOTHING), count)
 
 
 def _nan_or_zero(classes: int) -> Components:
@@ -317,8 +322,7 @@ def _evaluate_cross_entropy(ops: Arithmetic, row: Row) -> RowResult:
     z_loss = row.parameters.get("z_loss", 0.0)
     masses, weights = _coefficients(row)
     if special == "nan":
-        nan = Outcome(NAN)
-        return RowResult(Components([nan]), _uniform(nan, classes))
+        return RowResult(_not_a_number(1, classes), _not_a_number(classes, classes))
     if special == "several" or (special == "one" and z_loss):
         return RowResult(_anything(1), _anything(classes))
     if special == "empty":
