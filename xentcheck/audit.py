@@ -38,7 +38,7 @@ from xentcheck.reference import confirm, exact
 from xentcheck.scoring import (
     ULP_DEFINITION,
 )
-from xentcheck.sweeps import cases, inapplicable, tally
+from xentcheck.sweeps import cases, fitted, inapplicable, tally
 
 SURVEY_TOLERANCE = Tolerance()
 METHOD = "mpmath intervals, precision raised until decided"
@@ -155,6 +155,12 @@ class _Audit:
         )
 
     def _step(self, sweep: Sweep, loss: Loss, dtype: str) -> None:
+        narrowed, left_out = fitted(sweep, loss)
+        for reason in left_out:
+            self._skip(Skip(reason, loss.id, sweep=sweep.name))
+        if narrowed is None:
+            return
+        sweep = narrowed
         chosen = self._chosen(sweep, loss, dtype)
         for generator, reason in inapplicable(sweep, loss, dtype):
             self._skip(Skip(f"{generator}: {reason}", loss.id, sweep=sweep.name))

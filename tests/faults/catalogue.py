@@ -542,7 +542,7 @@ def lines() -> Iterator[str]:
     yield ""
     yield "Each row is a few lines of NumPy in `tests/faults/`, written for this project after a"
     yield "fault that was reported against a framework or a library. The standard sweep of"
-    yield "`xentcheck check` finds the kinds named here on each of them, and nothing in the controls;"
+    yield "`xentcheck check` finds the kinds named here on each of them, nothing in the controls, and"
     yield "the tests hold it to that. This file is printed by `python -m tests.faults.catalogue`."
     yield ""
     yield f"## {len(FAULTS)} faults"

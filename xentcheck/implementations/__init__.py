@@ -1,9 +1,9 @@
 """The built-in NumPy implementations: a field guide of right and wrong.
 
 Each module declares the forms in which a family of losses is really written, the unsound ones with
-the fault that their summary names. ``numpy.accurate`` of every loss is in `accurate`. ``sound``
+the fault that their summary names; ``numpy.accurate`` of every loss is in `accurate`. ``sound``
 claims: no fault on finite inputs beyond a few roundings times the problem's condition number, and
-the limits of design where a class is masked.
+none where a class is masked with −inf.
 """
 
 from xentcheck.implementations import (

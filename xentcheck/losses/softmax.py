@@ -458,10 +458,15 @@ def _spread(row: Row) -> Float64Array:
 
 
 def _sensitivity(spread: Float64Array) -> Float64Array:
-    """Condition number of each softmax probability with respect to the spread."""
+    """Condition number of each p_k, and of 1 − p_k, with respect to the spread.
+
+    1 − p of the largest class is as sensitive as its largest part, the runner-up.
+    """
     p = np.exp(spread)
     p /= p.sum()
-    return np.asarray(np.abs(spread) + np.sum(np.abs(spread) * p), dtype=np.float64)
+    own = np.abs(spread) + np.sum(np.abs(spread) * p)
+    runner_up = -np.partition(spread, -2)[-2] if len(spread) > 1 else 0.0
+    return np.asarray(np.maximum(own, runner_up), dtype=np.float64)
 
 
 def _condition_per_class(
@@ -494,7 +499,11 @@ def _condition_cross_entropy(
 
 
 _TEMPERATURE = Parameter(
-    "temperature", "real", "the logits are divided by it", default=1.0, minimum=0.0
+    "temperature",
+    "real",
+    "the logits are divided by it",
+    default=1.0,
+    minimum=2.0**-14,  # the smallest normal float16: no dtype rounds it to nothing
 )
 _SOURCE = "Blanchard, Higham, Higham 2021, doi:10.1093/imanum/draa038"
 _CONVENTIONS = (MASKED, UNDEFINED_ROW, INFINITE_LOGIT, PROPAGATE)

@@ -1,6 +1,6 @@
 """Where inputs come from: generators, and the cases that a sweep makes of them."""
 
-from xentcheck.sweeps.assembly import Tally, cases, inapplicable, tally
+from xentcheck.sweeps.assembly import Tally, cases, fitted, inapplicable, tally
 from xentcheck.sweeps.catalogue import GENERATORS
 from xentcheck.sweeps.generator import Generator, with_defaults
 from xentcheck.sweeps.landmarks import landmarks
@@ -12,6 +12,7 @@ __all__ = [
     "Generator",
     "Tally",
     "cases",
+    "fitted",
     "inapplicable",
     "landmarks",
     "read_arrays",

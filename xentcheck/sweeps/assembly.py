@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,30 @@ def cases(sweep: Sweep, loss: Loss, dtype: str, seed: int) -> Iterator[Case]:
     requests = list(_requests(sweep, loss, dtype, seed))
     combined = list(combinations(loss, kind, sweep.parameters))
     return _assembled(sweep, loss, dtype, seed, kind, requests, combined)
+
+
+def fitted(sweep: Sweep, loss: Loss) -> tuple[Sweep | None, tuple[str, ...]]:
+    """What of a sweep goes with a loss, and what had to be left out, each with the reason.
+
+    A sweep may name losses by pattern; parameters that one of them lacks are left out for it, and
+    a loss that does not take the sweep's labels gets None.
+    """
+    kind = sweep.label_kind or loss.label_kinds[0]
+    if kind not in loss.label_kinds:
+        known = " or ".join(loss.label_kinds)
+        return None, (f"takes {known} labels, not {kind} ones",)
+    kept = {}
+    left_out = []
+    for name, axis in sweep.parameters.items():
+        parameter = loss.parameter(name)
+        if parameter is None:
+            left_out.append(f"has no parameter {name}")
+        elif parameter.label_kinds and kind not in parameter.label_kinds:
+            kinds = " or ".join(parameter.label_kinds)
+            left_out.append(f"parameter {name} goes with {kinds} labels, not with {kind} ones")
+        else:
+            kept[name] = axis
+    return replace(sweep, parameters=kept), tuple(left_out)
 
 
 def inapplicable(sweep: Sweep, loss: Loss, dtype: str | None = None) -> tuple[tuple[str, str], ...]:

@@ -27,13 +27,15 @@ from xentcheck.sweeps.generator import (
 )
 from xentcheck.sweeps.landmarks import landmarks, sum_overflow
 
+MOST_ROWS = 1_000_000  # of one input; more is a slip of the pen
+MOST_CLASSES = 1 << 22
 MOST_GRID_ROWS = 1 << 16
 PATTERNS = ("zeros", "ordinary", "equal", "opposite", "neighbour")
 LOW_LEVELS = (-64.0, -168.0, -200.0, -1e3, -1e4, -1e5, -1e8, -1e30)
 COMMON_OFFSETS = (1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e12, 1e17, 1e30, 1e100, 1e300)
 
 
-def classes_option(*default: int, least: int = 1, most: int | None = None) -> Option:
+def classes_option(*default: int, least: int = 1, most: int = MOST_CLASSES) -> Option:
     """The axis of class counts that every generator of rows has."""
     doc = "class counts (ignored by elementwise losses)"
     return Option("classes", "integer", doc, default, minimum=least, maximum=most, many=True)
@@ -41,7 +43,7 @@ def classes_option(*default: int, least: int = 1, most: int | None = None) -> Op
 
 def rows_option(default: int, doc: str) -> Option:
     """The option that says how many rows."""
-    return Option("rows", "integer", doc, default, minimum=1)
+    return Option("rows", "integer", doc, default, minimum=1, maximum=MOST_ROWS)
 
 
 def evenly_spaced(options: Mapping[str, Any], place: str) -> Float64Array:
@@ -416,7 +418,7 @@ SYSTEMATIC = (
         (
             Option("from", "real", "first gap", -40.0),
             Option("to", "real", "last gap", 40.0),
-            Option("points", "integer", "how many gaps", 81, minimum=1),
+            Option("points", "integer", "how many gaps", 81, minimum=1, maximum=MOST_ROWS),
             _SPACING,
             Option("base", "real", "logit of the other classes", 0.0),
             classes_option(2),
@@ -503,7 +505,14 @@ SYSTEMATIC = (
             Option("values", "real", "the values; none: evenly spaced ones", (), many=True),
             Option("from", "real", "first of the evenly spaced values", -20.0),
             Option("to", "real", "last of the evenly spaced values", 20.0),
-            Option("points", "integer", "how many evenly spaced values", 9, minimum=1),
+            Option(
+                "points",
+                "integer",
+                "how many evenly spaced values",
+                9,
+                minimum=1,
+                maximum=MOST_ROWS,
+            ),
             _SPACING,
             classes_option(2, most=3),
         ),
