@@ -75,7 +75,7 @@ LOGITS: Mapping[str, Rows] = {
 def softmax_of(scale: float) -> Rows:
     def rows(rng: Rng, classes: int, _top: float) -> Array:
         weights = np.exp(rng.normal(scale=scale, size=(4, classes)))
-        return weights / weights.sum(axis=1, keepdims=True)
+        return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
     return rows
 
@@ -233,14 +233,13 @@ def row_of(case: Case, row: int) -> tuple[Array, Any, dict[str, Any]]:
     labels = None if case.labels is None else case.labels[row]
     if labels is not None:
         labels = int(labels) if case.label_kind is LabelKind.INTEGER else to_float64(labels)
-    parameters = {
-        name: value[row] if name == "noise" else value for name, value in case.parameters.items()
-    }
-    arrays = {
-        name: to_float64(value) if isinstance(value, np.ndarray) else value
-        for name, value in parameters.items()
-    }
-    return to_float64(case.logits[row]), labels, arrays
+    parameters: dict[str, Any] = {}
+    for name, value in case.parameters.items():
+        if isinstance(value, np.ndarray):
+            parameters[name] = to_float64(value[row] if name == "noise" else value)
+        else:
+            parameters[name] = value
+    return to_float64(case.logits[row]), labels, parameters
 
 
 def ball(enclosures: Enclosures, index: Any) -> arb:

@@ -291,13 +291,6 @@ def mean_summed_in_input_dtype(logits, labels, reduction="none"):
 # reductions, labels, indices -----------------------------------------------------------------
 
 
-def mean_over_nothing(logits, labels, ignore_index=-100, reduction="none"):
-    kept = labels != ignore_index
-    return (sound(logits, labels, ignore_index=ignore_index).sum() / kept.sum()).astype(
-        logits.dtype
-    )
-
-
 def mean_over_nothing_gradient(logits, labels, ignore_index=-100, reduction="none"):
     kept = labels != ignore_index
     return sound_gradient(logits, labels, ignore_index=ignore_index) / logits.dtype.type(kept.sum())

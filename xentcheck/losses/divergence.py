@@ -16,6 +16,7 @@ Sources: Kullback and Leibler 1951; Lin, "Divergence measures based on the Shann
 
 import numpy as np
 
+from xentcheck.losses.grouping import grouped
 from xentcheck.losses.spec import (
     Arithmetic,
     Components,
@@ -55,27 +56,31 @@ def _all_nan(classes: int) -> RowResult:
 
 def _kl(ops: Arithmetic, row: Row) -> RowResult:
     log_target = bool(row.parameters.get("log_target", False))
-    if _outside(np.exp(row.label) if log_target else np.asarray(row.label)):
+    if _outside(np.exp(row.label) if log_target else row.label):
         return _all_nan(len(row.x))
     nan = bool(np.isnan(row.x).any())
+    accepts = Accepts.NAN if nan else Accepts.NOTHING
+    groups = grouped(np.where(np.isnan(row.x), 0.0, row.x), row.label)
     terms: list[Number] = []
+    counts: list[int] = []
     gradient = []
     infinite: set[float] = set()
-    for x, label in _pairs(row):
+    for (x, label), count in zip(groups.columns, groups.counts, strict=True):
         if label == (-INF if log_target else 0.0):
-            gradient.append(Outcome(0.0, Accepts.NAN if nan else Accepts.NOTHING))
+            gradient.append(Outcome(0.0, accepts))
             continue
         t = ops.exp(ops.number(label)) if log_target else ops.number(label)
-        gradient.append(Outcome(-t, Accepts.NAN if nan else Accepts.NOTHING))
+        gradient.append(Outcome(-t, accepts))
         if abs(x) == INF:
             infinite.add(-x)
-        elif x == x:
+        else:
             log_t = ops.number(label) if log_target else ops.log(t)
             terms.append(t * (log_t - ops.number(x)))
-    value: Number | float = sum(infinite) if infinite else ops.total(terms)
+            counts.append(count)
+    value: Number | float = sum(infinite) if infinite else ops.total(terms, counts)
     if nan:
         value = NAN
-    return RowResult(Components([Outcome(value)]), Components(gradient))
+    return RowResult(Components([Outcome(value)]), Components(gradient, groups.index))
 
 
 def _define_kl(ops: Arithmetic, row: Row) -> RowResult:
@@ -104,17 +109,22 @@ def _asymmetry(ops: Arithmetic, p: float, q: float) -> Number:
 
 
 def _js(ops: Arithmetic, row: Row) -> RowResult:
-    if _outside(row.x, np.asarray(row.label)):
-        return _all_nan(len(row.x))
+    if _outside(row.x, row.label):
+        own = ~((row.x >= 0.0) & (row.label >= 0.0))
+        outcomes = [Outcome(NAN, Accepts.ANYTHING), Outcome(NAN)]
+        return RowResult(Components([Outcome(NAN)]), Components(outcomes, own.astype(np.intp)))
     log_two = ops.log(ops.number(2.0))
+    groups = grouped(row.x, row.label)
     terms: list[Number] = []
+    counts: list[int] = []
     gradient = []
-    for p, q in _pairs(row):
+    for (p, q), count in zip(groups.columns, groups.counts, strict=True):
+        if p == 0.0 and q == 0.0:
+            # p -> 0 along q = 0: the slope ½ log 2 of p log 2; 0/0 in every formula
+            gradient.append(Outcome(log_two / 2, Accepts.ANYTHING))
+            continue
+        counts.append(count)
         if p == 0.0 or q == 0.0:
-            if p == q:
-                # p -> 0 along q = 0: the slope ½ log 2 of p log 2; 0/0 in every formula
-                gradient.append(Outcome(log_two / 2, Accepts.ANYTHING))
-                continue
             terms.append(log_two * max(p, q) / 2)
             gradient.append(Outcome(-INF) if p == 0.0 else Outcome(log_two / 2))
             continue
@@ -122,7 +132,9 @@ def _js(ops: Arithmetic, row: Row) -> RowResult:
         difference = ops.number(p) - ops.number(q)
         ratio = difference / (ops.number(p) + ops.number(q))
         gradient.append(Outcome(ops.log1p(ratio) / 2))
-    return RowResult(Components([Outcome(ops.total(terms))]), Components(gradient))
+    return RowResult(
+        Components([Outcome(ops.total(terms, counts))]), Components(gradient, groups.index)
+    )
 
 
 def _define_js(ops: Arithmetic, row: Row) -> RowResult:

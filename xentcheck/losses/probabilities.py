@@ -16,6 +16,7 @@ Sources: Cover and Thomas, *Elements of Information Theory*, chapter 2; ``torch.
 
 import numpy as np
 
+from xentcheck.losses.grouping import grouped
 from xentcheck.losses.spec import (
     Arithmetic,
     Components,
@@ -27,6 +28,7 @@ from xentcheck.losses.spec import (
 )
 from xentcheck.model import (
     Accepts,
+    Array,
     Domain,
     Float64Array,
     LabelKind,
@@ -52,10 +54,16 @@ def _outside(*numbers: Float64Array) -> bool:
     return any(not bool(np.all((each >= 0.0) & np.isfinite(each))) for each in numbers)
 
 
-def _sum(ops: Arithmetic, terms: list[Number | float]) -> Outcome:
-    """The sum of nonnegative terms, +inf if one of them is."""
-    finite = [term for term in terms if not isinstance(term, float)]
-    return Outcome(INF if len(finite) < len(terms) else ops.total(finite))
+def _not_a_number(row: Row, blurred: Array | None = None) -> RowResult:
+    """NaN for a row with something that is no probability.
+
+    A component of the gradient that does not depend on it may as well be computed.
+    """
+    own = np.isnan(row.x) | (row.x < 0.0)
+    if blurred is not None:
+        own |= blurred
+    outcomes = [Outcome(NAN, Accepts.ANYTHING), Outcome(NAN)]
+    return RowResult(Components([Outcome(NAN)]), Components(outcomes, own.astype(np.intp)))
 
 
 def _all_nan(classes: int) -> RowResult:
@@ -66,19 +74,24 @@ def _all_nan(classes: int) -> RowResult:
 def _categorical(ops: Arithmetic, row: Row) -> RowResult:
     masses = _masses(row)
     if _outside(row.x) or np.isnan(masses).any():
-        return _all_nan(len(row.x))
-    terms: list[Number | float] = []
+        return _not_a_number(row, np.isnan(masses))
+    groups = grouped(row.x, masses)
+    terms: list[Number] = []
+    counts: list[int] = []
     gradient = []
-    for p, y in zip(row.x, masses, strict=True):
+    infinite = False
+    for (p, y), count in zip(groups.columns, groups.counts, strict=True):
         if y == 0.0:
             gradient.append(Outcome(0.0, Accepts.NAN if p == 0.0 else Accepts.NOTHING))
         elif p == 0.0:
-            terms.append(INF)
+            infinite = True
             gradient.append(Outcome(-INF))
         else:
             terms.append(-(ops.log(ops.number(p)) * float(y)))
+            counts.append(count)
             gradient.append(Outcome(-(ops.number(y) / ops.number(p))))
-    return RowResult(Components([_sum(ops, terms)]), Components(gradient))
+    value = Outcome(INF if infinite else ops.total(terms, counts))
+    return RowResult(Components([value]), Components(gradient, groups.index))
 
 
 def _define_categorical(ops: Arithmetic, row: Row) -> RowResult:
@@ -154,21 +167,25 @@ def _entropy_unit(ops: Arithmetic, row: Row) -> Number | None:
 
 def _entropy(ops: Arithmetic, row: Row) -> RowResult:
     if _outside(row.x):
-        return _all_nan(len(row.x))
+        return _not_a_number(row)
     unit = _entropy_unit(ops, row)
+    groups = grouped(row.x)
     terms: list[Number] = []
+    counts: list[int] = []
     gradient = []
-    for p in row.x:
+    for p, count in zip(groups.columns[:, 0], groups.counts, strict=True):
         if p == 0.0:
             gradient.append(Outcome(INF))
             continue
         log_p = ops.log(ops.number(p))
         terms.append(-(log_p * float(p)))
+        counts.append(count)
         slope = -(log_p + 1)
         gradient.append(Outcome(slope if unit is None else slope / unit))
-    value = ops.total(terms)
+    value = ops.total(terms, counts)
     return RowResult(
-        Components([Outcome(value if unit is None else value / unit)]), Components(gradient)
+        Components([Outcome(value if unit is None else value / unit)]),
+        Components(gradient, groups.index),
     )
 
 

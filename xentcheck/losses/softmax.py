@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from xentcheck.losses.grouping import Groups, grouped
 from xentcheck.losses.spec import (
     Arithmetic,
     Components,
@@ -35,7 +36,6 @@ from xentcheck.losses.spec import (
 )
 from xentcheck.model import (
     Accepts,
-    Array,
     Domain,
     Float64Array,
     LabelKind,
@@ -50,24 +50,6 @@ UNDEFINED_ROW = "a row all -inf: undefined; NaN or 0 is accepted"
 INFINITE_LOGIT = "one +inf logit: the limit (p is one-hot); NaN is accepted, and noted"
 MASKED = "a logit of -inf: that class drops out (p = 0)"
 PROPAGATE = "a NaN logit makes its row NaN, and no other (of one class only, 0 is accepted too)"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Groups:
-    """The classes of a row, those with equal data taken together.
-
-    ``columns`` is (groups, data): logit first. ``index`` maps a class to its group.
-    """
-
-    columns: Float64Array
-    index: Array
-    counts: list[int]
-
-
-def _groups(*columns: Float64Array) -> _Groups:
-    data = np.stack(columns, axis=1)
-    unique, index, counts = np.unique(data, axis=0, return_inverse=True, return_counts=True)
-    return _Groups(unique, index.reshape(-1), counts.tolist())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,10 +133,10 @@ def _undefined(x: Float64Array) -> str:
     return "empty" if bool(np.all(x == -INF)) else ""
 
 
-def _parts(ops: Arithmetic, row: Row, *more: Float64Array) -> tuple[_Groups, _Softmax]:
+def _parts(ops: Arithmetic, row: Row, *more: Float64Array) -> tuple[Groups, _Softmax]:
     noise = row.parameters.get("noise")
     columns = [row.x] if noise is None else [row.x, np.asarray(noise)]
-    groups = _groups(*columns, *more)
+    groups = grouped(*columns, *more)
     x = _noisy(ops, groups.columns, noise is not None)
     with np.errstate(over="ignore"):
         approximate = groups.columns[:, : len(columns)].sum(axis=1)
