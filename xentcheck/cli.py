@@ -684,7 +684,18 @@ def check(
     only = (_escaped(implementation.name),)
     config = Config(
         sweeps=tuple(replace(sweep, implementations=only) for sweep in sweeps),
-        limits=(Limit(Tolerance(max_ulp, or_abs), path="--max-ulp"),),
+        limits=(
+            Limit(Tolerance(max_ulp, or_abs), path="--max-ulp"),
+            *(
+                Limit(
+                    Tolerance(max_ulp, or_abs, times_condition=True),
+                    quantity=quantity,
+                    path="--max-ulp",
+                )
+                for quantity, label in sorted(spec.cancels)
+                if label == kind
+            ),
+        ),
         seed=seed,
         document={
             "command": "check",

@@ -33,6 +33,7 @@ from xentcheck.model import (
     LabelKind,
     Layout,
     Parameter,
+    Quantity,
 )
 
 NAN = float("nan")
@@ -56,7 +57,7 @@ def _all_nan(classes: int) -> RowResult:
 
 def _kl(ops: Arithmetic, row: Row) -> RowResult:
     log_target = bool(row.parameters.get("log_target", False))
-    if _outside(np.exp(row.label) if log_target else row.label):
+    if np.any(~(row.label < INF)) if log_target else _outside(row.label):
         return _all_nan(len(row.x))
     nan = bool(np.isnan(row.x).any())
     accepts = Accepts.NAN if nan else Accepts.NOTHING
@@ -203,6 +204,7 @@ KL_DIVERGENCE = Loss(
         Parameter("log_target", "flag", "the targets are log-probabilities", default=False),
         _REDUCTION,
     ),
+    cancels=frozenset({(Quantity.VALUE, LabelKind.DISTRIBUTION)}),
 )
 
 JS_DIVERGENCE = Loss(
@@ -225,4 +227,7 @@ JS_DIVERGENCE = Loss(
     condition=_condition_js,
     parameters=(_REDUCTION,),
     nonnegative=True,
+    cancels=frozenset(
+        {(Quantity.VALUE, LabelKind.DISTRIBUTION), (Quantity.GRADIENT, LabelKind.DISTRIBUTION)}
+    ),
 )

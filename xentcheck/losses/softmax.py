@@ -41,6 +41,7 @@ from xentcheck.model import (
     LabelKind,
     Layout,
     Parameter,
+    Quantity,
 )
 
 NAN = float("nan")
@@ -510,7 +511,6 @@ SOFTMAX = Loss(
     ),
     per_class=True,
     nonnegative=True,
-    shift_invariant=True,
     reducible=False,
 )
 
@@ -529,7 +529,6 @@ LOG_SOFTMAX = Loss(
     definition=_define_log_softmax,
     condition=_condition_per_class,
     per_class=True,
-    shift_invariant=True,
     reducible=False,
 )
 
@@ -615,5 +614,6 @@ SOFTMAX_CROSS_ENTROPY = Loss(
         ),
     ),
     nonnegative=True,
+    cancels=frozenset({(Quantity.GRADIENT, LabelKind.DISTRIBUTION)}),  # p − y
     row_weight=_row_weight,
 )

@@ -19,6 +19,7 @@ from xentcheck.model import (
     LabelKind,
     Layout,
     Parameter,
+    Quantity,
 )
 
 
@@ -117,7 +118,9 @@ class Loss:
 
     ``per_class``: the value is one number per class instead of one per row. ``label_kinds``: the
     first is the default. ``nonnegative``: the exact value is never below 0.
-    ``shift_invariant``: adding one number to all logits of a row changes nothing.
+    ``cancels``: the quantities whose problem itself is ill-conditioned, by the kind of labels: a
+    difference of what the inputs give only rounded. There a limit may be multiplied by the
+    condition number, and `check` does so.
     ``definition`` covers finite rows in the interior of the domain (`supports_definition` of the
     reference says where); ``evaluate`` covers every row, by the ``limit`` convention.
     ``row_weight`` is what a row adds to the denominator of ``reduction: mean``.
@@ -141,7 +144,7 @@ class Loss:
     parameters: tuple[Parameter, ...] = ()
     per_class: bool = False
     nonnegative: bool = False
-    shift_invariant: bool = False
+    cancels: frozenset[tuple[Quantity, LabelKind]] = frozenset()
     reducible: bool = True
     row_weight: Callable[[Row], float] = field(default=lambda _row: 1.0)
 
