@@ -113,8 +113,13 @@ def _own_entries(node: yaml.MappingNode) -> Iterator[tuple[str, yaml.Node, yaml.
 
 
 def _entries(node: yaml.MappingNode) -> list[tuple[str, yaml.Node, yaml.Node]]:
-    """What a mapping holds, with what it merges by ``<<``; its own keys win."""
-    entries = {name: (name, key, value) for name, key, value in _own_entries(node)}
+    """What a mapping holds, with what it merges by ``<<``; its own keys win.
+
+    Of a key that stands twice the first is looked into: the second is a fault in itself.
+    """
+    entries: dict[str, tuple[str, yaml.Node, yaml.Node]] = {}
+    for entry in _own_entries(node):
+        entries.setdefault(entry[0], entry)
     for key, value in node.value:
         if key.tag == _MERGE:
             sources = value.value if isinstance(value, yaml.SequenceNode) else [value]
