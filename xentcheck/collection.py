@@ -316,7 +316,7 @@ def close(cell: Cell, collected: Tally) -> tuple[Measurement, list[Finding]]:
                 kind,
                 cell,
                 count,
-                witness=_bare_witness(case, row),
+                witness=_bare_witness(case, row, incident.detail),
                 hint=HINTS.get(kind, ""),
                 detail=incident.detail,
                 distance=incident.distance,
@@ -356,7 +356,7 @@ def close(cell: Cell, collected: Tally) -> tuple[Measurement, list[Finding]]:
     return measurement, findings
 
 
-def _bare_witness(case: Case, row: int) -> Witness:
+def _bare_witness(case: Case, row: int, note: str) -> Witness:
     """A row whose result cannot be shown, only its input."""
     return Witness(
         logits=case.logits[row],
@@ -369,4 +369,5 @@ def _bare_witness(case: Case, row: int) -> Witness:
         abs_error=np.nan,
         row=case.start + row,
         generator=case.generator,
+        note=note,
     )

@@ -103,7 +103,12 @@ def input_text(witness: Witness, most: int = 4) -> str:
 
 
 def outcome_text(witness: Witness) -> str:
-    """``[2] nan, exact 4.12e-09``: the component where there is one, what came, what is right."""
+    """``[2] nan, exact 4.12e-09``: the component where there is one, what came, what is right.
+
+    Where nothing came that could be scored: what happened instead.
+    """
+    if not witness.exact:
+        return clean(witness.note)
     component = "" if witness.index is None else f"[{witness.index}] "
     return f"{component}{brief(witness.actual)}, exact {exact_brief(witness.exact)}"
 
@@ -196,6 +201,8 @@ def input_lines(witness: Witness, most: int = 8) -> list[tuple[str, str]]:
 def witness_lines(witness: Witness, most: int = 8) -> list[tuple[str, str]]:
     """A witness in full, as (what, text): input, result and exact value, in decimal and hex."""
     lines = input_lines(witness, most)
+    if not witness.exact:
+        return lines
     component = "" if witness.index is None else f"[{witness.index}]"
     came = witness.result_dtype and f" ({witness.result_dtype})"
     lines.append((f"actual{component}", f"{value_text(witness.actual)}{came}"))
