@@ -461,6 +461,14 @@ def _condition_per_class(
     return np.abs(row.x * gradient).sum(keepdims=True) / np.abs(value), sensitivity
 
 
+def _condition_softmax(
+    row: Row, value: Float64Array, gradient: Float64Array
+) -> tuple[Float64Array, Float64Array]:
+    """A component of the gradient is a product of two probabilities: both count."""
+    sensitivity = 1.0 + _sensitivity(_spread(row))
+    return sensitivity, sensitivity + sensitivity[_component(row)]
+
+
 def _condition_cross_entropy(
     row: Row, value: Float64Array, gradient: Float64Array
 ) -> tuple[Float64Array, Float64Array]:
@@ -504,7 +512,7 @@ SOFTMAX = Loss(
     source=_SOURCE + "; Gumbel noise: Jang, Gu, Poole 2017",
     evaluate=_evaluate_softmax,
     definition=_define_softmax,
-    condition=_condition_per_class,
+    condition=_condition_softmax,
     parameters=(
         _TEMPERATURE,
         Parameter("noise", "row-matrix", "Gumbel noise, given, added to the logits"),
