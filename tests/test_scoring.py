@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from tests.enclosing import enclose
 from xentcheck.floats import FORMATS, from_float64, ulp
 from xentcheck.model import Accepts, Kind, Quantity, Tolerance
-from xentcheck.scoring import KINDS, RIGHT, decimal_text, excess_bits, expected, score
+from xentcheck.scoring import (
+    KINDS,
+    RIGHT,
+    decimal_text,
+    excess_bits,
+    expected,
+    radius_in_ulps,
+    score,
+)
 
 WIDE = Tolerance(max_ulp=1e300)
 
@@ -208,3 +216,11 @@ def test_excess_bits_are_what_conditioning_does_not_explain():
     assert excess_bits(2.0**20, 2.0**20, "float32") == 1.0
     assert excess_bits(1e300, 1.0, "float32") == 24.0
     assert excess_bits(2.0**20, 2.0**40, "float32") == 0.0
+
+
+def test_the_radius_is_told_in_ulps_of_the_result():
+    exact = enclose([Fraction(3, 2)], radius=2.0**-80)
+    assert radius_in_ulps(exact, (0,), "float32") == 2.0**-57
+    assert radius_in_ulps(exact, (0,), "float64") == 2.0**-28
+    subnormal = enclose([Fraction(3, 2**1075)], radius=2.0**-80)
+    assert radius_in_ulps(subnormal, (0,), "float64") == 2.0**-80

@@ -29,7 +29,16 @@ from xentcheck.model import (
     Tolerance,
     Witness,
 )
-from xentcheck.scoring import KINDS, RIGHT, Scores, decimal_text, excess_bits, expected, score
+from xentcheck.scoring import (
+    KINDS,
+    RIGHT,
+    Scores,
+    decimal_text,
+    excess_bits,
+    expected,
+    radius_in_ulps,
+    score,
+)
 
 PLATEAU_ROWS = 3
 """So many different exact values must come out as one before that counts as a plateau."""
@@ -90,6 +99,7 @@ class Shown:
             row=case.start + row,
             generator=case.generator,
             result_dtype=self.result_dtype,
+            radius_ulp=radius_in_ulps(self.exact, self.position, self.result_dtype),
             excess_bits=(
                 excess_bits(self.ulp_error, self.condition, self.result_dtype)
                 if np.isfinite(self.ulp_error)

@@ -339,6 +339,7 @@ class Witness:
     generator: str = ""
     result_dtype: str = ""
     excess_bits: float | None = None
+    radius_ulp: float = 0.0  # how far from ``exact`` the true value may lie, in ulps
     note: str = ""
 
 

@@ -198,6 +198,16 @@ def decimal_text(exact: Enclosures, index: tuple[int, ...], digits: int = 22) ->
     return f"{quotient.normalize(context):g}" if -6 < quotient.adjusted() < 21 else f"{quotient:e}"
 
 
+def radius_in_ulps(exact: Enclosures, index: tuple[int, ...], dtype: str) -> float:
+    """The radius of one enclosure in ulps of the dtype: what the exact value is certain to."""
+    exponent = exact.exponent[index]
+    target = FORMATS[dtype]
+    own = target.min_exponent if exact.hi[index] == 0 else exponent
+    unit = ulp_exponent(np.asarray(own), dtype)
+    shift = int(np.clip(exponent - unit, -5000, 5000))
+    return math.ldexp(float(exact.radius[index]), shift)
+
+
 def excess_bits(ulp_error: float, condition: float, dtype: str) -> float:
     """Bits lost beyond what the condition number explains: log2(error) − log2(condition), ≥ 0.
 

@@ -185,6 +185,7 @@ def _witness(witness: Witness | None) -> dict[str, Any] | None:
         "result_dtype": witness.result_dtype,
         "ulp_error": number(witness.ulp_error),
         "abs_error": number(witness.abs_error),
+        "radius_ulp": number(witness.radius_ulp),
         "excess_bits": None if excess is None else number(excess),
         "note": witness.note,
     }
