@@ -13,7 +13,7 @@ from mpmath import libmp
 from xentcheck.errors import UncertifiedError
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Components, Outcome, Row, RowResult
-from xentcheck.model import Case
+from xentcheck.model import Accepts, Case
 from xentcheck.reference import confirm, engine, exact
 from xentcheck.reference.intervals import Interval, IntervalArithmetic, UndecidedError
 
@@ -222,3 +222,45 @@ def test_a_mean_over_nothing_is_undefined_with_no_gradient():
     result = exact(case)
     assert np.isnan(result.value.hi)
     assert result.gradient.hi.tolist() == [[0.0, 0.0]]
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_an_elementary_function_may_err_by_32_units_of_its_last_place(monkeypatch, side):
+    # exp(±2^-100) lies beyond 1 on one side, and 32 units of 76 bits take the result to the other
+    computed = libmp.from_float(1 - side * 32 * 2.0**-76)
+    monkeypatch.setattr(libmp, "mpf_exp", lambda *_: computed)
+    assert contains(OPS.exp(OPS.number(side * 2.0**-100)), 1 + side * Fraction(1, 2**100))
+
+
+@pytest.mark.parametrize(
+    ("logits", "label", "value", "gradient"),
+    [
+        ([0.0, -np.inf, 0.0], 0, np.log(2), [-0.5, 0.0, 0.5]),
+        ([0.0, -np.inf, 0.0], 1, np.inf, [0.5, -1.0, 0.5]),
+        ([np.nan, -np.inf, 0.0], 2, np.nan, [np.nan] * 3),
+        ([0.0, np.nan, 0.0], 2, np.nan, [np.nan] * 3),
+        ([np.inf, np.nan, 0.0], 0, np.nan, [np.nan] * 3),
+        ([np.inf, 0.0, 0.0], 0, 0.0, [0.0, 0.0, 0.0]),
+        ([np.inf, 0.0, 0.0], 1, np.inf, [1.0, -1.0, 0.0]),
+        ([1.0, 2.0, 3.0], -100, 0.0, [0.0, 0.0, 0.0]),
+        ([np.nan, -np.inf, np.inf], -100, 0.0, [0.0, 0.0, 0.0]),
+    ],
+)
+def test_cross_entropy_of_special_rows_is_the_limit(logits, label, value, gradient):
+    found = exact(one("softmax_cross_entropy", [logits], [label]))
+    with np.errstate(over="ignore"):
+        assert np.ldexp(found.value.hi, found.value.exponent) == pytest.approx(
+            [value], rel=1e-15, nan_ok=True
+        )
+        np.testing.assert_array_equal(
+            np.ldexp(found.gradient.hi, found.gradient.exponent), [gradient]
+        )
+
+
+@pytest.mark.parametrize("reduction", ["none", "mean"])
+def test_a_row_of_masked_classes_alone_is_undefined_and_0_may_stand_for_it(reduction):
+    parameters = {} if reduction == "none" else {"reduction": reduction}
+    case = one("softmax_cross_entropy", [[-np.inf, -np.inf]], [0], **parameters)
+    result = exact(case)
+    assert np.isnan(result.value.hi).all()
+    assert (result.value.accepts & Accepts.ZERO).all()

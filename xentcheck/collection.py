@@ -124,6 +124,7 @@ class Tally:
     incident_rows: Counter[Kind] = field(default_factory=Counter)
     incident_cases: dict[Kind, tuple[Case, int]] = field(default_factory=dict)
     result_dtype: str = ""
+    negative_zeros: int = 0
 
 
 def measure(
@@ -157,6 +158,8 @@ def measure(
     target = format_of(results.dtype)
     assert target is not None
     collected.result_dtype = target.name
+    if is_value and loss.nonnegative:
+        collected.negative_zeros += int(np.count_nonzero((results == 0) & np.signbit(results)))
     _collect(collected, case, results, scores, enclosures, condition, observed.valid, target.name)
     if is_value and not loss.per_class and results.ndim:
         _collect_clipped(collected, case, results, scores, enclosures, target.name)
@@ -361,6 +364,7 @@ def close(cell: Cell, collected: Tally) -> tuple[Measurement, list[Finding]]:
         counts={kind: collected.counts[kind] for kind in KINDS if collected.counts[kind]},
         witness=witness,
         result_dtype=collected.result_dtype,
+        negative_zeros=collected.negative_zeros,
         max_excess_bits=None if witness is None else witness.excess_bits,
     )
     return measurement, findings

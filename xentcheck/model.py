@@ -359,7 +359,8 @@ class Measurement:
     """The errors of one cell. A row's error is that of its worst component.
 
     ``max_ulp``, ``p99_ulp`` and ``median_ulp`` are over the rows with a finite error (NaN when
-    there is none); ``counts`` over all rows, by kind, only nonzero ones.
+    there is none); ``counts`` over all rows, by kind, only nonzero ones. ``negative_zeros`` counts
+    the values −0 of a loss that is never negative: equal to 0, and no fault, but worth knowing.
     """
 
     cell: Cell
@@ -372,6 +373,7 @@ class Measurement:
     witness: Witness | None = None
     result_dtype: str = ""
     max_excess_bits: float | None = None
+    negative_zeros: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

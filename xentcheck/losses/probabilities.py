@@ -73,24 +73,27 @@ def _all_nan(classes: int) -> RowResult:
 
 def _categorical(ops: Arithmetic, row: Row) -> RowResult:
     masses = _masses(row)
-    if _outside(row.x) or np.isnan(masses).any():
+    invalid = ~((row.x >= 0.0) & np.isfinite(row.x))
+    if np.isnan(masses).any() or np.any(invalid & (masses != 0.0)):
         return _not_a_number(row, np.isnan(masses))
-    groups = grouped(row.x, masses)
+    # a class without label does not enter the formula; what is wrong with it may or may not spread
+    others = Accepts.NAN if invalid.any() else Accepts.NOTHING
+    groups = grouped(np.where(invalid, 1.0, row.x), masses)
     terms: list[Number] = []
     counts: list[int] = []
     gradient = []
     infinite = False
     for (p, y), count in zip(groups.columns, groups.counts, strict=True):
         if y == 0.0:
-            gradient.append(Outcome(0.0, Accepts.NAN if p == 0.0 else Accepts.NOTHING))
+            gradient.append(Outcome(0.0, Accepts.NAN if p == 0.0 else others))
         elif p == 0.0:
             infinite = True
-            gradient.append(Outcome(-INF))
+            gradient.append(Outcome(-INF, others))
         else:
             terms.append(-(ops.log(ops.number(p)) * float(y)))
             counts.append(count)
-            gradient.append(Outcome(-(ops.number(y) / ops.number(p))))
-    value = Outcome(INF if infinite else ops.total(terms, counts))
+            gradient.append(Outcome(-(ops.number(y) / ops.number(p)), others))
+    value = Outcome(INF if infinite else ops.total(terms, counts), others)
     return RowResult(Components([value]), Components(gradient, groups.index))
 
 
@@ -241,7 +244,7 @@ CATEGORICAL_CROSS_ENTROPY = Loss(
         "a positive label on a probability of 0: +inf, gradient −inf",
         _CLIPPED,
         "probabilities that do not sum to 1 are taken as they are",
-        _PROPAGATE,
+        "a NaN in a class without label does not enter the formula; NaN is accepted, and noted",
     ),
     units="nats",
     source="Cover and Thomas, Elements of Information Theory, chapter 2",

@@ -149,6 +149,7 @@ def _measurement(measurement: Measurement) -> dict[str, Any]:
         "max_excess_bits": None if excess is None else number(excess),
         "counts": {str(kind): count for kind, count in measurement.counts.items()},
         "result_dtype": measurement.result_dtype,
+        "negative_zeros": measurement.negative_zeros,
         "witness": _witness(measurement.witness),
     }
 

@@ -57,6 +57,7 @@ class Line:
     counts: Mapping[Kind, int]
     witness: Witness | None
     result_dtypes: tuple[str, ...]
+    negative_zeros: int
 
     @property
     def severity(self) -> tuple[float, ...]:
@@ -149,6 +150,7 @@ def _line(
         counts=counts,
         witness=_worst_witness(measurements, findings),
         result_dtypes=tuple(dict.fromkeys(m.result_dtype for m in measurements if m.result_dtype)),
+        negative_zeros=sum(each.negative_zeros for each in measurements),
     )
 
 
@@ -294,6 +296,8 @@ def _other_kinds(line: Line) -> str:
     for kind in (Kind.NAN, Kind.SPURIOUS_OVERFLOW):
         others.pop(kind, None)
     parts = [notation.kinds(others)]
+    if line.negative_zeros:
+        parts.append(f"−0 for 0 {line.negative_zeros:,}")
     if line.result_dtypes not in ((), (line.dtype,)):
         parts.append(f"scored as {', '.join(line.result_dtypes)}")
     return ", ".join(part for part in parts if part)
