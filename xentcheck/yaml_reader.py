@@ -377,8 +377,8 @@ class Reader:
         if (minimum is None or number >= minimum) and (maximum is None or number <= maximum):
             return True
         bounds = (
-            f"at least {minimum:g}" if minimum is not None else "",
-            f"at most {maximum:g}" if maximum is not None else "",
+            f"at least {minimum:,.10g}" if minimum is not None else "",
+            f"at most {maximum:,.10g}" if maximum is not None else "",
         )
         wanted = " and ".join(bound for bound in bounds if bound)
         self.fault(place, f"expected {wanted}, not {number:g}")
