@@ -5,8 +5,11 @@ import itertools
 import numpy as np
 import pytest
 
+from xentcheck.collection import Tally, close, measure
 from xentcheck.execution import observe, unsupported
-from xentcheck.model import Case, Implementation, Kind, LabelKind, Quantity
+from xentcheck.losses import LOSSES
+from xentcheck.model import Case, Cell, Implementation, Kind, LabelKind, Quantity, Tolerance
+from xentcheck.reference import exact
 
 ROWS = np.array([[1.0, 2.0], [3.0, 5.0], [-1.0, 0.5], [10.0, -2.0]], dtype=np.float32)
 LABELS = np.array([0, 1, 0, 1])
@@ -211,3 +214,40 @@ def test_what_is_unsupported_is_said():
     assert "weight" in unsupported(plain, case(weight=np.ones(2)))
     assert "float64" in unsupported(plain, case(logits=ROWS.astype(np.float64)))
     assert unsupported(implementation(row_sum, parameters={"*"}), case(weight=np.ones(2))) == ""
+
+
+def off_by_the_logit(logits, labels):
+    """The gradient of two equal logits, its second component off by that many ulps of 1/2."""
+    off = np.float32(2.0**-24) * logits[:, 1]
+    return np.stack([np.full_like(off, -0.5), np.float32(0.5) + off], axis=1)
+
+
+def collected(*blocks):
+    tally, loss = Tally(), LOSSES["softmax_cross_entropy"]
+    sloppy = implementation(row_sum, off_by_the_logit)
+    for block in blocks:
+        logits = np.repeat(np.array(block, dtype=np.float32)[:, None], 2, axis=1)
+        given = case(logits=logits, labels=np.zeros(len(block), dtype=int))
+        measure(tally, sloppy, loss, given, exact(given), Quantity.GRADIENT, Tolerance())
+    cell = Cell(loss.id, "test", "float32", Quantity.GRADIENT, "sweep")
+    return close(cell, tally)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_cell_has_the_worst_of_all_its_cases_and_counts_every_row(order):
+    measurement, (finding,) = collected(*[[0, 100, 10], [7, 30, 2]][::order])
+    assert measurement.rows == 6
+    assert (measurement.max_ulp, measurement.median_ulp) == (100.0, 10.0)
+    assert measurement.max_abs == 100 * 2.0**-24
+    assert measurement.counts == {Kind.INACCURATE: 4}
+    assert (finding.kind, finding.rows) == (Kind.INACCURATE, 4)
+    for witness in (measurement.witness, finding.witness):
+        assert witness.logits.tolist() == [100.0, 100.0]
+        assert (witness.index, witness.ulp_error) == (1, 100.0)
+        assert witness.expected == 0.5
+
+
+def test_a_row_is_counted_under_the_gravest_kind_of_its_components():
+    measurement, findings = collected([1, -(2.0**24), 5])
+    assert measurement.counts == {Kind.WRONG_SIGN: 1, Kind.INACCURATE: 1}
+    assert [finding.kind for finding in findings] == [Kind.WRONG_SIGN, Kind.INACCURATE]

@@ -1,15 +1,18 @@
 """Interval arithmetic: outward, and as narrow as its precision; the engine's escalation."""
 
 import dataclasses
+import json
 from fractions import Fraction
 
 import flint
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mpmath import libmp
 
+from xentcheck.cli import cli
 from xentcheck.errors import UncertifiedError
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Components, Outcome, Row, RowResult
@@ -227,7 +230,7 @@ def test_a_mean_over_nothing_is_undefined_with_no_gradient():
 @pytest.mark.parametrize("side", [1, -1])
 def test_an_elementary_function_may_err_by_32_units_of_its_last_place(monkeypatch, side):
     # exp(±2^-100) lies beyond 1 on one side, and 32 units of 76 bits take the result to the other
-    computed = libmp.from_float(1 - side * 32 * 2.0**-76)
+    computed = libmp.mpf_sub(libmp.fone, libmp.from_man_exp(side * 32, -76))
     monkeypatch.setattr(libmp, "mpf_exp", lambda *_: computed)
     assert contains(OPS.exp(OPS.number(side * 2.0**-100)), 1 + side * Fraction(1, 2**100))
 
@@ -255,6 +258,9 @@ def test_cross_entropy_of_special_rows_is_the_limit(logits, label, value, gradie
         np.testing.assert_array_equal(
             np.ldexp(found.gradient.hi, found.gradient.exponent), [gradient]
         )
+    if np.isnan(value):
+        assert not found.value.accepts.any()
+        assert not found.gradient.accepts.any()
 
 
 @pytest.mark.parametrize("reduction", ["none", "mean"])
@@ -264,3 +270,22 @@ def test_a_row_of_masked_classes_alone_is_undefined_and_0_may_stand_for_it(reduc
     result = exact(case)
     assert np.isnan(result.value.hi).all()
     assert (result.value.accepts & Accepts.ZERO).all()
+
+
+def test_a_run_with_a_row_that_stays_undecided_reports_the_rest_and_is_no_success(
+    monkeypatch, tmp_path
+):
+    monkeypatch.setattr(engine, "HORIZON", 10**9)
+    stubborn = dataclasses.replace(LOSSES["softplus"], evaluate=undecidable)
+    monkeypatch.setattr(engine, "LOSSES", {**LOSSES, "softplus": stubborn})
+    survey = tmp_path / "survey.yaml"
+    survey.write_text(
+        "sweeps: {small: {losses: [softplus, sigmoid], dtypes: float32, "
+        "implementations: numpy.accurate, inputs: [{generator: explicit, values: [1.5]}]}}"
+    )
+    result = CliRunner().invoke(cli, ["run", str(survey), "--format", "json"])
+    assert result.exit_code == 4
+    assert "undecided" in result.stderr
+    assert "softplus in float32, sweep 'small', row 0" in result.stderr
+    measured = {each["loss"] for each in json.loads(result.stdout)["measurements"]}
+    assert measured == {"sigmoid"}

@@ -1,4 +1,4 @@
-"""The measure: ulp errors against exact values, kinds, tolerances."""
+"""The measure: ulp errors against exact values, kinds, tolerances, limits."""
 
 from fractions import Fraction
 
@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from tests.enclosing import enclose
 from xentcheck.floats import FORMATS, from_float64, ulp
-from xentcheck.model import Accepts, Kind, Quantity, Tolerance
+from xentcheck.gate import judge
+from xentcheck.model import Accepts, Cell, Config, Finding, Kind, Limit, Quantity, Tolerance
 from xentcheck.scoring import (
     KINDS,
     RIGHT,
@@ -224,3 +225,40 @@ def test_the_radius_is_told_in_ulps_of_the_result():
     assert radius_in_ulps(exact, (0,), "float64") == 2.0**-28
     subnormal = enclose([Fraction(3, 2**1075)], radius=2.0**-80)
     assert radius_in_ulps(subnormal, (0,), "float64") == 2.0**-80
+
+
+def test_only_what_is_beyond_the_limit_everywhere_in_its_enclosure_is_at_fault():
+    unit = 2.0**-23
+    actual, exact = 1.5 + 5 * unit, Fraction(3, 2)
+    assert scored(actual, exact, radius=0.5 * unit) == (5.0, Kind.INACCURATE)
+    assert scored(actual, exact, radius=2 * unit) == (5.0, None)
+
+
+CELL = Cell("softplus", "mine", "float32", Quantity.VALUE, "sweep")
+
+
+def violations(*limits, kind=Kind.INACCURATE, distance=0.0):
+    finding = Finding(kind, CELL, rows=1, distance=distance)
+    return judge(Config(sweeps=(), limits=limits), [finding])
+
+
+def test_the_last_limit_that_selects_a_cell_governs_it():
+    strict, lenient = Limit(), Limit(allow=frozenset({Kind.INACCURATE}))
+    assert not violations(strict, lenient)
+    assert len(violations(lenient, strict)) == 1
+    assert not violations(lenient, Limit(dtype="float16"))
+    assert len(violations(lenient, Limit(dtype="float*"))) == 1
+
+
+def test_a_limit_allows_the_kinds_it_names_and_notes_and_nothing_else():
+    limit = Limit(allow=frozenset({Kind.NAN}))
+    passing = {kind for kind in Kind if not violations(limit, kind=kind)}
+    assert passing == {Kind.NAN, Kind.FTZ, Kind.CONVENTION, Kind.ROW_DEPENDENT}
+    assert not violations(kind=Kind.NAN)
+
+
+def test_a_dependence_on_neighbours_violates_from_beyond_the_limit_on():
+    limit = Limit(Tolerance(max_ulp=4.0))
+    assert not violations(limit, kind=Kind.ROW_DEPENDENT, distance=4.0)
+    assert len(violations(limit, kind=Kind.ROW_DEPENDENT, distance=5.0)) == 1
+    assert len(violations(limit, kind=Kind.ROW_DEPENDENT, distance=np.inf)) == 1

@@ -759,7 +759,9 @@ def test_rows_differ_by_their_labels_and_parameters_too() -> None:
 
 
 def test_nothing_at_all_is_an_error_with_place_and_remedy() -> None:
-    with pytest.raises(EmptySweepError, match=r"sweep s has no rows for softplus(.|\n)*help:"):
+    with pytest.raises(
+        EmptySweepError, match=r"sweep s has no rows for softplus(.|\n)*masked: (.|\n)*help:"
+    ):
         made(SOFTPLUS, "masked")
     with pytest.raises(EmptySweepError, match="no rows with these options"):
         made(SOFTPLUS, "explicit", values=())
