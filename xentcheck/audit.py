@@ -171,7 +171,6 @@ class _Audit:
         except EmptySweepError as error:
             self._skip(Skip(str(error), loss.id, dtype=dtype, sweep=sweep.name))
             return
-        self.yields.extend(tally(blocks))
         tallies: dict[Cell, Tally] = {}
         for case in blocks:
             truth: Exact | None = None
@@ -198,6 +197,7 @@ class _Audit:
                         quantity,
                         tolerance,
                     )
+        self.yields.extend(tally(blocks))
         for cell, collected in tallies.items():
             measurement, findings = close(cell, collected)
             self.measurements.append(measurement)

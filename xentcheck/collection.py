@@ -2,17 +2,19 @@
 
 A row's error is that of its worst component, its kind the gravest of its components'. The witness
 of a kind is the row with the largest error; among rows without one, the row with fewest classes.
+The witness of a cell is the worst of all: a fault without a finite error, else the largest error.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from xentcheck.execution import Incident, observe
-from xentcheck.floats import format_of, to_float64
+from xentcheck.floats import FORMATS, format_of, to_float64
 from xentcheck.losses.spec import Loss
 from xentcheck.model import (
     Array,
@@ -43,6 +45,9 @@ from xentcheck.scoring import (
 PLATEAU_ROWS = 3
 """So many different exact values must come out as one before that counts as a plateau."""
 
+CLIPPED = (Kind.MISSED_OVERFLOW, Kind.INACCURATE)
+"""What rows on a plateau are found as, one by one."""
+
 HINTS: Mapping[Kind, str] = {
     Kind.RAISED: "the call raised; the other rows were scored without it",
     Kind.WRONG_SHAPE: "one value per row (or per class), and a gradient shaped like the logits",
@@ -64,7 +69,16 @@ HINTS: Mapping[Kind, str] = {
 }
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
+class Scored:
+    """What came back for one case, and its scores; ``valid`` is (rows,), False where it raised."""
+
+    results: Array
+    scores: Scores
+    valid: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Shown:
     """A candidate for a witness: where it was seen."""
 
@@ -80,24 +94,14 @@ class Shown:
     condition: float
 
     def witness(self) -> Witness:
-        case, row = self.case, self.row
-        block = case.parameters.get("reduction", "none") != "none"
-        where: Any = slice(None) if block else row
         return Witness(
-            logits=case.logits[where],
-            labels=None if case.labels is None else case.labels[where],
-            parameters={
-                name: value[where] if isinstance(value, np.ndarray) and value.ndim == 2 else value
-                for name, value in case.parameters.items()
-            },
+            **_input(self.case, self.row),
             actual=self.actual,
             expected=expected(self.exact, self.position, self.result_dtype),
             exact=decimal_text(self.exact, self.position),
             ulp_error=self.ulp_error,
             abs_error=self.abs_error,
             index=self.index,
-            row=case.start + row,
-            generator=case.generator,
             result_dtype=self.result_dtype,
             radius_ulp=radius_in_ulps(self.exact, self.position, self.result_dtype),
             excess_bits=(
@@ -108,18 +112,46 @@ class Shown:
         )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Clipped:
+    """A row whose value may stand on a plateau."""
+
+    exact: float
+    kind: Kind
+    shown: Shown
+
+
+def _input(case: Case, row: int) -> dict[str, Any]:
+    """The fields of a witness that replay it: a row, under a reduction the whole block."""
+    block = case.parameters.get("reduction", "none") != "none"
+    where: Any = slice(None) if block else row
+    return {
+        "logits": case.logits[where],
+        "labels": None if case.labels is None else case.labels[where],
+        "parameters": {
+            name: value[where] if isinstance(value, np.ndarray) and value.ndim == 2 else value
+            for name, value in case.parameters.items()
+        },
+        "row": case.start + row,
+        "generator": case.generator,
+    }
+
+
 @dataclass(slots=True, eq=False)
 class Tally:
-    """What is collected of one cell while its cases go by."""
+    """What is collected of one cell while its cases go by.
+
+    ``shown`` has the witness of each kind, and under None that of the cell. ``clipped`` groups the
+    rows whose value may stand on a plateau by what came back, each with its exact value.
+    """
 
     rows: int = 0
     ulps: list[Float64Array] = field(default_factory=list)
     max_abs: float = 0.0
+    max_excess_bits: float | None = None
     counts: Counter[Kind] = field(default_factory=Counter)
     shown: dict[Kind | None, Shown] = field(default_factory=dict)
-    clipped: dict[float, list[tuple[float, Shown]]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
+    clipped: dict[float, list[_Clipped]] = field(default_factory=lambda: defaultdict(list))
     incidents: dict[Kind, Incident] = field(default_factory=dict)
     incident_rows: Counter[Kind] = field(default_factory=Counter)
     incident_cases: dict[Kind, tuple[Case, int]] = field(default_factory=dict)
@@ -135,14 +167,14 @@ def measure(
     truth: Exact,
     quantity: Quantity,
     tolerance: Tolerance,
-) -> tuple[Array | None, Scores | None]:
-    """Run, score and collect one case; what came back is returned too."""
+) -> Scored | None:
+    """Run, score and collect one case. Returns what came back, None where nothing can be scored."""
     observed = observe(implementation, case, quantity)
     collected.rows += case.rows
     for incident in observed.incidents:
         _note(collected, incident, case)
     if observed.results is None:
-        return None, None
+        return None
     is_value = quantity is Quantity.VALUE
     enclosures = truth.value if is_value else truth.gradient
     condition = truth.value_condition if is_value else truth.gradient_condition
@@ -160,10 +192,11 @@ def measure(
     collected.result_dtype = target.name
     if is_value and loss.nonnegative:
         collected.negative_zeros += int(np.count_nonzero((results == 0) & np.signbit(results)))
-    _collect(collected, case, results, scores, enclosures, condition, observed.valid, target.name)
+    scored = Scored(results, scores, observed.valid)
+    _collect(collected, case, scored, enclosures, condition, target.name)
     if is_value and not loss.per_class and results.ndim:
-        _collect_clipped(collected, case, results, scores, enclosures, target.name)
-    return results, scores
+        _collect_clipped(collected, case, scored, enclosures, condition, target.name)
+    return scored
 
 
 def _note(collected: Tally, incident: Incident, case: Case) -> None:
@@ -179,28 +212,26 @@ def _note(collected: Tally, incident: Incident, case: Case) -> None:
 def _collect(
     collected: Tally,
     case: Case,
-    results: Array,
-    scores: Scores,
+    scored: Scored,
     enclosures: Enclosures,
     condition: Float64Array,
-    valid: Any,
     dtype: str,
 ) -> None:
+    results, scores = scored.results, scored.scores
     block = results.ndim == 0
     rows = 1 if block else case.rows
     kinds = scores.kinds.reshape(rows, -1)
     ulps = scores.ulp_error.reshape(rows, -1)
     absolute = scores.abs_error.reshape(rows, -1)
-    alive = np.ones(rows, dtype=np.bool_) if block else valid
+    alive = np.ones(rows, dtype=np.bool_) if block else scored.valid
     finite = np.where(np.isnan(ulps), -1.0, ulps)
     worst_ulp = finite.max(axis=1)
     gravest = kinds.min(axis=1)
     kept = worst_ulp[alive & (worst_ulp >= 0)]
     if len(kept):
         collected.ulps.append(kept)
-    with np.errstate(invalid="ignore"):
-        if alive.any() and not np.isnan(absolute[alive]).all():
-            collected.max_abs = max(collected.max_abs, float(np.nanmax(absolute[alive])))
+        collected.max_abs = max(collected.max_abs, float(np.nanmax(absolute[alive])))
+        _collect_excess(collected, ulps[alive], condition.reshape(rows, -1)[alive], dtype)
 
     def show(row: int, column: int) -> Shown:
         position = () if block else (row,) if results.ndim == 1 else (row, column)
@@ -217,23 +248,32 @@ def _collect(
             condition=float(condition[position]),
         )
 
-    for code in np.unique(gravest[alive]):
-        here = np.flatnonzero(alive & (gravest == code))
-        if code == RIGHT:
-            row = int(here[np.argmax(worst_ulp[here])])
-            column = int(np.argmax(finite[row]))
-            _offer(collected, None, show(row, column))
-            continue
+    # conventions are accepted: they have no error, and are no cell's worst
+    blamed = np.isnan(ulps) & (kinds != KINDS.index(Kind.CONVENTION))
+    severity = np.where(alive[:, np.newaxis], np.where(blamed, np.inf, finite), -1.0)
+    if severity.max() >= 0:
+        gravest_first = np.where(severity == severity.max(), kinds, RIGHT + 1)
+        row, column = np.unravel_index(int(gravest_first.argmin()), kinds.shape)
+        _offer(collected, None, show(int(row), int(column)))
+    for code in np.unique(gravest[alive & (gravest != RIGHT)]):
         kind = KINDS[code]
+        here = np.flatnonzero(alive & (gravest == code))
         collected.counts[kind] += len(here)
         # among components of the kind, the largest error; otherwise the first
         score_here = np.where(kinds[here] == code, finite[here], -2.0)
-        flat = int(np.argmax(score_here))
-        row, column = int(here[flat // kinds.shape[1]]), flat % kinds.shape[1]
-        shown = show(row, column)
-        _offer(collected, kind, shown)
-        if kind is not Kind.CONVENTION:
-            _offer(collected, None, shown)
+        place, column = np.unravel_index(int(score_here.argmax()), score_here.shape)
+        _offer(collected, kind, show(int(here[place]), int(column)))
+
+
+def _collect_excess(
+    collected: Tally, ulps: Float64Array, condition: Float64Array, dtype: str
+) -> None:
+    """Note the most bits lost beyond what the conditioning explains."""
+    explained = np.fmax(condition, 1.0)
+    beyond = np.minimum(ulps, 2.0 ** (FORMATS[dtype].precision - 1)) / explained
+    worst = np.unravel_index(int(np.nanargmax(beyond)), beyond.shape)
+    bits = excess_bits(float(ulps[worst]), float(explained[worst]), dtype)
+    collected.max_excess_bits = max(collected.max_excess_bits or 0.0, bits)
 
 
 def _offer(collected: Tally, kind: Kind | None, shown: Shown) -> None:
@@ -251,74 +291,73 @@ def _badness(shown: Shown) -> tuple[float, float]:
 def _collect_clipped(
     collected: Tally,
     case: Case,
-    results: Array,
-    scores: Scores,
+    scored: Scored,
     enclosures: Enclosures,
+    condition: Float64Array,
     dtype: str,
 ) -> None:
-    suspicious = [KINDS.index(Kind.INACCURATE), KINDS.index(Kind.MISSED_OVERFLOW)]
-    actual = to_float64(results)
-    for row in np.flatnonzero(np.isin(scores.kinds, suspicious) & (actual != 0)):
-        position = (int(row),)
-        value = expected(enclosures, position, "float64")
+    kinds = scored.scores.kinds
+    actual = to_float64(scored.results)
+    suspicious = np.isin(kinds, [KINDS.index(kind) for kind in CLIPPED])
+    for row in np.flatnonzero(suspicious & scored.valid).tolist():
         shown = Shown(
             case=case,
-            row=int(row),
+            row=row,
             index=None,
             actual=float(actual[row]),
             result_dtype=dtype,
             exact=enclosures,
-            position=position,
-            ulp_error=float(scores.ulp_error[row]),
-            abs_error=float(scores.abs_error[row]),
-            condition=np.nan,
+            position=(row,),
+            ulp_error=float(scored.scores.ulp_error[row]),
+            abs_error=float(scored.scores.abs_error[row]),
+            condition=float(condition[row]),
         )
-        collected.clipped[float(actual[row])].append((value, shown))
+        clipped = _Clipped(expected(enclosures, (row,), "float64"), KINDS[kinds[row]], shown)
+        collected.clipped[float(actual[row])].append(clipped)
 
 
-def _plateaus(collected: Tally) -> Finding | None:
-    """Rows on which one result stands for exact ones that differ by a factor of two or more.
+def _is_plateau(height: float, rows: Sequence[_Clipped]) -> bool:
+    """Whether one result stands for exact ones that differ by a factor of two or more.
 
     All of them must lie on the same side of it: a ceiling or a floor, not coarse rounding.
     """
-    best: tuple[int, float, list[tuple[float, Shown]]] | None = None
-    total = 0
+    values = np.array([each.exact for each in rows])
+    if height == 0 or len(np.unique(values)) < PLATEAU_ROWS:
+        return False
+    one_side = np.all(values >= height) or np.all(values <= height)
+    with np.errstate(over="ignore"):
+        return bool(one_side and np.abs(values).max() >= 2.0 * np.abs(values).min())
+
+
+def _find_plateaus(collected: Tally) -> str:
+    """Move the rows on plateaus to that kind. Returns the widest one's height and onset, or ''."""
+    plateaus = {
+        height: rows for height, rows in collected.clipped.items() if _is_plateau(height, rows)
+    }
+    if not plateaus:
+        return ""
+    moved = Counter(each.kind for rows in plateaus.values() for each in rows)
+    collected.counts[Kind.PLATEAU] = moved.total()
+    for kind, count in moved.items():
+        collected.counts[kind] -= count
+        del collected.shown[kind]
     for height, rows in collected.clipped.items():
-        values = np.array([value for value, _ in rows])
-        distinct = len(np.unique(values))
-        one_side = np.all(values >= height) or np.all(values <= height)
-        with np.errstate(over="ignore"):
-            spread = np.abs(values).max() >= 2.0 * np.abs(values).min()
-        if distinct < PLATEAU_ROWS or not one_side or not spread:
-            continue
-        for value, _ in rows:
-            kind = Kind.MISSED_OVERFLOW if np.isinf(value) else Kind.INACCURATE
-            if collected.counts[kind]:
-                collected.counts[kind] -= 1
-        total += len(rows)
-        if best is None or len(rows) > best[0]:
-            best = (len(rows), height, rows)
-    if best is None:
-        return None
-    _, height, rows = best
-    collected.counts[Kind.PLATEAU] += total
-    for kind in (Kind.MISSED_OVERFLOW, Kind.INACCURATE):
-        if collected.counts[kind] <= 0:
-            del collected.counts[kind]
-            collected.shown.pop(kind, None)
-    onset = min(rows, key=lambda each: abs(each[0] - height))
-    worst = max(rows, key=lambda each: (abs(each[0] - height), _badness(each[1])))
-    collected.shown[Kind.PLATEAU] = worst[1]
-    detail = f"height {height:.6g}, from exact {onset[0]:.6g} on"
-    return Finding(Kind.PLATEAU, _NOWHERE, total, detail=detail)
+        for each in () if height in plateaus else rows:
+            if each.kind in moved:
+                _offer(collected, each.kind, each.shown)
+    height, widest = max(plateaus.items(), key=lambda each: len(each[1]))
 
+    def beyond(each: _Clipped) -> float:
+        return abs(each.exact - height)
 
-_NOWHERE = Cell("", "", "", Quantity.VALUE, "")
+    farthest = max(widest, key=lambda each: (beyond(each), _badness(each.shown)))
+    collected.shown[Kind.PLATEAU] = farthest.shown
+    return f"height {height:.6g}, from exact {min(widest, key=beyond).exact:.6g} on"
 
 
 def close(cell: Cell, collected: Tally) -> tuple[Measurement, list[Finding]]:
-    """The measurement of a cell, and its findings, gravest first."""
-    plateau = _plateaus(collected)
+    """The measurement of a cell, and its findings, gravest first. To be called once per tally."""
+    plateau = _find_plateaus(collected)
     findings = []
     for kind, incident in collected.incidents.items():
         case, row = collected.incident_cases[kind]
@@ -336,7 +375,7 @@ def close(cell: Cell, collected: Tally) -> tuple[Measurement, list[Finding]]:
             )
         )
     for kind in KINDS:
-        if kind in collected.counts and kind not in collected.incidents:
+        if collected.counts[kind] and kind not in collected.incidents:
             shown = collected.shown.get(kind)
             findings.append(
                 Finding(
@@ -345,7 +384,7 @@ def close(cell: Cell, collected: Tally) -> tuple[Measurement, list[Finding]]:
                     collected.counts[kind],
                     witness=None if shown is None else shown.witness(),
                     hint=HINTS.get(kind, ""),
-                    detail=plateau.detail if plateau and kind is Kind.PLATEAU else "",
+                    detail=plateau if kind is Kind.PLATEAU else "",
                 )
             )
     findings.sort(key=lambda finding: KINDS.index(finding.kind))
@@ -365,7 +404,7 @@ def close(cell: Cell, collected: Tally) -> tuple[Measurement, list[Finding]]:
         witness=witness,
         result_dtype=collected.result_dtype,
         negative_zeros=collected.negative_zeros,
-        max_excess_bits=None if witness is None else witness.excess_bits,
+        max_excess_bits=collected.max_excess_bits,
     )
     return measurement, findings
 
@@ -373,15 +412,11 @@ def close(cell: Cell, collected: Tally) -> tuple[Measurement, list[Finding]]:
 def _bare_witness(case: Case, row: int, note: str) -> Witness:
     """A row whose result cannot be shown, only its input."""
     return Witness(
-        logits=case.logits[row],
-        labels=None if case.labels is None else case.labels[row],
-        parameters=dict(case.parameters),
+        **_input(case, row),
         actual=np.nan,
         expected=np.nan,
         exact="",
         ulp_error=np.nan,
         abs_error=np.nan,
-        row=case.start + row,
-        generator=case.generator,
         note=note,
     )

@@ -9,10 +9,10 @@ import numpy as np
 
 from xentcheck import registry
 from xentcheck.audit import METHOD, SURVEY_TOLERANCE, check_patterns, environment, function_for
-from xentcheck.collection import Tally, close, measure
-from xentcheck.errors import UsageError
+from xentcheck.collection import Scored, Tally, close, measure
+from xentcheck.errors import UnknownNameError, UsageError
 from xentcheck.execution import unsupported
-from xentcheck.floats import format_of, from_float64, to_float64
+from xentcheck.floats import FORMATS, format_of, from_float64, to_float64
 from xentcheck.losses import loss_of
 from xentcheck.losses.spec import Loss
 from xentcheck.model import (
@@ -32,7 +32,7 @@ from xentcheck.model import (
     Skip,
 )
 from xentcheck.reference import confirm, exact
-from xentcheck.scoring import KINDS, RIGHT, ULP_DEFINITION, Scores, decimal_text, expected
+from xentcheck.scoring import KINDS, RIGHT, ULP_DEFINITION, decimal_text, expected
 from xentcheck.sweeps.parameters import combinations, materialise
 
 
@@ -93,8 +93,8 @@ def probe(
         extra: further implementations, beside the registered ones.
 
     Raises:
-        UnknownNameError: no such loss, or a pattern that matches nothing.
-        UsageError: labels or parameters that do not go with the loss.
+        UnknownNameError: no such loss or dtype, or a pattern that matches nothing.
+        UsageError: no logits, or labels or parameters that do not go with the loss.
     """
     loss = loss_of(loss_id)
     registered, skips = registry.load_registered()
@@ -123,22 +123,13 @@ def probe(
                     continue
                 cell = Cell(loss.id, each.name, dtype, quantity, "probe")
                 collected = Tally()
-                results, scores = measure(
-                    collected, each, loss, case, truth, quantity, SURVEY_TOLERANCE
-                )
+                scored = measure(collected, each, loss, case, truth, quantity, SURVEY_TOLERANCE)
                 note = "; ".join(incident.detail for incident in collected.incidents.values())
                 measurement, found = close(cell, collected)
                 measurements.append(measurement)
                 findings += found
-                numbers = (
-                    ()
-                    if results is None or scores is None
-                    else _numbers(
-                        results,
-                        scores,
-                        truth.value if quantity is Quantity.VALUE else truth.gradient,
-                    )
-                )
+                enclosures = truth.value if quantity is Quantity.VALUE else truth.gradient
+                numbers = () if scored is None else _numbers(scored, enclosures)
                 lines.append(ProbeLine(each.name, dtype, quantity, numbers, note))
     report = Report(
         environment=environment(),
@@ -159,11 +150,14 @@ def probe(
     return ProbeResult(report, tuple(lines))
 
 
-def _numbers(results: Array, scores: Scores, truth: Enclosures) -> tuple[ProbeNumber, ...]:
+def _numbers(scored: Scored, truth: Enclosures) -> tuple[ProbeNumber, ...]:
+    results, scores = scored.results, scored.scores
     target = format_of(results.dtype)
     assert target is not None
     numbers = []
     for position in np.ndindex(results.shape):
+        if position and not scored.valid[position[0]]:
+            continue
         code = int(scores.kinds[position])
         numbers.append(
             ProbeNumber(
@@ -187,6 +181,11 @@ def _probe_case(
     labels: float | Sequence[float] | None,
     parameters: Mapping[str, Any],
 ) -> Case:
+    if dtype not in FORMATS:
+        raise UnknownNameError("dtype", dtype, FORMATS)
+    if not len(logits):
+        message = "there are no logits"
+        raise UsageError(message)
     x = from_float64(np.asarray(logits, dtype=np.float64), dtype)
     if loss.layout is Layout.ROWS:
         x = x[np.newaxis]
@@ -230,7 +229,7 @@ def _probe_labels(
         if LabelKind.INTEGER not in kinds:
             message = f"{loss.id} needs a distribution, one number per class"
             raise UsageError(message)
-        if labels != int(labels):
+        if not float(labels).is_integer():
             message = f"label {labels} is not a class number"
             raise UsageError(message)
         if not (0 <= labels < size or labels == ignored):
