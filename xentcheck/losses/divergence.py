@@ -16,6 +16,7 @@ Sources: Kullback and Leibler 1951; Lin, "Divergence measures based on the Shann
 
 import numpy as np
 
+from xentcheck.losses.domain import all_nan, outside
 from xentcheck.losses.grouping import grouped
 from xentcheck.losses.spec import (
     Arithmetic,
@@ -45,20 +46,10 @@ def _pairs(row: Row) -> list[tuple[float, float]]:
     return [(float(a), float(b)) for a, b in zip(row.x, row.label, strict=True)]
 
 
-def _outside(*numbers: Float64Array) -> bool:
-    """Whether something is no probability at all: negative, infinite or NaN."""
-    return any(not bool(np.all((each >= 0.0) & np.isfinite(each))) for each in numbers)
-
-
-def _all_nan(classes: int) -> RowResult:
-    nan = Outcome(NAN)
-    return RowResult(Components([nan]), Components([nan], np.zeros(classes, dtype=np.intp)))
-
-
 def _kl(ops: Arithmetic, row: Row) -> RowResult:
     log_target = bool(row.parameters.get("log_target", False))
-    if np.any(~(row.label < INF)) if log_target else _outside(row.label):
-        return _all_nan(len(row.x))
+    if np.any(~(row.label < INF)) if log_target else outside(row.label):
+        return all_nan(len(row.x))
     nan = bool(np.isnan(row.x).any())
     accepts = Accepts.NAN if nan else Accepts.NOTHING
     groups = grouped(np.where(np.isnan(row.x), 0.0, row.x), row.label)
@@ -110,7 +101,7 @@ def _asymmetry(ops: Arithmetic, p: float, q: float) -> Number:
 
 
 def _js(ops: Arithmetic, row: Row) -> RowResult:
-    if _outside(row.x, row.label):
+    if outside(row.x, row.label):
         own = ~((row.x >= 0.0) & (row.label >= 0.0))
         outcomes = [Outcome(NAN, Accepts.ANYTHING), Outcome(NAN)]
         return RowResult(Components([Outcome(NAN)]), Components(outcomes, own.astype(np.intp)))

@@ -16,6 +16,7 @@ Sources: Cover and Thomas, *Elements of Information Theory*, chapter 2; ``torch.
 
 import numpy as np
 
+from xentcheck.losses.domain import all_nan, outside
 from xentcheck.losses.grouping import grouped
 from xentcheck.losses.spec import (
     Arithmetic,
@@ -49,11 +50,6 @@ def _masses(row: Row) -> Float64Array:
     return mass
 
 
-def _outside(*numbers: Float64Array) -> bool:
-    """Whether something is no probability at all: negative, infinite or NaN."""
-    return any(not bool(np.all((each >= 0.0) & np.isfinite(each))) for each in numbers)
-
-
 def _not_a_number(row: Row, blurred: Array | None = None) -> RowResult:
     """NaN for a row with something that is no probability.
 
@@ -64,11 +60,6 @@ def _not_a_number(row: Row, blurred: Array | None = None) -> RowResult:
         own |= blurred
     outcomes = [Outcome(NAN, Accepts.ANYTHING), Outcome(NAN)]
     return RowResult(Components([Outcome(NAN)]), Components(outcomes, own.astype(np.intp)))
-
-
-def _all_nan(classes: int) -> RowResult:
-    nan = Outcome(NAN)
-    return RowResult(Components([nan]), Components([nan], np.zeros(classes, dtype=np.intp)))
 
 
 def _categorical(ops: Arithmetic, row: Row) -> RowResult:
@@ -109,7 +100,7 @@ def _define_categorical(ops: Arithmetic, row: Row) -> RowResult:
 def _binary(ops: Arithmetic, row: Row) -> RowResult:
     p, z = float(row.x), float(row.label)
     if not 0.0 <= p <= 1.0 or z != z:
-        return _all_nan(1)
+        return all_nan(1)
     chance, against = ops.number(p), 1 - ops.number(p)
     target, rest = ops.number(z), 1 - ops.number(z)
     if p in (0.0, 1.0):
@@ -169,7 +160,7 @@ def _entropy_unit(ops: Arithmetic, row: Row) -> Number | None:
 
 
 def _entropy(ops: Arithmetic, row: Row) -> RowResult:
-    if _outside(row.x):
+    if outside(row.x):
         return _not_a_number(row)
     unit = _entropy_unit(ops, row)
     groups = grouped(row.x)

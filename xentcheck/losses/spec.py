@@ -121,8 +121,8 @@ class Loss:
     ``cancels``: the quantities whose problem itself is ill-conditioned, by the kind of labels: a
     difference of what the inputs give only rounded. There a limit may be multiplied by the
     condition number, and `check` does so.
-    ``definition`` covers finite rows in the interior of the domain (`supports_definition` of the
-    reference says where); ``evaluate`` covers every row, by the ``limit`` convention.
+    ``definition`` covers finite rows in the interior of the domain; ``evaluate`` covers every row,
+    by the ``limit`` convention.
     ``row_weight`` is what a row adds to the denominator of ``reduction: mean``.
     ``condition`` gives (value, gradient) condition numbers in float64 from the row and its
     approximate exact value and gradient.
