@@ -1,0 +1,328 @@
+"""What becomes of scores: errors per row, counts by gravest kind, witnesses, plateaus."""
+
+import math
+
+import numpy as np
+import pytest
+
+from xentcheck import collection
+from xentcheck.collection import Tally, close, measure
+from xentcheck.losses import LOSSES
+from xentcheck.model import Case, Cell, Implementation, Kind, LabelKind, Quantity, Tolerance
+from xentcheck.reference import exact
+
+CE = "softmax_cross_entropy"
+
+
+def case(logits, labels=None, loss=CE, dtype="float32", start=0, **parameters):
+    logits = np.asarray(logits, dtype=dtype)
+    kind = LOSSES[loss].label_kinds[0]
+    if kind is LabelKind.INTEGER:
+        labels = np.zeros(len(logits), np.int64) if labels is None else np.asarray(labels)
+    return Case("sweep", "explicit", loss, dtype, logits, kind, labels, parameters, start)
+
+
+def collected(function, *cases, quantity=Quantity.VALUE):
+    """Measurement and findings, by kind, of a function on some cases."""
+    loss = cases[0].loss
+    kinds = (cases[0].label_kind,)
+    names = frozenset(cases[0].parameters)
+    mine = Implementation(loss, "mine", function, function, ("float32",), kinds, names)
+    tally = Tally()
+    for each in cases:
+        measure(tally, mine, LOSSES[loss], each, exact(each), quantity, Tolerance())
+    measurement, findings = close(Cell(loss, "mine", "float32", quantity, "sweep"), tally)
+    assert [each.kind for each in findings] == sorted(
+        (each.kind for each in findings), key=list(Kind).index
+    )
+    return measurement, {each.kind: each for each in findings}
+
+
+def logsumexp(x):
+    wide = x.astype(np.float64)
+    top = wide.max(axis=1, keepdims=True)
+    return (top[:, 0] + np.log(np.exp(wide - top).sum(axis=1))).astype(x.dtype)
+
+
+def cross_entropy(x, y):
+    return (logsumexp(x.astype(np.float64)) - x[np.arange(len(x)), y]).astype(x.dtype)
+
+
+def probabilities(x):
+    return np.exp(x.astype(np.float64) - logsumexp(x.astype(np.float64))[:, None]).astype(x.dtype)
+
+
+def steps(values, ulps):
+    return (values.view(np.int32) + np.asarray(ulps, dtype=np.int32)).view(np.float32)
+
+
+# logsumexp of one class is the logit, exactly representable: errors are the steps themselves
+ONES = np.arange(1.0, 101.0, dtype=np.float32)[:, None]
+
+
+def test_quantiles_are_of_the_errors_of_rows():
+    def graded(x):
+        return steps(x[:, 0], x[:, 0].astype(np.int64))
+
+    measurement, _ = collected(graded, case(ONES, loss="logsumexp"))
+    # k ulps off at x = k, k = 1 … 100; no power of two is crossed upwards by so few
+    assert measurement.rows == 100
+    assert measurement.max_ulp == 100
+    assert measurement.p99_ulp == 100
+    assert measurement.median_ulp == 51
+    assert measurement.max_abs == 100 * 2.0**-17  # 64 ≤ 100 < 128
+
+
+def test_rows_without_a_finite_error_are_counted_and_are_in_no_quantile():
+    def partly(x):
+        return np.where(x[:, 0] == 3, np.float32("nan"), steps(x[:, 0], 6))
+
+    measurement, findings = collected(partly, case([[1.0], [2], [3]], loss="logsumexp"))
+    assert (measurement.rows, measurement.max_ulp, measurement.median_ulp) == (3, 6, 6)
+    assert measurement.counts == {Kind.NAN: 1, Kind.INACCURATE: 2}
+    assert measurement.witness.logits.tolist() == [3.0]
+    assert findings[Kind.INACCURATE].witness.ulp_error == 6
+
+
+def test_nothing_finite_leaves_no_number():
+    measurement, _ = collected(lambda x: x[:, 0] * np.float32("nan"), case(ONES, loss="logsumexp"))
+    numbers = (measurement.max_ulp, measurement.p99_ulp, measurement.median_ulp)
+    assert all(math.isnan(each) for each in (*numbers, measurement.max_abs))
+    assert measurement.max_excess_bits is None
+
+
+def test_the_witness_of_a_cell_is_the_component_with_the_largest_error():
+    """Not one of the gravest kind: that has a witness of its own."""
+
+    def gradient(x):
+        right = probabilities(x)
+        right[:, 0] *= -1  # wrong sign: 2^24 ulps at most
+        right[:, 1] = 1e30
+        return right
+
+    measurement, findings = collected(
+        gradient, case([[0.0, 1.0, 2.0]], loss="logsumexp"), quantity=Quantity.GRADIENT
+    )
+    assert measurement.counts == {Kind.WRONG_SIGN: 1}
+    assert findings[Kind.WRONG_SIGN].witness.index == 0
+    assert measurement.witness.index == 1
+    assert measurement.witness.ulp_error == measurement.max_ulp
+
+
+def test_an_accepted_convention_is_no_cell_s_worst_while_there_is_anything_else():
+    def nan_at_infinity(x):
+        return np.where(np.isinf(x).any(axis=1), np.float32("nan"), steps(logsumexp(x), 1))
+
+    rows = [[np.inf, 0.0], [1.0, 2.0]]
+    measurement, findings = collected(nan_at_infinity, case(rows, loss="logsumexp"))
+    assert set(findings) == {Kind.CONVENTION}
+    assert measurement.witness.logits.tolist() == [1.0, 2.0]
+    alone, _ = collected(nan_at_infinity, case(rows[:1], loss="logsumexp"))
+    assert alone.witness.logits.tolist() == [np.inf, 0.0]
+
+
+def test_among_witnesses_without_an_error_the_narrower_row_is_shown():
+    wide, narrow = ([[0.0] * 5], [[0.0] * 2])
+    for order in ((wide, narrow), (narrow, wide)):
+        cases = [case(each, loss="logsumexp") for each in order]
+        _, findings = collected(lambda x: x[:, 0] * np.float32("nan"), *cases)
+        assert findings[Kind.NAN].witness.logits.shape == (2,)
+        assert findings[Kind.NAN].rows == 2
+
+
+def test_a_witness_is_numbered_within_its_sweep():
+    _, findings = collected(
+        lambda x: steps(logsumexp(x), np.where(x[:, 0] == 9, 50, 0)),
+        case([[1.0, 2.0]], loss="logsumexp"),
+        case([[3.0, 2.0], [9.0, 2.0]], loss="logsumexp", start=1),
+    )
+    assert findings[Kind.INACCURATE].witness.row == 2
+
+
+def test_lost_bits_are_those_of_the_row_that_lost_most_beyond_its_conditioning():
+    """Near a zero of logsumexp the many ulps are the problem's own; elsewhere the few are not."""
+    hard, easy = [-math.log(2.0)] * 2, [3.0, 3.0]
+
+    def off(x):
+        return steps(logsumexp(x), np.where(x[:, 0] < 0, 1000, 64))
+
+    both, _ = collected(off, case([hard, easy], loss="logsumexp"))
+    alone, _ = collected(off, case([easy], loss="logsumexp"))
+    assert both.witness.logits[0] < 0
+    assert both.max_excess_bits == alone.max_excess_bits
+    assert 6.5 < alone.max_excess_bits < 7.5  # log2(2 · 64), less a condition number near 1
+
+    blank, _ = collected(
+        lambda x: np.where(x[:, 0] < 0, np.float32("nan"), off(x)),
+        case([hard, easy], loss="logsumexp"),
+    )
+    assert blank.max_excess_bits == alone.max_excess_bits
+
+
+def test_the_rows_that_raised_are_scored_as_nothing():
+    def picky(x):
+        if (x[:, 0] == 2).any():
+            raise ValueError("two")
+        return x[:, 0]
+
+    measurement, findings = collected(picky, case(ONES[:4], loss="logsumexp"))
+    assert measurement.counts == {Kind.RAISED: 1}
+    assert measurement.max_ulp == 0
+    assert findings[Kind.RAISED].witness.logits.tolist() == [2.0]
+    assert findings[Kind.RAISED].witness.note.startswith("ValueError: two")
+
+
+def test_a_shape_that_is_wrong_is_a_finding_with_no_number():
+    measurement, findings = collected(lambda x: x, case(ONES[:4], loss="logsumexp"))
+    assert measurement.counts == {Kind.WRONG_SHAPE: 4}
+    assert findings[Kind.WRONG_SHAPE].detail == "returned shape (4, 1), want (4,)"
+    assert math.isnan(measurement.max_ulp)
+
+
+def test_a_written_input_does_not_spoil_the_scores():
+    def writing(x):
+        result = logsumexp(x)
+        x[:] = 0
+        return result
+
+    measurement, findings = collected(writing, case([[1.0, 2.0], [3.0, 5.0]], loss="logsumexp"))
+    assert set(findings) == {Kind.MUTATED_INPUT}
+    assert measurement.max_ulp <= 0.5
+
+
+NOISE = np.array([[0.5, 0.25, 0.0], [1.0, -1.0, 2.0]], dtype=np.float32)
+
+
+def test_a_witness_bears_its_own_row_of_a_matrix():
+    rows = case([[1.0, 2.0, 3.0]] * 2, loss="softmax", noise=NOISE)
+
+    def wrong(x, noise):
+        return np.where(noise[:, :1] == 1, np.float32("nan"), probabilities(x + noise))
+
+    _, findings = collected(wrong, rows)
+    assert findings[Kind.NAN].witness.parameters["noise"].tolist() == NOISE[1].tolist()
+
+    def raising(x, noise):
+        if (noise[:, 0] == 1).any():
+            raise ValueError
+        return probabilities(x + noise)
+
+    _, findings = collected(raising, rows)
+    assert findings[Kind.RAISED].witness.parameters["noise"].tolist() == NOISE[1].tolist()
+
+
+@pytest.mark.parametrize(("reduction", "divisor"), [("sum", 1), ("mean", 2)])
+def test_a_reduced_value_is_one_result_of_the_whole_block(reduction, divisor):
+    block = case([[0.0, 0.0], [1.0, 1.0]], reduction=reduction)  # log 2 each
+
+    def reduced(x, y, reduction):
+        total = cross_entropy(x.astype(np.float64), y).sum()
+        return np.float32(total / divisor) * np.float32(1.5)
+
+    measurement, findings = collected(reduced, block)
+    witness = findings[Kind.INACCURATE].witness
+    assert witness.logits.tolist() == block.logits.tolist()
+    assert witness.labels.tolist() == [0, 0]
+    assert witness.expected == float(np.float32(2 * math.log(2) / divisor))
+    assert witness.actual == float(reduced(witness.logits, witness.labels, reduction))
+    assert measurement.median_ulp == measurement.max_ulp == witness.ulp_error
+
+
+def test_a_reduction_that_raises_shows_the_whole_block():
+    def raising(_x, _y, reduction):
+        raise ValueError(reduction)
+
+    block = case([[0.0, 0.0], [1.0, 1.0]], reduction="sum")
+    _, findings = collected(raising, block)
+    assert findings[Kind.RAISED].witness.logits.shape == (2, 2)
+
+
+class TestPlateau:
+    # the loss of the first class is log(1 + e^gap)
+    GAPS = np.array([1.0, 14.0, 16.0, 20.0, 40.0, 80.0])
+    ROWS = np.stack([np.zeros(6), GAPS], axis=1)
+
+    @staticmethod
+    def ceiling(height):
+        return lambda x, y: np.minimum(cross_entropy(x, y), np.float32(height))
+
+    def test_a_ceiling_has_height_and_onset(self):
+        measurement, findings = collected(self.ceiling(15), case(self.ROWS))
+        assert measurement.counts == {Kind.PLATEAU: 4}
+        plateau = findings[Kind.PLATEAU]
+        assert plateau.detail == "height 15, from exact 16 on"
+        assert plateau.witness.logits.tolist() == [0.0, 80.0]  # farthest from what came back
+        assert plateau.witness.actual == 15.0
+
+    def test_a_floor_is_one_too(self):
+        rows = self.ROWS[:, ::-1]  # losses e^-gap
+
+        def floored(x, y):
+            x = x.astype(np.float64)
+            return np.maximum(np.log1p(np.exp(x[:, 1] - x[:, 0])), 1e-7).astype(np.float32)
+
+        measurement, findings = collected(floored, case(rows))
+        assert measurement.counts == {Kind.PLATEAU: 3}  # e^-16 is above 1e-7
+        onset = f"{math.exp(-20):.6g}"
+        assert findings[Kind.PLATEAU].detail == f"height 1e-07, from exact {onset} on"
+
+    def test_other_inaccurate_rows_keep_their_kind_and_get_a_witness_of_their_own(self):
+        def clipped(x, y):
+            right = cross_entropy(x, y)
+            return np.minimum(np.where(right > 14.5, right, steps(right, 10)), np.float32(15))
+
+        measurement, findings = collected(clipped, case(self.ROWS))
+        assert measurement.counts == {Kind.PLATEAU: 4, Kind.INACCURATE: 2}
+        assert findings[Kind.INACCURATE].witness.logits[1] in (1.0, 14.0)
+        assert 9 < findings[Kind.INACCURATE].witness.ulp_error < 11
+
+    def test_overflow_that_is_missed_on_it_belongs_to_it(self):
+        """Infinite exact losses, and finite ones that the format cannot hold."""
+        top = float(np.finfo(np.float32).max)
+        rows = [[-np.inf, 0.0], [-top, top], [0.0, 40.0], [0.0, 80.0], [0.0, 14.0]]
+        measurement, findings = collected(self.ceiling(15), case(rows))
+        assert measurement.counts == {Kind.PLATEAU: 4}
+        assert set(findings) == {Kind.PLATEAU}
+
+    def test_a_row_that_raised_is_no_witness_of_what_is_left(self):
+        rows = [[-np.inf, 1.0], [-np.inf, 2.0], [-np.inf, 3.0], [0.0, 40.0], [0.0, 80.0]]
+
+        def picky(x, y):
+            if (x[:, 1] == 1).any():
+                raise ValueError
+            right = np.minimum(cross_entropy(x, y), np.float32(15))
+            return np.where(x[:, 1] == 3, np.float32(7), right)
+
+        measurement, findings = collected(picky, case(rows))
+        assert measurement.counts == {Kind.RAISED: 1, Kind.MISSED_OVERFLOW: 1, Kind.PLATEAU: 3}
+        assert findings[Kind.MISSED_OVERFLOW].witness.actual == 7.0
+
+    def test_two_values_are_too_few(self):
+        measurement, _ = collected(self.ceiling(15), case(self.ROWS[[0, 1, 4, 5]]))
+        assert measurement.counts == {Kind.INACCURATE: 2}
+        repeated, _ = collected(self.ceiling(15), case(self.ROWS[[0, 1, 4, 5, 5, 5]]))
+        assert repeated.counts == {Kind.INACCURATE: 4}
+
+    def test_values_within_a_factor_of_two_are_too_near(self):
+        rows = np.stack([np.zeros(4), [16.0, 20.0, 24.0, 28.0]], axis=1)
+        measurement, _ = collected(self.ceiling(15), case(rows))
+        assert measurement.counts == {Kind.INACCURATE: 4}
+        rows[-1, 1] = 33.0
+        measurement, _ = collected(self.ceiling(15), case(rows))
+        assert measurement.counts == {Kind.PLATEAU: 4}
+
+    def test_values_on_both_sides_are_coarse_rounding(self):
+        constant = case(np.stack([np.zeros(4), [2.0, 8.0, 32.0, 64.0]], axis=1))
+        measurement, _ = collected(lambda x, _y: np.full(len(x), np.float32(16)), constant)
+        assert measurement.counts == {Kind.INACCURATE: 4}
+
+    def test_it_may_lie_across_cases(self):
+        cases = [case(self.ROWS[k : k + 1], start=k) for k in range(6)]
+        measurement, findings = collected(self.ceiling(15), *cases)
+        assert measurement.counts == {Kind.PLATEAU: 4}
+        assert findings[Kind.PLATEAU].witness.row == 5
+
+
+def test_every_kind_that_is_found_here_has_a_hint():
+    elsewhere = {Kind.CRASHED, Kind.TIMED_OUT, Kind.INCONSISTENT, Kind.INVARIANT}
+    assert set(collection.HINTS) == set(Kind) - elsewhere
