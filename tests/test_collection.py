@@ -109,6 +109,16 @@ def test_the_witness_of_a_cell_is_the_component_with_the_largest_error():
     assert measurement.witness.ulp_error == measurement.max_ulp
 
 
+def test_of_faults_without_an_error_the_gravest_is_the_worst_of_a_cell():
+    def swapped(x):
+        return np.where(np.isnan(x).any(axis=1), np.float32(0), np.float32("nan"))
+
+    rows = case([[np.nan, 0.0], [1.0, 2.0]], loss="logsumexp")
+    measurement, _ = collected(swapped, rows)
+    assert measurement.counts == {Kind.NAN: 1, Kind.MISSED_NAN: 1}
+    assert measurement.witness.logits.tolist() == [1.0, 2.0]
+
+
 def test_an_accepted_convention_is_no_cell_s_worst_while_there_is_anything_else():
     def nan_at_infinity(x):
         return np.where(np.isinf(x).any(axis=1), np.float32("nan"), steps(logsumexp(x), 1))
@@ -153,8 +163,8 @@ def test_lost_bits_are_those_of_the_row_that_lost_most_beyond_its_conditioning()
     assert 6.5 < alone.max_excess_bits < 7.5  # log2(2 · 64), less a condition number near 1
 
     blank, _ = collected(
-        lambda x: np.where(x[:, 0] < 0, np.float32("nan"), off(x)),
-        case([hard, easy], loss="logsumexp"),
+        lambda x: np.where(x[:, 0] == 5, np.float32("nan"), off(x)),
+        case([[5.0, 5.0], easy], loss="logsumexp"),
     )
     assert blank.max_excess_bits == alone.max_excess_bits
 

@@ -83,9 +83,9 @@ def cce_epsilon(probabilities: Array, labels: Array) -> Array:
 def _cce_clipped_gradient(probabilities: Array, labels: Array) -> Array:
     total = probabilities.sum(axis=1, keepdims=True)
     p = probabilities / total
-    _, within = clipped_to_epsilon(p, 1e-7)
+    clipped, within = clipped_to_epsilon(p, 1e-7)
     kept = np.where(within, _dense(p, labels), np.zeros_like(p))
-    return np.asarray((kept.sum(axis=1, keepdims=True) - kept / p) / total)
+    return np.asarray((kept.sum(axis=1, keepdims=True) - kept / clipped) / total)
 
 
 @implementation(
