@@ -11,7 +11,7 @@ import pytest
 from xentcheck import audit as auditing
 from xentcheck import config
 from xentcheck.audit import audit
-from xentcheck.errors import UncertifiedError, UnknownNameError
+from xentcheck.errors import UncertifiedError, UnknownNameError, UsageError
 from xentcheck.model import (
     Implementation,
     Kind,
@@ -132,6 +132,11 @@ def test_select_takes_patterns_and_refuses_what_matches_nothing():
     assert {each.cell.implementation for each in report.measurements} == {"mine"}
     with pytest.raises(UnknownNameError, match="did you mean 'mine'"):
         audit(configured(), select=["mime"], extra=both)
+
+
+def test_two_of_one_name_are_refused():
+    with pytest.raises(UsageError, match="2 implementations of softplus are called 'mine'"):
+        audit(configured(), extra=[mine(), mine()])
 
 
 def test_a_clip_is_a_plateau_with_its_height_and_onset():

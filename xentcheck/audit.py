@@ -5,6 +5,7 @@ quantities. What a cell prints as its worst row is confirmed afterwards by the t
 """
 
 import platform
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -15,7 +16,7 @@ import numpy as np
 
 from xentcheck import __version__, registry
 from xentcheck.collection import Tally, close, measure
-from xentcheck.errors import EmptySweepError, UncertifiedError, UnknownNameError
+from xentcheck.errors import EmptySweepError, UncertifiedError, UnknownNameError, UsageError
 from xentcheck.execution import unsupported
 from xentcheck.gate import judge
 from xentcheck.losses import LOSSES
@@ -71,15 +72,26 @@ def audit(
     Raises:
         TargetError: a target of the configuration cannot be loaded.
         UnknownNameError: a pattern in ``select`` matches nothing.
+        UsageError: two implementations of a loss have one name.
 
     A case whose exact results cannot be certified is not scored; the report says so.
     """
     registered, skips = registry.load_registered()
     targets = tuple(registry.load_target(target) for target in config.targets)
     known = (*registered, *targets, *extra)
+    _check_unique(known)
     check_patterns(select, known)
     run = _Audit(config, known, tuple(select), list(skips), progress)
     return run.report()
+
+
+def _check_unique(known: Iterable[Implementation]) -> None:
+    """Refuse two implementations that would be measured as one."""
+    seen = Counter((each.loss, each.name) for each in known)
+    for (loss, name), count in seen.items():
+        if count > 1:
+            message = f"{count} implementations of {loss} are called {name!r}; rename one of them"
+            raise UsageError(message)
 
 
 def check_patterns(select: Sequence[str], known: Iterable[Implementation]) -> None:

@@ -361,6 +361,8 @@ class Measurement:
     ``max_ulp``, ``p99_ulp`` and ``median_ulp`` are over the rows with a finite error (NaN when
     there is none); ``counts`` over all rows, by kind, only nonzero ones. ``negative_zeros`` counts
     the values −0 of a loss that is never negative: equal to 0, and no fault, but worth knowing.
+    ``max_excess_bits``: the most bits lost, over all components with a finite error, beyond what
+    the conditioning explains.
     """
 
     cell: Cell
