@@ -18,6 +18,7 @@ Sources: Mächler, "Accurately computing log(1 − exp(−|a|))", 2012 (softplus
 detection", 2017; the label smoothing of Keras's BinaryCrossentropy.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,11 +85,26 @@ def _one(value: Number | float, gradient: Number | float) -> RowResult:
     return RowResult(Components([Outcome(value)]), Components([Outcome(gradient)]))
 
 
+_Form = Callable[[Arithmetic, float], _Logistic]
+_Pair = tuple[Number, Number]
+
+
+def _of_sigmoid(parts: _Logistic) -> _Pair:
+    return parts.up, parts.up * parts.down
+
+
+def _of_log_sigmoid(parts: _Logistic) -> _Pair:
+    return -parts.softplus_down, parts.down
+
+
+def _of_softplus(parts: _Logistic) -> _Pair:
+    return parts.softplus_up, parts.up
+
+
 def _without_target(
-    limits: dict[float, tuple[float, float]], form: str, logistic: str
+    limits: dict[float, tuple[float, float]], pick: Callable[[_Logistic], _Pair], form: _Form
 ) -> Evaluator:
-    """An evaluator of sigmoid, log_sigmoid or softplus; ``limits`` are those at ±inf."""
-    build = _rearranged if logistic == "rearranged" else _textbook
+    """An evaluator of what ``pick`` makes of the parts; ``limits`` are those at ±inf."""
 
     def evaluate(ops: Arithmetic, row: Row) -> RowResult:
         x = _scalar(row)
@@ -97,19 +113,12 @@ def _without_target(
         if abs(x) == INF:
             value, gradient = limits[x]
             return _one(value if abs(value) == INF else ops.number(value), ops.number(gradient))
-        parts = build(ops, x)
-        if form == "sigmoid":
-            return _one(parts.up, parts.up * parts.down)
-        if form == "log_sigmoid":
-            return _one(-parts.softplus_down, parts.down)
-        return _one(parts.softplus_up, parts.up)
+        return _one(*pick(form(ops, x)))
 
     return evaluate
 
 
-def _bce_parts(
-    ops: Arithmetic, parts: _Logistic, z: Number, rest: Number, weight: float
-) -> tuple[Number, Number]:
+def _bce_parts(parts: _Logistic, z: Number, rest: Number, weight: float) -> _Pair:
     value = z * parts.softplus_down * weight + rest * parts.softplus_up
     gradient = rest * parts.up - z * parts.down * weight
     return value, gradient
@@ -135,10 +144,10 @@ def _evaluate_bce(ops: Arithmetic, row: Row) -> RowResult:
         against = rest if x > 0 else z * weight
         gradient = rest if x > 0 else -(z * weight)
         return _one(0.0 if against.is_zero else INF, gradient)
-    return _one(*_bce_parts(ops, _rearranged(ops, x), z, rest, weight))
+    return _one(*_bce_parts(_rearranged(ops, x), z, rest, weight))
 
 
-def _focal(ops: Arithmetic, row: Row, build: str) -> RowResult:
+def _focal(ops: Arithmetic, row: Row, form: _Form) -> RowResult:
     x = _scalar(row)
     if x != x or not 0.0 <= row.label <= 1.0:
         return _one(NAN, NAN)
@@ -154,8 +163,8 @@ def _focal(ops: Arithmetic, row: Row, build: str) -> RowResult:
         return _focal_limit(ops, x, z, rest, balance, gamma)
     if balance.is_zero:
         return _one(0.0, 0.0)
-    parts = _rearranged(ops, x) if build == "rearranged" else _textbook(ops, x)
-    entropy, slope = _bce_parts(ops, parts, z, rest, 1.0)
+    parts = form(ops, x)
+    entropy, slope = _bce_parts(parts, z, rest, 1.0)
     miss = z * parts.down + rest * parts.up
     if gamma == 0.0:
         return _one(balance * entropy, balance * slope)
@@ -178,11 +187,11 @@ def _focal_limit(
 
 
 def _evaluate_focal(ops: Arithmetic, row: Row) -> RowResult:
-    return _focal(ops, row, "rearranged")
+    return _focal(ops, row, _rearranged)
 
 
 def _define_focal(ops: Arithmetic, row: Row) -> RowResult:
-    return _focal(ops, row, "textbook")
+    return _focal(ops, row, _textbook)
 
 
 def _condition(
@@ -237,8 +246,8 @@ SIGMOID = Loss(
     conventions=(_AT_INFINITY, _PROPAGATE),
     units="probability",
     source=_SOURCE,
-    evaluate=_without_target(_SIGMOID_LIMITS, "sigmoid", "rearranged"),
-    definition=_without_target(_SIGMOID_LIMITS, "sigmoid", "textbook"),
+    evaluate=_without_target(_SIGMOID_LIMITS, _of_sigmoid, _rearranged),
+    definition=_without_target(_SIGMOID_LIMITS, _of_sigmoid, _textbook),
     condition=_condition,
     nonnegative=True,
     reducible=False,
@@ -255,8 +264,8 @@ LOG_SIGMOID = Loss(
     conventions=(_AT_INFINITY, _PROPAGATE),
     units="nats",
     source=_SOURCE,
-    evaluate=_without_target(_LOG_SIGMOID_LIMITS, "log_sigmoid", "rearranged"),
-    definition=_without_target(_LOG_SIGMOID_LIMITS, "log_sigmoid", "textbook"),
+    evaluate=_without_target(_LOG_SIGMOID_LIMITS, _of_log_sigmoid, _rearranged),
+    definition=_without_target(_LOG_SIGMOID_LIMITS, _of_log_sigmoid, _textbook),
     condition=_condition,
     reducible=False,
 )
@@ -272,8 +281,8 @@ SOFTPLUS = Loss(
     conventions=(_AT_INFINITY, _PROPAGATE),
     units="nats",
     source=_SOURCE,
-    evaluate=_without_target(_SOFTPLUS_LIMITS, "softplus", "rearranged"),
-    definition=_without_target(_SOFTPLUS_LIMITS, "softplus", "textbook"),
+    evaluate=_without_target(_SOFTPLUS_LIMITS, _of_softplus, _rearranged),
+    definition=_without_target(_SOFTPLUS_LIMITS, _of_softplus, _textbook),
     condition=_condition,
     nonnegative=True,
     reducible=False,
