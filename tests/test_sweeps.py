@@ -1,9 +1,15 @@
 """Sweeps: what the generators promise, computed here independently, and how cases are made."""
 
+import hashlib
+import itertools
 import json
 import math
+import pickle
+import tracemalloc
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +17,32 @@ import ml_dtypes
 import mpmath
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from xentcheck.errors import EmptySweepError, UnknownNameError, UsageError
-from xentcheck.floats import FORMATS, to_float64
+from xentcheck.floats import FORMATS, from_ordinals, ordinals, to_float64
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Loss
 from xentcheck.model import Case, Domain, InputSpec, LabelKind, Layout, Sweep
 from xentcheck.sweeps import (
     GENERATORS,
+    Part,
     Tally,
     cases,
+    fitted,
     inapplicable,
     landmarks,
+    parts,
     read_arrays,
     standard_sweeps,
     tally,
     with_defaults,
 )
+from xentcheck.sweeps.counting import MOST_COUNTED
+from xentcheck.sweeps.drawn import high_word
+from xentcheck.sweeps.generator import stream
+from xentcheck.sweeps.rows import MOST_ELEMENTS, Series
 
 ROOT = Path(__file__).parent.parent
 DIGITS = ROOT / "configs" / "recorded" / "digits.npz"
@@ -36,6 +51,7 @@ LSE = LOSSES["logsumexp"]
 SOFTPLUS = LOSSES["softplus"]
 CCE = LOSSES["categorical_cross_entropy"]
 ENTROPY = LOSSES["entropy"]
+BCE = LOSSES["sigmoid_binary_cross_entropy"]
 BCE_ON_PROBABILITIES = LOSSES["binary_cross_entropy"]
 NLL = LOSSES["nll_loss"]
 KL = LOSSES["kl_divergence"]
@@ -73,11 +89,20 @@ def labelled_as(
     return list(cases(sweep_of(loss, *inputs, label_kind=kind, **settings), loss, dtype, 0))
 
 
+def content(value: Any) -> Any:
+    return (value.dtype, value.shape, value.tobytes()) if isinstance(value, np.ndarray) else value
+
+
 def same_bits(a: Case, b: Case) -> bool:
-    same = a.logits.tobytes() == b.logits.tobytes() and a.start == b.start
-    if a.labels is None or b.labels is None:
-        return same and a.labels is b.labels
-    return same and a.labels.tobytes() == b.labels.tobytes()
+    (x, y), (p, q) = ((a, b), (a.parameters, b.parameters))
+    return (
+        all(content(getattr(x, name)) == content(getattr(y, name)) for name in CASE_FIELDS)
+        and p.keys() == q.keys()
+        and all(content(p[name]) == content(q[name]) for name in p)
+    )
+
+
+CASE_FIELDS = ("sweep", "generator", "loss", "dtype", "logits", "label_kind", "labels", "start")
 
 
 # Every generator.
@@ -421,7 +446,7 @@ def test_grid_is_the_product_of_its_values() -> None:
 def test_exhaustive_has_every_finite_value_once(dtype: str, finite: int) -> None:
     found = made(SOFTPLUS, "exhaustive", dtype)
     assert sum(case.rows for case in found) == finite
-    assert max(case.rows for case in found) <= 8192
+    assert max(case.rows for case in found) <= 1 << 16
     (counted,) = tally(found)
     assert counted.distinct == finite
     starts = np.cumsum([0] + [case.rows for case in found])[:-1]
@@ -491,6 +516,12 @@ def test_logits_become_probabilities_in_float64_before_the_one_rounding() -> Non
     assert math.isclose(float(logs.logits[0].max()), wanted, rel_tol=1e-15)
     (kept,) = made(NLL, "explicit", values=logits)  # as written, though no log-probabilities
     np.testing.assert_array_equal(kept.logits[::2], logits)
+
+
+def test_logits_too_far_apart_for_float64_leave_one_certain_class() -> None:
+    rows = rows_of(made(NLL, "uniform", "float64", scale=(1.7e308,), rows=64, classes=(2,)))
+    assert (rows.max(axis=1) == 0).all()
+    assert np.isneginf(rows.min(axis=1)).any()
 
 
 def test_elementwise_probabilities_come_from_the_sigmoid() -> None:
@@ -735,6 +766,12 @@ def test_blocks_are_bounded_and_numbered_through() -> None:
     assert [case.start for case in found] == [0, 4096]
     wide = made(LSE, "equal", classes=(2**19,), values=(0.0, 1.0, 2.0))
     assert [case.rows for case in wide] == [2, 1]
+    single = made(SOFTPLUS, "normal", rows=70_000, scale=(1.0,))
+    assert [(case.rows, case.start) for case in single] == [(65_536, 0), (4464, 65_536)]
+    spec = ("normal", {"rows": 300, "scale": (1.0,)})
+    axes = {"reduction": ("mean",)}
+    mean = labelled_as(BCE, LabelKind.TARGET, spec, targets="random", parameters=axes)
+    assert [case.rows for case in mean] == [256, 44]
 
 
 def test_a_sweep_of_one_point_counts_as_one_distinct_row() -> None:
@@ -771,11 +808,11 @@ def test_nothing_at_all_is_an_error_with_place_and_remedy() -> None:
 
 def test_what_does_not_apply_is_named_with_its_reason() -> None:
     inputs = (("masked", {}), ("normal", {}), ("exhaustive", {}))
-    sweep = sweep_of(SOFTPLUS, *inputs, dtypes=("float16", "float32"))
+    sweep = sweep_of(SOFTPLUS, *inputs, dtypes=("float16", "float64"))
     assert [name for name, _ in inapplicable(sweep, SOFTPLUS)] == ["masked", "exhaustive"]
-    assert "float32 has 2^32 values" in inapplicable(sweep, SOFTPLUS)[1][1]
+    assert "float64 has 2^64 values" in inapplicable(sweep, SOFTPLUS)[1][1]
     assert [name for name, _ in inapplicable(sweep, SOFTPLUS, "float16")] == ["masked"]
-    assert {case.generator for case in cases(sweep, SOFTPLUS, "float32", 0)} == {"normal"}
+    assert {case.generator for case in cases(sweep, SOFTPLUS, "float64", 0)} == {"normal"}
 
 
 @pytest.mark.parametrize(
@@ -801,6 +838,593 @@ def test_obstacles_are_reasons_and_leave_the_sweep_empty(
     assert reason
     with pytest.raises(EmptySweepError):
         list(cases(sweep, loss, dtype, 0))
+
+
+# Parts: any of them can be made alone, and memory does not grow with their number.
+
+
+PIECEMEAL: Mapping[str, dict[str, Any]] = {
+    "explicit": {"values": tuple((k / 32, -k / 64) for k in range(40))},
+    "normal": {"classes": (2, 3, 2), "scale": (1.0, 5.0), "rows": 60},
+    "ulp-uniform": {"classes": (2, 3), "rows": 60},
+    "wide": {"classes": (9, 70), "rows": 9, "peak": 3.0},
+    "mixed-scale": {"rows": 60},
+    "offset": {"rows": 9},
+    "gap": {"classes": (5,)},
+    "masked": {"rows": 8},
+    "low": {"rows": 9},
+    "ties": {"values": tuple(range(40)), "classes": (3,)},
+    "equal": {"values": (*range(80), *range(40)), "classes": (2,)},
+    "grid": {"points": 30, "classes": (2,)},
+    "recorded": {"path": str(DIGITS), "rows": 30},
+}
+COMBINED: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
+    "softmax": {"noise": ("gumbel",), "temperature": (1.0, 0.5)},
+    "softmax_cross_entropy": {"ignore_index": (-1,), "reduction": ("none", "mean")},
+}
+
+
+def piecemeal(name: str, loss: Loss, dtype: str = "float32") -> Sweep:
+    axes = COMBINED.get(loss.id, {})
+    return sweep_of(loss, (name, PIECEMEAL.get(name, {})), dtypes=(dtype,), parameters=axes)
+
+
+def all_cases(planned: Iterable[Part]) -> list[Case]:
+    return [case for part in planned for case in part.cases()]
+
+
+def rows_of(found: Iterable[Case]) -> np.ndarray:
+    return np.concatenate([case.logits for case in found])
+
+
+def without_repeats(rows: np.ndarray) -> list[bytes]:
+    return list(dict.fromkeys(row.tobytes() for row in rows))
+
+
+GENERATORS_WITH_LOSSES = [
+    (name, loss)
+    for name, loss in itertools.product(
+        GENERATORS, (CE, LOSSES["softmax"], ENTROPY, KL, SOFTPLUS, BCE, BCE_ON_PROBABILITIES)
+    )
+    if not inapplicable(piecemeal(name, loss, "float16"), loss, "float16")
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "loss"), GENERATORS_WITH_LOSSES, ids=lambda each: getattr(each, "id", each)
+)
+def test_a_part_made_alone_is_the_same_and_all_of_them_are_the_cases(
+    name: str, loss: Loss, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xentcheck.sweeps.rows.MOST_ELEMENTS", 8192 if name == "exhaustive" else 24)
+    sweep = piecemeal(name, loss, "float16")
+    planned = parts(sweep, loss, "float16", 7)
+    assert [part.number for part in planned] == list(range(len(planned)))
+    assert len(planned) > 1
+    start = 0
+    numbered = []
+    for part in planned:
+        of_part = list(part.cases())
+        assert of_part[0].start == 0
+        alone = parts(sweep, loss, "float16", 7)[part.number]
+        again = list(alone.cases())
+        assert len(again) == len(of_part)
+        assert all(map(same_bits, of_part, again))
+        assert (alone.rows, alone.classes, alone.generator) == (part.rows, part.classes, name)
+        assert {case.classes for case in of_part} == {part.classes}
+        numbered += [replace(case, start=start + case.start) for case in of_part]
+        start += sum(case.rows for case in of_part)
+    chained = list(cases(sweep, loss, "float16", 7))
+    assert len(chained) == len(numbered)
+    assert all(map(same_bits, chained, numbered))
+
+
+@pytest.mark.parametrize("name", sorted({*GENERATORS} - {"mixed-scale", "wide"}))
+def test_parts_have_the_rows_that_one_block_would_have(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The first chunk of draws is the beginning of what would be drawn at once. Rows that are
+    # wanted once are so within a part.
+    loss = fitting_loss(name)
+    sweep = piecemeal(name, loss, "float16")
+    whole: dict[int, np.ndarray] = {}
+    for part in parts(sweep, loss, "float16", 7):
+        assert part.classes not in whole
+        whole[part.classes] = rows_of(part.cases())
+    monkeypatch.setattr("xentcheck.sweeps.rows.MOST_ELEMENTS", 8192 if name == "exhaustive" else 64)
+    drawn = name in {"normal", "uniform", "exponential", "ulp-uniform"}
+    for classes, rows in whole.items():
+        planned = [each for each in parts(sweep, loss, "float16", 7) if each.classes == classes]
+        assert all(part.rows * classes <= 64 or name == "exhaustive" for part in planned)
+        assert len(planned) >= len(rows) * classes // 64 or name == "exhaustive"
+        found = rows_of(all_cases(planned[:1] if drawn and classes == 2 else planned))
+        if drawn and classes != 2:
+            assert len(found) == len(rows)
+        elif drawn:
+            np.testing.assert_array_equal(found, rows[: len(found)])
+        else:
+            assert without_repeats(found) == without_repeats(rows)
+
+
+@pytest.mark.parametrize("name", ["normal", "ulp-uniform", "mixed-scale", "wide"])
+def test_no_two_parts_are_drawn_alike(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xentcheck.sweeps.rows.MOST_ELEMENTS", 64)
+    options = {"classes": (4, 5, 4), "rows": 200}
+    sweep = sweep_of(LSE, (name, options))
+    seen = [rows_of(part.cases())[:5].tobytes() for part in parts(sweep, LSE, "float64", 0)]
+    assert len(set(seen)) == len(seen) > 20
+
+
+def test_labels_and_noise_of_parts_are_drawn_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xentcheck.sweeps.rows.MOST_ELEMENTS", 400)
+    softmax = LOSSES["softmax"]
+    spec = ("normal", {"classes": (4,), "rows": 500})
+    axes = {"noise": ("gumbel",)}
+    sweep = sweep_of(softmax, spec, targets="random", parameters=axes)
+    found = all_cases(parts(sweep, softmax, "float64", 0))
+    assert [case.rows for case in found] == [100] * 5
+    assert len({case.labels.tobytes() for case in found}) == 5
+    assert len({case.parameters["noise"].tobytes() for case in found}) == 5
+
+
+def test_ordinary_rows_are_the_same_at_every_offset_wherever_a_part_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("xentcheck.sweeps.rows.MOST_ELEMENTS", 64)
+    found = made(LSE, "offset", "float64", offsets=(0.0, 64.0, 0.0), rows=50, classes=(3,))
+    at_zero, moved, again = rows_of(found).reshape(3, 51, 3)
+    np.testing.assert_array_equal(at_zero, again)
+    np.testing.assert_array_equal(at_zero + 64.0, moved)
+    np.testing.assert_array_equal(at_zero[-1], [0, 0, 0])
+    assert len(np.unique(at_zero[:-1])) == 150
+
+
+def test_masks_go_round_the_classes_wherever_a_part_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xentcheck.sweeps.rows.MOST_ELEMENTS", 64)
+    masked = np.isneginf(rows_of(made(LSE, "masked", rows=40, classes=(4,))))
+    for count, rows in enumerate(masked[:120].reshape(3, 40, 4), 1):
+        for number, row in enumerate(rows):
+            assert set(np.flatnonzero(row)) == {(number + k) % 4 for k in range(count)}
+    assert masked[120:].all()
+
+
+def test_shuffled_scales_are_mixed_within_every_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xentcheck.sweeps.rows.MOST_ELEMENTS", 64)
+    sweep = sweep_of(LSE, ("mixed-scale", {"rows": 160, "classes": (4,)}))
+    planned = parts(sweep, LSE, "float64", 0)
+    assert len(planned) == 10
+    for part in planned:
+        spreads = np.ptp(rows_of(part.cases()), axis=1)
+        assert spreads.max() / spreads.min() > 1e6
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_every_dtype_gets_the_same_draws_in_every_part(
+    dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xentcheck.sweeps.rows.MOST_ELEMENTS", 64)
+    wide = numbers(SOFTPLUS, "normal", "float64", rows=200)
+    narrow = numbers(SOFTPLUS, "normal", dtype, rows=200)
+    np.testing.assert_array_equal(narrow, wide.astype(dtype).astype(np.float64))
+
+
+def documented_stream(*place: object) -> np.random.Generator:
+    """The stream of a place as it is described: its text, hashed, is the seed."""
+    digest = hashlib.sha256("\0".join(map(str, place)).encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest, "little"))
+
+
+def test_small_draws_come_one_after_another_from_the_stream_of_their_input() -> None:
+    inputs = [
+        ("uniform", {"rows": 1}),
+        ("normal", {"classes": (2, 3), "scale": (1.0, 8.0), "rows": 5}),
+    ]
+    sweep = sweep_of(LSE, *inputs)
+    rng = documented_stream(11, "s", 1)
+    for part in parts(sweep, LSE, "float64", 11)[-2:]:
+        shape = (5, part.classes)
+        expected = np.concatenate([rng.standard_normal(shape), 8 * rng.standard_normal(shape)])
+        np.testing.assert_array_equal(rows_of(part.cases()), expected)
+
+
+def test_labels_of_the_first_parts_come_from_the_stream_of_their_block() -> None:
+    sweep = sweep_of(CE, ("normal", {"classes": (2, 3), "rows": 50}), targets="random")
+    for number, part in enumerate(parts(sweep, CE, "float32", 4)):
+        rng = documented_stream(4, "s", 0, number, "labels")
+        (case,) = part.cases()
+        np.testing.assert_array_equal(case.labels, rng.integers(0, part.classes, (2, 50))[0])
+
+
+def counted_series() -> tuple[Series, list[int], Any]:
+    drawn: list[int] = []
+
+    def sample(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        drawn.append(math.prod(shape))
+        return rng.standard_normal(shape)
+
+    return Series(partial(stream, 0, "s", 0)), drawn, sample
+
+
+def test_drawing_anywhere_costs_no_more_than_two_chunks_and_what_is_small_before() -> None:
+    series, drawn, sample = counted_series()
+    small = series.draws(1000, 10, sample)
+    large = series.draws(1 << 40, 0, sample)
+    behind = series.draws(5, 7, sample)
+    large.between((1 << 39) - 2, (1 << 39) + 2)
+    assert sum(drawn) == 2 * MOST_ELEMENTS
+    drawn.clear()
+    behind.between(1, 3)
+    assert drawn == [35]
+    drawn.clear()
+    large.between(0, 1)
+    assert drawn == [10_000, MOST_ELEMENTS]
+    drawn.clear()
+    small.between(3, 5)
+    assert drawn == [10_000]
+
+
+def test_many_draws_in_turn_are_drawn_once_each() -> None:
+    series, drawn, sample = counted_series()
+    every = [series.draws(2, 3, sample) for _ in range(50)]
+    forth = [each.between(0, 2) for each in every]
+    assert len(drawn) == 99  # the draws before are made once more, by the one behind them
+    back = [each.between(0, 2) for each in reversed(every)]
+    np.testing.assert_array_equal(forth, back[::-1])
+    np.testing.assert_array_equal(forth, stream(0, "s", 0).standard_normal((50, 2, 3)))
+
+
+def test_parts_of_any_number_of_rows_are_planned_without_making_them() -> None:
+    tracemalloc.start()
+    try:
+        wide = sweep_of(LSE, ("wide", {"rows": 1 << 32}), ("normal", {"rows": 1 << 32}))
+        planned = parts(wide, LSE, "float32", 0)
+        last = planned[-1]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1 << 20
+    rows_at_once = MOST_ELEMENTS // 65_540
+    of_wide = -(-(1 << 32) // rows_at_once)
+    of_pairs = (1 << 32) * 2 // MOST_ELEMENTS
+    of_tens = -(-(1 << 32) // (MOST_ELEMENTS // 10))
+    assert len(planned) == of_wide + of_pairs + of_tens
+    assert (planned[0].rows, planned[0].classes) == (rows_at_once, 65_540)
+    assert planned[of_wide - 1].rows == (1 << 32) - (of_wide - 1) * rows_at_once
+    assert (planned[of_wide].generator, planned[of_wide].classes) == ("normal", 2)
+    assert (last.number, last.classes) == (len(planned) - 1, 10)
+    assert [part.number for part in planned[5:8]] == [5, 6, 7]
+    with pytest.raises(IndexError):
+        planned[len(planned)]
+
+
+@pytest.mark.parametrize(
+    ("loss", "name", "options"),
+    [
+        (SOFTPLUS, "normal", {"rows": 1 << 22}),
+        (SOFTPLUS, "ulp-uniform", {"rows": 1 << 22}),
+        (BCE, "normal", {"rows": 1 << 22}),
+        (LSE, "normal", {"rows": 1 << 19, "classes": 8}),
+        (LSE, "offset", {"rows": 1 << 17, "classes": 8, "offsets": (0.0, 1.0, 2.0, 3.0)}),
+        (LSE, "wide", {"rows": 64}),
+        (SOFTPLUS, "exhaustive", {"from": 1.0, "to": 1.5}),
+    ],
+)
+def test_memory_does_not_grow_with_rows(loss: Loss, name: str, options: dict[str, Any]) -> None:
+    sweep = sweep_of(loss, (name, options), targets="random")
+    numbers_made = 0
+    tracemalloc.start()
+    try:
+        for case in cases(sweep, loss, "float32", 0):
+            numbers_made += case.logits.size
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert numbers_made > 3 * MOST_ELEMENTS
+    assert peak < 8 * MOST_ELEMENTS * 8
+
+
+def test_a_recording_stays_in_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "large.npy"
+    file = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=(1 << 20, 8))
+    file[:] = (np.arange(8) - 3.5) / 4
+    file[-1] = 9.0
+    del file
+    sweep = sweep_of(LSE, ("recorded", {"path": str(path)}))
+    tracemalloc.start()
+    try:
+        planned = parts(sweep, LSE, "float16", 0)
+        *_, last = planned[len(planned) - 1].cases()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    np.testing.assert_array_equal(last.logits[-1], np.full(8, 9.0))
+    assert len(planned) == 8
+    assert peak < 8 * MOST_ELEMENTS * 8
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+def test_a_recording_is_held_once_however_many_sweeps_ask_for_it(
+    tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"rows{suffix}"
+    (np.save if suffix == ".npy" else np.savez)(path, np.zeros((2, 3)))
+    first, second = (next(iter(read_arrays(path).values())) for _ in range(2))
+    assert np.shares_memory(first, second)
+    assert not first.flags.writeable
+    (np.save if suffix == ".npy" else np.savez)(path, np.zeros((4, 3)))
+    assert next(iter(read_arrays(path).values())).shape == (4, 3)
+
+
+def test_labels_of_a_recording_go_with_their_rows_in_every_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xentcheck.sweeps.rows.MOST_ELEMENTS", 64)
+    labels = np.arange(100) % 4
+    np.savez(tmp_path / "a.npz", logits=np.eye(4)[labels], labels=labels)
+    found = made(CE, "recorded", path=str(tmp_path / "a.npz"))
+    assert len(found) == 7
+    np.testing.assert_array_equal(np.concatenate([case.labels for case in found]), labels)
+    np.testing.assert_array_equal(rows_of(found), np.eye(4)[labels])
+    labels[77] = 4
+    np.savez(tmp_path / "b.npz", logits=np.eye(4)[labels % 4], labels=labels)
+    with pytest.raises(UsageError, match="label 4 of row 77"):
+        made(CE, "recorded", path=str(tmp_path / "b.npz"))
+
+
+def test_parts_are_checked_before_the_first_is_made() -> None:
+    def plan(loss: Loss, *inputs: tuple[str, dict[str, Any]], **settings: Any) -> None:
+        parts(sweep_of(loss, *inputs, **settings), loss, "float32", 0)
+
+    with pytest.raises(UsageError, match="cross or touch zero"):
+        plan(SOFTPLUS, ("gap", {"spacing": "log"}))
+    with pytest.raises(UsageError, match="cross or touch zero"):
+        plan(SOFTPLUS, ("grid", {"spacing": "log"}))
+    with pytest.raises(UsageError, match=r"exhaustive: from 1\.0 lies above to 0\.0"):
+        plan(SOFTPLUS, ("exhaustive", {"from": 1.0, "to": 0.0}))
+    with pytest.raises(UsageError, match="no such file"):
+        plan(SOFTPLUS, ("recorded", {"path": "missing.npy"}))
+    with pytest.raises(UsageError, match="nll_loss takes integer labels"):
+        plan(NLL, ("normal", {}), label_kind=LabelKind.DISTRIBUTION)
+    with pytest.raises(UsageError, match="targets 'every'"):
+        plan(CE, ("normal", {}), targets="every")
+    with pytest.raises(UnknownNameError, match="'normal'"):
+        plan(CE, ("nromal", {}))
+    with pytest.raises(EmptySweepError, match=r"masked: (.|\n)*help:"):
+        plan(SOFTPLUS, ("masked", {}))
+
+
+# Every value of 32 bits.
+
+
+def test_exhaustive_float32_is_planned_by_ordinals() -> None:
+    sweep = sweep_of(SOFTPLUS, ("exhaustive", {}))
+    planned = parts(sweep, SOFTPLUS, "float32", 0)
+    finite = 2 * 255 * 2**23  # signs, exponents, significands
+    sizes = [part.rows for part in planned]
+    assert sum(sizes) == finite
+    assert sizes[:-2] == [1 << 20] * (len(planned) - 2)
+    assert sizes[-1] == 1  # −0
+    most = np.finfo(np.float32).max
+    first, last, zero = (rows_of(planned[at].cases()) for at in (0, -2, -1))
+    assert first[0] == -most
+    assert last[-1] == most
+    assert zero[0] == 0
+    assert np.signbit(zero[0])
+    everything = parts(
+        sweep_of(SOFTPLUS, ("exhaustive", {"special": "all"})), SOFTPLUS, "float32", 0
+    )
+    assert sum(part.rows for part in everything) == finite + 3
+
+
+def test_chunks_of_exhaustive_float32_border_on_each_other() -> None:
+    planned = parts(sweep_of(SOFTPLUS, ("exhaustive", {})), SOFTPLUS, "float32", 0)
+    last_ordinal = FORMATS["float32"].last_ordinal
+    for number in (1, 2039, 2040, 4078):
+        first = -(last_ordinal - 1) + number * (1 << 20)
+        chunk = rows_of(planned[number].cases())
+        expected = from_ordinals(np.arange(first, first + (1 << 20)), "float32")
+        assert chunk.tobytes() == expected.tobytes()
+        before = rows_of(planned[number - 1].cases())
+        assert np.nextafter(before[-1], np.float32(np.inf)) == chunk[0]
+
+
+def test_exhaustive_probabilities_and_regions_keep_to_their_bounds() -> None:
+    def count(loss: Loss, **options: Any) -> int:
+        sweep = sweep_of(loss, ("exhaustive", options))
+        return sum(part.rows for part in parts(sweep, loss, "float32", 0))
+
+    assert count(BCE_ON_PROBABILITIES) == 127 * 2**23 + 1
+    assert count(SOFTPLUS, **{"from": 1.0, "to": 2.0}) == 2**23 + 1
+    assert count(SOFTPLUS, **{"from": -(2.0**-148), "to": 2.0**-149}) == 2 + 1 + 1 + 1
+    assert count(SOFTPLUS, **{"from": 1.0, "to": 1.0, "special": "all"}) == 2
+    values = numbers(SOFTPLUS, "exhaustive", "float16", **{"from": 2.0**14, "special": "all"})
+    assert np.isposinf(values).sum() == 1
+    assert not np.isneginf(values).any()
+    assert values[0] == 2.0**14
+    assert len(values) == 2 * 1024 + 2
+    below = numbers(SOFTPLUS, "exhaustive", "float16", to=-1.0, special="all")
+    assert below[np.isinf(below)].tolist() == [-math.inf]
+
+
+def test_exhaustive_is_refused_for_float64_and_where_the_region_is_empty() -> None:
+    def reason(loss: Loss, dtype: str, **options: Any) -> str:
+        sweep = sweep_of(loss, ("exhaustive", options), dtypes=(dtype,))
+        ((_, text),) = inapplicable(sweep, loss, dtype)
+        return text
+
+    assert reason(SOFTPLUS, "float64", **{"from": 1.0, "to": 1.0}).startswith("float64 has 2^64")
+    assert "lies among probabilities" in reason(BCE_ON_PROBABILITIES, "float16", **{"from": 2.0})
+    assert "is finite in float16" in reason(SOFTPLUS, "float16", **{"from": 1e5})
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+def test_ulp_uniform_scales_every_draw_as_integers_would(dtype: str) -> None:
+    target = FORMATS[dtype]
+    options = {"from": -3.0, "rows": 500, "classes": (2, 3)}
+    first = int(ordinals(np.array(-3.0, dtype=target.dtype)))
+    last = int(ordinals(np.array(target.max, dtype=target.dtype)))
+    rng = documented_stream(0, "s", 0)
+    for case in made(LSE, "ulp-uniform", dtype, **options):
+        draws = rng.integers(0, 1 << 64, case.logits.shape, dtype=np.uint64)
+        steps = [first + (int(draw) * (last - first + 1) >> 64) for draw in draws.ravel()]
+        assert ordinals(case.logits).ravel().tolist() == steps
+
+
+WORDS = st.integers(0, 2**64 - 1)
+
+
+@given(st.lists(WORDS, min_size=1, max_size=20), WORDS)
+@example([0, 1, 2**32 - 1, 2**32, 2**64 - 1], 2**64 - 1)
+@example([2**64 - 1], 2**32 - 1)
+@example([2**32 - 1, 2**64 - 2**32], 2**32)
+def test_the_high_word_of_a_product_is_exact(draws: list[int], factor: int) -> None:
+    found = high_word(np.array(draws, dtype=np.uint64), factor)
+    assert found.tolist() == [draw * factor >> 64 for draw in draws]
+
+
+# Targets at the ends.
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+def test_targets_at_the_ends_are_zero_and_one_for_every_number(dtype: str) -> None:
+    spec = ("explicit", {"values": (-2.0, 3.0, math.nan)})
+    (case,) = labelled_as(BCE, LabelKind.TARGET, spec, dtype=dtype, targets="ends")
+    np.testing.assert_array_equal(to_float64(case.logits), [-2, -2, 3, 3, np.nan, np.nan])
+    np.testing.assert_array_equal(to_float64(case.labels), [0, 1, 0, 1, 0, 1])
+    assert case.labels.dtype == FORMATS[dtype].dtype
+
+
+def test_targets_at_the_ends_are_for_single_numbers() -> None:
+    for kind in (LabelKind.INTEGER, LabelKind.DISTRIBUTION):
+        with pytest.raises(UsageError, match=rf"takes {kind} labels.*'ends'(.|\n)*help: .*all"):
+            labelled_as(CE, kind, ("normal", {}), targets="ends")
+        narrowed, (reason,) = fitted(sweep_of(CE, label_kind=kind, targets="ends"), CE)
+        assert narrowed is None
+        assert f"takes {kind} labels" in reason
+    sweep = sweep_of(SOFTPLUS, ("normal", {"rows": 4}), targets="ends")
+    (case,) = cases(sweep, SOFTPLUS, "float32", 0)
+    assert (case.rows, case.labels) == (4, None)
+    assert fitted(sweep, SOFTPLUS)[0] == sweep
+
+
+# Counting.
+
+
+def block(logits: Any, labels: Any = None, **parameters: Any) -> Case:
+    kind = LabelKind.NONE if labels is None else LabelKind.INTEGER
+    return Case("s", "g", "l", "float32", np.asarray(logits), kind, labels, parameters)
+
+
+def distinct(*blocks: Case) -> int | None:
+    (counted,) = tally(blocks)
+    return counted.distinct
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("classes", [1, 2, 3, 7, 8, 1000])
+def test_rows_that_differ_anywhere_are_distinct(dtype: str, classes: int) -> None:
+    rows = np.zeros((1 + 2 * classes, classes), dtype=FORMATS[dtype].dtype)
+    for at in range(classes):
+        rows[1 + at, at] = 1.0
+        rows[1 + classes + at, at] = -0.0
+    assert distinct(block(rows)) == len(rows)
+    assert distinct(block(np.concatenate([rows, rows[::-1]]))) == len(rows)
+
+
+def test_round_numbers_in_any_order_are_distinct() -> None:
+    # Their low bits are all zero, and they differ by an exchange of classes only.
+    values = 2.0 ** np.arange(-100, 100, 40)
+    rows = np.array(list(itertools.product(values, repeat=6)))
+    assert len(rows) == 5**6
+    assert distinct(block(rows)) == len(rows)
+    grid = np.array(list(itertools.product(range(40), repeat=3)), dtype=np.float64)
+    assert distinct(block(grid)) == 40**3
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("times", [1, 2, 4])
+def test_rows_that_differ_in_few_and_high_bits_are_distinct(dtype: str, times: int) -> None:
+    # Several equal numbers fill a word; a sign is its topmost bit.
+    signs = np.where(np.array(list(itertools.product([0, 1], repeat=16))), -0.0, 0.0)
+    powers = 2.0 ** np.array(list(itertools.product([0, 1, 2], repeat=10)))
+    for rows in (signs, powers):
+        repeated = np.repeat(rows, times, axis=1).astype(FORMATS[dtype].dtype)
+        assert distinct(block(repeated)) == len(rows)
+
+
+def test_shapes_labels_and_parameters_tell_equal_rows_apart() -> None:
+    row = np.zeros((1, 2), dtype=np.float32)
+    blocks = [
+        block(row),
+        block(np.zeros((1, 4), dtype=np.float32)),
+        block(np.zeros((1, 3), dtype=np.float32)),
+        block(np.zeros(1, dtype=np.float32)),
+        block(row, np.array([0])),
+        block(row, np.array([1])),
+        block(row, np.array([0]), temperature=0.5),
+        block(row, np.array([0]), temperature=0.25),
+        block(row, np.array([0]), weight=np.array([0.5, 1.0], dtype=np.float32)),
+        block(row, np.array([0]), weight=np.array([1.0, 0.5], dtype=np.float32)),
+        block(row, np.array([0]), noise=np.array([[0.5, 1.0]], dtype=np.float32)),
+        block(row, np.array([0]), sound=np.array([[0.5, 1.0]], dtype=np.float32)),
+        block(row, np.array([0]), noise=np.array([[1.0, 0.5]], dtype=np.float32)),
+    ]
+    assert distinct(*blocks, *blocks) == len(blocks)
+    assert distinct(block(np.zeros((3, 2))), block(np.zeros((5, 2)))) == 1
+
+
+def test_distinct_rows_are_counted_up_to_a_number_and_then_no_more() -> None:
+    values = np.arange(MOST_COUNTED, dtype=np.float64)
+    counter = Tally()
+    counter.add(block(values[:-1] // 2))
+    counter.add(block(values[-1:]))
+    (exactly,) = counter.yields()
+    assert (exactly.rows, exactly.distinct) == (MOST_COUNTED, MOST_COUNTED // 2 + 1)
+    before = len(pickle.dumps(counter))
+    counter.add(block(values[:1]))
+    (beyond,) = counter.yields()
+    assert (beyond.rows, beyond.distinct) == (MOST_COUNTED + 1, None)
+    counter.add(block(values[:1]))
+    assert counter.yields()[0].rows == MOST_COUNTED + 2
+    assert len(pickle.dumps(counter)) < 500 < before < 9 * MOST_COUNTED
+
+
+def merged(tallies: Iterable[Tally]) -> dict[tuple[str, ...], tuple[int, int | None]]:
+    whole = Tally()
+    for each in tallies:
+        whole.merge(pickle.loads(pickle.dumps(each)))
+    return {
+        (each.sweep, each.generator, each.loss, each.dtype): (each.rows, each.distinct)
+        for each in whole.yields()
+    }
+
+
+def test_tallies_of_parts_merge_in_any_order_to_the_tally_of_all() -> None:
+    def of(*blocks: Case) -> Tally:
+        counter = Tally()
+        for case in blocks:
+            counter.add(case)
+        return counter
+
+    other = replace(block(np.arange(50.0)), sweep="t")
+    blocks = [block(np.arange(100.0)), block(np.arange(50.0, 250.0)), other, block(np.ones(9))]
+    wanted = {("s", "g", "l", "float32"): (309, 250), ("t", "g", "l", "float32"): (50, 50)}
+    for order in itertools.permutations(blocks):
+        assert merged(map(of, order)) == wanted
+    half = of(block(np.arange(MOST_COUNTED // 2 + 1.0)))
+    for order in itertools.permutations([half, half, of(*blocks)]):
+        found = merged(order)
+        assert found["s", "g", "l", "float32"] == (MOST_COUNTED + 2 + 309, None)
+        assert found["t", "g", "l", "float32"] == (50, 50)
+
+
+def test_merging_leaves_the_other_tally_as_it_was() -> None:
+    first, second = Tally(), Tally()
+    second.add(block(np.arange(3.0)))
+    first.merge(second)
+    first.add(block(np.arange(5.0)))
+    assert [(each.rows, each.distinct) for each in first.yields()] == [(8, 5)]
+    assert [(each.rows, each.distinct) for each in second.yields()] == [(3, 3)]
 
 
 # Recorded files.
@@ -832,6 +1456,8 @@ def test_a_safetensors_file_made_by_hand_is_read(tmp_path: Path) -> None:
     (case,) = made(CE, "recorded", path=str(path))
     np.testing.assert_array_equal(case.logits, [[1.0, -2.0]])
     np.testing.assert_array_equal(case.labels, [1])
+    write_safetensors(path, {"none": tensor("F32", [0, 3], 0, 0)}, b"")
+    assert read_arrays(path)["none"].shape == (0, 3)
 
 
 @pytest.mark.parametrize("scalar", [np.float16, np.float32, np.float64])
@@ -876,6 +1502,8 @@ def test_numpy_files_are_read_and_pickles_are_not(tmp_path: Path) -> None:
     np.save(tmp_path / "rows.npy", rows)
     (case,) = made(LSE, "recorded", path=str(tmp_path / "rows.npy"))
     np.testing.assert_array_equal(case.logits, rows)
+    (tmp_path / "renamed.npz").write_bytes((tmp_path / "rows.npy").read_bytes())
+    np.testing.assert_array_equal(read_arrays(tmp_path / "renamed.npz")[""], rows)
     np.savez(tmp_path / "two.npz", a=rows, b=rows * 2)
     (chosen,) = made(LSE, "recorded", path=str(tmp_path / "two.npz"), logits="b")
     np.testing.assert_array_equal(chosen.logits, rows * 2)
@@ -951,6 +1579,8 @@ def standard(loss: Loss, dtype: str, kind: LabelKind | None = None) -> dict[str,
 def test_standard_sweeps_fit_every_loss_and_stay_affordable(loss: Loss, dtype: str) -> None:
     for kind in loss.label_kinds:
         found = standard(loss, dtype, kind)
+        every = found.pop("exhaustive", [])
+        assert bool(every) is (loss.layout is Layout.ELEMENTWISE and FORMATS[dtype].bits == 16)
         flat = [case for sweep in found.values() for case in sweep]
         assert {"ordinary", "extreme", "special"} <= set(found)
         assert all(case.label_kind is kind for case in flat)
@@ -974,6 +1604,19 @@ def test_standard_sweeps_hold_infinities_and_nan_apart_from_finite_inputs() -> N
     assert all(np.isneginf(case.logits).any() for case in found["masked"])
     assert any(np.isnan(case.logits).any() for case in found["special"])
     assert any(np.isposinf(case.logits).any() for case in found["special"])
+
+
+@pytest.mark.parametrize("loss", [SOFTPLUS, BCE, BCE_ON_PROBABILITIES], ids=lambda loss: loss.id)
+def test_standard_sweeps_try_every_value_of_16_bits(loss: Loss) -> None:
+    sweeps = {sweep.name: sweep for sweep in standard_sweeps(loss, STANDARD_DTYPES)}
+    assert sweeps["exhaustive"].dtypes == ("float16", "bfloat16")
+    found = list(cases(sweeps["exhaustive"], loss, "float16", 0))
+    values = 15 * 1024 + 1 if loss is BCE_ON_PROBABILITIES else 2 * 31 * 1024 + 2
+    ends = 2 if loss.label_kinds[0] is LabelKind.TARGET else 1
+    assert sum(case.rows for case in found) == (values + 1) * ends
+    assert {label for case in found if ends == 2 for label in case.labels.tolist()} <= {0.0, 1.0}
+    assert "exhaustive" not in {sweep.name for sweep in standard_sweeps(loss, ("float32",))}
+    assert "exhaustive" not in {sweep.name for sweep in standard_sweeps(CE, ("float16",))}
 
 
 def test_standard_sweeps_carry_labels_and_parameters_along() -> None:

@@ -1,7 +1,8 @@
 """Where inputs come from: generators, and the cases that a sweep makes of them."""
 
-from xentcheck.sweeps.assembly import Tally, cases, fitted, inapplicable, tally
+from xentcheck.sweeps.assembly import Part, cases, fitted, inapplicable, parts
 from xentcheck.sweeps.catalogue import GENERATORS
+from xentcheck.sweeps.counting import Tally, tally
 from xentcheck.sweeps.generator import Generator, with_defaults
 from xentcheck.sweeps.landmarks import landmarks
 from xentcheck.sweeps.recorded import read_arrays
@@ -10,11 +11,13 @@ from xentcheck.sweeps.standard import standard_sweeps
 __all__ = [
     "GENERATORS",
     "Generator",
+    "Part",
     "Tally",
     "cases",
     "fitted",
     "inapplicable",
     "landmarks",
+    "parts",
     "read_arrays",
     "standard_sweeps",
     "tally",

@@ -1,59 +1,123 @@
-"""From a sweep's description to its cases: generate, round once, label, cut into blocks."""
+"""From a sweep's description to its cases: plan, make, round once, label, cut into blocks."""
 
-import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import partial
+from itertools import accumulate
+from typing import Any, overload
 
 import numpy as np
 
 from xentcheck.errors import EmptySweepError, UnknownNameError, UsageError
 from xentcheck.floats import FORMATS, from_float64
 from xentcheck.losses.spec import Loss
-from xentcheck.model import Array, Case, LabelKind, ParameterValue, Sweep, Yield
+from xentcheck.model import Array, Case, LabelKind, ParameterValue, Sweep
 from xentcheck.sweeps.catalogue import GENERATORS
 from xentcheck.sweeps.domain import to_domain
 from xentcheck.sweeps.generator import Batch, Generator, Request, stream, with_defaults
-from xentcheck.sweeps.labels import labelled
+from xentcheck.sweeps.labels import against_targets, check_targets, labelled
 from xentcheck.sweeps.parameters import combinations, materialise
+from xentcheck.sweeps.rows import chunk_rows
 
 MOST_ROWS = 4096
+MOST_SINGLE_NUMBERS = 1 << 16  # rows of an elementwise loss
 MOST_REDUCED_ROWS = 256  # one infinite row makes a whole mean infinite, and hides the others
-MOST_ELEMENTS = 1 << 20
 
 
-def cases(sweep: Sweep, loss: Loss, dtype: str, seed: int) -> Iterator[Case]:
-    """The blocks of a sweep for one loss and dtype, lazily.
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """A block of a sweep that has not been drawn yet.
+
+    ``number`` is its place among the sweep's parts for a loss and dtype, from 0. ``rows`` counts
+    them before they are labelled, which may repeat them, and before equal ones are dropped where
+    the generator wants them once. ``classes`` is 1 for an elementwise loss.
+    """
+
+    number: int
+    generator: str
+    rows: int
+    classes: int
+    _make: Callable[[], Iterator[Case]] = field(repr=False)
+
+    def cases(self) -> Iterator[Case]:
+        """The cases of this part, labelled, rounded and cut; ``start`` counts within the part.
+
+        Every call makes them anew, and they are the same whichever parts were made before.
+        Raises UsageError for labels or parameters that do not go with the rows.
+        """
+        return self._make()
+
+
+def parts(sweep: Sweep, loss: Loss, dtype: str, seed: int) -> Sequence[Part]:
+    """The parts of a sweep for one loss and dtype, of at most `MOST_ELEMENTS` numbers or one row.
+
+    Nothing is drawn here, and the sequence takes no more memory for more rows.
 
     The draws of an input depend on the seed, the sweep's name and the input's position alone:
     every loss and dtype gets the same numbers before they are brought to its domain and rounded.
     They are NumPy's, so another version of NumPy may draw others.
 
     Raises:
-        UsageError: options, labels or parameters that do not go with the loss or each other.
+        UsageError: options, labels, targets or parameters that do not go with the loss or each
+            other, or a file that cannot be read.
         UnknownNameError: a generator or dtype that does not exist.
-        EmptySweepError: when the iteration ends without a single row.
+        EmptySweepError: when there is not a single row.
     """
     kind = sweep.label_kind or loss.label_kinds[0]
     if kind not in loss.label_kinds:
         known = " or ".join(loss.label_kinds)
         message = f"sweep {sweep.name}: {loss.id} takes {known} labels, not {kind} ones"
         raise UsageError(message)
+    check_targets(sweep.targets, loss, kind)
     requests = list(_requests(sweep, loss, dtype, seed))
     combined = list(combinations(loss, kind, sweep.parameters))
-    return _assembled(sweep, loss, dtype, seed, kind, requests, combined)
+    whole = _Whole(sweep, loss, dtype, seed, kind, combined)
+    runs: list[_Run] = []
+    reasons = []
+    for position, generator, request in requests:
+        reason = generator.reason_against(request)
+        planned = [] if reason else list(_runs(whole, position, generator, request))
+        if not planned:
+            reasons.append(f"{generator.name}: {reason or 'it has no rows with these options'}")
+        runs += planned
+    if not runs:
+        reasons = reasons or ["it has no inputs"]
+        message = (
+            f"sweep {sweep.name} has no rows for {loss.id} in {dtype}\n"
+            + "".join(f"    {reason}\n" for reason in reasons)
+            + "    help: give it an input that fits the loss, or leave the loss or dtype out"
+        )
+        raise EmptySweepError(message)
+    return _Parts(runs)
+
+
+def cases(sweep: Sweep, loss: Loss, dtype: str, seed: int) -> Iterator[Case]:
+    """The cases of all `parts` of a sweep, one after the other, lazily; raises what they raise."""
+    return _numbered_through(parts(sweep, loss, dtype, seed))
+
+
+def _numbered_through(planned: Iterable[Part]) -> Iterator[Case]:
+    start = 0
+    for part in planned:
+        for case in part.cases():
+            yield replace(case, start=start)
+            start += case.rows
 
 
 def fitted(sweep: Sweep, loss: Loss) -> tuple[Sweep | None, tuple[str, ...]]:
     """What of a sweep goes with a loss, and what had to be left out, each with the reason.
 
     A sweep may name losses by pattern; parameters that one of them lacks are left out for it, and
-    a loss that does not take the sweep's labels gets None.
+    a loss that does not take the sweep's labels or targets gets None.
     """
     kind = sweep.label_kind or loss.label_kinds[0]
     if kind not in loss.label_kinds:
         known = " or ".join(loss.label_kinds)
         return None, (f"takes {known} labels, not {kind} ones",)
+    unfit = against_targets(sweep.targets, kind)
+    if unfit:
+        return None, (unfit,)
     kept = {}
     left_out = []
     for name, axis in sweep.parameters.items():
@@ -82,46 +146,6 @@ def inapplicable(sweep: Sweep, loss: Loss, dtype: str | None = None) -> tuple[tu
     return tuple(found)
 
 
-@dataclass(slots=True)
-class Tally:
-    """Counts rows, and how many of them are distinct (bit by bit, with labels and parameters)."""
-
-    _rows: dict[tuple[str, str, str, str], int] = field(default_factory=dict)
-    _seen: dict[tuple[str, str, str, str], set[bytes]] = field(default_factory=dict)
-
-    def add(self, case: Case) -> None:
-        """Count the rows of a case."""
-        key = (case.sweep, case.generator, case.loss, case.dtype)
-        self._rows[key] = self._rows.get(key, 0) + case.rows
-        seen = self._seen.setdefault(key, set())
-        common = hashlib.blake2b(digest_size=16)
-        parts = [case.logits] if case.labels is None else [case.logits, case.labels]
-        for name, value in sorted(case.parameters.items()):
-            if isinstance(value, np.ndarray) and value.ndim == 2:
-                parts.append(value)
-            else:
-                content = value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode()
-                common.update(name.encode() + b"=" + content + b";")
-        rows = [np.ascontiguousarray(part).reshape(case.rows, -1).view(np.uint8) for part in parts]
-        for row in np.concatenate(rows, axis=1):
-            digest = common.copy()
-            digest.update(row.tobytes())
-            digest.update(str(case.logits.shape[1:]).encode())
-            seen.add(digest.digest())
-
-    def yields(self) -> tuple[Yield, ...]:
-        """What was counted, per sweep, generator, loss and dtype."""
-        return tuple(Yield(*key, rows, len(self._seen[key])) for key, rows in self._rows.items())
-
-
-def tally(blocks: Iterable[Case]) -> tuple[Yield, ...]:
-    """Rows and distinct rows of these cases, per sweep, generator, loss and dtype."""
-    counted = Tally()
-    for case in blocks:
-        counted.add(case)
-    return counted.yields()
-
-
 def _requests(
     sweep: Sweep, loss: Loss, dtype: str, seed: int
 ) -> Iterator[tuple[int, Generator, Request]]:
@@ -136,71 +160,170 @@ def _requests(
         except ValueError as error:
             message = f"sweep {sweep.name}, generator {generator.name}: {error}"
             raise UsageError(message) from None
-        rng = stream(seed, sweep.name, position)
+        streams = partial(stream, seed, sweep.name, position)
         yield (
             position,
             generator,
-            Request(options, loss.layout, loss.domain, FORMATS[dtype], rng),
+            Request(options, loss.layout, loss.domain, FORMATS[dtype], streams),
         )
 
 
-def _assembled(
-    sweep: Sweep,
-    loss: Loss,
-    dtype: str,
-    seed: int,
-    kind: LabelKind,
-    requests: list[tuple[int, Generator, Request]],
-    combined: list[dict[str, Any]],
+# planning ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Whole:
+    """What all parts of a sweep have in common."""
+
+    sweep: Sweep
+    loss: Loss
+    dtype: str
+    seed: int
+    kind: LabelKind
+    combined: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Run:
+    """Successive parts with one shape and treatment: the chunks of a batch, or several batches.
+
+    ``place`` says where in the sweep its random streams are, and ``first`` is the number of its
+    first part there.
+    """
+
+    whole: _Whole
+    generator: str
+    request: Request
+    batches: tuple[Batch, ...]
+    place: tuple[object, ...]
+    first: int
+
+    def __len__(self) -> int:
+        """How many parts it has: one, if several batches were joined."""
+        batch = self.batches[0]
+        return 1 if len(self.batches) > 1 else -(-batch.rows // chunk_rows(batch.classes))
+
+    def part(self, chunk: int, number: int) -> Part:
+        """The part of one chunk, with its number among all of the sweep."""
+        classes = self.batches[0].classes
+        first = chunk * chunk_rows(classes)
+        pieces = [
+            _Piece(batch, first, min(first + chunk_rows(classes), batch.rows))
+            for batch in self.batches
+        ]
+        inner = self.first + chunk
+        # The first part at a place has the place's own streams, however many follow.
+        place = (*self.place, inner) if inner else self.place
+        make = partial(_cases, self.whole, self.generator, self.request, pieces, place)
+        rows = sum(piece.last - piece.first for piece in pieces)
+        return Part(number, self.generator, rows, max(1, classes), make)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Piece:
+    """Some of a batch's rows."""
+
+    batch: Batch
+    first: int
+    last: int
+
+
+class _Parts(Sequence[Part]):
+    """The parts of runs, each made when it is asked for: there may be millions."""
+
+    def __init__(self, runs: Sequence[_Run]) -> None:
+        self._runs = runs
+        self._ends = list(accumulate(map(len, runs)))
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    @overload
+    def __getitem__(self, index: int) -> Part: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Part, ...]: ...
+    def __getitem__(self, index: int | slice) -> Part | tuple[Part, ...]:
+        places = range(len(self))[index]
+        return self._at(places) if isinstance(places, int) else tuple(map(self._at, places))
+
+    def _at(self, number: int) -> Part:
+        position = bisect_right(self._ends, number)
+        run = self._runs[position]
+        return run.part(number - self._ends[position] + len(run), number)
+
+
+def _runs(whole: _Whole, position: int, generator: Generator, request: Request) -> Iterator[_Run]:
+    """The runs of one input: what has one shape and treatment stands together."""
+    groups: dict[tuple[object, ...], list[Batch]] = {}
+    for batch in generator.produce(request):
+        if batch.rows:
+            labels = batch.labels
+            kind = None if labels is None else (labels.shape[1:], labels.dtype)
+            groups.setdefault((batch.classes, batch.distinct, kind), []).append(batch)
+    for number, group in enumerate(groups.values()):
+        first = 0
+        for batches in _joined(group):
+            place = (whole.sweep.name, position, number)
+            run = _Run(whole, generator.name, request, batches, place, first)
+            yield run
+            first += len(run)
+
+
+def _joined(batches: Iterable[Batch]) -> Iterator[tuple[Batch, ...]]:
+    """Batches of one shape, at least one, as many together as make no more than one chunk."""
+    waiting: list[Batch] = []
+    rows = 0
+    for batch in batches:
+        if waiting and rows + batch.rows > chunk_rows(batch.classes):
+            yield tuple(waiting)
+            waiting, rows = [], 0
+        waiting.append(batch)
+        rows += batch.rows
+    yield tuple(waiting)
+
+
+# making --------------------------------------------------------------------------------------
+
+
+def _cases(
+    whole: _Whole,
+    generator: str,
+    request: Request,
+    pieces: Sequence[_Piece],
+    place: tuple[object, ...],
 ) -> Iterator[Case]:
+    rows, recorded = _block(pieces, request)
     start = 0
-    reasons = []
-    for position, generator, request in requests:
-        reason = generator.reason_against(request)
-        if reason:
-            reasons.append(f"{generator.name}: {reason}")
-            continue
-        before = start
-        for number, (rows, recorded) in enumerate(_blocks(generator.produce(request), request)):
-            place = (sweep.name, position, number)
-            for combination in combined:
-                # The label comes first: it decides how many rows parameters per row are for.
-                scalars = _scalars(combination)
-                index, labels = labelled(
-                    rows,
-                    loss,
-                    kind,
-                    sweep.targets,
-                    scalars,
-                    recorded,
-                    dtype,
-                    stream(seed, *place, "labels"),
-                )
-                logits = rows[index]
-                parameters = materialise(combination, logits.shape, dtype, seed, place)
-                for part in _cuts(logits, scalars, labels):
-                    yield Case(
-                        sweep.name,
-                        generator.name,
-                        loss.id,
-                        dtype,
-                        logits[part],
-                        kind,
-                        None if labels is None else labels[part],
-                        {name: _cut(value, part) for name, value in parameters.items()},
-                        start,
-                    )
-                    start += len(logits[part])
-        if start == before:
-            reasons.append(f"{generator.name}: it has no rows with these options")
-    if not start:
-        reasons = reasons or ["it has no inputs"]
-        message = (
-            f"sweep {sweep.name} has no rows for {loss.id} in {dtype}\n"
-            + "".join(f"    {reason}\n" for reason in reasons)
-            + "    help: give it an input that fits the loss, or leave the loss or dtype out"
+    for combination in whole.combined:
+        # The label comes first: it decides how many rows parameters per row are for.
+        scalars = _scalars(combination)
+        index, labels = labelled(
+            rows,
+            whole.loss,
+            whole.kind,
+            whole.sweep.targets,
+            scalars,
+            recorded,
+            whole.dtype,
+            stream(whole.seed, *place, "labels"),
+            pieces[0].first,
         )
-        raise EmptySweepError(message)
+        shape = rows.shape if index is None else (len(index), *rows.shape[1:])
+        parameters = materialise(combination, shape, whole.dtype, whole.seed, place)
+        for cut in _cuts(shape, scalars, labels):
+            logits = rows[cut] if index is None else rows[index[cut]]
+            yield Case(
+                whole.sweep.name,
+                generator,
+                whole.loss.id,
+                whole.dtype,
+                logits,
+                whole.kind,
+                None if labels is None else labels[cut],
+                {name: _cut(value, cut) for name, value in parameters.items()},
+                start,
+            )
+            start += len(logits)
 
 
 def _scalars(combination: Mapping[str, Any]) -> dict[str, ParameterValue]:
@@ -212,24 +335,28 @@ def _scalars(combination: Mapping[str, Any]) -> dict[str, ParameterValue]:
     }
 
 
-def _blocks(batches: Iterable[Batch], request: Request) -> Iterator[tuple[Array, Array | None]]:
-    """Rounded rows, joined where they have one shape and one treatment."""
-    groups: dict[tuple[object, ...], list[Batch]] = {}
-    for batch in batches:
-        kind = None if batch.labels is None else (batch.labels.shape[1:], batch.labels.dtype)
-        groups.setdefault((batch.rows.shape[1:], batch.distinct, kind), []).append(batch)
-    for group in groups.values():
-        rows = np.concatenate([_rounded(batch, request) for batch in group])
-        given = [each.labels for each in group if each.labels is not None]
-        labels = np.concatenate(given) if given else None
-        if group[0].distinct and labels is None:
-            rows = rows[_first_of_equals(rows)]
-        if len(rows):
-            yield rows, labels
+def _block(pieces: Sequence[_Piece], request: Request) -> tuple[Array, Array | None]:
+    """Rounded rows, and the labels that came with them."""
+    made = [_rounded(piece, request) for piece in pieces]
+    rows = made[0] if len(made) == 1 else np.concatenate(made)
+    given = [
+        np.asarray(piece.batch.labels[piece.first : piece.last])
+        for piece in pieces
+        if piece.batch.labels is not None
+    ]
+    labels = np.concatenate(given) if given else None
+    if pieces[0].batch.distinct and labels is None:
+        rows = rows[_first_of_equals(rows)]
+    return rows, labels
 
 
-def _rounded(batch: Batch, request: Request) -> Array:
-    rows = batch.rows if batch.verbatim else to_domain(batch.rows, request.domain)
+def _rounded(piece: _Piece, request: Request) -> Array:
+    batch = piece.batch
+    rows = batch.make(piece.first, piece.last)
+    if batch.verbatim and rows.dtype == request.format.dtype:
+        return rows
+    if not batch.verbatim:
+        rows = to_domain(rows, request.domain)
     if batch.saturate:
         most = request.format.max
         rows = np.where(np.isfinite(rows), np.clip(rows, -most, most), rows)
@@ -240,24 +367,22 @@ def _first_of_equals(rows: Array) -> Array:
     """The positions of rows that differ bitwise from all before them, in order."""
     width = rows.dtype.itemsize * int(np.prod(rows.shape[1:]))
     keys = np.ascontiguousarray(rows).view(np.uint8).reshape(len(rows), width)
-    seen: dict[bytes, int] = {}
-    for position, key in enumerate(keys):
-        seen.setdefault(key.tobytes(), position)
-    return np.array(list(seen.values()), dtype=np.intp)
+    _, first = np.unique(keys.view(np.dtype((np.void, width))).ravel(), return_index=True)
+    return np.sort(first)
 
 
 def _cuts(
-    logits: Array, scalars: Mapping[str, ParameterValue], labels: Array | None
+    shape: tuple[int, ...], scalars: Mapping[str, ParameterValue], labels: Array | None
 ) -> Iterator[slice | Array]:
-    """Parts of a block within the limits on rows and elements.
+    """Cuts through labelled rows of that shape, within the limits on rows and elements.
 
-    With an ``ignore_index`` under a reduction, a part with nothing but ignored rows comes last.
+    With an ``ignore_index`` under a reduction, a cut with nothing but ignored rows comes last.
     """
-    classes = int(np.prod(logits.shape[1:]))
     reduced = scalars.get("reduction", "none") != "none"
-    most = max(1, min(MOST_REDUCED_ROWS if reduced else MOST_ROWS, MOST_ELEMENTS // classes))
-    for first in range(0, len(logits), most):
-        yield slice(first, first + most)
+    longest = MOST_REDUCED_ROWS if reduced else MOST_ROWS if shape[1:] else MOST_SINGLE_NUMBERS
+    most = min(longest, chunk_rows(int(np.prod(shape[1:]))))
+    for first in range(0, shape[0], most):
+        yield slice(first, min(first + most, shape[0]))
     ignored = scalars.get("ignore_index")
     if labels is not None and ignored is not None and reduced:
         every = np.flatnonzero(labels == ignored)[:4]
@@ -265,5 +390,5 @@ def _cuts(
             yield every
 
 
-def _cut(value: ParameterValue, part: slice | Array) -> ParameterValue:
-    return value[part] if isinstance(value, np.ndarray) and value.ndim == 2 else value
+def _cut(value: ParameterValue, cut: slice | Array) -> ParameterValue:
+    return value[cut] if isinstance(value, np.ndarray) and value.ndim == 2 else value

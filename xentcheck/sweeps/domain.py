@@ -38,7 +38,7 @@ def _log_softmax(rows: Float64Array) -> Float64Array:
     index = np.arange(len(rows))
     top = rows.argmax(axis=1)
     highest = rows[index, top][:, None]
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         below = np.where(highest == -np.inf, -np.inf, rows - highest)
     others = np.exp(below)
     others[index, top] = 0.0

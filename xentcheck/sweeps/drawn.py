@@ -1,28 +1,21 @@
-"""Generators that draw at random; each from its own seeded stream, before any rounding."""
+"""Generators that draw at random; each from its own seeded streams, before any rounding."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 
 from xentcheck.errors import UsageError
-from xentcheck.floats import from_float64, from_ordinals, ordinals, to_float64
-from xentcheck.model import Float64Array, Option
-from xentcheck.sweeps.generator import (
-    DOMAIN_BOUNDS,
-    EVERY_LAYOUT,
-    ROWS_ONLY,
-    Batch,
-    Generator,
-    Request,
-)
+from xentcheck.floats import from_ordinals
+from xentcheck.model import Array, Float64Array, Option
+from xentcheck.sweeps.generator import EVERY_LAYOUT, ROWS_ONLY, Batch, Generator, Request
+from xentcheck.sweeps.region import REGION_OPTIONS, region_obstacle, region_ordinals
+from xentcheck.sweeps.rows import Draws, Sampler, Series
 from xentcheck.sweeps.systematic import classes_option, rows_option
 
-Sampler = Callable[[np.random.Generator, tuple[int, ...]], Float64Array]
-
-
-def _shape(rows: int, classes: int) -> tuple[int, ...]:
-    return (rows, classes) if classes else (rows,)
+_LOW_HALF = np.uint64(0xFFFF_FFFF)
+_HALF = np.uint64(32)
 
 
 def _standard_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> Float64Array:
@@ -38,39 +31,44 @@ def _standard_exponential(rng: np.random.Generator, shape: tuple[int, ...]) -> F
 
 
 def _scaled(sample: Sampler, request: Request) -> Iterator[Batch]:
+    series = Series(request.stream)
     for classes in request.widths:
         for scale in request.options["scale"]:
-            draws = sample(request.rng, _shape(request.options["rows"], classes))
-            yield Batch(scale * draws + request.options["shift"])
+            draws = series.draws(request.options["rows"], classes, sample)
+            make = partial(_moved, draws, scale, request.options["shift"])
+            yield Batch(draws.rows, classes, make)
+
+
+def _moved(draws: Draws, scale: float, shift: float, first: int, last: int) -> Array:
+    return scale * draws.between(first, last) + shift
 
 
 def _ulp_uniform(request: Request) -> Iterator[Batch]:
-    target = request.format
-    lowest, highest = DOMAIN_BOUNDS[request.domain]
-    lowest = max(request.options["from"], lowest, -target.max)
-    highest = min(request.options["to"], highest, target.max)
-    first, last = (int(each) for each in ordinals(from_float64([lowest, highest], target.name)))
-    span = last - first + 1
+    sample = partial(_by_ordinal, request.format.name, *region_ordinals(request))
+    series = Series(request.stream)
     for classes in request.widths:
-        shape = _shape(request.options["rows"], classes)
-        draws = request.rng.integers(0, 1 << 64, shape, dtype=np.uint64)
-        # Float64's ordinals span more than 2^63, so the scaling is done in Python's integers.
-        steps = [first + (int(draw) * span >> 64) for draw in draws.ravel()]
-        rows = to_float64(from_ordinals(np.array(steps, dtype=np.int64), target.name))
-        yield Batch(rows.reshape(shape), verbatim=True)
+        draws = series.draws(request.options["rows"], classes, sample)
+        yield Batch(draws.rows, classes, draws.between, verbatim=True)
 
 
-def _ulp_uniform_obstacle(request: Request) -> str:
-    first, last = request.options["from"], request.options["to"]
-    if not first <= last:
-        message = f"ulp-uniform: from {first} lies above to {last}"
-        raise UsageError(message)
-    lowest, highest = DOMAIN_BOUNDS[request.domain]
-    if first > highest or last < lowest:
-        return f"nothing from {first:g} to {last:g} lies among {request.domain}"
-    if max(first, -last) > request.format.max:
-        return f"nothing from {first:g} to {last:g} is finite in {request.format.name}"
-    return ""
+def _by_ordinal(
+    name: str, first: int, last: int, rng: np.random.Generator, shape: tuple[int, ...]
+) -> Array:
+    """Numbers of the format between two ordinals, each equally likely."""
+    draws = rng.integers(0, 1 << 64, shape, dtype=np.uint64)
+    steps = high_word(draws, last - first + 1)
+    # Steps of 2^63 and more wrap in the view, and the sum wraps back.
+    return from_ordinals(steps.view(np.int64) + np.int64(first), name)
+
+
+def high_word(draws: npt.NDArray[np.uint64], factor: int) -> npt.NDArray[np.uint64]:
+    """The upper 64 of the 128 bits of each product; ``0 <= factor < 2^64``."""
+    high, low = draws >> _HALF, draws & _LOW_HALF
+    factor_high, factor_low = np.uint64(factor >> 32), np.uint64(factor) & _LOW_HALF
+    # no sum exceeds 64 bits: (2^32 - 1)^2 + 2 (2^32 - 1) = 2^64 - 1
+    upper = high * factor_low + (low * factor_low >> _HALF)
+    lower = low * factor_high + (upper & _LOW_HALF)
+    return np.asarray(high * factor_high + (upper >> _HALF) + (lower >> _HALF))
 
 
 def _wide(request: Request) -> Iterator[Batch]:
@@ -79,13 +77,29 @@ def _wide(request: Request) -> Iterator[Batch]:
     if not low <= high:
         message = f"wide: from {low} lies above to {high}"
         raise UsageError(message)
-    levels = low + step * np.arange(int((high - low) / step) + 1)
+    count = int((high - low) / step) + 1
+    peak = high + request.options["peak"] if request.options["peak"] else None
+    sample = partial(_on_levels, low, step, count, peak)
+    series = Series(request.stream)
     for classes in request.widths:
-        rows = levels[request.rng.integers(0, len(levels), (request.options["rows"], classes))]
-        tops = request.rng.integers(0, classes, len(rows))
-        if request.options["peak"]:
-            rows[np.arange(len(rows)), tops] = high + request.options["peak"]
-        yield Batch(rows)
+        draws = series.draws(request.options["rows"], classes, sample)
+        yield Batch(draws.rows, classes, draws.between)
+
+
+def _on_levels(
+    low: float,
+    step: float,
+    count: int,
+    peak: float | None,
+    rng: np.random.Generator,
+    shape: tuple[int, ...],
+) -> Float64Array:
+    """Rows of ``count`` levels, with one class of each at the peak if there is one."""
+    rows = low + step * rng.integers(0, count, shape).astype(np.float64)
+    tops = rng.integers(0, shape[1], len(rows))
+    if peak is not None:
+        rows[np.arange(len(rows)), tops] = peak
+    return rows
 
 
 _SHIFT = Option("shift", "real", "added to every logit", 0.0)
@@ -111,14 +125,13 @@ DRAWN = (
         "ulp-uniform",
         "every number of the dtype in a region equally likely",
         (
-            Option("from", "real", "lower end; the domain and the format bound it", -np.inf),
-            Option("to", "real", "upper end; the domain and the format bound it", np.inf),
+            *REGION_OPTIONS,
             rows_option(64, "rows of each class count"),
             classes_option(2),
         ),
         EVERY_LAYOUT,
         _ulp_uniform,
-        _ulp_uniform_obstacle,
+        partial(region_obstacle, "ulp-uniform"),
     ),
     _distribution("normal", "normally distributed logits", _standard_normal),
     _distribution("uniform", "logits uniform on [−scale, scale]", _uniform),

@@ -2,16 +2,18 @@
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from xentcheck.errors import UsageError, did_you_mean
 from xentcheck.floats import Format
-from xentcheck.model import Array, Domain, Float64Array, Layout, Option
+from xentcheck.model import Array, Domain, Layout, Option
 from xentcheck.numbers import parse_number
+from xentcheck.sweeps.rows import Maker, Stream, stacked
 
 EVERY_LAYOUT = frozenset(Layout)
 ROWS_ONLY = frozenset({Layout.ROWS})
@@ -26,15 +28,15 @@ DOMAIN_BOUNDS: Mapping[Domain, tuple[float, float]] = {
 class Request:
     """What a generator is to produce: its options, for what kind of input, in what format.
 
-    ``rng`` is the generator's own stream. Draws from it must not depend on ``format``, so that
-    every dtype of a sweep sees the same numbers before rounding.
+    ``stream`` opens the generator's own random streams. Draws from them must not depend on
+    ``format``, so that every dtype of a sweep sees the same numbers before rounding.
     """
 
     options: Mapping[str, Any]
     layout: Layout
     domain: Domain
     format: Format
-    rng: np.random.Generator
+    stream: Stream
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -44,19 +46,35 @@ class Request:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Numbers in float64, before they are rounded: (rows, classes), or (rows,) elementwise.
+    """Rows that are yet to be made: (rows, classes), or (rows,) where ``classes`` is 0.
 
-    ``verbatim``: already in the loss's domain; otherwise they are logits, to be taken there.
-    ``saturate``: a finite number beyond the format becomes its largest one instead of infinity.
-    ``distinct``: rows that became equal by rounding are wanted once. ``labels``: came with the
-    rows, and are used where they fit the loss.
+    ``make`` gives some of them, in float64 before they are rounded, or already in the format; it
+    needs none of the others. ``verbatim``: they are in the loss's domain; otherwise they are
+    logits, to be taken there. ``saturate``: a finite number beyond the format becomes its largest
+    one instead of infinity. ``distinct``: rows that became equal by rounding are wanted once
+    (among those made together). ``labels``: came with the rows, and are used where they fit the
+    loss.
     """
 
-    rows: Float64Array
+    rows: int
+    classes: int
+    make: Maker
     verbatim: bool = False
     saturate: bool = True
     distinct: bool = False
     labels: Array | None = None
+
+
+def batch_of(array: Array, **treatment: Any) -> Batch:
+    """A batch of rows that are at hand; ``treatment``: the other fields of `Batch`."""
+    classes = array.shape[1] if array.ndim == 2 else 0
+    return Batch(len(array), classes, lambda first, last: array[first:last], **treatment)
+
+
+def stack_of(pieces: Sequence[tuple[int, Maker]], classes: int, **treatment: Any) -> Batch:
+    """A batch of pieces one below the other; each is a number of rows and their maker."""
+    rows = sum(count for count, _ in pieces)
+    return Batch(rows, classes, partial(stacked, pieces), **treatment)
 
 
 def _no_obstacle(_request: Request) -> str:

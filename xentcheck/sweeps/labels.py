@@ -6,19 +6,41 @@ import numpy as np
 import numpy.typing as npt
 
 from xentcheck.errors import UsageError
-from xentcheck.floats import from_float64, next_down, next_up, to_float64
+from xentcheck.floats import FORMATS, from_float64, next_down, next_up, to_float64
 from xentcheck.losses.spec import Loss
 from xentcheck.model import Array, Domain, Float64Array, LabelKind, ParameterValue
 from xentcheck.sweeps.domain import to_probabilities
 from xentcheck.sweeps.parameters import MANY_CLASSES
 
-TARGETS = ("all", "random", "argmax", "argmin")
+TARGETS = ("all", "random", "argmax", "argmin", "ends")
 FEW_CLASSES = 16  # up to here `all` means every class
+ENDS = (0.0, 1.0)
 SOFT_TARGETS = (0.5, 0.1, 0.9)
 KINDS_PER_ROW = 3
 
 Index = npt.NDArray[np.intp]
 _Maker = Callable[[Float64Array, np.random.Generator], Float64Array]
+
+
+def check_targets(targets: str, loss: Loss, kind: LabelKind) -> None:
+    """Raise UsageError for targets that do not exist, or do not go with the labels."""
+    if targets not in TARGETS:
+        message = f"targets {targets!r}; known: {', '.join(TARGETS)}"
+        raise UsageError(message)
+    reason = against_targets(targets, kind)
+    if reason:
+        message = (
+            f"{loss.id} {reason}\n"
+            "    help: use targets: all, which takes every class or kind of label in turn"
+        )
+        raise UsageError(message)
+
+
+def against_targets(targets: str, kind: LabelKind) -> str:
+    """Why targets do not go with a kind of label; "" where they do, or where there are none."""
+    if targets == "ends" and kind in (LabelKind.INTEGER, LabelKind.DISTRIBUTION):
+        return f"takes {kind} labels, and targets 'ends' are 0 and 1 for single numbers"
+    return ""
 
 
 def labelled(
@@ -30,41 +52,41 @@ def labelled(
     recorded: Array | None,
     dtype: str,
     rng: np.random.Generator,
-) -> tuple[Index, Array | None]:
+    first: int = 0,
+) -> tuple[Index | None, Array | None]:
     """Which row each labelled row is, and its label; the label None where the loss takes none.
 
-    ``rows``: of the dtype, at least one. ``recorded``: labels that came with the rows; they take
-    the place of ``targets`` where they fit the kind. Raises UsageError for labels out of range.
+    ``rows``: of the dtype, at least one. ``targets``: as `check_targets` lets pass. ``recorded``:
+    labels that came with the rows; they take the place of ``targets`` where they fit the kind.
+    ``first``: where the rows begin among those that were recorded with them. The index None
+    stands for every row once. Raises UsageError for labels out of range.
     """
-    if targets not in TARGETS:
-        message = f"targets {targets!r}; known: {', '.join(TARGETS)}"
-        raise UsageError(message)
-    every = np.arange(len(rows))
     if kind is LabelKind.NONE:
-        return every, None
-    wide = to_float64(rows)
+        return None, None
     if kind is LabelKind.INTEGER:
+        wide = to_float64(rows)
         ignored = parameters.get("ignore_index")
         if recorded is not None and recorded.shape == (len(rows),):
-            index, labels = every, _checked(recorded, rows.shape[1], ignored)
+            index = np.arange(len(rows))
+            labels = _checked(recorded, rows.shape[1], ignored, first)
         else:
             index, labels = _integers(wide, targets, rng, sparse=loss.per_class)
         if isinstance(ignored, int) and not loss.per_class:
             return _with_ignored(wide, index, labels, ignored)
         return index, labels
     if recorded is not None and recorded.shape == rows.shape and _is_real(recorded):
-        return every, from_float64(recorded.astype(np.float64), dtype)
+        return None, from_float64(recorded.astype(np.float64), dtype)
     if kind is LabelKind.TARGET:
-        index, soft = _elementwise(wide, targets, rng, loss.domain)
-        return index, from_float64(soft, dtype)
-    return _distributions(wide, loss, targets, bool(parameters.get("log_target")), dtype, rng)
+        return _elementwise(rows, targets, rng, loss.domain, dtype)
+    logarithmic = bool(parameters.get("log_target"))
+    return _distributions(to_float64(rows), loss, targets, logarithmic, dtype, rng)
 
 
 def _is_real(labels: Array) -> bool:
     return labels.dtype.kind in "fiub"
 
 
-def _checked(labels: Array, classes: int, ignored: object) -> Array:
+def _checked(labels: Array, classes: int, ignored: object, first: int) -> Array:
     if labels.dtype.kind not in "iu":
         message = f"labels of type {labels.dtype} where integers are expected"
         raise UsageError(message)
@@ -72,7 +94,7 @@ def _checked(labels: Array, classes: int, ignored: object) -> Array:
     wrong = ((labels < 0) | (labels >= classes)) & (labels != ignored)
     if wrong.any():
         row = int(np.argmax(wrong))
-        message = f"label {labels[row]} of row {row} is none of the {classes} classes"
+        message = f"label {labels[row]} of row {first + row} is none of the {classes} classes"
         raise UsageError(message)
     return labels
 
@@ -117,25 +139,29 @@ def _with_ignored(
 
 
 def _elementwise(
-    rows: Float64Array, targets: str, rng: np.random.Generator, domain: Domain
-) -> tuple[Index, Float64Array]:
+    rows: Array, targets: str, rng: np.random.Generator, domain: Domain, dtype: str
+) -> tuple[Index | None, Array]:
     count = len(rows)
-    positive = (rows > (0.5 if domain is Domain.PROBABILITIES else 0.0)).astype(np.float64)
-    every = np.arange(count)
-    if targets == "argmax":
-        return every, positive
-    if targets == "argmin":
-        return every, 1.0 - positive
+    if targets in ("argmax", "argmin"):
+        positive = to_float64(rows) > (0.5 if domain is Domain.PROBABILITIES else 0.0)
+        wanted = positive if targets == "argmax" else ~positive
+        return None, from_float64(wanted.astype(np.float64), dtype)
+    if targets == "ends":
+        return np.repeat(np.arange(count), 2), np.tile(from_float64(ENDS, dtype), count)
     drawn = rng.random(count)
     if targets == "random":
-        return every, np.where(every % 2 == 0, np.round(drawn), drawn)
-    some = every[::4]
-    kinds = np.arange(len(some)) % (len(SOFT_TARGETS) + 1)
-    soft = np.where(
-        kinds == len(SOFT_TARGETS), drawn[some], np.resize((*SOFT_TARGETS, 0), len(some))
-    )
-    index = np.concatenate([np.repeat(every, 2), some])
-    return index, np.concatenate([np.tile([0.0, 1.0], count), soft])
+        drawn[::2] = np.round(drawn[::2])
+        return None, from_float64(drawn, dtype)
+    some = np.arange(0, count, 4)
+    index = np.empty(2 * count + len(some), dtype=np.intp)
+    labels = np.empty(len(index), dtype=FORMATS[dtype].dtype)
+    index[: 2 * count].reshape(count, 2)[:] = np.arange(count)[:, None]
+    labels[: 2 * count].reshape(count, 2)[:] = from_float64(ENDS, dtype)
+    soft = drawn[some]
+    for place, target in enumerate(SOFT_TARGETS):
+        soft[place :: len(SOFT_TARGETS) + 1] = target
+    index[2 * count :], labels[2 * count :] = some, from_float64(soft, dtype)
+    return index, labels
 
 
 # distributions -------------------------------------------------------------------------------

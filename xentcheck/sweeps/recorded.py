@@ -10,6 +10,7 @@ import math
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 
 from xentcheck.errors import UsageError, did_you_mean
 from xentcheck.floats import FORMATS, format_of, to_float64
-from xentcheck.model import Array, Layout, Option
+from xentcheck.model import Array, Float64Array, Layout, Option
 from xentcheck.sweeps.generator import EVERY_LAYOUT, Batch, Generator, Request
 
 SUFFIXES = (".npy", ".npz", ".safetensors")
@@ -38,25 +39,21 @@ _SAFETENSORS_DTYPES: Mapping[str, np.dtype[Any]] = {
 
 
 def read_arrays(path: str | Path, wanted: Sequence[str] = ()) -> dict[str, Array]:
-    """The arrays of a file by name; an .npy file has one, named "".
+    """The arrays of a file by name; an .npy file has one, named "". They cannot be written to.
 
-    ``wanted`` limits what is read of an archive (empty: everything). Raises UsageError, with the
-    path and the reason, for whatever cannot be read.
+    ``wanted`` limits what is read of an archive (empty: everything). The arrays of .npy and
+    .safetensors files stay in the file, and come into memory where they are looked at. Raises
+    UsageError, with the path and the reason, for whatever cannot be read.
     """
     path = Path(path)
     try:
-        if path.suffix == ".safetensors":
-            return _read_safetensors(path, wanted)
         if path.suffix not in SUFFIXES:
             known = ", ".join(SUFFIXES)
             message = f"{path}: recorded logits come from {known} files"
             raise UsageError(message)
-        with path.open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            if isinstance(loaded, np.ndarray):
-                return {"": loaded}
-            names = [name for name in loaded.files if not wanted or name in wanted]
-            return {name: np.asarray(loaded[name]) for name in names}
+        stat = path.stat()
+        version = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+        return dict(_read(path, tuple(wanted), version))
     except FileNotFoundError:
         message = f"{path}: no such file"
         raise UsageError(message) from None
@@ -69,6 +66,24 @@ def read_arrays(path: str | Path, wanted: Sequence[str] = ()) -> dict[str, Array
     except (zipfile.BadZipFile, zlib.error) as error:
         message = f"{path}: a damaged {path.suffix} file: {error}"
         raise UsageError(message) from None
+
+
+@lru_cache(maxsize=4)  # every loss and dtype of a sweep asks for the same file
+def _read(path: Path, wanted: tuple[str, ...], _version: tuple[int, ...]) -> Mapping[str, Array]:
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path, wanted)
+    if path.suffix == ".npy":
+        return {"": np.asarray(np.lib.format.open_memmap(path, mode="r"))}
+    with path.open("rb") as file:
+        loaded = np.load(file, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            arrays = {"": loaded}
+        else:
+            names = [name for name in loaded.files if not wanted or name in wanted]
+            arrays = {name: np.asarray(loaded[name]) for name in names}
+    for array in arrays.values():
+        array.flags.writeable = False
+    return arrays
 
 
 def _read_safetensors(path: Path, wanted: Sequence[str]) -> dict[str, Array]:
@@ -86,17 +101,13 @@ def _read_safetensors(path: Path, wanted: Sequence[str]) -> dict[str, Array]:
         for name, entry in header.items():
             if name == "__metadata__" or (wanted and name not in wanted):
                 continue
-            dtype, shape, (first, last) = _entry(name, entry, size - 8 - length)
-            file.seek(8 + length + first)
-            array = np.frombuffer(file.read(last - first), dtype.newbyteorder("<"))
-            arrays[name] = array.reshape(shape)
+            dtype, shape, first = _entry(name, entry, size - 8 - length)
+            arrays[name] = _mapped(path, dtype, shape, 8 + length + first)
     return arrays
 
 
-def _entry(
-    name: str, entry: Any, most: int
-) -> tuple[np.dtype[Any], tuple[int, ...], tuple[int, int]]:
-    """Dtype, shape and byte range of one tensor, checked against each other and the file."""
+def _entry(name: str, entry: Any, most: int) -> tuple[np.dtype[Any], tuple[int, ...], int]:
+    """Dtype, shape and first byte of one tensor, checked against its last byte and the file."""
     try:
         code, shape, (first, last) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
     except (KeyError, TypeError, ValueError):
@@ -113,7 +124,15 @@ def _entry(
     if math.prod(shape) * dtype.itemsize != last - first:
         message = f"tensor {name!r} of shape {shape} does not fill its {last - first} bytes"
         raise ValueError(message)
-    return dtype, shape, (first, last)
+    return dtype, shape, first
+
+
+def _mapped(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...], offset: int) -> Array:
+    """An array that stays in its file; an empty one has nothing to map."""
+    little = dtype.newbyteorder("<")
+    if not math.prod(shape):
+        return np.empty(shape, little)
+    return np.asarray(np.memmap(path, little, mode="r", offset=offset, shape=shape))
 
 
 def _recorded(request: Request) -> Iterator[Batch]:
@@ -125,7 +144,7 @@ def _recorded(request: Request) -> Iterator[Batch]:
     if labels is None and labels_key is not None:
         message = f"{path} has no array {labels_key!r}{did_you_mean(labels_key, arrays)}"
         raise UsageError(message)
-    rows = to_float64(logits).reshape(-1, logits.shape[-1])
+    rows = logits.reshape(-1, logits.shape[-1])
     if labels is not None and labels.shape in (logits.shape, logits.shape[:-1]):
         labels = labels.reshape(rows.shape if labels.shape == logits.shape else len(rows))
     elif labels is not None:
@@ -139,7 +158,13 @@ def _recorded(request: Request) -> Iterator[Batch]:
         labels = labels.ravel() if labels is not None and fits else None
     verbatim = options["content"] == "input"
     given = rows.ravel() if request.layout is Layout.ELEMENTWISE else rows
-    yield Batch(given, verbatim=verbatim, saturate=False, labels=labels)
+    classes = 0 if request.layout is Layout.ELEMENTWISE else rows.shape[1]
+    make = partial(_widened, given)
+    yield Batch(len(given), classes, make, verbatim=verbatim, saturate=False, labels=labels)
+
+
+def _widened(rows: Array, first: int, last: int) -> Float64Array:
+    return to_float64(rows[first:last])
 
 
 def _logits(arrays: Mapping[str, Array], path: str, key: str | None) -> Array:

@@ -1,4 +1,7 @@
-"""The standard sweep of ``check``: everything a fault can hide in, in a few hundred rows."""
+"""The standard sweep of ``check``: everything a fault can hide in, in a few hundred rows.
+
+A loss of single numbers is tried on every value of a 16-bit dtype besides.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,6 +10,7 @@ from xentcheck.floats import FORMATS
 from xentcheck.losses.spec import Loss
 from xentcheck.model import Domain, InputSpec, LabelKind, Layout, Sweep
 
+EXHAUSTED_BITS = 16
 VOCABULARY = 65_540  # float16 overflows when it sums that many ones
 
 
@@ -21,10 +25,11 @@ def standard_sweeps(
     ``ordinary``: drawn logits, of up to 1000 classes. ``extreme``: boundary values, gaps through
     p→1, offsets, ties, rows far below zero, rows of mixed scale. ``masked`` and ``special``: −inf
     at some classes; any infinity and NaN (for rows and elementwise losses as they apply).
-    ``wide``: a few rows beyond 65,536 classes.
+    ``wide``: a few rows beyond 65,536 classes. ``exhaustive``: every value of a 16-bit dtype,
+    with targets 0 and 1 where there are targets, for elementwise losses.
     """
     elementwise = loss.layout is Layout.ELEMENTWISE
-    plan = _elementwise(loss.domain) if elementwise else _rows(loss.domain)
+    plan = _elementwise(loss) if elementwise else _rows(loss.domain)
     return tuple(
         Sweep(
             name=name,
@@ -41,7 +46,9 @@ def standard_sweeps(
 
 
 def _fitting(name: str, domain: Domain, dtypes: Sequence[str]) -> tuple[str, ...]:
-    """The dtypes that can hold what the sweep is about: log 0 takes an infinity."""
+    """The dtypes that a sweep is about, and that can hold it: log 0 takes an infinity."""
+    if name == "exhaustive":
+        return tuple(dtype for dtype in dtypes if FORMATS[dtype].bits == EXHAUSTED_BITS)
     if name != "masked" or domain is Domain.PROBABILITIES:
         return tuple(dtypes)
     return tuple(dtype for dtype in dtypes if FORMATS[dtype].has_infinity)
@@ -55,7 +62,9 @@ def _special(domain: Domain, **options: Any) -> list[tuple[str, dict[str, Any]]]
     return [("boundary", {"special": kind, **options}) for kind in kinds]
 
 
-def _elementwise(domain: Domain) -> _Plan:
+def _elementwise(loss: Loss) -> _Plan:
+    domain = loss.domain
+    targets = "ends" if LabelKind.TARGET in loss.label_kinds else "all"
     extreme: list[tuple[str, dict[str, Any]]] = [
         ("boundary", {}),
         ("gap", {"from": -120.0, "to": 120.0, "points": 241}),
@@ -75,6 +84,7 @@ def _elementwise(domain: Domain) -> _Plan:
         ("ordinary", "all", [("normal", {"scale": (1.0, 10.0)}), ("uniform", {"scale": (30.0,)})]),
         ("extreme", "all", extreme),
         ("special", "all", _special(domain)),
+        ("exhaustive", targets, [("exhaustive", {"special": "all"})]),
     ]
 
 

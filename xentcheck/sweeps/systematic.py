@@ -1,8 +1,8 @@
 """Generators that put inputs where faults are known to hide; their draws, if any, are filler."""
 
-import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,6 @@ from xentcheck.floats import (
     from_ordinals,
     next_down,
     next_up,
-    ordinals,
     to_float64,
 )
 from xentcheck.model import Array, Domain, Float64Array, Layout, Option
@@ -24,12 +23,23 @@ from xentcheck.sweeps.generator import (
     Batch,
     Generator,
     Request,
+    batch_of,
+    stack_of,
 )
 from xentcheck.sweeps.landmarks import landmarks, sum_overflow
+from xentcheck.sweeps.region import (
+    REGION_OPTIONS,
+    region_bounds,
+    region_obstacle,
+    region_ordinals,
+)
+from xentcheck.sweeps.rows import Draws, Maker, Series
 
-MOST_ROWS = 1_000_000  # of one input; more is a slip of the pen
+MOST_ROWS = 1 << 32  # of one input; more is a slip of the pen
+MOST_POINTS = 1_000_000
 MOST_CLASSES = 1 << 22
 MOST_GRID_ROWS = 1 << 16
+MOST_EXHAUSTIVE_BITS = 32
 PATTERNS = ("zeros", "ordinary", "equal", "opposite", "neighbour")
 LOW_LEVELS = (-64.0, -168.0, -200.0, -1e3, -1e4, -1e5, -1e8, -1e30)
 COMMON_OFFSETS = (1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e12, 1e17, 1e30, 1e100, 1e300)
@@ -46,19 +56,24 @@ def rows_option(default: int, doc: str) -> Option:
     return Option("rows", "integer", doc, default, minimum=1, maximum=MOST_ROWS)
 
 
-def evenly_spaced(options: Mapping[str, Any], place: str) -> Float64Array:
+def evenly_spaced(options: Mapping[str, Any]) -> Float64Array:
     """``points`` numbers from ``from`` to ``to``, by equal steps or (``log``) equal ratios."""
     first, last, points = (options[name] for name in ("from", "to", "points"))
     if options["spacing"] == "linear":
         return np.linspace(first, last, points)
-    if not first * last > 0:
+    magnitudes = np.geomspace(abs(first), abs(last), points)
+    return np.asarray(np.copysign(magnitudes, first))
+
+
+def _check_spacing(options: Mapping[str, Any], place: str) -> None:
+    """Refuse equal ratios between numbers that have none."""
+    first, last = options["from"], options["to"]
+    if options["spacing"] == "log" and not first * last > 0:
         message = (
             f"{place}: logarithmic spacing from {first} to {last} would cross or touch zero; "
             "give both ends one sign, or use spacing: linear"
         )
         raise UsageError(message)
-    magnitudes = np.geomspace(abs(first), abs(last), points)
-    return np.asarray(np.copysign(magnitudes, first))
 
 
 _SPACING = Option(
@@ -85,29 +100,39 @@ def _boundary_rows(
     request: Request, values: Float64Array, *, with_sum_overflow: bool = False
 ) -> Iterator[Batch]:
     if request.layout is Layout.ELEMENTWISE:
-        yield Batch(values, verbatim=True, distinct=True)
+        yield batch_of(values, verbatim=True, distinct=True)
         return
     patterns = request.options["patterns"]
     for classes in request.widths:
         if classes == 1:
-            yield Batch(values[:, None], verbatim=True, distinct=True)
+            yield batch_of(values[:, None], verbatim=True, distinct=True)
             continue
         build = _logit_rows if request.domain is Domain.LOGITS else _probability_rows
-        rows = [build(request, values, classes, pattern) for pattern in patterns]
+        pieces: list[tuple[int, Maker]] = [
+            (len(values), partial(build, request, values, classes, pattern)) for pattern in patterns
+        ]
         if with_sum_overflow and request.domain is Domain.LOGITS and "equal" in patterns:
-            rows.append(np.repeat(sum_overflow(request.format, classes)[:, None], classes, axis=1))
-        yield Batch(np.concatenate(rows), verbatim=True, distinct=True)
+            sums = sum_overflow(request.format, classes)
+            pieces.append((len(sums), partial(_equal_rows, sums, classes)))
+        yield stack_of(pieces, classes, verbatim=True, distinct=True)
 
 
-def _logit_rows(request: Request, values: Float64Array, classes: int, pattern: str) -> Float64Array:
-    """(values, classes): the value in one class (in turn each) and the pattern in the others."""
+def _equal_rows(values: Float64Array, classes: int, first: int, last: int) -> Float64Array:
+    return np.repeat(values[first:last, None], classes, axis=1)
+
+
+def _logit_rows(
+    request: Request, values: Float64Array, classes: int, pattern: str, first: int, last: int
+) -> Float64Array:
+    """(rows, classes): the value in one class (in turn each) and the pattern in the others."""
+    values = values[first:last]
     if pattern == "equal":
         return np.repeat(values[:, None], classes, axis=1)
     rows = np.zeros((len(values), classes))
     if pattern == "ordinary":
         rows[:] = (np.arange(classes) * 5 % 8 - 3.5) / 2
     index = np.arange(len(values))
-    at = index % classes
+    at = (first + index) % classes
     after = (at + 1) % classes
     if pattern == "opposite":
         rows[index, after] = -values
@@ -121,13 +146,14 @@ def _logit_rows(request: Request, values: Float64Array, classes: int, pattern: s
 
 
 def _probability_rows(
-    request: Request, values: Float64Array, classes: int, pattern: str
+    request: Request, values: Float64Array, classes: int, pattern: str, first: int, last: int
 ) -> Float64Array:
     """Like `_logit_rows`, but what the value leaves of 1 goes to the others.
 
     ``zeros``: to one of them; ``ordinary``: shared by all; ``equal``: rows that need not sum to 1;
     ``opposite`` and ``neighbour`` are ``equal`` with a certain, or an impossible, other class.
     """
+    values = values[first:last]
     logarithmic = request.domain is Domain.LOG_PROBABILITIES
     if logarithmic:
         certain = 0.0
@@ -140,7 +166,7 @@ def _probability_rows(
         share = 1.0 - values
         shared = share / (classes - 1)
     index = np.arange(len(values))
-    at = index % classes
+    at = (first + index) % classes
     after = (at + 1) % classes
     if pattern == "zeros":
         rows = np.full((len(values), classes), impossible)
@@ -184,44 +210,73 @@ def _ties(request: Request) -> Iterator[Batch]:
         if request.domain is Domain.LOG_PROBABILITIES:
             above = np.minimum(above, 0.0)
         lower = same / 2 if request.domain is Domain.PROBABILITIES else same - 3.0
-        rows = [np.repeat(same, classes, axis=1)]
+        pieces: list[tuple[int, Maker]] = [(len(top), partial(_tied, same, same, same, classes))]
         for partner in (same, above, below) if classes > 1 else ():
             for others in (same, lower):
-                row = np.repeat(others, classes, axis=1)
-                row[:, :1] = same
-                row[:, -1:] = partner
-                rows.append(row)
-        yield Batch(np.concatenate(rows), verbatim=True, distinct=True)
+                make = partial(_tied, same, others, partner, classes)
+                pieces.append((len(top), make))
+        yield stack_of(pieces, classes, verbatim=True, distinct=True)
+
+
+def _tied(
+    top: Float64Array,
+    others: Float64Array,
+    partner: Float64Array,
+    classes: int,
+    first: int,
+    last: int,
+) -> Float64Array:
+    """(rows, classes): the top in the first class, its partner in the last, the others between."""
+    rows = np.repeat(others[first:last], classes, axis=1)
+    rows[:, :1] = top[first:last]
+    rows[:, -1:] = partner[first:last]
+    return rows
 
 
 def _gap(request: Request) -> Iterator[Batch]:
-    gaps = evenly_spaced(request.options, "gap")
-    base = request.options["base"]
-    if request.layout is Layout.ELEMENTWISE:
-        yield Batch(base + gaps, distinct=True)
-        return
+    _check_spacing(request.options, "gap")
     for classes in request.widths:
-        rows = np.full((len(gaps), classes), float(base))
-        rows[np.arange(len(gaps)), np.arange(len(gaps)) % classes] += gaps
-        yield Batch(rows, distinct=True)
+        make = partial(_gap_rows, request.options, classes)
+        yield Batch(request.options["points"], classes, make, distinct=True)
+
+
+def _gap_rows(options: Mapping[str, Any], classes: int, first: int, last: int) -> Float64Array:
+    gaps = evenly_spaced(options)[first:last]
+    base = float(options["base"])
+    if not classes:
+        return base + gaps
+    rows = np.full((len(gaps), classes), base)
+    rows[np.arange(len(gaps)), np.arange(first, last) % classes] += gaps
+    return rows
 
 
 # offsets, masks, scales ----------------------------------------------------------------------
 
 
-def _ordinary(request: Request, classes: int, rows: int) -> Float64Array:
-    scale: float = request.options["scale"]
-    return scale * request.rng.standard_normal((rows, classes) if classes else rows)
+def _ordinary(scale: float, rng: np.random.Generator, shape: tuple[int, ...]) -> Float64Array:
+    return scale * rng.standard_normal(shape)
 
 
-def _shifted(request: Request, offsets: Sequence[float]) -> Iterator[Batch]:
-    """Ordinary rows and an all-equal one, moved as a whole to each offset."""
+def _shifted(
+    request: Request, offsets: Sequence[float], highest: float = math.inf
+) -> Iterator[Batch]:
+    """Ordinary rows and an all-equal one, moved as a whole to each offset, but not too high."""
+    series = Series(request.stream)
+    sample = partial(_ordinary, request.options["scale"])
     for classes in request.widths:
-        rows = _ordinary(request, classes, request.options["rows"])
-        if classes:
-            rows = np.concatenate([rows, np.zeros((1, classes))])
-        moved = np.concatenate([rows + offset for offset in offsets])
-        yield Batch(moved, verbatim=True, distinct=True)
+        draws = series.draws(request.options["rows"], classes, sample)
+        count = draws.rows + bool(classes)
+        pieces = [(count, partial(_at_offset, draws, offset, highest)) for offset in offsets]
+        yield stack_of(pieces, classes, verbatim=True, distinct=True)
+
+
+def _at_offset(draws: Draws, offset: float, highest: float, first: int, last: int) -> Float64Array:
+    """The drawn rows at an offset; what lies behind the last of them is the all-equal one."""
+    rows = np.zeros((last - first, draws.classes) if draws.classes else last - first)
+    drawn = min(last, draws.rows) - first
+    if drawn > 0:
+        rows[:drawn] = draws.between(first, first + drawn)
+    return np.minimum(rows + offset, highest)
 
 
 def _offset(request: Request) -> Iterator[Batch]:
@@ -241,12 +296,8 @@ def _logits_only(request: Request) -> str:
 
 
 def _low(request: Request) -> Iterator[Batch]:
-    levels = request.options["levels"]
-    for batch in _shifted(request, levels):
-        if request.domain is Domain.LOG_PROBABILITIES:
-            yield Batch(np.minimum(batch.rows, 0.0), verbatim=True, distinct=True)
-        else:
-            yield batch
+    highest = 0.0 if request.domain is Domain.LOG_PROBABILITIES else math.inf
+    yield from _shifted(request, request.options["levels"], highest)
 
 
 def _low_obstacle(request: Request) -> str:
@@ -256,15 +307,19 @@ def _low_obstacle(request: Request) -> str:
 
 
 def _masked(request: Request) -> Iterator[Batch]:
+    series = Series(request.stream)
+    sample = partial(_ordinary, request.options["scale"])
     for classes in request.widths:
-        rows = _ordinary(request, classes, request.options["rows"])
-        parts = []
-        for count in sorted({1, classes // 2, classes - 1, classes} - {0}):
-            masked = rows.copy()
-            for number, row in enumerate(masked):
-                row[(number + np.arange(count)) % classes] = -np.inf
-            parts.append(masked)
-        yield Batch(np.concatenate(parts), distinct=True)
+        draws = series.draws(request.options["rows"], classes, sample)
+        counts = sorted({1, classes // 2, classes - 1, classes} - {0})
+        pieces = [(draws.rows, partial(_masked_rows, draws, count)) for count in counts]
+        yield stack_of(pieces, classes, distinct=True)
+
+
+def _masked_rows(draws: Draws, count: int, first: int, last: int) -> Float64Array:
+    """The drawn rows with so many classes at −inf, beginning with another one in each row."""
+    behind = (np.arange(draws.classes) - np.arange(first, last)[:, None]) % draws.classes
+    return np.where(behind < count, -np.inf, draws.between(first, last))
 
 
 def _masked_obstacle(request: Request) -> str:
@@ -274,19 +329,28 @@ def _masked_obstacle(request: Request) -> str:
 
 
 def _mixed_scale(request: Request) -> Iterator[Batch]:
-    """Rows whose sizes differ by many orders of magnitude, shuffled into one block."""
+    series = Series(request.stream)
+    sample = partial(_of_mixed_scale, request.domain)
+    for classes in request.widths:
+        draws = series.draws(request.options["rows"], classes, sample)
+        yield Batch(draws.rows, classes, draws.between)
+
+
+def _of_mixed_scale(
+    domain: Domain, rng: np.random.Generator, shape: tuple[int, ...]
+) -> Float64Array:
+    """Rows whose sizes differ by many orders of magnitude, shuffled."""
     scales = (1e-6, 1e-2, 1.0, 3.0, 30.0, 1e3, 1e5, 1e10)
     offsets = (0.0, 0.0, -1e3, 1e3, -1e5, 1e5)
-    count = request.options["rows"]
-    for classes in request.widths:
-        draws = request.rng.standard_normal((count, classes) if classes else (count, 1))
-        order = request.rng.permutation(count)
-        scale = np.resize(scales, count)[order]
-        offset = np.resize(offsets, count)[order]
-        rows = draws * scale[:, None]
-        if request.domain is Domain.LOGITS:
-            rows = rows + offset[:, None]
-        yield Batch(rows if classes else rows[:, 0])
+    count = shape[0]
+    draws = rng.standard_normal(shape).reshape(count, -1)
+    order = rng.permutation(count)
+    scale = np.resize(scales, count)[order]
+    offset = np.resize(offsets, count)[order]
+    rows = draws * scale[:, None]
+    if domain is Domain.LOGITS:
+        rows = rows + offset[:, None]
+    return np.asarray(rows.reshape(shape))
 
 
 # lists, grids, everything --------------------------------------------------------------------
@@ -295,7 +359,8 @@ def _mixed_scale(request: Request) -> Iterator[Batch]:
 def _equal(request: Request) -> Iterator[Batch]:
     values = np.array(request.options["values"], dtype=np.float64)
     for classes in request.widths:
-        yield Batch(np.repeat(values[:, None], classes, axis=1), distinct=True)
+        make = partial(_equal_rows, values, classes)
+        yield Batch(len(values), classes, make, distinct=True)
 
 
 def _explicit(request: Request) -> Iterator[Batch]:
@@ -320,57 +385,71 @@ def _explicit(request: Request) -> Iterator[Batch]:
     for row, count in zip(rows, counts, strict=True):
         own = np.array(labels[start : start + count]) if labels else None
         start += count
-        yield Batch(row, verbatim=True, saturate=False, labels=own)
+        yield batch_of(row, verbatim=True, saturate=False, labels=own)
 
 
-def _grid_values(request: Request) -> Float64Array:
-    if request.options["values"]:
-        return np.array(request.options["values"], dtype=np.float64)
-    return evenly_spaced(request.options, "grid")
+def _grid_size(request: Request) -> int:
+    return len(request.options["values"]) or int(request.options["points"])
 
 
 def _grid_obstacle(request: Request) -> str:
     lowest, highest = DOMAIN_BOUNDS[request.domain]
-    for value in _grid_values(request):
+    ends = (request.options["from"], request.options["to"])
+    for value in request.options["values"] or ends:
         if value < lowest or value > highest:
             return f"{value:g} does not lie among {request.domain}"
     return ""
 
 
 def _grid(request: Request) -> Iterator[Batch]:
-    values = _grid_values(request)
-    if request.layout is Layout.ELEMENTWISE:
-        yield Batch(values, verbatim=True, saturate=False, distinct=True)
-        return
+    if not request.options["values"]:
+        _check_spacing(request.options, "grid")
+    size = _grid_size(request)
     for classes in request.widths:
-        if len(values) ** classes > MOST_GRID_ROWS:
+        rows = size ** max(1, classes)
+        if classes and rows > MOST_GRID_ROWS:
             message = (
-                f"grid: {len(values)} values in {classes} classes make "
-                f"{len(values) ** classes} rows, more than {MOST_GRID_ROWS}; give fewer values"
+                f"grid: {size} values in {classes} classes make {rows} rows, "
+                f"more than {MOST_GRID_ROWS}; give fewer values"
             )
             raise UsageError(message)
-        rows = np.array(list(itertools.product(values, repeat=classes)))
-        yield Batch(rows, verbatim=True, saturate=False, distinct=True)
+        make = partial(_grid_rows, request.options, classes)
+        yield Batch(rows, classes, make, verbatim=True, saturate=False, distinct=True)
+
+
+def _grid_rows(options: Mapping[str, Any], classes: int, first: int, last: int) -> Float64Array:
+    given = options["values"]
+    values = np.array(given, dtype=np.float64) if given else evenly_spaced(options)
+    if not classes:
+        return values[first:last]
+    index = np.unravel_index(np.arange(first, last), (len(values),) * classes)
+    return np.asarray(values[np.stack(index, axis=1)])
 
 
 def _exhaustive(request: Request) -> Iterator[Batch]:
-    target = request.format
-    lowest, highest = np.clip(DOMAIN_BOUNDS[request.domain], -target.max, target.max)
-    first, last = ordinals(from_float64([lowest, highest], target.name))
-    values = to_float64(from_ordinals(np.arange(first, last + 1), target.name))
-    parts: list[Array] = [values, np.array([-0.0])] if request.domain is Domain.LOGITS else [values]
+    first, last = region_ordinals(request)
+    make = partial(_by_ordinal, request.format.name, first)
+    yield Batch(last - first + 1, 0, make, verbatim=True)
+    lowest, highest = region_bounds(request)
+    extras = []
+    if request.domain is Domain.LOGITS and lowest <= 0 <= highest:
+        extras.append(-0.0)
     if request.options["special"] == "all":
-        if not _lacks_infinity(request):
-            logits = request.domain is Domain.LOGITS
-            parts.append(np.array([np.inf, -np.inf] if logits else [-np.inf]))
-        parts.append(np.array([np.nan]))
-    yield Batch(np.concatenate(parts), verbatim=True)
+        if request.format.has_infinity:
+            extras += [end for end in (highest, lowest) if math.isinf(end)]
+        extras.append(math.nan)
+    if extras:
+        yield batch_of(np.array(extras), verbatim=True)
+
+
+def _by_ordinal(name: str, origin: int, first: int, last: int) -> Array:
+    return from_ordinals(np.arange(origin + first, origin + last), name)
 
 
 def _exhaustive_obstacle(request: Request) -> str:
-    if request.format.bits > 16:
+    if request.format.bits > MOST_EXHAUSTIVE_BITS:
         return f"{request.format.name} has 2^{request.format.bits} values, too many to try them all"
-    return ""
+    return region_obstacle("exhaustive", request)
 
 
 _SPECIAL = "which of the format's values: finite ones, infinities, NaN, or all of them"
@@ -418,7 +497,7 @@ SYSTEMATIC = (
         (
             Option("from", "real", "first gap", -40.0),
             Option("to", "real", "last gap", 40.0),
-            Option("points", "integer", "how many gaps", 81, minimum=1, maximum=MOST_ROWS),
+            Option("points", "integer", "how many gaps", 81, minimum=1, maximum=MOST_POINTS),
             _SPACING,
             Option("base", "real", "logit of the other classes", 0.0),
             classes_option(2),
@@ -511,7 +590,7 @@ SYSTEMATIC = (
                 "how many evenly spaced values",
                 9,
                 minimum=1,
-                maximum=MOST_ROWS,
+                maximum=MOST_POINTS,
             ),
             _SPACING,
             classes_option(2, most=3),
@@ -522,8 +601,11 @@ SYSTEMATIC = (
     ),
     Generator(
         "exhaustive",
-        "every value of an 8-bit or 16-bit dtype",
-        (Option("special", "choice", _SPECIAL, "finite", choices=("finite", "all")),),
+        "every value of a dtype of up to 32 bits, or of a region of it",
+        (
+            Option("special", "choice", _SPECIAL, "finite", choices=("finite", "all")),
+            *REGION_OPTIONS,
+        ),
         frozenset({Layout.ELEMENTWISE}),
         _exhaustive,
         _exhaustive_obstacle,

@@ -1,0 +1,106 @@
+"""Rows that are made when they are asked for, and from anywhere among them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from xentcheck.model import Array
+
+MOST_ELEMENTS = 1 << 20
+"""So many numbers are made at once, or one row where that is longer."""
+
+Maker = Callable[[int, int], Array]
+"""Makes the rows from a first one up to a last one, which is left out."""
+
+Stream = Callable[..., np.random.Generator]
+"""Opens a generator's own random stream; with arguments, that of a place within it."""
+
+Sampler = Callable[[np.random.Generator, tuple[int, ...]], Array]
+"""Draws rows of that shape, (rows, classes) or (rows,)."""
+
+
+def chunk_rows(classes: int) -> int:
+    """How many rows of so many classes (0: elementwise) are made at once; at least 1."""
+    return max(1, MOST_ELEMENTS // max(1, classes))
+
+
+def stacked(pieces: Sequence[tuple[int, Maker]], first: int, last: int) -> Array:
+    """Rows of what lies one below the other, each piece a number of rows and their maker."""
+    made = []
+    start = 0
+    for count, make in pieces:
+        low, high = max(first - start, 0), min(last - start, count)
+        if low < high:
+            made.append(make(low, high))
+        start += count
+    return made[0] if len(made) == 1 else np.concatenate(made)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draws:
+    """Random rows, in chunks that are drawn without those before them; made by a `Series`."""
+
+    series: "Series"
+    number: int
+    rows: int
+    classes: int
+    sample: Sampler
+
+    def between(self, first: int, last: int) -> Array:
+        """The rows from ``first`` up to ``last``; draws every chunk that has some of them."""
+        size = chunk_rows(self.classes)
+        made = []
+        for chunk in range(first // size, -(-last // size)):
+            start = chunk * size
+            made.append(self._chunk(chunk)[max(first - start, 0) : last - start])
+        return made[0] if len(made) == 1 else np.concatenate(made)
+
+    def _chunk(self, chunk: int) -> Array:
+        size = chunk_rows(self.classes)
+        rng = self.series.stream_of(self.number, chunk)
+        return self.draw(rng, min(size, self.rows - chunk * size))
+
+    def draw(self, rng: np.random.Generator, rows: int) -> Array:
+        """That many rows from a stream."""
+        return self.sample(rng, (rows, self.classes) if self.classes else (rows,))
+
+
+class Series:
+    """The draws of one generator, and the random stream of every chunk of them.
+
+    The first draws share one stream, one after the other, for as long as those before them hold
+    no more than `MOST_ELEMENTS` numbers: to come to a place there, what lies before it is drawn
+    again. Every other chunk has a stream of its own.
+    """
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._draws: list[Draws] = []
+        self._sharing = 0  # so many of the draws begin in the shared stream
+        self._elements = 0
+        self._states: list[Any] = []  # of the shared stream, before each of the first draws
+
+    def draws(self, rows: int, classes: int, sample: Sampler) -> Draws:
+        """The next draws of the series; ``classes`` 0 for single numbers."""
+        made = Draws(self, len(self._draws), rows, classes, sample)
+        self._draws.append(made)
+        if self._elements <= MOST_ELEMENTS:
+            self._sharing += 1
+        self._elements += rows * max(1, classes)
+        return made
+
+    def stream_of(self, number: int, chunk: int) -> np.random.Generator:
+        """The stream of a chunk of the draws with that number."""
+        if chunk or number >= self._sharing:
+            return self._stream("draws", number, chunk)
+        rng = self._stream()
+        if not self._states:
+            self._states.append(rng.bit_generator.state)
+        known = min(number, len(self._states) - 1)
+        rng.bit_generator.state = self._states[known]
+        for each in self._draws[known:number]:
+            each.draw(rng, each.rows)
+            self._states.append(rng.bit_generator.state)
+        return rng
