@@ -1,0 +1,550 @@
+"""Tasks over worker processes, one task at a time each; a worker that dies loses only its own.
+
+`run` gives the results in the order of the tasks. The parent talks to each worker over a pipe of
+its own, so it always knows whose task was lost and what that worker was about to do. Nothing here
+starts a thread.
+"""
+
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import threading
+import traceback
+import warnings
+import weakref
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkContext, SpawnContext
+from multiprocessing.process import BaseProcess
+from types import FrameType, TracebackType
+from typing import Any, Generic, NoReturn, TypeAlias, TypeVar
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+_Self = TypeVar("_Self", bound="Run[Any]")
+
+Tell: TypeAlias = Callable[[str], None]
+"""Says, in one line, what a worker is about to do; it is read when the worker dies."""
+
+Work: TypeAlias = Callable[[Task, Tell], Result]
+
+AHEAD = 4
+"""So many tasks per worker may be handed out beyond the oldest one without a result."""
+
+LOOK_S = 0.5
+"""How often to look whether workers live: a process that one left behind can hold its pipe open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Death(Generic[Task]):
+    """A worker that died.
+
+    ``task`` is what it was doing, ``note`` the last thing it told ("": nothing), ``how`` its end
+    ("signal 11 (SIGSEGV)", "exit status 3"). ``attempt`` is 1 the first time this position died.
+    """
+
+    task: Task
+    note: str
+    how: str
+    attempt: int
+
+
+class Run(Iterator[tuple[int, Result]]):
+    """Tasks under way: an iterator over (position, result), in the order of the tasks.
+
+    **Ctrl-C inside the iterator.** The first one stops the handing out; the tasks in flight finish,
+    their results come in order, then KeyboardInterrupt is raised. A second one, or one after
+    `drain`, kills the workers and raises at once. This is so in the main thread and where SIGINT
+    has Python's own handler; another handler stays in charge.
+
+    **Ctrl-C in the consumer.** It is an ordinary KeyboardInterrupt there, and the run is as it was.
+    The consumer either leaves, and closing the run kills the workers, or calls `drain` and goes on
+    iterating to get what is in flight. `drain` does nothing on a run that is over, so one handler
+    serves both places::
+
+        with run(work, tasks, workers, again) as results:
+            interrupted = False
+            while True:
+                try:
+                    for position, result in results:
+                        ...
+                    break
+                except KeyboardInterrupt:
+                    interrupted = True
+                    results.drain()
+
+    With one worker there is nothing in flight: KeyboardInterrupt ends the run where it lands.
+
+    Leaving the ``with`` block, `close`, an error and the end of the last reference all leave no
+    worker behind. When the parent is killed, a worker leaves as soon as it next turns to it: at
+    once when idle, else when it tells something or its task is done.
+    """
+
+    @abstractmethod
+    def drain(self) -> None:
+        """Hand out no further task. What is in flight still comes, then the iterator ends."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Kill the workers, wait until they are gone, and end the iterator."""
+
+    def __enter__(self: _Self) -> _Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def run(
+    work: Work[Task, Result],
+    tasks: Iterable[Task],
+    workers: int,
+    again: Callable[[Death[Task]], Task],
+) -> Run[Result]:
+    """Do every task, over so many worker processes.
+
+    Args:
+        work: does one task. Where processes fork it may be a closure; where they do not and it
+            does not pickle, everything runs in this process.
+        tasks: taken one at a time, when there is a worker for it; at most ``AHEAD * workers`` are
+            out at a time, so they may be very many. Tasks and results must pickle.
+        workers: how many processes, at least 1. One: in this process, in order, and ``tell`` does
+            nothing. There are never more processes than tasks.
+        again: called when a worker died; returns the task to do instead, at the same position and
+            on a fresh worker. What it raises ends the run at once.
+
+    Returns:
+        The results, each as soon as it and all before it are there.
+
+    Raises:
+        ValueError: ``workers`` is below 1.
+
+    While iterating: what ``work`` or ``tasks`` raise is raised at its position and ends the run; a
+    worker's traceback is attached as a note, and what cannot be sent (or is a StopIteration)
+    becomes a RuntimeError with its text. A task or a result that cannot be sent is a
+    pickle.PickleError that names the position.
+    """
+    if workers < 1:
+        raise ValueError(f"workers is {workers}, want at least 1")
+    context = _context(work) if workers > 1 else None
+    if context is None:
+        return _Here(work, tasks)
+    return _Pool(context, work, tasks, workers, again)
+
+
+def cores() -> int:
+    """How many CPUs this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def _context(work: Work[Any, Any]) -> ForkContext | SpawnContext | None:
+    """How to start workers; None where there is no way to bring ``work`` to one."""
+    if "fork" in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("fork")
+    try:
+        pickle.dumps(work)
+    except Exception:
+        return None
+    return multiprocessing.get_context("spawn")
+
+
+class _Here(Run[Result]):
+    """Everything in this process."""
+
+    def __init__(self, work: Work[Task, Result], tasks: Iterable[Task]) -> None:
+        self._results = ((position, work(task, _unheard)) for position, task in enumerate(tasks))
+
+    def __next__(self) -> tuple[int, Result]:
+        return next(self._results)
+
+    def drain(self) -> None:
+        self._results.close()
+
+    def close(self) -> None:
+        self._results.close()
+
+
+def _unheard(note: str) -> None:
+    """A `Tell` for this process: when it dies nobody is left to read."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Job(Generic[Task]):
+    position: int
+    task: Task
+    attempt: int
+
+
+@dataclass(slots=True, eq=False)
+class _Worker(Generic[Task]):
+    """A process, the parent's end of its pipe, and what it is doing (``job`` None: nothing)."""
+
+    process: BaseProcess
+    connection: Connection
+    job: _Job[Task] | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Done(Generic[Result]):
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Returned:
+    """A result, pickled apart: the parent can say whose it is when it does not unpickle."""
+
+    pickled: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Raised:
+    """An exception, pickled and known to unpickle, and its traceback as text."""
+
+    pickled: bytes
+    trace: str
+
+
+_ENDS: "weakref.WeakSet[Connection]" = weakref.WeakSet()
+"""The parent's end of every pipe, of all runs in this process.
+
+A forked worker has copies of them. It closes these, or its siblings would not see the end of their
+pipes when the parent is gone.
+"""
+
+
+class _Pool(Run[Result], Generic[Task, Result]):
+    """Worker processes, and what is out with them.
+
+    An interrupt only sets flags, except in `_interruptible` places; so nothing here is ever left
+    half done by one.
+    """
+
+    def __init__(
+        self,
+        context: ForkContext | SpawnContext,
+        work: Work[Task, Result],
+        tasks: Iterable[Task],
+        limit: int,
+        again: Callable[[Death[Task]], Task],
+    ) -> None:
+        self._context = context
+        self._work = work
+        self._tasks = iter(tasks)
+        self._limit = limit
+        self._again = again
+        self._workers: list[_Worker[Task]] = []
+        self._outcomes: dict[int, _Done[Result] | _Failed] = {}
+        self._next = 0  # the position to yield
+        self._taken = 0  # how many tasks were taken
+        self._more = True  # whether to take further ones
+        self._drained = False
+        self._closed = False
+        self._interrupted = False
+        self._hurried = False
+        self._raises = False
+        self._owner = os.getpid()
+        self._last_resort = weakref.finalize(self, _kill, self._workers, self._owner)
+
+    def __next__(self) -> tuple[int, Result]:
+        if not self._closed:
+            with self._listening():
+                try:
+                    self._advance()
+                except BaseException:
+                    self.close()
+                    raise
+        position = self._next
+        outcome = self._outcomes.get(position)
+        if isinstance(outcome, _Done):
+            # An interrupt lands at a call. There is none from here on, so that one which lands
+            # after `_listening` finds the result still in its place.
+            del self._outcomes[position]
+            self._next = position + 1
+            return position, outcome.result
+        interrupted = self._interrupted
+        self.close()
+        if outcome is not None:
+            raise outcome.error
+        if interrupted:
+            raise KeyboardInterrupt
+        raise StopIteration
+
+    def drain(self) -> None:
+        self._drained = True
+        self._more = False
+
+    def close(self) -> None:
+        self._closed = True
+        self._interrupted = False
+        _kill(self._workers, self._owner)
+        self._last_resort.detach()
+        self._outcomes.clear()
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        """Take Ctrl-C here instead of where it lands, if it is ours to take."""
+        ours = (
+            threading.current_thread() is threading.main_thread()
+            and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        )
+        if not ours:
+            yield
+            return
+        signal.signal(signal.SIGINT, self._interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        self._interrupted = True
+        self._hurried = self._drained
+        self.drain()
+        if self._hurried and self._raises:
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """A place that can take long, where the second interrupt is raised."""
+        self._raises = True
+        try:
+            if self._hurried:
+                raise KeyboardInterrupt
+            yield
+        finally:
+            self._raises = False
+
+    def _advance(self) -> None:
+        """Keep the workers busy until the next outcome is there, or nothing is out any more."""
+        self._collect(0)
+        self._hand_out()
+        while self._next not in self._outcomes and any(each.job for each in self._workers):
+            self._collect(LOOK_S)
+            self._hand_out()
+
+    def _hand_out(self) -> None:
+        while self._more and self._taken - self._next < AHEAD * self._limit and self._room():
+            job = self._take()
+            if job is not None:
+                self._give(self._idle() or self._hire(), job)
+
+    def _room(self) -> bool:
+        return len(self._workers) < self._limit or any(each.job is None for each in self._workers)
+
+    def _idle(self) -> _Worker[Task] | None:
+        for worker in tuple(self._workers):
+            if worker.job is None:
+                if worker.process.exitcode is None:
+                    return worker
+                self._lose(worker)
+        return None
+
+    def _take(self) -> _Job[Task] | None:
+        try:
+            with self._interruptible():
+                task = next(self._tasks)
+        except StopIteration:
+            self._more = False
+            return None
+        except Exception as error:
+            self._fail(self._taken, error)
+            return None
+        if not self._more:  # interrupted while the task was made
+            return None
+        self._taken += 1
+        return _Job(self._taken - 1, task, 1)
+
+    def _give(self, worker: _Worker[Task], job: _Job[Task]) -> None:
+        try:
+            message = pickle.dumps((job.position, job.task))
+        except Exception as error:
+            self._fail(job.position, _unsendable("task", job.position, error))
+            return
+        worker.job, worker.note = job, ""
+        # a worker that dies right now is found by `_collect`
+        with self._interruptible(), suppress(OSError):
+            worker.connection.send_bytes(message)
+
+    def _hire(self) -> _Worker[Task]:
+        ours, theirs = self._context.Pipe()
+        _ENDS.add(ours)
+        process = self._context.Process(target=_serve, args=(self._work, theirs), daemon=True)
+        with warnings.catch_warnings():
+            # Python counts the idle threads of a BLAS, which expects forks, as threads of ours.
+            warnings.filterwarnings("ignore", ".*multi-threaded", DeprecationWarning)
+            process.start()  # flushes stdout and stderr first
+        theirs.close()
+        worker: _Worker[Task] = _Worker(process, ours)
+        self._workers.append(worker)
+        return worker
+
+    def _collect(self, timeout: float) -> None:
+        """Read one message of each worker that has one; seconds to wait for the first."""
+        with self._interruptible():
+            ready = wait([each.connection for each in self._workers], timeout)
+        for worker in tuple(self._workers):
+            if worker.connection in ready:
+                self._receive(worker)
+            elif worker.process.exitcode is not None and not worker.connection.poll():
+                self._lose(worker)
+
+    def _receive(self, worker: _Worker[Task]) -> None:
+        try:
+            with self._interruptible():
+                message = worker.connection.recv()
+        except (EOFError, OSError):
+            self._lose(worker)
+            return
+        if isinstance(message, _Told):
+            worker.note = message.note
+            return
+        assert worker.job is not None
+        position, worker.job = worker.job.position, None
+        if isinstance(message, _Raised):
+            error: BaseException = pickle.loads(message.pickled)
+            error.add_note(f"in worker process {worker.process.pid}:\n{message.trace}")
+            self._fail(position, error)
+            return
+        try:
+            self._outcomes[position] = _Done(pickle.loads(message.pickled))
+        except Exception as error:
+            self._fail(position, _unsendable("result of task", position, error))
+
+    def _fail(self, position: int, error: BaseException) -> None:
+        self._outcomes[position] = _Failed(error)
+        self._more = False
+
+    def _lose(self, worker: _Worker[Task]) -> None:
+        self._workers.remove(worker)
+        _kill([worker], self._owner)  # one that left its pipe without ending
+        job = worker.job
+        if job is None:
+            return
+        death = Death(job.task, worker.note, _ending(worker.process), job.attempt)
+        with self._interruptible():
+            task = self._again(death)
+        self._give(self._hire(), _Job(job.position, task, job.attempt + 1))
+
+
+def _kill(workers: list[_Worker[Any]], owner: int) -> None:
+    """Kill and reap workers, emptying the list; can be cut short and called again."""
+    if os.getpid() != owner:  # a forked copy of the run: its workers are the parent's
+        return
+    for worker in workers:
+        worker.process.kill()
+    while workers:
+        workers[-1].process.join()
+        workers.pop().connection.close()
+
+
+def _ending(process: BaseProcess) -> str:
+    code = process.exitcode
+    assert code is not None
+    if code >= 0:
+        return f"exit status {code}"
+    names = {int(each): f" ({each.name})" for each in signal.Signals}
+    return f"signal {-code}{names.get(-code, '')}"
+
+
+def _unsendable(what: str, position: int, error: Exception) -> pickle.PickleError:
+    return pickle.PickleError(f"the {what} {position} does not pickle: {_text(error)}")
+
+
+def _text(error: BaseException) -> str:
+    return "".join(traceback.format_exception_only(error)).strip()
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, OSError, ValueError):  # none, broken, closed
+            stream.flush()
+
+
+def _serve(work: Work[Any, Any], connection: Connection) -> NoReturn:
+    """A worker's life: one task after another, until the parent is gone."""
+    _settle()
+
+    def tell(note: str) -> None:
+        _send(connection, _Told(note))
+
+    while True:
+        try:
+            message = connection.recv_bytes()
+        except (EOFError, OSError):
+            _leave()
+        answer = _answer(work, message, tell)
+        _flush()  # the parent ends an idle worker by killing it
+        _send(connection, answer)
+
+
+def _settle() -> None:
+    """Let go of what the parent's state would do in a worker."""
+    for end in tuple(_ENDS):
+        end.close()
+    _ENDS.clear()
+    signal.set_wakeup_fd(-1)
+    for number in signal.valid_signals():
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches workers too; the parent decides
+    # work may start processes, as it may in the parent
+    multiprocessing.current_process().daemon = False
+
+
+def _leave() -> NoReturn:
+    """End without what the parent registered for its own exit."""
+    _flush()
+    os._exit(0)
+
+
+def _send(connection: Connection, message: _Told | _Returned | _Raised) -> None:
+    try:
+        connection.send(message)
+    except OSError:
+        _leave()
+
+
+def _answer(work: Work[Any, Any], message: bytes, tell: Tell) -> _Returned | _Raised:
+    try:
+        position, task = pickle.loads(message)
+        result = work(task, tell)
+        try:
+            return _Returned(pickle.dumps(result))
+        except Exception as error:
+            raise _unsendable("result of task", position, error) from error
+    except BaseException as error:
+        return _Raised(_portable(error), "".join(traceback.format_exception(error)))
+
+
+def _portable(error: BaseException) -> bytes:
+    """The exception, or one with its text where it would not arrive as what it is."""
+    try:
+        pickled = pickle.dumps(error)
+        arrives = isinstance(pickle.loads(pickled), BaseException)
+    except Exception:
+        arrives = False
+    if arrives and not isinstance(error, StopIteration):  # that one would end the iterator
+        return pickled
+    return pickle.dumps(RuntimeError(_text(error)))
