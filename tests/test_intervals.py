@@ -1,4 +1,4 @@
-"""Interval arithmetic: outward, and as narrow as its precision; the engine's escalation."""
+"""Interval arithmetic: outward, and as narrow as its precision; the arbiter's escalation."""
 
 import dataclasses
 import json
@@ -17,7 +17,7 @@ from xentcheck.errors import UncertifiedError
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Components, Outcome, Row, RowResult
 from xentcheck.model import Accepts, Case
-from xentcheck.reference import confirm, engine, exact
+from xentcheck.reference import arbiter, confirm, exact, tiers
 from xentcheck.reference.intervals import Interval, IntervalArithmetic, UndecidedError
 
 OPS = IntervalArithmetic(64)
@@ -170,9 +170,9 @@ def undecidable(ops, row):
 
 
 def test_a_row_that_stays_undecided_is_an_error_that_names_it(monkeypatch):
-    monkeypatch.setattr(engine, "HORIZON", 10**9)
+    monkeypatch.setattr(arbiter, "HORIZON", 10**9)
     stubborn = dataclasses.replace(LOSSES["softplus"], evaluate=undecidable)
-    monkeypatch.setattr(engine, "LOSSES", {"softplus": stubborn})
+    monkeypatch.setattr(arbiter, "LOSSES", {"softplus": stubborn})
     with pytest.raises(UncertifiedError, match=r"softplus in float64, sweep 'sweep', row 0 \[0x1"):
         exact(one("softplus", [1.5]))
 
@@ -188,7 +188,7 @@ def test_a_rearrangement_that_is_wrong_is_caught_by_the_definition(monkeypatch):
     case = one("logsumexp", [[1.0, 2.0]])
     assert confirm(case, 0)
     table = {"logsumexp": dataclasses.replace(loss, evaluate=wrong)}
-    monkeypatch.setattr(engine, "LOSSES", table)
+    monkeypatch.setattr(arbiter, "LOSSES", table)
     with pytest.raises(UncertifiedError, match="by the definition"):
         confirm(case, 0)
 
@@ -275,9 +275,10 @@ def test_a_row_of_masked_classes_alone_is_undefined_and_0_may_stand_for_it(reduc
 def test_a_run_with_a_row_that_stays_undecided_reports_the_rest_and_is_no_success(
     monkeypatch, tmp_path
 ):
-    monkeypatch.setattr(engine, "HORIZON", 10**9)
+    monkeypatch.setattr(arbiter, "HORIZON", 10**9)
     stubborn = dataclasses.replace(LOSSES["softplus"], evaluate=undecidable)
-    monkeypatch.setattr(engine, "LOSSES", {**LOSSES, "softplus": stubborn})
+    monkeypatch.setattr(arbiter, "LOSSES", {**LOSSES, "softplus": stubborn})
+    monkeypatch.setattr(tiers, "tiers_for", lambda _dtype: (tiers.Tier.MPMATH,))
     survey = tmp_path / "survey.yaml"
     survey.write_text(
         "sweeps: {small: {losses: [softplus, sigmoid], dtypes: float32, "

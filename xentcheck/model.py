@@ -165,7 +165,8 @@ class Enclosures:
     All fields have one shape. For a finite nonzero value ``1 <= |hi| < 2`` and ``lo`` has the
     sign of ``hi`` (truncation, so ``floor(log2|exact|) == exponent`` for the midpoint); zero has
     ``hi == lo == 0``; NaN and infinities stand in ``hi``. ``radius >= 0`` bounds the distance from
-    midpoint to the real result. ``accepts`` holds `Accepts` flags.
+    midpoint to the real result. ``accepts`` holds `Accepts` flags. ``below_one``: all exact values
+    are known to be below 1 in magnitude, also where an enclosure reaches across it.
     """
 
     hi: Float64Array
@@ -173,11 +174,45 @@ class Enclosures:
     exponent: npt.NDArray[np.int64]
     radius: Float64Array
     accepts: npt.NDArray[np.uint8]
+    below_one: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        hi: Float64Array,
+        lo: Float64Array,
+        radius: Float64Array,
+        exponent: npt.NDArray[np.int64],
+        accepts: npt.NDArray[np.uint8],
+        *,
+        below_one: bool = False,
+    ) -> "Enclosures":
+        """``(hi + lo ± radius)·2**exponent`` normalised; ``lo`` has the sign of ``hi``."""
+        with np.errstate(all="ignore"):
+            mantissa, binary = np.frexp(hi)
+            finite = np.isfinite(hi)
+            plain = finite & (hi != 0)
+            shift = np.where(plain, binary.astype(np.int64) - 1, 0)
+            radius = np.where(finite, np.ldexp(radius, -shift), 0.0)
+            return cls(
+                np.where(plain, mantissa * 2.0, hi),
+                np.where(plain, np.ldexp(lo, -shift), 0.0),
+                np.where(finite, shift + exponent, 0),
+                np.where(np.isnan(radius), np.inf, radius),
+                accepts,
+                below_one,
+            )
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The common shape."""
         return self.hi.shape
+
+    def midpoints(self) -> Float64Array:
+        """The midpoints in float64 (0 or inf where they do not fit)."""
+        with np.errstate(over="ignore", under="ignore"):
+            exponent = np.clip(self.exponent, -5000, 5000)
+            return np.asarray(np.ldexp(self.hi, exponent), dtype=np.float64)
 
     def at(self, index: Any) -> "Enclosures":
         """The enclosures at a NumPy index, as at least one-dimensional arrays."""
@@ -187,6 +222,64 @@ class Enclosures:
             np.atleast_1d(self.exponent[index]),
             np.atleast_1d(self.radius[index]),
             np.atleast_1d(self.accepts[index]),
+            self.below_one,
+        )
+
+
+FLOOR = 2.0**-500
+"""What an underflow in float64 arithmetic may add up to in a result."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Balls:
+    """An array of exact values known to float64: ``|exact − midpoint| ≤ relative·|midpoint| +
+    absolute + FLOOR``.
+
+    NaN and infinities stand in ``midpoint``. ``absolute`` has the shape of ``midpoint`` or is None
+    (nothing), and so has ``accepts`` (None: `Accepts.NOTHING` everywhere). ``below_one`` is as in
+    `Enclosures`.
+    """
+
+    midpoint: Float64Array
+    relative: float
+    absolute: Float64Array | None
+    accepts: npt.NDArray[np.uint8] | None
+    below_one: bool = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The common shape."""
+        return self.midpoint.shape
+
+    def at(self, index: Any) -> "Balls":
+        """The balls at a NumPy index, as at least one-dimensional arrays."""
+        return Balls(
+            np.atleast_1d(self.midpoint[index]),
+            self.relative,
+            None if self.absolute is None else np.atleast_1d(self.absolute[index]),
+            None if self.accepts is None else np.atleast_1d(self.accepts[index]),
+            self.below_one,
+        )
+
+    def midpoints(self) -> Float64Array:
+        """The midpoints."""
+        return self.midpoint
+
+    def enclosures(self) -> Enclosures:
+        """The same as `Enclosures`."""
+        with np.errstate(all="ignore"):
+            radius = np.abs(self.midpoint) * self.relative + FLOOR
+            if self.absolute is not None:
+                radius = (radius + self.absolute) * (1.0 + 2.0**-40)
+        nothing = np.zeros(self.shape, dtype=np.int64)
+        accepts = nothing.astype(np.uint8) if self.accepts is None else self.accepts
+        return Enclosures.of(
+            self.midpoint,
+            np.zeros(self.shape),
+            radius,
+            nothing,
+            accepts,
+            below_one=self.below_one,
         )
 
 
@@ -419,14 +512,14 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class Yield:
-    """How many rows a generator gave, and how many of them were distinct."""
+    """How many rows a generator gave, and how many of them were distinct (None: not counted)."""
 
     sweep: str
     generator: str
     loss: str
     dtype: str
     rows: int
-    distinct: int
+    distinct: int | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -444,4 +537,5 @@ class Report:
     gated: bool
     interrupted: bool = False
     uncertified: tuple[str, ...] = ()  # cases whose exact results could not be certified
+    deaths: tuple[str, ...] = ()  # worker processes that died, and what became of their work
     reference: Mapping[str, Any] = field(default_factory=dict)

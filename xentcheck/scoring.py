@@ -7,7 +7,7 @@ understated.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Context, Decimal
 from fractions import Fraction
 
@@ -15,7 +15,16 @@ import numpy as np
 import numpy.typing as npt
 
 from xentcheck.floats import FORMATS, Format, format_of, round_exact, to_float64, ulp_exponent
-from xentcheck.model import Accepts, Array, Enclosures, Float64Array, Kind, Quantity, Tolerance
+from xentcheck.model import (
+    Accepts,
+    Array,
+    Balls,
+    Enclosures,
+    Float64Array,
+    Kind,
+    Quantity,
+    Tolerance,
+)
 
 ULP_DEFINITION = "Goldberg, extended to the reals: |actual - exact| / ulp(exact), exact unrounded"
 
@@ -28,19 +37,47 @@ RIGHT = len(KINDS)
 _CODE = {kind: np.int8(position) for position, kind in enumerate(KINDS)}
 
 
+DECISIVE = 2.0**-10
+"""A radius of so many ulps, or of that part of the error, leaves a score as good as certain."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Scores:
-    """One number per result: errors (NaN where not finite) and positions in `KINDS`."""
+    """One number per result: errors (NaN where not finite) and positions in `KINDS`.
+
+    ``undecided``: where the enclosure is too wide to settle the score, the kind or the limit.
+    """
 
     ulp_error: Float64Array
     abs_error: Float64Array
     kinds: npt.NDArray[np.int8]
+    undecided: npt.NDArray[np.bool_]
+
+    def shaped(self, shape: tuple[int, ...]) -> "Scores":
+        """The same in another shape."""
+        return Scores(
+            self.ulp_error.reshape(shape),
+            self.abs_error.reshape(shape),
+            self.kinds.reshape(shape),
+            self.undecided.reshape(shape),
+        )
+
+    def patched(self, rows: npt.NDArray[np.intp], other: "Scores") -> "Scores":
+        """With other scores for some rows."""
+        result = Scores(
+            self.ulp_error.copy(), self.abs_error.copy(), self.kinds.copy(), self.undecided.copy()
+        )
+        result.ulp_error[rows] = other.ulp_error
+        result.abs_error[rows] = other.abs_error
+        result.kinds[rows] = other.kinds
+        result.undecided[rows] = other.undecided
+        return result
 
 
 def score(
     actual: Array,
-    exact: Enclosures,
-    condition: Float64Array,
+    exact: Enclosures | Balls,
+    condition: Float64Array | None = None,
     *,
     quantity: Quantity,
     tolerance: Tolerance,
@@ -51,7 +88,8 @@ def score(
     Args:
         actual: what the implementation returned, in its own floating-point dtype.
         exact: enclosures of the same shape.
-        condition: condition numbers of the same shape (NaN: not defined, taken as 1).
+        condition: condition numbers of the same shape, wanted where the tolerance is multiplied by
+            them (NaN: not defined, taken as 1).
         quantity: names the kind of a zero that should not be one.
         tolerance: beyond it a finite result is at fault.
         nonnegative: the exact result is known not to be negative, even where it is below 2^-1100.
@@ -63,26 +101,65 @@ def score(
     if target is None:
         message = f"{actual.dtype} is not a floating-point format that can be scored"
         raise TypeError(message)
+    if actual.ndim == 0:
+        one = score(
+            actual.reshape(1),
+            exact.at(()),
+            None if condition is None else np.reshape(condition, 1),
+            quantity=quantity,
+            tolerance=tolerance,
+            nonnegative=nonnegative,
+        )
+        return one.shaped(())
     a = to_float64(actual)
-    ulp_error, abs_error, radius = _errors(a, exact, target)
-    limit = np.full(a.shape, tolerance.max_ulp)
+    limit: float | Float64Array = tolerance.max_ulp
+    if tolerance.times_condition and condition is not None:
+        with np.errstate(invalid="ignore", over="ignore"):
+            limit = tolerance.max_ulp * np.fmax(condition, 1.0)
+    judged = _Judged(a, target, quantity, limit, tolerance.or_abs, nonnegative)
+    if isinstance(exact, Enclosures):
+        return _scored(judged, exact)
+    narrow = exact.absolute is None and exact.relative <= _TOUCHING
+    return _screened(judged, exact) if narrow else _scored(judged, exact.enclosures())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Judged:
+    """Results in float64, and what they are held to."""
+
+    a: Float64Array
+    target: Format
+    quantity: Quantity
+    limit: float | Float64Array
+    or_abs: float
+    nonnegative: bool
+
+    def at(self, where: npt.NDArray[np.bool_]) -> "_Judged":
+        limit = self.limit if isinstance(self.limit, float | int) else self.limit[where]
+        return replace(self, a=self.a[where], limit=limit)
+
+
+def _scored(judged: _Judged, exact: Enclosures) -> Scores:
+    """Scores against enclosures of any kind."""
+    a, target, limit = judged.a, judged.target, judged.limit
+    ulp_error, abs_error, radius, touches = _errors(a, exact, target)
     with np.errstate(invalid="ignore", over="ignore"):
-        if tolerance.times_condition:
-            limit = limit * np.fmax(condition, 1.0)
-        beyond = (ulp_error - radius > limit) & ~(abs_error <= tolerance.or_abs)
+        beyond = (ulp_error - radius > limit) & ~(abs_error <= judged.or_abs)
 
     kinds = np.full(a.shape, RIGHT, dtype=np.int8)
     undefined = np.isnan(exact.hi)
     infinite = np.isinf(exact.hi)
-    overflowing = ~undefined & ~infinite & _overflows(exact, target)
+    overflowing, unsettled = _overflows(exact, target)
+    overflowing &= ~undefined & ~infinite
     finite = ~(undefined | infinite | overflowing)
-    sign = np.sign(exact.hi)
-    negative = (sign < 0) | ((sign == 0) & (a < 0) & nonnegative)
+    # what rounds to zero has no sign to get wrong
+    sign = np.where(exact.exponent < target.min_exponent - target.precision, 0.0, np.sign(exact.hi))
+    negative = (sign < 0) | ((sign == 0) & (a < 0) & judged.nonnegative)
 
     is_nan, is_inf = np.isnan(a), np.isinf(a)
     is_number = ~(is_nan | is_inf)
     opposite = np.where(sign == 0, negative, np.sign(a) * sign < 0)
-    zero = "vanished-gradient" if quantity is Quantity.GRADIENT else "spurious-underflow"
+    zero = "vanished-gradient" if judged.quantity is Quantity.GRADIENT else "spurious-underflow"
     subnormal = exact.exponent < target.min_exponent
 
     def mark(kind: Kind, where: npt.NDArray[np.bool_]) -> None:
@@ -104,13 +181,85 @@ def score(
     noted = (kinds != RIGHT) & accepted
     kinds[noted] = _CODE[Kind.CONVENTION]
 
+    with np.errstate(invalid="ignore", over="ignore"):
+        unknown = np.abs(ulp_error - limit) <= radius
+        unknown |= radius > DECISIVE * np.maximum(ulp_error, 1.0)
+        unknown |= touches & (ulp_error > DECISIVE)
+        unknown |= (np.abs(exact.hi) <= exact.radius) & (radius > DECISIVE) & beyond & (a != 0)
+        if judged.or_abs:
+            unit = np.where(ulp_error > 0, abs_error / ulp_error, 0.0)
+            unknown |= np.abs(abs_error - judged.or_abs) <= radius * unit
+    undecided = (exact.radius > 0) & ~undefined & ~infinite
+    undecided &= (unknown & is_number) | unsettled | np.isinf(exact.radius)
+
     right = (undefined & is_nan) | (infinite & (a == exact.hi))
     right |= overflowing & is_inf & ~opposite
-    with np.errstate(invalid="ignore"):
-        scored = (finite | overflowing) & is_number & ~noted
+    scored = (finite | overflowing) & is_number & ~noted
     ulp_error = np.where(right, 0.0, np.where(scored, ulp_error, np.nan))
     abs_error = np.where(right, 0.0, np.where(scored, abs_error, np.nan))
-    return Scores(ulp_error, abs_error, kinds)
+    return Scores(ulp_error, abs_error, kinds, undecided)
+
+
+_TOUCHING = 2.0**-38
+"""So near to a power of two, relatively, `_screened` takes an enclosure to reach across it."""
+
+_EXPONENT = np.int64(0x7FF0000000000000)
+_MAGNITUDE = np.int64(0x7FFFFFFFFFFFFFFF)
+_NEAR = np.int64(1 << (52 - 37))  # at least _TOUCHING, in the last place of a number in [1, 2)
+
+
+def _screened(judged: _Judged, exact: Balls) -> Scores:
+    """Scores against narrow balls: what is plain in a few passes, the rest like `_scored`.
+
+    Plain is a finite result of the right sign, or one within the limit. Exponents are read from
+    the bits of the midpoints. No result may be of more than 32 bits: ``ulp = 2^-126-24`` at least.
+    """
+    a, target, limit = judged.a, judged.target, judged.limit
+    if target.bits > 32:
+        return _scored(judged, exact.enclosures())
+    midpoint = np.ascontiguousarray(exact.midpoint)
+    precision = target.precision
+    with np.errstate(all="ignore"):
+        abs_error = a - midpoint
+        np.abs(abs_error, out=abs_error)
+        magnitude = midpoint.view(np.int64) & _MAGNITUDE
+        # 1/ulp = 2^(p − 1 − e), e the exponent of the lower end
+        scale = magnitude - _NEAR
+        np.maximum(scale, np.int64((target.min_exponent + 1023) << 52), out=scale)
+        scale &= _EXPONENT
+        inverse = scale.view(np.uint64)
+        np.subtract(np.uint64((2046 + precision - 1) << 52), inverse, out=inverse)
+        ulp_error = abs_error * inverse.view(np.float64)
+        magnitude += _NEAR
+        magnitude &= _EXPONENT ^ _MAGNITUDE
+        near = magnitude <= 2 * _NEAR
+        radius = exact.relative * 2.0**precision
+        near &= ulp_error > DECISIVE
+        if exact.below_one and near.any():
+            near &= np.abs(np.abs(midpoint) - 1.0) > 2.0**-30
+        undecided = near
+        kinds = np.full(a.shape, RIGHT, dtype=np.int8)
+        may_be_beyond = ~(ulp_error < limit - radius)  # also NaN
+        if exact.accepts is None and not may_be_beyond.any():
+            return Scores(ulp_error, abs_error, kinds, undecided)
+        beyond = ulp_error > limit + radius
+        undecided |= may_be_beyond & ~beyond
+        if judged.or_abs:
+            beyond &= ~(abs_error <= judged.or_abs)
+            known = exact.relative * np.abs(midpoint)
+            undecided |= np.abs(abs_error - judged.or_abs) <= known
+        odd = ~(ulp_error < np.inf)
+        odd |= beyond & (a * midpoint <= 0)  # also where the product underflows
+        if midpoint.max() >= target.max or midpoint.min() <= -target.max:
+            odd |= beyond & (np.abs(midpoint) >= target.max)
+        if exact.accepts is not None:
+            odd |= exact.accepts != 0
+    kinds[beyond] = _CODE[Kind.INACCURATE]
+    if odd.any():
+        rest = _scored(judged.at(odd), exact.at(odd).enclosures())
+        ulp_error[odd], abs_error[odd] = rest.ulp_error, rest.abs_error
+        kinds[odd], undecided[odd] = rest.kinds, rest.undecided
+    return Scores(ulp_error, abs_error, kinds, undecided)
 
 
 def _accepted(
@@ -122,29 +271,34 @@ def _accepted(
     return np.asarray(anything | nan | zero, dtype=np.bool_)
 
 
-def _overflows(exact: Enclosures, target: Format) -> npt.NDArray[np.bool_]:
-    """Whether |exact| >= max + ulp(max)/2, so that rounding gives infinity."""
-    top = math.ldexp(target.max, -target.max_exponent)
+def _overflows(
+    exact: Enclosures, target: Format
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Whether |exact| >= max + ulp(max)/2, which rounds to infinity; and where that is not settled."""
     half = 2.0**-target.precision
-    at_top = (np.abs(exact.hi) - top) + np.abs(exact.lo) >= half
-    zero = exact.hi == 0
-    return np.asarray(
-        ~zero
-        & (
-            (exact.exponent > target.max_exponent)
-            | ((exact.exponent == target.max_exponent) & at_top)
-        ),
-        dtype=np.bool_,
-    )
+    top = math.ldexp(target.max, -target.max_exponent)
+    near = np.abs(exact.exponent - target.max_exponent) < 900
+    with np.errstate(all="ignore"):
+        # the threshold top + half in units of the result's own exponent, kept in two parts
+        shift = np.where(near, target.max_exponent - exact.exponent, 900)
+        above = (np.abs(exact.hi) - np.ldexp(top, shift)) + (
+            np.abs(exact.lo) - np.ldexp(half, shift)
+        )
+        over = (exact.exponent > target.max_exponent) | (near & (above >= 0))
+        unsettled = near & (np.abs(above) <= exact.radius)
+    return (exact.hi != 0) & over, (exact.hi != 0) & unsettled
 
 
 def _errors(
     a: Float64Array, exact: Enclosures, target: Format
-) -> tuple[Float64Array, Float64Array, Float64Array]:
-    """(ulp_error, abs_error, radius in ulps), meaningful where both sides are finite."""
+) -> tuple[Float64Array, Float64Array, Float64Array, npt.NDArray[np.bool_]]:
+    """(ulp_error, abs_error, radius in ulps, touches), meaningful where both sides are finite.
+
+    ``touches``: the enclosure reaches a power of two, where the ulp changes.
+    """
     with np.errstate(all="ignore"):
-        touches = (np.abs(exact.hi) - 1.0) + np.abs(exact.lo) < exact.radius
-        own = np.where(exact.hi == 0, target.min_exponent, exact.exponent - touches)
+        below = (np.abs(exact.hi) - 1.0) + np.abs(exact.lo) < exact.radius
+        own = np.where(exact.hi == 0, target.min_exponent, exact.exponent - below)
         unit = ulp_exponent(own, target.name)
         shift = np.clip(exact.exponent - unit, -5000, 5000)
         # everything in ulps of the exact result: exact for neighbours (Sterbenz), else to 2^-53
@@ -154,7 +308,14 @@ def _errors(
         direct = np.abs(a - np.ldexp(exact.hi, np.clip(exact.exponent, -5000, 5000)))
         absolute = np.where(error >= 2.0**900, direct, absolute)
         radius = np.ldexp(exact.radius, shift)
-    return error, absolute, radius
+        above = (2.0 - np.abs(exact.hi)) - np.abs(exact.lo) <= exact.radius
+        lower_end = below & (exact.exponent > target.min_exponent)
+        upper_end = above & (exact.exponent >= target.min_exponent)
+        if exact.below_one:
+            lower_end &= exact.exponent != 0
+            upper_end &= exact.exponent != -1
+        touches = (exact.hi != 0) & (lower_end | upper_end)
+    return error, absolute, radius, touches
 
 
 def midpoint(exact: Enclosures, index: tuple[int, ...]) -> Fraction | None:

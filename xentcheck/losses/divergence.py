@@ -20,6 +20,7 @@ from xentcheck.losses.domain import all_nan, outside
 from xentcheck.losses.grouping import grouped
 from xentcheck.losses.spec import (
     Arithmetic,
+    Block,
     Components,
     Loss,
     Number,
@@ -141,30 +142,30 @@ def _define_js(ops: Arithmetic, row: Row) -> RowResult:
 
 
 def _condition_kl(
-    row: Row, value: Float64Array, gradient: Float64Array
-) -> tuple[Float64Array, Float64Array]:
-    label = np.asarray(row.label)
-    log_target = bool(row.parameters.get("log_target", False))
-    t = np.exp(label) if log_target else label
-    log_t = label if log_target else np.log(np.where(label > 0, label, 1.0))
-    x = np.where(np.isfinite(row.x), row.x, 0.0)
+    block: Block, value: Float64Array, gradient: Float64Array, quantity: Quantity
+) -> Float64Array:
+    labels = np.asarray(block.labels)
+    log_target = bool(block.parameters.get("log_target", False))
+    log_t = labels if log_target else np.log(np.where(labels > 0, labels, 1.0))
     log_t = np.where(np.isfinite(log_t), log_t, 0.0)
-    parts = np.sum(t * (1.0 + np.abs(log_t) + np.abs(x)), keepdims=True)
-    sensitivity = 1.0 + np.abs(log_t) if log_target else np.ones_like(gradient)
-    return parts / np.abs(value), sensitivity
+    if quantity is Quantity.GRADIENT:
+        return 1.0 + np.abs(log_t) if log_target else np.ones_like(gradient)
+    t = np.exp(labels) if log_target else labels
+    x = np.where(np.isfinite(block.x), block.x, 0.0)
+    parts = np.sum(t * (1.0 + np.abs(log_t) + np.abs(x)), axis=1)
+    return np.asarray(parts / np.abs(value))
 
 
 def _condition_js(
-    row: Row, value: Float64Array, gradient: Float64Array
-) -> tuple[Float64Array, Float64Array]:
-    p, q = row.x, np.asarray(row.label)
+    block: Block, value: Float64Array, gradient: Float64Array, quantity: Quantity
+) -> Float64Array:
+    p, q = block.x, np.asarray(block.labels)
     total = np.where(p + q > 0, p + q, 1.0)
+    if quantity is Quantity.GRADIENT:
+        return np.asarray(1.0 + 2.0 * q / total / np.abs(gradient))
     by_p = np.abs(p * np.where(np.isfinite(gradient), gradient, 0.0))
     by_q = np.abs(q * np.log1p(np.where(q > 0, (q - p) / total, 0.0)) / 2)
-    return (
-        1.0 + np.sum(by_p + by_q, keepdims=True) / np.abs(value),
-        1.0 + 2.0 * q / total / np.abs(gradient),
-    )
+    return np.asarray(1.0 + np.sum(by_p + by_q, axis=1) / np.abs(value))
 
 
 _REDUCTION = Parameter(

@@ -18,8 +18,10 @@ import numpy as np
 
 from xentcheck.losses.domain import all_nan, outside
 from xentcheck.losses.grouping import grouped
+from xentcheck.losses.labels import row_weights
 from xentcheck.losses.spec import (
     Arithmetic,
+    Block,
     Components,
     Loss,
     Number,
@@ -35,6 +37,7 @@ from xentcheck.model import (
     LabelKind,
     Layout,
     Parameter,
+    Quantity,
 )
 
 NAN = float("nan")
@@ -124,14 +127,6 @@ def _define_binary(ops: Arithmetic, row: Row) -> RowResult:
     return RowResult(Components([Outcome(value)]), Components([Outcome(gradient)]))
 
 
-def _weight(row: Row) -> float:
-    if isinstance(row.label, int) and row.label == row.parameters.get("ignore_index", -100):
-        return 0.0
-    weight = row.parameters.get("weight")
-    assert isinstance(row.label, int)
-    return 1.0 if weight is None else float(np.asarray(weight)[row.label])
-
-
 def _nll(ops: Arithmetic, row: Row) -> RowResult:
     classes = len(row.x)
     index = np.zeros(classes, dtype=np.intp)
@@ -140,7 +135,9 @@ def _nll(ops: Arithmetic, row: Row) -> RowResult:
         zero = Outcome(0.0)
         return RowResult(Components([zero]), Components([zero], index))
     assert isinstance(row.label, int)
-    weight, x = _weight(row), float(row.x[row.label])
+    given = row.parameters.get("weight")
+    weight = 1.0 if given is None else float(np.asarray(given)[row.label])
+    x = float(row.x[row.label])
     # other classes do not enter the formula; a NaN among them may or may not spread
     others = Accepts.NAN if np.isnan(row.x).any() else Accepts.NOTHING
     index[row.label] = 1
@@ -191,28 +188,34 @@ def _define_entropy(ops: Arithmetic, row: Row) -> RowResult:
     return RowResult(Components([Outcome(value)]), Components(gradient))
 
 
+def _by_value(block: Block, value: Float64Array, gradient: Float64Array) -> Float64Array:
+    return np.asarray(1.0 + np.abs(block.x * gradient).sum(axis=1) / np.abs(value))
+
+
 def _condition_value(
-    row: Row, value: Float64Array, gradient: Float64Array
-) -> tuple[Float64Array, Float64Array]:
-    x = np.atleast_1d(row.x)
-    by_value = np.abs(x * gradient).sum(keepdims=True) / np.abs(value)
-    return 1.0 + by_value, np.ones_like(gradient)
+    block: Block, value: Float64Array, gradient: Float64Array, quantity: Quantity
+) -> Float64Array:
+    if quantity is Quantity.VALUE:
+        return _by_value(block, value, gradient)
+    return np.ones_like(gradient)
 
 
 def _condition_binary(
-    row: Row, value: Float64Array, gradient: Float64Array
-) -> tuple[Float64Array, Float64Array]:
-    p, z = np.atleast_1d(row.x), float(row.label)
-    by_value = np.abs(p * gradient) / np.abs(value)
-    return 1.0 + by_value, (p + z) / np.abs(p - z) + p / (1 - p)
+    block: Block, value: Float64Array, gradient: Float64Array, quantity: Quantity
+) -> Float64Array:
+    p, z = block.x, np.asarray(block.labels)
+    if quantity is Quantity.VALUE:
+        return np.asarray(1.0 + np.abs(p * gradient) / np.abs(value))
+    return np.asarray((p + z) / np.abs(p - z) + p / (1 - p))
 
 
 def _condition_entropy(
-    row: Row, value: Float64Array, gradient: Float64Array
-) -> tuple[Float64Array, Float64Array]:
-    by_value = np.abs(row.x * gradient).sum(keepdims=True) / np.abs(value)
-    log_p = np.log(row.x)
-    return 1.0 + by_value, (1.0 + np.abs(log_p)) / np.abs(1.0 + log_p)
+    block: Block, value: Float64Array, gradient: Float64Array, quantity: Quantity
+) -> Float64Array:
+    if quantity is Quantity.VALUE:
+        return _by_value(block, value, gradient)
+    log_p = np.log(block.x)
+    return np.asarray((1.0 + np.abs(log_p)) / np.abs(1.0 + log_p))
 
 
 _REDUCTION = Parameter(
@@ -293,7 +296,7 @@ NLL_LOSS = Loss(
         Parameter("ignore_index", "integer", "rows with this label count for nothing", -100),
         _REDUCTION,
     ),
-    row_weight=_weight,
+    row_weights=row_weights,
 )
 
 ENTROPY = Loss(

@@ -25,6 +25,7 @@ import numpy as np
 
 from xentcheck.losses.spec import (
     Arithmetic,
+    Block,
     Components,
     Evaluator,
     Loss,
@@ -33,7 +34,7 @@ from xentcheck.losses.spec import (
     Row,
     RowResult,
 )
-from xentcheck.model import Domain, Float64Array, LabelKind, Layout, Parameter
+from xentcheck.model import Domain, Float64Array, LabelKind, Layout, Parameter, Quantity
 
 NAN = float("nan")
 INF = float("inf")
@@ -194,34 +195,40 @@ def _define_focal(ops: Arithmetic, row: Row) -> RowResult:
     return _focal(ops, row, _textbook)
 
 
+def _by_value(block: Block, value: Float64Array, gradient: Float64Array) -> Float64Array:
+    return np.asarray(1.0 + np.abs(block.x * gradient) / np.abs(value))
+
+
 def _condition(
-    row: Row, value: Float64Array, gradient: Float64Array
-) -> tuple[Float64Array, Float64Array]:
-    x = np.abs(np.atleast_1d(row.x))
-    return 1.0 + np.abs(x * gradient) / np.abs(value), 1.0 + x
+    block: Block, value: Float64Array, gradient: Float64Array, quantity: Quantity
+) -> Float64Array:
+    if quantity is Quantity.VALUE:
+        return _by_value(block, value, gradient)
+    return np.asarray(1.0 + np.abs(block.x))
 
 
 def _condition_bce(
-    row: Row, value: Float64Array, gradient: Float64Array
-) -> tuple[Float64Array, Float64Array]:
-    x = np.atleast_1d(row.x)
-    z = float(row.label)
-    smoothing = float(row.parameters.get("label_smoothing", 0.0))
+    block: Block, value: Float64Array, gradient: Float64Array, quantity: Quantity
+) -> Float64Array:
+    if quantity is Quantity.VALUE:
+        return _by_value(block, value, gradient)
+    x, z = block.x, np.asarray(block.labels)
+    smoothing = float(block.parameters.get("label_smoothing", 0.0))
     z = z * (1.0 - smoothing) + smoothing / 2
-    weight = float(row.parameters.get("pos_weight", 1.0))
+    weight = float(block.parameters.get("pos_weight", 1.0))
     with np.errstate(over="ignore"):
         up, down = 1 / (1 + np.exp(-x)), 1 / (1 + np.exp(x))
     parts = (1 - z) * up + z * weight * down
-    by_value = np.abs(x * gradient) / np.abs(value)
-    return 1.0 + by_value, (1.0 + np.abs(x)) * np.maximum(parts / np.abs(gradient), 1.0)
+    return np.asarray((1.0 + np.abs(x)) * np.maximum(parts / np.abs(gradient), 1.0))
 
 
 def _condition_focal(
-    row: Row, value: Float64Array, gradient: Float64Array
-) -> tuple[Float64Array, Float64Array]:
-    x = np.abs(np.atleast_1d(row.x))
-    gamma = float(row.parameters.get("gamma", 2.0))
-    return 1.0 + np.abs(x * gradient) / np.abs(value), (1.0 + x) * (1.0 + gamma)
+    block: Block, value: Float64Array, gradient: Float64Array, quantity: Quantity
+) -> Float64Array:
+    if quantity is Quantity.VALUE:
+        return _by_value(block, value, gradient)
+    gamma = float(block.parameters.get("gamma", 2.0))
+    return np.asarray((1.0 + np.abs(block.x)) * (1.0 + gamma))
 
 
 _REDUCTION = Parameter(

@@ -25,8 +25,10 @@ from typing import Any
 import numpy as np
 
 from xentcheck.losses.grouping import Groups, grouped
+from xentcheck.losses.labels import ignored_rows, masses, row_weights
 from xentcheck.losses.spec import (
     Arithmetic,
+    Block,
     Components,
     Loss,
     Number,
@@ -338,7 +340,7 @@ def _evaluate_cross_entropy(ops: Arithmetic, row: Row) -> RowResult:
             continue
         g = (whole - charge) * p - charge * complement
         if z_loss:
-            g = g + lse * p * (2.0 * z_loss)
+            g = g + lse * p * z_loss * 2
         gradient.append(Outcome(g / scale))
     return RowResult(
         Components([Outcome(INF if infinite else value)]), Components(gradient, groups.index)
@@ -433,60 +435,87 @@ def _define_cross_entropy(ops: Arithmetic, row: Row) -> RowResult:
     return RowResult(Components([Outcome(value)]), Components(gradient))
 
 
-def _spread(row: Row) -> Float64Array:
-    """The logits as distances from the largest, scaled: the data of a shift-invariant problem."""
-    x = row.x + np.asarray(row.parameters.get("noise", 0.0))
-    x = np.where(np.isfinite(x), x, 0.0)
-    return np.asarray((x - x.max()) / row.parameters.get("temperature", 1.0), dtype=np.float64)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Spread:
+    """How far each logit lies below its row's largest, scaled, and how much that matters.
 
-
-def _sensitivity(spread: Float64Array) -> Float64Array:
-    """Condition number of each p_k, and of 1 − p_k, with respect to the spread.
-
-    1 − p of the largest class is as sensitive as its largest part, the runner-up.
+    ``sensitivity`` is 1 + the condition number of each p_k with respect to the distances, and of
+    1 − p_k; that of the largest class is as sensitive as its largest part, the runner-up.
     """
-    p = np.exp(spread)
-    p /= p.sum()
-    own = np.abs(spread) + np.sum(np.abs(spread) * p)
-    runner_up = -np.partition(spread, -2)[-2] if len(spread) > 1 else 0.0
-    return np.asarray(np.maximum(own, runner_up), dtype=np.float64)
+
+    distance: Float64Array
+    power: Float64Array
+    total: Float64Array  # (rows, 1)
+    sensitivity: Float64Array
+
+    @property
+    def shares(self) -> Float64Array:
+        return np.asarray(self.power / self.total)
+
+
+def _spread(block: Block) -> _Spread:
+    x, noise = block.x, block.parameters.get("noise")
+    if noise is not None:
+        x = x + noise
+    top = x.argmax(axis=1)[:, np.newaxis]
+    distance = np.take_along_axis(x, top, axis=1) - x
+    if not np.isfinite(distance.sum()):
+        # what is not finite counts as 0
+        x = np.where(np.isfinite(x), x, 0.0)
+        top = x.argmax(axis=1)[:, np.newaxis]
+        distance = np.minimum(np.take_along_axis(x, top, axis=1) - x, np.finfo(np.float64).max)
+    temperature = block.parameters.get("temperature", 1.0)
+    if temperature != 1.0:
+        distance /= temperature
+    power = np.exp(-distance)
+    total = power.sum(axis=1, keepdims=True)
+    mean = np.einsum("ij,ij->i", distance, power)[:, np.newaxis] / total
+    sensitivity = distance + (1.0 + mean)
+    if distance.shape[1] > 1:
+        np.put_along_axis(distance, top, np.inf, axis=1)
+        runner_up = distance.min(axis=1, keepdims=True)
+        np.put_along_axis(distance, top, 0.0, axis=1)
+        # of the others none lies nearer than the runner-up, so only the largest is concerned
+        np.put_along_axis(sensitivity, top, 1.0 + np.maximum(mean, runner_up), axis=1)
+    return _Spread(distance, power, total, sensitivity)
 
 
 def _condition_per_class(
-    row: Row, value: Float64Array, gradient: Float64Array
-) -> tuple[Float64Array, Float64Array]:
-    sensitivity = 1.0 + _sensitivity(_spread(row))
-    if value.size == gradient.size:
-        return sensitivity, sensitivity
-    return np.abs(row.x * gradient).sum(keepdims=True) / np.abs(value), sensitivity
+    block: Block, value: Float64Array, gradient: Float64Array, quantity: Quantity
+) -> Float64Array:
+    if quantity is Quantity.VALUE and value.ndim < gradient.ndim:
+        return np.asarray(np.abs(block.x * gradient).sum(axis=1) / np.abs(value))
+    return _spread(block).sensitivity
 
 
 def _condition_softmax(
-    row: Row, value: Float64Array, gradient: Float64Array
-) -> tuple[Float64Array, Float64Array]:
+    block: Block, _value: Float64Array, _gradient: Float64Array, quantity: Quantity
+) -> Float64Array:
     """A component of the gradient is a product of two probabilities: both count."""
-    sensitivity = 1.0 + _sensitivity(_spread(row))
-    return sensitivity, sensitivity + sensitivity[_component(row)]
+    assert block.labels is not None
+    sensitivity = _spread(block).sensitivity
+    if quantity is Quantity.VALUE:
+        return sensitivity
+    return sensitivity + np.take_along_axis(sensitivity, block.labels[:, np.newaxis], axis=1)
 
 
 def _condition_cross_entropy(
-    row: Row, value: Float64Array, gradient: Float64Array
-) -> tuple[Float64Array, Float64Array]:
-    spread = _spread(row)
-    sensitivity = 1.0 + _sensitivity(spread)
-    if _is_ignored(row):
-        return np.ones(1), np.ones_like(spread)
-    masses, weights = _coefficients(row)
-    smoothing = row.parameters.get("label_smoothing", 0.0)
-    charges = weights * ((1.0 - smoothing) * masses + smoothing / len(spread))
-    p = np.exp(spread)
-    p /= p.sum()
-    scale = row.parameters.get("temperature", 1.0)
-    parts = (charges.sum() * p + charges) / scale
-    if row.label_kind is LabelKind.INTEGER and not smoothing:
-        parts = np.abs(gradient)
-    by_value = np.abs(spread * scale * gradient).sum(keepdims=True) / np.abs(value)
-    return 1.0 + by_value, sensitivity * parts / np.abs(gradient)
+    block: Block, value: Float64Array, gradient: Float64Array, quantity: Quantity
+) -> Float64Array:
+    spread = _spread(block)
+    ignored = ignored_rows(block)
+    scale = block.parameters.get("temperature", 1.0)
+    if quantity is Quantity.VALUE:
+        by_value = np.abs(spread.distance * gradient).sum(axis=1) * scale / np.abs(value)
+        return np.where(ignored, 1.0, 1.0 + by_value)
+    smoothing = block.parameters.get("label_smoothing", 0.0)
+    condition = spread.sensitivity
+    if block.label_kind is not LabelKind.INTEGER or smoothing:
+        weight = block.parameters.get("weight", 1.0)
+        charges = weight * ((1.0 - smoothing) * masses(block) + smoothing / block.x.shape[1])
+        parts = (charges.sum(axis=1, keepdims=True) * spread.shares + charges) / scale
+        condition = condition * parts / np.abs(gradient)
+    return np.where(ignored[:, np.newaxis], 1.0, condition) if ignored.any() else condition
 
 
 _TEMPERATURE = Parameter(
@@ -563,15 +592,6 @@ LOGSUMEXP = Loss(
 )
 
 
-def _row_weight(row: Row) -> float:
-    if row.label_kind is not LabelKind.INTEGER:
-        return 1.0
-    if _is_ignored(row):
-        return 0.0
-    weight = row.parameters.get("weight")
-    return 1.0 if weight is None else float(np.asarray(weight)[_component(row)])
-
-
 SOFTMAX_CROSS_ENTROPY = Loss(
     id="softmax_cross_entropy",
     summary="cross-entropy of labels with the softmax of logits",
@@ -623,5 +643,5 @@ SOFTMAX_CROSS_ENTROPY = Loss(
     ),
     nonnegative=True,
     cancels=frozenset({(Quantity.GRADIENT, LabelKind.DISTRIBUTION)}),  # p − y
-    row_weight=_row_weight,
+    row_weights=row_weights,
 )

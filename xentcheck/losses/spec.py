@@ -6,7 +6,7 @@ the same function; the reference evaluates the second for every row and holds it
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -79,6 +79,54 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """The rows of a case, or some of them, as exact float64 numbers.
+
+    ``x`` is (rows, classes), or (rows,) for elementwise losses. ``labels`` is int64 (rows,), float64
+    (rows, classes) or (rows,), or None. Array parameters are float64, those of two dimensions
+    (rows, classes).
+    """
+
+    x: Float64Array
+    labels: npt.NDArray[Any] | None
+    parameters: Mapping[str, Any]
+    label_kind: LabelKind
+
+    @property
+    def rows(self) -> int:
+        """How many rows it has."""
+        return int(self.x.shape[0])
+
+    def row(self, number: int) -> Row:
+        """One of its rows."""
+        label: Any = None
+        if self.labels is not None:
+            label = self.labels[number]
+            if self.label_kind is LabelKind.INTEGER:
+                label = int(label)
+            elif self.label_kind is LabelKind.TARGET:
+                label = float(label)
+        return Row(self.x[number], label, picked(self.parameters, number), self.label_kind)
+
+    def part(self, rows: Any) -> "Block":
+        """Some of its rows, by a NumPy index of one dimension."""
+        return Block(
+            self.x[rows],
+            None if self.labels is None else self.labels[rows],
+            picked(self.parameters, rows),
+            self.label_kind,
+        )
+
+
+def picked(parameters: Mapping[str, Any], rows: Any) -> dict[str, Any]:
+    """The parameters of some rows: arrays of two dimensions have one row each."""
+    return {
+        name: value[rows] if isinstance(value, np.ndarray) and value.ndim == 2 else value
+        for name, value in parameters.items()
+    }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
     """One exact result: a `Number`, or a float for NaN and the infinities (and exact zero).
 
@@ -109,7 +157,11 @@ class RowResult:
 
 
 Evaluator = Callable[[Arithmetic, Row], RowResult]
-Conditioner = Callable[[Row, Float64Array, Float64Array], tuple[Float64Array, Float64Array]]
+Conditioner = Callable[[Block, Float64Array, Float64Array, Quantity], Float64Array]
+
+
+def _ones(block: Block) -> Float64Array:
+    return np.ones(block.rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +175,9 @@ class Loss:
     condition number, and `check` does so.
     ``definition`` covers finite rows in the interior of the domain; ``evaluate`` covers every row,
     by the ``limit`` convention.
-    ``row_weight`` is what a row adds to the denominator of ``reduction: mean``.
-    ``condition`` gives (value, gradient) condition numbers in float64 from the row and its
-    approximate exact value and gradient.
+    ``row_weights`` is what each row adds to the denominator of ``reduction: mean``.
+    ``condition`` gives the condition numbers of one quantity in float64, of its shape, from a block
+    and its approximate exact values and gradients.
     """
 
     id: str
@@ -146,7 +198,7 @@ class Loss:
     nonnegative: bool = False
     cancels: frozenset[tuple[Quantity, LabelKind]] = frozenset()
     reducible: bool = True
-    row_weight: Callable[[Row], float] = field(default=lambda _row: 1.0)
+    row_weights: Callable[[Block], Float64Array] = _ones
 
     def parameter(self, name: str) -> Parameter | None:
         """The parameter of that name, or None."""

@@ -1,5 +1,15 @@
 """The reference: certified enclosures of what a case's results ought to be."""
 
-from xentcheck.reference.engine import confirm, exact, supports_definition
+from xentcheck.reference.arbiter import confirm, exact, supports_definition
+from xentcheck.reference.tiers import Tier, Truth, disagreement, row_parts, tiers_for
 
-__all__ = ["confirm", "exact", "supports_definition"]
+__all__ = [
+    "Tier",
+    "Truth",
+    "confirm",
+    "disagreement",
+    "exact",
+    "row_parts",
+    "supports_definition",
+    "tiers_for",
+]

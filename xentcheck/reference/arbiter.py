@@ -1,4 +1,4 @@
-"""Certified exact results, row by row: precision is raised until the enclosure decides.
+"""The arbiter: certified exact results, row by row, by mpmath intervals of rising precision.
 
 An enclosure decides when it is narrower than 2**-80 of its magnitude (2**-27 of a float64 ulp), or
 lies wholly within ±2**-1100 (nothing, in every dtype) or beyond 2**1100 (overflow, in every dtype).
@@ -20,6 +20,7 @@ from xentcheck.errors import UncertifiedError
 from xentcheck.floats import to_float64
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import (
+    Block,
     Components,
     Evaluator,
     Loss,
@@ -27,6 +28,7 @@ from xentcheck.losses.spec import (
     Outcome,
     Row,
     RowResult,
+    picked,
 )
 from xentcheck.model import (
     Accepts,
@@ -35,7 +37,7 @@ from xentcheck.model import (
     Exact,
     Float64Array,
     LabelKind,
-    ParameterValue,
+    Quantity,
 )
 from xentcheck.reference.intervals import (
     Interval,
@@ -60,53 +62,51 @@ def exact(case: Case) -> Exact:
         UncertifiedError: naming the row that stayed undecided at `PRECISION_CAP` bits.
     """
     loss = LOSSES[case.loss]
-    rows = row_inputs(case)
-    results = [_decide(loss, loss.evaluate, row, case, number) for number, row in enumerate(rows)]
+    block = block_of(case)
     reduction = str(case.parameters.get("reduction", "none"))
-    values = [_pack_all(result.value) for result in results]
-    gradients = [_pack_all(result.gradient) for result in results]
-    conditions = [
-        _conditions(loss, row, value, gradient)
-        for row, value, gradient in zip(rows, values, gradients, strict=True)
-    ]
+    rows = [block.row(number) for number in range(case.rows)]
+    results = [_decide(loss, loss.evaluate, row, case, number) for number, row in enumerate(rows)]
     shape = case.logits.shape
+    gradient = _join([_pack_all(result.gradient) for result in results], shape)
+    value = _join(
+        [_pack_all(result.value) for result in results], shape if loss.per_class else shape[:1]
+    )
+    value_condition, gradient_condition = conditions(loss, block, value, gradient)
     if reduction != "none":
-        value, gradient = _reduce(loss, case, rows, results, reduction)
+        value, gradient = _reduce(loss, case, block, results, reduction)
         value_condition = np.full((), np.nan)
-    else:
-        value = _join(values, shape if loss.per_class else shape[:1])
-        gradient = _join(gradients, shape)
-        value_condition = np.concatenate([each[0] for each in conditions]).reshape(value.shape)
-    gradient_condition = np.concatenate([each[1] for each in conditions]).reshape(shape)
     return Exact(value, gradient, value_condition, gradient_condition)
 
 
-def row_inputs(case: Case) -> list[Row]:
-    """The rows of a case as exact float64 numbers."""
-    logits = to_float64(case.logits)
-    parameters: dict[str, ParameterValue] = {
-        name: to_float64(value) if isinstance(value, np.ndarray) else value
-        for name, value in case.parameters.items()
-    }
-    noise = parameters.get("noise")
-    labels = case.labels
-    exact_labels = (
-        to_float64(labels)
-        if labels is not None and case.label_kind is not LabelKind.INTEGER
-        else labels
+def rows_of(case: Case, numbers: Sequence[int]) -> tuple[Enclosures, Enclosures]:
+    """Value and gradient of some rows of a case without a reduction.
+
+    Raises:
+        UncertifiedError: naming the row that stayed undecided at `PRECISION_CAP` bits.
+    """
+    loss = LOSSES[case.loss]
+    block = block_of(case, list(numbers))
+    results = [
+        _decide(loss, loss.evaluate, block.row(place), case, number)
+        for place, number in enumerate(numbers)
+    ]
+    shape = block.x.shape
+    return (
+        _join([_pack_all(each.value) for each in results], shape if loss.per_class else shape[:1]),
+        _join([_pack_all(each.gradient) for each in results], shape),
     )
-    rows = []
-    for i in range(case.rows):
-        label: Any = None
-        if exact_labels is not None:
-            label = exact_labels[i]
-            if case.label_kind is LabelKind.INTEGER:
-                label = int(label)
-            elif case.label_kind is LabelKind.TARGET:
-                label = float(label)
-        own = parameters if noise is None else {**parameters, "noise": np.asarray(noise)[i]}
-        rows.append(Row(logits[i], label, own, case.label_kind))
-    return rows
+
+
+def block_of(case: Case, rows: Any = slice(None)) -> Block:
+    """The rows of a case, all or those at a NumPy index, as exact float64 numbers."""
+    parameters = {
+        name: to_float64(value) if isinstance(value, np.ndarray) else value
+        for name, value in picked(case.parameters, rows).items()
+    }
+    labels = None if case.labels is None else case.labels[rows]
+    if labels is not None and case.label_kind is not LabelKind.INTEGER:
+        labels = to_float64(labels)
+    return Block(to_float64(case.logits[rows]), labels, parameters, case.label_kind)
 
 
 def supports_definition(row: Row) -> bool:
@@ -127,7 +127,7 @@ def confirm(case: Case, number: int) -> bool:
         UncertifiedError: the two enclosures do not meet.
     """
     loss = LOSSES[case.loss]
-    row = row_inputs(case)[number]
+    row = block_of(case, [number]).row(0)
     if not supports_definition(row):
         return False
     try:
@@ -142,7 +142,7 @@ def confirm(case: Case, number: int) -> bool:
         for component, (one, other) in enumerate(pairs):
             if not _meet(one.number, other.number):
                 message = (
-                    f"internal error: {name}[{component}] of {_place(case, number)} is "
+                    f"internal error: {name}[{component}] of {place(case, number)} is "
                     f"{one.number} by the definition and {other.number} rearranged"
                 )
                 raise UncertifiedError(message)
@@ -163,7 +163,7 @@ def _meet(one: Number | float, other: Number | float) -> bool:
     return one == other or (one != one and other != other)
 
 
-def _place(case: Case, number: int) -> str:
+def place(case: Case, number: int) -> str:
     x = np.atleast_1d(to_float64(case.logits[number : number + 1])[0])
     shown = ", ".join(float(each).hex() for each in x[:8]) + (", …" if len(x) > 8 else "")
     label = "" if case.labels is None else f", label {np.asarray(case.labels)[number]!r:.200}"
@@ -189,7 +189,7 @@ def _decide(
             return result
         precision = _raised(precision, missing)
     message = (
-        f"undecided at {PRECISION_CAP} bits: {_place(case, number)}; "
+        f"undecided at {PRECISION_CAP} bits: {place(case, number)}; "
         f"the {loss.id} reference cannot certify this row"
     )
     raise UncertifiedError(message)
@@ -293,29 +293,23 @@ def _join(parts: Sequence[Enclosures], shape: tuple[int, ...]) -> Enclosures:
     )
 
 
-def approximate(enclosures: Enclosures) -> Float64Array:
-    """The midpoints in float64 (0 or inf where they do not fit)."""
-    with np.errstate(over="ignore", under="ignore"):
-        exponent = np.clip(enclosures.exponent, -5000, 5000)
-        return np.asarray(np.ldexp(enclosures.hi, exponent), dtype=np.float64)
-
-
-def _conditions(
-    loss: Loss, row: Row, value: Enclosures, gradient: Enclosures
+def conditions(
+    loss: Loss, block: Block, value: Enclosures, gradient: Enclosures
 ) -> tuple[Float64Array, Float64Array]:
+    """The condition numbers of value and gradient, of their shapes."""
     with np.errstate(all="ignore"):
-        by_value, by_gradient = loss.condition(row, approximate(value), approximate(gradient))
-    return (
-        np.broadcast_to(by_value, value.shape),
-        np.broadcast_to(by_gradient, gradient.shape),
-    )
+        by_value, by_gradient = (
+            loss.condition(block, value.midpoints(), gradient.midpoints(), quantity)
+            for quantity in (Quantity.VALUE, Quantity.GRADIENT)
+        )
+    return by_value, by_gradient
 
 
 def _reduce(
-    loss: Loss, case: Case, rows: Sequence[Row], results: Sequence[RowResult], reduction: str
+    loss: Loss, case: Case, block: Block, results: Sequence[RowResult], reduction: str
 ) -> tuple[Enclosures, Enclosures]:
     """The sum or the weighted mean of the rows, and its gradient."""
-    weights = [loss.row_weight(row) for row in rows]
+    weights = loss.row_weights(block).tolist()
     precision = START_PRECISION
     while True:
         ops = IntervalArithmetic(precision)
@@ -325,11 +319,11 @@ def _reduce(
             break
         precision = _raised(precision, missing)
         if precision > PRECISION_CAP:
-            message = f"undecided at {PRECISION_CAP} bits: the {reduction} of {_place(case, 0)}"
+            message = f"undecided at {PRECISION_CAP} bits: the {reduction} of {place(case, 0)}"
             raise UncertifiedError(message)
         results = [
-            _decide(loss, loss.evaluate, row, case, number, start=precision)
-            for number, row in enumerate(rows)
+            _decide(loss, loss.evaluate, block.row(number), case, number, start=precision)
+            for number in range(case.rows)
         ]
     return _join([_pack_all(Components([value]))], ()), _join(
         [_pack_all(each) for each in gradients], case.logits.shape

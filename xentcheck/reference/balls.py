@@ -1,0 +1,353 @@
+"""Array arithmetic with error bounds: midpoints in float64 or binary128, each with its radius.
+
+A `Ball` stands for an array of real numbers x with ``|x − midpoint| ≤ relative·|midpoint| +
+absolute``. ``relative`` is one number for the whole array, ``absolute`` an array, or nothing.
+
+What is assumed, with u = 2^-53 (float64) or 2^-113 (binary128), the unit roundoff:
+
+* ``+ − × ÷`` round to nearest: one relative error of at most u/(1 − u) of the computed result
+  (N. Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd edition, SIAM 2002, §2.2).
+* n terms added in any order err by at most (n−1)u/(1 − (n−1)u) times the sum of their magnitudes
+  (Higham, §4.2). Long sums are taken in `CHUNK` terms at a time, so n counts `CHUNK` per level.
+* ``exp``, ``log``, ``log1p`` and powers err by at most `FUNCTION_ULPS` ulps, 2u each. NumPy's own
+  float64 loops and those of the common mathematical libraries stay below 4 ulps (V. Innocente and
+  P. Zimmermann, "Accuracy of mathematical functions in single, double, extended double and
+  quadruple precision", 2024), SLEEF's binary128 functions below 1 (SLEEF's manual, functions of
+  the class u10). The bound is twice the larger, and the tests hold the functions at hand to it.
+* Products of relative errors are bounded by s(1 + s) with s their sum, s ≤ 1/2.
+
+From these:
+
+* two numbers known to have one sign add without cancellation, and keep a relative bound; where
+  the signs differ, or are not known, the bounds become absolute ones;
+* exp(x ± a) errs relatively by a(1 + a) for a ≤ 1/2, and a ≤ `widest`·relative, since beyond
+  ``−widest`` the exponential is below the underflow threshold;
+* log(x(1 ± r)) errs absolutely by r(1 + r); log1p(x), x ≥ 0, relatively by r, since the condition
+  number x/((1+x) log1p(x)) is at most 1.
+
+Underflow: a result below the normal range counts as 0 here, flushed or not. It is off by at most
+2^-1022 (2^-16382); the families multiply and divide it by at most three numbers of the input
+format's range (2^±150 where float64 is used, 2^±1080 where binary128 is) and add up fewer than 2^23
+such terms. So a final radius grows by `xentcheck.model.FLOOR` = 2^-500, which is nothing in any
+dtype that float64 serves; in binary128 by 2^-13000, which counts where the midpoint itself is below
+2^-2700.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from xentcheck.model import Array, Balls, Enclosures, Float64Array
+
+CHUNK: Final = 128
+FUNCTION_ULPS: Final = 8
+SLACK: Final = 1.0 + 2.0**-30  # for the rounding of the bounds themselves
+
+try:
+    from numpy_quaddtype import QuadPrecDType
+
+    _BINARY128: Any = QuadPrecDType("sleef")
+except ImportError:
+    _BINARY128 = None
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayArithmetic:
+    """A floating-point format whose arrays serve as midpoints."""
+
+    name: str
+    dtype: Any
+    unit: float
+    widest: float  # exp(−widest) has underflowed
+
+    @property
+    def function(self) -> float:
+        """The relative error of an elementary function."""
+        return 2 * FUNCTION_ULPS * self.unit
+
+    def exact(self, numbers: Any, sign: int = 0) -> "Ball":
+        """Numbers that are exact as they stand, in float64; shared, not to be written to."""
+        given = np.asarray(numbers, dtype=np.float64)
+        return Ball(self, given.astype(self.dtype, copy=False), sign=sign)
+
+    def zeros(self, shape: Any) -> Array:
+        """An array of zeros of the format."""
+        return np.zeros(shape, dtype=self.dtype)
+
+
+FLOAT64 = ArrayArithmetic("float64", np.dtype(np.float64), 2.0**-53, 746.0)
+BINARY128 = (
+    None if _BINARY128 is None else ArrayArithmetic("binary128", _BINARY128, 2.0**-113, 11400.0)
+)
+
+
+def compound(*relatives: float) -> float:
+    """A bound of Π(1 + r) − 1."""
+    total = sum(relatives)
+    return total * (1.0 + total) * SLACK
+
+
+class Ball:
+    """An array of real numbers, enclosed. ``sign``: 1 none is below 0, -1 none is above, 0 unknown.
+
+    ``below_one``: every one is below 1 in magnitude; only negation keeps that.
+
+    Operators take balls of the same arithmetic, and Python floats, which are exact.
+    """
+
+    __slots__ = ("absolute", "arithmetic", "below_one", "midpoint", "relative", "sign")
+
+    def __init__(
+        self,
+        arithmetic: ArrayArithmetic,
+        midpoint: Array,
+        relative: float = 0.0,
+        absolute: Array | None = None,
+        sign: int = 0,
+    ) -> None:
+        self.arithmetic = arithmetic
+        self.midpoint = midpoint
+        self.relative = relative
+        self.absolute = absolute
+        self.sign = sign
+        self.below_one = False
+
+    def _like(
+        self, midpoint: Array, relative: float, absolute: Array | None = None, sign: int = 0
+    ) -> "Ball":
+        return Ball(self.arithmetic, midpoint, relative, absolute, sign)
+
+    def _ball(self, other: "Ball | float") -> "Ball":
+        if isinstance(other, Ball):
+            return other
+        return self.arithmetic.exact(other, int(np.sign(other)))
+
+    @property
+    def radius(self) -> Array:
+        """The radius of each element, in the arithmetic's own dtype."""
+        radius = np.abs(self.midpoint) * self.relative
+        if self.absolute is not None:
+            radius = (radius + self.absolute) * SLACK
+        return np.asarray(radius)
+
+    def __getitem__(self, index: Any) -> "Ball":
+        absolute = None if self.absolute is None else self.absolute[index]
+        return self._like(self.midpoint[index], self.relative, absolute, self.sign)
+
+    def __neg__(self) -> "Ball":
+        negative = self._like(-self.midpoint, self.relative, self.absolute, -self.sign)
+        negative.below_one = self.below_one
+        return negative
+
+    def __add__(self, other: "Ball | float") -> "Ball":
+        other = self._ball(other)
+        unit = self.arithmetic.unit * SLACK
+        midpoint = self.midpoint + other.midpoint
+        if self.sign * other.sign > 0 or (self.relative == 0.0 == other.relative):
+            relative = compound(max(self.relative, other.relative), unit)
+            absolute = _sum(self.absolute, other.absolute)
+            if absolute is not None and absolute.shape != midpoint.shape:
+                absolute = np.broadcast_to(absolute, midpoint.shape)
+            sign = self.sign if self.sign == other.sign else 0
+            return self._like(midpoint, relative, absolute, sign)
+        return self._like(midpoint, unit, (self.radius + other.radius) * SLACK)
+
+    __radd__ = __add__
+
+    def __sub__(self, other: "Ball | float") -> "Ball":
+        return self + (-self._ball(other))
+
+    def __rsub__(self, other: float) -> "Ball":
+        return -self + other
+
+    def __mul__(self, other: "Ball | float") -> "Ball":
+        other = self._ball(other)
+        midpoint = self.midpoint * other.midpoint
+        relative = compound(self.relative, other.relative, self.arithmetic.unit)
+        absolute = None
+        if self.absolute is not None:
+            absolute = self.absolute * np.abs(other.midpoint) * (1.0 + other.relative)
+        if other.absolute is not None:
+            mine = np.abs(self.midpoint) * (1.0 + self.relative)
+            if self.absolute is not None:
+                mine = mine + self.absolute
+            absolute = _sum(absolute, other.absolute * mine)
+        if absolute is not None:
+            absolute = absolute * SLACK
+        return self._like(midpoint, relative, absolute, self.sign * other.sign)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other: "Ball | float") -> "Ball":
+        """Division by numbers that are known relatively (no array in their bound)."""
+        other = self._ball(other)
+        assert other.absolute is None
+        midpoint = self.midpoint / other.midpoint
+        relative = compound(self.relative, 2.0 * other.relative, self.arithmetic.unit)
+        absolute = None
+        if self.absolute is not None:
+            absolute = self.absolute / np.abs(other.midpoint) * (1.0 + 2.0 * other.relative) * SLACK
+        return self._like(midpoint, relative, absolute, self.sign * other.sign)
+
+    def __rtruediv__(self, other: float) -> "Ball":
+        return self._ball(other) / self
+
+    def within(self, relative: float, sign: int = 0) -> "Ball":
+        """The same midpoints under a bound that the caller has shown to hold."""
+        return self._like(self.midpoint, relative, None, sign or self.sign)
+
+    def by_element(self, exact: Array | None = None) -> "Ball":
+        """The same with its bound as an array, 0 where the midpoint is known to be exact."""
+        radius = self.radius
+        if exact is not None:
+            radius = np.where(exact, np.zeros_like(radius), radius)
+        return self._like(self.midpoint, 0.0, radius * SLACK, self.sign)
+
+    def exp(self) -> "Ball":
+        """e^x for x ≤ 0."""
+        arithmetic = self.arithmetic
+        with np.errstate(under="ignore"):
+            midpoint = np.exp(self.midpoint)
+        given = self.relative * arithmetic.widest
+        relative = compound(given * (1.0 + given), arithmetic.function)
+        absolute = None
+        if self.absolute is not None:
+            # |e^a − 1| ≤ a(1 + a) for a ≤ 1; beyond, nothing is known
+            spread = np.where(self.absolute < 0.5, self.absolute, np.inf)
+            absolute = _times(midpoint, spread * (1.0 + self.absolute)) * (1.0 + 2.0 * relative)
+        return self._like(midpoint, relative, absolute, 1)
+
+    def log(self) -> "Ball":
+        """log x for x > 0 known relatively."""
+        assert self.absolute is None
+        midpoint = np.log(self.midpoint)
+        absolute = None
+        if self.relative:
+            absolute = np.full_like(midpoint, compound(self.relative))
+        return self._like(midpoint, self.arithmetic.function, absolute)
+
+    def log1p(self, condition: float = 1.0) -> "Ball":
+        """log(1 + x) for x known relatively.
+
+        ``condition`` bounds the condition number |x / ((1+x) log1p(x))|: 1 for x ≥ 0.
+        """
+        assert self.absolute is None
+        given = compound(condition * self.relative)
+        relative = compound(given, self.arithmetic.function)
+        return self._like(np.log1p(self.midpoint), relative, None, self.sign)
+
+    def power(self, exponent: float) -> "Ball":
+        """x^exponent, exponent ≥ 0, for x ≥ 0 known relatively; no x may have underflowed."""
+        assert self.absolute is None
+        given = exponent * self.relative
+        relative = compound(given * (1.0 + given), self.arithmetic.function)
+        return self._like(np.power(self.midpoint, exponent), relative, None, 1)
+
+    def total(self) -> "Ball":
+        """The sum along the last axis, which may be empty."""
+        terms = self.midpoint.shape[-1]
+        midpoint, factor = _summed(self.midpoint, self.arithmetic)
+        slack = factor * self.arithmetic.unit
+        absolute = None
+        if self.absolute is not None and terms:
+            absolute = np.add.reduce(self.absolute, axis=-1) * (1.0 + terms * 2.0**-52) * SLACK
+        if self.sign:
+            relative = compound(self.relative, slack * SLACK)
+            return self._like(midpoint, relative, absolute, self.sign)
+        magnitude, _ = _summed(np.abs(self.midpoint), self.arithmetic)
+        spread = magnitude * (compound(self.relative, slack * SLACK) * SLACK)
+        return self._like(midpoint, 0.0, spread if absolute is None else spread + absolute)
+
+    def balls(self, accepts: Array | None = None) -> Balls:
+        """As float64 `Balls`; for the float64 arithmetic only."""
+        absolute = None
+        if self.absolute is not None:
+            absolute = np.asarray(self.absolute, dtype=np.float64)
+        return Balls(self.midpoint, self.relative * SLACK, absolute, accepts, self.below_one)
+
+    def enclosures(self, accepts: Array | None = None) -> Enclosures:
+        """As normalised `Enclosures`."""
+        if self.arithmetic is FLOAT64:
+            return self.balls(accepts).enclosures()
+        return _normalised(self, accepts)
+
+
+def _sum(one: Array | None, other: Array | None) -> Array | None:
+    if one is None or other is None:
+        return one if other is None else other
+    return one + other
+
+
+def _times(one: Array, other: Array) -> Array:
+    """A product in which 0 · inf is 0."""
+    return np.where(one == 0, one, one * np.where(one == 0, 1.0, other))
+
+
+def _summed(terms: Array, arithmetic: ArrayArithmetic) -> tuple[Array, float]:
+    """(the sum along the last axis, its error in units of u times the sum of magnitudes)."""
+    count = terms.shape[-1]
+    if not count:
+        return arithmetic.zeros(terms.shape[:-1]), 0.0
+    factor = 0.0
+    while count > CHUNK and terms.flags.c_contiguous:
+        whole, rest = divmod(count, CHUNK)
+        head = terms[..., : whole * CHUNK].reshape(*terms.shape[:-1], whole, CHUNK)
+        sums = np.add.reduce(head, axis=-1)
+        if rest:
+            tail = np.add.reduce(terms[..., whole * CHUNK :], axis=-1, keepdims=True)
+            sums = np.concatenate([sums, tail], axis=-1)
+        terms, count = sums, sums.shape[-1]
+        factor += CHUNK
+    return np.add.reduce(terms, axis=-1), (factor + count) * (1.0 + 2.0**-20)
+
+
+def _normalised(ball: Ball, accepts: Array | None) -> Enclosures:
+    """Binary128 as two float64 numbers, the second of the first's sign, and a radius."""
+    with np.errstate(all="ignore"):
+        middle, absolute = ball.midpoint, ball.absolute
+        hi = np.asarray(middle.astype(np.float64))
+        scale = _scale(hi, middle, absolute)
+        if scale.any():
+            factor = _power_of_two(scale, middle.dtype)
+            middle = middle * factor
+            absolute = None if absolute is None else absolute * factor
+            hi = np.asarray(middle.astype(np.float64))
+        lo = np.where(np.isfinite(hi), (middle - hi.astype(middle.dtype)).astype(np.float64), 0.0)
+        outward = np.sign(lo) * np.sign(hi) < 0
+        inner = np.where(outward, np.nextafter(hi, 0.0), hi)
+        lo = lo + (hi - inner)
+        # what two float64 numbers cannot hold, and what is too small for binary128 itself
+        width = np.abs(hi) * (ball.relative * SLACK) + np.abs(lo) * 2.0**-52
+        if absolute is not None:
+            width = (width + absolute.astype(np.float64)) * SLACK
+        width = width + np.where(scale > 0, np.where(scale < 12000, 2.0**-1000, 1.0), 0.0)
+    if accepts is None:
+        accepts = np.zeros(hi.shape, dtype=np.uint8)
+    return Enclosures.of(inner, lo, width, -scale, accepts, below_one=ball.below_one)
+
+
+def _scale(hi: Float64Array, middle: Array, absolute: Array | None) -> npt.NDArray[np.int64]:
+    """Powers of two that bring binary128 numbers into float64's range, where they are far out."""
+    size = np.abs(hi)
+    scale = np.zeros(hi.shape, dtype=np.int64)
+    tiny = size < 2.0**-900
+    if absolute is not None:
+        tiny &= absolute.astype(np.float64) < 2.0**-900
+    far = (tiny | (size > 2.0**1000)) & np.asarray(np.isfinite(middle))
+    if far.any():
+        _, exponent = np.frexp(middle[far])
+        # zero has no exponent, but what underflowed to it has a bound
+        scale[far] = np.where(middle[far] == 0, 1800, -exponent.astype(np.int64))
+    return scale
+
+
+def _power_of_two(exponent: npt.NDArray[np.int64], dtype: Any) -> Array:
+    """2^exponent in binary128, of which float64 has only a part at a time."""
+    power = np.ones(exponent.shape).astype(dtype)
+    while exponent.any():
+        step = np.clip(exponent, -1000, 1000)
+        power = power * np.ldexp(1.0, step).astype(dtype)
+        exponent = exponent - step
+    return np.asarray(power)

@@ -1,0 +1,490 @@
+"""The softmax family over arrays: the rearranged forms of `xentcheck.losses.softmax`.
+
+With m the largest logit of a row, d_j = (x_j − m)/T ≤ 0, tail = Σ_{j≠m} exp(d_j) and whole = 1 +
+tail: p_j = exp(d_j)/whole, log S − z_j = log1p(tail) − d_j, and 1 − p_j = (whole − exp(d_j))/whole
+(tail/whole at m). Everything is positive, so bounds stay relative. The difference in 1 − p_j loses
+nothing either: ``whole ≤ 2 (whole − exp(d_j))`` for j ≠ m, so a relative bound r of both becomes
+one of 4r.
+
+The gradient of cross-entropy with distributions, (Σc) p_j − c_j, is taken as
+``(Σc − c_j) p_j − c_j (1 − p_j)``, each part bounded relatively: where charges are exact products,
+Σc is a sum of two numbers (Ogita, Rump and Oishi, "Accurate sum and dot product", SIAM J. Sci.
+Comput. 26, 2005: error n²u² of the sum of magnitudes), so a one-hot distribution leaves Σc − c = 0
+and not its rounding.
+
+Logits of −inf drop out: exp(d) = 0. Noise is added to differences (x_j − x_m) + (n_j − n_m), whose
+bound is absolute where their signs differ.
+"""
+
+from collections.abc import Set
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from xentcheck.losses.labels import ignored_rows, masses
+from xentcheck.losses.spec import Block
+from xentcheck.model import Accepts, Array, Float64Array, LabelKind, Quantity
+from xentcheck.reference.balls import FLOAT64, SLACK, ArrayArithmetic, Ball, compound
+from xentcheck.reference.forms.pieces import Form, Mask, Piece, Pieces
+
+INF = float("inf")
+NAN = float("nan")
+VALUE, GRADIENT = Quantity.VALUE, Quantity.GRADIENT
+FEW_CLASSES = 32  # up to here a row is too short for loops along it
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Special:
+    """Rows without an ordinary softmax."""
+
+    nan: Mask
+    one: Mask  # one logit of +inf
+    several: Mask
+    empty: Mask  # all −inf
+
+    @property
+    def any(self) -> Mask:
+        return self.nan | self.one | self.several | self.empty
+
+
+class _Softmax:
+    """What the family needs of ordinary rows; special ones count as rows of zeros."""
+
+    def __init__(self, arithmetic: ArrayArithmetic, block: Block) -> None:
+        x = block.x
+        if x.shape[1] <= FEW_CLASSES:
+            x = np.asfortranarray(x)
+        noise = block.parameters.get("noise")
+        self.arithmetic = arithmetic
+        self.rows = np.arange(len(x))
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.top = _argmax(x if noise is None else x + noise)
+        self.special = _special(x, self.top)
+        if self.special is not None:
+            # what counts as the top of a special row is its first class
+            self.hot = self.top
+            x = np.where(self.special.any[:, np.newaxis], 0.0, x)
+            self.top = np.where(self.special.any, 0, self.top)
+        self.x = x
+        self.temperature = float(block.parameters.get("temperature", 1.0))
+        self.pivot = arithmetic.exact(x[self.rows, self.top])
+        self.drop = self._drops(x, noise)
+        self.power = self.drop.exp()
+        self.power.midpoint[self.rows, self.top] = 0.0
+        if self.power.absolute is not None:
+            self.power.absolute[self.rows, self.top] = 0.0
+        self.tail = self.power.total()
+        self.whole = self.tail + 1.0
+        if self.tail.absolute is None:
+            self.log_whole = self.tail.log1p()
+
+    def _drops(self, x: Float64Array, noise: Array | None) -> Ball:
+        """(z_j − z_m), with −inf where the class drops out."""
+        wide = self.arithmetic is not FLOAT64
+        masked = None
+        if wide and np.isneginf(x.min(initial=0.0)):
+            masked = np.isneginf(x)
+            x = np.where(masked, 0.0, x)
+        drop = self.arithmetic.exact(x) - self.pivot[:, np.newaxis]
+        if noise is not None:
+            own = self.arithmetic.exact(noise)
+            drop = drop + (own - own[self.rows, self.top][:, np.newaxis])
+        else:
+            drop = drop.within(drop.relative, -1)
+        if self.temperature != 1.0:
+            drop = drop / self.temperature
+        if masked is not None:
+            # binary128's exp does not take −inf; this is beyond its underflow
+            drop.midpoint[masked] = -2.0 * self.arithmetic.widest
+        return drop
+
+    @cached_property
+    def masked(self) -> Mask | None:
+        """Where classes have dropped out; None: nowhere."""
+        return np.isneginf(self.x) if np.isneginf(self.x.min(initial=0.0)) else None
+
+    def scaled(self, factor: Ball | None = None) -> Ball:
+        """p_j, or p_j times a factor of each row."""
+        one = self.arithmetic.exact(1.0, sign=1)
+        share = (one if factor is None else factor) / _relative(self.whole)
+        p = self.power * share[:, np.newaxis]
+        p.midpoint[self.rows, self.top] = share.midpoint
+        if self.whole.absolute is not None:
+            # p = power/whole with an absolute bound of whole: |δ(1/whole)| ≤ δ, whole ≥ 1
+            extra = (self.power.midpoint + 1.0) * self.whole.absolute[:, np.newaxis]
+            size = 1.0 if factor is None else np.abs(factor.midpoint)[:, np.newaxis]
+            absolute = extra * size * (2.0 * SLACK)
+            p.absolute = absolute if p.absolute is None else p.absolute + absolute
+        p.sign = 1 if factor is None else factor.sign
+        p.below_one = factor is None and self.competing
+        return p
+
+    @cached_property
+    def competing(self) -> bool:
+        """Whether every row has a second class, so that no p is 1 and no 1 − p is either."""
+        return self.x.shape[1] > 1 and self.masked is None
+
+    def others(self, column: Array) -> Ball:
+        """1 − p of one class of each row."""
+        power = self.power[self.rows, column]
+        at_top = column == self.top
+        rest = self.whole.midpoint - np.where(at_top, 1.0, power.midpoint)
+        rest = np.where(at_top, self.tail.midpoint, rest)
+        relative = compound(4.0 * max(self.whole.relative, power.relative), self.arithmetic.unit)
+        mine = Ball(self.arithmetic, rest, relative, sign=1)
+        result = mine / _relative(self.whole)
+        if self.whole.absolute is not None:
+            assert power.absolute is not None
+            absolute = (4.0 * SLACK) * (self.whole.absolute + power.absolute)
+            result.absolute = np.asarray(absolute)
+        result.below_one = self.competing
+        return result
+
+    def complement(self) -> Ball:
+        """1 − p of every class; only for rows without noise."""
+        rest = self.whole.midpoint[:, np.newaxis] - self.power.midpoint
+        rest[self.rows, self.top] = self.tail.midpoint
+        relative = compound(4.0 * self.whole.relative, self.arithmetic.unit)
+        return Ball(self.arithmetic, rest, relative, sign=1) / self.whole[:, np.newaxis]
+
+    def surprise(self) -> Ball:
+        """log S − z of every class, +inf where it dropped out."""
+        surprise = self.log_whole[:, np.newaxis] - self.drop
+        if self.masked is not None:
+            surprise.midpoint[self.masked] = INF
+        return surprise
+
+    def surprise_at(self, column: Array) -> Ball:
+        """log S − z of one class of each row."""
+        surprise = self.log_whole - self.drop[self.rows, column]
+        surprise.midpoint[np.isneginf(self.x[self.rows, column])] = INF
+        return surprise
+
+    def logsumexp(self) -> Ball:
+        """log S."""
+        return self.pivot / self.temperature + self.log_whole
+
+
+def _relative(ball: Ball) -> Ball:
+    """Without its absolute bound, which the caller accounts for."""
+    return ball if ball.absolute is None else ball.within(ball.relative)
+
+
+def _argmax(x: Float64Array) -> Array:
+    """The first largest class of each row; the first NaN where there is one."""
+    classes = x.shape[1]
+    if classes > FEW_CLASSES:
+        return np.asarray(x.argmax(axis=1))
+    top = np.zeros(len(x), dtype=np.intp)
+    best = x[:, 0]
+    for k in range(1, classes):
+        better = ~(x[:, k] <= best) & (best == best)
+        top[better] = k
+        best = np.where(better, x[:, k], best)
+    return top
+
+
+def _special(x: Float64Array, top: Array) -> _Special | None:
+    largest = x[np.arange(len(x)), top]
+    if np.isfinite(largest).all():
+        return None
+    nan = np.isnan(largest)
+    infinite = largest == INF
+    count = np.count_nonzero(x == INF, axis=1)
+    return _Special(nan, infinite & (count == 1), infinite & (count > 1), largest == -INF)
+
+
+def softmax(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]) -> Pieces:
+    """p_k, and the gradient of the component i that the label names: p_i (δ_ij − p_j) / T."""
+    assert block.labels is not None
+    it = _Softmax(arithmetic, block)
+    classes = block.x.shape[1]
+    pieces = Pieces()
+    p = it.scaled()
+    if GRADIENT in wanted:
+        mine = p[it.rows, block.labels]
+        own = mine * it.others(block.labels)
+        gradient = -(p * mine[:, np.newaxis])
+        _set(gradient, it.rows, block.labels, own)
+        gradient.sign = 0
+        if it.temperature != 1.0:
+            gradient = gradient / it.temperature
+        pieces.quantities[GRADIENT] = Piece(gradient)
+    if VALUE in wanted:
+        pieces.quantities[VALUE] = Piece(p)
+    if it.special is not None:
+        for quantity, piece in pieces.quantities.items():
+            _undefined(piece, it.special, classes)
+            piece.put(it.special.one, 0.0, Accepts.NAN)
+            if quantity is VALUE:
+                piece.put(it.special.nan, NAN)  # of one class p is 1, not 0
+                _put_one(piece, it.special.one, it.hot, 1.0)
+    return pieces
+
+
+def log_softmax(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]) -> Pieces:
+    """z_k − log S, and the gradient of the component i that the label names: δ_ij − p_j."""
+    assert block.labels is not None
+    it = _Softmax(arithmetic, block)
+    classes = block.x.shape[1]
+    pieces = Pieces()
+    if VALUE in wanted:
+        pieces.quantities[VALUE] = Piece(-it.surprise())
+    if GRADIENT in wanted:
+        gradient = -it.scaled()
+        _set(gradient, it.rows, block.labels, it.others(block.labels))
+        gradient.sign = 0
+        pieces.quantities[GRADIENT] = Piece(gradient)
+    if it.special is not None:
+        one = it.special.one
+        for quantity, piece in pieces.quantities.items():
+            _undefined(piece, it.special, classes)
+            if quantity is VALUE:
+                piece.put(one, -INF, Accepts.NAN)
+                _put_one(piece, one, it.hot, 0.0)
+            else:
+                piece.put(one, 0.0, Accepts.NAN)
+                elsewhere = one & (it.hot != block.labels)
+                _put_one(piece, elsewhere, it.hot, -1.0)
+                _put_one(piece, elsewhere, block.labels, 1.0)
+    return pieces
+
+
+def logsumexp(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]) -> Pieces:
+    """log S, gradient p."""
+    it = _Softmax(arithmetic, block)
+    pieces = Pieces()
+    if VALUE in wanted:
+        pieces.quantities[VALUE] = Piece(it.logsumexp())
+    if GRADIENT in wanted:
+        pieces.quantities[GRADIENT] = Piece(it.scaled())
+    if it.special is None:
+        return pieces
+    special = it.special
+    for quantity, piece in pieces.quantities.items():
+        piece.put(special.nan, NAN)
+        if quantity is VALUE:
+            piece.put(special.one | special.several, INF, Accepts.NAN)
+            piece.put(special.empty, -INF)
+        else:
+            piece.put(special.several | special.empty, NAN, Accepts.ANYTHING)
+            piece.put(special.one, 0.0, Accepts.NAN)
+            _put_one(piece, special.one, it.hot, 1.0)
+    return pieces
+
+
+def softmax_cross_entropy(
+    arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]
+) -> Pieces:
+    """Σ_k c_k (log S − z_k) + z_loss (log S)², gradient ((Σc) p_j − c_j + 2 z_loss log S p_j)/T."""
+    it = _Softmax(arithmetic, block)
+    smoothing = float(block.parameters.get("label_smoothing", 0.0))
+    ignored = ignored_rows(block)
+    left = None
+    if block.label_kind is LabelKind.INTEGER and not smoothing:
+        pieces = _of_labels(it, block, ignored, wanted)
+    else:
+        pieces = _of_distributions(it, block, smoothing, wanted)
+        assert block.labels is not None
+        if block.label_kind is LabelKind.DISTRIBUTION:
+            left = ~np.isfinite(block.labels).all(axis=1)
+    z_loss = float(block.parameters.get("z_loss", 0.0))
+    if z_loss:
+        _add_z_loss(pieces, it, z_loss)
+    _cross_entropy_special(pieces, it, block, smoothing, bool(z_loss))
+    for piece in pieces.quantities.values():
+        piece.put(ignored, 0.0)
+    return Pieces(pieces.quantities, left if left is not None and left.any() else None)
+
+
+def _of_labels(it: _Softmax, block: Block, ignored: Mask, wanted: Set[Quantity]) -> Pieces:
+    assert block.labels is not None
+    arithmetic = it.arithmetic
+    labels = np.where(ignored, 0, block.labels) if ignored.any() else block.labels
+    weight = block.parameters.get("weight")
+    own = None if weight is None else arithmetic.exact(weight[labels], sign=1)
+    pieces = Pieces()
+    if VALUE in wanted:
+        value = it.surprise_at(labels)
+        if own is not None:
+            value = _times_surprise(own, value)
+        pieces.quantities[VALUE] = Piece(value)
+    if GRADIENT in wanted:
+        factor = own
+        if it.temperature != 1.0:
+            one = arithmetic.exact(1.0, sign=1)
+            factor = (one if own is None else own) / it.temperature
+        gradient = it.scaled(factor)
+        at_label = it.others(labels)
+        if factor is not None:
+            at_label = at_label * factor
+        _set(gradient, it.rows, labels, -at_label)
+        gradient.sign = 0
+        pieces.quantities[GRADIENT] = Piece(gradient)
+    return pieces
+
+
+def _times_surprise(charge: Ball, surprise: Ball) -> Ball:
+    """charge · surprise, 0 where the charge is 0 on a class that dropped out."""
+    nothing = np.asarray(charge.midpoint == 0)
+    if nothing.any():
+        nothing = np.broadcast_to(nothing, surprise.midpoint.shape)
+        kept = np.where(nothing, np.zeros_like(surprise.midpoint), surprise.midpoint)
+        surprise = surprise.within(surprise.relative)
+        surprise.midpoint = kept
+    return charge * surprise
+
+
+def _charges(arithmetic: ArrayArithmetic, block: Block, smoothing: float) -> Ball:
+    """c_k of every class. Without smoothing they are exact: two significands fit the arithmetic."""
+    mass = masses(block)
+    weight = block.parameters.get("weight")
+    sign = int(bool((mass >= 0.0).all()))
+    charge = arithmetic.exact(mass, sign)
+    if smoothing:
+        share = arithmetic.exact(smoothing, sign=1) / float(mass.shape[1])
+        keep = (1.0 - arithmetic.exact(smoothing)).within(2 * arithmetic.unit, 1)
+        charge = charge * keep + share
+    if weight is not None:
+        relative = charge.relative
+        charge = charge * arithmetic.exact(weight, sign=1)
+        if not relative:
+            charge = charge.within(0.0)
+    return charge
+
+
+def _of_distributions(
+    it: _Softmax, block: Block, smoothing: float, wanted: Set[Quantity]
+) -> Pieces:
+    charge = _charges(it.arithmetic, block, smoothing)
+    pieces = Pieces()
+    if VALUE in wanted:
+        value = _times_surprise(charge, it.surprise()).total()
+        pieces.quantities[VALUE] = Piece(value)
+    if GRADIENT in wanted:
+        gradient = _remainder(charge) * it.scaled() - charge * it.complement()
+        if it.temperature != 1.0:
+            gradient = gradient / it.temperature
+        pieces.quantities[GRADIENT] = Piece(gradient)
+    return pieces
+
+
+def _remainder(charge: Ball) -> Ball:
+    """Σc − c_k of every class."""
+    unit = charge.arithmetic.unit
+    if charge.relative:
+        return charge.total()[:, np.newaxis] - charge
+    high, low, magnitude = _compensated(charge.midpoint)
+    rest = (high[:, np.newaxis] - charge.midpoint) + low[:, np.newaxis]
+    terms = charge.midpoint.shape[1]
+    bound = magnitude * ((terms * unit) ** 2 * SLACK) + np.abs(low) * (2.0 * unit)
+    # (high − c) errs by u of itself, which is |rest| + |low| at most
+    absolute = np.broadcast_to((bound + np.abs(low) * unit * 2.0)[:, np.newaxis], rest.shape)
+    return Ball(charge.arithmetic, rest, 2.0 * unit * SLACK, absolute * SLACK)
+
+
+def _compensated(terms: Array) -> tuple[Array, Array, Array]:
+    """The sum along the rows as high + low, by halving; and the sum of magnitudes, rounded up."""
+    high, low = terms, np.zeros_like(terms)
+    while high.shape[1] > 1:
+        half = high.shape[1] // 2
+        one, other, spare = high[:, :half], high[:, half : 2 * half], high[:, 2 * half :]
+        total = one + other
+        back = total - one
+        error = (one - (total - back)) + (other - back)
+        error = error + low[:, :half] + low[:, half : 2 * half]
+        high = np.concatenate([total, spare], axis=1)
+        low = np.concatenate([error, low[:, 2 * half :]], axis=1)
+    magnitude = np.add.reduce(np.abs(terms), axis=1) * (1.0 + terms.shape[1] * 2.0**-50)
+    return high[:, 0], low[:, 0], magnitude
+
+
+def _add_z_loss(pieces: Pieces, it: _Softmax, z_loss: float) -> None:
+    lse = it.logsumexp()
+    if VALUE in pieces.quantities:
+        piece = pieces.quantities[VALUE]
+        square = lse * lse * z_loss
+        square.sign = 1
+        piece.ball = piece.ball + square
+    if GRADIENT in pieces.quantities:
+        piece = pieces.quantities[GRADIENT]
+        factor = lse * z_loss * 2.0
+        if it.temperature != 1.0:
+            factor = factor / it.temperature
+        piece.ball = piece.ball + it.scaled() * factor[:, np.newaxis]
+
+
+def _cross_entropy_special(
+    pieces: Pieces, it: _Softmax, block: Block, smoothing: float, z_loss: bool
+) -> None:
+    special = it.special
+    if special is None:
+        return
+    classes = block.x.shape[1]
+    several = special.several | special.one if z_loss else special.several
+    one = np.zeros_like(special.one) if z_loss else special.one
+    grouped = _Special(special.nan, one, several, special.empty)
+    for piece in pieces.quantities.values():
+        _undefined(piece, grouped, classes)
+    if not one.any():
+        return
+    here = block.part(one)
+    charge = _charges(it.arithmetic, here, smoothing)
+    rows, hot = np.arange(len(here.x)), it.hot[one]
+    if VALUE in pieces.quantities:
+        elsewhere = np.asarray(charge.midpoint != 0)
+        elsewhere[rows, hot] = False
+        value = np.zeros(len(it.rows))
+        value[one] = np.where(elsewhere.any(axis=1), INF, 0.0)
+        pieces.quantities[VALUE].put(one, value, Accepts.NAN)
+    if GRADIENT in pieces.quantities:
+        limit = -charge
+        _set(limit, rows, hot, _remainder(charge)[rows, hot])
+        limit = limit / it.temperature
+        piece = pieces.quantities[GRADIENT]
+        piece.put(one, 0.0, Accepts.NAN)
+        _set_rows(piece.ball, one, limit)
+
+
+def _undefined(piece: Piece, special: _Special, classes: int) -> None:
+    """NaN rows, rows of several infinities and empty rows, as the family has them."""
+    piece.put(special.nan, NAN, Accepts.ZERO if classes == 1 else Accepts.NOTHING)
+    piece.put(special.several, NAN, Accepts.ANYTHING)
+    piece.put(special.empty, NAN, Accepts.ZERO)
+
+
+def _put_one(piece: Piece, rows: Mask, column: Array, number: float) -> None:
+    """Set one component of some rows; what is accepted there stays."""
+    chosen = np.flatnonzero(rows)
+    piece.ball.midpoint[chosen, column[chosen]] = number
+    if piece.ball.absolute is not None:
+        piece.ball.absolute[chosen, column[chosen]] = 0.0
+
+
+def _set(target: Ball, rows: Array, columns: Array, source: Ball) -> None:
+    """Put one component into each row, with its bound."""
+    target.relative = max(target.relative, source.relative)
+    target.below_one &= source.below_one
+    target.midpoint[rows, columns] = source.midpoint
+    if target.absolute is None and source.absolute is not None:
+        target.absolute = target.arithmetic.zeros(target.midpoint.shape)
+    if target.absolute is not None:
+        target.absolute[rows, columns] = 0.0 if source.absolute is None else source.absolute
+
+
+def _set_rows(target: Ball, where: Mask, source: Ball) -> None:
+    target.relative = max(target.relative, source.relative)
+    target.midpoint[where] = source.midpoint
+    if target.absolute is None and source.absolute is not None:
+        target.absolute = target.arithmetic.zeros(target.midpoint.shape)
+    if target.absolute is not None:
+        target.absolute[where] = 0.0 if source.absolute is None else source.absolute
+
+
+FORMS: dict[str, Form] = {
+    "softmax": softmax,
+    "log_softmax": log_softmax,
+    "logsumexp": logsumexp,
+    "softmax_cross_entropy": softmax_cross_entropy,
+}
