@@ -1,23 +1,27 @@
-"""The loop: sweep → case → exact → each implementation → scores → measurements and findings.
+"""The loop: sweep → case → truth → each implementation → scores → measurements and findings.
 
-The exact results of a case are computed once and shared by every implementation and both
-quantities. What a cell prints as its worst row is confirmed afterwards by the textbook definition.
+The work is cut into tasks, each a part of a sweep for one loss and dtype, that need nothing of each
+other; they go to worker processes, and what comes back is put together in their order. So the
+results are the same, and in the same order, for any number of workers. The truth of a case is
+computed once and shared by every implementation and both quantities. What is printed is scored by
+the arbiter, and the worst row of each printed line is confirmed by the textbook definition.
 """
 
 import platform
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import cached_property
 from importlib import metadata
 from typing import Any
 
 import numpy as np
 
-from xentcheck import __version__, registry
-from xentcheck.collection import Tally, close, measure
+from xentcheck import __version__, registry, sweeps
+from xentcheck.collection import Arbitration, Tally, close, content, crashed, measure
 from xentcheck.errors import EmptySweepError, UncertifiedError, UnknownNameError, UsageError
-from xentcheck.execution import unsupported
+from xentcheck.execution import Death, run_tasks, unsupported
 from xentcheck.gate import judge
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Loss
@@ -25,7 +29,6 @@ from xentcheck.model import (
     Case,
     Cell,
     Config,
-    Exact,
     Finding,
     Implementation,
     Measurement,
@@ -34,24 +37,43 @@ from xentcheck.model import (
     Skip,
     Sweep,
     Tolerance,
+    Yield,
 )
-from xentcheck.reference import confirm, exact
-from xentcheck.scoring import (
-    ULP_DEFINITION,
-)
-from xentcheck.sweeps import cases, fitted, inapplicable, tally
+from xentcheck.reference import Tier, Truth, confirm, disagreement, exact, tiers_for
+from xentcheck.scoring import ULP_DEFINITION
+from xentcheck.sweeps import Part, fitted, inapplicable
+from xentcheck.sweeps.generator import stream
 
 SURVEY_TOLERANCE = Tolerance()
-METHOD = "mpmath intervals, precision raised until decided"
+METHOD = "enclosures of rising precision: float64, binary128, mpmath intervals"
+WITHOUT_BINARY128 = "enclosures of rising precision: float64, mpmath intervals (no numpy-quaddtype)"
+
+SAMPLE = 1 << 17
+"""One row of so many is held against the arbiter."""
+
+FIRST_SAMPLE = 8
+"""Of the first part of a sweep so many rows are held against the arbiter, if they are short: of
+up to `FIRST_SAMPLE_CLASSES` numbers together."""
+
+FIRST_SAMPLE_CLASSES = 1 << 11
+
+THOROUGH = 16
+"""The first part of a sweep, and one of so many others, is called repeatedly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is: ``done`` of ``total`` steps, and the step that comes next."""
+    """How far a run is.
 
-    done: int
-    total: int
+    ``share`` of the work is done (0 to 1), ``rows`` rows of it; ``what`` comes next. ``worst`` is
+    the largest finite error in ulps so far (NaN: none), seen in ``where``.
+    """
+
+    share: float
+    rows: int
     what: str
+    worst: float = float("nan")
+    where: str = ""
 
 
 def audit(
@@ -59,6 +81,7 @@ def audit(
     *,
     select: Sequence[str] = (),
     extra: Sequence[Implementation] = (),
+    workers: int = 1,
     progress: Callable[[Progress], None] | None = None,
 ) -> Report:
     """Run a configuration.
@@ -67,14 +90,17 @@ def audit(
         config: what to audit; its targets are loaded and join the registry.
         select: patterns of implementation names; empty selects all that the sweeps do.
         extra: further implementations, beside the registered ones.
-        progress: called before each step.
+        workers: how many processes share the work; the report does not depend on it. With one
+            everything runs in this process, and what kills it kills the run.
+        progress: called whenever a part of the work is done.
 
     Raises:
         TargetError: a target of the configuration cannot be loaded.
         UnknownNameError: a pattern in ``select`` matches nothing.
         UsageError: two implementations of a loss have one name.
 
-    A case whose exact results cannot be certified is not scored; the report says so.
+    A case whose exact results cannot be certified is not scored; the report says so. On
+    KeyboardInterrupt what is under way is finished, and the report has all that is done.
     """
     registered, skips = registry.load_registered()
     targets = tuple(registry.load_target(target) for target in config.targets)
@@ -82,7 +108,7 @@ def audit(
     _check_unique(known)
     check_patterns(select, known)
     run = _Audit(config, known, tuple(select), list(skips), progress)
-    return run.report()
+    return run.report(workers)
 
 
 def _check_unique(known: Iterable[Implementation]) -> None:
@@ -100,6 +126,164 @@ def check_patterns(select: Sequence[str], known: Iterable[Implementation]) -> No
     for pattern in select:
         if not any(fnmatchcase(name, pattern) for name in names):
             raise UnknownNameError("implementation", pattern, names)
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A part of a step. ``crashed``: implementations that killed a worker on it, and how."""
+
+    step: int
+    part: int
+    crashed: tuple[tuple[str, str], ...] = ()
+    lost: str = ""  # why it is given up
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What came of a task; its rows are numbered from 0."""
+
+    rows: int = 0
+    tallies: dict[Cell, Tally] = field(default_factory=dict)
+    yields: sweeps.Tally = field(default_factory=sweeps.Tally)
+    skips: list[Skip] = field(default_factory=list)
+    decided: Counter[Tier] = field(default_factory=Counter)
+    sampled: int = 0
+    uncertified: list[str] = field(default_factory=list)
+
+    def merge(self, other: "_Outcome") -> None:
+        """Take in what came of the next part of the same step."""
+        for cell, tally in other.tallies.items():
+            self.tallies.setdefault(cell, Tally()).merge(tally, self.rows)
+        self.rows += other.rows
+        self.yields.merge(other.yields)
+        self.skips += other.skips
+        self.decided += other.decided
+        self.sampled += other.sampled
+        self.uncertified += other.uncertified
+
+
+@dataclass(frozen=True, eq=False)
+class _Step:
+    """A sweep of one loss in one dtype, and who is audited on it."""
+
+    sweep: Sweep
+    loss: Loss
+    dtype: str
+    seed: int
+    chosen: tuple[Implementation, ...]
+    limits: Config
+
+    @cached_property
+    def parts(self) -> Sequence[Part]:
+        return sweeps.parts(self.sweep, self.loss, self.dtype, self.seed)
+
+    @property
+    def what(self) -> str:
+        return f"{self.sweep.name}: {self.loss.id} in {self.dtype}"
+
+    @cached_property
+    def weight(self) -> float:
+        """How much work it is, in numbers times implementations."""
+        numbers = _numbers(self.parts)
+        return numbers * len(self.chosen)
+
+    def tolerance(self, cell: Cell) -> Tolerance:
+        limit = self.limits.limit_for(cell)
+        return SURVEY_TOLERANCE if limit is None else limit.tolerance
+
+    def do(self, task: _Task, tell: Callable[[str], None]) -> _Outcome:
+        """Audit every implementation on one part."""
+        outcome = _Outcome()
+        if task.lost:
+            outcome.uncertified.append(task.lost)
+            return outcome
+        part = self.parts[task.part]
+        rng = stream(self.seed, self.sweep.name, self.loss.id, self.dtype, "part", part.number)
+        thorough = part.number == 0 or rng.integers(THOROUGH) == 0
+        for case in part.cases():
+            numbered = replace(case, start=outcome.rows)
+            truth = self._case(numbered, outcome, dict(task.crashed), tell, thorough=thorough)
+            if truth is not None:
+                self._sample(truth, outcome, rng, first=part.number == 0)
+            outcome.rows += case.rows
+            outcome.yields.add(case)
+        return outcome
+
+    def _case(
+        self,
+        case: Case,
+        outcome: _Outcome,
+        dead: Mapping[str, str],
+        tell: Callable[[str], None],
+        *,
+        thorough: bool,
+    ) -> Truth | None:
+        truth: Truth | None = None
+        for implementation in self.chosen:
+            name = implementation.name
+            reason = unsupported(implementation, case)
+            if reason:
+                skip = Skip(reason, self.loss.id, name, self.dtype, "", self.sweep.name)
+                outcome.skips.append(skip)
+                continue
+            for quantity in self.sweep.quantities:
+                if function_for(implementation, quantity) is None:
+                    continue
+                cell = Cell(self.loss.id, name, self.dtype, quantity, self.sweep.name)
+                if name in dead:
+                    crashed(outcome.tallies.setdefault(cell, Tally()), case, dead[name])
+                    continue
+                try:
+                    if truth is None:
+                        truth = Truth(case, frozenset(self.sweep.quantities))
+                    tell(name)
+                    measure(
+                        outcome.tallies.setdefault(cell, Tally()),
+                        implementation,
+                        case,
+                        truth,
+                        quantity,
+                        self.tolerance(cell),
+                        thorough=thorough,
+                    )
+                    tell("")
+                except UncertifiedError as error:
+                    outcome.uncertified.append(str(error))
+                    if truth is None:
+                        return None
+        if truth is not None:
+            outcome.decided += truth.decided()
+        return truth
+
+    def _sample(
+        self, truth: Truth, outcome: _Outcome, rng: np.random.Generator, *, first: bool
+    ) -> None:
+        """Hold some rows of the lowest tier against the arbiter."""
+        case = truth.case
+        if truth.tiers[0] is Tier.MPMATH:
+            return
+        share = case.rows / SAMPLE
+        wanted = int(share) + int(rng.random() < share - int(share))
+        if first and case.start < FIRST_SAMPLE:
+            wanted = max(wanted, min(FIRST_SAMPLE, FIRST_SAMPLE_CLASSES // case.classes))
+        if not wanted:
+            return
+        rows = rng.choice(case.rows, min(wanted, case.rows), replace=False)
+        if case.parameters.get("reduction", "none") != "none":
+            rows = rows[:1]
+        for row in rows.tolist():
+            try:
+                wrong = disagreement(truth, row)
+            except UncertifiedError as error:
+                outcome.uncertified.append(str(error))
+                continue
+            outcome.sampled += 1
+            if wrong:
+                outcome.uncertified.append(f"internal error: a fast tier misses {wrong}")
+
+
+def _numbers(parts: Sequence[Part]) -> float:
+    return float(sum(part.rows * part.classes for part in parts))
 
 
 class _Audit:
@@ -120,27 +304,29 @@ class _Audit:
         self.skips: dict[Skip, None] = dict.fromkeys(skips)
         self.measurements: list[Measurement] = []
         self.findings: list[Finding] = []
-        self.yields: list[Any] = []
+        self.yields: list[Yield] = []
         self.confirmable: dict[tuple[str, ...], tuple[float, Case, int]] = {}
         self.uncertified: list[str] = []
+        self.deaths: list[str] = []
+        self.decided: Counter[Tier] = Counter()
         self.rows = 0
+        self.sampled = 0
+        self.arbitrated = 0
         self.confirmed = 0
         self.beyond_definition = 0
+        self.done = 0.0
+        self.worst = (float("nan"), "")
 
-    def report(self) -> Report:
+    def report(self, workers: int) -> Report:
+        steps: list[_Step] = []
         interrupted = False
         try:
-            steps = [
-                (sweep, loss_id, dtype)
-                for sweep in self.config.sweeps
-                for loss_id in sweep.losses
-                for dtype in sweep.dtypes
-            ]
-            for done, (sweep, loss_id, dtype) in enumerate(steps):
-                if self.progress is not None:
-                    what = f"{sweep.name}: {loss_id} in {dtype}"
-                    self.progress(Progress(done, len(steps), what))
-                self._step(sweep, LOSSES[loss_id], dtype)
+            steps = list(self._steps())
+            self._announce(steps[0].what if steps else "", steps)
+        except KeyboardInterrupt:
+            interrupted = True
+        interrupted |= self._run(steps, workers)
+        try:
             self._confirm()
         except KeyboardInterrupt:
             interrupted = True
@@ -157,76 +343,133 @@ class _Audit:
             gated=bool(self.config.limits),
             interrupted=interrupted,
             uncertified=tuple(self.uncertified),
+            deaths=tuple(self.deaths),
             reference={
-                "method": METHOD,
+                "method": METHOD if Tier.BINARY128 in tiers_for("float64") else WITHOUT_BINARY128,
                 "ulp": ULP_DEFINITION,
                 "rows": self.rows,
+                "decided_by": {tier.value: self.decided[tier] for tier in Tier},
+                "rows_sampled_by_mpmath": self.sampled,
+                "witnesses_by_mpmath": self.arbitrated,
                 "witnesses_confirmed_by_definition": self.confirmed,
                 "witnesses_beyond_definition": self.beyond_definition,
             },
         )
 
-    def _step(self, sweep: Sweep, loss: Loss, dtype: str) -> None:
-        narrowed, left_out = fitted(sweep, loss)
-        for reason in left_out:
-            self._skip(Skip(reason, loss.id, sweep=sweep.name))
-        if narrowed is None:
-            return
-        sweep = narrowed
-        chosen = self._chosen(sweep, loss, dtype)
-        for generator, reason in inapplicable(sweep, loss, dtype):
-            self._skip(Skip(f"{generator}: {reason}", loss.id, sweep=sweep.name))
-        if not chosen:
-            return
-        try:
-            blocks = list(cases(sweep, loss, dtype, self.config.seed))
-        except EmptySweepError as error:
-            self._skip(Skip(str(error), loss.id, dtype=dtype, sweep=sweep.name))
-            return
-        tallies: dict[Cell, Tally] = {}
-        for case in blocks:
-            truth: Exact | None = None
-            for implementation in chosen:
-                reason = unsupported(implementation, case)
-                if reason:
-                    self._skip(Skip(reason, loss.id, implementation.name, dtype, "", sweep.name))
+    def _steps(self) -> Iterator[_Step]:
+        for whole in self.config.sweeps:
+            for loss_id in whole.losses:
+                loss = LOSSES[loss_id]
+                sweep, left_out = fitted(whole, loss)
+                for reason in left_out:
+                    self._skip(Skip(reason, loss.id, sweep=whole.name))
+                if sweep is None:
                     continue
-                if truth is None:
-                    truth = self._truth(case)
-                if truth is None:
-                    break
-                for quantity in sweep.quantities:
-                    if function_for(implementation, quantity) is None:
+                for dtype in sweep.dtypes:
+                    chosen = self._chosen(sweep, loss)
+                    for generator, reason in inapplicable(sweep, loss, dtype):
+                        self._skip(Skip(f"{generator}: {reason}", loss.id, sweep=sweep.name))
+                    if not chosen:
                         continue
-                    cell = Cell(loss.id, implementation.name, dtype, quantity, sweep.name)
-                    tolerance = self._tolerance(cell)
-                    measure(
-                        tallies.setdefault(cell, Tally()),
-                        implementation,
-                        loss,
-                        case,
-                        truth,
-                        quantity,
-                        tolerance,
-                    )
-        self.yields.extend(tally(blocks))
-        for cell, collected in tallies.items():
-            measurement, findings = close(cell, collected)
+                    step = _Step(sweep, loss, dtype, self.config.seed, chosen, self.config)
+                    try:
+                        step.parts  # noqa: B018
+                    except EmptySweepError as error:
+                        self._skip(Skip(str(error), loss.id, dtype=dtype, sweep=sweep.name))
+                        continue
+                    yield step
+
+    def _run(self, steps: Sequence[_Step], workers: int) -> bool:
+        """Do all tasks and put together what comes of them. Returns whether it was interrupted."""
+        tasks = (
+            _Task(number, part)
+            for number, step in enumerate(steps)
+            for part in range(len(step.parts))
+        )
+        whole = sum(step.weight for step in steps) or 1.0
+
+        def work(task: _Task, tell: Callable[[str], None]) -> tuple[_Task, _Outcome]:
+            return task, steps[task.step].do(task, tell)
+
+        def again(death: Death[_Task]) -> _Task:
+            return self._again(steps[death.task.step], death)
+
+        interrupted = False
+        current: tuple[int, _Outcome] | None = None
+        with run_tasks(work, tasks, workers, again) as results:
+            while True:
+                try:
+                    for _, (task, outcome) in results:
+                        if current is not None and current[0] != task.step:
+                            self._close(steps[current[0]], current[1])
+                            current = None
+                        if current is None:
+                            current = (task.step, _Outcome())
+                        current[1].merge(outcome)
+                        self._advance(steps, task, outcome, current[1], whole)
+                    break
+                except KeyboardInterrupt:
+                    if interrupted:
+                        break
+                    interrupted = True
+                    results.drain()
+        if current is not None:
+            self._close(steps[current[0]], current[1])
+        return interrupted
+
+    def _again(self, step: _Step, death: Death[_Task]) -> _Task:
+        """What to do when a worker died: the same once more, then without who killed it."""
+        where = f"part {death.task.part} of sweep {step.what}"
+        by = f" in {death.note}" if death.note else ""
+        died = f"a worker died of {death.how}{by}, on {where}"
+        if death.attempt == 1:
+            self.deaths.append(f"{died}; it was done again")
+            return death.task
+        if death.note and death.note not in dict(death.task.crashed):
+            self.deaths.append(f"{died} again; it was done without that implementation")
+            return replace(
+                death.task, crashed=(*death.task.crashed, (death.note, f"died of {death.how}"))
+            )
+        self.deaths.append(f"{died} again; it was given up")
+        return replace(death.task, lost=f"{died}, repeatedly; its rows were not audited")
+
+    def _advance(
+        self, steps: Sequence[_Step], task: _Task, outcome: _Outcome, so_far: _Outcome, whole: float
+    ) -> None:
+        step = steps[task.step]
+        part = step.parts[task.part]
+        self.done += part.rows * part.classes * len(step.chosen) / whole
+        self.rows += outcome.rows
+        for cell, tally in so_far.tallies.items():
+            if not tally.worst <= self.worst[0] and tally.worst == tally.worst:
+                self.worst = (tally.worst, f"{cell.implementation}, {cell.loss} in {cell.dtype}")
+        self._announce(step.what, steps)
+
+    def _announce(self, what: str, steps: Sequence[_Step]) -> None:
+        if self.progress is not None and steps:
+            self.progress(Progress(min(self.done, 1.0), self.rows, what, *self.worst))
+
+    def _close(self, step: _Step, outcome: _Outcome) -> None:
+        """Turn what was collected in a step into measurements and findings."""
+        arbitration = Arbitration(exact)
+        for skip in outcome.skips:
+            self._skip(skip)
+        self.uncertified += dict.fromkeys(outcome.uncertified)
+        self.decided += outcome.decided
+        self.sampled += outcome.sampled
+        self.yields.extend(outcome.yields.yields())
+        if not outcome.rows and not outcome.uncertified:
+            message = f"sweep {step.what}: every row was dropped"
+            self._skip(Skip(message, step.loss.id, dtype=step.dtype, sweep=step.sweep.name))
+        for cell, collected in outcome.tallies.items():
+            measurement, findings = close(cell, collected, step.tolerance(cell), arbitration)
             self.measurements.append(measurement)
             self.findings += findings
             self._remember(cell, collected)
+        self.arbitrated += arbitration.confirmed
+        self.uncertified += arbitration.failures
 
-    def _truth(self, case: Case) -> Exact | None:
-        """The exact results, or None where they cannot be certified: the run goes on without."""
-        try:
-            truth = exact(case)
-        except UncertifiedError as error:
-            self.uncertified.append(str(error))
-            return None
-        self.rows += case.rows
-        return truth
-
-    def _chosen(self, sweep: Sweep, loss: Loss, dtype: str) -> list[Implementation]:
+    def _chosen(self, sweep: Sweep, loss: Loss) -> tuple[Implementation, ...]:
         chosen = []
         for each in self.known:
             if each.loss != loss.id:
@@ -242,14 +485,10 @@ class _Audit:
                     self._skip(skip)
         if not chosen:
             self._skip(Skip("no implementation selected", loss.id, sweep=sweep.name))
-        return chosen
+        return tuple(chosen)
 
     def _skip(self, skip: Skip) -> None:
         self.skips.setdefault(skip)
-
-    def _tolerance(self, cell: Cell) -> Tolerance:
-        limit = self.config.limit_for(cell)
-        return SURVEY_TOLERANCE if limit is None else limit.tolerance
 
     def _remember(self, cell: Cell, collected: Tally) -> None:
         """Keep the worst row of what the table prints as one line, for confirmation."""
@@ -262,7 +501,8 @@ class _Audit:
             self.confirmable[line] = (gravity, worst.case, worst.row)
 
     def _confirm(self) -> None:
-        unique = {(id(case), row): (case, row) for _, case, row in self.confirmable.values()}
+        """Hold the worst row of each printed line against the textbook definition."""
+        unique = {(*content(case), row): (case, row) for _, case, row in self.confirmable.values()}
         for case, row in unique.values():
             try:
                 confirmed = confirm(case, row)
@@ -283,5 +523,9 @@ def environment() -> dict[str, str]:
     versions = {"xentcheck": __version__, "python": platform.python_version()}
     for package in ("numpy", "mpmath", "ml_dtypes"):
         versions[package] = metadata.version(package)
+    try:
+        versions["numpy-quaddtype"] = metadata.version("numpy-quaddtype")
+    except metadata.PackageNotFoundError:
+        versions["numpy-quaddtype"] = "not installed"
     versions["platform"] = f"{platform.system()} {platform.machine()}"
     return versions

@@ -54,6 +54,7 @@ _FORMATS = ("table", "json")
 _SUFFIXES = {".json": "json", ".txt": "table"}
 _STDOUT = ("-", "/dev/stdout")
 _PATIENCE = 2.0  # seconds before progress is shown
+_REDRAW = 0.1  # seconds between two drawings of it
 
 
 def main() -> None:
@@ -308,35 +309,37 @@ def _foreign() -> contextlib.AbstractContextManager[Any]:
 
 
 class _ProgressBar:
-    """Progress on stderr, when that is a terminal and the work takes longer than a moment."""
+    """Progress on stderr, when that is a terminal and the work takes longer than a moment.
+
+    It is drawn when something is reported and by no thread of its own: worker processes are forked
+    from this one.
+    """
 
     def __init__(self) -> None:
         self._started = time.monotonic()
+        self._drawn = 0.0
         self._wanted = sys.stderr is not None and sys.stderr.isatty()
-        self._bar: Any = None
-        self._task: Any = None
+        self._live: Any = None
 
     def __enter__(self) -> "_ProgressBar":
         return self
 
     def __call__(self, progress: "Progress") -> None:
-        if not self._wanted or time.monotonic() - self._started < _PATIENCE:
+        now = time.monotonic()
+        if not self._wanted or now - self._started < _PATIENCE or now - self._drawn < _REDRAW:
             return
-        if self._bar is None:
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
-            from rich.progress import Progress as Bar
+        from xentcheck.report import progress as line
 
-            what = TextColumn("{task.description}", markup=False)
+        if self._live is None:
+            from rich.console import Console
+            from rich.live import Live
+
             console = Console(stderr=True)
-            self._bar = Bar(
-                BarColumn(), MofNCompleteColumn(), what, console=console, transient=True
-            )
-            self._task = self._bar.add_task("")
-            self._bar.start()
-        self._bar.update(
-            self._task, completed=progress.done, total=progress.total, description=progress.what
-        )
+            self._live = Live(console=console, auto_refresh=False, transient=True)
+            self._live.start()
+        self._drawn = now
+        width = self._live.console.width
+        self._live.update(line.render(progress, now - self._started, width), refresh=True)
 
     def __exit__(
         self,
@@ -344,8 +347,8 @@ class _ProgressBar:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        if self._live is not None:
+            self._live.stop()
 
 
 def _audit(
@@ -353,12 +356,16 @@ def _audit(
     delivery: _Delivery,
     select: Sequence[str] = (),
     extra: Sequence["Implementation"] = (),
+    workers: int | None = None,
 ) -> int:
     """Audit, deliver the report, and say with which status to exit."""
     from xentcheck.audit import audit
+    from xentcheck.execution import cores
 
     with _foreign(), _ProgressBar() as progress:
-        report = audit(config, select=select, extra=extra, progress=progress)
+        report = audit(
+            config, select=select, extra=extra, workers=workers or cores(), progress=progress
+        )
     delivery.deliver(functools.partial(_rendered, report))
     return _status(report)
 
@@ -374,8 +381,10 @@ def _rendered(report: "Report", form: str, width: int, color: bool) -> str:
 
 
 def _status(report: "Report") -> int:
+    for death in report.deaths:
+        _note(death)
     for case in report.uncertified:
-        _complain(f"not audited: {case}")
+        _complain(case if case.startswith("internal error") else f"not audited: {case}")
     if report.uncertified:
         return INTERNAL
     if report.interrupted:
@@ -441,6 +450,13 @@ def _reporting(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+_workers_option = click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="How many processes share the work; all cores unless set. The report does not depend on "
+    "it. With 1 the implementations run in this process.",
+)
 _loss_option = click.option(
     "--loss",
     required=True,
@@ -575,6 +591,7 @@ def _number(option: str, written: str, dtype: str | None) -> float:
     help="Audit only implementations whose name matches, such as 'numpy.*' (repeatable).",
 )
 @click.option("--seed", type=click.IntRange(min=0), help="Instead of the configuration's seed.")
+@_workers_option
 def run(
     config: str,
     formats: Sequence[str],
@@ -582,6 +599,7 @@ def run(
     color: str,
     select: Sequence[str],
     seed: int | None,
+    workers: int | None,
 ) -> int:
     """Audit what a configuration says: many implementations on declared inputs.
 
@@ -598,7 +616,8 @@ def run(
     from xentcheck.config import load
 
     loaded = load(config)
-    return _audit(loaded if seed is None else replace(loaded, seed=seed), delivery, select)
+    config_ = loaded if seed is None else replace(loaded, seed=seed)
+    return _audit(config_, delivery, select, workers=workers)
 
 
 @cli.command()
@@ -627,6 +646,7 @@ def run(
 @click.option("--max-ulp", type=float, default=4.0, help="The largest error allowed; 4 unless set.")
 @click.option("--or-abs", type=float, default=0.0, help="An absolute error that is fine as well.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the random inputs.")
+@_workers_option
 @_reporting
 def check(
     target: str,
@@ -639,6 +659,7 @@ def check(
     max_ulp: float,
     or_abs: float,
     seed: int,
+    workers: int | None,
     formats: Sequence[str],
     outputs: Sequence[str],
     color: str,
@@ -709,7 +730,7 @@ def check(
             "or_abs": or_abs,
         },
     )
-    return _audit(config, delivery, extra=(implementation,))
+    return _audit(config, delivery, extra=(implementation,), workers=workers)
 
 
 def _loaded(target: Any, gradient: str) -> "Implementation":

@@ -9,9 +9,9 @@ import numpy as np
 
 from xentcheck import registry
 from xentcheck.audit import METHOD, SURVEY_TOLERANCE, check_patterns, environment, function_for
-from xentcheck.collection import Scored, Tally, close, measure
+from xentcheck.collection import Arbitration, Tally, close, measure
 from xentcheck.errors import UnknownNameError, UsageError
-from xentcheck.execution import unsupported
+from xentcheck.execution import Outcomes, unsupported
 from xentcheck.floats import FORMATS, format_of, from_float64, to_float64
 from xentcheck.losses import loss_of
 from xentcheck.losses.spec import Loss
@@ -31,8 +31,8 @@ from xentcheck.model import (
     Report,
     Skip,
 )
-from xentcheck.reference import confirm, exact
-from xentcheck.scoring import KINDS, RIGHT, ULP_DEFINITION, decimal_text, expected
+from xentcheck.reference import Tier, Truth, confirm, exact
+from xentcheck.scoring import KINDS, RIGHT, ULP_DEFINITION, decimal_text, expected, score
 from xentcheck.sweeps.parameters import combinations, materialise
 
 
@@ -108,7 +108,9 @@ def probe(
     confirmed = 0
     for dtype in dtypes:
         case = _probe_case(loss, dtype, logits, labels, parameters or {})
-        truth = exact(case)
+        certain = exact(case)
+        truth = Truth(case, tiers=(Tier.MPMATH,))
+        arbitration = Arbitration(exact)
         confirmed += sum(confirm(case, row) for row in range(case.rows))
         for each in chosen:
             reason = unsupported(each, case)
@@ -123,13 +125,13 @@ def probe(
                     continue
                 cell = Cell(loss.id, each.name, dtype, quantity, "probe")
                 collected = Tally()
-                scored = measure(collected, each, loss, case, truth, quantity, SURVEY_TOLERANCE)
+                observed = measure(collected, each, case, truth, quantity, SURVEY_TOLERANCE)
                 note = "; ".join(incident.detail for incident in collected.incidents.values())
-                measurement, found = close(cell, collected)
+                measurement, found = close(cell, collected, SURVEY_TOLERANCE, arbitration)
                 measurements.append(measurement)
                 findings += found
-                enclosures = truth.value if quantity is Quantity.VALUE else truth.gradient
-                numbers = () if scored is None else _numbers(scored, enclosures)
+                enclosures = certain.value if quantity is Quantity.VALUE else certain.gradient
+                numbers = _numbers(observed, enclosures, loss, quantity)
                 lines.append(ProbeLine(each.name, dtype, quantity, numbers, note))
     report = Report(
         environment=environment(),
@@ -150,13 +152,24 @@ def probe(
     return ProbeResult(report, tuple(lines))
 
 
-def _numbers(scored: Scored, truth: Enclosures) -> tuple[ProbeNumber, ...]:
-    results, scores = scored.results, scored.scores
+def _numbers(
+    observed: Outcomes, truth: Enclosures, loss: Loss, quantity: Quantity
+) -> tuple[ProbeNumber, ...]:
+    results = observed.results
+    if results is None:
+        return ()
+    scores = score(
+        results,
+        truth,
+        quantity=quantity,
+        tolerance=SURVEY_TOLERANCE,
+        nonnegative=loss.nonnegative and quantity is Quantity.VALUE,
+    )
     target = format_of(results.dtype)
     assert target is not None
     numbers = []
     for position in np.ndindex(results.shape):
-        if position and not scored.valid[position[0]]:
+        if position and not observed.valid[position[0]]:
             continue
         code = int(scores.kinds[position])
         numbers.append(

@@ -1,9 +1,9 @@
 """Calling an implementation on a case, in this process, and watching how it behaves.
 
-Every call gets fresh copies of the arrays. The block is called twice as it is (the results must be
-the same to the bit) and once with its rows reversed and in other company (each row's result must
-still be the same). A block that raises is halved until the rows that do are found; the others keep
-their results.
+Every call gets fresh copies of the arrays. A thorough look calls the block twice as it is (the
+results must be the same to the bit) and once with its rows reversed and in other company (each
+row's result must still be the same). A block that raises is halved until the rows that do are
+found; the others keep their results.
 """
 
 import inspect
@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from xentcheck.floats import Format, format_of, ulp_distance
 from xentcheck.losses import LOSSES
+from xentcheck.losses.spec import picked
 from xentcheck.model import (
     Array,
     Case,
@@ -68,23 +69,25 @@ class _CallError(Exception):
         self.kind = kind
 
 
-def observe(implementation: Implementation, case: Case, quantity: Quantity) -> Outcomes:
+def observe(
+    implementation: Implementation, case: Case, quantity: Quantity, *, thorough: bool = True
+) -> Outcomes:
     """Call an implementation on a case and check how it behaves.
 
     Args:
         implementation: has a function for this quantity.
         case: the block of rows.
         quantity: which of its functions to call.
+        thorough: call it more than once, to see whether its results depend on more than the row.
     """
     function = implementation.value if quantity is Quantity.VALUE else implementation.gradient
     assert function is not None
     shape = result_shape(case, quantity)
     run = _Run(function, case, quantity, shape)
     rows = case.rows
-    everything = np.arange(rows)
     valid = np.ones(rows, dtype=np.bool_)
     try:
-        results = run.call(everything)
+        results = run.call()
     except _CallError as error:
         if error.kind is Kind.RAISED and shape != () and rows > 1:
             return _isolate(run, rows, shape, str(error))
@@ -97,7 +100,9 @@ def observe(implementation: Implementation, case: Case, quantity: Quantity) -> O
     if _narrower(target, source):
         detail = f"returned {target.name} for {source.name} inputs"
         incidents.append(Incident(Kind.WRONG_DTYPE, (), detail))
-    incidents += _repeat(run, results, everything)
+    if not thorough:
+        return Outcomes(results, valid, tuple(incidents))
+    incidents += _repeat(run, results)
     if shape != () and case.parameters.get("reduction", "none") == "none":
         incidents += _regroup(run, results)
     return Outcomes(results, valid, tuple(incidents))
@@ -135,24 +140,21 @@ class _Run:
         self.insists = not self.with_labels and _wants_labels(function, case)
         self._mutated: list[str] = []
 
-    def call(self, rows: npt.NDArray[np.intp]) -> Array:
-        """Results for these rows, each call on fresh copies."""
+    def call(self, rows: npt.NDArray[np.intp] | None = None) -> Array:
+        """Results for these rows, or for all of them; each call on fresh copies."""
         case = self.case
-        logits = np.ascontiguousarray(case.logits[rows])
-        arguments: list[Any] = [logits.copy()]
+        chosen: Any = slice(None) if rows is None else rows
+        before: list[Array | None] = [case.logits[chosen]]
         if self.with_labels:
             assert case.labels is not None
-            arguments.append(np.ascontiguousarray(case.labels[rows]).copy())
+            before.append(case.labels[chosen])
         elif self.insists:
-            arguments.append(None if case.labels is None else case.labels[rows].copy())
+            before.append(None if case.labels is None else case.labels[chosen])
+        before_parameters = picked(case.parameters, chosen)
+        arguments = [None if each is None else each.copy(order="C") for each in before]
         parameters = {
-            name: self._parameter(name, value, rows) for name, value in case.parameters.items()
-        }
-        before = [None if each is None else each.copy() for each in arguments]
-        before_parameters = {
-            name: value.copy()
-            for name, value in parameters.items()
-            if isinstance(value, np.ndarray)
+            name: value.copy(order="C") if isinstance(value, np.ndarray) else value
+            for name, value in before_parameters.items()
         }
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
@@ -163,27 +165,22 @@ class _Run:
             except BaseException as error:  # SystemExit and its like are the function's own
                 raise _CallError(Kind.RAISED, describe(error)) from error
         self._note_mutations(arguments, before, parameters, before_parameters)
-        shape = (len(rows), *self.shape[1:]) if self.shape else ()
-        return _checked(returned, shape)
-
-    def _parameter(self, name: str, value: Any, rows: npt.NDArray[np.intp]) -> Any:
-        if not isinstance(value, np.ndarray):
-            return value
-        return np.ascontiguousarray(value[rows]) if value.ndim == 2 else value.copy()
+        count = case.rows if rows is None else len(rows)
+        return _checked(returned, (count, *self.shape[1:]) if self.shape else ())
 
     def _note_mutations(
         self,
-        arguments: list[Any],
-        before: list[Any],
+        arguments: list[Array | None],
+        before: list[Array | None],
         parameters: Mapping[str, Any],
-        before_parameters: Mapping[str, Array],
+        before_parameters: Mapping[str, Any],
     ) -> None:
         names = ["logits", "labels"]
         for name, now, then in zip(names, arguments, before, strict=False):
-            if now is not None and not _same_bits(now, then).all():
+            if now is not None and then is not None and not _same_bits(now, then).all():
                 self._mutated.append(name)
-        for name, then in before_parameters.items():
-            if not _same_bits(parameters[name], then).all():
+        for name, given in before_parameters.items():
+            if isinstance(given, np.ndarray) and not _same_bits(parameters[name], given).all():
                 self._mutated.append(name)
 
     def mutations(self) -> list[Incident]:
@@ -233,7 +230,7 @@ def _same_bits(a: Array, b: Array) -> npt.NDArray[np.bool_]:
         return np.zeros(b.shape, dtype=np.bool_)
     width = np.dtype(f"u{a.dtype.itemsize}")
     same = np.ascontiguousarray(a).view(width) == np.ascontiguousarray(b).view(width)
-    if a.dtype.kind != "i":
+    if a.dtype.kind != "i" and not same.all():
         same |= (a != a) & (b != b)
     return np.asarray(same, dtype=np.bool_).reshape(b.shape)
 
@@ -254,9 +251,9 @@ def _changed(now: Array, then: Array) -> tuple[npt.NDArray[np.intp], float]:
     return rows, distance
 
 
-def _repeat(run: _Run, results: Array, everything: npt.NDArray[np.intp]) -> list[Incident]:
+def _repeat(run: _Run, results: Array) -> list[Incident]:
     try:
-        again = run.call(everything)
+        again = run.call()
     except _CallError as error:
         detail = f"the second call with the same inputs: {error}"
         return [Incident(Kind.NON_DETERMINISTIC, (), detail, float("inf"))]

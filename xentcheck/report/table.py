@@ -428,9 +428,15 @@ def _audited(report: Report, lines: Sequence[Line]) -> str:
 def _inputs(report: Report) -> str:
     sweeps = len({each.sweep for each in report.yields})
     rows = sum(each.rows for each in report.yields)
-    distinct = sum(each.distinct for each in report.yields)
-    given = notation.count(rows, "row")
-    return f"{given} from {notation.count(sweeps, 'sweep')}, {distinct:,} of them distinct"
+    given = f"{notation.count(rows, 'row')} from {notation.count(sweeps, 'sweep')}"
+    counted = [each for each in report.yields if each.distinct is not None]
+    if not counted:
+        return given
+    distinct = sum(each.distinct or 0 for each in counted)
+    if len(counted) < len(report.yields):
+        few = sum(each.rows for each in counted)
+        return f"{given}; of {few:,} that were compared {distinct:,} are distinct"
+    return f"{given}, {distinct:,} of them distinct"
 
 
 def skipped(skips: Sequence[Skip]) -> Iterator[str]:

@@ -1,0 +1,69 @@
+"""Candidates for witnesses."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from xentcheck.losses.spec import picked
+from xentcheck.model import Case, Kind
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shown:
+    """A candidate for a witness: a case of its row alone (under a reduction: the block).
+
+    ``row`` is its place in that case, ``number`` its number within the sweep.
+    """
+
+    case: Case
+    row: int
+    number: int
+    index: int | None
+    actual: float
+    result_dtype: str
+    kind: Kind | None
+    ulp_error: float
+    abs_error: float
+    single: bool = False  # the result is one number for all rows
+
+    @property
+    def position(self) -> tuple[int, ...]:
+        """Where its result stands among those of its case."""
+        if self.single:
+            return ()
+        return (self.row,) if self.index is None else (self.row, self.index)
+
+
+def moved(shown: Shown, offset: int) -> Shown:
+    """The same candidate in a sweep with ``offset`` more rows before it."""
+    return replace(shown, number=shown.number + offset)
+
+
+def is_reduced(case: Case) -> bool:
+    """Whether the rows of a case make one result."""
+    return case.parameters.get("reduction", "none") != "none"
+
+
+def alone(case: Case, row: int) -> tuple[Case, int]:
+    """A case of one row only, and the row's place in it; under a reduction the whole block."""
+    if is_reduced(case):
+        return case, row
+    rows = slice(row, row + 1)
+    own = replace(
+        case,
+        logits=case.logits[rows].copy(),
+        labels=None if case.labels is None else case.labels[rows].copy(),
+        parameters=picked(case.parameters, rows),
+        start=case.start + row,
+    )
+    return own, 0
+
+
+def gravity(error: float) -> float:
+    """An error in ulps, infinite where there is no finite one."""
+    return np.inf if np.isnan(error) else float(error)
+
+
+def badness(shown: Shown) -> tuple[float, float]:
+    """How bad a candidate is: larger error, then fewer classes."""
+    return (gravity(shown.ulp_error), -float(shown.case.classes))

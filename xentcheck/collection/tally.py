@@ -1,0 +1,421 @@
+"""What is collected of one cell while its cases go by, and what comes of it.
+
+A row's error is that of its worst component, its kind the gravest of its components'. The witness
+of a kind is the row with the largest error; among rows without one, the row with fewest classes.
+The witness of a cell is the worst of all: a fault without a finite error, else the largest error.
+
+Results are scored against the lowest tier; rows that it leaves undecided are scored again by the
+next. What is shown at the end is scored by the arbiter, and has to come out as the same kind.
+Memory does not grow with the number of rows, and tallies of parts of a sweep can be merged.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from xentcheck.collection.plateaus import CLIPPED, PLATEAU_ROWS, Height, Heights
+from xentcheck.collection.shown import Shown, alone, badness, gravity, moved
+from xentcheck.execution import Incident, Outcomes, observe
+from xentcheck.floats import FORMATS, format_of, to_float64
+from xentcheck.losses import LOSSES
+from xentcheck.losses.spec import Loss
+from xentcheck.model import (
+    Array,
+    Case,
+    Float64Array,
+    Implementation,
+    Kind,
+    Quantity,
+    Tolerance,
+)
+from xentcheck.quantiles import Quantiles
+from xentcheck.reference import Truth, row_parts
+from xentcheck.scoring import KINDS, RIGHT, Scores, excess_bits, score
+
+
+@dataclass(slots=True, eq=False)
+class Tally:
+    """What is collected of one cell while its cases go by.
+
+    ``shown`` has the witness of each kind, and under None that of the cell. ``heights`` watches
+    results that may be plateaus.
+    """
+
+    rows: int = 0
+    ulps: Quantiles = field(default_factory=Quantiles)
+    max_abs: float = 0.0
+    max_excess_bits: float | None = None
+    counts: Counter[Kind] = field(default_factory=Counter)
+    shown: dict[Kind | None, Shown] = field(default_factory=dict)
+    heights: Heights = field(default_factory=Heights)
+    incidents: dict[Kind, Incident] = field(default_factory=dict)
+    incident_rows: Counter[Kind] = field(default_factory=Counter)
+    incident_cases: dict[Kind, Shown] = field(default_factory=dict)
+    result_dtype: str = ""
+    negative_zeros: int = 0
+
+    @property
+    def worst(self) -> float:
+        """The largest finite error so far in ulps; NaN when there is none."""
+        return self.ulps.largest
+
+    def merge(self, other: "Tally", offset: int) -> None:
+        """Take in the tally of later cases, whose rows are numbered from ``offset``."""
+        self.rows += other.rows
+        self.ulps.merge(other.ulps)
+        self.max_abs = max(self.max_abs, other.max_abs)
+        if other.max_excess_bits is not None:
+            self.max_excess_bits = max(self.max_excess_bits or 0.0, other.max_excess_bits)
+        self.counts += other.counts
+        for kind, shown in other.shown.items():
+            offer(self, kind, moved(shown, offset))
+        for height, found in other.heights.known.items():
+            self.heights.watch(height, found.moved(offset))
+        _forget(self)
+        for name, incident in other.incidents.items():
+            known = self.incidents.get(name)
+            if known is None or incident.distance > known.distance:
+                self.incidents[name] = incident
+                self.incident_cases[name] = moved(other.incident_cases[name], offset)
+        self.incident_rows += other.incident_rows
+        self.result_dtype = other.result_dtype or self.result_dtype
+        self.negative_zeros += other.negative_zeros
+
+
+def measure(
+    collected: Tally,
+    implementation: Implementation,
+    case: Case,
+    truth: Truth,
+    quantity: Quantity,
+    tolerance: Tolerance,
+    *,
+    thorough: bool = True,
+) -> Outcomes:
+    """Run, score and collect one case. Returns what came back.
+
+    ``thorough``: call it again with the same rows, and with them in other order and company.
+    """
+    observed = observe(implementation, case, quantity, thorough=thorough)
+    collected.rows += case.rows
+    for incident in observed.incidents:
+        _note(collected, incident, case)
+    results = observed.results
+    if results is None:
+        return observed
+    loss = LOSSES[case.loss]
+    is_value = quantity is Quantity.VALUE
+    target = format_of(results.dtype)
+    assert target is not None
+    collected.result_dtype = target.name
+    if is_value and loss.nonnegative:
+        collected.negative_zeros += int(np.count_nonzero((results == 0) & np.signbit(results)))
+    spans = [slice(0, case.rows)] if results.ndim == 0 else row_parts(case)
+    for span in spans:
+        part = _Part(case, span, quantity, target.name, truth)
+        scores = part.scores(results, tolerance, loss)
+        _collect(collected, part, results, scores, observed.valid[span])
+    return observed
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """Consecutive rows of a case that are scored together."""
+
+    case: Case
+    span: slice
+    quantity: Quantity
+    dtype: str
+    truth: Truth
+
+    def scores(self, results: Array, tolerance: Tolerance, loss: Loss) -> Scores:
+        """Scores, each row's by as sharp a tier as it takes."""
+        own = results if results.ndim == 0 else results[self.span]
+        rows = np.arange(self.span.start, self.span.stop)
+        scoring = partial(
+            score,
+            quantity=self.quantity,
+            tolerance=tolerance,
+            nonnegative=loss.nonnegative and self.quantity is Quantity.VALUE,
+        )
+
+        def condition(of: npt.NDArray[np.intp]) -> Float64Array | None:
+            return self.truth.condition(self.quantity, of) if tolerance.times_condition else None
+
+        scores = scoring(own, self.truth.at(self.quantity, self.span), condition(rows))
+        for level in range(1, len(self.truth.tiers)):
+            if not scores.undecided.any():
+                break
+            if own.ndim == 0:
+                sharper = self.truth.sharper(self.quantity, rows, level)
+                scores = scoring(own, sharper, condition(rows))
+                continue
+            where = np.flatnonzero(scores.undecided.reshape(len(own), -1).any(axis=1))
+            sharper = self.truth.sharper(self.quantity, rows[where], level)
+            again = scoring(own[where], sharper, condition(rows[where]))
+            scores = scores.patched(where, again)
+        return scores
+
+    def shown(
+        self, results: Array, scores: Scores, row: int, column: int, kind: Kind | None
+    ) -> Shown:
+        """The candidate at a row of this part, and a component of it."""
+        place = self.span.start + row
+        position = () if results.ndim == 0 else (place,) if results.ndim == 1 else (place, column)
+        here = () if results.ndim == 0 else (row,) if results.ndim == 1 else (row, column)
+        case, own = alone(self.case, place)
+        return Shown(
+            case=case,
+            row=own,
+            number=self.case.start + place,
+            index=None if results.ndim < 2 else column,
+            actual=float(to_float64(np.asarray(results[position]))),
+            result_dtype=self.dtype,
+            kind=kind,
+            ulp_error=float(scores.ulp_error[here]),
+            abs_error=float(scores.abs_error[here]),
+            single=results.ndim == 0,
+        )
+
+
+def _note(collected: Tally, incident: Incident, case: Case) -> None:
+    kind = incident.kind
+    rows = len(incident.rows) or case.rows
+    collected.incident_rows[kind] += rows
+    known = collected.incidents.get(kind)
+    if known is None or incident.distance > known.distance:
+        row = incident.rows[0] if incident.rows else 0
+        collected.incidents[kind] = replace(incident, rows=())
+        single, own = alone(case, row)
+        collected.incident_cases[kind] = Shown(
+            single, own, case.start + row, None, np.nan, "", kind, np.nan, np.nan
+        )
+
+
+def crashed(collected: Tally, case: Case, how: str) -> None:
+    """Note that an implementation took its process down with it on a case."""
+    collected.rows += case.rows
+    _note(collected, Incident(Kind.CRASHED, (), how), case)
+
+
+def _collect(
+    collected: Tally,
+    part: _Part,
+    results: Array,
+    scores: Scores,
+    valid: npt.NDArray[np.bool_],
+) -> None:
+    block = results.ndim == 0
+    rows = 1 if block else part.span.stop - part.span.start
+    kinds = scores.kinds.reshape(rows, -1)
+    ulps = scores.ulp_error.reshape(rows, -1)
+    absolute = scores.abs_error.reshape(rows, -1)
+    alive = np.ones(1, dtype=np.bool_) if block else valid
+    worst = ulps.max(axis=1) if ulps.shape[1] > 1 else ulps[:, 0]
+    if np.isnan(worst).any():
+        worst = np.fmax.reduce(ulps, axis=1, initial=-1.0)
+    gravest = kinds.min(axis=1) if kinds.shape[1] > 1 else kinds[:, 0]
+    kept = worst[alive & (worst >= 0)]
+    if len(kept):
+        collected.ulps.add(kept)
+        whole = absolute if alive.all() else absolute[alive]
+        largest = whole.max()
+        if np.isnan(largest):
+            largest = np.nanmax(whole)
+        collected.max_abs = max(collected.max_abs, float(largest))
+        _collect_excess(collected, part, ulps, worst, alive)
+    _offer_worst(collected, part, results, scores, worst, gravest, alive)
+    at_fault = alive & (gravest != RIGHT)
+    if not at_fault.any():
+        return
+    watched = _collect_heights(collected, part, results, scores, at_fault)
+    for code in np.unique(gravest[at_fault]).tolist():
+        here = np.flatnonzero(at_fault & (gravest == code))
+        collected.counts[KINDS[code]] += len(here)
+        if watched is not None:
+            here = here[~watched[here]]
+        if len(here):
+            _offer_kind(collected, part, results, scores, worst, here, code)
+
+
+def _offer_kind(
+    collected: Tally,
+    part: _Part,
+    results: Array,
+    scores: Scores,
+    worst: Float64Array,
+    rows: npt.NDArray[np.intp],
+    code: int,
+) -> None:
+    """Offer the component of a kind with the largest error in these rows; without one the first."""
+    kinds = scores.kinds.reshape(len(worst), -1)
+    ulps = scores.ulp_error.reshape(len(worst), -1)
+    held = collected.shown.get(KINDS[code])
+    # mostly a row's worst component is of its gravest kind: then one row is enough to look at
+    first = rows[worst[rows].argmax()]
+    if held is not None and gravity(held.ulp_error) > worst[first]:
+        return
+    column = int(np.nan_to_num(ulps[first], nan=-1.0).argmax())
+    if worst[first] < 0 or kinds[first, column] != code:
+        errors = np.where(kinds[rows] == code, np.nan_to_num(ulps[rows], nan=-1.0), -2.0)
+        place, column = (int(each) for each in np.unravel_index(errors.argmax(), errors.shape))
+        first = rows[place]
+    offer(collected, KINDS[code], part.shown(results, scores, int(first), column, KINDS[code]))
+
+
+def _offer_worst(
+    collected: Tally,
+    part: _Part,
+    results: Array,
+    scores: Scores,
+    worst: Float64Array,
+    gravest: npt.NDArray[np.int8],
+    alive: npt.NDArray[np.bool_],
+) -> None:
+    """Offer the worst component of all: one without a finite error, the gravest first.
+
+    Conventions are accepted: they have no error, and are no cell's worst.
+    """
+    rows = len(worst)
+    kinds = scores.kinds.reshape(rows, -1)
+    ulps = scores.ulp_error.reshape(rows, -1)
+    candidates = np.flatnonzero(alive & (gravest < KINDS.index(Kind.INACCURATE)))
+    if len(candidates):
+        blamed = np.isnan(ulps[candidates]) & (kinds[candidates] != KINDS.index(Kind.CONVENTION))
+        codes = np.where(blamed, kinds[candidates], RIGHT + 1)
+        if blamed.any():
+            place, column = np.unravel_index(int(codes.argmin()), codes.shape)
+            row = int(candidates[place])
+            kind = KINDS[kinds[row, column]]
+            offer(collected, None, part.shown(results, scores, row, int(column), kind))
+            return
+    largest = np.where(alive, worst, -1.0)
+    most = float(largest.max())
+    if most < 0:
+        return
+    held = collected.shown.get(None)
+    if held is not None and gravity(held.ulp_error) > most:
+        return
+    ties = np.flatnonzero(largest == most)
+    codes = np.where(ulps[ties] == most, kinds[ties], RIGHT + 1)
+    place, column = np.unravel_index(int(codes.argmin()), codes.shape)
+    row = int(ties[place])
+    code = int(kinds[row, column])
+    kind = None if code == RIGHT else KINDS[code]
+    offer(collected, None, part.shown(results, scores, row, int(column), kind))
+
+
+def _collect_excess(
+    collected: Tally,
+    part: _Part,
+    ulps: Float64Array,
+    worst: Float64Array,
+    alive: npt.NDArray[np.bool_],
+) -> None:
+    """Note the most bits lost beyond what the conditioning explains.
+
+    Only rows that could exceed what is known are looked at: conditioning can but explain bits.
+    """
+    if collected.max_excess_bits is None:
+        collected.max_excess_bits = 0.0
+    least = max(0.5, 0.5 * 2.0**collected.max_excess_bits)
+    rows = np.flatnonzero(alive & (worst > least))
+    if not len(rows):
+        return
+    chosen: slice | npt.NDArray[np.intp] = part.span.start + rows
+    if len(rows) == len(worst):
+        chosen = part.span
+    errors = ulps[rows] if len(rows) < len(worst) else ulps
+    condition = part.truth.condition(part.quantity, chosen)
+    explained = condition.reshape(len(rows) if condition.ndim else 1, -1)
+    with np.errstate(invalid="ignore"):
+        explained = np.maximum(explained, 1.0)
+    most = 2.0 ** (FORMATS[part.dtype].precision - 1)  # no more bits can be lost than there are
+    if (worst[rows] > most).any():
+        errors = np.minimum(errors, most)
+    beyond = errors / explained
+    place, column = np.unravel_index(int(beyond.argmax()), beyond.shape)
+    if np.isnan(beyond[place, column]):
+        explained = np.where(np.isnan(explained), 1.0, explained)
+        beyond = np.nan_to_num(errors / explained, nan=-1.0)
+        place, column = np.unravel_index(int(beyond.argmax()), beyond.shape)
+    given = np.broadcast_to(explained, errors.shape)[place, column]
+    bits = excess_bits(float(errors[place, column]), float(given), part.dtype)
+    collected.max_excess_bits = max(collected.max_excess_bits, bits)
+
+
+def offer(collected: Tally, kind: Kind | None, shown: Shown) -> None:
+    """Take a witness if it is worse than the one held: larger error, then fewer classes."""
+    held = collected.shown.get(kind)
+    if held is None or badness(shown) > badness(held):
+        collected.shown[kind] = shown
+
+
+def _collect_heights(
+    collected: Tally,
+    part: _Part,
+    results: Array,
+    scores: Scores,
+    at_fault: npt.NDArray[np.bool_],
+) -> npt.NDArray[np.bool_] | None:
+    """Watch values that may be plateaus. Returns the rows that are watched, or None."""
+    loss = LOSSES[part.case.loss]
+    if part.quantity is not Quantity.VALUE or loss.per_class or results.ndim == 0:
+        return None
+    codes = [KINDS.index(kind) for kind in CLIPPED]
+    suspicious = at_fault & ((scores.kinds == codes[0]) | (scores.kinds == codes[1]))
+    rows = np.flatnonzero(suspicious)
+    if not len(rows):
+        return None
+    actual = to_float64(results[part.span])
+    exact = part.truth.midpoints(part.quantity, part.span.start + rows)
+    watched = np.zeros(len(actual), dtype=np.bool_)
+    for height in collected.heights.wanted(actual[rows]):
+        here = rows[actual[rows] == height]
+        values = exact[actual[rows] == height]
+        watched[here] = True
+        collected.heights.watch(height, _height(part, results, scores, height, here, values))
+    _forget(collected)
+    return watched
+
+
+def _height(
+    part: _Part,
+    results: Array,
+    scores: Scores,
+    height: float,
+    rows: npt.NDArray[np.intp],
+    exact: Float64Array,
+) -> Height:
+    codes = scores.kinds[rows]
+    errors = np.nan_to_num(scores.ulp_error[rows], nan=np.inf)
+    with np.errstate(invalid="ignore", over="ignore"):
+        distances = np.abs(exact - height)
+
+    def shown(place: int) -> Shown:
+        return part.shown(results, scores, int(rows[place]), 0, KINDS[codes[place]])
+
+    best = {
+        KINDS[code]: shown(int(np.where(codes == code, errors, -1.0).argmax()))
+        for code in np.unique(codes)
+    }
+    farthest = int(np.lexsort((errors, distances))[-1])
+    return Height(
+        counts={KINDS[code]: int(np.count_nonzero(codes == code)) for code in np.unique(codes)},
+        exact=frozenset(np.unique(exact)[:PLATEAU_ROWS].tolist()),
+        lowest=float(exact.min()),
+        highest=float(exact.max()),
+        nearest=float(exact[distances.argmin()]),
+        best=best,
+        farthest=shown(farthest),
+        distance=float(distances[farthest]),
+    )
+
+
+def _forget(collected: Tally) -> None:
+    for found in collected.heights.forgotten():
+        for kind, shown in found.best.items():
+            offer(collected, kind, shown)
