@@ -19,8 +19,23 @@ from typing import Any
 import numpy as np
 
 from xentcheck import __version__, registry, sweeps
-from xentcheck.collection import Arbitration, Tally, close, content, crashed, measure
-from xentcheck.errors import EmptySweepError, UncertifiedError, UnknownNameError, UsageError
+from xentcheck.collection import (
+    Arbitration,
+    Shown,
+    Tally,
+    close,
+    content,
+    crashed,
+    gravity,
+    measure,
+)
+from xentcheck.errors import (
+    INTERNAL_ERROR,
+    EmptySweepError,
+    UncertifiedError,
+    UnknownNameError,
+    UsageError,
+)
 from xentcheck.execution import Death, run_tasks, unsupported
 from xentcheck.gate import judge
 from xentcheck.losses import LOSSES
@@ -138,11 +153,26 @@ class _Task:
     lost: str = ""  # why it is given up
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Closed:
+    """A step's measurements and findings; ``worst`` has each cell's worst row."""
+
+    measurements: tuple[Measurement, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    worst: tuple[tuple[Cell, Shown], ...] = ()
+    arbitrated: int = 0
+    failures: tuple[str, ...] = ()
+
+
 @dataclass(slots=True)
 class _Outcome:
-    """What came of a task; its rows are numbered from 0."""
+    """What came of a task; its rows are numbered from 0.
+
+    ``closed``: what the tallies come to, where the task is all of its step.
+    """
 
     rows: int = 0
+    closed: _Closed | None = None
     tallies: dict[Cell, Tally] = field(default_factory=dict)
     yields: sweeps.Tally = field(default_factory=sweeps.Tally)
     skips: list[Skip] = field(default_factory=list)
@@ -152,6 +182,7 @@ class _Outcome:
 
     def merge(self, other: "_Outcome") -> None:
         """Take in what came of the next part of the same step."""
+        self.closed = other.closed
         for cell, tally in other.tallies.items():
             self.tallies.setdefault(cell, Tally()).merge(tally, self.rows)
         self.rows += other.rows
@@ -207,7 +238,28 @@ class _Step:
                 self._sample(truth, outcome, rng, first=part.number == 0)
             outcome.rows += case.rows
             outcome.yields.add(case)
+        if len(self.parts) == 1:
+            outcome.closed = self.close(outcome)
         return outcome
+
+    def close(self, outcome: _Outcome) -> _Closed:
+        """Turn all that was collected into measurements and findings."""
+        arbitration = Arbitration(exact)
+        measurements, findings, worst = [], [], []
+        for cell, collected in outcome.tallies.items():
+            measurement, found = close(cell, collected, self.tolerance(cell), arbitration)
+            measurements.append(measurement)
+            findings += found
+            shown = collected.shown.get(None)
+            if shown is not None:
+                worst.append((cell, shown))
+        return _Closed(
+            tuple(measurements),
+            tuple(findings),
+            tuple(worst),
+            arbitration.confirmed,
+            tuple(arbitration.failures),
+        )
 
     def _case(
         self,
@@ -279,7 +331,7 @@ class _Step:
                 continue
             outcome.sampled += 1
             if wrong:
-                outcome.uncertified.append(f"internal error: a fast tier misses {wrong}")
+                outcome.uncertified.append(f"{INTERNAL_ERROR}: a fast tier misses {wrong}")
 
 
 def _numbers(parts: Sequence[Part]) -> float:
@@ -305,7 +357,7 @@ class _Audit:
         self.measurements: list[Measurement] = []
         self.findings: list[Finding] = []
         self.yields: list[Yield] = []
-        self.confirmable: dict[tuple[str, ...], tuple[float, Case, int]] = {}
+        self.confirmable: dict[tuple[str, ...], tuple[float, Shown]] = {}
         self.uncertified: list[str] = []
         self.deaths: list[str] = []
         self.decided: Counter[Tier] = Counter()
@@ -314,6 +366,7 @@ class _Audit:
         self.arbitrated = 0
         self.confirmed = 0
         self.beyond_definition = 0
+        self.failed = 0
         self.done = 0.0
         self.worst = (float("nan"), "")
 
@@ -326,10 +379,7 @@ class _Audit:
         except KeyboardInterrupt:
             interrupted = True
         interrupted |= self._run(steps, workers)
-        try:
-            self._confirm()
-        except KeyboardInterrupt:
-            interrupted = True
+        interrupted |= self._confirm(workers)
         findings = tuple(self.findings)
         return Report(
             environment=environment(),
@@ -347,12 +397,14 @@ class _Audit:
             reference={
                 "method": METHOD if Tier.BINARY128 in tiers_for("float64") else WITHOUT_BINARY128,
                 "ulp": ULP_DEFINITION,
+                "binary128": Tier.BINARY128 in tiers_for("float64"),
                 "rows": self.rows,
                 "decided_by": {tier.value: self.decided[tier] for tier in Tier},
                 "rows_sampled_by_mpmath": self.sampled,
                 "witnesses_by_mpmath": self.arbitrated,
                 "witnesses_confirmed_by_definition": self.confirmed,
                 "witnesses_beyond_definition": self.beyond_definition,
+                "confirmations_failed": self.failed,
             },
         )
 
@@ -441,7 +493,7 @@ class _Audit:
         self.done += part.rows * part.classes * len(step.chosen) / whole
         self.rows += outcome.rows
         for cell, tally in so_far.tallies.items():
-            if not tally.worst <= self.worst[0] and tally.worst == tally.worst:
+            if tally.worst == tally.worst and not tally.worst <= self.worst[0]:
                 self.worst = (tally.worst, f"{cell.implementation}, {cell.loss} in {cell.dtype}")
         self._announce(step.what, steps)
 
@@ -451,23 +503,27 @@ class _Audit:
 
     def _close(self, step: _Step, outcome: _Outcome) -> None:
         """Turn what was collected in a step into measurements and findings."""
-        arbitration = Arbitration(exact)
         for skip in outcome.skips:
             self._skip(skip)
-        self.uncertified += dict.fromkeys(outcome.uncertified)
+        self._blame(dict.fromkeys(outcome.uncertified))
         self.decided += outcome.decided
         self.sampled += outcome.sampled
         self.yields.extend(outcome.yields.yields())
         if not outcome.rows and not outcome.uncertified:
             message = f"sweep {step.what}: every row was dropped"
             self._skip(Skip(message, step.loss.id, dtype=step.dtype, sweep=step.sweep.name))
-        for cell, collected in outcome.tallies.items():
-            measurement, findings = close(cell, collected, step.tolerance(cell), arbitration)
-            self.measurements.append(measurement)
-            self.findings += findings
-            self._remember(cell, collected)
-        self.arbitrated += arbitration.confirmed
-        self.uncertified += arbitration.failures
+        closed = outcome.closed or step.close(outcome)
+        self.measurements += closed.measurements
+        self.findings += closed.findings
+        self.arbitrated += closed.arbitrated
+        self._blame(closed.failures)
+        for cell, shown in closed.worst:
+            self._remember(cell, shown)
+
+    def _blame(self, problems: Iterable[str]) -> None:
+        for problem in problems:
+            self.uncertified.append(problem)
+            self.failed += problem.startswith(INTERNAL_ERROR)
 
     def _chosen(self, sweep: Sweep, loss: Loss) -> tuple[Implementation, ...]:
         chosen = []
@@ -490,27 +546,43 @@ class _Audit:
     def _skip(self, skip: Skip) -> None:
         self.skips.setdefault(skip)
 
-    def _remember(self, cell: Cell, collected: Tally) -> None:
+    def _remember(self, cell: Cell, shown: Shown) -> None:
         """Keep the worst row of what the table prints as one line, for confirmation."""
-        worst = collected.shown.get(None)
-        if worst is None:
-            return
         line = (cell.loss, cell.implementation, cell.dtype, cell.quantity.value)
-        gravity = worst.ulp_error if np.isfinite(worst.ulp_error) else np.inf
-        if line not in self.confirmable or gravity > self.confirmable[line][0]:
-            self.confirmable[line] = (gravity, worst.case, worst.row)
+        error = gravity(shown.ulp_error)
+        if line not in self.confirmable or error > self.confirmable[line][0]:
+            self.confirmable[line] = (error, shown)
 
-    def _confirm(self) -> None:
-        """Hold the worst row of each printed line against the textbook definition."""
-        unique = {(*content(case), row): (case, row) for _, case, row in self.confirmable.values()}
-        for case, row in unique.values():
+    def _confirm(self, workers: int) -> bool:
+        """Hold the worst row of each printed line against the textbook definition.
+
+        Returns whether it was interrupted.
+        """
+        unique = {(*content(each.case), each.row): each for _, each in self.confirmable.values()}
+
+        def work(shown: Shown, tell: Callable[[str], None]) -> tuple[bool, str]:
+            tell("the reference")
             try:
-                confirmed = confirm(case, row)
+                return confirm(shown.case, shown.row), ""
             except UncertifiedError as error:
-                self.uncertified.append(str(error))
-                continue
-            self.confirmed += confirmed
-            self.beyond_definition += not confirmed
+                return False, str(error)
+
+        def again(death: Death[Shown]) -> Shown:
+            if death.attempt == 1:
+                self.deaths.append(f"a worker died of {death.how}, confirming; it was done again")
+                return death.task
+            message = f"a worker died of {death.how} while a worst row was confirmed"
+            raise UncertifiedError(message)
+
+        try:
+            with run_tasks(work, unique.values(), workers, again) as results:
+                for _, (confirmed, wrong) in results:
+                    self.confirmed += confirmed
+                    self.beyond_definition += not confirmed and not wrong
+                    self._blame([wrong] if wrong else [])
+        except KeyboardInterrupt:
+            return True
+        return False
 
 
 def function_for(implementation: Implementation, quantity: Quantity) -> Callable[..., Any] | None:

@@ -25,6 +25,7 @@ import click
 
 from xentcheck import __version__
 from xentcheck.errors import (
+    INTERNAL_ERROR,
     ConfigError,
     EmptySweepError,
     UncertifiedError,
@@ -384,7 +385,7 @@ def _status(report: "Report") -> int:
     for death in report.deaths:
         _note(death)
     for case in report.uncertified:
-        _complain(case if case.startswith("internal error") else f"not audited: {case}")
+        _complain(case if case.startswith(INTERNAL_ERROR) else f"not audited: {case}")
     if report.uncertified:
         return INTERNAL
     if report.interrupted:

@@ -15,6 +15,9 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+INTERNAL_ERROR = "internal error"
+"""How a message begins that says the instrument contradicts itself."""
+
 
 class XentcheckError(Exception):
     """The root of all errors below; its text is ready to be shown to a user."""

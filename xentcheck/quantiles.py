@@ -3,7 +3,7 @@
 Up to `EXACT` numbers are kept as they are. Beyond, they are counted in buckets of 2^-10 relative
 width (the upper 21 bits of a float64: exponent and ten bits of the significand), and a quantile is
 the upper end of its bucket: above the true one by at most 0.1 %, and never below it unless that is
-below 2^-1032, which counts as 0. Adding and merging in any order gives the same.
+below 2^-1022, which counts as 0. Adding and merging in any order gives the same.
 """
 
 from dataclasses import dataclass, field
@@ -15,16 +15,28 @@ from xentcheck.model import Float64Array
 
 EXACT = 1 << 16
 _SHIFT = 42  # of 52 bits of significand ten are kept
+_FIRST = 1 << (52 - _SHIFT)  # the bucket of the smallest normal number
+
+_Counts = npt.NDArray[np.int64]
+
+
+def _no_counts() -> _Counts:
+    return np.zeros(0, dtype=np.int64)
 
 
 @dataclass(slots=True)
 class Quantiles:
-    """Counts finite numbers ≥ 0, and tells their quantiles."""
+    """Counts finite numbers ≥ 0, and tells their quantiles.
+
+    The buckets that are held reach from the lowest to the highest one seen; zeros have their own.
+    """
 
     count: int = 0
     largest: float = float("nan")
     _kept: list[Float64Array] = field(default_factory=list)
-    _buckets: dict[int, int] = field(default_factory=dict)
+    _zeros: int = 0
+    _lowest: int = 0
+    _counts: _Counts = field(default_factory=_no_counts)
 
     def add(self, numbers: Float64Array) -> None:
         """Take in an array of finite numbers ≥ 0."""
@@ -32,54 +44,72 @@ class Quantiles:
             return
         self.largest = float(np.fmax(self.largest, numbers.max()))
         self.count += len(numbers)
-        if self._buckets:
+        if self._spilt:
             self._spill(numbers)
             return
         self._kept.append(numbers)
         if self.count > EXACT:
-            for each in self._kept:
-                self._spill(each)
-            self._kept = []
+            self._spill_kept()
 
     def merge(self, other: "Quantiles") -> None:
         """Take in all that another one has."""
         for numbers in other._kept:
             self.add(numbers)
-        if not other._buckets:
+        if not other._spilt:
             return
-        for numbers in self._kept:
-            self._spill(numbers)
-        self._kept = []
-        for bucket, count in other._buckets.items():
-            self._buckets[bucket] = self._buckets.get(bucket, 0) + count
-        self.count += sum(other._buckets.values())
+        self._spill_kept()
+        self._zeros += other._zeros
+        self._count(other._lowest, other._counts)
+        self.count += other.count
         self.largest = float(np.fmax(self.largest, other.largest))
 
     def at(self, share: float) -> float:
         """The smallest number (or bucket's end) that at least this share does not exceed."""
         if not self.count:
             return float("nan")
-        if not self._buckets:
+        if not self._spilt:
             return float(np.quantile(np.concatenate(self._kept), share, method="higher"))
-        buckets = np.array(sorted(self._buckets), dtype=np.int64)
-        reached = np.cumsum([self._buckets[bucket] for bucket in buckets.tolist()])
         # the position that method="higher" takes: ceil(share · (count − 1)), from 0
         position = int(np.ceil(share * (self.count - 1)))
-        found = buckets[int(np.searchsorted(reached, position, side="right"))]
-        return min(float(_upper_end(found)), self.largest)
+        if position < self._zeros:
+            return 0.0
+        reached = self._zeros + np.cumsum(self._counts)
+        bucket = self._lowest + int(np.searchsorted(reached, position, side="right"))
+        last: npt.NDArray[np.int64] = np.array(((bucket + 1) << _SHIFT) - 1, dtype=np.int64)
+        return min(float(last.view(np.float64)), self.largest)
+
+    @property
+    def _spilt(self) -> bool:
+        return bool(self._zeros or len(self._counts))
+
+    def _spill_kept(self) -> None:
+        for each in self._kept:
+            self._spill(each)
+        self._kept = []
 
     def _spill(self, numbers: Float64Array) -> None:
         keys = np.ascontiguousarray(numbers).view(np.int64) >> _SHIFT
         lowest = int(keys.min())
-        counts = np.bincount(keys - lowest)
-        for place in np.flatnonzero(counts).tolist():
-            bucket = lowest + place
-            self._buckets[bucket] = self._buckets.get(bucket, 0) + int(counts[place])
+        if lowest < _FIRST:
+            keys = keys[keys >= _FIRST]
+            self._zeros += len(numbers) - len(keys)
+            if not len(keys):
+                return
+            lowest = int(keys.min())
+        keys -= lowest
+        self._count(lowest, np.bincount(keys))
 
-
-def _upper_end(bucket: np.int64) -> np.float64:
-    """The largest number of a bucket; the lowest one counts as zero."""
-    if bucket == 0:
-        return np.float64(0.0)
-    last: npt.NDArray[np.int64] = np.array(((int(bucket) + 1) << _SHIFT) - 1, dtype=np.int64)
-    return np.float64(last.view(np.float64))
+    def _count(self, lowest: int, counts: _Counts) -> None:
+        """Add counts of consecutive buckets, holding more of them where they reach further."""
+        if not len(counts):
+            return
+        if not len(self._counts):
+            self._lowest, self._counts = lowest, counts.astype(np.int64)
+            return
+        first = min(lowest, self._lowest)
+        end = max(lowest + len(counts), self._lowest + len(self._counts))
+        if end - first > len(self._counts):
+            held = np.zeros(end - first, dtype=np.int64)
+            held[self._lowest - first :][: len(self._counts)] = self._counts
+            self._lowest, self._counts = first, held
+        self._counts[lowest - self._lowest :][: len(counts)] += counts

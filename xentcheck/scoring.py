@@ -250,7 +250,7 @@ def _screened(judged: _Judged, exact: Balls) -> Scores:
             undecided |= np.abs(abs_error - judged.or_abs) <= known
         odd = ~(ulp_error < np.inf)
         odd |= beyond & (a * midpoint <= 0)  # also where the product underflows
-        if midpoint.max() >= target.max or midpoint.min() <= -target.max:
+        if not (midpoint.max() < target.max and midpoint.min() > -target.max):  # also NaN
             odd |= beyond & (np.abs(midpoint) >= target.max)
         if exact.accepts is not None:
             odd |= exact.accepts != 0
@@ -274,7 +274,7 @@ def _accepted(
 def _overflows(
     exact: Enclosures, target: Format
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Whether |exact| >= max + ulp(max)/2, which rounds to infinity; and where that is not settled."""
+    """Whether |exact| >= max + ulp(max)/2, which rounds to infinity; where that is unsettled."""
     half = 2.0**-target.precision
     top = math.ldexp(target.max, -target.max_exponent)
     near = np.abs(exact.exponent - target.max_exponent) < 900

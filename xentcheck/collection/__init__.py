@@ -1,6 +1,17 @@
 """What is collected of each cell while its cases go by, and what comes of it in the end."""
 
 from xentcheck.collection.closing import HINTS, Arbitration, close, content
+from xentcheck.collection.shown import Shown, gravity
 from xentcheck.collection.tally import Tally, crashed, measure
 
-__all__ = ["HINTS", "Arbitration", "Tally", "close", "content", "crashed", "measure"]
+__all__ = [
+    "HINTS",
+    "Arbitration",
+    "Shown",
+    "Tally",
+    "close",
+    "content",
+    "crashed",
+    "gravity",
+    "measure",
+]

@@ -9,7 +9,7 @@ import numpy as np
 
 from xentcheck.collection.shown import Shown, is_reduced
 from xentcheck.collection.tally import Tally, offer
-from xentcheck.errors import UncertifiedError
+from xentcheck.errors import INTERNAL_ERROR, UncertifiedError
 from xentcheck.floats import from_float64
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import picked
@@ -119,7 +119,7 @@ class Arbitration:
         kind = None if code == RIGHT else KINDS[code]
         if kind is not shown.kind:
             self.failures.append(
-                f"internal error: {cell.quantity} of {cell.implementation} on row {shown.number} "
+                f"{INTERNAL_ERROR}: {cell.quantity} of {cell.implementation} on row {shown.number} "
                 f"of sweep {cell.sweep!r} ({cell.loss}, {cell.dtype}) is {shown.kind or 'right'} "
                 f"by a fast tier and {kind or 'right'} by mpmath"
             )
@@ -170,8 +170,12 @@ def close(
 ) -> tuple[Measurement, list[Finding]]:
     """The measurement of a cell, and its findings, gravest first. To be called once per tally."""
     plateau = _find_plateaus(collected)
+
+    def settle(shown: Shown) -> Witness:
+        return arbitration.witness(shown, cell, tolerance)
+
     witnesses: dict[Kind | None, Witness] = {
-        kind: arbitration.witness(shown, cell, tolerance)
+        kind: settle(shown)
         for kind, shown in collected.shown.items()
         if kind is None or collected.counts[kind]
     }
@@ -209,7 +213,7 @@ def close(
     measurement = Measurement(
         cell=cell,
         rows=collected.rows,
-        max_ulp=_settled(collected, witness),
+        max_ulp=_settled(collected, witnesses, settle),
         p99_ulp=collected.ulps.at(0.99),
         median_ulp=collected.ulps.at(0.5),
         max_abs=collected.max_abs if collected.ulps.count else np.nan,
@@ -222,12 +226,15 @@ def close(
     return measurement, findings
 
 
-def _settled(collected: Tally, witness: Witness | None) -> float:
-    """The largest error: as the arbiter has it where its row is the witness."""
-    worst = collected.shown.get(None)
-    if worst is None or witness is None or worst.ulp_error != collected.worst:
-        return collected.worst
-    return witness.ulp_error
+def _settled(
+    collected: Tally, witnesses: Mapping[Kind | None, Witness], settle: Callable[[Shown], Witness]
+) -> float:
+    """The largest finite error, as the arbiter has it."""
+    largest = collected.largest
+    if largest is None:
+        return float("nan")
+    known = witnesses[None] if collected.shown[None] is largest else settle(largest)
+    return known.ulp_error
 
 
 def _bare_witness(shown: Shown, note: str) -> Witness:

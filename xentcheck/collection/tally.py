@@ -50,6 +50,7 @@ class Tally:
     max_excess_bits: float | None = None
     counts: Counter[Kind] = field(default_factory=Counter)
     shown: dict[Kind | None, Shown] = field(default_factory=dict)
+    largest: Shown | None = None  # the largest finite error
     heights: Heights = field(default_factory=Heights)
     incidents: dict[Kind, Incident] = field(default_factory=dict)
     incident_rows: Counter[Kind] = field(default_factory=Counter)
@@ -62,6 +63,9 @@ class Tally:
         """The largest finite error so far in ulps; NaN when there is none."""
         return self.ulps.largest
 
+    def _exceeds(self, error: float) -> bool:
+        return self.largest is not None and self.largest.ulp_error >= error
+
     def merge(self, other: "Tally", offset: int) -> None:
         """Take in the tally of later cases, whose rows are numbered from ``offset``."""
         self.rows += other.rows
@@ -72,6 +76,8 @@ class Tally:
         self.counts += other.counts
         for kind, shown in other.shown.items():
             offer(self, kind, moved(shown, offset))
+        if other.largest is not None and not self._exceeds(other.largest.ulp_error):
+            self.largest = moved(other.largest, offset)
         for height, found in other.heights.known.items():
             self.heights.watch(height, found.moved(offset))
         _forget(self)
@@ -282,30 +288,28 @@ def _offer_worst(
     rows = len(worst)
     kinds = scores.kinds.reshape(rows, -1)
     ulps = scores.ulp_error.reshape(rows, -1)
-    candidates = np.flatnonzero(alive & (gravest < KINDS.index(Kind.INACCURATE)))
-    if len(candidates):
-        blamed = np.isnan(ulps[candidates]) & (kinds[candidates] != KINDS.index(Kind.CONVENTION))
-        codes = np.where(blamed, kinds[candidates], RIGHT + 1)
-        if blamed.any():
-            place, column = np.unravel_index(int(codes.argmin()), codes.shape)
-            row = int(candidates[place])
-            kind = KINDS[kinds[row, column]]
-            offer(collected, None, part.shown(results, scores, row, int(column), kind))
-            return
+
+    def shown(row: int, column: int) -> Shown:
+        code = int(kinds[row, column])
+        kind = None if code == RIGHT else KINDS[code]
+        return part.shown(results, scores, row, column, kind)
+
     largest = np.where(alive, worst, -1.0)
     most = float(largest.max())
-    if most < 0:
+    if most >= 0 and (collected.largest is None or collected.largest.ulp_error < most):
+        ties = np.flatnonzero(largest == most)
+        codes = np.where(ulps[ties] == most, kinds[ties], RIGHT + 1)
+        place, column = np.unravel_index(int(codes.argmin()), codes.shape)
+        collected.largest = shown(int(ties[place]), int(column))
+        offer(collected, None, collected.largest)
+    candidates = np.flatnonzero(alive & (gravest < KINDS.index(Kind.INACCURATE)))
+    if not len(candidates):
         return
-    held = collected.shown.get(None)
-    if held is not None and gravity(held.ulp_error) > most:
-        return
-    ties = np.flatnonzero(largest == most)
-    codes = np.where(ulps[ties] == most, kinds[ties], RIGHT + 1)
-    place, column = np.unravel_index(int(codes.argmin()), codes.shape)
-    row = int(ties[place])
-    code = int(kinds[row, column])
-    kind = None if code == RIGHT else KINDS[code]
-    offer(collected, None, part.shown(results, scores, row, int(column), kind))
+    blamed = np.isnan(ulps[candidates]) & (kinds[candidates] != KINDS.index(Kind.CONVENTION))
+    if blamed.any():
+        codes = np.where(blamed, kinds[candidates], RIGHT + 1)
+        place, column = np.unravel_index(int(codes.argmin()), codes.shape)
+        offer(collected, None, shown(int(candidates[place]), int(column)))
 
 
 def _collect_excess(

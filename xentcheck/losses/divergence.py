@@ -65,7 +65,7 @@ def _kl(ops: Arithmetic, row: Row) -> RowResult:
         t = ops.exp(ops.number(label)) if log_target else ops.number(label)
         gradient.append(Outcome(-t, accepts))
         if abs(x) == INF:
-            infinite.add(-x)
+            infinite.add(-float(x))
         else:
             log_t = ops.number(label) if log_target else ops.log(t)
             terms.append(t * (log_t - ops.number(x)))

@@ -82,9 +82,9 @@ class Row:
 class Block:
     """The rows of a case, or some of them, as exact float64 numbers.
 
-    ``x`` is (rows, classes), or (rows,) for elementwise losses. ``labels`` is int64 (rows,), float64
-    (rows, classes) or (rows,), or None. Array parameters are float64, those of two dimensions
-    (rows, classes).
+    ``x`` is (rows, classes), or (rows,) for elementwise losses. ``labels`` is int64 (rows,),
+    float64 (rows, classes) or (rows,), or None. Array parameters are float64, those of two
+    dimensions (rows, classes).
     """
 
     x: Float64Array

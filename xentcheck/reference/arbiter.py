@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from mpmath import libmp
 
-from xentcheck.errors import UncertifiedError
+from xentcheck.errors import INTERNAL_ERROR, UncertifiedError
 from xentcheck.floats import to_float64
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import (
@@ -142,7 +142,7 @@ def confirm(case: Case, number: int) -> bool:
         for component, (one, other) in enumerate(pairs):
             if not _meet(one.number, other.number):
                 message = (
-                    f"internal error: {name}[{component}] of {place(case, number)} is "
+                    f"{INTERNAL_ERROR}: {name}[{component}] of {place(case, number)} is "
                     f"{one.number} by the definition and {other.number} rearranged"
                 )
                 raise UncertifiedError(message)
@@ -184,6 +184,9 @@ def _decide(
         except UndecidedError:
             precision *= 2
             continue
+        except ValueError as error:  # an input that no loss is defined for, such as a label of inf
+            message = f"{error}: {place(case, number)}; {loss.id} has no exact value there"
+            raise UncertifiedError(message) from None
         missing = max(_missing_bits(result.value), _missing_bits(result.gradient))
         if missing <= 0:
             return result

@@ -96,6 +96,8 @@ class Truth:
 
     def decided(self) -> Counter[Tier]:
         """How many rows each tier decided, as far as was asked."""
+        if not self.level.any():
+            return Counter({self.tiers[0]: self.case.rows})
         counts = np.bincount(self.level, minlength=len(self.tiers))
         return Counter({tier: int(n) for tier, n in zip(self.tiers, counts, strict=True) if n})
 

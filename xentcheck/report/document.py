@@ -42,6 +42,7 @@ def to_document(report: Report) -> dict[str, Any]:
         "gated": report.gated,
         "interrupted": report.interrupted,
         "uncertified": list(report.uncertified),
+        "deaths": list(report.deaths),
         "measurements": [_measurement(each) for each in report.measurements],
         "findings": [_finding(each) for each in report.findings],
         "violations": [

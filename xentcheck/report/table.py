@@ -9,7 +9,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
@@ -401,6 +401,9 @@ def _summary(report: Report, lines: Sequence[Line]) -> RenderableType:
     if kinds:
         entries.append(("kinds", f"{notation.kinds(kinds)} (rows)"))
     entries += [("skipped", text) for text in skipped(report.skips)]
+    if "decided_by" in report.reference:
+        entries.append(("truth", _truth(report.reference)))
+    entries += [("died", death) for death in report.deaths]
     entries.append(("measure", f"ulp: {ULP_DEFINITION}; seed {report.seed}"))
     if report.interrupted:
         entries.append(("partial", "interrupted: this is what was finished until then"))
@@ -410,6 +413,22 @@ def _summary(report: Report, lines: Sequence[Line]) -> RenderableType:
     else:
         entries.append(("survey", "no limits in the configuration, so the exit status is 0"))
     return labelled(entries)
+
+
+def _truth(reference: Mapping[str, Any]) -> str:
+    """Which tier decided how many rows, and what was held against the arbiter."""
+    decided = [f"{rows:,} by {tier}" for tier, rows in reference["decided_by"].items() if rows] or [
+        "none"
+    ]
+    sampled, shown = reference["rows_sampled_by_mpmath"], reference["witnesses_by_mpmath"]
+    definition = reference["witnesses_confirmed_by_definition"]
+    failed = reference["confirmations_failed"]
+    checked = f"mpmath confirmed {sampled:,} sampled and {shown:,} shown rows"
+    checked += f", the textbook definition {definition:,} worst ones"
+    missing = "" if reference["binary128"] else "; numpy-quaddtype is not installed"
+    return f"rows decided {', '.join(decided)}{missing}; {checked}; " + (
+        f"{failed:,} FAILED" if failed else "none failed"
+    )
 
 
 def _audited(report: Report, lines: Sequence[Line]) -> str:

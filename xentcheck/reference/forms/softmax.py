@@ -360,8 +360,11 @@ def _of_distributions(
     charge = _charges(it.arithmetic, block, smoothing)
     pieces = Pieces()
     if VALUE in wanted:
-        value = _times_surprise(charge, it.surprise()).total()
-        pieces.quantities[VALUE] = Piece(value)
+        value = Piece(_times_surprise(charge, it.surprise()).total())
+        if it.masked is not None:
+            # whatever the sign of the charge: such a row counts as infinitely wrong
+            value.put(np.asarray(((charge.midpoint != 0) & it.masked).any(axis=1)), INF)
+        pieces.quantities[VALUE] = value
     if GRADIENT in wanted:
         gradient = _remainder(charge) * it.scaled() - charge * it.complement()
         if it.temperature != 1.0:
