@@ -331,8 +331,8 @@ class InputSpec:
 class Sweep:
     """A named description of inputs and of what is to be audited on them.
 
-    ``targets``: which labels a row gets (`all`, `random`, `argmax`, `argmin`); ``label_kind`` None
-    is the loss's own first kind. ``parameters`` maps a name to its axis of values.
+    ``targets``: which labels a row gets (`all`, `random`, `argmax`, `argmin`, `ends`);
+    ``label_kind`` None is the loss's own first kind. ``parameters`` maps a name to its axis of values.
     """
 
     name: str

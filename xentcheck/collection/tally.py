@@ -262,7 +262,7 @@ def _offer_kind(
     held = collected.shown.get(KINDS[code])
     # mostly a row's worst component is of its gravest kind: then one row is enough to look at
     first = rows[worst[rows].argmax()]
-    if held is not None and gravity(held.ulp_error) > worst[first]:
+    if held is not None and 0 <= worst[first] < gravity(held.ulp_error):
         return
     column = int(np.nan_to_num(ulps[first], nan=-1.0).argmax())
     if worst[first] < 0 or kinds[first, column] != code:

@@ -339,7 +339,8 @@ def _scale(hi: Float64Array, middle: Array, absolute: Array | None) -> npt.NDArr
     if far.any():
         _, exponent = np.frexp(middle[far])
         # zero has no exponent, but what underflowed to it has a bound
-        scale[far] = np.where(middle[far] == 0, 1800, -exponent.astype(np.int64))
+        binary = np.clip(exponent.astype(np.int64), -16000, 16000)
+        scale[far] = np.where(middle[far] == 0, 1800, -binary)
     return scale
 
 

@@ -8,9 +8,9 @@ one of 4r.
 
 The gradient of cross-entropy with distributions, (Σc) p_j − c_j, is taken as
 ``(Σc − c_j) p_j − c_j (1 − p_j)``, each part bounded relatively: where charges are exact products,
-Σc is a sum of two numbers (Ogita, Rump and Oishi, "Accurate sum and dot product", SIAM J. Sci.
-Comput. 26, 2005: error n²u² of the sum of magnitudes), so a one-hot distribution leaves Σc − c = 0
-and not its rounding.
+Σc is a sum of two numbers, the second that of the errors of the additions (Ogita, Rump and Oishi,
+"Accurate sum and dot product", SIAM J. Sci. Comput. 26, 2005), so a one-hot distribution leaves
+Σc − c = 0 and not its rounding.
 
 Logits of −inf drop out: exp(d) = 0. Noise is added to differences (x_j − x_m) + (n_j − n_m), whose
 bound is absolute where their signs differ.
@@ -378,29 +378,39 @@ def _remainder(charge: Ball) -> Ball:
     unit = charge.arithmetic.unit
     if charge.relative:
         return charge.total()[:, np.newaxis] - charge
-    high, low, magnitude = _compensated(charge.midpoint)
+    high, low, spread = _compensated(charge.midpoint)
     rest = (high[:, np.newaxis] - charge.midpoint) + low[:, np.newaxis]
-    terms = charge.midpoint.shape[1]
-    bound = magnitude * ((terms * unit) ** 2 * SLACK) + np.abs(low) * (2.0 * unit)
-    # (high − c) errs by u of itself, which is |rest| + |low| at most
-    absolute = np.broadcast_to((bound + np.abs(low) * unit * 2.0)[:, np.newaxis], rest.shape)
-    return Ball(charge.arithmetic, rest, 2.0 * unit * SLACK, absolute * SLACK)
+    # the two roundings err by u of |high − c| ≤ |rest| + |low| and of |rest|
+    own = np.abs(low) * (2.0 * unit)
+    bound = spread * (charge.midpoint.shape[1] * unit * SLACK) + own
+    absolute = np.broadcast_to(bound[:, np.newaxis], rest.shape) * SLACK
+    return Ball(charge.arithmetic, rest, 2.0 * unit * SLACK, absolute)
 
 
 def _compensated(terms: Array) -> tuple[Array, Array, Array]:
-    """The sum along the rows as high + low, by halving; and the sum of magnitudes, rounded up."""
-    high, low = terms, np.zeros_like(terms)
+    """(high, low, spread): the sum along the rows is high + low, to n·u of the spread.
+
+    Numbers are added in pairs, with the error of each addition; low is the sum of these errors, and
+    spread that of their magnitudes: 0 where every addition was exact.
+    """
+    high = terms
+    low = spread = np.zeros_like(terms)
     while high.shape[1] > 1:
         half = high.shape[1] // 2
-        one, other, spare = high[:, :half], high[:, half : 2 * half], high[:, 2 * half :]
+        one, other = high[:, :half], high[:, half : 2 * half]
         total = one + other
         back = total - one
         error = (one - (total - back)) + (other - back)
-        error = error + low[:, :half] + low[:, half : 2 * half]
-        high = np.concatenate([total, spare], axis=1)
-        low = np.concatenate([error, low[:, 2 * half :]], axis=1)
-    magnitude = np.add.reduce(np.abs(terms), axis=1) * (1.0 + terms.shape[1] * 2.0**-50)
-    return high[:, 0], low[:, 0], magnitude
+        high = np.concatenate([total, high[:, 2 * half :]], axis=1)
+        low = _paired(low, error, half)
+        spread = _paired(spread, np.abs(error), half)
+    return high[:, 0], low[:, 0], spread[:, 0] * (1.0 + terms.shape[1] * 2.0**-50)
+
+
+def _paired(errors: Array, new: Array, half: int) -> Array:
+    """Errors added in the same pairs as their numbers, with those of the new additions."""
+    joined = new + errors[:, :half] + errors[:, half : 2 * half]
+    return np.concatenate([joined, errors[:, 2 * half :]], axis=1)
 
 
 def _add_z_loss(pieces: Pieces, it: _Softmax, z_loss: float) -> None:

@@ -1,0 +1,1 @@
+"""Benchmarks of xentcheck: ratios measured side by side in one run. `python -m benchmarks`."""
