@@ -170,7 +170,7 @@ PLANTED = (
     Planted(
         "the textbook definition never held against the rearranged form",
         "xentcheck/reference/arbiter.py",
-        "            if not _meet(one.number, other.number):",
+        "            if not _meet(mine, theirs):",
         "            if False:",
         (
             "tests/test_intervals.py::test_a_rearrangement_that_is_wrong_is_caught_by_the_definition",
@@ -206,8 +206,8 @@ PLANTED = (
     Planted(
         "the gradient of the true class without its own share",
         "xentcheck/losses/softmax.py",
-        "        g = (whole - charge) * p - charge * complement",
-        "        g = whole * p - charge * complement",
+        "        g = (whole - charge) * p - charge * softmax.complement[k]",
+        "        g = whole * p - charge * softmax.complement[k]",
         (
             "tests/test_reference.py::test_reference_and_witness_enclose_the_same_number[softmax_cross_entropy-float32]",
         ),
@@ -224,8 +224,8 @@ PLANTED = (
     Planted(
         "a gradient without its temperature",
         "xentcheck/losses/softmax.py",
-        "        gradient.append(Outcome(g / scale))",
-        "        gradient.append(Outcome(g))",
+        "        return Outcome(g / scale)",
+        "        return Outcome(g)",
         (
             "tests/test_reference.py::test_reference_and_witness_enclose_the_same_number[softmax_cross_entropy-float32]",
         ),

@@ -357,7 +357,7 @@ class _Audit:
         self.measurements: list[Measurement] = []
         self.findings: list[Finding] = []
         self.yields: list[Yield] = []
-        self.confirmable: dict[tuple[str, ...], tuple[float, Shown]] = {}
+        self.confirmable: dict[tuple[str, ...], tuple[float, Quantity, Shown]] = {}
         self.uncertified: list[str] = []
         self.deaths: list[str] = []
         self.decided: Counter[Tier] = Counter()
@@ -551,23 +551,27 @@ class _Audit:
         line = (cell.loss, cell.implementation, cell.dtype, cell.quantity.value)
         error = gravity(shown.ulp_error)
         if line not in self.confirmable or error > self.confirmable[line][0]:
-            self.confirmable[line] = (error, shown)
+            self.confirmable[line] = (error, cell.quantity, shown)
 
     def _confirm(self, workers: int) -> bool:
         """Hold the worst row of each printed line against the textbook definition.
 
         Returns whether it was interrupted.
         """
-        unique = {(*content(each.case), each.row): each for _, each in self.confirmable.values()}
+        unique = {
+            (*content(shown.case), quantity, shown.position): (quantity, shown)
+            for _, quantity, shown in self.confirmable.values()
+        }
 
-        def work(shown: Shown, tell: Callable[[str], None]) -> tuple[bool, str]:
+        def work(task: tuple[Quantity, Shown], tell: Callable[[str], None]) -> tuple[bool, str]:
             tell("the reference")
+            quantity, shown = task
             try:
-                return confirm(shown.case, shown.row), ""
+                return confirm(shown.case, shown.row, (quantity, shown.index or 0)), ""
             except UncertifiedError as error:
                 return False, str(error)
 
-        def again(death: Death[Shown]) -> Shown:
+        def again(death: Death[tuple[Quantity, Shown]]) -> tuple[Quantity, Shown]:
             if death.attempt == 1:
                 self.deaths.append(f"a worker died of {death.how}, confirming; it was done again")
                 return death.task

@@ -332,7 +332,8 @@ class Sweep:
     """A named description of inputs and of what is to be audited on them.
 
     ``targets``: which labels a row gets (`all`, `random`, `argmax`, `argmin`, `ends`);
-    ``label_kind`` None is the loss's own first kind. ``parameters`` maps a name to its axis of values.
+    ``label_kind`` None is the loss's own first kind. ``parameters`` maps a name to its axis of
+    values.
     """
 
     name: str

@@ -215,10 +215,11 @@ def _screened(judged: _Judged, exact: Balls) -> Scores:
     the bits of the midpoints. No result may be of more than 32 bits: ``ulp = 2^-126-24`` at least.
     """
     a, target, limit = judged.a, judged.target, judged.limit
-    if target.bits > 32:
+    precision = target.precision
+    if target.bits > 32 or np.max(limit, initial=0.0) >= 2.0 ** (precision - 1):
+        # so high a limit is also met across an overflow, or with the wrong sign
         return _scored(judged, exact.enclosures())
     midpoint = np.ascontiguousarray(exact.midpoint)
-    precision = target.precision
     with np.errstate(all="ignore"):
         abs_error = a - midpoint
         np.abs(abs_error, out=abs_error)
@@ -250,6 +251,8 @@ def _screened(judged: _Judged, exact: Balls) -> Scores:
             undecided |= np.abs(abs_error - judged.or_abs) <= known
         odd = ~(ulp_error < np.inf)
         odd |= beyond & (a * midpoint <= 0)  # also where the product underflows
+        if judged.nonnegative:
+            odd |= beyond & (a < 0)
         if not (midpoint.max() < target.max and midpoint.min() > -target.max):  # also NaN
             odd |= beyond & (np.abs(midpoint) >= target.max)
         if exact.accepts is not None:

@@ -16,14 +16,17 @@ from xentcheck.losses.spec import picked
 from xentcheck.model import (
     Case,
     Cell,
+    Enclosures,
     Exact,
     Finding,
+    Float64Array,
     Kind,
     Measurement,
     Quantity,
     Tolerance,
     Witness,
 )
+from xentcheck.reference import exact_component
 from xentcheck.scoring import (
     KINDS,
     RIGHT,
@@ -77,35 +80,47 @@ def _find_plateaus(collected: Tally) -> str:
 
 @dataclass(slots=True)
 class Arbitration:
-    """The arbiter's word on rows that are shown, each asked for once.
+    """The arbiter's word on what is shown, each result asked for once.
 
-    ``confirmed`` counts the rows whose scores came out as the lower tiers had them.
+    ``confirmed`` counts the results whose scores came out as the lower tiers had them.
     """
 
     decide: Callable[[Case], Exact]
     confirmed: int = 0
     failures: list[str] = field(default_factory=list)
-    _known: dict[tuple[Any, ...], Exact] = field(default_factory=dict)
+    _blocks: dict[tuple[Any, ...], Exact] = field(default_factory=dict)
+    _known: dict[tuple[Any, ...], tuple[Enclosures, Float64Array]] = field(default_factory=dict)
 
-    def exact(self, case: Case) -> Exact:
-        """The exact results of a case of one row (or a reduced block)."""
-        key = content(case)
+    def exact(self, shown: Shown, quantity: Quantity) -> tuple[Enclosures, Float64Array]:
+        """The enclosure and the condition number of a shown result, (1,) each."""
+        key = (*content(shown.case), quantity, shown.position)
         if key not in self._known:
-            self._known[key] = self.decide(case)
+            if is_reduced(shown.case):
+                self._known[key] = self._of_block(shown, quantity)
+            else:
+                self._known[key] = exact_component(
+                    shown.case, shown.row, quantity, shown.index or 0
+                )
             self.confirmed += 1
         return self._known[key]
+
+    def _of_block(self, shown: Shown, quantity: Quantity) -> tuple[Enclosures, Float64Array]:
+        key = content(shown.case)
+        if key not in self._blocks:
+            self._blocks[key] = self.decide(shown.case)
+        exact = self._blocks[key]
+        is_value = quantity is Quantity.VALUE
+        enclosures = (exact.value if is_value else exact.gradient).at(shown.position)
+        conditions = exact.value_condition if is_value else exact.gradient_condition
+        return enclosures, np.atleast_1d(conditions[shown.position])
 
     def witness(self, shown: Shown, cell: Cell, tolerance: Tolerance) -> Witness:
         """The witness, scored again against the arbiter's enclosure."""
         try:
-            exact = self.exact(shown.case)
+            enclosures, condition = self.exact(shown, cell.quantity)
         except UncertifiedError as error:
             self.failures.append(str(error))
             return _bare_witness(shown, str(error))
-        is_value = cell.quantity is Quantity.VALUE
-        enclosures = (exact.value if is_value else exact.gradient).at(shown.position)
-        conditions = exact.value_condition if is_value else exact.gradient_condition
-        condition = np.atleast_1d(conditions[shown.position])
         actual = from_float64(np.array([shown.actual]), shown.result_dtype)
         again = score(
             actual,
@@ -113,7 +128,7 @@ class Arbitration:
             condition,
             quantity=cell.quantity,
             tolerance=tolerance,
-            nonnegative=LOSSES[cell.loss].nonnegative and is_value,
+            nonnegative=LOSSES[cell.loss].nonnegative and cell.quantity is Quantity.VALUE,
         )
         code = int(again.kinds[0])
         kind = None if code == RIGHT else KINDS[code]

@@ -18,7 +18,7 @@ functions", IMA J. Numer. Anal. 41 (2021); label smoothing and class weights as
 ``torch.nn.functional.cross_entropy`` documents them; z-loss: Chowdhery et al., PaLM, 2022.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,7 @@ from xentcheck.losses.spec import (
     Arithmetic,
     Block,
     Components,
+    Deferred,
     Loss,
     Number,
     Outcome,
@@ -57,11 +58,11 @@ PROPAGATE = "a NaN logit makes its row NaN, and no other (of one class only, 0 i
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Softmax:
-    """Softmax of grouped finite (or -inf) logits; lists hold one number per group."""
+    """Softmax of grouped finite (or -inf) logits; sequences hold one number per group."""
 
-    probability: list[Number | None]  # None: a class that dropped out
-    complement: list[Number]
-    surprise: list[Number | None]  # log S - z_k; None: infinite
+    probability: Sequence[Number | None]  # None: a class that dropped out
+    complement: Sequence[Number]
+    surprise: Sequence[Number | None]  # log S - z_k; None: infinite
     logsumexp: Number
 
 
@@ -92,13 +93,26 @@ def _softmax(
     tail = ops.total(tail_terms, tail_counts)
     whole = tail + 1
     log_whole = ops.log1p(tail)
+
+    def probability(k: int) -> Number | None:
+        power = powers[k]
+        return None if power is None else power / whole
+
+    def complement(k: int) -> Number:
+        power = powers[k]
+        if k == top:
+            return tail / whole
+        return one if power is None else (whole - power) / whole
+
+    def surprise(k: int) -> Number | None:
+        gap = gaps[k]
+        return None if gap is None else gap + log_whole
+
+    count = len(powers)
     return _Softmax(
-        probability=[None if power is None else power / whole for power in powers],
-        complement=[
-            tail / whole if k == top else one if power is None else (whole - power) / whole
-            for k, power in enumerate(powers)
-        ],
-        surprise=[None if gap is None else gap + log_whole for gap in gaps],
+        probability=Deferred(count, probability),
+        complement=Deferred(count, complement),
+        surprise=Deferred(count, surprise),
         logsumexp=pivot + log_whole,
     )
 
@@ -171,19 +185,26 @@ def _evaluate_softmax(ops: Arithmetic, row: Row) -> RowResult:
     groups, softmax = _parts(ops, row)
     mine = softmax.probability[groups.index[component]]
     scale = row.parameters.get("temperature", 1.0)
-    gradient = [
-        Outcome(0.0) if mine is None or p is None else Outcome(-(mine * p) / scale)
-        for p in softmax.probability
-    ]
+    count = len(groups.counts)
+
+    def slope(k: int) -> Outcome:
+        if k == count:
+            assert mine is not None
+            return Outcome(mine * softmax.complement[groups.index[component]] / scale)
+        p = softmax.probability[k]
+        return Outcome(0.0) if mine is None or p is None else Outcome(-(mine * p) / scale)
+
     index = groups.index.copy()
     if mine is not None:
-        index[component] = len(gradient)
-        own = mine * softmax.complement[groups.index[component]] / scale
-        gradient.append(Outcome(own))
+        index[component] = count
     return RowResult(
-        Components([_number(p) for p in softmax.probability], groups.index),
-        Components(gradient, index),
+        _of_groups(groups, lambda k: _number(softmax.probability[k])),
+        Components(Deferred(count + (mine is not None), slope), index),
     )
+
+
+def _of_groups(groups: Groups, make: Callable[[int], Outcome]) -> Components:
+    return Components(Deferred(len(groups.counts), make), groups.index)
 
 
 def _evaluate_log_softmax(ops: Arithmetic, row: Row) -> RowResult:
@@ -206,12 +227,22 @@ def _evaluate_log_softmax(ops: Arithmetic, row: Row) -> RowResult:
         }
         return RowResult(table[special], table[special])
     groups, softmax = _parts(ops, row)
-    value_outcomes = [Outcome(-INF if s is None else -s) for s in softmax.surprise]
-    gradient_outcomes = [Outcome(0.0 if p is None else -p) for p in softmax.probability]
+    count = len(groups.counts)
+
+    def log_share(k: int) -> Outcome:
+        surprise = softmax.surprise[k]
+        return Outcome(-INF if surprise is None else -surprise)
+
+    def slope(k: int) -> Outcome:
+        if k == count:
+            return Outcome(softmax.complement[groups.index[component]])
+        p = softmax.probability[k]
+        return Outcome(0.0 if p is None else -p)
+
     index = groups.index.copy()
-    index[component] = len(gradient_outcomes)
-    gradient_outcomes.append(Outcome(softmax.complement[groups.index[component]]))
-    return RowResult(Components(value_outcomes, groups.index), Components(gradient_outcomes, index))
+    index[component] = count
+    gradient = Components(Deferred(count + 1, slope), index)
+    return RowResult(_of_groups(groups, log_share), gradient)
 
 
 def _limit_row(ops: Arithmetic, classes: int, label: int, hot: int) -> Components:
@@ -263,7 +294,7 @@ def _evaluate_logsumexp(ops: Arithmetic, row: Row) -> RowResult:
     groups, softmax = _parts(ops, row)
     return RowResult(
         Components([Outcome(softmax.logsumexp)]),
-        Components([_number(p) for p in softmax.probability], groups.index),
+        _of_groups(groups, lambda k: _number(softmax.probability[k])),
     )
 
 
@@ -294,7 +325,7 @@ def _charges(
         if smoothing:
             share = ops.number(1.0) * smoothing / classes
             charge = charge * (ops.number(1.0) - smoothing) + share
-        charges.append(charge * ops.number(weight))
+        charges.append(charge if weight == 1.0 else charge * ops.number(weight))
     return charges
 
 
@@ -320,9 +351,10 @@ def _evaluate_cross_entropy(ops: Arithmetic, row: Row) -> RowResult:
     infinite = False
     terms: list[Number] = []
     counts: list[int] = []
-    for charge, surprise, count in zip(charges, softmax.surprise, groups.counts, strict=True):
+    for k, (charge, count) in enumerate(zip(charges, groups.counts, strict=True)):
         if charge.is_zero:
             continue
+        surprise = softmax.surprise[k]
         if surprise is None:
             infinite = True
             continue
@@ -333,18 +365,17 @@ def _evaluate_cross_entropy(ops: Arithmetic, row: Row) -> RowResult:
     if z_loss:
         value = value + lse * lse * z_loss
     whole = ops.total(charges, groups.counts)
-    gradient = []
-    for charge, p, complement in zip(charges, softmax.probability, softmax.complement, strict=True):
+
+    def slope(k: int) -> Outcome:
+        charge, p = charges[k], softmax.probability[k]
         if p is None:
-            gradient.append(Outcome(-charge / scale))
-            continue
-        g = (whole - charge) * p - charge * complement
+            return Outcome(-charge / scale)
+        g = (whole - charge) * p - charge * softmax.complement[k]
         if z_loss:
             g = g + lse * p * z_loss * 2
-        gradient.append(Outcome(g / scale))
-    return RowResult(
-        Components([Outcome(INF if infinite else value)]), Components(gradient, groups.index)
-    )
+        return Outcome(g / scale)
+
+    return RowResult(Components([Outcome(INF if infinite else value)]), _of_groups(groups, slope))
 
 
 def _cross_entropy_limit(
@@ -364,75 +395,95 @@ def _cross_entropy_limit(
     )
 
 
-# The textbook definitions: finite rows, one class after the other.
+# The textbook definitions: finite rows, equal classes taken together.
 
 
-def _textbook(ops: Arithmetic, row: Row) -> tuple[list[Number], list[Number], Number]:
-    """(z, p, log S) by the definition; equal logits are computed once."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Textbook:
+    """z, p and log S by the definition; sequences hold one number per group."""
+
+    groups: Groups
+    z: Sequence[Number]
+    p: Sequence[Number]
+    lse: Number
+
+
+def _textbook(ops: Arithmetic, row: Row, *more: Float64Array) -> _Textbook:
     noise = row.parameters.get("noise")
     temperature = row.parameters.get("temperature", 1.0)
-    known: dict[tuple[float, float], tuple[Number, Number]] = {}
-    z: list[Number] = []
-    powers: list[Number] = []
-    for j, x in enumerate(row.x):
-        key = (float(x), 0.0 if noise is None else float(noise[j]))
-        if key not in known:
-            logit = (ops.number(key[0]) + ops.number(key[1])) / temperature
-            known[key] = (logit, ops.exp(logit))
-        z.append(known[key][0])
-        powers.append(known[key][1])
-    total = ops.total(powers)
-    shares: dict[int, Number] = {}
-    p = []
-    for power in powers:
-        if id(power) not in shares:
-            shares[id(power)] = power / total
-        p.append(shares[id(power)])
-    return z, p, ops.log(total)
+    columns = [row.x] if noise is None else [row.x, np.asarray(noise)]
+    groups = grouped(*columns, *more)
+    z = []
+    for data in groups.columns:
+        logit = ops.number(data[0])
+        if noise is not None:
+            logit = logit + ops.number(data[1])
+        z.append(logit / temperature)
+    powers = [ops.exp(each) for each in z]
+    total = ops.total(powers, groups.counts)
+    return _Textbook(groups, z, Deferred(len(z), lambda k: powers[k] / total), ops.log(total))
 
 
 def _define_softmax(ops: Arithmetic, row: Row) -> RowResult:
-    _, p, _ = _textbook(ops, row)
+    book = _textbook(ops, row)
     i = _component(row)
+    mine = book.p[int(book.groups.index[i])]
     scale = row.parameters.get("temperature", 1.0)
-    gradient = [Outcome(p[i] * ((1 if i == j else 0) - share) / scale) for j, share in enumerate(p)]
-    return RowResult(Components([Outcome(each) for each in p]), Components(gradient))
+
+    def slope(j: int) -> Outcome:
+        share = book.p[int(book.groups.index[j])]
+        return Outcome(mine * ((1 if i == j else 0) - share) / scale)
+
+    return RowResult(
+        _of_groups(book.groups, lambda k: Outcome(book.p[k])),
+        Components(Deferred(len(row.x), slope)),
+    )
 
 
 def _define_log_softmax(ops: Arithmetic, row: Row) -> RowResult:
-    z, p, lse = _textbook(ops, row)
+    book = _textbook(ops, row)
     i = _component(row)
+
+    def slope(j: int) -> Outcome:
+        return Outcome((1 if i == j else 0) - book.p[int(book.groups.index[j])])
+
     return RowResult(
-        Components([Outcome(each - lse) for each in z]),
-        Components([Outcome((1 if i == j else 0) - share) for j, share in enumerate(p)]),
+        _of_groups(book.groups, lambda k: Outcome(book.z[k] - book.lse)),
+        Components(Deferred(len(row.x), slope)),
     )
 
 
 def _define_logsumexp(ops: Arithmetic, row: Row) -> RowResult:
-    _, p, lse = _textbook(ops, row)
-    return RowResult(Components([Outcome(lse)]), Components([Outcome(each) for each in p]))
+    book = _textbook(ops, row)
+    return RowResult(
+        Components([Outcome(book.lse)]), _of_groups(book.groups, lambda k: Outcome(book.p[k]))
+    )
 
 
 def _define_cross_entropy(ops: Arithmetic, row: Row) -> RowResult:
     if _is_ignored(row):
         return _evaluate_cross_entropy(ops, row)
-    z, p, lse = _textbook(ops, row)
+    masses, weights = _coefficients(row)
+    book = _textbook(ops, row, masses, weights)
+    counts = book.groups.counts
     smoothing = row.parameters.get("label_smoothing", 0.0)
     z_loss = row.parameters.get("z_loss", 0.0)
     scale = row.parameters.get("temperature", 1.0)
-    masses, weights = _coefficients(row)
     charges = [
-        ((ops.number(1.0) - smoothing) * mass + ops.number(1.0) * smoothing / len(p)) * weight
-        for mass, weight in zip(masses, weights, strict=True)
+        ((ops.number(1.0) - smoothing) * mass + ops.number(1.0) * smoothing / len(row.x)) * weight
+        for mass, weight in book.groups.columns[:, -2:].tolist()
     ]
-    value = ops.total([c * (lse - each) for c, each in zip(charges, z, strict=True)])
-    value = value + lse * lse * z_loss
-    whole = ops.total(charges)
-    gradient = [
-        Outcome((whole * share - c + lse * share * z_loss * 2) / scale)
-        for c, share in zip(charges, p, strict=True)
-    ]
-    return RowResult(Components([Outcome(value)]), Components(gradient))
+    value = ops.total(
+        [c * (book.lse - each) for c, each in zip(charges, book.z, strict=True)], counts
+    )
+    value = value + book.lse * book.lse * z_loss
+    whole = ops.total(charges, counts)
+
+    def slope(k: int) -> Outcome:
+        share = book.p[k]
+        return Outcome((whole * share - charges[k] + book.lse * share * z_loss * 2) / scale)
+
+    return RowResult(Components([Outcome(value)]), _of_groups(book.groups, slope))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,7 +7,7 @@ the same function; the reference evaluates the second for every row and holds it
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -137,6 +137,37 @@ class Outcome:
     accepts: Accepts = Accepts.NOTHING
 
 
+Item = TypeVar("Item")
+
+
+class Deferred(Sequence[Item]):
+    """A sequence whose items are made when they are first asked for: a vocabulary has many."""
+
+    __slots__ = ("_count", "_made", "_make")
+
+    def __init__(self, count: int, make: Callable[[int], Item]) -> None:
+        self._count = count
+        self._make = make
+        self._made: dict[int, Item] = {}
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, place: int) -> Item: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Item]: ...
+    def __getitem__(self, place: int | slice) -> Item | Sequence[Item]:
+        if isinstance(place, slice):
+            return [self[k] for k in range(*place.indices(self._count))]
+        if not -self._count <= place < self._count:
+            raise IndexError(place)
+        k = place % self._count
+        if k not in self._made:
+            self._made[k] = self._make(k)
+        return self._made[k]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Components:
     """Results of one row: ``outcomes[index[i]]`` is component i; no index means in order.
@@ -146,6 +177,10 @@ class Components:
 
     outcomes: Sequence[Outcome]
     index: npt.NDArray[np.intp] | None = None
+
+    def at(self, component: int) -> Outcome:
+        """One of the results."""
+        return self.outcomes[component if self.index is None else int(self.index[component])]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,7 +1,14 @@
 """The reference: certified enclosures of what a case's results ought to be."""
 
 from xentcheck.reference.arbiter import confirm, exact, supports_definition
-from xentcheck.reference.tiers import Tier, Truth, disagreement, row_parts, tiers_for
+from xentcheck.reference.tiers import (
+    Tier,
+    Truth,
+    disagreement,
+    exact_component,
+    row_parts,
+    tiers_for,
+)
 
 __all__ = [
     "Tier",
@@ -9,6 +16,7 @@ __all__ = [
     "confirm",
     "disagreement",
     "exact",
+    "exact_component",
     "row_parts",
     "supports_definition",
     "tiers_for",

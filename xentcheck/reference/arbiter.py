@@ -117,8 +117,13 @@ def supports_definition(row: Row) -> bool:
     return all(bool(np.isfinite(each).all()) for each in numbers)
 
 
-def confirm(case: Case, number: int) -> bool:
+def confirm(case: Case, number: int, only: tuple[Quantity, int] | None = None) -> bool:
     """Hold one row's exact results against the textbook definition.
+
+    Args:
+        case: the block that has the row.
+        number: its place in the block.
+        only: one component (0 of a value per row) instead of all results.
 
     Returns:
         False where the definition does not cover the row (infinities, zeros under a logarithm).
@@ -131,22 +136,43 @@ def confirm(case: Case, number: int) -> bool:
     if not supports_definition(row):
         return False
     try:
-        textbook = _decide(loss, loss.definition, row, case, number)
-    except (UncertifiedError, ValueError):
+        textbook = _decide(loss, loss.definition, row, case, number, only=only)
+    except UncertifiedError:
         return False
-    rearranged = _decide(loss, loss.evaluate, row, case, number)
-    for name in ("value", "gradient"):
-        pairs = zip(
-            _expand(getattr(textbook, name)), _expand(getattr(rearranged, name)), strict=True
-        )
-        for component, (one, other) in enumerate(pairs):
-            if not _meet(one.number, other.number):
+    rearranged = _decide(loss, loss.evaluate, row, case, number, only=only)
+    for quantity in Quantity:
+        one, other = _components(textbook, quantity), _components(rearranged, quantity)
+        for component in range(_count(other)) if only is None else (only[1],):
+            if only is not None and quantity is not only[0]:
+                continue
+            mine, theirs = one.at(component).number, other.at(component).number
+            if not _meet(mine, theirs):
                 message = (
-                    f"{INTERNAL_ERROR}: {name}[{component}] of {place(case, number)} is "
-                    f"{one.number} by the definition and {other.number} rearranged"
+                    f"{INTERNAL_ERROR}: {quantity}[{component}] of {place(case, number)} is "
+                    f"{mine} by the definition and {theirs} rearranged"
                 )
                 raise UncertifiedError(message)
     return True
+
+
+def component(case: Case, number: int, quantity: Quantity, index: int) -> Enclosures:
+    """One exact result of one row, (1,); the rest of the row is not worked out.
+
+    Raises:
+        UncertifiedError: it stayed undecided at `PRECISION_CAP` bits.
+    """
+    loss = LOSSES[case.loss]
+    row = block_of(case, [number]).row(0)
+    result = _decide(loss, loss.evaluate, row, case, number, only=(quantity, index))
+    return _pack_all(Components([_components(result, quantity).at(index)]))
+
+
+def _components(result: RowResult, quantity: Quantity) -> Components:
+    return result.value if quantity is Quantity.VALUE else result.gradient
+
+
+def _count(components: Components) -> int:
+    return len(components.outcomes if components.index is None else components.index)
 
 
 def _expand(components: Components) -> Sequence[Outcome]:
@@ -174,20 +200,30 @@ def place(case: Case, number: int) -> str:
 
 
 def _decide(
-    loss: Loss, evaluate: Evaluator, row: Row, case: Case, number: int, *, start: int = 0
+    loss: Loss,
+    evaluate: Evaluator,
+    row: Row,
+    case: Case,
+    number: int,
+    *,
+    start: int = 0,
+    only: tuple[Quantity, int] | None = None,
 ) -> RowResult:
-    """Evaluate a row at rising precision until every component is decided."""
+    """Evaluate a row at rising precision until every component is decided, or the one asked for."""
     precision = start or START_PRECISION
     while precision <= PRECISION_CAP:
         try:
             result = evaluate(IntervalArithmetic(precision), row)
+            if only is None:
+                missing = max(_missing_bits(result.value), _missing_bits(result.gradient))
+            else:
+                missing = _missing(_components(result, only[0]).at(only[1]).number)
         except UndecidedError:
             precision *= 2
             continue
         except ValueError as error:  # an input that no loss is defined for, such as a label of inf
             message = f"{error}: {place(case, number)}; {loss.id} has no exact value there"
             raise UncertifiedError(message) from None
-        missing = max(_missing_bits(result.value), _missing_bits(result.gradient))
         if missing <= 0:
             return result
         precision = _raised(precision, missing)

@@ -291,6 +291,14 @@ def _summed(terms: Array, arithmetic: ArrayArithmetic) -> tuple[Array, float]:
     if not count:
         return arithmetic.zeros(terms.shape[:-1]), 0.0
     factor = 0.0
+    while arithmetic is not FLOAT64 and count > CHUNK:
+        # binary128 adds whole arrays faster than it reduces them
+        half = count // 2
+        sums = terms[..., :half] + terms[..., half : 2 * half]
+        if count % 2:
+            sums[..., 0] += terms[..., -1]
+        terms, count = sums, half
+        factor += 2
     while count > CHUNK and terms.flags.c_contiguous:
         whole, rest = divmod(count, CHUNK)
         head = terms[..., : whole * CHUNK].reshape(*terms.shape[:-1], whole, CHUNK)

@@ -332,6 +332,29 @@ def _total(piece: Piece, divisor: Ball | None) -> None:
         piece.accepts = np.asarray(np.bitwise_or.reduce(piece.accepts), dtype=np.uint8)
 
 
+def exact_component(
+    case: Case, row: int, quantity: Quantity, index: int
+) -> tuple[Enclosures, Float64Array]:
+    """One exact result of one row by the arbiter, and its condition number, (1,) each.
+
+    The condition number is approximate, like all of them: what it depends on beside the result
+    itself comes from float64.
+
+    Raises:
+        UncertifiedError: the arbiter cannot decide the result.
+    """
+    found = arbiter.component(case, row, quantity, index)
+    loss = LOSSES[case.loss]
+    block = arbiter.block_of(case, [row])
+    with np.errstate(all="ignore"):
+        pieces = FORMS[loss.id](FLOAT64, block, frozenset(Quantity)).quantities
+        near = {each: piece.ball.midpoint.copy() for each, piece in pieces.items()}
+        near[quantity].reshape(1, -1)[0, index] = found.midpoints()[0]
+        value, gradient = near[Quantity.VALUE], near[Quantity.GRADIENT]
+        condition = loss.condition(block, value, gradient, quantity)
+    return found, np.array([condition.reshape(1, -1)[0, index]])
+
+
 def disagreement(truth: Truth, row: int) -> str:
     """Hold what the lowest tier says of a row against the arbiter; '' when it agrees.
 

@@ -49,35 +49,61 @@ class _Special:
 
 
 class _Softmax:
-    """What the family needs of ordinary rows; special ones count as rows of zeros."""
+    """What the family needs of ordinary rows; special ones count as rows of zeros.
+
+    ``power`` is exp(d), exactly 1 at the top. Classes tied with it are alike: p and 1 − p are the
+    same for all of them.
+    """
 
     def __init__(self, arithmetic: ArrayArithmetic, block: Block) -> None:
         x = block.x
-        if x.shape[1] <= FEW_CLASSES:
+        few = x.shape[1] <= FEW_CLASSES
+        if few:
             x = np.asfortranarray(x)
         noise = block.parameters.get("noise")
         self.arithmetic = arithmetic
         self.rows = np.arange(len(x))
-        with np.errstate(over="ignore", invalid="ignore"):
-            self.top = _argmax(x if noise is None else x + noise)
-        self.special = _special(x, self.top)
-        if self.special is not None:
-            # what counts as the top of a special row is its first class
-            self.hot = self.top
+        self.few = few and noise is None
+        self.special = None
+        largest = x.max(axis=1)
+        if not np.isfinite(largest).all():
+            self.special = _special(x, largest)
+            self.hot = x.argmax(axis=1)
             x = np.where(self.special.any[:, np.newaxis], 0.0, x)
-            self.top = np.where(self.special.any, 0, self.top)
+            largest = x.max(axis=1)
         self.x = x
         self.temperature = float(block.parameters.get("temperature", 1.0))
-        self.pivot = arithmetic.exact(x[self.rows, self.top])
+        if not self.few:
+            self.top = np.asarray((x if noise is None else x + noise).argmax(axis=1))
+            largest = x[self.rows, self.top]
+        self.pivot = arithmetic.exact(largest)
         self.drop = self._drops(x, noise)
         self.power = self.drop.exp()
-        self.power.midpoint[self.rows, self.top] = 0.0
-        if self.power.absolute is not None:
-            self.power.absolute[self.rows, self.top] = 0.0
-        self.tail = self.power.total()
+        self.tail = self._tail(largest)
         self.whole = self.tail + 1.0
         if self.tail.absolute is None:
             self.log_whole = self.tail.log1p()
+
+    def _tail(self, largest: Float64Array) -> Ball:
+        """Σ exp(d) over all classes but the top."""
+        power = self.power.midpoint
+        if self.few:
+            # a reduction over short rows is cheaper than picking single elements out of them
+            at_top = self.x == largest[:, np.newaxis]
+            others = Ball(
+                self.arithmetic,
+                np.where(at_top, self.arithmetic.zeros(()), power),
+                self.power.relative,
+                sign=1,
+            )
+            ties = np.add.reduce(at_top, axis=1, dtype=np.float64) - 1.0
+            return others.total() + self.arithmetic.exact(ties, sign=1)
+        power[self.rows, self.top] = 0.0
+        if self.power.absolute is not None:
+            self.power.absolute[self.rows, self.top] = 0.0
+        tail = self.power.total()
+        power[self.rows, self.top] = 1.0
+        return tail
 
     def _drops(self, x: Float64Array, noise: Array | None) -> Ball:
         """(z_j − z_m), with −inf where the class drops out."""
@@ -109,7 +135,6 @@ class _Softmax:
         one = self.arithmetic.exact(1.0, sign=1)
         share = (one if factor is None else factor) / _relative(self.whole)
         p = self.power * share[:, np.newaxis]
-        p.midpoint[self.rows, self.top] = share.midpoint
         if self.whole.absolute is not None:
             # p = power/whole with an absolute bound of whole: |δ(1/whole)| ≤ δ, whole ≥ 1
             extra = (self.power.midpoint + 1.0) * self.whole.absolute[:, np.newaxis]
@@ -128,9 +153,11 @@ class _Softmax:
     def others(self, column: Array) -> Ball:
         """1 − p of one class of each row."""
         power = self.power[self.rows, column]
-        at_top = column == self.top
-        rest = self.whole.midpoint - np.where(at_top, 1.0, power.midpoint)
-        rest = np.where(at_top, self.tail.midpoint, rest)
+        if self.few:
+            at_top = self.x[self.rows, column] == self.pivot.midpoint.astype(np.float64)
+        else:
+            at_top = column == self.top
+        rest = np.where(at_top, self.tail.midpoint, self.whole.midpoint - power.midpoint)
         relative = compound(4.0 * max(self.whole.relative, power.relative), self.arithmetic.unit)
         mine = Ball(self.arithmetic, rest, relative, sign=1)
         result = mine / _relative(self.whole)
@@ -144,7 +171,11 @@ class _Softmax:
     def complement(self) -> Ball:
         """1 − p of every class; only for rows without noise."""
         rest = self.whole.midpoint[:, np.newaxis] - self.power.midpoint
-        rest[self.rows, self.top] = self.tail.midpoint
+        if self.few:
+            at_top = self.x == self.pivot.midpoint.astype(np.float64)[:, np.newaxis]
+            rest = np.where(at_top, self.tail.midpoint[:, np.newaxis], rest)
+        else:
+            rest[self.rows, self.top] = self.tail.midpoint
         relative = compound(4.0 * self.whole.relative, self.arithmetic.unit)
         return Ball(self.arithmetic, rest, relative, sign=1) / self.whole[:, np.newaxis]
 
@@ -171,28 +202,12 @@ def _relative(ball: Ball) -> Ball:
     return ball if ball.absolute is None else ball.within(ball.relative)
 
 
-def _argmax(x: Float64Array) -> Array:
-    """The first largest class of each row; the first NaN where there is one."""
-    classes = x.shape[1]
-    if classes > FEW_CLASSES:
-        return np.asarray(x.argmax(axis=1))
-    top = np.zeros(len(x), dtype=np.intp)
-    best = x[:, 0]
-    for k in range(1, classes):
-        better = ~(x[:, k] <= best) & (best == best)
-        top[better] = k
-        best = np.where(better, x[:, k], best)
-    return top
-
-
-def _special(x: Float64Array, top: Array) -> _Special | None:
-    largest = x[np.arange(len(x)), top]
-    if np.isfinite(largest).all():
-        return None
-    nan = np.isnan(largest)
+def _special(x: Float64Array, largest: Float64Array) -> _Special:
     infinite = largest == INF
     count = np.count_nonzero(x == INF, axis=1)
-    return _Special(nan, infinite & (count == 1), infinite & (count > 1), largest == -INF)
+    return _Special(
+        np.isnan(largest), infinite & (count == 1), infinite & (count > 1), largest == -INF
+    )
 
 
 def softmax(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]) -> Pieces:
