@@ -1,7 +1,11 @@
 """The loop: what is computed, shared, skipped, found, gated and survived."""
 
 import dataclasses
+import faulthandler
 import json
+import multiprocessing
+import os
+import signal
 import subprocess
 import sys
 
@@ -11,6 +15,7 @@ import pytest
 from xentcheck import audit as auditing
 from xentcheck import config
 from xentcheck.audit import audit
+from xentcheck.collection import closing
 from xentcheck.errors import UncertifiedError, UnknownNameError, UsageError
 from xentcheck.model import (
     Implementation,
@@ -75,12 +80,27 @@ def test_a_sound_implementation_has_no_findings_and_full_measurements():
     assert not report.gated
 
 
-def test_exact_results_are_computed_once_for_all_implementations(monkeypatch):
+def test_the_truth_of_a_case_is_computed_once_for_all_implementations(monkeypatch):
     calls = []
-    original = auditing.exact
-    monkeypatch.setattr(auditing, "exact", lambda case: calls.append(case) or original(case))
+    original = auditing.Truth
+    monkeypatch.setattr(auditing, "Truth", lambda *given: calls.append(given) or original(*given))
     audit(configured("mine", "other"), extra=[mine(), mine(name="other")])
     assert len(calls) == 1
+
+
+def test_what_is_shown_is_decided_by_the_arbiter_once(monkeypatch):
+    calls = []
+    original = closing.exact_component
+
+    def counted(case, row, quantity, index):
+        calls.append((case.logits[row].item(), quantity, index))
+        return original(case, row, quantity, index)
+
+    monkeypatch.setattr(closing, "exact_component", counted)
+    report = audit(configured("mine", "other"), extra=[mine(), mine(name="other")])
+    shown = {(float(m.witness.logits), m.cell.quantity, 0) for m in report.measurements}
+    assert len(calls) == len(set(calls)) == report.reference["witnesses_by_mpmath"]
+    assert shown == set(calls)
 
 
 def test_the_witness_is_the_worst_row_and_replays_to_the_bit():
@@ -172,19 +192,32 @@ def test_an_interrupt_keeps_what_is_finished():
 
 
 def test_a_case_that_cannot_be_certified_is_reported_and_survived(monkeypatch):
-    original = auditing.exact
+    original = auditing.Truth
 
-    def stubborn(case):
+    def stubborn(case, *more):
         if case.sweep == "small":
             message = "undecided: softplus"
             raise UncertifiedError(message)
-        return original(case)
+        return original(case, *more)
 
-    monkeypatch.setattr(auditing, "exact", stubborn)
+    monkeypatch.setattr(auditing, "Truth", stubborn)
     text = SWEEP + SWEEP.split("sweeps:\n")[1].replace("small", "second")
     report = audit(configured(text=text), extra=[mine()])
     assert report.uncertified == ("undecided: softplus",)
-    assert {each.cell.sweep for each in report.measurements} == {"second"}
+    scored = {each.cell.sweep for each in report.measurements if each.max_ulp == each.max_ulp}
+    assert scored == {"second"}
+
+
+def test_rows_of_the_lowest_tier_are_held_against_the_arbiter(monkeypatch):
+    assert audit(configured(), extra=[mine()]).reference["rows_sampled_by_mpmath"] == 7
+
+    def wrong(truth, row):
+        return f"the value of {truth.case.loss}, row {row}"
+
+    monkeypatch.setattr(auditing, "disagreement", wrong)
+    report = audit(configured(), extra=[mine()])
+    assert len(report.uncertified) == 7
+    assert report.uncertified[0].startswith("internal error: a fast tier misses the value of soft")
 
 
 def test_the_same_configuration_gives_the_same_report_to_the_byte():
@@ -245,6 +278,157 @@ def test_negative_zeros_are_counted_and_are_no_fault():
     report = audit(configured(text=text), extra=[negated])
     assert report.findings == ()
     assert report.measurements[0].negative_zeros == 2
+
+
+# Over worker processes.
+
+PARTS = """
+seed: 4
+sweeps:
+  many:
+    losses: softplus
+    dtypes: [float32]
+    implementations: [NAMES]
+    inputs:
+      - {generator: normal, rows: 700000, scale: 20}
+      - {generator: explicit, values: [-100, -20, -1, 0, 1, 20, 100]}
+"""
+
+
+@pytest.fixture(scope="module")
+def by_one_worker():
+    """The report of the sweep of three parts by one worker, as JSON."""
+    report = audit(configured(text=PARTS), extra=[mine(careless)])
+    assert report.findings
+    return document.to_json(report)
+
+
+def careless(x):
+    """Wrong in several ways, and by the row: a clip, rounding, an overflow."""
+    right = np.where(x > 40, np.float32(40), softplus(x))
+    return np.where(x < -60, np.float32(0), right)
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+def test_any_number_of_workers_gives_the_same_report_to_the_byte(workers, by_one_worker):
+    report = audit(configured(text=PARTS), extra=[mine(careless)], workers=workers)
+    assert document.to_json(report) == by_one_worker
+    assert multiprocessing.active_children() == []
+
+
+def test_a_sweep_of_many_losses_gives_the_same_report_to_the_byte_over_workers():
+    text = SWEEP.replace("losses: softplus", "losses: [softplus, sigmoid, logsumexp]").replace(
+        "dtypes: [float32]", "dtypes: [float16, float64]"
+    )
+    text = text.replace("explicit, values: [-100, -20, -1, 0, 1, 20, 100]", "normal, rows: 9")
+    one, two = (
+        document.to_json(audit(configured("'*'", text=text), workers=workers)) for workers in (1, 2)
+    )
+    assert one == two
+
+
+SMALL = PARTS.replace("rows: 700000", "rows: 30")
+
+
+def dying(how, only=lambda x: (x == 100).any()):
+    """An implementation that takes its process down on some rows."""
+
+    def function(x):
+        if only(x) and multiprocessing.parent_process() is not None:
+            how()
+        return softplus(x)
+
+    return function
+
+
+def exiting():
+    os._exit(3)
+
+
+def segfaulting():
+    faulthandler.disable()  # pytest's would print its own account of it
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [(exiting, "exit status 3"), (segfaulting, "signal 11 (SIGSEGV)")],
+    ids=["exit", "segfault"],
+)
+def test_what_kills_a_worker_is_crashed_and_everything_else_is_as_without_it(how, said):
+    deadly = mine(dying(how), name="deadly", gradient=None)
+    text = SMALL + SMALL.split("sweeps:\n")[1].replace("many", "next")
+    given = configured("mine", "deadly", text=text)
+    alone = audit(configured(text=text), extra=[mine(careless)])
+    report = audit(given, extra=[mine(careless), deadly], workers=2)
+    others = [each for each in report.findings if each.cell.implementation == "deadly"]
+    assert {each.kind for each in others} == {Kind.CRASHED}
+    assert {each.cell.sweep for each in others} == {"many", "next"}
+    assert all(said in each.detail for each in others)
+    assert len(report.deaths) == 4  # twice on each of two parts
+    assert all(said in each and "in deadly" in each for each in report.deaths)
+    kept = [each for each in report.findings if each.cell.implementation != "deadly"]
+    measured = [each for each in report.measurements if each.cell.implementation != "deadly"]
+    less = dataclasses.replace(
+        report,
+        findings=tuple(kept),
+        measurements=tuple(measured),
+        config=alone.config,
+        skips=alone.skips,
+        deaths=(),
+        reference=alone.reference,
+    )
+    assert document.to_json(less) == document.to_json(alone)
+    assert not report.interrupted
+    assert multiprocessing.active_children() == []
+
+
+def test_a_worker_that_dies_once_is_told_and_leaves_no_finding(tmp_path):
+    flag = tmp_path / "died"
+
+    def once():
+        if not flag.exists():
+            flag.touch()
+            exiting()
+
+    usual = audit(configured(text=SMALL), extra=[mine()])
+    report = audit(configured(text=SMALL), extra=[mine(dying(once))], workers=2)
+    (death,) = report.deaths
+    assert "exit status 3" in death
+    assert "done again" in death
+    assert report.findings == ()
+    unharmed = dataclasses.replace(report, deaths=())
+    assert document.to_json(unharmed) == document.to_json(usual)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_interrupt_while_progress_is_told_leaves_a_partial_report(workers):
+    told = []
+
+    def impatient(progress):
+        told.append(progress)
+        if progress.rows:
+            raise KeyboardInterrupt
+
+    text = SWEEP + "".join(
+        SWEEP.split("sweeps:\n")[1].replace("small", f"number-{n}") for n in range(40)
+    )
+    report = audit(configured(text=text), extra=[mine()], workers=workers, progress=impatient)
+    assert report.interrupted
+    assert told
+    done = [each.cell.sweep for each in report.measurements]
+    assert done[0] == "small"
+    assert len(done) < 2 * 41
+    assert multiprocessing.active_children() == []
+
+
+def test_progress_ends_with_all_of_the_work():
+    told = []
+    audit(configured(text=SMALL), extra=[mine()], workers=2, progress=told.append)
+    assert told[-1].share == pytest.approx(1.0)
+    assert told[-1].rows == 37
+    assert [each.share for each in told] == sorted(each.share for each in told)
+    assert told[-1].worst <= 0.5
 
 
 COMMAND = """

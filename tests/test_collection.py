@@ -1,15 +1,19 @@
 """What becomes of scores: errors per row, counts by gravest kind, witnesses, plateaus."""
 
 import math
+import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from xentcheck import collection
-from xentcheck.collection import Tally, close, measure
+from xentcheck.collection import Arbitration, Tally, close, closing, crashed, measure
+from xentcheck.collection.plateaus import MOST_HEIGHTS
+from xentcheck.errors import UncertifiedError
 from xentcheck.losses import LOSSES
 from xentcheck.model import Case, Cell, Implementation, Kind, LabelKind, Quantity, Tolerance
-from xentcheck.reference import exact
+from xentcheck.reference import Truth, exact
 
 CE = "softmax_cross_entropy"
 
@@ -22,16 +26,34 @@ def case(logits, labels=None, loss=CE, dtype="float32", start=0, **parameters):
     return Case("sweep", "explicit", loss, dtype, logits, kind, labels, parameters, start)
 
 
-def collected(function, *cases, quantity=Quantity.VALUE):
-    """Measurement and findings, by kind, of a function on some cases."""
+def tallied(function, *cases, quantity=Quantity.VALUE, thorough=True, into=None):
+    """What is collected of a function on some cases."""
     loss = cases[0].loss
     kinds = (cases[0].label_kind,)
     names = frozenset(cases[0].parameters)
     mine = Implementation(loss, "mine", function, function, ("float32",), kinds, names)
-    tally = Tally()
+    tally = into or Tally()
     for each in cases:
-        measure(tally, mine, LOSSES[loss], each, exact(each), quantity, Tolerance())
-    measurement, findings = close(Cell(loss, "mine", "float32", quantity, "sweep"), tally)
+        measure(tally, mine, each, Truth(each), quantity, Tolerance(), thorough=thorough)
+    return tally
+
+
+def closed(tally, loss=CE, quantity=Quantity.VALUE):
+    """Measurement and findings, by kind, of a tally; what is shown has been confirmed."""
+    arbitration = Arbitration(exact)
+    cell = Cell(loss, "mine", "float32", quantity, "sweep")
+    measurement, findings = close(cell, tally, Tolerance(), arbitration)
+    assert arbitration.failures == []
+    return measurement, {each.kind: each for each in findings}
+
+
+def collected(function, *cases, quantity=Quantity.VALUE):
+    """Measurement and findings, by kind, of a function on some cases."""
+    tally = tallied(function, *cases, quantity=quantity)
+    arbitration = Arbitration(exact)
+    cell = Cell(cases[0].loss, "mine", "float32", quantity, "sweep")
+    measurement, findings = close(cell, tally, Tolerance(), arbitration)
+    assert arbitration.failures == []
     assert [each.kind for each in findings] == sorted(
         (each.kind for each in findings), key=list(Kind).index
     )
@@ -334,5 +356,292 @@ class TestPlateau:
 
 
 def test_every_kind_that_is_found_here_has_a_hint():
-    elsewhere = {Kind.CRASHED, Kind.TIMED_OUT, Kind.INCONSISTENT, Kind.INVARIANT}
+    elsewhere = {Kind.TIMED_OUT, Kind.INCONSISTENT, Kind.INVARIANT}
     assert set(collection.HINTS) == set(Kind) - elsewhere
+
+
+# Tallies of parts, put together.
+
+
+def shown_of(witness):
+    """A witness as something that compares."""
+    if witness is None:
+        return None
+    fields = {name: getattr(witness, name) for name in witness.__dataclass_fields__}
+    for name, value in fields.items():
+        if isinstance(value, np.ndarray):
+            fields[name] = value.tolist()
+        elif isinstance(value, dict):
+            fields[name] = {key: str(each) for key, each in value.items()}
+    return repr(sorted(fields.items(), key=lambda each: each[0]))
+
+
+def summary(tally, loss=CE):
+    """All that is told of a tally."""
+    measurement, findings = closed(tally, loss)
+    numbers = (measurement.rows, measurement.max_ulp, measurement.p99_ulp, measurement.median_ulp)
+    more = (measurement.max_abs, measurement.negative_zeros, measurement.max_excess_bits)
+    told = [
+        (kind, each.rows, each.detail, each.distance, shown_of(each.witness))
+        for kind, each in findings.items()
+    ]
+    texts = (measurement.result_dtype, shown_of(measurement.witness))
+    return repr((numbers, more, texts, dict(measurement.counts), told))
+
+
+def in_parts(function, rows, sizes, loss=CE, **more):
+    """One tally of each part of some rows, merged; every part counts its rows from 0."""
+    whole, offset = Tally(), 0
+    for size in sizes:
+        part = case(rows[offset : offset + size], loss=loss)
+        whole.merge(tallied(function, part, **more), offset)
+        offset += size
+    assert offset == len(rows)
+    return whole
+
+
+def mixed(x):
+    """Right, off by some ulps, NaN and −0, by the first logit."""
+    first = x[:, 0]
+    result = steps(logsumexp(x), np.where(first > 0, np.abs(first), 0).astype(np.int64))
+    result = np.where(first == -3, np.float32("nan"), result)
+    return np.where(first == -7, np.float32(-1e30), result)
+
+
+MIXED = np.random.default_rng(1).integers(-9, 20, size=(60, 2)).astype(np.float32)
+
+
+@pytest.mark.parametrize("sizes", [[60], [1, 59], [30, 30], [7, 13, 40], [1] * 60])
+def test_merging_parts_is_like_collecting_at_once(sizes):
+    once = tallied(mixed, case(MIXED, loss="logsumexp"))
+    parts = in_parts(mixed, MIXED, sizes, loss="logsumexp")
+    assert summary(parts, "logsumexp") == summary(once, "logsumexp")
+
+
+def test_a_witness_is_numbered_from_the_start_of_its_sweep_after_a_merge():
+    def nine(x):
+        return np.where(x[:, 0] == 9, np.float32("nan"), logsumexp(x))
+
+    rows = np.array([[1.0, 2.0]] * 5 + [[9.0, 2.0]] + [[1.0, 2.0]] * 4)
+    tally = in_parts(nine, rows, [2, 3, 5], loss="logsumexp")
+    _, findings = closed(tally, "logsumexp")
+    assert findings[Kind.NAN].witness.row == 5
+    third = Tally()
+    third.merge(tally, 100)
+    _, findings = closed(third, "logsumexp")
+    assert findings[Kind.NAN].witness.row == 105
+
+
+@pytest.mark.parametrize("sizes", [[6], [1] * 6, [2, 4], [3, 3]])
+def test_a_plateau_may_lie_across_parts(sizes):
+    rows = TestPlateau.ROWS
+    clipped = TestPlateau.ceiling(15)
+    once = tallied(clipped, case(rows))
+    assert summary(in_parts(clipped, rows, sizes)) == summary(once)
+    measurement, findings = closed(in_parts(clipped, rows, sizes))
+    assert measurement.counts == {Kind.PLATEAU: 4}
+    assert findings[Kind.PLATEAU].detail == "height 15, from exact 16 on"
+    assert findings[Kind.PLATEAU].witness.row == 5
+
+
+def test_too_few_rows_of_a_height_in_all_parts_together_are_inaccurate():
+    rows = TestPlateau.ROWS[[0, 1, 4, 5]]
+    measurement, findings = closed(in_parts(TestPlateau.ceiling(15), rows, [3, 1]))
+    assert measurement.counts == {Kind.INACCURATE: 2}
+    assert findings[Kind.INACCURATE].witness.row == 3
+
+
+def test_incidents_of_parts_are_counted_together_and_the_worst_is_shown():
+    def leaning(x):
+        """More wrong in company, by the largest logit of the batch."""
+        return steps(logsumexp(x), int(x.max()) * (len(x) == 3))
+
+    rows = np.array([[1.0, 0.0]] * 3 + [[2.0, 0.0]] * 3 + [[1.0, 0.0]] * 3)
+    tally = in_parts(leaning, rows, [3, 3, 3], loss="logsumexp")
+    measurement, findings = closed(tally, "logsumexp")
+    finding = findings[Kind.ROW_DEPENDENT]
+    assert finding.rows == measurement.counts[Kind.ROW_DEPENDENT] == 9
+    assert finding.distance == 2
+    assert finding.witness.row == 3
+
+    def picky(x):
+        if (x[:, 0] == 2).any():
+            raise ValueError("two")
+        return logsumexp(x)
+
+    tally = in_parts(picky, rows, [2, 2, 5], loss="logsumexp")
+    _, findings = closed(tally, "logsumexp")
+    assert findings[Kind.RAISED].rows == 3
+    assert findings[Kind.RAISED].witness.row == 3
+
+
+def test_negative_zeros_of_parts_are_counted_together():
+    def negated(x, y):
+        return np.where(x[:, 0] > 200, np.float32(-0.0), cross_entropy(x, y))
+
+    rows = np.array([[500.0, 0.0], [1.0, 0.0], [300.0, 0.0], [400.0, 0.0]])
+    measurement, findings = closed(in_parts(negated, rows, [1, 2, 1]))
+    assert measurement.negative_zeros == 3
+    assert findings == {}
+
+
+def test_merging_nothing_changes_nothing():
+    tally = tallied(mixed, case(MIXED, loss="logsumexp"))
+    tally.merge(Tally(), 60)
+    whole = Tally()
+    whole.merge(Tally(), 0)
+    whole.merge(tally, 0)
+    once = summary(tallied(mixed, case(MIXED, loss="logsumexp")), "logsumexp")
+    assert summary(whole, "logsumexp") == once
+
+
+def test_a_tally_goes_to_another_process_and_back():
+    tally = pickle.loads(pickle.dumps(tallied(mixed, case(MIXED, loss="logsumexp"))))
+    once = summary(tallied(mixed, case(MIXED, loss="logsumexp")), "logsumexp")
+    assert summary(tally, "logsumexp") == once
+
+
+def test_a_crash_counts_all_rows_of_its_case_and_scores_none():
+    tally = tallied(logsumexp, case([[1.0, 2.0]] * 3, loss="logsumexp"))
+    crashed(tally, case([[5.0, 6.0]] * 4, loss="logsumexp", start=3), "died of signal 11 (SIGSEGV)")
+    measurement, findings = closed(tally, "logsumexp")
+    assert measurement.rows == 7
+    assert measurement.counts == {Kind.CRASHED: 4}
+    assert measurement.max_ulp <= 0.5
+    assert findings[Kind.CRASHED].detail == "died of signal 11 (SIGSEGV)"
+    assert findings[Kind.CRASHED].witness.logits.tolist() == [5.0, 6.0]
+    assert findings[Kind.CRASHED].witness.row == 3
+
+
+# What is kept does not grow with the rows.
+
+
+def test_what_is_kept_does_not_grow_with_a_million_rows():
+    """Every row comes back as one of many results, far too large and all suspicious."""
+
+    def coarse(x, _y):
+        return (np.floor(x[:, 1]) * 4096).astype(np.float32)
+
+    rng = np.random.default_rng(2)
+    tally, sizes = Tally(), []
+    for chunk in range(16):
+        x = np.zeros((1 << 16, 2), dtype=np.float32)
+        x[:, 1] = np.exp2(rng.uniform(0, 20, 1 << 16))
+        tallied(coarse, case(x, start=chunk << 16), thorough=False, into=tally)
+        assert len(tally.heights.known) <= MOST_HEIGHTS
+        sizes.append(len(pickle.dumps(tally)))
+    assert tally.rows == 1 << 20
+    assert (
+        tally.counts[Kind.INACCURATE] + sum(found.rows for found in tally.heights.known.values())
+        >= tally.rows
+    )
+    assert len(tally.heights.known) > 100
+    assert len(tally.shown) <= len(Kind) + 1
+    assert sizes[-1] < 2 * sizes[3]
+    assert sizes[-1] < 4 << 20
+
+
+def test_heights_that_are_forgotten_keep_their_counts_and_witnesses():
+    """More different wrong results than are watched: those seen least are no plateaus."""
+
+    def halved(x, _y):
+        return x[:, 1] / 2
+
+    parts = MOST_HEIGHTS // 32 + 4
+    tally = Tally()
+    for part in range(parts):
+        x = np.zeros((32, 2))
+        x[:, 1] = np.arange(32) + 100.0 + 32 * part
+        tallied(halved, case(x, start=32 * part), into=tally)
+    assert len(tally.heights.known) == MOST_HEIGHTS
+    measurement, findings = closed(tally)
+    assert measurement.counts == {Kind.INACCURATE: 32 * parts}
+    # half of the exact loss is off by half of it: most ulps at the top of a binade
+    assert findings[Kind.INACCURATE].witness.ulp_error == measurement.max_ulp
+
+
+# What is shown, by the arbiter.
+
+
+def test_a_result_is_decided_once_however_often_it_is_shown(monkeypatch):
+    asked = []
+    original = closing.exact_component
+
+    def counting(given, row, quantity, index):
+        asked.append((row, quantity, index))
+        return original(given, row, quantity, index)
+
+    monkeypatch.setattr(closing, "exact_component", counting)
+    rows = case([[1.0, 2.0]], loss="logsumexp")
+    arbitration = Arbitration(exact)
+    for tripled in (lambda x: -logsumexp(x), lambda x: -3 * logsumexp(x)):
+        tally = tallied(tripled, rows)
+        assert set(tally.shown) == {None, Kind.WRONG_SIGN}
+        cell = Cell("logsumexp", "mine", "float32", Quantity.VALUE, "sweep")
+        close(cell, tally, Tolerance(), arbitration)
+    assert asked == [(0, Quantity.VALUE, 0)]
+    assert arbitration.confirmed == 1
+
+
+def test_a_reduced_block_is_decided_once_for_value_and_gradient():
+    asked = []
+
+    def counting(given):
+        asked.append(given)
+        return exact(given)
+
+    def zeros(x, _y, reduction):
+        return np.zeros_like(x) if asking is Quantity.GRADIENT else x.dtype.type(len(reduction))
+
+    arbitration = Arbitration(counting)
+    block = case([[0.0, 0.0], [1.0, 1.0]], reduction="sum")
+    for asking in Quantity:
+        tally = tallied(zeros, block, quantity=asking)
+        close(Cell(CE, "mine", "float32", asking, "sweep"), tally, Tolerance(), arbitration)
+    assert len(asked) == 1
+    assert arbitration.confirmed >= 2
+
+
+def test_a_score_that_the_arbiter_does_not_confirm_is_an_internal_error():
+    tally = tallied(lambda x: -logsumexp(x), case([[1.0, 2.0]], loss="logsumexp"))
+    shown = tally.shown[Kind.WRONG_SIGN]
+    tally.shown[Kind.WRONG_SIGN] = replace(shown, actual=-shown.actual)
+    arbitration = Arbitration(exact)
+    close(
+        Cell("logsumexp", "mine", "float32", Quantity.VALUE, "sweep"),
+        tally,
+        Tolerance(),
+        arbitration,
+    )
+    (failure,) = arbitration.failures
+    assert failure.startswith("internal error: value of mine on row 0 of sweep 'sweep'")
+    assert failure.endswith("is wrong-sign by a fast tier and right by mpmath")
+
+
+def test_a_row_that_the_arbiter_cannot_decide_is_shown_without_a_number(monkeypatch):
+    def undecided(*_given):
+        raise UncertifiedError("undecided at 32768 bits")
+
+    monkeypatch.setattr(closing, "exact_component", undecided)
+    tally = tallied(lambda x: steps(logsumexp(x), 100), case([[1.0, 2.0]], loss="logsumexp"))
+    arbitration = Arbitration(exact)
+    cell = Cell("logsumexp", "mine", "float32", Quantity.VALUE, "sweep")
+    measurement, (finding,) = close(cell, tally, Tolerance(), arbitration)
+    assert arbitration.failures
+    assert set(arbitration.failures) == {"undecided at 32768 bits"}
+    assert finding.witness.note == "undecided at 32768 bits"
+    assert finding.rows == 1
+    assert measurement.counts == {Kind.INACCURATE: 1}
+
+
+def test_the_largest_error_is_the_arbiter_s_beside_a_row_without_one():
+    """Also where the witness of the cell is a worse fault, that has no error."""
+
+    def partly(x):
+        right = steps(logsumexp(x), 100)
+        return np.where(x[:, 0] == 3, np.float32("nan"), right)
+
+    rows = case([[3.0, 1.0], [1.25, 2.5]], loss="logsumexp")
+    measurement, findings = collected(partly, rows)
+    assert measurement.witness.logits.tolist() == [3.0, 1.0]
+    assert measurement.max_ulp == findings[Kind.INACCURATE].witness.ulp_error

@@ -5,11 +5,10 @@ import itertools
 import numpy as np
 import pytest
 
-from xentcheck.collection import Tally, close, measure
+from xentcheck.collection import Arbitration, Tally, close, measure
 from xentcheck.execution import observe, unsupported
-from xentcheck.losses import LOSSES
 from xentcheck.model import Case, Cell, Implementation, Kind, LabelKind, Quantity, Tolerance
-from xentcheck.reference import exact
+from xentcheck.reference import Truth, exact
 
 ROWS = np.array([[1.0, 2.0], [3.0, 5.0], [-1.0, 0.5], [10.0, -2.0]], dtype=np.float32)
 LABELS = np.array([0, 1, 0, 1])
@@ -49,6 +48,19 @@ def test_a_function_of_the_row_alone_behaves():
     assert outcomes.incidents == ()
     assert outcomes.valid.all()
     np.testing.assert_array_equal(outcomes.results, ROWS.sum(axis=1))
+
+
+def test_a_look_that_is_not_thorough_calls_once():
+    calls = itertools.count()
+
+    def counting(x, y):
+        next(calls)
+        return row_sum(x, y)
+
+    for thorough, so_many in ((False, 1), (True, 4)):
+        before = next(calls)
+        observe(implementation(counting), case(), Quantity.VALUE, thorough=thorough)
+        assert next(calls) - before - 1 == so_many
 
 
 def test_random_results_are_noticed():
@@ -223,14 +235,14 @@ def off_by_the_logit(logits, labels):
 
 
 def collected(*blocks):
-    tally, loss = Tally(), LOSSES["softmax_cross_entropy"]
+    tally, tolerance = Tally(), Tolerance()
     sloppy = implementation(row_sum, off_by_the_logit)
     for block in blocks:
         logits = np.repeat(np.array(block, dtype=np.float32)[:, None], 2, axis=1)
         given = case(logits=logits, labels=np.zeros(len(block), dtype=int))
-        measure(tally, sloppy, loss, given, exact(given), Quantity.GRADIENT, Tolerance())
-    cell = Cell(loss.id, "test", "float32", Quantity.GRADIENT, "sweep")
-    return close(cell, tally)
+        measure(tally, sloppy, given, Truth(given), Quantity.GRADIENT, tolerance)
+    cell = Cell("softmax_cross_entropy", "test", "float32", Quantity.GRADIENT, "sweep")
+    return close(cell, tally, tolerance, Arbitration(exact))
 
 
 @pytest.mark.parametrize("order", [1, -1])

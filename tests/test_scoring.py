@@ -4,14 +4,25 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.enclosing import enclose
 from xentcheck.floats import FORMATS, from_float64, ulp
 from xentcheck.gate import judge
-from xentcheck.model import Accepts, Cell, Config, Finding, Kind, Limit, Quantity, Tolerance
+from xentcheck.model import (
+    Accepts,
+    Balls,
+    Cell,
+    Config,
+    Finding,
+    Kind,
+    Limit,
+    Quantity,
+    Tolerance,
+)
 from xentcheck.scoring import (
+    DECISIVE,
     KINDS,
     RIGHT,
     decimal_text,
@@ -232,6 +243,192 @@ def test_only_what_is_beyond_the_limit_everywhere_in_its_enclosure_is_at_fault()
     actual, exact = 1.5 + 5 * unit, Fraction(3, 2)
     assert scored(actual, exact, radius=0.5 * unit) == (5.0, Kind.INACCURATE)
     assert scored(actual, exact, radius=2 * unit) == (5.0, None)
+
+
+# Fast scores of narrow balls against the same balls as enclosures.
+
+NARROW = 2.0**-43
+MIDPOINTS = st.one_of(
+    st.sampled_from([0.0, 1.0, -1.0, 0.5, 2.0, 65504.0, 3.4e38, 3.5e38, np.inf, -np.inf, np.nan]),
+    st.floats(-1e4, 1e4, allow_subnormal=False),
+    st.builds(np.ldexp, st.floats(1.0, 2.0), st.integers(-150, 130)),
+    st.builds(lambda side, power: side * 2.0**power, st.sampled_from([1, -1]), st.integers(-9, 9)),
+)
+NEARBY = st.one_of(
+    st.integers(-40, 40),
+    st.sampled_from([10**4, -(10**4)]),
+    st.none(),  # a special number instead
+)
+SPECIAL = st.sampled_from([0.0, -0.0, np.nan, np.inf, -np.inf, 1.0, -1.0, 3e38, 2.0**-149])
+
+
+@st.composite
+def balls_and_results(draw):
+    """(results, balls): numbers near the midpoints of narrow balls, and quite other ones."""
+    dtype = draw(st.sampled_from(["float16", "bfloat16", "float32"]))
+    middle, actual = [], []
+    for _ in range(draw(st.integers(1, 6))):
+        exact = draw(MIDPOINTS) * (1.0 + draw(st.integers(-4, 4)) * 2.0**-41)
+        steps = draw(NEARBY)
+        middle.append(exact)
+        near = from_float64(np.array(exact), dtype)
+        if steps is None or not np.isfinite(near.astype(np.float64)):
+            actual.append(draw(SPECIAL))
+        else:
+            unit = float(ulp(float(near), dtype))
+            actual.append(float(near) + steps * unit)
+    accepts = draw(st.one_of(st.none(), st.lists(st.integers(0, 7), min_size=6, max_size=6)))
+    flags = None if accepts is None else np.array(accepts[: len(middle)], dtype=np.uint8)
+    below_one = draw(st.booleans()) and bool((np.abs(middle) <= 1.0).all())
+    relative = draw(st.sampled_from([0.0, NARROW, 2.0**-39]))
+    balls = Balls(np.array(middle), relative, None, flags, below_one)
+    return from_float64(np.array(actual), dtype), balls
+
+
+def undecided_without_need(actual, scores, balls, tolerance):
+    """Where it does not matter what `undecided` says: the error is within the limit anyway."""
+    precision = FORMATS[str(actual.dtype)].precision
+    with np.errstate(invalid="ignore"):
+        return scores.ulp_error < tolerance.max_ulp - balls.relative * 2.0**precision
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    balls_and_results(),
+    st.sampled_from([0.5, 1.0, 4.0, 1000.0]),
+    st.sampled_from([0.0, 1e-7, 1.0]),
+    st.sampled_from(list(Quantity)),
+    st.booleans(),
+)
+def test_scores_of_balls_are_those_of_their_enclosures(given_pair, limit, or_abs, quantity, signed):
+    actual, balls = given_pair
+    tolerance = Tolerance(max_ulp=limit, or_abs=or_abs)
+    more = {"quantity": quantity, "tolerance": tolerance, "nonnegative": signed}
+    fast, slow = score(actual, balls, **more), score(actual, balls.enclosures(), **more)
+    assert fast.kinds.shape == fast.ulp_error.shape == fast.undecided.shape == actual.shape
+    # caution may differ one way only, and where it decides nothing
+    careless = slow.undecided & ~fast.undecided
+    assert not (careless & ~undecided_without_need(actual, slow, balls, tolerance)).any()
+    settled = ~(fast.undecided | slow.undecided)
+    np.testing.assert_array_equal(fast.kinds[settled], slow.kinds[settled])
+    for name in ("ulp_error", "abs_error"):
+        mine, other = getattr(fast, name)[settled], getattr(slow, name)[settled]
+        np.testing.assert_array_equal(np.isnan(mine), np.isnan(other))
+    mine, other = fast.ulp_error[settled], slow.ulp_error[settled]
+    # next to a power of two an error below 2^-10 ulp may be told in the smaller of the two ulps
+    close = np.abs(mine - other) <= 2.0**-20 * np.maximum(np.abs(other), 1.0)
+    tiny = (mine <= 2 * DECISIVE) & (other <= 2 * DECISIVE)
+    assert (close | tiny | np.isnan(mine)).all()
+
+
+def test_scores_of_balls_follow_a_limit_for_each_result():
+    actual = np.array([1.5, 1.5], dtype=np.float32) + np.float32(8 * 2.0**-23)
+    balls = Balls(np.array([1.5, 1.5]), NARROW, None, None)
+    tolerance = Tolerance(max_ulp=4.0, times_condition=True)
+    scores = score(
+        actual, balls, np.array([1.0, 3.0]), quantity=Quantity.VALUE, tolerance=tolerance
+    )
+    assert scores.ulp_error.tolist() == [8.0, 8.0]
+    assert scores.kinds.tolist() == [KINDS.index(Kind.INACCURATE), RIGHT]
+
+
+@pytest.mark.parametrize("wrong", [0.0, 100.0])
+def test_a_single_result_is_scored_as_a_single_result(wrong):
+    """Of a reduced block: no shape."""
+    balls = Balls(np.array(1.5), NARROW, None, None)
+    actual = np.array(1.5 + wrong * 2.0**-23, dtype=np.float32)
+    scores = score(actual, balls, quantity=Quantity.VALUE, tolerance=Tolerance())
+    assert scores.ulp_error.shape == scores.kinds.shape == scores.undecided.shape == ()
+    assert float(scores.ulp_error) == wrong
+    assert int(scores.kinds) == (KINDS.index(Kind.INACCURATE) if wrong else RIGHT)
+
+
+# What a radius leaves open.
+
+
+def undecided(actual, exact, radius, dtype="float32", *, tolerance=None):
+    """Whether the enclosure of one exact value is too wide to score a result against."""
+    scores = score(
+        np.array([actual], dtype=FORMATS[dtype].dtype),
+        enclose([exact], radius=radius),
+        quantity=Quantity.VALUE,
+        tolerance=tolerance or Tolerance(),
+    )
+    return bool(scores.undecided[0])
+
+
+UNIT = 2.0**-23  # of a float32 in [1, 2)
+
+
+def test_a_result_at_the_limit_is_undecided_and_beside_it_decided():
+    exact, radius = Fraction(3, 2), 2.0**-43
+    for steps, open_ in ((3, False), (4, True), (5, False)):
+        assert undecided(1.5 + steps * UNIT, exact, radius) is open_
+    outside = exact - 2 * Fraction(radius)
+    assert not undecided(1.5 + 4 * UNIT, outside, radius)
+    assert undecided(1.5 + 4 * UNIT, exact - Fraction(radius) / 2, radius)
+
+
+def test_a_result_at_the_absolute_limit_is_undecided_and_beside_it_decided():
+    exact, radius = Fraction(3, 2), 2.0**-43
+    # 6 ulps off, and allowed so much
+    for share, open_ in ((1.0, True), (0.5, False), (2.0, False)):
+        tolerance = Tolerance(max_ulp=1.0, or_abs=6 * UNIT * share)
+        assert undecided(1.5 + 6 * UNIT, exact, radius, tolerance=tolerance) is open_
+
+
+def test_a_result_beside_a_power_of_two_is_undecided_only_with_an_error():
+    """Above it an ulp is twice the one below."""
+    assert undecided(1.0 + 3 * UNIT, Fraction(1), 2.0**-43)
+    assert not undecided(1.0, Fraction(1), 2.0**-43)
+    above = Fraction(1) + Fraction(1, 2**40)
+    assert not undecided(1.0 + 3 * UNIT, above, 2.0**-43)
+    assert undecided(1.0 + 3 * UNIT, above, 2.0**-39)
+
+
+def test_one_that_is_known_to_be_below_one_is_decided_beside_it():
+    """All p are below 1, however near, so the smaller ulp counts."""
+    balls = Balls(np.array([1.0, 1.0 - 2.0**-50]), NARROW, None, None, below_one=True)
+    actual = np.array([1.0 - 3 * UNIT] * 2, dtype=np.float32)
+    for exact in (balls, balls.enclosures()):
+        scores = score(actual, exact, quantity=Quantity.VALUE, tolerance=Tolerance(100.0))
+        assert not scores.undecided.any()
+        assert scores.ulp_error == pytest.approx(6.0, abs=2.0**-15)
+
+
+@pytest.mark.parametrize("result", [np.inf, float(np.finfo(np.float32).max)])
+def test_what_may_just_overflow_is_undecided(result):
+    threshold = Fraction(FORMATS["float32"].max) + ulp(FORMATS["float32"].max, "float32") / 2
+    for offset, open_ in ((0, True), (4, False), (-4, False)):
+        exact = threshold * (1 + offset * Fraction(1, 2**40))
+        assert undecided(result, exact, 2.0**-41) is open_
+
+
+def test_an_infinite_radius_is_undecided_whatever_came_back():
+    for actual in (1.5, 0.0, np.nan, np.inf):
+        assert undecided(actual, Fraction(3, 2), np.inf)
+        assert undecided(actual, Fraction(0), np.inf)
+
+
+def test_a_radius_of_many_ulps_is_undecided_unless_the_error_is_far_larger():
+    radius = 2.0**-43 * 2**29  # 2^-14: 512 float32 ulps
+    assert undecided(1.5, Fraction(3, 2), radius)
+    assert undecided(1.5 + 1000 * UNIT, Fraction(3, 2), radius)
+    assert not undecided(1e30, Fraction(3, 2), radius)
+
+
+@given(
+    st.sampled_from(["float16", "bfloat16", "float32", "float64"]),
+    st.one_of(
+        st.sampled_from([np.nan, np.inf, -np.inf]),
+        st.fractions(-1000, 1000, max_denominator=4096),
+    ),
+    st.one_of(st.floats(-1e4, 1e4), st.sampled_from([np.nan, np.inf, 0.0, 1.0, 0.5, -2.0])),
+    st.sampled_from([0.0, 0.5, 1.0, 4.0]),
+)
+def test_an_exact_point_is_never_undecided(dtype, exact, actual, limit):
+    value = float(from_float64(np.array(actual), dtype))
+    assert not undecided(value, exact, 0.0, dtype, tolerance=Tolerance(limit))
 
 
 CELL = Cell("softplus", "mine", "float32", Quantity.VALUE, "sweep")
