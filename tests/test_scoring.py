@@ -459,3 +459,11 @@ def test_a_dependence_on_neighbours_violates_from_beyond_the_limit_on():
     assert not violations(limit, kind=Kind.ROW_DEPENDENT, distance=4.0)
     assert len(violations(limit, kind=Kind.ROW_DEPENDENT, distance=5.0)) == 1
     assert len(violations(limit, kind=Kind.ROW_DEPENDENT, distance=np.inf)) == 1
+
+
+def test_a_nan_elsewhere_in_a_block_hides_no_overflow():
+    balls = Balls(np.array([np.nan, 131008.0]), 2.0**-43, None, None)
+    actual = np.array([np.nan, 15.9], dtype=np.float16)
+    scores = score(actual, balls, quantity=Quantity.VALUE, tolerance=Tolerance())
+    assert KINDS[scores.kinds[1]] is Kind.MISSED_OVERFLOW
+    assert scores.kinds[0] == RIGHT
