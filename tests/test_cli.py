@@ -4,8 +4,10 @@ import json
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -646,3 +648,81 @@ class TestInit:
         result = invoke("init", "no/such.yaml")
         assert result.exit_code == 2
         assert "there is no directory no" in result.stderr
+
+
+EVERY_FLOAT32 = """\
+sweeps:
+  every:
+    losses: softplus
+    dtypes: float32
+    quantities: value
+    implementations: numpy.max_log1p
+    inputs: [{generator: exhaustive}]
+"""
+
+
+class TestWorkers:
+    @pytest.mark.parametrize("workers", ["1", "2", "3"])
+    def test_any_number_gives_the_same_report(self, place: Path, workers: str) -> None:
+        told = invoke("run", "survey.yaml", "--format", "json", "--workers", workers)
+        assert told.exit_code == 0
+        assert told.stdout == invoke("run", "survey.yaml", "--format", "json").stdout
+
+    def test_none_is_refused(self, place: Path) -> None:
+        assert invoke("run", "survey.yaml", "--workers", "0").exit_code == 2
+
+    def test_what_kills_a_worker_is_a_finding_and_a_note(self, place: Path) -> None:
+        (place / "deadly.py").write_text("import os\n\ndef loss(x, y):\n    os._exit(7)\n")
+        done = process(
+            *("check", "deadly.py:loss", "--loss", "softmax_cross_entropy", "--workers", "2"),
+            *("--dtype", "float32", "--gradient", "none", "--format", "json"),
+        )
+        assert done.returncode == 1, done.stderr
+        assert "a worker died of exit status 7 in deadly:loss" in done.stderr.replace(".py", "")
+        document = json.loads(done.stdout)
+        assert {each["kind"] for each in document["findings"]} == {"crashed"}
+        assert document["deaths"]
+
+    @pytest.mark.parametrize("workers", ["1", "2"])
+    def test_an_interrupted_scan_of_every_float32_reports_what_is_done(
+        self, place: Path, workers: str
+    ) -> None:
+        (place / "every.yaml").write_text(EVERY_FLOAT32)
+        command = [sys.executable, "-m", "xentcheck", "run", "every.yaml", "--format", "json"]
+        with subprocess.Popen(
+            [*command, "--workers", workers],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        ) as child:
+            time.sleep(5.0)
+            os.killpg(child.pid, signal.SIGINT)
+            output, notes = child.communicate(timeout=60)
+        assert child.returncode == 130, notes
+        assert "interrupted" in notes
+        document = json.loads(output)
+        assert document["interrupted"] is True
+        (measurement,) = document["measurements"]
+        assert 0 < measurement["rows"] < 1 << 32
+        assert measurement["max_ulp"] < 4
+
+    def test_long_work_on_a_terminal_tells_how_far_it_is(self, place: Path) -> None:
+        (place / "every.yaml").write_text(EVERY_FLOAT32)
+        ours, theirs = pty.openpty()
+        environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+        command = [sys.executable, "-m", "xentcheck", "run", "every.yaml"]
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=theirs, env=environment, start_new_session=True
+        ) as child:
+            os.close(theirs)
+            text = b""
+            while b"left" not in text:
+                text += os.read(ours, 65_536)
+            os.killpg(child.pid, signal.SIGKILL)
+            child.communicate()
+        os.close(ours)
+        shown = text.decode()
+        assert "every: softplus in float32" in shown
+        assert "rows/s" in shown
+        assert "worst so far" in shown

@@ -1,5 +1,7 @@
 """What a report looks like: on a terminal of some width, and as a JSON document."""
 
+import dataclasses
+import io
 import json
 import math
 import re
@@ -11,7 +13,9 @@ import ml_dtypes
 import numpy as np
 import pytest
 from rich.cells import cell_len
+from rich.console import Console
 
+from xentcheck.audit import Progress
 from xentcheck.model import (
     Cell,
     Finding,
@@ -26,6 +30,7 @@ from xentcheck.model import (
 )
 from xentcheck.probing import ProbeLine, ProbeNumber, ProbeResult
 from xentcheck.report import document, notation, table
+from xentcheck.report import progress as progress_line
 from xentcheck.report.probe import render_probe
 
 EXACT = "4.12230722050245e-9"  # log1p(2·e^-20)
@@ -627,3 +632,63 @@ class TestProbe:
         text = table.to_text(render_probe(self.result(1000), 100), 100, color=False)
         assert text.count("gradient[") < 20
         assert "1,000 components" in text
+
+
+def progress_text(progress, elapsed, width):
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    console.print(progress_line.render(progress, elapsed, width))
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_progress_tells_share_rows_rate_time_left_and_the_worst_so_far(width):
+    told = Progress(0.25, 3_000_000, "all: sigmoid in float32", 1234.5, "numpy.naive, sigmoid")
+    text = progress_text(told, 10.0, width)
+    lines = text.splitlines()
+    assert len(lines) == 2
+    assert all(len(line) <= width for line in lines)
+    assert "25 %" in text
+    assert "3,000,000 rows" in text
+    assert "300.0 k rows/s" in text
+    assert "0:30 left" in text
+    assert "all: sigmoid in float32" in lines[1]
+    if width >= 80:
+        assert "worst so far" in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("share", "elapsed", "left"),
+    [
+        (0.5, 7200.0, "2:00:00 left"),
+        (0.9999, 100.0, "0:00 left"),
+        (0.0, 5.0, "time left unknown"),
+    ],
+)
+def test_the_time_left_is_what_the_rest_takes_at_this_pace(share, elapsed, left):
+    text = progress_text(Progress(share, 10, "a: b"), elapsed, 80)
+    assert left in text
+    assert "worst" not in text
+
+
+def test_the_table_tells_what_each_tier_decided_and_what_failed():
+    reference = {
+        "decided_by": {"float64": 12_000, "binary128": 0, "mpmath": 34},
+        "rows_sampled_by_mpmath": 5,
+        "witnesses_by_mpmath": 6,
+        "witnesses_confirmed_by_definition": 7,
+        "confirmations_failed": 0,
+        "binary128": False,
+    }
+    report = Report({}, 0, {}, (), (), (), (), (), gated=False, reference=reference)
+    text = " ".join(table.render(report, 100, color=False).split())
+    assert "rows decided 12,000 by float64, 34 by mpmath; numpy-quaddtype is not installed" in text
+    assert "mpmath confirmed 5 sampled and 6 shown rows" in text
+    assert "the textbook definition 7 worst ones; none failed" in text
+    failed = dataclasses.replace(report, reference={**reference, "confirmations_failed": 2})
+    assert "2 FAILED" in table.render(failed, 100, color=False)
+
+
+def test_a_worker_that_died_is_told_in_table_and_document():
+    report = Report({}, 0, {}, (), (), (), (), (), gated=False, deaths=("a worker died of X",))
+    assert "a worker died of X" in table.render(report, 80, color=False)
+    assert document.to_document(report)["deaths"] == ["a worker died of X"]
