@@ -10,7 +10,7 @@ from rich.text import Text
 from xentcheck.audit import Progress
 from xentcheck.report import notation
 
-_LEAST_SHARE = 0.001  # done, before the time left is more than a guess
+_LEAST_SHARE = 0.0002  # done, before the time left is more than a guess
 
 
 def render(progress: Progress, elapsed: float, width: int) -> RenderableType:
