@@ -488,13 +488,13 @@ def _define_cross_entropy(ops: Arithmetic, row: Row) -> RowResult:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Spread:
-    """How far each logit lies below its row's largest, scaled, and how much that matters.
+    """Where each logit lies beside its row's largest, scaled (≤ 0), and how much that matters.
 
-    ``sensitivity`` is 1 + the condition number of each p_k with respect to the distances, and of
-    1 − p_k; that of the largest class is as sensitive as its largest part, the runner-up.
+    ``sensitivity`` is 1 + the condition number of each p_k with respect to these differences, and
+    of 1 − p_k; that of the largest class is as sensitive as its largest part, the runner-up.
     """
 
-    distance: Float64Array
+    difference: Float64Array
     power: Float64Array
     total: Float64Array  # (rows, 1)
     sensitivity: Float64Array
@@ -509,26 +509,27 @@ def _spread(block: Block) -> _Spread:
     if noise is not None:
         x = x + noise
     top = x.argmax(axis=1)[:, np.newaxis]
-    distance = np.take_along_axis(x, top, axis=1) - x
-    if not np.isfinite(distance.sum()):
+    difference = x - np.take_along_axis(x, top, axis=1)
+    if not np.isfinite(difference.sum()):
         # what is not finite counts as 0
         x = np.where(np.isfinite(x), x, 0.0)
         top = x.argmax(axis=1)[:, np.newaxis]
-        distance = np.minimum(np.take_along_axis(x, top, axis=1) - x, np.finfo(np.float64).max)
+        difference = x - np.take_along_axis(x, top, axis=1)
+        difference = np.maximum(difference, -np.finfo(np.float64).max)
     temperature = block.parameters.get("temperature", 1.0)
     if temperature != 1.0:
-        distance /= temperature
-    power = np.exp(-distance)
+        difference /= temperature
+    power = np.exp(difference)
     total = power.sum(axis=1, keepdims=True)
-    mean = np.einsum("ij,ij->i", distance, power)[:, np.newaxis] / total
-    sensitivity = distance + (1.0 + mean)
-    if distance.shape[1] > 1:
-        np.put_along_axis(distance, top, np.inf, axis=1)
-        runner_up = distance.min(axis=1, keepdims=True)
-        np.put_along_axis(distance, top, 0.0, axis=1)
+    mean = -np.einsum("ij,ij->i", difference, power)[:, np.newaxis] / total
+    sensitivity = (1.0 + mean) - difference
+    if difference.shape[1] > 1:
+        np.put_along_axis(difference, top, -np.inf, axis=1)
+        runner_up = -difference.max(axis=1, keepdims=True)
+        np.put_along_axis(difference, top, 0.0, axis=1)
         # of the others none lies nearer than the runner-up, so only the largest is concerned
         np.put_along_axis(sensitivity, top, 1.0 + np.maximum(mean, runner_up), axis=1)
-    return _Spread(distance, power, total, sensitivity)
+    return _Spread(difference, power, total, sensitivity)
 
 
 def _condition_per_class(
@@ -557,7 +558,7 @@ def _condition_cross_entropy(
     ignored = ignored_rows(block)
     scale = block.parameters.get("temperature", 1.0)
     if quantity is Quantity.VALUE:
-        by_value = np.abs(spread.distance * gradient).sum(axis=1) * scale / np.abs(value)
+        by_value = np.abs(spread.difference * gradient).sum(axis=1) * scale / np.abs(value)
         return np.where(ignored, 1.0, 1.0 + by_value)
     smoothing = block.parameters.get("label_smoothing", 0.0)
     condition = spread.sensitivity
