@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from xentcheck import registry
-from xentcheck.audit import METHOD, SURVEY_TOLERANCE, check_patterns, environment, function_for
+from xentcheck.audit import SURVEY_TOLERANCE, check_patterns, environment, function_for
 from xentcheck.collection import Arbitration, Tally, close, measure
 from xentcheck.errors import UnknownNameError, UsageError
 from xentcheck.execution import Outcomes, unsupported
@@ -34,6 +34,9 @@ from xentcheck.model import (
 from xentcheck.reference import Tier, Truth, confirm, exact
 from xentcheck.scoring import KINDS, RIGHT, ULP_DEFINITION, decimal_text, expected, score
 from xentcheck.sweeps.parameters import combinations, materialise
+
+
+METHOD = "mpmath intervals, precision raised until decided"
 
 
 @dataclass(frozen=True, slots=True)
