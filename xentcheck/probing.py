@@ -35,7 +35,6 @@ from xentcheck.reference import Tier, Truth, confirm, exact
 from xentcheck.scoring import KINDS, RIGHT, ULP_DEFINITION, decimal_text, expected, score
 from xentcheck.sweeps.parameters import combinations, materialise
 
-
 METHOD = "mpmath intervals, precision raised until decided"
 
 
