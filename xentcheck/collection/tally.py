@@ -36,6 +36,10 @@ from xentcheck.reference import Truth, row_parts
 from xentcheck.scoring import KINDS, RIGHT, Scores, excess_bits, score
 
 
+PART_ELEMENTS = 1 << 16
+"""Results that are scored together: near a core's cache, and enough that calls cost little."""
+
+
 @dataclass(slots=True, eq=False)
 class Tally:
     """What is collected of one cell while its cases go by.
@@ -119,7 +123,7 @@ def measure(
     collected.result_dtype = target.name
     if is_value and loss.nonnegative:
         collected.negative_zeros += int(np.count_nonzero((results == 0) & np.signbit(results)))
-    spans = [slice(0, case.rows)] if results.ndim == 0 else row_parts(case)
+    spans = [slice(0, case.rows)] if results.ndim == 0 else row_parts(case, PART_ELEMENTS)
     for span in spans:
         part = _Part(case, span, quantity, target.name, truth)
         scores = part.scores(results, tolerance, loss)

@@ -34,9 +34,8 @@ from xentcheck.reference.balls import (
 )
 from xentcheck.reference.forms import FORMS, Piece
 
-BLOCK_ELEMENTS = 1 << 16
-"""Numbers that are worked on together: few enough for a core's cache, and enough that the calls
-themselves cost little."""
+BLOCK_ELEMENTS = 1 << 15
+"""Numbers that are enclosed together: few enough for a core's cache."""
 
 Results: TypeAlias = Balls | Enclosures
 Rows: TypeAlias = npt.NDArray[np.intp]
@@ -57,9 +56,9 @@ def tiers_for(dtype: str) -> tuple[Tier, ...]:
     return (*first, *second, Tier.MPMATH)
 
 
-def row_parts(case: Case) -> Iterator[slice]:
-    """A case's rows in parts of about `BLOCK_ELEMENTS` numbers."""
-    step = max(1, BLOCK_ELEMENTS // case.classes)
+def row_parts(case: Case, elements: int = BLOCK_ELEMENTS) -> Iterator[slice]:
+    """A case's rows in parts of about so many numbers."""
+    step = max(1, elements // case.classes)
     for first in range(0, case.rows, step):
         yield slice(first, min(first + step, case.rows))
 

@@ -130,11 +130,20 @@ class _Softmax:
         """Where classes have dropped out; None: nowhere."""
         return np.isneginf(self.x) if np.isneginf(self.x.min(initial=0.0)) else None
 
-    def scaled(self, factor: Ball | None = None) -> Ball:
-        """p_j, or p_j times a factor of each row."""
+    def scaled(self, factor: Ball | None = None, *, last: bool = False) -> Ball:
+        """p_j, or p_j times a factor of each row.
+
+        ``last``: the powers are not needed any more, and their array may be used for it.
+        """
         one = self.arithmetic.exact(1.0, sign=1)
         share = (one if factor is None else factor) / _relative(self.whole)
-        p = self.power * share[:, np.newaxis]
+        if last and self.power.absolute is None and self.whole.absolute is None:
+            relative = compound(self.power.relative, share.relative, self.arithmetic.unit)
+            product = self.power.midpoint
+            np.multiply(product, share.midpoint[:, np.newaxis], out=product)
+            p = Ball(self.arithmetic, product, relative)
+        else:
+            p = self.power * share[:, np.newaxis]
         if self.whole.absolute is not None:
             # p = power/whole with an absolute bound of whole: |δ(1/whole)| ≤ δ, whole ≥ 1
             extra = (self.power.midpoint + 1.0) * self.whole.absolute[:, np.newaxis]
@@ -330,8 +339,8 @@ def _of_labels(it: _Softmax, block: Block, ignored: Mask, wanted: Set[Quantity])
         if it.temperature != 1.0:
             one = arithmetic.exact(1.0, sign=1)
             factor = (one if own is None else own) / it.temperature
-        gradient = it.scaled(factor)
         at_label = it.others(labels)
+        gradient = it.scaled(factor, last=not block.parameters.get("z_loss", 0.0))
         if factor is not None:
             at_label = at_label * factor
         _set(gradient, it.rows, labels, -at_label)
