@@ -35,7 +35,6 @@ from xentcheck.quantiles import Quantiles
 from xentcheck.reference import Truth, row_parts
 from xentcheck.scoring import KINDS, RIGHT, Scores, excess_bits, score
 
-
 PART_ELEMENTS = 1 << 16
 """Results that are scored together: near a core's cache, and enough that calls cost little."""
 
