@@ -415,9 +415,9 @@ PLANTED = (
     ),
     Planted(
         "an implementation's writes reach the next one",
-        "xentcheck/execution/calls.py",
-        '        arguments = [None if each is None else each.copy(order="C") for each in before]',
-        "        arguments = list(before)",
+        "xentcheck/execution/invocation.py",
+        '    arguments = [None if each is None else each.copy(order="C") for each in data]',
+        "    arguments = list(data)",
         ("tests/test_execution.py::test_writing_into_an_argument_is_noticed_and_harms_nobody",),
     ),
     Planted(
@@ -436,7 +436,7 @@ PLANTED = (
     ),
     Planted(
         "results that differ in the sign of a zero taken for the same",
-        "xentcheck/execution/calls.py",
+        "xentcheck/execution/invocation.py",
         "    same = np.ascontiguousarray(a).view(width) == np.ascontiguousarray(b).view(width)",
         "    same = np.ascontiguousarray(a) == np.ascontiguousarray(b)",
         ("tests/test_execution.py::test_a_zero_that_changes_sign_has_changed",),
@@ -780,8 +780,8 @@ PLANTED = (
     Planted(
         "a crash is blamed on everybody",
         "xentcheck/audit.py",
-        "                if name in dead:\n",
-        "                if dead:\n",
+        "                if (name, quantity) in gone:\n",
+        "                if gone:\n",
         (
             "tests/test_audit.py::test_what_kills_a_worker_is_crashed_and_everything_else_is_as_without_it",
         ),

@@ -489,7 +489,7 @@ def test_a_narrower_limit_may_follow_a_wider_one() -> None:
 
 
 BAD_IMPLEMENTATION = [
-    ("{loss: softmax}", "", "'target' is missing"),
+    ("{loss: softmax}", "", "either 'target' or 'command'"),
     ("{loss: sofmax, target: 'm:f'}", ".loss", "did you mean 'softmax'?"),
     ("{loss: softmax, target: m}", ".target", "neither module:attribute nor file.py:attribute"),
     ("{loss: softmax, target: 'm:f()'}", ".target", "neither"),

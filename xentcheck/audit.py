@@ -9,9 +9,8 @@ the arbiter, and the worst row of each printed line is confirmed by the textbook
 
 import platform
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 from functools import cached_property
 from importlib import metadata
 from typing import Any
@@ -24,9 +23,10 @@ from xentcheck.collection import (
     Shown,
     Tally,
     close,
+    compare,
     content,
-    crashed,
     gravity,
+    lost,
     measure,
 )
 from xentcheck.errors import (
@@ -34,9 +34,18 @@ from xentcheck.errors import (
     EmptySweepError,
     UncertifiedError,
     UnknownNameError,
+    UnsupportedError,
     UsageError,
 )
-from xentcheck.execution import Death, run_tasks, unsupported
+from xentcheck.execution import (
+    Death,
+    Outcomes,
+    cores,
+    hosts,
+    open_targets,
+    run_tasks,
+    unsupported,
+)
 from xentcheck.gate import judge
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Loss
@@ -46,7 +55,9 @@ from xentcheck.model import (
     Config,
     Finding,
     Implementation,
+    Kind,
     Measurement,
+    Process,
     Quantity,
     Report,
     Skip,
@@ -76,6 +87,10 @@ THOROUGH = 16
 """The first part of a sweep, and one of so many others, is called repeatedly."""
 
 
+MOST_HOSTING = 4
+"""So many workers at most, unless told otherwise, where each loads frameworks of its own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a run is.
@@ -96,7 +111,8 @@ def audit(
     *,
     select: Sequence[str] = (),
     extra: Sequence[Implementation] = (),
-    workers: int = 1,
+    workers: int | None = 1,
+    timeout_s: float | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Report:
     """Run a configuration.
@@ -105,8 +121,10 @@ def audit(
         config: what to audit; its targets are loaded and join the registry.
         select: patterns of implementation names; empty selects all that the sweeps do.
         extra: further implementations, beside the registered ones.
-        workers: how many processes share the work; the report does not depend on it. With one
-            everything runs in this process, and what kills it kills the run.
+        workers: how many processes share the work; the report does not depend on it. None: all
+            cores, but at most `MOST_HOSTING` where each of them loads frameworks or users' code.
+            With one everything else runs in this process, and what kills it kills the run.
+        timeout_s: how long one call of a framework or of users' code may take.
         progress: called whenever a part of the work is done.
 
     Raises:
@@ -118,12 +136,23 @@ def audit(
     KeyboardInterrupt what is under way is finished, and the report has all that is done.
     """
     registered, skips = registry.load_registered()
-    targets = tuple(registry.load_target(target) for target in config.targets)
-    known = (*registered, *targets, *extra)
-    _check_unique(known)
-    check_patterns(select, known)
-    run = _Audit(config, known, tuple(select), list(skips), progress)
-    return run.report(workers)
+    try:
+        targets = open_targets(config.targets)
+        known = tuple(patient(each, timeout_s) for each in (*registered, *targets, *extra))
+        _check_unique(known)
+        check_patterns(select, known)
+        run = _Audit(config, known, tuple(select), list(skips), progress)
+        return run.report(workers)
+    finally:
+        hosts.close()
+
+
+def patient(implementation: Implementation, timeout_s: float | None) -> Implementation:
+    """The implementation, with another time limit for its calls unless that is None."""
+    process = implementation.process
+    if process is None or timeout_s is None:
+        return implementation
+    return replace(implementation, process=replace(process, timeout_s=timeout_s))
 
 
 def _check_unique(known: Iterable[Implementation]) -> None:
@@ -139,7 +168,7 @@ def check_patterns(select: Sequence[str], known: Iterable[Implementation]) -> No
     """Refuse a pattern that matches no implementation's name, with the nearest name."""
     names = sorted({each.name for each in known})
     for pattern in select:
-        if not any(fnmatchcase(name, pattern) for name in names):
+        if not any(registry.selected(name, (pattern,)) for name in names):
             raise UnknownNameError("implementation", pattern, names)
 
 
@@ -231,9 +260,15 @@ class _Step:
         part = self.parts[task.part]
         rng = stream(self.seed, self.sweep.name, self.loss.id, self.dtype, "part", part.number)
         thorough = part.number == 0 or rng.integers(THOROUGH) == 0
+        hosts.start(each.process for each in self.chosen if each.process is not None)
+        gone = {
+            (name, quantity): (Kind.CRASHED, how)
+            for name, how in task.crashed
+            for quantity in Quantity
+        }
         for case in part.cases():
             numbered = replace(case, start=outcome.rows)
-            truth = self._case(numbered, outcome, dict(task.crashed), tell, thorough=thorough)
+            truth = self._case(numbered, outcome, gone, tell, thorough=thorough)
             if truth is not None:
                 self._sample(truth, outcome, rng, first=part.number == 0)
             outcome.rows += case.rows
@@ -265,32 +300,35 @@ class _Step:
         self,
         case: Case,
         outcome: _Outcome,
-        dead: Mapping[str, str],
+        gone: dict[tuple[str, Quantity], tuple[Kind, str]],
         tell: Callable[[str], None],
         *,
         thorough: bool,
     ) -> Truth | None:
+        """Audit every implementation on one case; those in ``gone`` are not called any more."""
         truth: Truth | None = None
+        observed: dict[tuple[str, Quantity], Outcomes] = {}
         for implementation in self.chosen:
             name = implementation.name
             reason = unsupported(implementation, case)
             if reason:
-                skip = Skip(reason, self.loss.id, name, self.dtype, "", self.sweep.name)
-                outcome.skips.append(skip)
+                outcome.skips.append(self._skip(name, reason))
                 continue
             for quantity in self.sweep.quantities:
                 if function_for(implementation, quantity) is None:
                     continue
                 cell = Cell(self.loss.id, name, self.dtype, quantity, self.sweep.name)
-                if name in dead:
-                    crashed(outcome.tallies.setdefault(cell, Tally()), case, dead[name])
+                tally = outcome.tallies.get(cell, Tally())
+                if (name, quantity) in gone:
+                    lost(tally, case, *gone[name, quantity])
+                    outcome.tallies[cell] = tally
                     continue
                 try:
                     if truth is None:
                         truth = Truth(case, frozenset(self.sweep.quantities))
                     tell(name)
-                    measure(
-                        outcome.tallies.setdefault(cell, Tally()),
+                    came = measure(
+                        tally,
                         implementation,
                         case,
                         truth,
@@ -299,13 +337,33 @@ class _Step:
                         thorough=thorough,
                     )
                     tell("")
+                except UnsupportedError as error:
+                    outcome.skips.append(self._skip(name, str(error), quantity))
+                    continue
                 except UncertifiedError as error:
                     outcome.uncertified.append(str(error))
                     if truth is None:
                         return None
+                    continue
+                finally:
+                    if tally.rows:
+                        outcome.tallies[cell] = tally
+                observed[name, quantity] = came
+                for incident in came.incidents:
+                    if incident.kind in (Kind.CRASHED, Kind.TIMED_OUT):
+                        gone[name, quantity] = (incident.kind, incident.detail)
+                plain = observed.get((implementation.plain, quantity))
+                if plain is not None:
+                    tolerance = self.tolerance(cell)
+                    compare(
+                        tally, implementation.plain, plain, came, case, truth, quantity, tolerance
+                    )
         if truth is not None:
             outcome.decided += truth.decided()
         return truth
+
+    def _skip(self, name: str, reason: str, quantity: Quantity | None = None) -> Skip:
+        return Skip(reason, self.loss.id, name, self.dtype, quantity or "", self.sweep.name)
 
     def _sample(
         self, truth: Truth, outcome: _Outcome, rng: np.random.Generator, *, first: bool
@@ -369,8 +427,10 @@ class _Audit:
         self.failed = 0
         self.done = 0.0
         self.worst = (float("nan"), "")
+        self.obstacles: dict[Process, str] = {}
+        self.processes: set[Process] = set()
 
-    def report(self, workers: int) -> Report:
+    def report(self, workers: int | None) -> Report:
         steps: list[_Step] = []
         interrupted = False
         try:
@@ -378,11 +438,14 @@ class _Audit:
             self._announce(steps[0].what if steps else "", steps)
         except KeyboardInterrupt:
             interrupted = True
+        hosts.close()  # loading is done: workers have their own
+        if workers is None:
+            workers = min(cores(), MOST_HOSTING) if self.processes else cores()
         interrupted |= self._run(steps, workers)
         interrupted |= self._confirm(workers)
         findings = tuple(self.findings)
         return Report(
-            environment=environment(),
+            environment=environment(self.processes),
             seed=self.config.seed,
             config=self.config.document,
             measurements=tuple(self.measurements),
@@ -530,10 +593,16 @@ class _Audit:
         for each in self.known:
             if each.loss != loss.id:
                 continue
-            if not any(fnmatchcase(each.name, pattern) for pattern in sweep.implementations):
+            if not registry.selected(each.name, sweep.implementations):
                 continue
-            if self.select and not any(fnmatchcase(each.name, p) for p in self.select):
+            if self.select and not registry.selected(each.name, self.select):
                 continue
+            if each.process is not None:
+                obstacle = self._obstacle(each.process)
+                if obstacle:
+                    self._skip(Skip(obstacle, implementation=each.process.name))
+                    continue
+                self.processes.add(each.process)
             chosen.append(each)
             for quantity in sweep.quantities:
                 if function_for(each, quantity) is None:
@@ -542,6 +611,11 @@ class _Audit:
         if not chosen:
             self._skip(Skip("no implementation selected", loss.id, sweep=sweep.name))
         return tuple(chosen)
+
+    def _obstacle(self, process: Process) -> str:
+        if process not in self.obstacles:
+            self.obstacles[process] = hosts.missing(process)
+        return self.obstacles[process]
 
     def _skip(self, skip: Skip) -> None:
         self.skips.setdefault(skip)
@@ -594,8 +668,11 @@ def function_for(implementation: Implementation, quantity: Quantity) -> Callable
     return implementation.value if quantity is Quantity.VALUE else implementation.gradient
 
 
-def environment() -> dict[str, str]:
-    """Versions of everything that can change a result, and the platform."""
+def environment(processes: Iterable[Process] = ()) -> dict[str, str]:
+    """Versions of everything that can change a result, and the platform.
+
+    ``processes``: the frameworks that were called.
+    """
     versions = {"xentcheck": __version__, "python": platform.python_version()}
     for package in ("numpy", "mpmath", "ml_dtypes"):
         versions[package] = metadata.version(package)
@@ -603,5 +680,10 @@ def environment() -> dict[str, str]:
         versions["numpy-quaddtype"] = metadata.version("numpy-quaddtype")
     except metadata.PackageNotFoundError:
         versions["numpy-quaddtype"] = "not installed"
+    modules = sorted({module for process in processes for module in process.modules})
+    distributions = metadata.packages_distributions() if modules else {}
+    for module in modules:
+        for distribution in sorted(set(distributions.get(module, ())))[:1]:
+            versions[distribution] = metadata.version(distribution)
     versions["platform"] = f"{platform.system()} {platform.machine()}"
     return versions

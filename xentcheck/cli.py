@@ -358,14 +358,19 @@ def _audit(
     select: Sequence[str] = (),
     extra: Sequence["Implementation"] = (),
     workers: int | None = None,
+    timeout_s: float | None = None,
 ) -> int:
     """Audit, deliver the report, and say with which status to exit."""
     from xentcheck.audit import audit
-    from xentcheck.execution import cores
 
     with _foreign(), _ProgressBar() as progress:
         report = audit(
-            config, select=select, extra=extra, workers=workers or cores(), progress=progress
+            config,
+            select=select,
+            extra=extra,
+            workers=workers,
+            timeout_s=timeout_s,
+            progress=progress,
         )
     delivery.deliver(functools.partial(_rendered, report))
     return _status(report)
@@ -455,8 +460,15 @@ _workers_option = click.option(
     "--workers",
     type=click.IntRange(min=1),
     metavar="N",
-    help="How many processes share the work; all cores unless set. The report does not depend on "
-    "it. With 1 the implementations run in this process.",
+    help="How many processes share the work; all cores unless set (at most 4 where each loads "
+    "frameworks). The report does not depend on it.",
+)
+_timeout_option = click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="How long one call of a framework or of your code may take; 300 s unless set.",
 )
 _loss_option = click.option(
     "--loss",
@@ -593,6 +605,7 @@ def _number(option: str, written: str, dtype: str | None) -> float:
 )
 @click.option("--seed", type=click.IntRange(min=0), help="Instead of the configuration's seed.")
 @_workers_option
+@_timeout_option
 def run(
     config: str,
     formats: Sequence[str],
@@ -601,6 +614,7 @@ def run(
     select: Sequence[str],
     seed: int | None,
     workers: int | None,
+    timeout_s: float | None,
 ) -> int:
     """Audit what a configuration says: many implementations on declared inputs.
 
@@ -618,7 +632,7 @@ def run(
 
     loaded = load(config)
     config_ = loaded if seed is None else replace(loaded, seed=seed)
-    return _audit(config_, delivery, select, workers=workers)
+    return _audit(config_, delivery, select, workers=workers, timeout_s=timeout_s)
 
 
 @cli.command()
@@ -635,19 +649,20 @@ def run(
     "--framework",
     type=click.Choice(FRAMEWORKS),
     default="numpy",
-    help="What arrays it is given; numpy, and later others.",
+    help="What arrays it is given; numpy unless set. The others also differentiate it.",
 )
 @click.option(
     "--gradient",
     default="auto",
     metavar="TARGET|auto|none",
-    help="Its gradient function. auto: LOSS_gradient, LOSS_grad, grad_LOSS, gradient or grad "
-    "beside it, where LOSS is the function's name.",
+    help="Its gradient function. auto: by the framework; of NumPy arrays LOSS_gradient, LOSS_grad, "
+    "grad_LOSS, gradient or grad beside it, where LOSS is the function's name.",
 )
 @click.option("--max-ulp", type=float, default=4.0, help="The largest error allowed; 4 unless set.")
 @click.option("--or-abs", type=float, default=0.0, help="An absolute error that is fine as well.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the random inputs.")
 @_workers_option
+@_timeout_option
 @_reporting
 def check(
     target: str,
@@ -661,6 +676,7 @@ def check(
     or_abs: float,
     seed: int,
     workers: int | None,
+    timeout_s: float | None,
     formats: Sequence[str],
     outputs: Sequence[str],
     color: str,
@@ -678,19 +694,15 @@ def check(
       xentcheck check my_loss.py:loss --loss softmax_cross_entropy --label-kind distribution
       xentcheck check package.losses:bce --loss sigmoid_binary_cross_entropy \\
           --gradient package.losses:bce_backward --max-ulp 16 --or-abs 1e-7
+      xentcheck check my_torch_loss.py:MyLoss --loss softmax_cross_entropy --framework torch
+      xentcheck check './kernel {logits} {labels} {out}' --loss softmax_cross_entropy
     """
     delivery = _Delivery.planned(formats, outputs, color)
-    if framework != "numpy":
-        message = (
-            f"--framework {framework} is not available in this version\n"
-            "    help: wrap the loss in a function that takes and returns NumPy arrays"
-        )
-        raise UsageError(message)
     for name, value in (("--max-ulp", max_ulp), ("--or-abs", or_abs)):
         if not value >= 0:
             raise UsageError(f"{name} {value:g}: has to be 0 or more")
     from xentcheck.losses import loss_of
-    from xentcheck.model import Config, LabelKind, Limit, Target, Tolerance
+    from xentcheck.model import Config, LabelKind, Limit, Tolerance
     from xentcheck.sweeps import standard_sweeps
 
     spec = loss_of(loss)
@@ -700,7 +712,7 @@ def check(
         raise UsageError(f"{loss} takes {' or '.join(spec.label_kinds)} labels, not {kind} ones")
     values = _parameters(spec, kind, params, chosen[0] if len(chosen) == 1 else None)
     with _foreign():
-        implementation = _loaded(Target(loss, target, target), gradient)
+        implementation = _opened(loss, target, gradient, framework)
     axes = {name: (value,) for name, value in values.items()}
     sweeps = standard_sweeps(spec, chosen, kind, axes)
     only = (_escaped(implementation.name),)
@@ -722,6 +734,7 @@ def check(
         document={
             "command": "check",
             "target": target,
+            "framework": framework,
             "gradient": gradient,
             "loss": loss,
             "label_kind": kind,
@@ -731,46 +744,40 @@ def check(
             "or_abs": or_abs,
         },
     )
-    return _audit(config, delivery, extra=(implementation,), workers=workers)
+    return _audit(config, delivery, extra=(implementation,), workers=workers, timeout_s=timeout_s)
 
 
-def _loaded(target: Any, gradient: str) -> "Implementation":
-    """The user's implementation with its gradient: named, found beside it, or none."""
-    from xentcheck.registry import load_target
+def _opened(loss: str, target: str, gradient: str, framework: str) -> "Implementation":
+    """The user's implementation with its gradient: named, the framework's, beside it, or none."""
+    from xentcheck.execution import open_target
+    from xentcheck.model import Target
+    from xentcheck.registry import gradient_names
 
-    if gradient not in ("auto", "none"):
-        return load_target(replace(target, gradient=gradient))
-    implementation = load_target(target)
-    if gradient == "none":
-        return implementation
-    place, _, attribute = target.target.rpartition(":")
-    owner, dot, name = attribute.rpartition(".")
-    candidates = [f"{name}_gradient", f"{name}_grad", f"grad_{name}", "gradient", "grad"]
-    holder = functools.reduce(getattr, filter(None, owner.split(".")), _module(place))
-    for candidate in candidates:
-        if candidate != name and callable(getattr(holder, candidate, None)):
-            found = f"{owner}{dot}{candidate}"
-            _note(f"note: {found} is taken for its gradient; --gradient names another, or none")
-            return load_target(replace(target, gradient=found))
-    _note(
-        f"note: only the value is checked: there is no {', '.join(candidates[:-1])} or "
-        f"{candidates[-1]} beside {attribute}; name it with --gradient"
+    if "{out}" in target:  # a program
+        back = () if gradient in ("auto", "none") else tuple(shlex.split(gradient))
+        program = tuple(shlex.split(target))
+        if not back:
+            _note("note: only the value is checked; --gradient is the command of a gradient")
+        wanted = Target(loss, "", program[0], command=program, gradient_command=back)
+        return open_target(wanted)[0]
+    wanted = Target(
+        loss, target, target, None if gradient == "none" else gradient, framework=framework
     )
+    implementation, beside = open_target(wanted)
+    if beside:
+        _note(f"note: {beside} is taken for its gradient; --gradient names another, or none")
+    elif implementation.gradient is None and gradient == "auto":
+        *others, last = gradient_names(wanted)
+        _note(
+            f"note: only the value is checked: there is no {', '.join(others)} or {last} beside "
+            f"{target.rpartition(':')[2]}; name it with --gradient"
+        )
     return implementation
 
 
 def _escaped(name: str) -> str:
     """A pattern that matches this name only."""
     return re.sub(r"([*?\[])", r"[\1]", name)
-
-
-def _module(place: str) -> Any:
-    """The module that `load_target` has just loaded from there."""
-    if not place.endswith(".py"):
-        return sys.modules[place]
-    file = str(Path(place).resolve())
-    loaded = reversed(list(sys.modules.values()))
-    return next(each for each in loaded if getattr(each, "__file__", None) == file)
 
 
 @cli.command()
@@ -791,8 +798,16 @@ def _module(place: str) -> Any:
     "patterns",
     multiple=True,
     metavar="PATTERN|TARGET",
-    help="Only those whose name matches; or your own module:function or file.py:function.",
+    help="Only those whose name matches ('*@*': variants); or your own module:function, "
+    "file.py:function or command with {logits} {labels} {out}.",
 )
+@click.option(
+    "--framework",
+    type=click.Choice(FRAMEWORKS),
+    default="numpy",
+    help="What arrays your own function is given.",
+)
+@_timeout_option
 @_reporting
 def probe(
     loss: str,
@@ -802,6 +817,8 @@ def probe(
     params: Sequence[str],
     dtypes: Sequence[str],
     patterns: Sequence[str],
+    framework: str,
+    timeout_s: float | None,
     formats: Sequence[str],
     outputs: Sequence[str],
     color: str,
@@ -821,7 +838,7 @@ def probe(
     delivery = _Delivery.planned(formats, outputs, color)
     from xentcheck import probing
     from xentcheck.losses import loss_of
-    from xentcheck.model import LabelKind, Target
+    from xentcheck.model import LabelKind
 
     spec = loss_of(loss)
     chosen = _known_dtypes(dtypes, PROBED_DTYPES)
@@ -843,16 +860,23 @@ def probe(
     if kind is LabelKind.INTEGER and isinstance(given, float):
         _check_class(given, len(numbers), spec, values)
     with _foreign():
-        own = tuple(_loaded(Target(loss, each, each), "auto") for each in patterns if ":" in each)
+        own = {
+            each: _opened(loss, each, "auto", framework)
+            for each in patterns
+            if ":" in each or "{out}" in each
+        }
         result = probing.probe(
             loss,
             numbers,
             labels=given,
             parameters=values,
             dtypes=chosen,
-            implementations=tuple(_escaped(each) if ":" in each else each for each in patterns)
+            implementations=tuple(
+                _escaped(own[each].name) if each in own else each for each in patterns
+            )
             or ("*",),
-            extra=own,
+            extra=tuple(own.values()),
+            timeout_s=timeout_s,
         )
     config = {
         "command": "probe",

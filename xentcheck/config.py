@@ -11,6 +11,7 @@ import yaml
 
 from xentcheck.errors import ConfigError, nearest
 from xentcheck.floats import FORMATS
+from xentcheck.implementations.user import FRAMEWORKS
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Loss
 from xentcheck.model import (
@@ -26,6 +27,7 @@ from xentcheck.model import (
     Target,
     Tolerance,
 )
+from xentcheck.registry import AUTO
 from xentcheck.sweeps import GENERATORS, Generator
 from xentcheck.sweeps.labels import TARGETS
 from xentcheck.sweeps.parameters import MATRIX_WORDS, VECTOR_WORDS
@@ -73,15 +75,33 @@ FIELDS: Mapping[str, tuple[Field, ...]] = {
             "target",
             "`module:attribute` or `file.py:attribute`",
             "`fn(logits, labels, **parameters)`; a file is relative to the configuration.",
-            required=True,
+        ),
+        Field(
+            "command",
+            "list of words",
+            "Instead of `target`: a program. `{logits}`, `{labels}`, `{out}` and the names of "
+            "parameters stand for paths of `.npy` files and for numbers; a program that is named "
+            "by a path is relative to the configuration.",
+        ),
+        Field(
+            "framework",
+            ", ".join(f"`{each}`" for each in FRAMEWORKS),
+            "What arrays `target` is given. All but NumPy also differentiate it.",
+            "`numpy`",
         ),
         Field(
             "gradient",
-            "like `target`, or an attribute of the same module",
-            "Same arguments; returns the shape of `logits`.",
-            "none",
+            "like `target`, an attribute of the same module, `auto`, or with `command` its words",
+            "Same arguments; returns the shape of `logits`. `auto`: by the framework; with NumPy "
+            "arrays a function beside `target` that is named after it.",
+            "none; with a framework `auto`",
         ),
-        Field("name", "text", "What reports call it.", "`file.attribute` from `target`"),
+        Field(
+            "name",
+            "text",
+            "What reports call it.",
+            "`file.attribute` from `target`, the program of `command`",
+        ),
         Field("parameters", "mapping", "Keyword arguments of every call.", "none"),
     ),
     "sweep": (
@@ -302,9 +322,22 @@ class _ConfigReader(Reader):
                 continue
             loss = self.one_of(entries["loss"], LOSSES, "loss") if "loss" in entries else None
             target = self.callable_text(entries["target"]) if "target" in entries else None
-            gradient = None
+            command = self.command(entries["command"]) if "command" in entries else None
+            if ("target" in entries) == ("command" in entries):
+                self.fault(item, "either 'target' or 'command' has to be given")
+            framework: str | None = "numpy"
+            if "framework" in entries:
+                framework = self.one_of(entries["framework"], FRAMEWORKS, "framework")
+                if command is not None:
+                    self.fault(entries["framework"], "a command is given files, not arrays")
+            gradient = None if framework == "numpy" else AUTO
+            gradient_command: tuple[str, ...] = ()
             if "gradient" in entries:
-                gradient = self.callable_text(entries["gradient"], bare=True)
+                if command is not None:
+                    gradient_command = self.command(entries["gradient"]) or ()
+                    gradient = None
+                else:
+                    gradient = self.callable_text(entries["gradient"], bare=True)
             parameters: dict[str, Any] = {}
             if "parameters" in entries:
                 given = self.mapping(entries["parameters"], "keyword arguments") or {}
@@ -324,13 +357,44 @@ class _ConfigReader(Reader):
             elif target is not None:
                 source, _, attribute = target.rpartition(":")
                 name = f"{Path(source).stem if source.endswith('.py') else source}.{attribute}"
-            if loss is None or target is None or name is None:
+            elif command:
+                name = Path(command[0]).name
+            if loss is None or name is None or framework is None or not (target or command):
                 continue
             if (loss, name) in found:
                 self.fault(item, f"{name!r} already names an implementation of {loss}")
             found[loss, name] = None
-            targets.append(Target(loss, target, name, gradient, parameters))
+            targets.append(
+                Target(
+                    loss,
+                    target or "",
+                    name,
+                    gradient,
+                    parameters,
+                    framework,
+                    command or (),
+                    gradient_command,
+                )
+            )
         return tuple(targets)
+
+    def command(self, place: Place) -> tuple[str, ...] | None:
+        """The words of a program; one named by a path is found from here."""
+        words = [self.text(item, "a word of a command") for item in self.items(place) or ()]
+        if not words or None in words:
+            return None
+        program, *rest = (word or "" for word in words)
+        if not any("{out}" in word for word in rest):
+            self.fault(
+                place,
+                "no word of the command has {out}",
+                "{logits}, {labels} and {out} stand for the files it is given and has to write",
+            )
+            return None
+        if "/" in program:
+            path = self.file_path(place, program)
+            return None if path is None else (str(Path(path).resolve()), *rest)
+        return (program, *rest)
 
     def callable_text(self, place: Place, *, bare: bool = False) -> str | None:
         """``module:attribute``, or ``file.py:attribute`` with the file found from here.

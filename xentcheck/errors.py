@@ -8,6 +8,7 @@
     ├── UnknownNameError      a name that stands for nothing, with the nearest that does
     ├── TargetError           ``module:attr`` or ``file.py:attr`` that does not lead to a callable
     ├── EmptySweepError       a sweep that would audit nothing
+    ├── UnsupportedError      what an implementation says it does not compute: a skip, no fault
     └── UncertifiedError      a reference that could not be certified (an internal error)
 """
 
@@ -65,6 +66,13 @@ class TargetError(XentcheckError):
 
 class EmptySweepError(XentcheckError):
     """A sweep from which no row comes."""
+
+
+class UnsupportedError(XentcheckError):
+    """Raised by an implementation for inputs it does not take: a dtype, a device, a parameter.
+
+    Its text is the reason of the skip, and completes "PACKAGE …".
+    """
 
 
 class UncertifiedError(XentcheckError):

@@ -299,12 +299,31 @@ class Exact:
 
 
 @dataclass(frozen=True, slots=True)
+class Process:
+    """A process that implementations run in, apart from the reference and from each other.
+
+    ``modules`` have to be importable there, and are imported as it starts; ``install`` is the
+    command that makes them so. ``environment`` holds its further environment variables. Two equal
+    values are one process.
+    """
+
+    name: str
+    modules: tuple[str, ...] = ()
+    install: str = ""
+    environment: tuple[tuple[str, str], ...] = ()
+    timeout_s: float = 300.0  # for each call, and for the start
+
+
+@dataclass(frozen=True, slots=True)
 class Implementation:
     """Code that computes a loss.
 
     ``value`` is called as ``value(logits, labels, **parameters)``, without ``labels`` where the
     loss has none; ``gradient`` likewise, returning the shape of ``logits``. ``parameters`` are the
     names it understands. ``sound`` is what the field guide says of it (None: nothing claimed).
+    ``process`` None: it runs where the reference is computed; else ``value`` and ``gradient`` are
+    sent there, and have to pickle. ``plain`` is the name of the implementation that this one is
+    another way to call, "" for none: the two ought to agree.
     """
 
     loss: str
@@ -317,6 +336,8 @@ class Implementation:
     summary: str = ""
     sound: bool | None = None
     source: str = ""
+    process: Process | None = None
+    plain: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,13 +407,22 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A user's implementation, as a configuration or the command line names it."""
+    """A user's implementation, as a configuration or the command line names it.
+
+    ``target`` is ``module:attr`` or ``file.py:attr``, and ``gradient`` the same, an attribute
+    beside it, ``auto`` (the framework's own differentiation, or a function beside it by its name)
+    or None. ``framework`` says what arrays it is given. With ``command`` instead of ``target`` it
+    is a program, as is ``gradient_command``; see `implementations.command`.
+    """
 
     loss: str
     target: str
     name: str
     gradient: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    framework: str = "numpy"
+    command: tuple[str, ...] = ()
+    gradient_command: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

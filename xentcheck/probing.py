@@ -1,17 +1,22 @@
 """A question in the moment: every implementation of a loss on one input."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
 
 from xentcheck import registry
-from xentcheck.audit import SURVEY_TOLERANCE, check_patterns, environment, function_for
-from xentcheck.collection import Arbitration, Tally, close, measure
-from xentcheck.errors import UnknownNameError, UsageError
-from xentcheck.execution import Outcomes, unsupported
+from xentcheck.audit import (
+    SURVEY_TOLERANCE,
+    check_patterns,
+    environment,
+    function_for,
+    patient,
+)
+from xentcheck.collection import Arbitration, Tally, close, compare, measure
+from xentcheck.errors import UnknownNameError, UnsupportedError, UsageError
+from xentcheck.execution import Outcomes, hosts, unsupported
 from xentcheck.floats import FORMATS, format_of, from_float64, to_float64
 from xentcheck.losses import loss_of
 from xentcheck.losses.spec import Loss
@@ -27,6 +32,7 @@ from xentcheck.model import (
     Layout,
     Measurement,
     ParameterValue,
+    Process,
     Quantity,
     Report,
     Skip,
@@ -80,6 +86,7 @@ def probe(
     dtypes: Sequence[str] = ("float16", "bfloat16", "float32", "float64"),
     implementations: Sequence[str] = ("*",),
     extra: Sequence[Implementation] = (),
+    timeout_s: float | None = None,
 ) -> ProbeResult:
     """All implementations of a loss on one input.
 
@@ -93,6 +100,10 @@ def probe(
         dtypes: the logits are rounded to each of them.
         implementations: patterns of names.
         extra: further implementations, beside the registered ones.
+        timeout_s: how long one call of a framework or of users' code may take.
+
+    Frameworks are loaded side by side, each in a process of its own, while NumPy's implementations
+    are called.
 
     Raises:
         UnknownNameError: no such loss or dtype, or a pattern that matches nothing.
@@ -100,19 +111,47 @@ def probe(
     """
     loss = loss_of(loss_id)
     registered, skips = registry.load_registered()
-    known = [each for each in (*registered, *extra) if each.loss == loss.id]
+    known = [patient(each, timeout_s) for each in (*registered, *extra) if each.loss == loss.id]
     check_patterns(implementations, known)
-    chosen = [each for each in known if any(fnmatchcase(each.name, p) for p in implementations)]
     unique: dict[Skip, None] = dict.fromkeys(skips)
+    chosen = []
+    for each in known:
+        if registry.selected(each.name, implementations):
+            obstacle = "" if each.process is None else hosts.missing(each.process)
+            if obstacle:
+                assert each.process is not None
+                unique.setdefault(Skip(obstacle, implementation=each.process.name))
+            else:
+                chosen.append(each)
+    chosen.sort(key=lambda each: each.process is not None)
+    processes = {each.process for each in chosen if each.process is not None}
+    hosts.start(processes)
+    try:
+        return _probe(loss, logits, labels, parameters or {}, dtypes, chosen, unique, processes)
+    finally:
+        hosts.close()
+
+
+def _probe(
+    loss: Loss,
+    logits: Sequence[float],
+    labels: float | Sequence[float] | None,
+    parameters: Mapping[str, Any],
+    dtypes: Sequence[str],
+    chosen: Sequence[Implementation],
+    unique: dict[Skip, None],
+    processes: Iterable[Process],
+) -> ProbeResult:
     lines: list[ProbeLine] = []
     measurements: list[Measurement] = []
     findings: list[Finding] = []
     confirmed = 0
     for dtype in dtypes:
-        case = _probe_case(loss, dtype, logits, labels, parameters or {})
+        case = _probe_case(loss, dtype, logits, labels, parameters)
         certain = exact(case)
         truth = Truth(case, tiers=(Tier.MPMATH,))
         arbitration = Arbitration(exact)
+        came: dict[tuple[str, Quantity], Outcomes] = {}
         confirmed += sum(confirm(case, row) for row in range(case.rows))
         for each in chosen:
             reason = unsupported(each, case)
@@ -127,7 +166,25 @@ def probe(
                     continue
                 cell = Cell(loss.id, each.name, dtype, quantity, "probe")
                 collected = Tally()
-                observed = measure(collected, each, case, truth, quantity, SURVEY_TOLERANCE)
+                try:
+                    observed = measure(collected, each, case, truth, quantity, SURVEY_TOLERANCE)
+                except UnsupportedError as error:
+                    skip = Skip(str(error), loss.id, each.name, dtype, quantity.value)
+                    unique.setdefault(skip)
+                    continue
+                came[each.name, quantity] = observed
+                plain = came.get((each.plain, quantity))
+                if plain is not None:
+                    compare(
+                        collected,
+                        each.plain,
+                        plain,
+                        observed,
+                        case,
+                        truth,
+                        quantity,
+                        SURVEY_TOLERANCE,
+                    )
                 note = "; ".join(incident.detail for incident in collected.incidents.values())
                 measurement, found = close(cell, collected, SURVEY_TOLERANCE, arbitration)
                 measurements.append(measurement)
@@ -136,7 +193,7 @@ def probe(
                 numbers = _numbers(observed, enclosures, loss, quantity)
                 lines.append(ProbeLine(each.name, dtype, quantity, numbers, note))
     report = Report(
-        environment=environment(),
+        environment=environment(processes),
         seed=0,
         config={},
         measurements=tuple(measurements),

@@ -25,6 +25,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -37,11 +38,13 @@ from xentcheck.model import Implementation, LabelKind, Skip, Target
 GROUP = "xentcheck.implementations"
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 INPUT_DTYPES = (*DTYPES, "float8_e4m3fn", "float8_e5m2")
+AUTO = "auto"  # of a gradient: whichever there is
 ANY_PARAMETER = frozenset({"*"})  # a function with **kwargs
 
 _MARK = "__xentcheck_implementations__"
 _LABEL_KINDS = tuple(LabelKind)
 _serial = itertools.count()
+_files: dict[tuple[str, int], ModuleType] = {}  # loaded files, by path and time of change
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -188,30 +191,36 @@ def _iterable(thing: object) -> Iterable[object]:
     return thing
 
 
+def selected(name: str, patterns: Iterable[str]) -> bool:
+    """Whether one of the patterns (fnmatch) selects an implementation of that name.
+
+    As a shell's ``*`` leaves hidden files out, a pattern selects variants (``name@variant``) only
+    when it has an @ itself.
+    """
+    return any(
+        fnmatchcase(name, pattern) for pattern in patterns if "@" in pattern or "@" not in name
+    )
+
+
 def load_target(target: Target) -> Implementation:
     """The implementation that a user's ``module:attr`` or ``path/file.py:attr`` names.
 
     ``attr`` may be dotted. ``target.gradient`` is written the same way, or as a bare name in the
-    same module. ``target.parameters`` are bound to the function (and to the gradient, as far as it
-    takes them) and are not parameters of the implementation any more.
+    same module; ``auto`` is `gradient_beside`. ``target.parameters`` are bound to the function (and
+    to the gradient, as far as it takes them) and are not parameters of the implementation any more.
 
     Raises `TargetError`, with what to do about it, when the target does not lead to a callable.
     """
-    place, _, attribute = target.target.rpartition(":")
-    if not place or not attribute:
-        raise _error(
-            target.target,
-            "a target is written module:function or path/file.py:function",
-            f"write {attribute or place}:name_of_the_function",
-        )
+    place, attribute = place_of(target)
     module = _load_module(place, target.target)
     value = _attribute(module, attribute, target.target)
     gradient = None
-    if target.gradient is not None:
-        place_of_gradient, _, attribute = target.gradient.rpartition(":")
+    wanted = gradient_beside(target) if target.gradient == AUTO else target.gradient
+    if wanted:
+        place_of_gradient, _, attribute = wanted.rpartition(":")
         if place_of_gradient not in ("", place):
-            module = _load_module(place_of_gradient, target.gradient)
-        gradient = _attribute(module, attribute, target.gradient)
+            module = _load_module(place_of_gradient, wanted)
+        gradient = _attribute(module, attribute, wanted)
     parameters = _common(value, gradient)
     bound = dict(target.parameters)
     accepted = parameters_of(value)
@@ -232,6 +241,38 @@ def load_target(target: Target) -> Implementation:
     )
 
 
+def place_of(target: Target) -> tuple[str, str]:
+    """The module or file that a target is in, and the attribute. Raises `TargetError`."""
+    place, _, attribute = target.target.rpartition(":")
+    if not place or not attribute:
+        raise _error(
+            target.target,
+            "a target is written module:function or path/file.py:function",
+            f"write {attribute or place}:name_of_the_function",
+        )
+    return place, attribute
+
+
+def gradient_names(target: Target) -> tuple[str, ...]:
+    """What the gradient of a function is called when it stands beside it."""
+    name = place_of(target)[1].rpartition(".")[2]
+    names = (f"{name}_gradient", f"{name}_grad", f"grad_{name}", "gradient", "grad")
+    return tuple(each for each in names if each != name)
+
+
+def gradient_beside(target: Target) -> str:
+    """The gradient function beside a target's, by its name; "" when there is none."""
+    place, attribute = place_of(target)
+    owner, dot, _ = attribute.rpartition(".")
+    holder: Any = _load_module(place, target.target)
+    for part in filter(None, owner.split(".")):
+        holder = getattr(holder, part, None)
+    for name in gradient_names(target):
+        if callable(getattr(holder, name, None)):
+            return f"{owner}{dot}{name}"
+    return ""
+
+
 def _bind(function: Callable[..., Any], bound: dict[str, Any]) -> Callable[..., Any]:
     accepted = parameters_of(function)
     taken = {k: v for k, v in bound.items() if accepted == ANY_PARAMETER or k in accepted}
@@ -246,12 +287,19 @@ def _load_module(place: str, target: str) -> ModuleType:
     if not path.is_file():
         present = sorted(str(each) for each in path.parent.glob("*.py"))
         raise _error(target, f"there is no file {place}{did_you_mean(place, present)}", "")
+    version = (str(path.resolve()), path.stat().st_mtime_ns)
+    if version not in _files:
+        _files[version] = _load_file(path, target)
+    return _files[version]
+
+
+def _load_file(path: Path, target: str) -> ModuleType:
     name = f"xentcheck_target_{next(_serial)}_{path.stem}"
 
     def load() -> ModuleType:
         spec = importlib.util.spec_from_file_location(name, path.resolve())
         if spec is None or spec.loader is None:
-            message = f"{place} cannot be loaded as a module"
+            message = f"{path} cannot be loaded as a module"
             raise ImportError(message)
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module  # dataclasses look their module up

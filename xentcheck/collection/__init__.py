@@ -2,7 +2,8 @@
 
 from xentcheck.collection.closing import HINTS, Arbitration, close, content
 from xentcheck.collection.shown import Shown, gravity
-from xentcheck.collection.tally import Tally, crashed, measure
+from xentcheck.collection.tally import Tally, lost, measure
+from xentcheck.collection.variants import compare
 
 __all__ = [
     "HINTS",
@@ -10,8 +11,9 @@ __all__ = [
     "Shown",
     "Tally",
     "close",
+    "compare",
     "content",
-    "crashed",
     "gravity",
+    "lost",
     "measure",
 ]

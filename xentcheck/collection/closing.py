@@ -39,6 +39,7 @@ from xentcheck.scoring import (
 
 HINTS: Mapping[Kind, str] = {
     Kind.CRASHED: "the process died in the call: compiled code, a stack overflow, or os._exit",
+    Kind.TIMED_OUT: "the call did not come back; --timeout gives it longer",
     Kind.RAISED: "the call raised; the other rows were scored without it",
     Kind.WRONG_SHAPE: "one value per row (or per class), and a gradient shaped like the logits",
     Kind.WRONG_DTYPE: "return a floating-point array no narrower than the input",
@@ -54,6 +55,7 @@ HINTS: Mapping[Kind, str] = {
     Kind.PLATEAU: "a clip makes the result constant where the exact one goes on",
     Kind.INACCURATE: "digits were lost; the witness shows where most of them went",
     Kind.ROW_DEPENDENT: "a row's result changes with its neighbours: a shift or sum over the batch",
+    Kind.INCONSISTENT: "the same function, called another way, gives another result",
     Kind.FTZ: "subnormal results are flushed to zero",
     Kind.CONVENTION: "differs from the limit convention in a way that is accepted",
 }

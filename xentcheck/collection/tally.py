@@ -111,7 +111,7 @@ def measure(
     observed = observe(implementation, case, quantity, thorough=thorough)
     collected.rows += case.rows
     for incident in observed.incidents:
-        _note(collected, incident, case)
+        note(collected, incident, case)
     results = observed.results
     if results is None:
         return observed
@@ -190,7 +190,8 @@ class _Part:
         )
 
 
-def _note(collected: Tally, incident: Incident, case: Case) -> None:
+def note(collected: Tally, incident: Incident, case: Case) -> None:
+    """Count an incident on a case; the one with the largest distance is kept to be shown."""
     kind = incident.kind
     rows = len(incident.rows) or case.rows
     collected.incident_rows[kind] += rows
@@ -204,10 +205,10 @@ def _note(collected: Tally, incident: Incident, case: Case) -> None:
         )
 
 
-def crashed(collected: Tally, case: Case, how: str) -> None:
-    """Note that an implementation took its process down with it on a case."""
+def lost(collected: Tally, case: Case, kind: Kind, how: str) -> None:
+    """Note that an implementation that was lost on an earlier case was not called on this one."""
     collected.rows += case.rows
-    _note(collected, Incident(Kind.CRASHED, (), how), case)
+    note(collected, Incident(kind, (), how), case)
 
 
 def _collect(

@@ -1,8 +1,23 @@
-"""Where foreign code runs: the one ``try`` round it, what is checked about how it behaves, and the
-worker processes that it may take down with it."""
+"""Where foreign code runs: the one ``try`` round it, what is checked about how it behaves, the
+processes that frameworks and users' code have to themselves, and the workers that share the work.
+"""
 
+from xentcheck.execution import hosts
 from xentcheck.execution.calls import Incident, Outcomes, observe, unsupported
 from xentcheck.execution.pool import Death, Run, cores
 from xentcheck.execution.pool import run as run_tasks
+from xentcheck.execution.targets import open_target, open_targets
 
-__all__ = ["Death", "Incident", "Outcomes", "Run", "cores", "observe", "run_tasks", "unsupported"]
+__all__ = [
+    "Death",
+    "Incident",
+    "Outcomes",
+    "Run",
+    "cores",
+    "hosts",
+    "observe",
+    "open_target",
+    "open_targets",
+    "run_tasks",
+    "unsupported",
+]

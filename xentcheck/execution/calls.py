@@ -1,4 +1,4 @@
-"""Calling an implementation on a case, in this process, and watching how it behaves.
+"""Calling an implementation on a case, and watching how it behaves.
 
 Every call gets fresh copies of the arrays. A thorough look calls the block twice as it is (the
 results must be the same to the bit) and once with its rows reversed and in other company (each
@@ -7,16 +7,15 @@ found; the others keep their results.
 """
 
 import inspect
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
-from traceback import extract_tb
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from xentcheck.execution import hosts
+from xentcheck.execution.invocation import CallError, invoke, same_bits
 from xentcheck.floats import Format, format_of, ulp_distance
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import picked
@@ -27,6 +26,7 @@ from xentcheck.model import (
     Kind,
     LabelKind,
     Layout,
+    Process,
     Quantity,
 )
 
@@ -61,14 +61,6 @@ class Outcomes:
     incidents: tuple[Incident, ...] = field(default_factory=tuple)
 
 
-class _CallError(Exception):
-    """A call that gave nothing to score: what kind of failure, and what was seen."""
-
-    def __init__(self, kind: Kind, detail: str) -> None:
-        super().__init__(detail)
-        self.kind = kind
-
-
 def observe(
     implementation: Implementation, case: Case, quantity: Quantity, *, thorough: bool = True
 ) -> Outcomes:
@@ -79,16 +71,19 @@ def observe(
         case: the block of rows.
         quantity: which of its functions to call.
         thorough: call it more than once, to see whether its results depend on more than the row.
+
+    Raises:
+        UnsupportedError: it says that it does not take such inputs.
     """
     function = implementation.value if quantity is Quantity.VALUE else implementation.gradient
     assert function is not None
     shape = result_shape(case, quantity)
-    run = _Run(function, case, quantity, shape)
+    run = _Run(function, implementation.process, case, quantity, shape)
     rows = case.rows
     valid = np.ones(rows, dtype=np.bool_)
     try:
         results = run.call()
-    except _CallError as error:
+    except CallError as error:
         if error.kind is Kind.RAISED and shape != () and rows > 1:
             return _isolate(run, rows, shape, str(error))
         return _failed(rows, error)
@@ -114,7 +109,7 @@ def _narrower(result: Format, source: Format) -> bool:
     return result.precision < source.precision or result.max_exponent < source.max_exponent
 
 
-def _failed(rows: int, error: _CallError) -> Outcomes:
+def _failed(rows: int, error: CallError) -> Outcomes:
     where = (0,) if rows == 1 else ()
     incident = Incident(error.kind, where, str(error))
     return Outcomes(None, np.zeros(rows, dtype=np.bool_), (incident,))
@@ -126,11 +121,13 @@ class _Run:
     def __init__(
         self,
         function: Callable[..., Any],
+        process: Process | None,
         case: Case,
         quantity: Quantity,
         shape: tuple[int, ...],
     ) -> None:
         self.function = function
+        self.process = process
         self.case = case
         self.shape = shape
         # a loss with one value per class takes labels only to say which one is differentiated
@@ -141,47 +138,21 @@ class _Run:
         self._mutated: list[str] = []
 
     def call(self, rows: npt.NDArray[np.intp] | None = None) -> Array:
-        """Results for these rows, or for all of them; each call on fresh copies."""
+        """Results for these rows, or for all of them."""
         case = self.case
         chosen: Any = slice(None) if rows is None else rows
-        before: list[Array | None] = [case.logits[chosen]]
-        if self.with_labels:
-            assert case.labels is not None
-            before.append(case.labels[chosen])
-        elif self.insists:
-            before.append(None if case.labels is None else case.labels[chosen])
-        before_parameters = picked(case.parameters, chosen)
-        arguments = [None if each is None else each.copy(order="C") for each in before]
-        parameters = {
-            name: value.copy(order="C") if isinstance(value, np.ndarray) else value
-            for name, value in before_parameters.items()
-        }
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            try:
-                returned = self.function(*arguments, **parameters)
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:  # SystemExit and its like are the function's own
-                raise _CallError(Kind.RAISED, describe(error)) from error
-        self._note_mutations(arguments, before, parameters, before_parameters)
+        data: list[Array | None] = [case.logits[chosen]]
+        if self.with_labels or self.insists:
+            data.append(None if case.labels is None else case.labels[chosen])
         count = case.rows if rows is None else len(rows)
-        return _checked(returned, (count, *self.shape[1:]) if self.shape else ())
-
-    def _note_mutations(
-        self,
-        arguments: list[Array | None],
-        before: list[Array | None],
-        parameters: Mapping[str, Any],
-        before_parameters: Mapping[str, Any],
-    ) -> None:
-        names = ["logits", "labels"]
-        for name, now, then in zip(names, arguments, before, strict=False):
-            if now is not None and then is not None and not _same_bits(now, then).all():
-                self._mutated.append(name)
-        for name, given in before_parameters.items():
-            if isinstance(given, np.ndarray) and not _same_bits(parameters[name], given).all():
-                self._mutated.append(name)
+        shape = (count, *self.shape[1:]) if self.shape else ()
+        parameters = picked(case.parameters, chosen)
+        if self.process is None:
+            done = invoke(self.function, data, parameters, shape)
+        else:
+            done = hosts.invoke(self.process, self.function, data, parameters, shape)
+        self._mutated += done.mutated
+        return done.result
 
     def mutations(self) -> list[Incident]:
         """One incident when any call so far wrote into its arguments."""
@@ -193,6 +164,8 @@ class _Run:
 
 def _wants_labels(function: Callable[..., Any], case: Case) -> bool:
     """Whether a function insists on a second positional argument that is no parameter."""
+    if hasattr(function, "wants_labels"):  # it stands for a function of another process
+        return bool(function.wants_labels)
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
@@ -206,38 +179,9 @@ def _wants_labels(function: Callable[..., Any], case: Case) -> bool:
     )
 
 
-def _checked(returned: Any, shape: tuple[int, ...]) -> Array:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            array = np.asarray(returned)
-    except Exception as error:
-        message = f"returned {type(returned).__name__}, which is no array ({error})"
-        raise _CallError(Kind.WRONG_DTYPE, message) from error
-    if format_of(array.dtype) is None:
-        what = type(returned).__name__ if array.dtype.kind in "OUS" else f"dtype {array.dtype}"
-        message = f"returned {what}, want an array of a floating-point dtype"
-        raise _CallError(Kind.WRONG_DTYPE, message)
-    if array.shape != shape:
-        message = f"returned shape {array.shape}, want {shape}"
-        raise _CallError(Kind.WRONG_SHAPE, message)
-    return array.copy()
-
-
-def _same_bits(a: Array, b: Array) -> npt.NDArray[np.bool_]:
-    """Elementwise: the same bits, any NaN being the same as any other."""
-    if a.shape != b.shape or a.dtype != b.dtype:
-        return np.zeros(b.shape, dtype=np.bool_)
-    width = np.dtype(f"u{a.dtype.itemsize}")
-    same = np.ascontiguousarray(a).view(width) == np.ascontiguousarray(b).view(width)
-    if a.dtype.kind != "i" and not same.all():
-        same |= (a != a) & (b != b)
-    return np.asarray(same, dtype=np.bool_).reshape(b.shape)
-
-
 def _changed(now: Array, then: Array) -> tuple[npt.NDArray[np.intp], float]:
     """(rows whose results changed, the largest change in ulps)."""
-    different = ~_same_bits(now, then)
+    different = ~same_bits(now, then)
     if not different.any():
         return np.zeros(0, dtype=np.intp), 0.0
     distance = float("inf")
@@ -254,7 +198,7 @@ def _changed(now: Array, then: Array) -> tuple[npt.NDArray[np.intp], float]:
 def _repeat(run: _Run, results: Array) -> list[Incident]:
     try:
         again = run.call()
-    except _CallError as error:
+    except CallError as error:
         detail = f"the second call with the same inputs: {error}"
         return [Incident(Kind.NON_DETERMINISTIC, (), detail, float("inf"))]
     rows, distance = _changed(again, results)
@@ -279,7 +223,7 @@ def _regroup(run: _Run, results: Array) -> list[Incident]:
             regrouped = run.call(group)
             changed, distance = _changed(regrouped, results[group])
             found.update({int(group[k]): distance for k in changed})
-    except _CallError as error:
+    except CallError as error:
         detail = f"the same rows in other company: {error}"
         return [Incident(Kind.ROW_DEPENDENT, (), detail, float("inf"))]
     if not found:
@@ -301,7 +245,7 @@ def _isolate(run: _Run, rows: int, shape: tuple[int, ...], first: str) -> Outcom
             continue
         try:
             part = run.call(block)
-        except _CallError as error:
+        except CallError as error:
             if len(block) == 1:
                 raising[int(block[0])] = str(error)
             else:
@@ -325,20 +269,6 @@ def _isolate(run: _Run, rows: int, shape: tuple[int, ...], first: str) -> Outcom
     for row, result in results.items():
         whole[row] = result
     return Outcomes(whole, valid, tuple(incidents))
-
-
-def describe(error: BaseException) -> str:
-    """One line: the exception, and where in the foreign code it came from."""
-    text = f"{type(error).__name__}: {error}".strip().removesuffix(":")
-    text = " ".join(text.split())
-    frames = [
-        frame
-        for frame in extract_tb(error.__traceback__)
-        if Path(frame.filename).resolve().parent != Path(__file__).resolve().parent
-    ]
-    if frames:
-        text += f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})"
-    return text
 
 
 def result_shape(case: Case, quantity: Quantity) -> tuple[int, ...]:

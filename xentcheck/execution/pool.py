@@ -442,7 +442,9 @@ class _Pool(Run[Result], Generic[Task, Result]):
         job = worker.job
         if job is None:
             return
-        death = Death(job.task, worker.note, _ending(worker.process), job.attempt)
+        code = worker.process.exitcode
+        assert code is not None
+        death = Death(job.task, worker.note, ending(code), job.attempt)
         with self._interruptible():
             task = self._again(death)
         self._give(self._hire(), _Job(job.position, task, job.attempt + 1))
@@ -459,9 +461,8 @@ def _kill(workers: list[_Worker[Any]], owner: int) -> None:
         workers.pop().connection.close()
 
 
-def _ending(process: BaseProcess) -> str:
-    code = process.exitcode
-    assert code is not None
+def ending(code: int) -> str:
+    """How a process ended, from its exit status (negative: the signal that killed it)."""
     if code >= 0:
         return f"exit status {code}"
     names = {int(each): f" ({each.name})" for each in signal.Signals}

@@ -1,0 +1,71 @@
+"""Where two ways to call one function disagree."""
+
+import numpy as np
+import numpy.typing as npt
+
+from xentcheck.collection.tally import Tally, note
+from xentcheck.execution import Incident, Outcomes
+from xentcheck.floats import Format, format_of, to_float64, ulp_exponent
+from xentcheck.model import Array, Case, Float64Array, Kind, Quantity, Tolerance
+from xentcheck.reference import Truth
+
+
+def compare(
+    collected: Tally,
+    name: str,
+    plain: Outcomes,
+    other: Outcomes,
+    case: Case,
+    truth: Truth,
+    quantity: Quantity,
+    tolerance: Tolerance,
+) -> None:
+    """Note as `inconsistent` the rows on which a variant and the plain call disagree.
+
+    They agree as long as both could be within the tolerance of one exact result: twice the
+    tolerance apart, in ulps of the narrower of their dtypes. A subnormal result and a flushed one
+    agree too; `ftz` is told of either by itself.
+    """
+    if plain.results is None or other.results is None:
+        return
+    narrow = min(_format(plain.results), _format(other.results), key=lambda each: each.precision)
+    a, b = to_float64(plain.results), to_float64(other.results)
+    distance = _distance(a, b, narrow)
+    most = np.asarray(2.0 * tolerance.max_ulp)
+    if tolerance.times_condition:
+        condition = truth.condition(quantity, np.arange(case.rows))
+        most = most * np.fmax(condition, 1.0)
+    with np.errstate(invalid="ignore"):
+        near = np.abs(a - b) <= 2.0 * tolerance.or_abs
+    apart = (distance > most) & ~near
+    if a.ndim:
+        both = plain.valid & other.valid
+        apart &= both.reshape(-1, *[1] * (a.ndim - 1))
+    if not apart.any():
+        return
+    worst = np.unravel_index(int(np.where(apart, distance, -1.0).argmax()), a.shape)
+    rows = np.flatnonzero(apart.reshape(max(len(np.atleast_1d(a)), 1), -1).any(axis=1))
+    row = int(worst[0]) if worst else 0
+    ordered = (row, *(each for each in rows.tolist() if each != row)) if worst else ()
+    place = f"[{worst[1]}]" if len(worst) > 1 else ""
+    detail = f"{quantity}{place} {b[worst]:.9g}, where {name} gives {a[worst]:.9g}"
+    note(collected, Incident(Kind.INCONSISTENT, ordered, detail, float(distance[worst])), case)
+
+
+def _format(results: Array) -> Format:
+    found = format_of(results.dtype)
+    assert found is not None
+    return found
+
+
+def _distance(a: Float64Array, b: Float64Array, target: Format) -> Float64Array:
+    """How far apart two arrays are in ulps; inf where only one is NaN or infinite."""
+    with np.errstate(all="ignore"):
+        larger = np.fmax(np.abs(a), np.abs(b))
+        finite = np.isfinite(a) & np.isfinite(b)
+        exponents = np.frexp(np.where(finite & (larger > 0), larger, 1.0))[1] - 1
+        unit = np.ldexp(1.0, ulp_exponent(exponents, target.name))
+        distance = np.abs(a - b) / unit
+    same: npt.NDArray[np.bool_] = (a == b) | (np.isnan(a) & np.isnan(b))
+    same |= ((a == 0) | (b == 0)) & (larger < target.smallest_normal)
+    return np.where(same, 0.0, np.where(finite, distance, np.inf))

@@ -1,0 +1,177 @@
+"""Processes that frameworks and users' code live in, seen from who asks them.
+
+They cannot live together (tensorflow and paddle, tensorflow and triton crash each other), and none
+may live where the reference is computed: one call can switch on flush-to-zero for its whole thread.
+So each `Process` is an interpreter of its own, started when first needed, with a socket to it; it
+keeps what it compiled. One that dies is a finding for who was being called, and is started again
+for the next. Each process that asks has hosts of its own: what it asked for it alone gets.
+"""
+
+import atexit
+import json
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from importlib.util import find_spec
+from multiprocessing.connection import Connection
+from typing import Any
+
+from xentcheck.errors import XentcheckError
+from xentcheck.execution.host import Answer
+from xentcheck.execution.invocation import CallError, Invocation
+from xentcheck.execution.pool import ending
+from xentcheck.model import Array, Kind, Process
+
+_BOOT = (
+    "import sys, json; path, modules = map(json.loads, sys.argv[1:]); sys.path[:] = path; "
+    "from xentcheck.execution.host import serve; serve(tuple(modules))"
+)
+
+
+def missing(process: Process) -> str:
+    """Why the modules of a process cannot be there, with how to get them; "" if they can."""
+    for module in process.modules:
+        try:
+            found = find_spec(module.partition(".")[0]) is not None
+        except (ImportError, ValueError):
+            found = False
+        if not found:
+            remedy = f": {process.install}" if process.install else ""
+            return f"{module} is not installed{remedy}"
+    return ""
+
+
+class _Host:
+    """One process under way."""
+
+    def __init__(self, process: Process) -> None:
+        ours, theirs = socket.socketpair()
+        environment = {**os.environ, **dict(process.environment)}
+        path = [each or os.getcwd() for each in sys.path]
+        arguments = [json.dumps(path), json.dumps(process.modules)]
+        with theirs:
+            self._child = subprocess.Popen(
+                [sys.executable, "-P", "-W", "ignore", "-c", _BOOT, *arguments],
+                stdin=theirs.fileno(),
+                stdout=2,
+                env=environment,
+                start_new_session=True,  # Ctrl-C is for who asks
+            )
+        self._connection = Connection(ours.detach())
+        self._timeout = process.timeout_s
+        self._started = False
+
+    def request(self, work: str, arguments: tuple[Any, ...]) -> Any:
+        """The answer to a request. Raises what the host raised, or CallError when it is gone."""
+        message = pickle.dumps((work, arguments))
+        try:
+            if not self._started:
+                self._receive()
+                self._started = True
+            self._connection.send_bytes(message)
+            answer: Answer = self._receive()
+        except (EOFError, OSError):
+            raise CallError(Kind.CRASHED, f"died of {self.end()}") from None
+        if answer.error is not None:
+            raise answer.error
+        return answer.result
+
+    def _receive(self) -> Any:
+        if not self._connection.poll(self._timeout):
+            raise CallError(Kind.TIMED_OUT, f"gave no result within {self._timeout:g} s")
+        return pickle.loads(self._connection.recv_bytes())
+
+    def end(self) -> str:
+        """Wait for a process that left its socket, and say how it ended."""
+        try:
+            code = self._child.wait(5)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return "a closed connection"
+        self.kill()
+        return ending(code)
+
+    def kill(self) -> None:
+        """End the process and all it started."""
+        self._connection.close()
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._child.pid, signal.SIGKILL)
+        self._child.wait()
+
+    def forget(self) -> None:
+        """Let go of a host of the process that this one was forked from."""
+        self._connection.close()
+        self._child.returncode = 0  # it is not ours to wait for
+
+
+_hosts: dict[Process, _Host] = {}
+_owner = os.getpid()
+
+
+def start(processes: Iterable[Process]) -> None:
+    """Start processes side by side; they import their modules while the caller goes on."""
+    _own()
+    for process in processes:
+        if process not in _hosts:
+            _hosts[process] = _Host(process)
+
+
+def ask(process: Process, function: Callable[..., Any], *arguments: Any) -> Any:
+    """What a function returns in a process.
+
+    The function and its arguments have to pickle. Raises what of our errors it raised, CallError
+    when the process died or gave no answer in time, and RuntimeError for anything else.
+    """
+    return _request(process, "ask", (function, *arguments))
+
+
+def invoke(
+    process: Process,
+    function: Callable[..., Any],
+    data: Sequence[Array | None],
+    parameters: Mapping[str, Any],
+    shape: tuple[int, ...],
+) -> Invocation:
+    """As `invocation.invoke`, in a process. CallError also says that it died or took too long."""
+    arguments = (function, data, dict(parameters), shape)
+    result: Invocation = _request(process, "invoke", arguments)
+    return result
+
+
+def _request(process: Process, work: str, arguments: tuple[Any, ...]) -> Any:
+    start((process,))
+    try:
+        return _hosts[process].request(work, arguments)
+    except CallError as error:
+        if error.kind in (Kind.CRASHED, Kind.TIMED_OUT):
+            _hosts.pop(process).kill()
+        raise
+    except (XentcheckError, RuntimeError):
+        raise
+    except BaseException:  # Ctrl-C: its answer would be taken for the next one's
+        _hosts.pop(process).kill()
+        raise
+
+
+def close() -> None:
+    """End all processes of this one."""
+    _own()
+    while _hosts:
+        _hosts.popitem()[1].kill()
+
+
+def _own() -> None:
+    """In a fork: leave the hosts of the parent alone."""
+    global _owner  # noqa: PLW0603
+    if _owner != os.getpid():
+        _owner = os.getpid()
+        while _hosts:
+            _hosts.popitem()[1].forget()
+
+
+atexit.register(close)

@@ -1,0 +1,130 @@
+"""One call of foreign code: the one ``try`` round it, and what is checked of its result."""
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from traceback import extract_tb
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from xentcheck.errors import UnsupportedError
+from xentcheck.floats import format_of
+from xentcheck.model import Array, Kind
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Invocation:
+    """What came back, and the names of the arguments that were written into."""
+
+    result: Array
+    mutated: tuple[str, ...] = ()
+
+
+class CallError(Exception):
+    """A call that gave nothing to score: what kind of failure, and what was seen."""
+
+    def __init__(self, kind: Kind, detail: str) -> None:
+        super().__init__(kind, detail)
+        self.kind = kind
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return self.detail
+
+
+def invoke(
+    function: Callable[..., Any],
+    data: Sequence[Array | None],
+    parameters: Mapping[str, Any],
+    shape: tuple[int, ...],
+) -> Invocation:
+    """Call a function with fresh copies of its arguments.
+
+    Args:
+        function: called as ``function(*data, **parameters)``.
+        data: logits and, where the function takes them, labels.
+        parameters: by name.
+        shape: what its result has to have.
+
+    Raises:
+        CallError: it raised, or returned something that cannot be scored.
+        UnsupportedError: it says that it does not take such inputs.
+    """
+    arguments = [None if each is None else each.copy(order="C") for each in data]
+    given = {
+        name: value.copy(order="C") if isinstance(value, np.ndarray) else value
+        for name, value in parameters.items()
+    }
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        try:
+            returned = function(*arguments, **given)
+        except (KeyboardInterrupt, UnsupportedError):
+            raise
+        except BaseException as error:  # SystemExit and its like are the function's own
+            raise CallError(Kind.RAISED, describe(error)) from error
+    mutated = [
+        name
+        for name, now, then in zip(("logits", "labels"), arguments, data, strict=False)
+        if now is not None and then is not None and not same_bits(now, then).all()
+    ]
+    mutated += [
+        name
+        for name, value in parameters.items()
+        if isinstance(value, np.ndarray) and not same_bits(given[name], value).all()
+    ]
+    return Invocation(_checked(returned, shape), tuple(mutated))
+
+
+def _checked(returned: Any, shape: tuple[int, ...]) -> Array:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            array = np.asarray(returned)
+    except Exception as error:
+        message = f"returned {type(returned).__name__}, which is no array ({error})"
+        raise CallError(Kind.WRONG_DTYPE, message) from error
+    if format_of(array.dtype) is None:
+        what = type(returned).__name__ if array.dtype.kind in "OUS" else f"dtype {array.dtype}"
+        message = f"returned {what}, want an array of a floating-point dtype"
+        raise CallError(Kind.WRONG_DTYPE, message)
+    if array.shape != shape:
+        message = f"returned shape {array.shape}, want {shape}"
+        raise CallError(Kind.WRONG_SHAPE, message)
+    return array.copy()
+
+
+def same_bits(a: Array, b: Array) -> npt.NDArray[np.bool_]:
+    """Elementwise: the same bits, any NaN being the same as any other."""
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return np.zeros(b.shape, dtype=np.bool_)
+    width = np.dtype(f"u{a.dtype.itemsize}")
+    same = np.ascontiguousarray(a).view(width) == np.ascontiguousarray(b).view(width)
+    if a.dtype.kind != "i" and not same.all():
+        same |= (a != a) & (b != b)
+    return np.asarray(same, dtype=np.bool_).reshape(b.shape)
+
+
+def describe(error: BaseException) -> str:
+    """One line: the exception, and where in the foreign code it came from."""
+    text = f"{type(error).__name__}: {error}".strip().removesuffix(":")
+    text = " ".join(text.split())
+    frames = [
+        frame
+        for frame in extract_tb(error.__traceback__)
+        if Path(frame.filename).resolve().parent not in _OWN
+    ]
+    if frames:
+        text += f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})"
+    return text
+
+
+_OWN = (
+    Path(__file__).resolve().parent,
+    Path(__file__).resolve().parent.parent / "implementations",
+    Path(__file__).resolve().parent.parent / "implementations" / "frameworks",
+)
+"""Folders of frames that are no foreign code."""

@@ -1,0 +1,159 @@
+"""What an adapter is made of: a framework's own function, and the bridge that calls it.
+
+An adapter module declares, in the names a user would import, functions of a framework's tensors,
+and says nothing of NumPy; its `Bridge` turns the arrays of a case into tensors, has the framework
+differentiate, and turns the result back. Neither is imported or run where the reference is
+computed: `Call` objects travel to the framework's own process. Therefore adapter modules name the
+framework by `deferred`, so that declaring costs no import.
+"""
+
+import importlib
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from xentcheck.losses import LOSSES
+from xentcheck.model import Array, Implementation, LabelKind, Process, Quantity
+
+DTYPES = ("float16", "bfloat16", "float32", "float64")
+
+
+class _Deferred:
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(importlib.import_module(self._name), attribute)
+
+
+def deferred(name: str) -> Any:
+    """The module of that name, imported when something is first taken from it."""
+    return _Deferred(name)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """One call: a framework's function, and NumPy arrays in the dtype that is audited.
+
+    ``function`` is called as ``function(logits, labels, **parameters)`` with tensors, without
+    ``labels`` where those are None. ``labels`` are int64 (rows,) or of the dtype; array parameters
+    are of the dtype. ``per_class``: the value has the shape of the logits, and labels say which
+    component of each row is differentiated. ``variant`` is one of `Bridge.variants`, or "".
+    """
+
+    function: Callable[..., Any]
+    logits: Array
+    labels: Array | None
+    parameters: Mapping[str, Any]
+    per_class: bool
+    variant: str = ""
+
+    @property
+    def reduced(self) -> bool:
+        """Whether one number comes back for the whole block."""
+        return bool(self.parameters.get("reduction", "none") != "none")
+
+
+class Bridge(ABC):
+    """How one framework is given arrays and asked for gradients. Has no state, and pickles.
+
+    ``variants`` maps the names of other ways to call a function to what they are.
+    """
+
+    process: Process
+    dtypes: tuple[str, ...] = DTYPES
+    variants: Mapping[str, str] = {}
+
+    @abstractmethod
+    def value(self, job: Job) -> Array:
+        """The results of the function, in the dtype that the framework returned."""
+
+    def prepared(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """A user's object as a function of tensors ``(logits, labels, **parameters)``."""
+        return function
+
+    def gradient(self, job: Job) -> Array:
+        """Its gradient with respect to the logits by the framework's own differentiation.
+
+        The cotangent is one for each row (for each row's component ``labels[i]``, where the value
+        is per class).
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function through its bridge: NumPy arrays in, a NumPy array out. Pickles.
+
+    ``wants_labels``: the function insists on labels also where the loss does without.
+    """
+
+    bridge: Bridge
+    function: Callable[..., Any]
+    loss: str
+    quantity: Quantity
+    variant: str = ""
+    wants_labels: bool = False
+
+    def __call__(self, logits: Array, labels: Array | None = None, **parameters: Any) -> Array:
+        per_class = LOSSES[self.loss].per_class
+        function = self.function
+        if hasattr(function, "resolved"):  # a user's, loaded only now
+            function = function.resolved()
+        job = Job(function, logits, labels, parameters, per_class, self.variant)
+        is_value = self.quantity is Quantity.VALUE
+        return self.bridge.value(job) if is_value else self.bridge.gradient(job)
+
+
+def adapter(
+    bridge: Bridge,
+    loss: str,
+    name: str,
+    function: Callable[..., Any],
+    *,
+    label_kinds: Iterable[LabelKind] = (),
+    parameters: Iterable[str] = (),
+    dtypes: Iterable[str] = (),
+    gradient: bool | Callable[..., Any] = True,
+    variants: Iterable[str] = (),
+    summary: str = "",
+) -> tuple[Implementation, ...]:
+    """A framework's function, and every variant of it, as implementations of ``loss``.
+
+    Args:
+        name: as a user would import it; variants are called ``name@variant``.
+        function: of tensors; at module level, so that it pickles.
+        label_kinds: those it takes; all that the loss has unless given.
+        parameters: the loss's parameters that it takes.
+        dtypes: those it takes; all that the bridge has unless given.
+        gradient: whether the framework differentiates it; or a function of the same arguments
+            that returns the gradient.
+        variants: names out of ``bridge.variants``.
+    """
+    spec = LOSSES[loss]
+    about = summary or (inspect.getdoc(function) or "").partition("\n")[0]
+
+    def made(variant: str) -> Implementation:
+        by_function = None if isinstance(gradient, bool) else gradient
+        back: Call | None = None
+        if by_function is not None:
+            back = Call(bridge, by_function, loss, Quantity.VALUE, variant)
+        elif gradient:
+            back = Call(bridge, function, loss, Quantity.GRADIENT, variant)
+        return Implementation(
+            loss=loss,
+            name=f"{name}@{variant}" if variant else name,
+            value=Call(bridge, function, loss, Quantity.VALUE, variant),
+            gradient=back,
+            dtypes=tuple(dtypes) or bridge.dtypes,
+            label_kinds=tuple(label_kinds) or spec.label_kinds,
+            parameters=frozenset(parameters),
+            summary=f"{about.rstrip('.')}: {bridge.variants[variant]}" if variant else about,
+            source=f"{function.__module__}:{function.__qualname__}",
+            process=bridge.process,
+            plain=name if variant else "",
+        )
+
+    return tuple(made(variant) for variant in ("", *variants))

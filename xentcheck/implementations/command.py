@@ -1,0 +1,80 @@
+"""A program as an implementation: arrays go to it and come back as ``.npy`` files.
+
+C++, Rust, CUDA, or a kernel on another machine are audited so, with a few lines around them. In
+each word of the command, ``{logits}``, ``{labels}``, ``{out}`` and the names of parameters stand
+for what the program is given: paths of files for arrays, text for numbers. NumPy's format has no
+bfloat16 and no float8; their files are of raw bytes (dtype ``V2``, ``V1``), as NumPy writes them,
+and a program may answer in the same way.
+"""
+
+import re
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xentcheck.model import Array
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+DATA = frozenset({"logits", "labels", "out", "dtype"})
+"""Placeholders that are no parameters; ``{dtype}`` is the name of the logits' dtype."""
+
+_TAIL = 500  # characters of what a failing program wrote that its error shows
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A function of arrays that runs a program. Pickles.
+
+    ``parameters`` are bound: given unless the call gives others.
+    """
+
+    words: tuple[str, ...]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def placeholders(self) -> frozenset[str]:
+        """The parameters that the command takes."""
+        found = {name for word in self.words for name in _PLACEHOLDER.findall(word)}
+        return frozenset(found - DATA)
+
+    @property
+    def wants_labels(self) -> bool:
+        """Whether it needs labels also where the loss does without."""
+        return any("{labels}" in word for word in self.words)
+
+    def __call__(self, logits: Array, labels: Array | None = None, **parameters: Any) -> Array:
+        """Run the program.
+
+        Raises:
+            RuntimeError: it failed, or wrote no array. (Its exit status and last words are told.)
+        """
+        with tempfile.TemporaryDirectory(prefix="xentcheck-") as folder:
+            out = Path(folder, "out.npy")
+            texts = {"dtype": logits.dtype.name, "out": str(out)}
+            given = {**self.parameters, **parameters, "logits": logits, "labels": labels}
+            for name, value in given.items():
+                if isinstance(value, np.ndarray):
+                    path = Path(folder, f"{name}.npy")
+                    np.save(path, value, allow_pickle=False)
+                    texts[name] = str(path)
+                elif value is not None:
+                    texts[name] = repr(value) if isinstance(value, float) else str(value)
+            words = [_PLACEHOLDER.sub(lambda m: texts.get(m[1], m[0]), w) for w in self.words]
+            done = subprocess.run(
+                words, capture_output=True, text=True, errors="replace", check=False
+            )
+            if done.returncode:
+                last = " ".join(done.stderr.split())[-_TAIL:]
+                raise RuntimeError(f"{words[0]} ended with exit status {done.returncode}: {last}")
+            try:
+                result: Array = np.load(out, allow_pickle=False)
+            except (OSError, ValueError, EOFError) as error:
+                raise RuntimeError(f"{words[0]} wrote no array to {{out}}: {error}") from None
+        if result.dtype.kind == "V" and result.dtype.itemsize == logits.dtype.itemsize:
+            return result.view(logits.dtype)
+        return result

@@ -1,0 +1,213 @@
+"""Users' own code, wherever it is written, as implementations that run in a process of their own.
+
+A target is loaded only there: `describe` and `UserFunction` travel to it.
+"""
+
+import importlib
+import inspect
+import pickle
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from xentcheck.errors import TargetError, did_you_mean
+from xentcheck.implementations.bridging import Bridge, Call, Job
+from xentcheck.implementations.command import Command
+from xentcheck.model import Array, Implementation, LabelKind, Process, Quantity, Target
+from xentcheck.registry import (
+    AUTO,
+    INPUT_DTYPES,
+    gradient_beside,
+    load_target,
+    parameters_of,
+    place_of,
+)
+
+FRAMEWORKS: Mapping[str, str] = {
+    "numpy": "xentcheck.implementations.user:NUMPY",
+    "torch": "xentcheck.implementations.frameworks.pytorch:TORCH",
+    "jax": "xentcheck.implementations.frameworks.jax:JAX",
+    "tensorflow": "xentcheck.implementations.frameworks.tensorflow:TENSORFLOW",
+}
+"""What arrays a user's function may be given, and by which bridge."""
+
+
+class NumpyBridge(Bridge):
+    """Arrays as they are. There is no gradient but by a function."""
+
+    process = Process("numpy")
+    dtypes = INPUT_DTYPES
+
+    def value(self, job: Job) -> Array:
+        """Whatever the function returns."""
+        data = (job.logits,) if job.labels is None else (job.logits, job.labels)
+        result: Array = self.prepared(job.function)(*data, **job.parameters)
+        return result
+
+
+NUMPY = NumpyBridge()
+
+
+def bridge_for(framework: str) -> Bridge:
+    """The bridge of one of `FRAMEWORKS`."""
+    module, _, attribute = FRAMEWORKS[framework].partition(":")
+    bridge: Bridge = getattr(importlib.import_module(module), attribute)
+    return bridge
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What loading a target told.
+
+    ``gradient``: the function that was found beside it, where one was looked for.
+    """
+
+    parameters: frozenset[str]
+    summary: str
+    wants_labels: bool
+    has_gradient: bool
+    gradient: str = ""
+
+
+def process_of(target: Target) -> Process:
+    """The process that a user's code gets to itself."""
+    if target.command:
+        return Process(f"command {target.command[0]}")
+    place, _ = place_of(target)
+    framework = bridge_for(target.framework).process
+    return replace(framework, name=place)
+
+
+def describe(target: Target) -> Description:
+    """Load a target, in its process. Raises TargetError."""
+    found = load_target(target)
+    assert found.value is not None
+    function = _inner(found.value)
+    signed = _signed(function)
+    parameters = found.parameters if signed is function else parameters_of(signed)
+    beside = gradient_beside(target) if target.gradient == AUTO else ""
+    return Description(
+        parameters=parameters - dict(target.parameters).keys(),
+        summary=found.summary,
+        wants_labels=_insists(signed),
+        has_gradient=found.gradient is not None or target.framework != "numpy",
+        gradient=beside,
+    )
+
+
+def _inner(function: Callable[..., Any]) -> Callable[..., Any]:
+    return getattr(function, "func", function)
+
+
+def _signed(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What has the signature of a call: of a module, or the class of one, its ``forward``."""
+    forward = getattr(function, "forward", None) or getattr(function, "call", None)
+    if forward is None:
+        return function
+    return _Skipping(forward) if inspect.isclass(function) else forward
+
+
+class _Skipping:
+    """A method's function without its first parameter (``self`` or ``ctx``)."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        signature = inspect.signature(function)
+        self.__signature__ = signature.replace(parameters=[*signature.parameters.values()][1:])
+
+    def __call__(self) -> None:
+        """Only its signature is wanted."""
+
+
+def _insists(function: Callable[..., Any]) -> bool:
+    """Whether a second positional argument has to be given."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return False
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return (
+        len(parameters) > 1
+        and parameters[1].kind in positional
+        and parameters[1].default is inspect.Parameter.empty
+    )
+
+
+_loaded: dict[bytes, Implementation] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class UserFunction:
+    """A function of a target, loaded where it is first called."""
+
+    target: Target
+    quantity: Quantity
+
+    def __call__(self, *arguments: Any, **parameters: Any) -> Any:
+        return self.resolved()(*arguments, **parameters)
+
+    def resolved(self) -> Callable[..., Any]:
+        """The user's own object."""
+        key = pickle.dumps(self.target)
+        if key not in _loaded:
+            _loaded[key] = load_target(self.target)
+        found = _loaded[key]
+        function = found.value if self.quantity is Quantity.VALUE else found.gradient
+        assert function is not None
+        return function
+
+
+def made(target: Target, description: Description) -> Implementation:
+    """The implementation that a target is, from what its process told of it.
+
+    Raises TargetError for a bound parameter that it does not take.
+    """
+    bridge = bridge_for(target.framework)
+    value = UserFunction(target, Quantity.VALUE)
+    wants = description.wants_labels
+    gradient: Call | None = None
+    if description.gradient or target.gradient not in (None, AUTO):
+        by_function = UserFunction(target, Quantity.GRADIENT)
+        gradient = Call(bridge, by_function, target.loss, Quantity.VALUE, "", wants)
+    elif target.gradient == AUTO and description.has_gradient:
+        gradient = Call(bridge, value, target.loss, Quantity.GRADIENT, "", wants)
+    return Implementation(
+        loss=target.loss,
+        name=target.name,
+        value=Call(bridge, value, target.loss, Quantity.VALUE, "", wants),
+        gradient=gradient,
+        dtypes=bridge.dtypes,
+        label_kinds=tuple(LabelKind),
+        parameters=description.parameters,
+        summary=description.summary,
+        source=target.target,
+        process=process_of(target),
+    )
+
+
+def commanded(target: Target) -> Implementation:
+    """The implementation that a program is. Raises TargetError for a command that cannot be."""
+    value = Command(target.command, dict(target.parameters))
+    gradient = None
+    if target.gradient_command:
+        gradient = Command(target.gradient_command, dict(target.parameters))
+    parameters = (
+        value.placeholders if gradient is None else (value.placeholders & gradient.placeholders)
+    )
+    for name in target.parameters:
+        if name not in value.placeholders:
+            message = f"the command has no placeholder {{{name}}}"
+            raise TargetError(
+                f"{target.name}: {message}{did_you_mean(name, sorted(value.placeholders))}"
+            )
+    return Implementation(
+        loss=target.loss,
+        name=target.name,
+        value=value,
+        gradient=gradient,
+        dtypes=INPUT_DTYPES,
+        label_kinds=tuple(LabelKind),
+        parameters=(parameters - dict(target.parameters).keys()) or frozenset(),
+        summary=" ".join(target.command),
+        source=target.command[0],
+        process=process_of(target),
+    )
