@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -66,6 +67,11 @@ def hanging(x: Array) -> Array:
     return x
 
 
+def shouting(x: Array) -> Array:
+    print("all is well\nno, it is not\n", file=sys.stderr, flush=True)
+    os._exit(1)
+
+
 def talking(x: Array) -> Array:
     print("audible")
     os.write(1, b"and below Python\n")
@@ -95,10 +101,11 @@ def ended(pid: int) -> bool:
     """Whether an orphan is gone, or only waits to be reaped by whoever adopted it."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        state = subprocess.run(
-            ["ps", "-o", "state=", "-p", str(pid)], capture_output=True, text=True, check=False
-        )
-        if state.stdout.strip() in ("", "Z"):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return gone(pid)
+        if state == "Z":
             return True
         time.sleep(0.05)
     return False
@@ -164,11 +171,17 @@ def test_a_call_that_takes_too_long_is_ended() -> None:
 
 
 def test_what_foreign_code_prints_goes_to_stderr(capfd: pytest.CaptureFixture[str]) -> None:
-    hosts.invoke(HERE, talking, (ROWS,), {}, (2,))
+    hosts.invoke(replace(HERE, quiet=False), talking, (ROWS,), {}, (2,))
     captured = capfd.readouterr()
     assert captured.out == ""
     assert "audible" in captured.err
     assert "and below Python" in captured.err
+
+
+def test_a_quiet_process_is_heard_only_when_it_dies(capfd: pytest.CaptureFixture[str]) -> None:
+    hosts.invoke(HERE, talking, (ROWS,), {}, (2,))
+    assert str(refusal(shouting)) == "died of exit status 1; its last words: no, it is not"
+    assert capfd.readouterr() == ("", "")
 
 
 def test_it_has_its_modules_and_its_environment_and_this_process_has_neither() -> None:

@@ -312,6 +312,7 @@ class Process:
     install: str = ""
     environment: tuple[tuple[str, str], ...] = ()
     timeout_s: float = 300.0  # for each call, and for the start
+    quiet: bool = True  # what it prints is only shown, in part, when it dies
 
 
 @dataclass(frozen=True, slots=True)

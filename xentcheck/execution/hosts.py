@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from importlib.util import find_spec
@@ -31,6 +32,9 @@ _BOOT = (
     "import sys, json; path, modules = map(json.loads, sys.argv[1:]); sys.path[:] = path; "
     "from xentcheck.execution.host import serve; serve(tuple(modules))"
 )
+
+_LAST_WORDS = 160  # characters
+_LEAVING_S = 5.0  # how long a process that closed its connection may take to end
 
 
 def missing(process: Process) -> str:
@@ -54,11 +58,13 @@ class _Host:
         environment = {**os.environ, **dict(process.environment)}
         path = [each or os.getcwd() for each in sys.path]
         arguments = [json.dumps(path), json.dumps(process.modules)]
+        self._printed = tempfile.TemporaryFile() if process.quiet else None
         with theirs:
             self._child = subprocess.Popen(
                 [sys.executable, "-P", "-W", "ignore", "-c", _BOOT, *arguments],
                 stdin=theirs.fileno(),
-                stdout=2,
+                stdout=2 if self._printed is None else self._printed,
+                stderr=self._printed,
                 env=environment,
                 start_new_session=True,  # Ctrl-C is for who asks
             )
@@ -76,7 +82,7 @@ class _Host:
             self._connection.send_bytes(message)
             answer: Answer = self._receive()
         except (EOFError, OSError):
-            raise CallError(Kind.CRASHED, f"died of {self.end()}") from None
+            raise CallError(Kind.CRASHED, f"died of {self._end()}{self._last_words()}") from None
         if answer.error is not None:
             raise answer.error
         return answer.result
@@ -86,15 +92,21 @@ class _Host:
             raise CallError(Kind.TIMED_OUT, f"gave no result within {self._timeout:g} s")
         return pickle.loads(self._connection.recv_bytes())
 
-    def end(self) -> str:
+    def _last_words(self) -> str:
+        """The last line that a quiet process printed."""
+        if self._printed is None:
+            return ""
+        self._printed.seek(0)
+        lines = self._printed.read().decode(errors="replace").splitlines()
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return f"; its last words: {last[:_LAST_WORDS]}" if last else ""
+
+    def _end(self) -> str:
         """Wait for a process that left its socket, and say how it ended."""
         try:
-            code = self._child.wait(5)
+            return ending(self._child.wait(_LEAVING_S))
         except subprocess.TimeoutExpired:
-            self.kill()
             return "a closed connection"
-        self.kill()
-        return ending(code)
 
     def kill(self) -> None:
         """End the process and all it started."""
@@ -102,10 +114,14 @@ class _Host:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._child.pid, signal.SIGKILL)
         self._child.wait()
+        if self._printed is not None:
+            self._printed.close()
 
     def forget(self) -> None:
         """Let go of a host of the process that this one was forked from."""
         self._connection.close()
+        if self._printed is not None:
+            self._printed.close()
         self._child.returncode = 0  # it is not ours to wait for
 
 

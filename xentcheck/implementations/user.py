@@ -72,10 +72,10 @@ class Description:
 def process_of(target: Target) -> Process:
     """The process that a user's code gets to itself."""
     if target.command:
-        return Process(f"command {target.command[0]}")
+        return Process(f"command {target.command[0]}", quiet=False)
     place, _ = place_of(target)
     framework = bridge_for(target.framework).process
-    return replace(framework, name=place)
+    return replace(framework, name=place, quiet=False)
 
 
 def describe(target: Target) -> Description:

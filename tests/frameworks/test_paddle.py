@@ -1,0 +1,79 @@
+"""The adapter of PaddlePaddle: right on ordinary inputs, and what is known of it elsewhere."""
+
+import math
+import pickle
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+
+from tests.frameworks.asking import gradient, the, value
+from tests.frameworks.moderate import assert_textbook, called, cases
+from xentcheck.errors import UnsupportedError
+from xentcheck.implementations.frameworks.paddle import paddle_implementations
+from xentcheck.model import Implementation, Quantity
+
+pytestmark = pytest.mark.skipif(find_spec("paddle") is None, reason="PaddlePaddle is missing")
+
+ALL = paddle_implementations()
+F = "paddle.nn.functional."
+FOCAL = {"alpha": 0.25}
+
+
+def _named(each: Implementation) -> str:
+    return f"{each.loss}-{each.name}"
+
+
+@pytest.mark.parametrize("found", ALL, ids=_named)
+def test_ordinary_inputs_give_the_textbook(found: Implementation) -> None:
+    always = FOCAL if found.loss == "sigmoid_focal_loss" else {}
+    # log_loss adds 1e-4 within its logarithms: 2e-3 at a p of 0.1, 2e-2 of its slope
+    slack = 3e-3 if found.name.endswith("log_loss") else 0.0
+    for case in cases(found, always=always):
+        for quantity in Quantity:
+            assert_textbook(found, case, quantity, slack)
+            assert called(found, case, quantity).dtype == case.dtype
+
+
+@pytest.mark.parametrize("found", ALL, ids=_named)
+def test_it_travels_to_another_process(found: Implementation) -> None:
+    case = next(cases(found, always=FOCAL if found.loss == "sigmoid_focal_loss" else {}))
+    sent = pickle.loads(pickle.dumps(found))
+    for quantity in Quantity:
+        assert called(sent, case, quantity).tobytes() == called(found, case, quantity).tobytes()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_narrow_dtypes_are_refused_by_its_cpu_kernels(dtype: str) -> None:
+    with pytest.raises(UnsupportedError, match=f"does not take {dtype}"):
+        value(the(ALL, "sigmoid", F + "sigmoid"), [1.0], dtype=dtype)
+
+
+def test_log_loss_takes_float32_only_and_focal_loss_an_alpha() -> None:
+    with pytest.raises(UnsupportedError, match="does not take float64"):
+        value(the(ALL, "binary_cross_entropy", F + "log_loss"), [0.5], np.ones(1), "float64")
+    with pytest.raises(UnsupportedError, match="alpha"):
+        value(the(ALL, "sigmoid_focal_loss", F + "sigmoid_focal_loss"), [0.5], np.ones(1))
+
+
+def test_log_loss_is_negative_at_a_sure_prediction() -> None:
+    """−log(1 + 1e-4)."""
+    found = the(ALL, "binary_cross_entropy", F + "log_loss")
+    assert value(found, [1.0], np.ones(1))[0] == pytest.approx(-math.log1p(1e-4), rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "softmax_with_cross_entropy"])
+def test_a_small_loss_is_lost_and_its_slope_with_it(name: str) -> None:
+    """log(1 + 2e^−20) is 4.12e-9; so is the label's slope but for the sign."""
+    found = the(ALL, "softmax_cross_entropy", F + name)
+    assert value(found, [[20.0, 0.0, 0.0]], [0]).tolist() == [0.0]
+    slopes = gradient(found, [[20.0, 0.0, 0.0]], [0])[0]
+    assert slopes[0] == 0
+    assert slopes[1:] == pytest.approx([math.exp(-20)] * 2, rel=1e-5)
+
+
+def test_softplus_is_the_identity_above_its_threshold() -> None:
+    """20.5 + e^−20.5 in float64, of which e^−20.5 = 1.25e-9 is missing, in the slope too."""
+    found = the(ALL, "softplus", F + "softplus")
+    assert value(found, [20.5], dtype="float64").tolist() == [20.5]
+    assert gradient(found, [20.5], dtype="float64").tolist() == [1.0]

@@ -1,0 +1,1 @@
+"""Adapters of what people really call, one module per framework; none imports its framework."""

@@ -1,0 +1,416 @@
+"""JAX and optax: eager, under jit, and as their transformations compute them.
+
+Double precision is switched on: without it JAX makes float32 of float64 in silence. Python
+scalars do not widen a result either way, and neither does anything else that is called here.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cache
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from xentcheck.errors import UnsupportedError
+from xentcheck.implementations.bridging import Bridge, Job, adapter, deferred
+from xentcheck.model import Array, Implementation, LabelKind, Process, Quantity
+
+jax: Any = deferred("jax")
+jnp: Any = deferred("jax.numpy")
+special: Any = deferred("jax.scipy.special")
+optax: Any = deferred("optax")
+
+INTEGER = (LabelKind.INTEGER,)
+DISTRIBUTION = (LabelKind.DISTRIBUTION,)
+SMALLEST_BLOCK = 8
+
+Arrays = Mapping[str, Any]
+Program = Callable[[Any, Any, Arrays], Any]
+
+
+class JaxBridge(Bridge):
+    """Rows are padded with copies of the first one to a power of two: each shape is compiled.
+
+    That holds for eager calls too, whose every operation is a compiled program. Under a reduction
+    nothing is padded. Parameters that are no arrays are constants of what is compiled.
+    """
+
+    process = Process(
+        "jax",
+        ("jax", "optax"),
+        "pip install 'xentcheck[jax]'",
+        (("JAX_ENABLE_X64", "1"), ("JAX_PLATFORMS", "cpu")),
+    )
+    variants = {  # noqa: RUF012 - the interface declares it
+        "jit": "compiled as a whole by jax.jit, the gradient with its value",
+        "jvp": "the value that comes with jax.jvp",
+        "axis0": "over axis 0 of the transposed array",
+        "vmap": "jax.vmap over single rows",
+    }
+
+    def value(self, job: Job) -> Array:
+        return _computed(job, Quantity.VALUE)
+
+    def gradient(self, job: Job) -> Array:
+        return _computed(job, Quantity.GRADIENT)
+
+
+JAX = JaxBridge()
+
+
+def _computed(job: Job, quantity: Quantity) -> Array:
+    jax.config.update("jax_enable_x64", True)
+    rows = len(job.logits)
+    block = rows if job.reduced or not rows else max(SMALLEST_BLOCK, 1 << (rows - 1).bit_length())
+
+    def whole(array: Array) -> Any:
+        return jnp.asarray(np.concatenate([array, np.repeat(array[:1], block - rows, axis=0)]))
+
+    arrays: dict[str, Any] = {}
+    constants: dict[str, Any] = {}
+    for name, given in job.parameters.items():
+        if isinstance(given, np.ndarray) and given.ndim:
+            arrays[name] = whole(given) if given.ndim == 2 else jnp.asarray(given)
+        else:
+            constants[name] = given
+    if job.variant == "jit":
+        # 0.0 == -0.0 and 1 == True, but what they are compiled into differs
+        key = tuple((name, repr(each), each) for name, each in sorted(constants.items()))
+        program = _compiled(job.function, key, quantity, job.per_class)
+    else:
+        program = _program(job.function, job.variant, constants, quantity, job.per_class)
+    labels = None if job.labels is None else whole(job.labels)
+    result = np.asarray(program(whole(job.logits), labels, arrays))
+    return result[:rows] if result.shape[:1] == (block,) else result
+
+
+@cache
+def _compiled(
+    function: Callable[..., Any],
+    constants: tuple[tuple[str, str, Any], ...],
+    quantity: Quantity,
+    per_class: bool,
+) -> Program:
+    values = {name: each for name, _, each in constants}
+    compiled: Program = jax.jit(_program(function, "", values, quantity, per_class))
+    return compiled
+
+
+def _program(
+    function: Callable[..., Any],
+    variant: str,
+    constants: Mapping[str, Any],
+    quantity: Quantity,
+    per_class: bool,
+) -> Program:
+    """What computes a quantity from logits, labels (or None) and array parameters."""
+
+    def called(x: Any, labels: Any, arrays: Arrays, **more: Any) -> Any:
+        known = (x,) if labels is None else (x, labels)
+        return function(*known, **arrays, **constants, **more)
+
+    def transposed(x: Any, labels: Any, arrays: Arrays) -> Any:
+        return called(x.T, None if labels is None else labels.T, arrays, axis=0).T
+
+    def mapped(x: Any, labels: Any, arrays: Arrays) -> Any:
+        by_row = {name: each for name, each in arrays.items() if each.ndim == 2}
+        shared = {name: each for name, each in arrays.items() if each.ndim != 2}
+        return jax.vmap(lambda x, labels, own: called(x, labels, {**shared, **own}))(
+            x, labels, by_row
+        )
+
+    def with_tangent(x: Any, labels: Any, arrays: Arrays) -> Any:
+        return jax.jvp(lambda x: called(x, labels, arrays), (x,), (jnp.zeros_like(x),))[0]
+
+    ways: dict[str, Program] = {
+        "": called,
+        "axis0": transposed,
+        "vmap": mapped,
+        "jvp": with_tangent,
+    }
+    value = ways[variant]
+
+    def gradient(x: Any, labels: Any, arrays: Arrays) -> Any:
+        taken = None if per_class else labels
+        result, pulled_back = jax.vjp(lambda x: value(x, taken, arrays), x)
+        if per_class:
+            cotangent = jax.nn.one_hot(labels, result.shape[-1], dtype=result.dtype)
+        else:
+            cotangent = jnp.ones_like(result)
+        return pulled_back(cotangent)[0]
+
+    return value if quantity is Quantity.VALUE else gradient
+
+
+# Softmax and its parts
+
+
+def softmax(logits: Any, *, axis: int = -1) -> Any:
+    """jax.nn.softmax."""
+    return jax.nn.softmax(logits, axis=axis)
+
+
+def tempered_softmax(logits: Any, *, temperature: float = 1.0, noise: Any = None) -> Any:
+    """jax.nn.softmax((x + noise) / temperature), as for distillation and Gumbel-softmax."""
+    shaken = logits if noise is None else logits + noise
+    return jax.nn.softmax(shaken / temperature)
+
+
+def log_softmax(logits: Any, *, axis: int = -1) -> Any:
+    """jax.nn.log_softmax."""
+    return jax.nn.log_softmax(logits, axis=axis)
+
+
+def logsumexp(logits: Any, *, axis: int = -1) -> Any:
+    """jax.nn.logsumexp, which is jax.scipy.special.logsumexp."""
+    return jax.nn.logsumexp(logits, axis=axis)
+
+
+# Softmax cross-entropy
+
+
+def _one_hot(logits: Any, labels: Any, axis: int = -1) -> Any:
+    """In the dtype of the logits: JAX's default would widen bfloat16 losses to float32."""
+    return jax.nn.one_hot(labels, logits.shape[axis], dtype=logits.dtype, axis=axis)
+
+
+def cross_entropy_of_integers(logits: Any, labels: Any, *, axis: int = -1) -> Any:
+    """optax.softmax_cross_entropy_with_integer_labels: logsumexp(x) − x_y."""
+    return optax.softmax_cross_entropy_with_integer_labels(logits, labels, axis=axis)
+
+
+def cross_entropy(logits: Any, labels: Any, *, axis: int = -1) -> Any:
+    """optax.softmax_cross_entropy, distributions."""
+    return optax.softmax_cross_entropy(logits, labels, axis=axis)
+
+
+def cross_entropy_of_one_hot(logits: Any, labels: Any, *, axis: int = -1) -> Any:
+    """optax.softmax_cross_entropy of jax.nn.one_hot labels in the dtype of the logits."""
+    return optax.softmax_cross_entropy(logits, _one_hot(logits, labels, axis), axis=axis)
+
+
+def safe_cross_entropy(logits: Any, labels: Any) -> Any:
+    """optax.safe_softmax_cross_entropy, distributions: 0·log 0 = 0."""
+    return optax.safe_softmax_cross_entropy(logits, labels)
+
+
+def safe_cross_entropy_of_one_hot(logits: Any, labels: Any) -> Any:
+    """optax.safe_softmax_cross_entropy of jax.nn.one_hot labels: 0·log 0 = 0."""
+    return optax.safe_softmax_cross_entropy(logits, _one_hot(logits, labels))
+
+
+def smoothed_cross_entropy(logits: Any, labels: Any, *, label_smoothing: float = 0.0) -> Any:
+    """optax.softmax_cross_entropy of optax.smooth_labels, from one-hot labels or distributions."""
+    dense = labels if labels.ndim == logits.ndim else _one_hot(logits, labels)
+    return optax.softmax_cross_entropy(logits, optax.smooth_labels(dense, label_smoothing))
+
+
+def fenchel_young(logits: Any, labels: Any) -> Any:
+    """optax.losses.make_fenchel_young_loss(logsumexp), one-hot labels: logsumexp(x) − y·x."""
+    loss = optax.losses.make_fenchel_young_loss(max_fun=jax.nn.logsumexp)
+    return loss(logits, _one_hot(logits, labels))
+
+
+def picked_log_softmax(logits: Any, labels: Any) -> Any:
+    """−jnp.take_along_axis(jax.nn.log_softmax(x), y), as it is written without optax."""
+    log_p = jax.nn.log_softmax(logits, axis=-1)
+    return -jnp.take_along_axis(log_p, labels[..., None], axis=-1)[..., 0]
+
+
+# Sigmoid
+
+
+def sigmoid(logits: Any) -> Any:
+    """jax.nn.sigmoid."""
+    return jax.nn.sigmoid(logits)
+
+
+def expit(logits: Any) -> Any:
+    """jax.scipy.special.expit."""
+    return special.expit(logits)
+
+
+def log_sigmoid(logits: Any) -> Any:
+    """jax.nn.log_sigmoid: −softplus(−x)."""
+    return jax.nn.log_sigmoid(logits)
+
+
+def softplus(logits: Any) -> Any:
+    """jax.nn.softplus: logaddexp(x, 0)."""
+    return jax.nn.softplus(logits)
+
+
+def binary_cross_entropy_of_logits(logits: Any, labels: Any) -> Any:
+    """optax.sigmoid_binary_cross_entropy: −z log σ(x) − (1−z) log σ(−x)."""
+    return optax.sigmoid_binary_cross_entropy(logits, labels)
+
+
+def focal_loss(logits: Any, labels: Any, *, alpha: float | None = None, gamma: float = 2.0) -> Any:
+    """optax.sigmoid_focal_loss, (1 − p_t)^γ in log space."""
+    return optax.sigmoid_focal_loss(logits, labels, alpha=alpha, gamma=gamma)
+
+
+# Probabilities
+
+
+def kl_divergence(log_predictions: Any, targets: Any, *, axis: int = -1) -> Any:
+    """optax.kl_divergence of target probabilities."""
+    return optax.kl_divergence(log_predictions, targets, axis=axis)
+
+
+def kl_divergence_of_log_targets(
+    log_predictions: Any, targets: Any, *, log_target: bool = False, axis: int = -1
+) -> Any:
+    """optax.losses.kl_divergence_with_log_targets; only with log_target."""
+    if not log_target:
+        raise UnsupportedError("takes targets as log-probabilities only (log_target)")
+    return optax.losses.kl_divergence_with_log_targets(log_predictions, targets, axis=axis)
+
+
+def cross_entropy_of_probabilities(probabilities: Any, labels: Any) -> Any:
+    """−Σ jax.scipy.special.xlogy(y, p)."""
+    return -special.xlogy(labels, probabilities).sum(axis=-1)
+
+
+def binary_cross_entropy(probabilities: Any, labels: Any) -> Any:
+    """−jax.scipy.special.xlogy(z, p) − xlog1py(1 − z, −p)."""
+    return -special.xlogy(labels, probabilities) - special.xlog1py(1 - labels, -probabilities)
+
+
+def entropy(probabilities: Any) -> Any:
+    """Σ jax.scipy.special.entr(p), in nats."""
+    return special.entr(probabilities).sum(axis=-1)
+
+
+def js_divergence(p: Any, q: Any) -> Any:
+    """½ Σ jax.scipy.special.rel_entr(p, m) + ½ Σ rel_entr(q, m), m = ½ (p + q)."""
+    middle = 0.5 * (p + q)
+    halves = special.rel_entr(p, middle).sum(axis=-1) + special.rel_entr(q, middle).sum(axis=-1)
+    return 0.5 * halves
+
+
+def _declared(loss: str, name: str, function: Any, **more: Any) -> tuple[Implementation, ...]:
+    return tuple(
+        replace(each, gradient=None) if each.name.endswith("@jvp") else each
+        for each in adapter(JAX, loss, name, function, **more)
+    )
+
+
+def jax_implementations() -> tuple[Implementation, ...]:
+    """What jax and optax compute of the losses."""
+    every = ("jit", "jvp", "axis0", "vmap")
+    ce = "softmax_cross_entropy"
+    js = "js_divergence"
+    return tuple(
+        chain(
+            _declared("softmax", "jax.nn.softmax", softmax, variants=every),
+            _declared(
+                "softmax",
+                "jax.nn.softmax+temperature",
+                tempered_softmax,
+                parameters=("temperature", "noise"),
+                variants=("jit", "vmap"),
+            ),
+            _declared("log_softmax", "jax.nn.log_softmax", log_softmax, variants=every),
+            _declared("logsumexp", "jax.nn.logsumexp", logsumexp, variants=every),
+            _declared(
+                ce,
+                "optax.softmax_cross_entropy_with_integer_labels",
+                cross_entropy_of_integers,
+                label_kinds=INTEGER,
+                variants=every,
+            ),
+            _declared(
+                ce,
+                "optax.softmax_cross_entropy",
+                cross_entropy,
+                label_kinds=DISTRIBUTION,
+                variants=every,
+            ),
+            _declared(
+                ce,
+                "optax.softmax_cross_entropy+one_hot",
+                cross_entropy_of_one_hot,
+                label_kinds=INTEGER,
+                variants=every,
+            ),
+            _declared(
+                ce,
+                "optax.safe_softmax_cross_entropy",
+                safe_cross_entropy,
+                label_kinds=DISTRIBUTION,
+                variants=("jit", "jvp", "vmap"),
+            ),
+            _declared(
+                ce,
+                "optax.safe_softmax_cross_entropy+one_hot",
+                safe_cross_entropy_of_one_hot,
+                label_kinds=INTEGER,
+                variants=("jit", "jvp"),
+            ),
+            _declared(
+                ce,
+                "optax.smooth_labels+softmax_cross_entropy",
+                smoothed_cross_entropy,
+                parameters=("label_smoothing",),
+                variants=("jit",),
+            ),
+            _declared(
+                ce,
+                "optax.losses.make_fenchel_young_loss",
+                fenchel_young,
+                label_kinds=INTEGER,
+                variants=("jit",),
+            ),
+            _declared(
+                ce,
+                "jax.nn.log_softmax+take_along_axis",
+                picked_log_softmax,
+                label_kinds=INTEGER,
+                variants=("jit", "vmap"),
+            ),
+            _declared("sigmoid", "jax.nn.sigmoid", sigmoid, variants=("jit",)),
+            _declared("sigmoid", "jax.scipy.special.expit", expit),
+            _declared("log_sigmoid", "jax.nn.log_sigmoid", log_sigmoid, variants=("jit", "jvp")),
+            _declared("softplus", "jax.nn.softplus", softplus, variants=("jit", "jvp")),
+            _declared(
+                "sigmoid_binary_cross_entropy",
+                "optax.sigmoid_binary_cross_entropy",
+                binary_cross_entropy_of_logits,
+                variants=("jit", "jvp"),
+            ),
+            _declared(
+                "sigmoid_focal_loss",
+                "optax.sigmoid_focal_loss",
+                focal_loss,
+                parameters=("alpha", "gamma"),
+                variants=("jit", "jvp"),
+            ),
+            _declared(
+                "kl_divergence", "optax.kl_divergence", kl_divergence, variants=("jit", "axis0")
+            ),
+            _declared(
+                "kl_divergence",
+                "optax.losses.kl_divergence_with_log_targets",
+                kl_divergence_of_log_targets,
+                parameters=("log_target",),
+                variants=("jit", "axis0"),
+            ),
+            _declared(
+                "categorical_cross_entropy",
+                "jax.scipy.special.xlogy-sum",
+                cross_entropy_of_probabilities,
+                label_kinds=DISTRIBUTION,
+                variants=("jit",),
+            ),
+            _declared(
+                "binary_cross_entropy",
+                "jax.scipy.special.xlogy+xlog1py",
+                binary_cross_entropy,
+                variants=("jit",),
+            ),
+            _declared("entropy", "jax.scipy.special.entr-sum", entropy, variants=("jit",)),
+            _declared(js, "jax.scipy.special.rel_entr-mixture", js_divergence, variants=("jit",)),
+        )
+    )

@@ -1,0 +1,534 @@
+"""PyTorch: its losses on the CPU, in the ways that they are called, and on a CUDA device.
+
+Gradients are autograd's. One thread computes, so that the same input gives the same bits.
+"""
+
+import contextlib
+import functools
+import importlib
+import inspect
+import re
+import types
+import warnings
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import replace
+from typing import Any, cast
+
+import ml_dtypes
+import numpy as np
+
+from xentcheck.errors import UnsupportedError
+from xentcheck.implementations.bridging import Bridge, Job, adapter, deferred
+from xentcheck.model import Array, Implementation, LabelKind, Process
+
+torch: Any = deferred("torch")
+functional: Any = deferred("torch.nn.functional")
+special: Any = deferred("torch.special")
+distributions: Any = deferred("torch.distributions")
+dynamo: Any = deferred("torch._dynamo")
+
+PROCESS = Process("torch", ("torch",), "pip install 'xentcheck[torch]'")
+NARROW = ("float16", "bfloat16")
+VARIANTS = {
+    "compile": "torch.compile, with dynamic shapes",
+    "autocast": "under torch.autocast to bfloat16, which has losses computed in float32",
+    "jvp": "the primal that torch.func.jvp returns beside the tangent",
+    "dim0": "over dim 0 of the contiguous transpose",
+    "spatial": "over dim 1 of (rows, classes, 1)",
+    "strided": "of a view whose elements are not adjacent",
+    "single": "one row a call",
+    "onehot": "integer labels given as one-hot distributions",
+    "cuda": "on a CUDA device",
+}
+INTEGER, DISTRIBUTION = (LabelKind.INTEGER,), (LabelKind.DISTRIBUTION,)
+
+_OWN_NAMES = {"float16": "Half", "bfloat16": "BFloat16", "float32": "Float", "float64": "Double"}
+_REFUSED = re.compile(r"\"[^\"]+\" not implemented for '(\w+)'")
+_UNCOMPILED = ("InvalidCxxCompiler", "TritonMissing")
+
+
+# The bridge
+
+
+class TorchBridge(Bridge):
+    """Tensors that share the memory of the arrays; autograd, with cotangents of one."""
+
+    process = PROCESS
+    variants = VARIANTS
+
+    def prepared(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """What is called with tensors for a function, an nn.Module, or an autograd.Function.
+
+        A class of modules is instantiated, with ``reduction="none"`` if it takes that; so is one
+        whose further arguments `functools.partial` has bound.
+        """
+        return _prepared(function) if isinstance(function, Hashable) else function
+
+    def value(self, job: Job) -> Array:
+        """The function under ``torch.no_grad``."""
+        with _supported(job), torch.no_grad():
+            return _array(self._called(job, _leaf(job)))
+
+    def gradient(self, job: Job) -> Array:
+        """By ``torch.autograd.grad``.
+
+        Raises:
+            RuntimeError: autograd's own, or that the result does not depend on the logits.
+        """
+        with _supported(job), torch.enable_grad():
+            x = _leaf(job).requires_grad_()
+            labels = None if job.per_class else job.labels
+            result = self._called(replace(job, labels=labels), x)
+            cotangent = torch.ones_like(result)
+            if job.per_class:
+                chosen = _tensor(job.labels, x.device)[:, None]
+                cotangent = torch.zeros_like(result).scatter_(1, chosen, 1.0)
+            (gradient,) = torch.autograd.grad(result, x, cotangent, allow_unused=True)
+            if gradient is None:
+                message = "autograd finds no way from the result back to the logits"
+                raise RuntimeError(message)
+            return _array(gradient)
+
+    def _called(self, job: Job, x: Any) -> Any:
+        function = self.prepared(job.function)
+        labels = () if job.labels is None else (_tensor(job.labels, x.device),)
+        parameters = {
+            name: _tensor(each, x.device) if isinstance(each, np.ndarray) else each
+            for name, each in job.parameters.items()
+        }
+        call = functools.partial(function, **parameters)
+        match job.variant:
+            case "compile":
+                # Past its limit of recompilations dynamo would run the function uncompiled.
+                with dynamo.config.patch(recompile_limit=2**30, accumulated_recompile_limit=2**30):
+                    return _compiled(function)(x, *labels, **parameters)
+            case "autocast":
+                with torch.autocast("cpu", dtype=torch.bfloat16):
+                    return call(x, *labels)
+            case "jvp":
+                tangent = torch.ones_like(x)
+                return torch.func.jvp(lambda x: call(x, *labels), (x,), (tangent,))[0]
+            case "dim0":
+                result = call(x.t().contiguous(), *labels, dim=0)
+                return result.t() if result.ndim == 2 else result
+            case "spatial":
+                result = call(x.unsqueeze(-1), *(each.unsqueeze(-1) for each in labels))
+                return result if job.reduced else result.squeeze(-1)
+            case "single":
+                rows = zip(x.split(1), *(each.split(1) for each in labels), strict=True)
+                return torch.cat([call(*row) for row in rows])
+            case "onehot":
+                return call(x, functional.one_hot(*labels, x.shape[1]).to(x.dtype))
+            case _:
+                return call(x, *labels)
+
+
+@functools.cache
+def _settled() -> None:
+    torch.set_num_threads(1)  # sums over many classes depend on how threads share them
+
+
+@functools.lru_cache(maxsize=256)
+def _prepared(function: Any) -> Callable[..., Any]:
+    bound = function.keywords if isinstance(function, functools.partial) else {}
+    made = function.func if isinstance(function, functools.partial) else function
+    found: Any = function
+    if inspect.isclass(made) and issubclass(made, torch.nn.Module):
+        takes = "reduction" in inspect.signature(made).parameters and "reduction" not in bound
+        found = function(reduction="none") if takes else function()
+    elif inspect.isclass(made) and issubclass(made, torch.autograd.Function):
+        found = cast(Any, made).apply
+    return cast(Callable[..., Any], found)
+
+
+@functools.cache
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    # Whole or not at all: a graph that breaks would be audited as if it were compiled. Compiling
+    # in this thread leaves no pool of processes behind.
+    compiled: Callable[..., Any] = torch.compile(
+        _traceable(function), dynamic=True, fullgraph=True, options={"compile_threads": 1}
+    )
+    return compiled
+
+
+def _traceable(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with modules for this module's `deferred` names, which dynamo cannot follow."""
+    if not isinstance(function, types.FunctionType) or function.__module__ != __name__:
+        return function
+    named = {
+        "torch": "torch",
+        "functional": "torch.nn.functional",
+        "special": "torch.special",
+        "distributions": "torch.distributions",
+    }
+    modules = {name: importlib.import_module(path) for name, path in named.items()}
+    traceable = types.FunctionType(function.__code__, {**function.__globals__, **modules})
+    traceable.__kwdefaults__ = function.__kwdefaults__
+    return traceable
+
+
+@contextlib.contextmanager
+def _supported(job: Job) -> Iterator[None]:
+    """Makes `UnsupportedError` of what torch, as it is installed here, does not do at all."""
+    _settled()
+    try:
+        with warnings.catch_warnings():
+            # Compiling and forward derivatives use torch.jit, which torch deprecates.
+            warnings.filterwarnings("ignore", ".*torch.jit", DeprecationWarning)
+            yield
+    except RuntimeError as error:
+        refused = _REFUSED.search(str(error))
+        dtype = job.logits.dtype.name
+        if refused is not None and refused[1] == _OWN_NAMES.get(dtype):
+            reason = f"does not take {dtype}: {refused[0]}"
+            raise UnsupportedError(reason) from error
+        if any(name in f"{type(error).__name__}: {error}" for name in _UNCOMPILED):
+            reason = "finds no compiler for torch.compile"
+            raise UnsupportedError(reason) from error
+        raise
+
+
+def _leaf(job: Job) -> Any:
+    """The logits as a tensor without history."""
+    if job.variant == "cuda":
+        if not torch.cuda.is_available():
+            message = "has no CUDA device here"
+            raise UnsupportedError(message)
+        return _tensor(job.logits, "cuda")
+    x = _tensor(job.logits, "cpu")
+    if job.variant != "strided":
+        return x
+    # What lies between the elements must not enter, and would show.
+    spread = torch.full((*x.shape, 2), torch.nan, dtype=x.dtype)[..., 0]
+    return spread.copy_(x).detach()
+
+
+def _tensor(array: Any, device: Any) -> Any:
+    """A tensor in the array's memory, as far as the array may be written to."""
+    array = np.require(array, requirements=("C", "W"))
+    if array.dtype == ml_dtypes.bfloat16:
+        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16).to(device)
+    return torch.from_numpy(array).to(device)
+
+
+def _array(result: Any) -> Array:
+    """The array of a tensor, in its own dtype; what is no tensor as NumPy takes it."""
+    if not isinstance(result, torch.Tensor):
+        return np.asarray(result)
+    result = result.detach().cpu().contiguous()
+    if result.dtype == torch.bfloat16:
+        return np.asarray(result.view(torch.int16).numpy().view(ml_dtypes.bfloat16))
+    return np.asarray(result.numpy())
+
+
+# softmax_cross_entropy
+
+
+def cross_entropy(
+    logits: Any,
+    labels: Any,
+    *,
+    weight: Any = None,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+    reduction: str = "none",
+) -> Any:
+    """F.cross_entropy, integer labels or distributions."""
+    return functional.cross_entropy(
+        logits,
+        labels,
+        weight=weight,
+        ignore_index=ignore_index,
+        label_smoothing=label_smoothing,
+        reduction=reduction,
+    )
+
+
+def nll_of_log_softmax(
+    logits: Any,
+    labels: Any,
+    *,
+    weight: Any = None,
+    ignore_index: int = -100,
+    reduction: str = "none",
+) -> Any:
+    """F.nll_loss of F.log_softmax, as a model that ends in log-probabilities is trained."""
+    return functional.nll_loss(
+        functional.log_softmax(logits, dim=1),
+        labels,
+        weight=weight,
+        ignore_index=ignore_index,
+        reduction=reduction,
+    )
+
+
+def logsumexp_minus_logit(logits: Any, labels: Any) -> Any:
+    """torch.logsumexp less the label's logit, as fused and chunked losses are written."""
+    return torch.logsumexp(logits, dim=1) - logits.gather(1, labels[:, None])[:, 0]
+
+
+def labels_dot_log_softmax(logits: Any, labels: Any) -> Any:
+    """−(labels * F.log_softmax).sum, as soft labels are written by hand."""
+    return -(labels * functional.log_softmax(logits, dim=1)).sum(dim=1)
+
+
+def categorical_log_prob(logits: Any, labels: Any) -> Any:
+    """−Categorical(logits=x).log_prob, as policy gradients are written."""
+    return -distributions.Categorical(logits=logits).log_prob(labels)
+
+
+# sigmoid_binary_cross_entropy
+
+
+def binary_cross_entropy_with_logits(
+    logits: Any, labels: Any, *, pos_weight: float | None = None, reduction: str = "none"
+) -> Any:
+    """F.binary_cross_entropy_with_logits."""
+    weight = None if pos_weight is None else torch.full_like(logits[:1], pos_weight)
+    return functional.binary_cross_entropy_with_logits(
+        logits, labels, pos_weight=weight, reduction=reduction
+    )
+
+
+def binary_cross_entropy_of_sigmoid(logits: Any, labels: Any, *, reduction: str = "none") -> Any:
+    """F.binary_cross_entropy of torch.sigmoid, as a model that ends in a sigmoid is trained."""
+    return functional.binary_cross_entropy(torch.sigmoid(logits), labels, reduction=reduction)
+
+
+def bernoulli_log_prob(logits: Any, labels: Any) -> Any:
+    """−Bernoulli(logits=x).log_prob; unvalidated, for otherwise it takes targets 0 and 1 only."""
+    return -distributions.Bernoulli(logits=logits, validate_args=False).log_prob(labels)
+
+
+# On probabilities and log-probabilities
+
+
+def binary_cross_entropy(probabilities: Any, labels: Any, *, reduction: str = "none") -> Any:
+    """F.binary_cross_entropy, whose logarithms are clamped at −100."""
+    return functional.binary_cross_entropy(probabilities, labels, reduction=reduction)
+
+
+def nll_of_log(probabilities: Any, labels: Any, *, reduction: str = "none") -> Any:
+    """F.nll_loss of torch.log."""
+    return functional.nll_loss(torch.log(probabilities), labels, reduction=reduction)
+
+
+def nll_loss(
+    log_probabilities: Any,
+    labels: Any,
+    *,
+    weight: Any = None,
+    ignore_index: int = -100,
+    reduction: str = "none",
+) -> Any:
+    """F.nll_loss."""
+    return functional.nll_loss(
+        log_probabilities, labels, weight=weight, ignore_index=ignore_index, reduction=reduction
+    )
+
+
+def kl_div(
+    log_probabilities: Any, labels: Any, *, log_target: bool = False, reduction: str = "none"
+) -> Any:
+    """F.kl_div, summed over the classes; its batchmean is the mean over the rows."""
+    asked = "batchmean" if reduction == "mean" else reduction
+    result = functional.kl_div(log_probabilities, labels, log_target=log_target, reduction=asked)
+    return result.sum(dim=1) if reduction == "none" else result
+
+
+def jensen_shannon_by_kl_div(probabilities: Any, labels: Any) -> Any:
+    """Half of each F.kl_div from the logarithm of the mean, as it is written by hand."""
+    mean = ((probabilities + labels) / 2).log()
+    one, other = (
+        functional.kl_div(mean, each, reduction="none") for each in (probabilities, labels)
+    )
+    return (one + other).sum(dim=1) / 2
+
+
+def entr(probabilities: Any) -> Any:
+    """torch.special.entr, summed over the classes."""
+    return special.entr(probabilities).sum(dim=1)
+
+
+# What losses are made of
+
+
+def softmax(logits: Any, *, dim: int = 1) -> Any:
+    """F.softmax."""
+    return functional.softmax(logits, dim=dim)
+
+
+def log_softmax(logits: Any, *, dim: int = 1) -> Any:
+    """F.log_softmax."""
+    return functional.log_softmax(logits, dim=dim)
+
+
+def logsumexp(logits: Any, *, dim: int = 1) -> Any:
+    """torch.logsumexp."""
+    return torch.logsumexp(logits, dim=dim)
+
+
+def sigmoid(logits: Any) -> Any:
+    """torch.sigmoid."""
+    return torch.sigmoid(logits)
+
+
+def logsigmoid(logits: Any) -> Any:
+    """F.logsigmoid."""
+    return functional.logsigmoid(logits)
+
+
+def softplus(logits: Any) -> Any:
+    """F.softplus, which is x itself beyond its threshold of 20."""
+    return functional.softplus(logits)
+
+
+def logaddexp_of_zero(logits: Any) -> Any:
+    """torch.logaddexp with 0."""
+    return torch.logaddexp(logits, torch.zeros_like(logits))
+
+
+# What is declared
+
+TORCH = TorchBridge()
+
+_MODULE = "torch.nn.functional"
+_ELEMENTWISE = ("compile", "jvp", "strided", "cuda")
+_ALONG = ("compile", "jvp", "dim0", "strided", "cuda")
+
+
+def torch_implementations() -> tuple[Implementation, ...]:
+    """All that is declared of torch; the entry point ``torch``."""
+    smoothed = ("weight", "ignore_index", "label_smoothing", "reduction")
+    weighted = ("weight", "ignore_index", "reduction")
+    reduced = ("reduction",)
+    declared = (
+        adapter(
+            TORCH,
+            "softmax_cross_entropy",
+            f"{_MODULE}.cross_entropy",
+            cross_entropy,
+            parameters=smoothed,
+            variants=tuple(each for each in TORCH.variants if each != "dim0"),
+        ),
+        adapter(
+            TORCH,
+            "softmax_cross_entropy",
+            f"{_MODULE}.log_softmax+nll_loss",
+            nll_of_log_softmax,
+            label_kinds=INTEGER,
+            parameters=weighted,
+        ),
+        adapter(
+            TORCH,
+            "softmax_cross_entropy",
+            "torch.logsumexp-gather",
+            logsumexp_minus_logit,
+            label_kinds=INTEGER,
+        ),
+        adapter(
+            TORCH,
+            "softmax_cross_entropy",
+            f"{_MODULE}.log_softmax-dot",
+            labels_dot_log_softmax,
+            label_kinds=DISTRIBUTION,
+        ),
+        adapter(
+            TORCH,
+            "softmax_cross_entropy",
+            "torch.distributions.Categorical.log_prob",
+            categorical_log_prob,
+            label_kinds=INTEGER,
+        ),
+        adapter(
+            TORCH,
+            "sigmoid_binary_cross_entropy",
+            f"{_MODULE}.binary_cross_entropy_with_logits",
+            binary_cross_entropy_with_logits,
+            parameters=("pos_weight", "reduction"),
+            variants=("compile", "autocast", "jvp", "strided", "cuda"),
+        ),
+        adapter(
+            TORCH,
+            "sigmoid_binary_cross_entropy",
+            "torch.sigmoid+binary_cross_entropy",
+            binary_cross_entropy_of_sigmoid,
+            parameters=reduced,
+        ),
+        adapter(
+            TORCH,
+            "sigmoid_binary_cross_entropy",
+            "torch.distributions.Bernoulli.log_prob",
+            bernoulli_log_prob,
+        ),
+        adapter(
+            TORCH,
+            "binary_cross_entropy",
+            f"{_MODULE}.binary_cross_entropy",
+            binary_cross_entropy,
+            parameters=reduced,
+            variants=("autocast", "jvp", "strided", "cuda"),
+        ),
+        adapter(
+            TORCH,
+            "categorical_cross_entropy",
+            "torch.log+nll_loss",
+            nll_of_log,
+            label_kinds=INTEGER,
+            parameters=reduced,
+        ),
+        adapter(
+            TORCH,
+            "nll_loss",
+            f"{_MODULE}.nll_loss",
+            nll_loss,
+            parameters=weighted,
+            variants=("autocast", "spatial", "strided", "cuda"),
+        ),
+        adapter(
+            TORCH,
+            "kl_divergence",
+            f"{_MODULE}.kl_div",
+            kl_div,
+            parameters=("log_target", "reduction"),
+            variants=("compile", "autocast", "jvp", "strided", "cuda"),
+        ),
+        adapter(
+            TORCH,
+            "js_divergence",
+            f"{_MODULE}.kl_div-from-the-mean",
+            jensen_shannon_by_kl_div,
+        ),
+        adapter(TORCH, "entropy", "torch.special.entr", entr, variants=("cuda",)),
+        adapter(TORCH, "softmax", f"{_MODULE}.softmax", softmax, variants=_ALONG),
+        adapter(
+            TORCH,
+            "log_softmax",
+            f"{_MODULE}.log_softmax",
+            log_softmax,
+            variants=(*_ALONG, "single"),
+        ),
+        adapter(TORCH, "logsumexp", "torch.logsumexp", logsumexp, variants=_ALONG),
+        adapter(TORCH, "sigmoid", "torch.sigmoid", sigmoid, variants=_ELEMENTWISE),
+        adapter(TORCH, "log_sigmoid", f"{_MODULE}.logsigmoid", logsigmoid, variants=_ELEMENTWISE),
+        adapter(TORCH, "softplus", f"{_MODULE}.softplus", softplus, variants=_ELEMENTWISE),
+        adapter(TORCH, "softplus", "torch.logaddexp", logaddexp_of_zero),
+    )
+    return tuple(_narrowed(each) for family in declared for each in family)
+
+
+def _narrowed(declared: Implementation) -> Implementation:
+    """A variant, less what it does not take or where it would be nothing of its own."""
+    match declared.name.rpartition("@")[2]:
+        case "jvp":
+            return replace(declared, gradient=None)
+        case "autocast":
+            return replace(declared, dtypes=NARROW)
+        case "single":
+            return replace(declared, parameters=declared.parameters - {"reduction"})
+        case "onehot":
+            # Of distributions there is no index to ignore, and their mean ignores the weights.
+            parameters = declared.parameters - {"ignore_index", "reduction"}
+            return replace(declared, label_kinds=INTEGER, parameters=parameters)
+        case _:
+            return declared

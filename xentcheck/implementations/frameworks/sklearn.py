@@ -1,0 +1,190 @@
+"""scikit-learn: metrics.log_loss, the losses of sklearn._loss, and extmath.softmax.
+
+HalfBinomialLoss and HalfMultinomialLoss are what LogisticRegression, HistGradientBoosting and SGD
+minimise. Each has several paths to the same numbers, written separately: ``.loss`` and
+``.gradient`` are audited as the plain implementation, ``.loss_gradient``, ``.gradient_hessian``
+and ``.gradient_proba`` as its variants.
+
+``log_loss`` gives one number for a block, so without a reduction it is called row by row. It
+computes in the dtype of the probabilities and returns a Python float, which has no dtype of its
+own: it is taken as a number of that dtype, and loses nothing by it. It clips to [eps, 1 − eps] of
+the dtype.
+"""
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from xentcheck.errors import UnsupportedError
+from xentcheck.implementations.bridging import Bridge, Job, adapter, deferred
+from xentcheck.model import Array, Implementation, LabelKind, Process
+
+losses: Any = deferred("sklearn._loss")
+metrics: Any = deferred("sklearn.metrics")
+extmath: Any = deferred("sklearn.utils.extmath")
+
+PROCESS = Process("sklearn", ("sklearn",), "pip install 'xentcheck[sklearn]'")
+INTEGER = (LabelKind.INTEGER,)
+
+
+class FunctionBridge(Bridge):
+    """Functions of arrays, as they are."""
+
+    process = PROCESS
+    dtypes = ("float16", "float32", "float64")
+
+    def value(self, job: Job) -> Array:
+        """What scikit-learn returned."""
+        given = (job.logits,) if job.labels is None or job.per_class else (job.logits, job.labels)
+        return np.asarray(job.function(*given, **job.parameters))
+
+
+class LossObjectBridge(Bridge):
+    """A job's function makes the loss object for a block of logits; its methods are the paths."""
+
+    process = PROCESS
+    dtypes = ("float32", "float64")
+    variants = {  # noqa: RUF012
+        "loss_gradient": "value and gradient by .loss_gradient",
+        "gradient_hessian": "gradient by .gradient_hessian",
+        "gradient_proba": "gradient by .gradient_proba",
+    }
+
+    def value(self, job: Job) -> Array:
+        """By ``loss``, or as ``loss_gradient`` has it; the mean is that of calling the object."""
+        reduction = job.parameters.get("reduction", "none")
+        if reduction == "mean":
+            return np.asarray(job.function(job.logits)(**_arguments(job)))
+        if reduction != "none":
+            raise UnsupportedError(f"has no reduction {reduction}")
+        made = job.function(job.logits)
+        if job.variant == "loss_gradient":
+            return np.asarray(made.loss_gradient(**_arguments(job))[0])
+        return np.asarray(made.loss(**_arguments(job)))
+
+    def gradient(self, job: Job) -> Array:
+        """By ``gradient``, or as the variant's method has it."""
+        if job.reduced:
+            raise UnsupportedError("has no gradient of a reduction")
+        made = job.function(job.logits)
+        result = getattr(made, job.variant or "gradient")(**_arguments(job))
+        match job.variant:
+            case "":
+                return np.asarray(result)
+            case "loss_gradient":
+                return np.asarray(result[1])
+        return np.asarray(result[0])
+
+
+def _arguments(job: Job) -> dict[str, Array]:
+    assert job.labels is not None
+    # labels too are numbers of the dtype
+    labels = job.labels.astype(job.logits.dtype, copy=False)
+    return {"y_true": labels, "raw_prediction": job.logits}
+
+
+def half_binomial_loss(logits: Array) -> Any:
+    """HalfBinomialLoss: .loss and .gradient"""
+    return losses.HalfBinomialLoss()
+
+
+def half_multinomial_loss(logits: Array) -> Any:
+    """HalfMultinomialLoss: .loss and .gradient"""
+    if logits.shape[1] < 2:
+        raise UnsupportedError("takes two classes or more")
+    return losses.HalfMultinomialLoss(n_classes=logits.shape[1])
+
+
+def log_loss(probabilities: Array, labels: Array, *, reduction: str = "none") -> Any:
+    """metrics.log_loss of class probabilities, clipped to [eps, 1 − eps]"""
+    if probabilities.shape[1] < 2:
+        raise UnsupportedError("takes two classes or more")
+    classes = np.arange(probabilities.shape[1])
+    return _log_loss(probabilities, labels, classes, reduction)
+
+
+def binary_log_loss(probabilities: Array, labels: Array, *, reduction: str = "none") -> Any:
+    """metrics.log_loss of the positive class's probabilities, clipped to [eps, 1 − eps]"""
+    if not np.isin(labels, (0, 1)).all():
+        raise UnsupportedError("takes no targets but 0 and 1")
+    classes = np.array([0, 1])
+    return _log_loss(probabilities, labels.astype(np.int64), classes, reduction)
+
+
+def _log_loss(probabilities: Array, labels: Array, classes: Array, reduction: str) -> Array:
+    def called(rows: slice) -> float:
+        return float(
+            metrics.log_loss(
+                labels[rows], probabilities[rows], labels=classes, normalize=reduction != "sum"
+            )
+        )
+
+    with warnings.catch_warnings():
+        # it warns of probabilities that do not sum to one, and goes on
+        warnings.simplefilter("ignore", UserWarning)
+        if reduction != "none":
+            return np.asarray(called(slice(None)), dtype=probabilities.dtype)
+        values = [called(slice(row, row + 1)) for row in range(len(labels))]
+    return np.asarray(values, dtype=probabilities.dtype)
+
+
+def softmax(logits: Array) -> Any:
+    """utils.extmath.softmax, as predict_proba of linear models and HalfMultinomialLoss"""
+    return extmath.softmax(logits)
+
+
+def gradient_proba(logits: Array) -> Any:
+    """The probabilities that HalfMultinomialLoss.gradient_proba returns beside its gradient"""
+    labels = np.zeros(len(logits), dtype=logits.dtype)
+    return half_multinomial_loss(logits).gradient_proba(y_true=labels, raw_prediction=logits)[1]
+
+
+def sklearn_implementations() -> tuple[Implementation, ...]:
+    """All of scikit-learn's; the entry point ``sklearn``."""
+    objects, functions = LossObjectBridge(), FunctionBridge()
+    return (
+        *adapter(
+            objects,
+            "sigmoid_binary_cross_entropy",
+            "sklearn._loss.HalfBinomialLoss",
+            half_binomial_loss,
+            parameters=("reduction",),
+            variants=("loss_gradient", "gradient_hessian"),
+        ),
+        *adapter(
+            objects,
+            "softmax_cross_entropy",
+            "sklearn._loss.HalfMultinomialLoss",
+            half_multinomial_loss,
+            label_kinds=INTEGER,
+            parameters=("reduction",),
+            variants=("loss_gradient", "gradient_hessian", "gradient_proba"),
+        ),
+        *adapter(
+            functions,
+            "categorical_cross_entropy",
+            "sklearn.metrics.log_loss",
+            log_loss,
+            label_kinds=INTEGER,
+            parameters=("reduction",),
+            gradient=False,
+        ),
+        *adapter(
+            functions,
+            "binary_cross_entropy",
+            "sklearn.metrics.log_loss",
+            binary_log_loss,
+            parameters=("reduction",),
+            gradient=False,
+        ),
+        *adapter(functions, "softmax", "sklearn.utils.extmath.softmax", softmax, gradient=False),
+        *adapter(
+            functions,
+            "softmax",
+            "sklearn._loss.HalfMultinomialLoss.gradient_proba",
+            gradient_proba,
+            dtypes=objects.dtypes,
+            gradient=False,
+        ),
+    )
