@@ -446,6 +446,7 @@ class _Audit:
         findings = tuple(self.findings)
         return Report(
             environment=environment(self.processes),
+            origins={each.name: each.origin for each in self.known if each.origin},
             seed=self.config.seed,
             config=self.config.document,
             measurements=tuple(self.measurements),

@@ -470,6 +470,19 @@ _timeout_option = click.option(
     metavar="SECONDS",
     help="How long one call of a framework or of your code may take; 300 s unless set.",
 )
+_framework_option = click.option(
+    "--framework",
+    type=click.Choice(FRAMEWORKS),
+    default="numpy",
+    help="What arrays your function is given; numpy unless set. The others also differentiate it.",
+)
+_gradient_option = click.option(
+    "--gradient",
+    default="auto",
+    metavar="TARGET|auto|none",
+    help="Your gradient function. auto: by the framework; of NumPy arrays LOSS_gradient, "
+    "LOSS_grad, grad_LOSS, gradient or grad beside it, where LOSS is the function's name.",
+)
 _loss_option = click.option(
     "--loss",
     required=True,
@@ -645,19 +658,8 @@ def run(
 )
 @_param_option
 @_dtype_option(CHECKED_DTYPES)
-@click.option(
-    "--framework",
-    type=click.Choice(FRAMEWORKS),
-    default="numpy",
-    help="What arrays it is given; numpy unless set. The others also differentiate it.",
-)
-@click.option(
-    "--gradient",
-    default="auto",
-    metavar="TARGET|auto|none",
-    help="Its gradient function. auto: by the framework; of NumPy arrays LOSS_gradient, LOSS_grad, "
-    "grad_LOSS, gradient or grad beside it, where LOSS is the function's name.",
-)
+@_framework_option
+@_gradient_option
 @click.option("--max-ulp", type=float, default=4.0, help="The largest error allowed; 4 unless set.")
 @click.option("--or-abs", type=float, default=0.0, help="An absolute error that is fine as well.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the random inputs.")
@@ -801,12 +803,8 @@ def _escaped(name: str) -> str:
     help="Only those whose name matches ('*@*': variants); or your own module:function, "
     "file.py:function or command with {logits} {labels} {out}.",
 )
-@click.option(
-    "--framework",
-    type=click.Choice(FRAMEWORKS),
-    default="numpy",
-    help="What arrays your own function is given.",
-)
+@_framework_option
+@_gradient_option
 @_timeout_option
 @_reporting
 def probe(
@@ -818,6 +816,7 @@ def probe(
     dtypes: Sequence[str],
     patterns: Sequence[str],
     framework: str,
+    gradient: str,
     timeout_s: float | None,
     formats: Sequence[str],
     outputs: Sequence[str],
@@ -861,7 +860,7 @@ def probe(
         _check_class(given, len(numbers), spec, values)
     with _foreign():
         own = {
-            each: _opened(loss, each, "auto", framework)
+            each: _opened(loss, each, gradient, framework)
             for each in patterns
             if ":" in each or "{out}" in each
         }

@@ -324,7 +324,8 @@ class Implementation:
     names it understands. ``sound`` is what the field guide says of it (None: nothing claimed).
     ``process`` None: it runs where the reference is computed; else ``value`` and ``gradient`` are
     sent there, and have to pickle. ``plain`` is the name of the implementation that this one is
-    another way to call, "" for none: the two ought to agree.
+    another way to call, "" for none: the two ought to agree. ``origin`` are the words that name it
+    to `xentcheck probe`, where its name does not.
     """
 
     loss: str
@@ -339,6 +340,7 @@ class Implementation:
     source: str = ""
     process: Process | None = None
     plain: str = ""
+    origin: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -487,7 +489,8 @@ class Measurement:
     there is none); ``counts`` over all rows, by kind, only nonzero ones. ``negative_zeros`` counts
     the values −0 of a loss that is never negative: equal to 0, and no fault, but worth knowing.
     ``max_excess_bits``: the most bits lost, over all components with a finite error, beyond what
-    the conditioning explains.
+    the conditioning explains. ``first_break`` is the first row of the sweep with a fault (no note),
+    with its kind: on a sweep that goes from mild to extreme, where the implementation breaks.
     """
 
     cell: Cell
@@ -501,6 +504,7 @@ class Measurement:
     result_dtype: str = ""
     max_excess_bits: float | None = None
     negative_zeros: int = 0
+    first_break: tuple[Kind, Witness] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -571,3 +575,4 @@ class Report:
     uncertified: tuple[str, ...] = ()  # cases whose exact results could not be certified
     deaths: tuple[str, ...] = ()  # worker processes that died, and what became of their work
     reference: Mapping[str, Any] = field(default_factory=dict)
+    origins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by implementation

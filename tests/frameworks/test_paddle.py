@@ -27,9 +27,12 @@ def _named(each: Implementation) -> str:
 @pytest.mark.parametrize("found", ALL, ids=_named)
 def test_ordinary_inputs_give_the_textbook(found: Implementation) -> None:
     always = FOCAL if found.loss == "sigmoid_focal_loss" else {}
-    # log_loss adds 1e-4 within its logarithms: 2e-3 at a p of 0.1, 2e-2 of its slope
-    slack = 3e-3 if found.name.endswith("log_loss") else 0.0
     for case in cases(found, always=always):
+        slack = 0.0
+        if found.name.endswith("log_loss"):
+            slack = 3e-3  # it adds 1e-4 within its logarithms
+        elif "label_smoothing" in case.parameters:
+            slack = 1e-6  # float32 to F.label_smooth, whatever the dtype
         for quantity in Quantity:
             assert_textbook(found, case, quantity, slack)
             assert called(found, case, quantity).dtype == case.dtype
@@ -69,7 +72,37 @@ def test_a_small_loss_is_lost_and_its_slope_with_it(name: str) -> None:
     assert value(found, [[20.0, 0.0, 0.0]], [0]).tolist() == [0.0]
     slopes = gradient(found, [[20.0, 0.0, 0.0]], [0])[0]
     assert slopes[0] == 0
-    assert slopes[1:] == pytest.approx([math.exp(-20)] * 2, rel=1e-5)
+    assert slopes[1:] == pytest.approx([math.exp(-20)] * 2, rel=1e-5, abs=0.0)
+
+
+def test_label_smoothing_of_float64_has_the_accuracy_of_float32() -> None:
+    """Two equal logits, so log 2 whatever the smoothing, but for the sum of the smoothed label."""
+    found = the(ALL, "softmax_cross_entropy", F + "cross_entropy")
+    actual = value(found, [[0.0, 0.0]], [0], "float64", label_smoothing=0.1)[0]
+    assert actual == pytest.approx(math.log(2), rel=1e-6)
+    assert actual != pytest.approx(math.log(2), rel=1e-10)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ["cross_entropy", "softmax_with_cross_entropy"])
+def test_cross_entropy_is_flat_from_64_on(name: str, dtype: str) -> None:
+    """Logits are clipped at 64 below the largest: CE([0, −200], 1) is 200. Its slope is right."""
+    found = the(ALL, "softmax_cross_entropy", F + name)
+    assert value(found, [[0.0, -200.0], [0.0, -1e5]], [1, 1], dtype).tolist() == [64.0, 64.0]
+    assert gradient(found, [[0.0, -200.0]], [1], dtype)[0, 1] == -1.0
+
+
+def test_binary_cross_entropy_is_flat_from_100_on_and_its_slope_from_1e12() -> None:
+    """−log p is clipped at 100, and p (1 − p), by which the slope divides, at 1e-12."""
+    found = the(ALL, "binary_cross_entropy", F + "binary_cross_entropy")
+    assert value(found, [0.0], np.ones(1)).tolist() == [100.0]
+    assert gradient(found, [1e-20], np.ones(1))[0] == pytest.approx(-1e12, rel=1e-6)
+
+
+def test_logsumexp_of_a_fully_masked_row_is_nan() -> None:
+    """−inf is due: the row's largest, −inf, is subtracted from itself."""
+    found = the(ALL, "logsumexp", "paddle.logsumexp")
+    assert np.isnan(value(found, [[-math.inf, -math.inf]])).all()
 
 
 def test_softplus_is_the_identity_above_its_threshold() -> None:

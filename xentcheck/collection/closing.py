@@ -239,8 +239,20 @@ def close(
         result_dtype=collected.result_dtype,
         negative_zeros=collected.negative_zeros,
         max_excess_bits=collected.max_excess_bits,
+        first_break=_first_break(collected),
     )
     return measurement, findings
+
+
+def _first_break(collected: Tally) -> tuple[Kind, Witness] | None:
+    """The first row with a fault: one that was scored, or one on which something happened."""
+    seen = [collected.incident_cases[kind] for kind in collected.incidents]
+    if collected.first is not None:
+        seen.append(collected.first)
+    first = min(seen, key=lambda each: each.number, default=None)
+    if first is None or first.kind is None:
+        return None
+    return first.kind, _bare_witness(first, "")
 
 
 def _settled(

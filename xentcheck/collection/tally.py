@@ -23,6 +23,7 @@ from xentcheck.floats import FORMATS, format_of, to_float64
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Loss
 from xentcheck.model import (
+    NOTES,
     Array,
     Case,
     Float64Array,
@@ -54,6 +55,7 @@ class Tally:
     counts: Counter[Kind] = field(default_factory=Counter)
     shown: dict[Kind | None, Shown] = field(default_factory=dict)
     largest: Shown | None = None  # the largest finite error
+    first: Shown | None = None  # the first row with a fault
     heights: Heights = field(default_factory=Heights)
     incidents: dict[Kind, Incident] = field(default_factory=dict)
     incident_rows: Counter[Kind] = field(default_factory=Counter)
@@ -81,6 +83,8 @@ class Tally:
             offer(self, kind, moved(shown, offset))
         if other.largest is not None and not self._exceeds(other.largest.ulp_error):
             self.largest = moved(other.largest, offset)
+        if self.first is None and other.first is not None:
+            self.first = moved(other.first, offset)
         for height, found in other.heights.known.items():
             self.heights.watch(height, found.moved(offset))
         _forget(self)
@@ -241,6 +245,8 @@ def _collect(
     at_fault = alive & (gravest != RIGHT)
     if not at_fault.any():
         return
+    if collected.first is None:
+        collected.first = _first(part, results, scores, np.flatnonzero(at_fault & ~_NOTED[gravest]))
     watched = _collect_heights(collected, part, results, scores, at_fault)
     for code in np.unique(gravest[at_fault]).tolist():
         here = np.flatnonzero(at_fault & (gravest == code))
@@ -249,6 +255,21 @@ def _collect(
             here = here[~watched[here]]
         if len(here):
             _offer_kind(collected, part, results, scores, worst, here, code)
+
+
+_NOTED = np.array([*(kind in NOTES for kind in KINDS), True])
+"""By the code of a kind, and of what is right: whether it is no fault."""
+
+
+def _first(part: _Part, results: Array, scores: Scores, rows: npt.NDArray[np.intp]) -> Shown | None:
+    """The gravest component of the first of these rows."""
+    if not len(rows):
+        return None
+    row = int(rows[0])
+    kinds = scores.kinds.reshape(-1 if results.ndim else 1, *results.shape[1:])[row]
+    column = int(kinds.reshape(-1).argmin())
+    code = int(kinds.reshape(-1)[column])
+    return part.shown(results, scores, row, column, KINDS[code])
 
 
 def _offer_kind(

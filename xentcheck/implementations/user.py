@@ -6,6 +6,7 @@ A target is loaded only there: `describe` and `UserFunction` travel to it.
 import importlib
 import inspect
 import pickle
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -181,7 +182,17 @@ def made(target: Target, description: Description) -> Implementation:
         summary=description.summary,
         source=target.target,
         process=process_of(target),
+        origin=_origin(target, target.target, target.gradient),
     )
+
+
+def _origin(target: Target, text: str, gradient: str | None) -> tuple[str, ...]:
+    words = ["--implementation", text]
+    if target.framework != "numpy":
+        words += ["--framework", target.framework]
+    if gradient != AUTO:
+        words += ["--gradient", gradient or "none"]
+    return tuple(words)
 
 
 def commanded(target: Target) -> Implementation:
@@ -210,4 +221,7 @@ def commanded(target: Target) -> Implementation:
         summary=" ".join(target.command),
         source=target.command[0],
         process=process_of(target),
+        origin=_origin(
+            target, shlex.join(target.command), shlex.join(target.gradient_command) or AUTO
+        ),
     )

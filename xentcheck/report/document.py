@@ -152,6 +152,22 @@ def _measurement(measurement: Measurement) -> dict[str, Any]:
         "result_dtype": measurement.result_dtype,
         "negative_zeros": measurement.negative_zeros,
         "witness": _witness(measurement.witness),
+        "first_break": _first_break(measurement),
+    }
+
+
+def _first_break(measurement: Measurement) -> dict[str, Any] | None:
+    """Where the implementation breaks on its way through the sweep: the kind and the input."""
+    if measurement.first_break is None:
+        return None
+    kind, witness = measurement.first_break
+    return {
+        "kind": str(kind),
+        "row": witness.row,
+        "generator": witness.generator,
+        "logits": array(witness.logits),
+        "labels": None if witness.labels is None else array(witness.labels),
+        "parameters": plain(witness.parameters),
     }
 
 

@@ -139,8 +139,11 @@ def exact_brief(text: str) -> str:
     return brief(value)
 
 
-def replay(cell: Cell, witness: Witness) -> list[str] | None:
-    """The words of the `xentcheck probe` command for a witness; None where there is none."""
+def replay(cell: Cell, witness: Witness, origin: Sequence[str] = ()) -> list[str] | None:
+    """The words of the `xentcheck probe` command for a witness; None where there is none.
+
+    ``origin``: those that name the implementation, unless its name does.
+    """
     if witness.logits.ndim > 1 or witness.logits.size > _LONGEST_REPLAY:
         return None
     command = ["xentcheck", "probe", "--loss", cell.loss]
@@ -155,7 +158,8 @@ def replay(cell: Cell, witness: Witness) -> list[str] | None:
             return None
         written = _joined(to_float64(value)) if isinstance(value, np.ndarray) else _scalar(value)
         command += ["--param", f"{name}={written}"]
-    return [*command, "--dtype", cell.dtype, "--implementation", cell.implementation]
+    named = origin or ("--implementation", cell.implementation)
+    return [*command, "--dtype", cell.dtype, *named]
 
 
 def folded(command: Sequence[str], width: int) -> str:

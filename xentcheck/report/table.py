@@ -321,7 +321,7 @@ def _violations(report: Report, width: int) -> list[RenderableType]:
         Text(),
     ]
     for violation in chosen:
-        parts += [*_detail(violation.finding, width, ("limit", violation.limit)), Text()]
+        parts += [*_detail(report, violation.finding, width, ("limit", violation.limit)), Text()]
     if more := len(ordered) - len(chosen):
         parts += [Text(f"and {more:,} more: --format json has them all"), Text()]
     return parts
@@ -336,7 +336,7 @@ def _top_findings(report: Report, width: int) -> list[RenderableType]:
     heading = f"{len(chosen)} of {notation.count(len(faults), 'finding')}, the gravest first"
     parts: list[RenderableType] = [Text(heading, style="bold"), Text()]
     for finding in chosen:
-        parts += [*_detail(finding, width), Text()]
+        parts += [*_detail(report, finding, width), Text()]
     return parts
 
 
@@ -355,7 +355,9 @@ def _distinct(
     return new, repeated
 
 
-def _detail(finding: Finding, width: int, *more: tuple[str, str]) -> Iterator[RenderableType]:
+def _detail(
+    report: Report, finding: Finding, width: int, *more: tuple[str, str]
+) -> Iterator[RenderableType]:
     cell = finding.cell
     head = f"{finding.kind}  {cell.loss}  {cell.implementation}  {cell.dtype}  {cell.quantity}"
     rows = notation.count(finding.rows, "row")
@@ -369,10 +371,11 @@ def _detail(finding: Finding, width: int, *more: tuple[str, str]) -> Iterator[Re
         lines.append(("hint", finding.hint))
     if finding.witness is not None:
         lines += notation.witness_lines(finding.witness)
-        command = notation.replay(cell, finding.witness)
+        origin = report.origins.get(cell.implementation, ())
+        command = notation.replay(cell, finding.witness, origin)
         if command is None:
-            origin = f"row {finding.witness.row:,} of {finding.witness.generator or cell.sweep}"
-            lines.append(("replay", f"the witness in --format json; {origin}"))
+            place = f"row {finding.witness.row:,} of {finding.witness.generator or cell.sweep}"
+            lines.append(("replay", f"the witness in --format json; {place}"))
         else:
             margin = 4 + max(len(word) for word, _ in lines)
             lines.append(("replay", notation.folded(command, width - margin)))

@@ -44,15 +44,17 @@ class JaxBridge(Bridge):
     )
     variants = {  # noqa: RUF012 - the interface declares it
         "jit": "compiled as a whole by jax.jit, the gradient with its value",
-        "jvp": "the value that comes with jax.jvp",
+        "jvp": "the value that jax.jvp gives beside a tangent",
         "axis0": "over axis 0 of the transposed array",
         "vmap": "jax.vmap over single rows",
     }
 
     def value(self, job: Job) -> Array:
+        """What the function returns; with variant `jvp`, as the primal of a zero tangent."""
         return _computed(job, Quantity.VALUE)
 
     def gradient(self, job: Job) -> Array:
+        """By jax.vjp; with variant `jit`, compiled together with the value."""
         return _computed(job, Quantity.GRADIENT)
 
 

@@ -49,7 +49,7 @@ class PaddleBridge(Bridge):
         paddle = _paddle()
         try:
             with paddle.no_grad():
-                return np.asarray(_called(job, paddle.to_tensor(job.logits)).numpy())
+                return np.asarray(_called(job, _tensor(job.logits)).numpy())
         except RuntimeError as error:
             raise _translated(error, job) from error
 
@@ -57,13 +57,14 @@ class PaddleBridge(Bridge):
         """By ``paddle.grad``."""
         paddle = _paddle()
         try:
-            x = paddle.to_tensor(job.logits, stop_gradient=False)
+            x = _tensor(job.logits)
+            x.stop_gradient = False
             result = _called(job, x)
             cotangent = np.ones(result.shape, job.logits.dtype)
             if job.per_class:
                 cotangent[:] = 0
                 np.put_along_axis(cotangent, _given(job.labels)[:, None], 1, axis=1)
-            return np.asarray(paddle.grad(result, x, paddle.to_tensor(cotangent))[0].numpy())
+            return np.asarray(paddle.grad(result, x, _tensor(cotangent))[0].numpy())
         except RuntimeError as error:
             raise _translated(error, job) from error
 
@@ -73,11 +74,16 @@ def _given(labels: Array | None) -> Array:
     return labels
 
 
+def _tensor(array: Array) -> Any:
+    # to Paddle, uint16 is how NumPy holds bfloat16
+    bits = array.view(np.uint16) if array.dtype.name == "bfloat16" else array
+    return _paddle().to_tensor(bits)
+
+
 def _called(job: Job, x: Any) -> Any:
-    to_tensor = _paddle().to_tensor
-    labels = () if job.labels is None or job.per_class else (to_tensor(job.labels),)
+    labels = () if job.labels is None or job.per_class else (_tensor(job.labels),)
     parameters = {
-        name: to_tensor(each) if isinstance(each, np.ndarray) else each
+        name: _tensor(each) if isinstance(each, np.ndarray) else each
         for name, each in job.parameters.items()
     }
     if job.variant != "axis0":
@@ -127,9 +133,11 @@ def softmax_with_cross_entropy(x: Any, labels: Any, *, ignore_index: int = -100)
     """F.softmax_with_cross_entropy"""
     soft = labels.ndim == 2
     labels = labels if soft else labels.unsqueeze(-1)
-    return functional.softmax_with_cross_entropy(
-        x, labels, soft_label=soft, ignore_index=ignore_index
-    ).flatten()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"[\s\S]*is deprecated")
+        return functional.softmax_with_cross_entropy(
+            x, labels, soft_label=soft, ignore_index=ignore_index
+        ).flatten()
 
 
 def cross_entropy_of_probabilities(p: Any, labels: Any, *, reduction: str = "none") -> Any:
@@ -182,7 +190,11 @@ def sigmoid_focal_loss(
     """F.sigmoid_focal_loss"""
     if alpha is None:
         raise UnsupportedError("balances the classes always: takes an alpha")
-    return functional.sigmoid_focal_loss(x, labels, alpha=alpha, gamma=gamma, reduction=reduction)
+    # of one axis its shape is misread (3.3: "received: shape[0] = -1")
+    loss = functional.sigmoid_focal_loss(
+        x.unsqueeze(-1), labels.unsqueeze(-1), alpha=alpha, gamma=gamma, reduction=reduction
+    )
+    return loss.squeeze(-1) if reduction == "none" else loss
 
 
 def softmax(x: Any, *, axis: int = -1) -> Any:

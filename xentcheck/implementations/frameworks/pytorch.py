@@ -10,7 +10,7 @@ import inspect
 import re
 import types
 import warnings
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
@@ -29,7 +29,7 @@ dynamo: Any = deferred("torch._dynamo")
 
 PROCESS = Process("torch", ("torch",), "pip install 'xentcheck[torch]'")
 NARROW = ("float16", "bfloat16")
-VARIANTS = {
+VARIANTS: Mapping[str, str] = {
     "compile": "torch.compile, with dynamic shapes",
     "autocast": "under torch.autocast to bfloat16, which has losses computed in float32",
     "jvp": "the primal that torch.func.jvp returns beside the tangent",

@@ -1,0 +1,82 @@
+"""Liger Kernel: its Triton kernels, run by Triton's interpreter on the CPU.
+
+The interpreter computes what the kernels say with NumPy: formulas, masks, and where results are
+rounded are theirs; the last bits of exp and log are not those of a GPU. What it cannot run is not
+declared: kernels that convert a float argument (class weights, liger_kl_div), and the backward of
+liger_softmax in bfloat16, whose bits it multiplies as integers.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from xentcheck.implementations.bridging import adapter, deferred
+from xentcheck.implementations.frameworks.pytorch import TorchBridge
+from xentcheck.model import Implementation, LabelKind, Process
+
+liger: Any = deferred("liger_kernel.transformers.functional")
+
+PROCESS = Process(
+    "liger",
+    ("torch", "triton", "liger_kernel"),
+    install="pip install 'xentcheck[liger]'",
+    environment=(("TRITON_INTERPRET", "1"),),
+)
+
+
+class LigerBridge(TorchBridge):
+    """Torch's, in a process whose Triton interprets."""
+
+    process = PROCESS
+    variants: Mapping[str, str] = MappingProxyType({})
+
+
+def cross_entropy(
+    logits: Any,
+    labels: Any,
+    *,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+    z_loss: float = 0.0,
+    reduction: str = "none",
+) -> Any:
+    """liger_cross_entropy: in float32 inside, its gradient written over the logits."""
+    return liger.liger_cross_entropy(
+        logits,
+        labels,
+        ignore_index=ignore_index,
+        label_smoothing=label_smoothing,
+        lse_square_scale=z_loss,
+        reduction=reduction,
+    )
+
+
+def softmax(logits: Any) -> Any:
+    """liger_softmax."""
+    return liger.liger_softmax(logits)
+
+
+LIGER = LigerBridge()
+
+_MODULE = "liger_kernel.transformers.functional"
+
+
+def liger_implementations() -> tuple[Implementation, ...]:
+    """All that is declared of Liger Kernel; the entry point ``liger``."""
+    return (
+        *adapter(
+            LIGER,
+            "softmax_cross_entropy",
+            f"{_MODULE}.liger_cross_entropy",
+            cross_entropy,
+            label_kinds=(LabelKind.INTEGER,),
+            parameters=("ignore_index", "label_smoothing", "z_loss", "reduction"),
+        ),
+        *adapter(
+            LIGER,
+            "softmax",
+            f"{_MODULE}.liger_softmax",
+            softmax,
+            dtypes=("float16", "float32", "float64"),
+        ),
+    )
