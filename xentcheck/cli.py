@@ -51,8 +51,8 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 FRAMEWORKS = ("numpy", "torch", "jax", "tensorflow")
 CHECKED_DTYPES = ("float32", "float64")  # by `check`, unless it is told otherwise
 PROBED_DTYPES = ("float32",)
-_FORMATS = ("table", "json")
-_SUFFIXES = {".json": "json", ".txt": "table"}
+_FORMATS = ("table", "json", "atlas")
+_SUFFIXES = {".json": "json", ".txt": "table", ".md": "atlas"}
 _STDOUT = ("-", "/dev/stdout")
 _PATIENCE = 2.0  # seconds before progress is shown
 _REDRAW = 0.1  # seconds between two drawings of it
@@ -381,6 +381,12 @@ def _rendered(report: "Report", form: str, width: int, color: bool) -> str:
         from xentcheck.report import document
 
         return document.to_json(report)
+    if form == "atlas":
+        from datetime import datetime
+
+        from xentcheck.report import atlas
+
+        return atlas.render(report, datetime.now().astimezone().date().isoformat())
     from xentcheck.report import table
 
     return table.render(report, width, color=color)
@@ -449,7 +455,7 @@ def _reporting(command: Callable[..., Any]) -> Callable[..., Any]:
             "formats",
             multiple=True,
             type=click.Choice(_FORMATS),
-            help="table (the default) or json; repeatable.",
+            help="table (the default), json, or atlas (Markdown); repeatable.",
         ),
     ):
         command = option(command)
@@ -889,7 +895,7 @@ def probe(
     result = replace(result, report=replace(result.report, config=config))
 
     def render(form: str, width: int, colored: bool) -> str:
-        if form == "json":
+        if form != "table":
             return _rendered(result.report, form, width, colored)
         from xentcheck.report.probe import render_probe
         from xentcheck.report.table import to_text

@@ -19,7 +19,11 @@ def the(implementations: Iterable[Implementation], loss: str, name: str) -> Impl
 
 
 def value(
-    implementation: Implementation, logits: Any, labels: Any = None, dtype: str = "float32", **parameters: Any
+    implementation: Implementation,
+    logits: Any,
+    labels: Any = None,
+    dtype: str = "float32",
+    **parameters: Any,
 ) -> Array:
     """Values for logits (rounded to the dtype); integer labels are a list of ints."""
     assert implementation.value is not None
@@ -27,7 +31,11 @@ def value(
 
 
 def gradient(
-    implementation: Implementation, logits: Any, labels: Any = None, dtype: str = "float32", **parameters: Any
+    implementation: Implementation,
+    logits: Any,
+    labels: Any = None,
+    dtype: str = "float32",
+    **parameters: Any,
 ) -> Array:
     """Gradients for logits (rounded to the dtype)."""
     assert implementation.gradient is not None

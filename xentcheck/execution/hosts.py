@@ -58,7 +58,7 @@ class _Host:
         environment = {**os.environ, **dict(process.environment)}
         path = [each or os.getcwd() for each in sys.path]
         arguments = [json.dumps(path), json.dumps(process.modules)]
-        self._printed = tempfile.TemporaryFile() if process.quiet else None
+        self._printed = tempfile.TemporaryFile() if process.quiet else None  # noqa: SIM115
         with theirs:
             self._child = subprocess.Popen(
                 [sys.executable, "-P", "-W", "ignore", "-c", _BOOT, *arguments],

@@ -1,0 +1,144 @@
+"""A report as an atlas in Markdown: per function and dtype, how far off and where it breaks."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from xentcheck.model import Finding, Kind, Measurement, Quantity, Report
+from xentcheck.report import notation
+
+_MISSING = "–"
+_FROM_MILD_TO_EXTREME = "gap"  # the generator whose first fault says where a function breaks
+_COMPONENTS = ("xentcheck", "python", "platform", "numpy", "mpmath", "ml_dtypes")
+
+
+def render(report: Report, date: str) -> str:
+    """The atlas. ``date`` is when it was measured."""
+    lines = [*_heading(report, date), *_functions(report), *_variants(report), *_skips(report)]
+    return "\n".join(lines) + "\n"
+
+
+def _heading(report: Report, date: str) -> Iterator[str]:
+    environment = report.environment
+    frameworks = [name for name in environment if name not in _COMPONENTS]
+    yield "# Atlas"
+    yield ""
+    yield f"Measured on {date} on {environment['platform']} with Python {environment['python']}:"
+    yield f"xentcheck {environment['xentcheck']}, {_versions(environment, frameworks)}."
+    yield (
+        f"{len({m.cell.implementation for m in report.measurements}):,} ways to call, "
+        f"{sum(m.rows for m in report.measurements):,} rows scored, seed {report.seed}."
+    )
+    yield ""
+    yield (
+        "Errors are against certified exact results: the largest finite one in ulps of the "
+        "result's dtype, and the largest absolute one. Kinds are counted in rows. **Breaks at** is "
+        "the first fault on the way from an even to a certain row; beyond 4 ulp counts as a "
+        "fault. Only plain calls are listed; variants follow where they disagree with them."
+    )
+    yield ""
+
+
+def _versions(environment: Mapping[str, str], frameworks: Iterable[str]) -> str:
+    names = [*frameworks, *_COMPONENTS[3:]]
+    return ", ".join(f"{name} {environment[name]}" for name in names if name in environment)
+
+
+def _functions(report: Report) -> Iterator[str]:
+    """A table per loss, a line per function, dtype and quantity."""
+    variants = _variant_names(report)
+    cells: dict[str, dict[tuple[str, str, Quantity], list[Measurement]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
+    for measurement in report.measurements:
+        cell = measurement.cell
+        if cell.implementation not in variants:
+            cells[cell.loss][cell.implementation, cell.dtype, cell.quantity].append(measurement)
+    for loss, places in cells.items():
+        yield f"## {loss}"
+        yield ""
+        yield "| function | dtype | quantity | max ulp | max abs | kinds | breaks at |"
+        yield "|---|---|---|---:|---:|---|---|"
+        for (name, dtype, quantity), measurements in places.items():
+            yield _line([f"`{name}`", dtype, str(quantity), *_measured(measurements)])
+        yield ""
+
+
+def _measured(measurements: Sequence[Measurement]) -> list[str]:
+    counts: Counter[Kind] = Counter()
+    for measurement in measurements:
+        counts += Counter(measurement.counts)
+    ulps = [m.max_ulp for m in measurements if m.max_ulp == m.max_ulp]
+    absolute = [m.max_abs for m in measurements if m.max_abs == m.max_abs]
+    return [
+        notation.ulps(max(ulps)) if ulps else _MISSING,
+        notation.scientific(max(absolute)) if absolute else _MISSING,
+        notation.kinds(counts) or "ok",
+        _break(measurements),
+    ]
+
+
+def _break(measurements: Sequence[Measurement]) -> str:
+    """Where the function first fails as rows become certain, and how."""
+    for measurement in measurements:
+        if measurement.first_break is not None:
+            kind, witness = measurement.first_break
+            if witness.generator == _FROM_MILD_TO_EXTREME:
+                return f"{notation.input_text(witness)}: {kind}"
+    return _MISSING
+
+
+def _variant_names(report: Report) -> set[str]:
+    return {m.cell.implementation for m in report.measurements if "@" in m.cell.implementation}
+
+
+def _variants(report: Report) -> Iterator[str]:
+    """Where ways to call one function disagree, the worst of each; and who agrees everywhere."""
+    worst: dict[tuple[str, str, str, Quantity], Finding] = {}
+    rows: Counter[tuple[str, str, str, Quantity]] = Counter()
+    for finding in report.findings:
+        if finding.kind is Kind.INCONSISTENT:
+            cell = finding.cell
+            place = (cell.loss, cell.implementation, cell.dtype, cell.quantity)
+            rows[place] += finding.rows
+            if place not in worst or finding.distance > worst[place].distance:
+                worst[place] = finding
+    compared = _variant_names(report)
+    if not compared:
+        return
+    yield "## Variants"
+    yield ""
+    agreeing = len(compared) - len({place[1] for place in worst})
+    yield (
+        f"{len(compared):,} other ways to call the functions above; {agreeing:,} agree with the "
+        "plain call everywhere, to within twice 4 ulp. The others, with the input on which they "
+        "are farthest apart:"
+    )
+    yield ""
+    yield "| variant | loss | dtype | rows | input | what comes |"
+    yield "|---|---|---|---:|---|---|"
+    for place, finding in worst.items():
+        loss, name, dtype, _ = place
+        shown = notation.input_text(finding.witness) if finding.witness else _MISSING
+        yield _line([f"`{name}`", loss, dtype, f"{rows[place]:,}", shown, finding.detail])
+    yield ""
+
+
+def _skips(report: Report) -> Iterator[str]:
+    """What was not measured for want of a package, a device or a dtype."""
+    named: dict[str, dict[str, None]] = defaultdict(dict)
+    for skip in report.skips:
+        absent = skip.implementation and not skip.sweep and not skip.quantity
+        if absent or "device" in skip.reason or "compiler" in skip.reason:
+            named[skip.reason][skip.implementation] = None
+    if not named:
+        return
+    yield "## Not measured"
+    yield ""
+    for reason, names in named.items():
+        yield f"- {notation.clean(reason)}: {', '.join(f'`{name}`' for name in names)}"
+    yield ""
+
+
+def _line(cells: Iterable[str]) -> str:
+    escaped = (notation.clean(cell).replace("|", "\\|") for cell in cells)
+    return f"| {' | '.join(escaped)} |"
