@@ -68,12 +68,12 @@ def hanging(x: Array) -> Array:
 
 
 def shouting(x: Array) -> Array:
-    print("all is well\nno, it is not\n", file=sys.stderr, flush=True)
+    os.write(2, b"all is well\nno, it is not\n\n")
     os._exit(1)
 
 
 def talking(x: Array) -> Array:
-    print("audible")
+    sys.stdout.write("audible\n")
     os.write(1, b"and below Python\n")
     return sums(x)
 

@@ -441,7 +441,9 @@ class _Audit:
         hosts.close()  # loading is done: workers have their own
         if workers is None:
             workers = min(cores(), MOST_HOSTING) if self.processes else cores()
-        interrupted |= self._run(steps, workers)
+        with hosts.sharing():
+            interrupted |= self._run(steps, workers)
+            hosts.close()
         interrupted |= self._confirm(workers)
         findings = tuple(self.findings)
         return Report(

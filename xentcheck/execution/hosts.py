@@ -16,8 +16,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
 from typing import Any
@@ -26,6 +26,7 @@ from xentcheck.errors import XentcheckError
 from xentcheck.execution.host import Answer
 from xentcheck.execution.invocation import CallError, Invocation
 from xentcheck.execution.pool import ending
+from xentcheck.implementations.bridging import SHARED_FOLDER
 from xentcheck.model import Array, Kind, Process
 
 _BOOT = (
@@ -56,6 +57,8 @@ class _Host:
     def __init__(self, process: Process) -> None:
         ours, theirs = socket.socketpair()
         environment = {**os.environ, **dict(process.environment)}
+        if _shared:
+            environment[SHARED_FOLDER] = _shared[-1]
         path = [each or os.getcwd() for each in sys.path]
         arguments = [json.dumps(path), json.dumps(process.modules)]
         self._printed = tempfile.TemporaryFile() if process.quiet else None  # noqa: SIM115
@@ -125,6 +128,7 @@ class _Host:
         self._child.returncode = 0  # it is not ours to wait for
 
 
+_shared: list[str] = []
 _hosts: dict[Process, _Host] = {}
 _owner = os.getpid()
 
@@ -172,6 +176,17 @@ def _request(process: Process, work: str, arguments: tuple[Any, ...]) -> Any:
     except BaseException:  # Ctrl-C: its answer would be taken for the next one's
         _hosts.pop(process).kill()
         raise
+
+
+@contextmanager
+def sharing() -> Iterator[None]:
+    """Give the processes of this one, and of its forks, a folder to share while this lasts."""
+    with tempfile.TemporaryDirectory(prefix="xentcheck-", ignore_cleanup_errors=True) as folder:
+        _shared.append(folder)
+        try:
+            yield
+        finally:
+            _shared.pop()
 
 
 def close() -> None:

@@ -18,6 +18,9 @@ from xentcheck.losses import LOSSES
 from xentcheck.model import Array, Implementation, LabelKind, Process, Quantity
 
 DTYPES = ("float16", "bfloat16", "float32", "float64")
+SHARED_FOLDER = "XENTCHECK_SHARED_FOLDER"
+"""The environment variable that names a folder all processes of a run share, to keep what they
+compile; not set: there is none."""
 
 
 class _Deferred:
@@ -65,6 +68,7 @@ class Bridge(ABC):
     process: Process
     dtypes: tuple[str, ...] = DTYPES
     variants: Mapping[str, str] = {}
+    labels_always: bool = False  # functions of per-class losses are given labels too
 
     @abstractmethod
     def value(self, job: Job) -> Array:
@@ -87,7 +91,9 @@ class Bridge(ABC):
 class Call:
     """A function through its bridge: NumPy arrays in, a NumPy array out. Pickles.
 
-    ``wants_labels``: the function insists on labels also where the loss does without.
+    ``quantity`` is what it computes. ``differentiated``: a gradient is made of a function of the
+    value; else the function itself is one of the gradient. ``wants_labels``: the function insists
+    on labels also where the loss does without.
     """
 
     bridge: Bridge
@@ -96,15 +102,32 @@ class Call:
     quantity: Quantity
     variant: str = ""
     wants_labels: bool = False
+    differentiated: bool = True
 
     def __call__(self, logits: Array, labels: Array | None = None, **parameters: Any) -> Array:
         per_class = LOSSES[self.loss].per_class
         function = self.function
         if hasattr(function, "resolved"):  # a user's, loaded only now
             function = function.resolved()
+        if self.quantity is Quantity.GRADIENT and not self.differentiated:
+            job = Job(function, logits, labels, parameters, False, self.variant)
+            return self.bridge.value(job)
+        if per_class and self.wants_labels and not self.bridge.labels_always:
+            function = _Unlabelled(self.bridge, function)
         job = Job(function, logits, labels, parameters, per_class, self.variant)
         is_value = self.quantity is Quantity.VALUE
         return self.bridge.value(job) if is_value else self.bridge.gradient(job)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unlabelled:
+    """A function that insists on labels, for a loss that has none: it gets None."""
+
+    bridge: Bridge
+    function: Callable[..., Any]
+
+    def __call__(self, logits: Any, **parameters: Any) -> Any:
+        return self.bridge.prepared(self.function)(logits, None, **parameters)
 
 
 def adapter(
@@ -139,7 +162,7 @@ def adapter(
         by_function = None if isinstance(gradient, bool) else gradient
         back: Call | None = None
         if by_function is not None:
-            back = Call(bridge, by_function, loss, Quantity.VALUE, variant)
+            back = Call(bridge, by_function, loss, Quantity.GRADIENT, variant, False, False)
         elif gradient:
             back = Call(bridge, function, loss, Quantity.GRADIENT, variant)
         return Implementation(

@@ -2,12 +2,13 @@
 
 C++, Rust, CUDA, or a kernel on another machine are audited so, with a few lines around them. In
 each word of the command, ``{logits}``, ``{labels}``, ``{out}`` and the names of parameters stand
-for what the program is given: paths of files for arrays, text for numbers. NumPy's format has no
-bfloat16 and no float8; their files are of raw bytes (dtype ``V2``, ``V1``), as NumPy writes them,
-and a program may answer in the same way.
+for what the program is given: paths of files for arrays, text for numbers, nothing for what a call
+does not have. NumPy's format has no bfloat16 and no float8; their files are of raw bytes (dtype
+``V2``, ``V1``), as NumPy writes them, and a program may answer in the same way.
 """
 
 import re
+import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -30,7 +31,7 @@ _TAIL = 500  # characters of what a failing program wrote that its error shows
 class Command:
     """A function of arrays that runs a program. Pickles.
 
-    ``parameters`` are bound: given unless the call gives others.
+    ``parameters`` are what is given unless the call gives others.
     """
 
     words: tuple[str, ...]
@@ -38,7 +39,7 @@ class Command:
 
     @property
     def placeholders(self) -> frozenset[str]:
-        """The parameters that the command takes."""
+        """What stands in braces in it, besides its data."""
         found = {name for word in self.words for name in _PLACEHOLDER.findall(word)}
         return frozenset(found - DATA)
 
@@ -58,23 +59,47 @@ class Command:
             texts = {"dtype": logits.dtype.name, "out": str(out)}
             given = {**self.parameters, **parameters, "logits": logits, "labels": labels}
             for name, value in given.items():
-                if isinstance(value, np.ndarray):
+                if isinstance(value, np.ndarray | list | tuple):
                     path = Path(folder, f"{name}.npy")
-                    np.save(path, value, allow_pickle=False)
+                    listed = not isinstance(value, np.ndarray)
+                    array = np.asarray(value, dtype=logits.dtype if listed else None)
+                    np.save(path, array, allow_pickle=False)
                     texts[name] = str(path)
-                elif value is not None:
-                    texts[name] = repr(value) if isinstance(value, float) else str(value)
+                else:
+                    texts[name] = _text(value)
             words = [_PLACEHOLDER.sub(lambda m: texts.get(m[1], m[0]), w) for w in self.words]
             done = subprocess.run(
                 words, capture_output=True, text=True, errors="replace", check=False
             )
             if done.returncode:
                 last = " ".join(done.stderr.split())[-_TAIL:]
-                raise RuntimeError(f"{words[0]} ended with exit status {done.returncode}: {last}")
+                how = _ending(done.returncode)
+                raise RuntimeError(f"{words[0]} ended with {how}" + (f": {last}" if last else ""))
             try:
-                result: Array = np.load(out, allow_pickle=False)
+                result = np.load(out, allow_pickle=False)
+            except FileNotFoundError:
+                raise RuntimeError(f"{words[0]} wrote nothing to {{out}}") from None
             except (OSError, ValueError, EOFError) as error:
                 raise RuntimeError(f"{words[0]} wrote no array to {{out}}: {error}") from None
+            if not isinstance(result, np.ndarray):
+                raise RuntimeError(f"{words[0]} wrote an archive to {{out}}, not one array")
         if result.dtype.kind == "V" and result.dtype.itemsize == logits.dtype.itemsize:
             return result.view(logits.dtype)
         return result
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(float(value)) if isinstance(value, float) else str(value)
+
+
+def _ending(status: int) -> str:
+    if status >= 0:
+        return f"exit status {status}"
+    try:
+        return f"signal {-status} ({signal.Signals(-status).name})"
+    except ValueError:
+        return f"signal {-status}"

@@ -7,13 +7,16 @@ import importlib
 import inspect
 import pickle
 import shlex
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from xentcheck.errors import TargetError, did_you_mean
+from xentcheck.errors import TargetError, did_you_mean, nearest
 from xentcheck.implementations.bridging import Bridge, Call, Job
-from xentcheck.implementations.command import Command
+from xentcheck.implementations.command import DATA, Command
+from xentcheck.losses import loss_of
 from xentcheck.model import Array, Implementation, LabelKind, Process, Quantity, Target
 from xentcheck.registry import (
     AUTO,
@@ -38,6 +41,7 @@ class NumpyBridge(Bridge):
 
     process = Process("numpy")
     dtypes = INPUT_DTYPES
+    labels_always = True
 
     def value(self, job: Job) -> Array:
         """Whatever the function returns."""
@@ -168,7 +172,7 @@ def made(target: Target, description: Description) -> Implementation:
     gradient: Call | None = None
     if description.gradient or target.gradient not in (None, AUTO):
         by_function = UserFunction(target, Quantity.GRADIENT)
-        gradient = Call(bridge, by_function, target.loss, Quantity.VALUE, "", wants)
+        gradient = Call(bridge, by_function, target.loss, Quantity.GRADIENT, "", wants, False)
     elif target.gradient == AUTO and description.has_gradient:
         gradient = Call(bridge, value, target.loss, Quantity.GRADIENT, "", wants)
     return Implementation(
@@ -196,14 +200,18 @@ def _origin(target: Target, text: str, gradient: str | None) -> tuple[str, ...]:
 
 
 def commanded(target: Target) -> Implementation:
-    """The implementation that a program is. Raises TargetError for a command that cannot be."""
-    value = Command(target.command, dict(target.parameters))
+    """The implementation that a program is. Raises TargetError for a command that cannot be.
+
+    What a call does not say is as the loss has it by default.
+    """
+    known = {each.name: each.default for each in loss_of(target.loss).parameters}
+    given = {**known, **target.parameters}
+    value = _command(target, target.command, given)
     gradient = None
+    parameters = value.placeholders & known.keys()
     if target.gradient_command:
-        gradient = Command(target.gradient_command, dict(target.parameters))
-    parameters = (
-        value.placeholders if gradient is None else (value.placeholders & gradient.placeholders)
-    )
+        gradient = _command(target, target.gradient_command, given)
+        parameters &= gradient.placeholders
     for name in target.parameters:
         if name not in value.placeholders:
             message = f"the command has no placeholder {{{name}}}"
@@ -217,7 +225,7 @@ def commanded(target: Target) -> Implementation:
         gradient=gradient,
         dtypes=INPUT_DTYPES,
         label_kinds=tuple(LabelKind),
-        parameters=(parameters - dict(target.parameters).keys()) or frozenset(),
+        parameters=parameters - target.parameters.keys(),
         summary=" ".join(target.command),
         source=target.command[0],
         process=process_of(target),
@@ -225,3 +233,18 @@ def commanded(target: Target) -> Implementation:
             target, shlex.join(target.command), shlex.join(target.gradient_command) or AUTO
         ),
     )
+
+
+def _command(target: Target, words: tuple[str, ...], given: Mapping[str, Any]) -> Command:
+    """A command whose program is there, and whose placeholders are no slips of the pen."""
+    if shutil.which(words[0]) is None:
+        message = "cannot be executed" if Path(words[0]).exists() else "there is no such program"
+        raise TargetError(f"{words[0]}: {message}")
+    made = Command(words, given)
+    known = (*DATA, *(each.name for each in loss_of(target.loss).parameters))
+    for name in sorted(made.placeholders - given.keys()):
+        meant = nearest(name, known)  # other braces are the program's own
+        if meant is not None:
+            message = f"{{{name}}} stands for nothing; did you mean {{{meant}}}?"
+            raise TargetError(f"{target.name}: {message}")
+    return made

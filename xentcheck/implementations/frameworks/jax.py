@@ -4,6 +4,7 @@ Double precision is switched on: without it JAX makes float32 of float64 in sile
 scalars do not widen a result either way, and neither does anything else that is called here.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from xentcheck.errors import UnsupportedError
-from xentcheck.implementations.bridging import Bridge, Job, adapter, deferred
+from xentcheck.implementations.bridging import SHARED_FOLDER, Bridge, Job, adapter, deferred
 from xentcheck.model import Array, Implementation, LabelKind, Process, Quantity
 
 jax: Any = deferred("jax")
@@ -23,14 +24,16 @@ optax: Any = deferred("optax")
 
 INTEGER = (LabelKind.INTEGER,)
 DISTRIBUTION = (LabelKind.DISTRIBUTION,)
-SMALLEST_BLOCK = 8
+SMALLEST_BLOCK = 16
+SMALL = 1 << 14  # up to so many logits, blocks are of few sizes at the price of up to four times
+MOST_COMPILED = 60  # calls whose programs are kept: they take some 8 MB each, as measured
 
 Arrays = Mapping[str, Any]
 Program = Callable[[Any, Any, Arrays], Any]
 
 
 class JaxBridge(Bridge):
-    """Rows are padded with copies of the first one to a power of two: each shape is compiled.
+    """Rows are padded with copies of the first one to few block sizes: each shape is compiled.
 
     That holds for eager calls too, whose every operation is a compiled program. Under a reduction
     nothing is padded. Parameters that are no arrays are constants of what is compiled.
@@ -61,10 +64,21 @@ class JaxBridge(Bridge):
 JAX = JaxBridge()
 
 
-def _computed(job: Job, quantity: Quantity) -> Array:
+@cache
+def _settled() -> None:
     jax.config.update("jax_enable_x64", True)
+    folder = os.environ.get(SHARED_FOLDER)
+    if folder is not None:  # compiled once for all processes of a run: a third of the time
+        jax.config.update("jax_compilation_cache_dir", os.path.join(folder, "jax"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+
+
+def _computed(job: Job, quantity: Quantity) -> Array:
+    _settled()
     rows = len(job.logits)
-    block = rows if job.reduced or not rows else max(SMALLEST_BLOCK, 1 << (rows - 1).bit_length())
+    block = rows if job.reduced else _block(rows, job.logits.size)
+    _forget((job.function, job.variant, job.logits.dtype, block, *job.logits.shape[1:], quantity))
 
     def whole(array: Array) -> Any:
         return jnp.asarray(np.concatenate([array, np.repeat(array[:1], block - rows, axis=0)]))
@@ -85,6 +99,26 @@ def _computed(job: Job, quantity: Quantity) -> Array:
     labels = None if job.labels is None else whole(job.labels)
     result = np.asarray(program(whole(job.logits), labels, arrays))
     return result[:rows] if result.shape[:1] == (block,) else result
+
+
+def _block(rows: int, numbers: int) -> int:
+    """How many rows are computed together: few sizes, since each is compiled by itself."""
+    power = max(rows - 1, 1).bit_length()
+    if numbers <= SMALL:
+        power += power % 2  # powers of four
+    return max(SMALLEST_BLOCK, 1 << power)
+
+
+_compiled_for: set[Any] = set()
+
+
+def _forget(what: Any) -> None:
+    """Drop what was compiled so far, when that is too much to keep in memory."""
+    if len(_compiled_for) >= MOST_COMPILED and what not in _compiled_for:
+        _compiled_for.clear()
+        _compiled.cache_clear()
+        jax.clear_caches()
+    _compiled_for.add(what)
 
 
 @cache
