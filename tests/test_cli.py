@@ -562,7 +562,7 @@ class TestProbe:
             (["sigmoid", "--logits", "1", "--label", "1"], "no labels"),
             (["sigmoid", "--logits", ""], "expected numbers"),
             (["sigmoid", "--logits", "1;2"], "expected a number"),
-            (["sigmoid", "--logits", "1", "--implementation", "torch.*"], "torch.*"),
+            (["sigmoid", "--logits", "1", "--implementation", "nobody.*"], "nobody.*"),
             (["sigmod", "--logits", "1"], "did you mean 'sigmoid'?"),
             (["sigmoid", "--logits=max", "--dtype=float16", "--dtype=float32"], "dtype"),
         ],

@@ -137,7 +137,7 @@ def audit(
     """
     registered, skips = registry.load_registered()
     try:
-        targets = open_targets(config.targets)
+        targets = open_targets([replace(each, timeout_s=timeout_s) for each in config.targets])
         known = tuple(patient(each, timeout_s) for each in (*registered, *targets, *extra))
         _check_unique(known)
         check_patterns(select, known)

@@ -720,7 +720,7 @@ def check(
         raise UsageError(f"{loss} takes {' or '.join(spec.label_kinds)} labels, not {kind} ones")
     values = _parameters(spec, kind, params, chosen[0] if len(chosen) == 1 else None)
     with _foreign():
-        implementation = _opened(loss, target, gradient, framework)
+        implementation = _opened(loss, target, gradient, framework, timeout_s)
     axes = {name: (value,) for name, value in values.items()}
     sweeps = standard_sweeps(spec, chosen, kind, axes)
     only = (_escaped(implementation.name),)
@@ -755,7 +755,9 @@ def check(
     return _audit(config, delivery, extra=(implementation,), workers=workers, timeout_s=timeout_s)
 
 
-def _opened(loss: str, target: str, gradient: str, framework: str) -> "Implementation":
+def _opened(
+    loss: str, target: str, gradient: str, framework: str, timeout_s: float | None
+) -> "Implementation":
     """The user's implementation with its gradient: named, the framework's, beside it, or none."""
     from xentcheck.execution import open_target
     from xentcheck.model import Target
@@ -765,12 +767,16 @@ def _opened(loss: str, target: str, gradient: str, framework: str) -> "Implement
         back = () if gradient in ("auto", "none") else tuple(shlex.split(gradient))
         program = tuple(shlex.split(target))
         if not back:
-            _note("note: only the value is checked; --gradient is the command of a gradient")
-        wanted = Target(loss, "", program[0], command=program, gradient_command=back)
+            _note(
+                f"note: only the value of {program[0]} is checked; --gradient names the command "
+                "of a gradient"
+            )
+        wanted = Target(
+            loss, "", target, command=program, gradient_command=back, timeout_s=timeout_s
+        )
         return open_target(wanted)[0]
-    wanted = Target(
-        loss, target, target, None if gradient == "none" else gradient, framework=framework
-    )
+    named = None if gradient == "none" else gradient
+    wanted = Target(loss, target, target, named, framework=framework, timeout_s=timeout_s)
     implementation, beside = open_target(wanted)
     if beside:
         _note(f"note: {beside} is taken for its gradient; --gradient names another, or none")
@@ -866,7 +872,7 @@ def probe(
         _check_class(given, len(numbers), spec, values)
     with _foreign():
         own = {
-            each: _opened(loss, each, gradient, framework)
+            each: _opened(loss, each, gradient, framework, timeout_s)
             for each in patterns
             if ":" in each or "{out}" in each
         }

@@ -91,7 +91,8 @@ FIELDS: Mapping[str, tuple[Field, ...]] = {
         ),
         Field(
             "gradient",
-            "like `target`, an attribute of the same module, `auto`, or with `command` its words",
+            "like `target`, an attribute of the same module, `auto`, `none`, or with `command` its "
+            "words",
             "Same arguments; returns the shape of `logits`. `auto`: by the framework; with NumPy "
             "arrays a function beside `target` that is named after it.",
             "none; with a framework `auto`",
@@ -338,6 +339,7 @@ class _ConfigReader(Reader):
                     gradient = None
                 else:
                     gradient = self.callable_text(entries["gradient"], bare=True)
+                    gradient = None if gradient == "none" else gradient
             parameters: dict[str, Any] = {}
             if "parameters" in entries:
                 given = self.mapping(entries["parameters"], "keyword arguments") or {}

@@ -426,6 +426,7 @@ class Target:
     framework: str = "numpy"
     command: tuple[str, ...] = ()
     gradient_command: tuple[str, ...] = ()
+    timeout_s: float | None = None  # for loading it and for each call; None: as `Process` has it
 
 
 @dataclass(frozen=True, slots=True)

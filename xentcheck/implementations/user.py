@@ -77,10 +77,11 @@ class Description:
 def process_of(target: Target) -> Process:
     """The process that a user's code gets to itself."""
     if target.command:
-        return Process(f"command {target.command[0]}", quiet=False)
-    place, _ = place_of(target)
-    framework = bridge_for(target.framework).process
-    return replace(framework, name=place, quiet=False)
+        process = Process(f"command {target.command[0]}", quiet=False)
+    else:
+        place, _ = place_of(target)
+        process = replace(bridge_for(target.framework).process, name=place, quiet=False)
+    return process if target.timeout_s is None else replace(process, timeout_s=target.timeout_s)
 
 
 def describe(target: Target) -> Description:

@@ -77,9 +77,9 @@ def _results(
         yield _grid([list(map(Text, _HEADERS)), *group], widths)
     if len(numbers) > len(chosen):
         yield Text(f"  the worst {len(chosen)} of {len(numbers):,} components: --format json")
-    for line in lines:
-        if line.note:
-            yield Text(notation.clean(f"  {line.implementation}: {line.note}"))
+    notes = [(f"  {line.implementation}", line.note) for line in lines if line.note]
+    if notes:
+        yield labelled([(notation.clean(name), notation.clean(note)) for name, note in notes])
 
 
 def _severity(number: "ProbeNumber") -> tuple[float, float]:
@@ -102,9 +102,9 @@ def _cells(implementation: str, number: "ProbeNumber") -> list[Text]:
 
 
 def _widths(rows: Sequence[Sequence[Text]], width: int) -> list[int]:
-    columns = zip(*rows, strict=True)
+    columns = zip(*rows, strict=True) if rows else [()] * len(_HEADERS)
     widths = [
-        max(len(header), *(cell.cell_len for cell in column))
+        max([len(header), *(cell.cell_len for cell in column)])
         for header, column in zip(_HEADERS, columns, strict=True)
     ]
     for name, least in _LEAST.items():
