@@ -112,7 +112,7 @@ def followed(example: str, place: Path) -> tuple[Path, Told]:
         done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, "")
     assert audit[:2] == ["xentcheck", "check"]
-    return folder, xentcheck(folder, *audit[1:])
+    return folder, xentcheck(folder, *audit[1:], "--workers", "1")
 
 
 # A right loss to start from: in float64, and every sum without its largest term.
@@ -152,7 +152,9 @@ class TestExamples:
         assert "ok 2 of 2 cells" in told.stdout
         assert "note: loss_gradient is taken for its gradient" in told.stderr
         naive = xentcheck(
-            folder, "check", "xent.py:naive", "--loss", CE, "--dtype", "float32", "--format", "json"
+            folder,
+            *("check", "xent.py:naive", "--loss", CE, "--dtype", "float32"),
+            *("--format", "json", "--workers", "1"),
         )
         assert naive.status == 1
         assert naive.findings >= {
@@ -172,10 +174,9 @@ class TestExamples:
         assert told.status == 0, told.stdout
         assert "ok 2 of 2 cells" in told.stdout
         self._gate(folder, tmp_path)
-        failed = probed(
-            folder, *implementations("./xent value {logits} {labels} {out}"), "--dtype", "float64"
-        )
-        detail = failed.details["./xent", "raised"]
+        command = "./xent value {logits} {labels} {out}"
+        failed = probed(folder, *implementations(command), "--dtype", "float64")
+        detail = failed.details[command, "raised"]
         assert "./xent ended with exit status 1: " in detail
         assert "logits.npy: want <f4 in C order, not {'descr': '<f8'" in detail
 
@@ -251,6 +252,7 @@ if dtype == "bfloat16":
 np.save(out, result if dtype == "bfloat16" else result.astype(dtype))
 """
 WORDS = "{logits} {labels} {out} {dtype} {weight} {label_smoothing} {reduction}"
+VALUE = f"./program value {WORDS}"
 
 
 class TestCommands:
@@ -258,7 +260,7 @@ class TestCommands:
         write(tmp_path, {"program": PROGRAM})
         told = probed(
             tmp_path,
-            *implementations(f"./program value {WORDS}"),
+            *implementations(VALUE),
             *("--gradient", f"./program gradient {WORDS}"),
             *("--param", "weight=0.5,2,1.25", "--param", "label_smoothing=0.25"),
             *("--dtype", "float32", "--dtype", "bfloat16"),
@@ -267,7 +269,7 @@ class TestCommands:
         # double arithmetic, rounded once at the end: half an ulp, and no more than a little
         for dtype in ("float32", "bfloat16"):
             for quantity in ("value", "gradient"):
-                assert told.errors(quantity, dtype)["./program"] < 0.501
+                assert told.errors(quantity, dtype)[VALUE] < 0.501
         assert told.findings == set()
         assert {m["result_dtype"] for m in told.report["measurements"]} == {"float32", "bfloat16"}
 
@@ -343,41 +345,32 @@ class TestCommands:
                 "silent": "#!/bin/sh\necho to nobody\n",
                 "garbage": '#!/bin/sh\necho hello > "$1"\n',
                 "killed": "#!/bin/sh\nkill -SEGV $$\n",
-                "shapeless": '#!/bin/sh\nexec cp "$2" "$1"\n',
-                "whole": '#!/bin/sh\nexec cp "$2" "$1"\n',
+                "copies": '#!/bin/sh\nexec cp "$2" "$1"\n',
                 "hangs": "#!/bin/sh\necho $$ > pid\nexec sleep 600\n",
             },
         )
-        commands = {
-            "./fails": "./fails {out}",
-            "./silent": "./silent {out}",
-            "./garbage": "./garbage {out}",
-            "./killed": "./killed {out}",
-            "./shapeless": "./shapeless {out} {logits}",
-            "./whole": "./whole {out} {labels}",
-            "./hangs": "./hangs {out}",
+        said = {
+            ("./fails {out}", "raised"): "./fails ended with exit status 7: first no device",
+            ("./silent {out}", "raised"): "./silent wrote nothing to {out}",
+            ("./garbage {out}", "raised"): "./garbage wrote no array to {out}: ",
+            ("./killed {out}", "raised"): "./killed ended with signal 11 (SIGSEGV)",
+            ("./copies {out} {logits}", "wrong-shape"): "returned shape (1, 3), want (1,)",
+            ("./copies {out} {labels}", "wrong-dtype"): "returned dtype int64, want an array of ",
+            ("./hangs {out}", "timed-out"): "gave no result within 3 s",
         }
-        told = probed(tmp_path, *implementations(*commands.values()), "--timeout", "3")
+        told = probed(tmp_path, *implementations(*(name for name, _ in said)), "--timeout", "3")
         details = told.details
-        assert details["./fails", "raised"].endswith(
-            "./fails ended with exit status 7: first no device"
-        )
-        assert details["./silent", "raised"].endswith("./silent wrote nothing to {out}")
-        assert "./garbage wrote no array to {out}: " in details["./garbage", "raised"]
-        assert details["./killed", "raised"].endswith("./killed ended with signal 11 (SIGSEGV)")
-        assert details["./shapeless", "wrong-shape"] == "returned shape (1, 3), want (1,)"
-        assert "dtype int64" in details["./whole", "wrong-dtype"]
-        assert details["./hangs", "timed-out"] == "gave no result within 3 s"
-        assert len(told.findings) == len(commands)
+        assert details.keys() == said.keys()
+        for finding, text in said.items():
+            assert details[finding].removeprefix("RuntimeError: ").startswith(text)
         assert ended(int((tmp_path / "pid").read_text()))
 
     def test_a_wrong_gradient_is_its_own_finding(self, tmp_path: Path) -> None:
         """The gradient by another command, which answers with the loss."""
         write(tmp_path, {"program": PROGRAM})
-        command = f"./program value {WORDS}"
-        told = probed(tmp_path, *implementations(command), "--gradient", command)
-        assert told.findings == {("./program", "gradient", "wrong-shape")}
-        assert told.errors()["./program"] < 0.501
+        told = probed(tmp_path, *implementations(VALUE), "--gradient", VALUE)
+        assert told.findings == {(VALUE, "gradient", "wrong-shape")}
+        assert told.errors()[VALUE] < 0.501
 
     def test_a_parameter_without_a_placeholder_is_a_skip(self, tmp_path: Path) -> None:
         told = xentcheck(
@@ -461,6 +454,17 @@ class TestMisbehaviour:
             told = xentcheck(tmp_path, "check", f"{name}.py:loss", "--loss", CE)
             assert told.status == 2
             assert said in told.stderr
+
+    def test_the_time_limit_is_also_for_loading(self, tmp_path: Path) -> None:
+        """And what was loaded is there for the calls."""
+        once = "with open('loads', 'a') as file:\n    file.write('x')\n" + RIGHT
+        write(tmp_path, {"hangs.py": "import time\ntime.sleep(600)\n", "once.py": once})
+        told = xentcheck(tmp_path, "check", "hangs.py:loss", "--loss", CE, "--timeout", "3")
+        assert told.status == 2
+        assert "hangs.py:loss: loading it failed: gave no result within 3 s" in told.stderr
+        told = probed(tmp_path, *implementations("once.py:loss"), "--timeout", "60")
+        assert told.errors()["once.py:loss"] < 1
+        assert (tmp_path / "loads").read_text() == "x"
 
     def test_what_it_prints_stays_off_standard_output(self, tmp_path: Path) -> None:
         printing = """\
@@ -553,13 +557,14 @@ class TestFunctions:
             implementations:
               - {loss: &loss softmax_cross_entropy, target: &mine "mine.py:loss", name: without}
               - {loss: *loss, target: *mine, name: beside, gradient: auto}
+              - {loss: *loss, target: *mine, name: refused, gradient: none}
               - {loss: *loss, target: *mine, name: flat, gradient: flat}
               - {loss: *loss, target: *mine, name: elsewhere, gradient: "other.py:slope"}
             sweeps:
               one:
                 losses: softmax_cross_entropy
                 dtypes: float32
-                implementations: [without, beside, flat, elsewhere]
+                implementations: [without, beside, refused, flat, elsewhere]
                 inputs: [{generator: explicit, values: [[1, 2, 4]], labels: 0}]
         """
         write(tmp_path, {"gradients.yaml": text})
@@ -570,8 +575,8 @@ class TestFunctions:
         assert errors["beside"] < 1
         assert errors["elsewhere"] < 1
         assert told.findings == {("flat", "gradient", "vanished-gradient")}
-        (skip,) = told.report["skips"]
-        assert (skip["implementation"], skip["reason"]) == ("without", "has no gradient")
+        skips = {(skip["implementation"], skip["reason"]) for skip in told.report["skips"]}
+        assert skips == {("without", "has no gradient"), ("refused", "has no gradient")}
 
     @pytest.mark.parametrize(
         ("gradient", "scored", "note"),
@@ -597,6 +602,20 @@ class TestFunctions:
         told = xentcheck(tmp_path, "check", "mine.py:loss", "--loss", CE, "--gradient", "slop")
         assert told.status == 2
         assert "there is no 'slop' in it; did you mean 'slope'?" in told.stderr
+
+    def test_parameters_are_those_of_the_signature(self, tmp_path: Path) -> None:
+        tempered = """\
+            def tempered(logits, labels, *, temperature=1.0):
+                return loss(logits / temperature, labels)
+        """
+        write(tmp_path, {"mine.py": RIGHT + dedent(tempered)})
+        both = implementations("mine.py:loss", "mine.py:tempered")
+        told = probed(tmp_path, *both, "--param", "temperature=2")
+        assert told.findings == set()
+        assert told.errors().keys() == {"mine.py:tempered"}
+        assert told.errors()["mine.py:tempered"] < 1  # halves are exact
+        skips = {(each["implementation"], each["reason"]) for each in told.report["skips"]}
+        assert ("mine.py:loss", "does not take temperature") in skips
 
     def test_parameters_are_bound_in_a_configuration(self, tmp_path: Path) -> None:
         power = "def powered(logits, labels, power):\n    return loss(logits, labels) ** power\n"

@@ -603,7 +603,7 @@ class _Audit:
             if each.process is not None:
                 obstacle = self._obstacle(each.process)
                 if obstacle:
-                    self._skip(Skip(obstacle, implementation=each.process.name))
+                    self._skip(Skip(obstacle, missing=each.process.name))
                     continue
                 self.processes.add(each.process)
             chosen.append(each)

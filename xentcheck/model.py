@@ -537,7 +537,10 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """What was not audited, and why. Empty fields mean: whatever they are."""
+    """What was not audited, and why. Empty fields mean: whatever they are.
+
+    ``missing`` is the name of the process (and the extra) whose modules are not installed.
+    """
 
     reason: str
     loss: str = ""
@@ -545,6 +548,7 @@ class Skip:
     dtype: str = ""
     quantity: str = ""
     sweep: str = ""
+    missing: str = ""
 
 
 @dataclass(frozen=True, slots=True)

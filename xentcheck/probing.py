@@ -120,7 +120,7 @@ def probe(
             obstacle = "" if each.process is None else hosts.missing(each.process)
             if obstacle:
                 assert each.process is not None
-                unique.setdefault(Skip(obstacle, implementation=each.process.name))
+                unique.setdefault(Skip(obstacle, missing=each.process.name))
             else:
                 chosen.append(each)
     chosen.sort(key=lambda each: each.process is not None)

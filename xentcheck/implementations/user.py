@@ -110,7 +110,16 @@ def _signed(function: Callable[..., Any]) -> Callable[..., Any]:
     forward = getattr(function, "forward", None) or getattr(function, "call", None)
     if forward is None:
         return function
-    return _Skipping(forward) if inspect.isclass(function) else forward
+    return _Skipping(forward) if inspect.isclass(function) and _first(function) else forward
+
+
+def _first(kind: type) -> bool:
+    """Whether ``forward`` has a first parameter that is not of the call.
+
+    That of an autograd.Function has no ``ctx`` where ``setup_context`` is its author's.
+    """
+    owner = next((each for each in kind.__mro__ if "setup_context" in vars(each)), None)
+    return owner is None or owner.__module__.startswith("torch.")
 
 
 class _Skipping:

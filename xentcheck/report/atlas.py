@@ -127,15 +127,17 @@ def _skips(report: Report) -> Iterator[str]:
     """What was not measured for want of a package, a device or a dtype."""
     named: dict[str, dict[str, None]] = defaultdict(dict)
     for skip in report.skips:
-        absent = skip.implementation and not skip.sweep and not skip.quantity
-        if absent or "device" in skip.reason or "compiler" in skip.reason:
+        if skip.missing:
+            named[skip.reason] = {}
+        elif skip.implementation and skip.quantity and skip.sweep:  # it said so when called
             named[skip.reason][skip.implementation] = None
     if not named:
         return
     yield "## Not measured"
     yield ""
     for reason, names in named.items():
-        yield f"- {notation.clean(reason)}: {', '.join(f'`{name}`' for name in names)}"
+        listed = ", ".join(f"`{name}`" for name in names)
+        yield f"- {notation.clean(reason)}{': ' if listed else ''}{listed}"
     yield ""
 
 

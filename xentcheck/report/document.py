@@ -217,6 +217,7 @@ def _skip(skip: Skip) -> dict[str, Any]:
         "dtype": skip.dtype,
         "quantity": skip.quantity,
         "sweep": skip.sweep,
+        "missing": skip.missing,
     }
 
 

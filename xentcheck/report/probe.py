@@ -77,9 +77,9 @@ def _results(
         yield _grid([list(map(Text, _HEADERS)), *group], widths)
     if len(numbers) > len(chosen):
         yield Text(f"  the worst {len(chosen)} of {len(numbers):,} components: --format json")
-    notes = [(f"  {line.implementation}", line.note) for line in lines if line.note]
+    notes = [f"{line.implementation}: {line.note}" for line in lines if line.note]
     if notes:
-        yield labelled([(notation.clean(name), notation.clean(note)) for name, note in notes])
+        yield labelled([("  note", notation.clean(note)) for note in notes])
 
 
 def _severity(number: "ProbeNumber") -> tuple[float, float]:

@@ -462,10 +462,17 @@ def _inputs(report: Report) -> str:
 
 
 def skipped(skips: Sequence[Skip]) -> Iterator[str]:
-    """One line per reason: how often, and what it was."""
+    """One line per reason: how often, and what it was; one for all that is not installed."""
     by_reason: dict[str, list[Skip]] = defaultdict(list)
+    missing = [skip for skip in skips if skip.missing]
+    if len(missing) == 1:
+        yield missing[0].reason
+    elif missing:
+        absent = ", ".join(sorted({skip.missing for skip in missing}))
+        yield f"not installed: {absent}; pip install 'xentcheck[NAME]'"
     for skip in skips:
-        by_reason[skip.reason].append(skip)
+        if not skip.missing:
+            by_reason[skip.reason].append(skip)
     for reason, group in by_reason.items():
         named = (" ".join(filter(None, _skip_parts(each))) for each in group)
         names = list(dict.fromkeys(filter(None, named)))

@@ -137,8 +137,22 @@ def _prepared(function: Any) -> Callable[..., Any]:
         takes = "reduction" in inspect.signature(made).parameters and "reduction" not in bound
         found = function(reduction="none") if takes else function()
     elif inspect.isclass(made) and issubclass(made, torch.autograd.Function):
-        found = cast(Any, made).apply
+        found = _applied(cast(Any, made))
     return cast(Callable[..., Any], found)
+
+
+def _applied(made: Any) -> Callable[..., Any]:
+    """``apply`` of an autograd.Function, which takes no keywords and fills no defaults in."""
+    signature = inspect.signature(made.forward)
+    if made.setup_context is torch.autograd.Function.setup_context:
+        signature = signature.replace(parameters=[*signature.parameters.values()][1:])  # ctx
+
+    def call(*data: Any, **parameters: Any) -> Any:
+        bound = signature.bind(*data, **parameters)
+        bound.apply_defaults()
+        return made.apply(*bound.args, **bound.kwargs)
+
+    return call
 
 
 @functools.cache
