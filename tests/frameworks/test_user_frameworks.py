@@ -361,7 +361,6 @@ def test_parameters_are_those_of_the_signature(tmp_path: Path, framework: str) -
 
 
 @needs("torch")
-@pytest.mark.xfail(reason="parameters are handed to apply by name, which fills no defaults in")
 def test_parameters_of_an_autograd_function(tmp_path: Path) -> None:
     """Its apply takes no keywords."""
     source = """\

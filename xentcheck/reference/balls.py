@@ -92,7 +92,7 @@ def compound(*relatives: float) -> float:
 class Ball:
     """An array of real numbers, enclosed. ``sign``: 1 none is below 0, -1 none is above, 0 unknown.
 
-    ``below_one``: every one is below 1 in magnitude; only negation keeps that.
+    ``below_one``: every finite one is below 1 in magnitude; only negation keeps that.
 
     Operators take balls of the same arithmetic, and Python floats, which are exact.
     """
@@ -135,6 +135,22 @@ class Ball:
     def __getitem__(self, index: Any) -> "Ball":
         absolute = None if self.absolute is None else self.absolute[index]
         return self._like(self.midpoint[index], self.relative, absolute, self.sign)
+
+    def overwrite(self, index: Any, source: "Ball | float | Array") -> None:
+        """Put other numbers, with their bounds, in the place of some; what is no ball is exact."""
+        if isinstance(source, Ball):
+            numbers, absolute = source.midpoint, source.absolute
+            self.relative = max(self.relative, source.relative)
+            self.below_one &= source.below_one
+        else:
+            numbers, absolute = np.asarray(source), None
+            size = np.abs(numbers)
+            self.below_one &= not bool(((size >= 1.0) & (size < np.inf)).any())
+        self.midpoint[index] = numbers
+        if self.absolute is None and absolute is not None:
+            self.absolute = self.arithmetic.zeros(self.midpoint.shape)
+        if self.absolute is not None:
+            self.absolute[index] = 0.0 if absolute is None else absolute
 
     def __neg__(self) -> "Ball":
         negative = self._like(-self.midpoint, self.relative, self.absolute, -self.sign)

@@ -115,8 +115,8 @@ def js_divergence(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantit
         gradient.put(alone & (p == 0.0), -INF)
         half = log_two * 0.5
         side = (alone & (q == 0.0)) | (empty & ~undefined[:, np.newaxis])
-        gradient.ball.relative = max(gradient.ball.relative, half.relative)
-        gradient.put(side, np.broadcast_to(half.midpoint, p.shape))
+        if side.any():
+            gradient.ball.overwrite(side, half)
         if empty.any():
             gradient.allow(empty & ~undefined[:, np.newaxis], Accepts.ANYTHING)
         if undefined.any():

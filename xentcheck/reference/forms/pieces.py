@@ -22,16 +22,17 @@ class Piece:
     ball: Ball
     accepts: npt.NDArray[np.uint8] | None = None
 
-    def put(self, where: Mask, number: float | Array, accepts: Accepts = Accepts.NOTHING) -> None:
-        """Let the elements at ``where`` be a number exactly: NaN, an infinity, 0 or 1."""
+    def put(
+        self, where: Mask, number: float | Array | Ball, accepts: Accepts = Accepts.NOTHING
+    ) -> None:
+        """Let the elements at ``where`` be a number: a ball, or exactly NaN, an infinity, 0, 1.
+
+        A ball or an array has the shape of the piece, and is taken at the same elements.
+        """
         if not where.any():
             return
         where = _grown(where, self.ball.midpoint)
-        if isinstance(number, np.ndarray):
-            number = number[where]
-        self.ball.midpoint[where] = number
-        if self.ball.absolute is not None:
-            self.ball.absolute[where] = 0.0
+        self.ball.overwrite(where, number if isinstance(number, float | int) else number[where])
         if accepts or self.accepts is not None:
             self.allow(where, accepts)
 

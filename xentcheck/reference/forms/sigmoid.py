@@ -202,7 +202,7 @@ def _bce_limits(pieces: Pieces, x: Float64Array, mass: Ball, rest: Ball) -> None
         if VALUE in pieces.quantities:
             pieces.quantities[VALUE].put(here, np.where(nothing, 0.0, INF).astype(x.dtype))
         if GRADIENT in pieces.quantities:
-            pieces.quantities[GRADIENT].put(here, against.midpoint * sign)
+            pieces.quantities[GRADIENT].put(here, against if sign > 0 else -against)
 
 
 def sigmoid_focal_loss(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]) -> Pieces:

@@ -230,7 +230,7 @@ def softmax(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]) ->
         mine = p[it.rows, block.labels]
         own = mine * it.others(block.labels)
         gradient = -(p * mine[:, np.newaxis])
-        _set(gradient, it.rows, block.labels, own)
+        gradient.overwrite((it.rows, block.labels), own)
         gradient.sign = 0
         if it.temperature != 1.0:
             gradient = gradient / it.temperature
@@ -257,7 +257,7 @@ def log_softmax(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]
         pieces.quantities[VALUE] = Piece(-it.surprise())
     if GRADIENT in wanted:
         gradient = -it.scaled()
-        _set(gradient, it.rows, block.labels, it.others(block.labels))
+        gradient.overwrite((it.rows, block.labels), it.others(block.labels))
         gradient.sign = 0
         pieces.quantities[GRADIENT] = Piece(gradient)
     if it.special is not None:
@@ -343,7 +343,7 @@ def _of_labels(it: _Softmax, block: Block, ignored: Mask, wanted: Set[Quantity])
         gradient = it.scaled(factor, last=not block.parameters.get("z_loss", 0.0))
         if factor is not None:
             at_label = at_label * factor
-        _set(gradient, it.rows, labels, -at_label)
+        gradient.overwrite((it.rows, labels), -at_label)
         gradient.sign = 0
         pieces.quantities[GRADIENT] = Piece(gradient)
     return pieces
@@ -477,11 +477,11 @@ def _cross_entropy_special(
         pieces.quantities[VALUE].put(one, value, Accepts.NAN)
     if GRADIENT in pieces.quantities:
         limit = -charge
-        _set(limit, rows, hot, _remainder(charge)[rows, hot])
+        limit.overwrite((rows, hot), _remainder(charge)[rows, hot])
         limit = limit / it.temperature
         piece = pieces.quantities[GRADIENT]
         piece.put(one, 0.0, Accepts.NAN)
-        _set_rows(piece.ball, one, limit)
+        piece.ball.overwrite(one, limit)
 
 
 def _undefined(piece: Piece, special: _Special, classes: int) -> None:
@@ -494,29 +494,8 @@ def _undefined(piece: Piece, special: _Special, classes: int) -> None:
 def _put_one(piece: Piece, rows: Mask, column: Array, number: float) -> None:
     """Set one component of some rows; what is accepted there stays."""
     chosen = np.flatnonzero(rows)
-    piece.ball.midpoint[chosen, column[chosen]] = number
-    if piece.ball.absolute is not None:
-        piece.ball.absolute[chosen, column[chosen]] = 0.0
-
-
-def _set(target: Ball, rows: Array, columns: Array, source: Ball) -> None:
-    """Put one component into each row, with its bound."""
-    target.relative = max(target.relative, source.relative)
-    target.below_one &= source.below_one
-    target.midpoint[rows, columns] = source.midpoint
-    if target.absolute is None and source.absolute is not None:
-        target.absolute = target.arithmetic.zeros(target.midpoint.shape)
-    if target.absolute is not None:
-        target.absolute[rows, columns] = 0.0 if source.absolute is None else source.absolute
-
-
-def _set_rows(target: Ball, where: Mask, source: Ball) -> None:
-    target.relative = max(target.relative, source.relative)
-    target.midpoint[where] = source.midpoint
-    if target.absolute is None and source.absolute is not None:
-        target.absolute = target.arithmetic.zeros(target.midpoint.shape)
-    if target.absolute is not None:
-        target.absolute[where] = 0.0 if source.absolute is None else source.absolute
+    if len(chosen):
+        piece.ball.overwrite((chosen, column[chosen]), number)
 
 
 FORMS: dict[str, Form] = {
