@@ -462,3 +462,14 @@ def test_exit_statuses_are_disjoint(tmp_path, name, limits, status):
     assert "Traceback" not in done.stderr
     if status in {0, 1}:
         assert json.loads(done.stdout)["schema_version"] == 1
+
+
+@pytest.mark.parametrize(("dtype", "pattern"), [("float32", 0x7FA00001), ("float64", 0x7FF4 << 48)])
+def test_a_signalling_nan_is_a_nan_and_nothing_warns_of_it(dtype, pattern):
+    def broken(x):
+        return np.full(x.shape, pattern, dtype=f"u{x.dtype.itemsize}").view(x.dtype)
+
+    text = SWEEP.replace("float32", dtype)
+    report = audit(configured(text=text), extra=[mine(broken, broken, dtypes=(dtype,))])
+    assert kinds(report) == {Kind.NAN}
+    assert {each.rows for each in report.findings} == {7}

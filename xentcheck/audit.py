@@ -244,8 +244,7 @@ class _Step:
     @cached_property
     def weight(self) -> float:
         """How much work it is, in numbers times implementations."""
-        numbers = _numbers(self.parts)
-        return numbers * len(self.chosen)
+        return sum(part.rows * part.classes for part in self.parts) * float(len(self.chosen))
 
     def tolerance(self, cell: Cell) -> Tolerance:
         limit = self.limits.limit_for(cell)
@@ -379,7 +378,7 @@ class _Step:
         if not wanted:
             return
         rows = rng.choice(case.rows, min(wanted, case.rows), replace=False)
-        if case.parameters.get("reduction", "none") != "none":
+        if case.reduced:
             rows = rows[:1]
         for row in rows.tolist():
             try:
@@ -390,10 +389,6 @@ class _Step:
             outcome.sampled += 1
             if wrong:
                 outcome.uncertified.append(f"{INTERNAL_ERROR}: a fast tier misses {wrong}")
-
-
-def _numbers(parts: Sequence[Part]) -> float:
-    return float(sum(part.rows * part.classes for part in parts))
 
 
 class _Audit:

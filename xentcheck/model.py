@@ -3,7 +3,7 @@
 Arrays inside these values are never written to after construction.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntFlag, StrEnum
 from fnmatch import fnmatchcase
@@ -157,6 +157,11 @@ class Case:
         """How many classes a row has (1 for an elementwise loss)."""
         return int(self.logits.shape[1]) if self.logits.ndim == 2 else 1
 
+    @property
+    def reduced(self) -> bool:
+        """Whether the rows make one result."""
+        return bool(self.parameters.get("reduction", "none") != "none")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Enclosures:
@@ -207,6 +212,29 @@ class Enclosures:
     def shape(self) -> tuple[int, ...]:
         """The common shape."""
         return self.hi.shape
+
+    @classmethod
+    def joined(cls, parts: "Sequence[Enclosures]") -> "Enclosures":
+        """The enclosures of several arrays, one behind the other along the first axis."""
+        return cls(
+            np.concatenate([part.hi for part in parts]),
+            np.concatenate([part.lo for part in parts]),
+            np.concatenate([part.exponent for part in parts]),
+            np.concatenate([part.radius for part in parts]),
+            np.concatenate([part.accepts for part in parts]),
+            all(part.below_one for part in parts),
+        )
+
+    def reshaped(self, shape: tuple[int, ...]) -> "Enclosures":
+        """The same in another shape."""
+        return Enclosures(
+            self.hi.reshape(shape),
+            self.lo.reshape(shape),
+            self.exponent.reshape(shape),
+            self.radius.reshape(shape),
+            self.accepts.reshape(shape),
+            self.below_one,
+        )
 
     def midpoints(self) -> Float64Array:
         """The midpoints in float64 (0 or inf where they do not fit)."""

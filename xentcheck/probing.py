@@ -38,7 +38,7 @@ from xentcheck.model import (
     Skip,
 )
 from xentcheck.reference import Tier, Truth, confirm, exact
-from xentcheck.scoring import KINDS, RIGHT, ULP_DEFINITION, decimal_text, expected, score
+from xentcheck.scoring import ULP_DEFINITION, decimal_text, expected, kind_of, score
 from xentcheck.sweeps.parameters import combinations, materialise
 
 METHOD = "mpmath intervals, precision raised until decided"
@@ -230,7 +230,6 @@ def _numbers(
     for position in np.ndindex(results.shape):
         if position and not observed.valid[position[0]]:
             continue
-        code = int(scores.kinds[position])
         numbers.append(
             ProbeNumber(
                 row=position[0] if position else 0,
@@ -239,7 +238,7 @@ def _numbers(
                 exact=decimal_text(truth, position),
                 expected=expected(truth, position, target.name),
                 ulp_error=float(scores.ulp_error[position]),
-                kind=None if code == RIGHT else KINDS[code],
+                kind=kind_of(int(scores.kinds[position])),
                 result_dtype=target.name,
             )
         )

@@ -34,6 +34,12 @@ KINDS: tuple[Kind, ...] = tuple(Kind)
 RIGHT = len(KINDS)
 """The position that stands for nothing wrong."""
 
+
+def kind_of(code: int) -> Kind | None:
+    """The kind at a position in `KINDS`; None for `RIGHT`."""
+    return None if code == RIGHT else KINDS[code]
+
+
 _CODE = {kind: np.int8(position) for position, kind in enumerate(KINDS)}
 
 
@@ -111,16 +117,17 @@ def score(
             nonnegative=nonnegative,
         )
         return one.shaped(())
-    a = to_float64(actual)
-    limit: float | Float64Array = tolerance.max_ulp
-    if tolerance.times_condition and condition is not None:
-        with np.errstate(invalid="ignore", over="ignore"):
+    # frameworks return signalling NaNs too, for which even a comparison is an invalid operation
+    with np.errstate(invalid="ignore", over="ignore"):
+        a = to_float64(actual)
+        limit: float | Float64Array = tolerance.max_ulp
+        if tolerance.times_condition and condition is not None:
             limit = tolerance.max_ulp * np.fmax(condition, 1.0)
-    judged = _Judged(a, target, quantity, limit, tolerance.or_abs, nonnegative)
-    if isinstance(exact, Enclosures):
-        return _scored(judged, exact)
-    narrow = exact.absolute is None and exact.relative <= _TOUCHING
-    return _screened(judged, exact) if narrow else _scored(judged, exact.enclosures())
+        judged = _Judged(a, target, quantity, limit, tolerance.or_abs, nonnegative)
+        if isinstance(exact, Enclosures):
+            return _scored(judged, exact)
+        narrow = exact.absolute is None and exact.relative <= _TOUCHING
+        return _screened(judged, exact) if narrow else _scored(judged, exact.enclosures())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,8 +150,7 @@ def _scored(judged: _Judged, exact: Enclosures) -> Scores:
     """Scores against enclosures of any kind."""
     a, target, limit = judged.a, judged.target, judged.limit
     ulp_error, abs_error, radius, touches = _errors(a, exact, target)
-    with np.errstate(invalid="ignore", over="ignore"):
-        beyond = (ulp_error - radius > limit) & ~(abs_error <= judged.or_abs)
+    beyond = (ulp_error - radius > limit) & ~(abs_error <= judged.or_abs)
 
     kinds = np.full(a.shape, RIGHT, dtype=np.int8)
     undefined = np.isnan(exact.hi)
@@ -181,14 +187,13 @@ def _scored(judged: _Judged, exact: Enclosures) -> Scores:
     noted = (kinds != RIGHT) & accepted
     kinds[noted] = _CODE[Kind.CONVENTION]
 
-    with np.errstate(invalid="ignore", over="ignore"):
-        unknown = np.abs(ulp_error - limit) <= radius
-        unknown |= radius > DECISIVE * np.maximum(ulp_error, 1.0)
-        unknown |= touches & (ulp_error > DECISIVE)
-        unknown |= (np.abs(exact.hi) <= exact.radius) & (radius > DECISIVE) & beyond & (a != 0)
-        if judged.or_abs:
-            unit = np.where(ulp_error > 0, abs_error / ulp_error, 0.0)
-            unknown |= np.abs(abs_error - judged.or_abs) <= radius * unit
+    unknown = np.abs(ulp_error - limit) <= radius
+    unknown |= radius > DECISIVE * np.maximum(ulp_error, 1.0)
+    unknown |= touches & (ulp_error > DECISIVE)
+    unknown |= (np.abs(exact.hi) <= exact.radius) & (radius > DECISIVE) & beyond & (a != 0)
+    if judged.or_abs:
+        unit = np.where(ulp_error > 0, abs_error / ulp_error, 0.0)
+        unknown |= np.abs(abs_error - judged.or_abs) <= radius * unit
     undecided = (exact.radius > 0) & ~undefined & ~infinite
     undecided &= (unknown & is_number) | unsettled | np.isinf(exact.radius)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from xentcheck.collection.shown import Shown, is_reduced
+from xentcheck.collection.shown import Shown
 from xentcheck.collection.tally import Tally, offer
 from xentcheck.errors import INTERNAL_ERROR, UncertifiedError
 from xentcheck.floats import from_float64
@@ -29,10 +29,10 @@ from xentcheck.model import (
 from xentcheck.reference import exact_component
 from xentcheck.scoring import (
     KINDS,
-    RIGHT,
     decimal_text,
     excess_bits,
     expected,
+    kind_of,
     radius_in_ulps,
     score,
 )
@@ -97,7 +97,7 @@ class Arbitration:
         """The enclosure and the condition number of a shown result, (1,) each."""
         key = (*content(shown.case), quantity, shown.position)
         if key not in self._known:
-            if is_reduced(shown.case):
+            if shown.case.reduced:
                 self._known[key] = self._of_block(shown, quantity)
             else:
                 self._known[key] = exact_component(
@@ -132,8 +132,7 @@ class Arbitration:
             tolerance=tolerance,
             nonnegative=LOSSES[cell.loss].nonnegative and cell.quantity is Quantity.VALUE,
         )
-        code = int(again.kinds[0])
-        kind = None if code == RIGHT else KINDS[code]
+        kind = kind_of(int(again.kinds[0]))
         if kind is not shown.kind:
             self.failures.append(
                 f"{INTERNAL_ERROR}: {cell.quantity} of {cell.implementation} on row {shown.number} "
@@ -171,7 +170,7 @@ def content(case: Case) -> tuple[Any, ...]:
 
 def _input(shown: Shown) -> dict[str, Any]:
     """The fields of a witness that replay it: a row, under a reduction the whole block."""
-    where: Any = slice(None) if is_reduced(shown.case) else shown.row
+    where: Any = slice(None) if shown.case.reduced else shown.row
     case = shown.case
     return {
         "logits": case.logits[where],

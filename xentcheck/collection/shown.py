@@ -39,14 +39,9 @@ def moved(shown: Shown, offset: int) -> Shown:
     return replace(shown, number=shown.number + offset)
 
 
-def is_reduced(case: Case) -> bool:
-    """Whether the rows of a case make one result."""
-    return case.parameters.get("reduction", "none") != "none"
-
-
 def alone(case: Case, row: int) -> tuple[Case, int]:
     """A case of one row only, and the row's place in it; under a reduction the whole block."""
-    if is_reduced(case):
+    if case.reduced:
         return case, row
     rows = slice(row, row + 1)
     own = replace(

@@ -34,7 +34,7 @@ from xentcheck.model import (
 )
 from xentcheck.quantiles import Quantiles
 from xentcheck.reference import Truth, row_parts
-from xentcheck.scoring import KINDS, RIGHT, Scores, excess_bits, score
+from xentcheck.scoring import KINDS, RIGHT, Scores, excess_bits, kind_of, score
 
 PART_ELEMENTS = 1 << 16
 """Results that are scored together: near a core's cache, and enough that calls cost little."""
@@ -68,7 +68,8 @@ class Tally:
         """The largest finite error so far in ulps; NaN when there is none."""
         return self.ulps.largest
 
-    def _exceeds(self, error: float) -> bool:
+    def exceeds(self, error: float) -> bool:
+        """Whether an error at least as large has been seen."""
         return self.largest is not None and self.largest.ulp_error >= error
 
     def merge(self, other: "Tally", offset: int) -> None:
@@ -81,7 +82,7 @@ class Tally:
         self.counts += other.counts
         for kind, shown in other.shown.items():
             offer(self, kind, moved(shown, offset))
-        if other.largest is not None and not self._exceeds(other.largest.ulp_error):
+        if other.largest is not None and not self.exceeds(other.largest.ulp_error):
             self.largest = moved(other.largest, offset)
         if self.first is None and other.first is not None:
             self.first = moved(other.first, offset)
@@ -315,13 +316,11 @@ def _offer_worst(
     ulps = scores.ulp_error.reshape(rows, -1)
 
     def shown(row: int, column: int) -> Shown:
-        code = int(kinds[row, column])
-        kind = None if code == RIGHT else KINDS[code]
-        return part.shown(results, scores, row, column, kind)
+        return part.shown(results, scores, row, column, kind_of(int(kinds[row, column])))
 
     largest = np.where(alive, worst, -1.0)
     most = float(largest.max())
-    if most >= 0 and (collected.largest is None or collected.largest.ulp_error < most):
+    if most >= 0 and not collected.exceeds(most):
         ties = np.flatnonzero(largest == most)
         codes = np.where(ulps[ties] == most, kinds[ties], RIGHT + 1)
         place, column = np.unravel_index(int(codes.argmin()), codes.shape)

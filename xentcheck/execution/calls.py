@@ -98,7 +98,7 @@ def observe(
     if not thorough:
         return Outcomes(results, valid, tuple(incidents))
     incidents += _repeat(run, results)
-    if shape != () and case.parameters.get("reduction", "none") == "none":
+    if shape != () and not case.reduced:
         incidents += _regroup(run, results)
     return Outcomes(results, valid, tuple(incidents))
 
@@ -276,7 +276,7 @@ def result_shape(case: Case, quantity: Quantity) -> tuple[int, ...]:
     loss = LOSSES[case.loss]
     if quantity is Quantity.GRADIENT:
         return case.logits.shape
-    if case.parameters.get("reduction", "none") != "none":
+    if case.reduced:
         return ()
     if loss.layout is Layout.ROWS and not loss.per_class:
         return case.logits.shape[:1]

@@ -323,13 +323,7 @@ def _pack_all(components: Components) -> Enclosures:
 
 
 def _join(parts: Sequence[Enclosures], shape: tuple[int, ...]) -> Enclosures:
-    return Enclosures(
-        np.concatenate([part.hi for part in parts]).reshape(shape),
-        np.concatenate([part.lo for part in parts]).reshape(shape),
-        np.concatenate([part.exponent for part in parts]).reshape(shape),
-        np.concatenate([part.radius for part in parts]).reshape(shape),
-        np.concatenate([part.accepts for part in parts]).reshape(shape),
-    )
+    return Enclosures.joined(parts).reshaped(shape)
 
 
 def conditions(

@@ -13,7 +13,7 @@ go up. What a form does not cover (`Pieces.left`) has an infinite radius, so it 
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Set
 from enum import StrEnum
 from fractions import Fraction
 from typing import Any, TypeAlias
@@ -90,7 +90,7 @@ class Truth:
         self.level = np.zeros(case.rows, dtype=np.uint8)
         self._loss: Loss = LOSSES[case.loss]
         self.quantities = frozenset(quantities)
-        self._reduced = case.parameters.get("reduction", "none") != "none"
+        self._reduced = case.reduced
         self._lowest = self._enclosed(self.tiers[0], None)
         self._sharper: dict[int, _Sharper] = {}
 
@@ -217,7 +217,7 @@ class _Assembly:
 
     def results(self) -> Results:
         """All parts as one."""
-        return self._balls if self._balls is not None else _join_enclosures(self._parts)
+        return self._balls if self._balls is not None else Enclosures.joined(self._parts)
 
 
 class _Sharper:
@@ -235,7 +235,7 @@ class _Sharper:
             assert isinstance(result, Enclosures)
             known = self._known.get(quantity)
             reduced = result.shape == ()
-            joined = result if known is None or reduced else _join_enclosures([known, result])
+            joined = result if known is None or reduced else Enclosures.joined([known, result])
             self._known[quantity] = joined
 
     def of(self, quantity: Quantity, rows: Rows) -> Enclosures:
@@ -257,17 +257,6 @@ def _finished(piece: Piece) -> Results:
     if piece.ball.arithmetic is FLOAT64:
         return piece.ball.balls(piece.accepts)
     return piece.ball.enclosures(piece.accepts)
-
-
-def _join_enclosures(parts: Sequence[Enclosures]) -> Enclosures:
-    return Enclosures(
-        np.concatenate([part.hi for part in parts]),
-        np.concatenate([part.lo for part in parts]),
-        np.concatenate([part.exponent for part in parts]),
-        np.concatenate([part.radius for part in parts]),
-        np.concatenate([part.accepts for part in parts]),
-        all(part.below_one for part in parts),
-    )
 
 
 def _by_arbiter(case: Case, rows: Rows | None, reduced: bool) -> dict[Quantity, Results]:
@@ -362,7 +351,7 @@ def disagreement(truth: Truth, row: int) -> str:
         UncertifiedError: the arbiter cannot decide the row.
     """
     case = truth.case
-    reduced = case.parameters.get("reduction", "none") != "none"
+    reduced = case.reduced
     rows = np.array([row])
     certain = _by_arbiter(case, rows, reduced)
     for quantity in sorted(truth.quantities):

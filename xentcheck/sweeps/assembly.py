@@ -11,7 +11,7 @@ import numpy as np
 
 from xentcheck.errors import EmptySweepError, UnknownNameError, UsageError
 from xentcheck.floats import FORMATS, from_float64
-from xentcheck.losses.spec import Loss
+from xentcheck.losses.spec import Loss, picked
 from xentcheck.model import Array, Case, LabelKind, ParameterValue, Sweep
 from xentcheck.sweeps.catalogue import GENERATORS
 from xentcheck.sweeps.domain import to_domain
@@ -320,7 +320,7 @@ def _cases(
                 logits,
                 whole.kind,
                 None if labels is None else labels[cut],
-                {name: _cut(value, cut) for name, value in parameters.items()},
+                picked(parameters, cut),
                 start,
             )
             start += len(logits)
@@ -388,7 +388,3 @@ def _cuts(
         every = np.flatnonzero(labels == ignored)[:4]
         if len(every):
             yield every
-
-
-def _cut(value: ParameterValue, cut: slice | Array) -> ParameterValue:
-    return value[cut] if isinstance(value, np.ndarray) and value.ndim == 2 else value
