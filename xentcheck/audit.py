@@ -209,6 +209,12 @@ class _Outcome:
     sampled: int = 0
     uncertified: list[str] = field(default_factory=list)
 
+    def worst(self) -> Iterator[tuple[Cell, float]]:
+        """Each cell's largest finite error in ulps, NaN where there is none."""
+        if self.closed is not None:
+            yield from ((each.cell, each.max_ulp) for each in self.closed.measurements)
+        yield from ((cell, tally.worst) for cell, tally in self.tallies.items())
+
     def merge(self, other: "_Outcome") -> None:
         """Take in what came of the next part of the same step."""
         self.closed = other.closed
@@ -274,6 +280,7 @@ class _Step:
             outcome.yields.add(case)
         if len(self.parts) == 1:
             outcome.closed = self.close(outcome)
+            outcome.tallies.clear()  # nothing is merged with them
         return outcome
 
     def close(self, outcome: _Outcome) -> _Closed:
@@ -553,9 +560,9 @@ class _Audit:
         part = step.parts[task.part]
         self.done += part.rows * part.classes * len(step.chosen) / whole
         self.rows += outcome.rows
-        for cell, tally in so_far.tallies.items():
-            if tally.worst == tally.worst and not tally.worst <= self.worst[0]:
-                self.worst = (tally.worst, f"{cell.implementation}, {cell.loss} in {cell.dtype}")
+        for cell, worst in so_far.worst():
+            if worst == worst and not worst <= self.worst[0]:
+                self.worst = (worst, f"{cell.implementation}, {cell.loss} in {cell.dtype}")
         self._announce(step.what, steps)
 
     def _announce(self, what: str, steps: Sequence[_Step]) -> None:

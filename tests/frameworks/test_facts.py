@@ -9,6 +9,7 @@ import math
 import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -174,3 +175,34 @@ def test_what_is_accurate_is_praised(name: str, quantity: str, most: float) -> N
     logits = ",".join(repr(k / 8) for k in range(-80, 81))
     document = asked(BCE, name, f"--logits={logits}", "--label=1")
     assert number(measured(document, quantity)["max_ulp"]) <= most
+
+
+def test_flushing_to_zero_in_torch_reaches_neither_the_reference_nor_numpy(tmp_path: Path) -> None:
+    if find_spec("torch") is None:
+        pytest.skip("torch is not installed")
+    file = tmp_path / "flushing.py"
+    file.write_text(
+        "import torch\n"
+        "torch.set_flush_denormal(True)\n"
+        "def loss(x):\n"
+        "    return torch.nn.functional.softplus(x)\n"
+    )
+    command = [sys.executable, "-m", "xentcheck", "probe", "--loss", "softplus", "--logits=-100"]
+    done = subprocess.run(
+        [*command, "--format", "json", "--implementation", f"{file}:loss", "--framework", "torch"]
+        + ["--implementation", "numpy.accurate"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    by_name = {
+        each["implementation"]: each["witness"]
+        for each in found["measurements"]
+        if each["quantity"] == "value"
+    }
+    # e^-100 = 3.72e-44 is 26.5 times the smallest subnormal
+    assert number(by_name[f"{file}:loss"]["actual"]) == 0
+    assert number(by_name["numpy.accurate"]["actual"]) == pytest.approx(27 * 2.0**-149)
+    assert float(by_name["numpy.accurate"]["exact"]) == pytest.approx(math.exp(-100))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from xentcheck.execution import hosts
 from xentcheck.floats import FORMATS
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Loss
@@ -20,12 +21,16 @@ _LONGEST_NAME = 30
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing of a list: its name, what it is, more by heading, and what JSON says of it."""
+    """One thing of a list: its name, what it is, more by heading, and what JSON says of it.
+
+    ``shown``: whether text has it too, or JSON only.
+    """
 
     name: str
     summary: str
     details: tuple[tuple[str, str], ...] = ()
     document: Mapping[str, Any] = field(default_factory=dict)
+    shown: bool = True
 
 
 Groups: TypeAlias = Mapping[str, Sequence[Entry]]  # by heading; "" for none
@@ -33,6 +38,7 @@ Groups: TypeAlias = Mapping[str, Sequence[Entry]]  # by heading; "" for none
 
 def to_text(heading: str, entries: Sequence[Entry], width: int) -> str:
     """Names in a column, what they are beside it, details below."""
+    entries = [entry for entry in entries if entry.shown]
     width = max(width, _LEAST_WIDTH)
     margin = "  " if heading else ""
     longest = max((len(entry.name) for entry in entries), default=0)
@@ -115,16 +121,24 @@ def _parameter(parameter: Parameter) -> str:
 
 
 def implementations() -> tuple[Groups, tuple[str, ...]]:
-    """Every registered implementation by loss, and what could not be loaded."""
+    """Every registered implementation by loss, and what could not be loaded or is not installed."""
     found, skips = load_registered()
+    processes = dict.fromkeys(each.process for each in found if each.process is not None)
+    missing = {process: hosts.missing(process) for process in processes}
     claims = {True: "sound: ", False: "unsound: ", None: ""}
+    variants: dict[tuple[str, str], list[str]] = {}
+    for each in found:
+        if each.plain:
+            variants.setdefault((each.loss, each.plain), []).append(each.name.rpartition("@")[2])
     groups: dict[str, list[Entry]] = {}
     for each in found:
+        others = variants.get((each.loss, each.name), ())
         functions = {"value": each.value, "gradient": each.gradient}
         entry = Entry(
             each.name,
             claims[each.sound] + each.summary,
-            document={
+            (("variants", ", ".join(f"@{name}" for name in others)),) if others else (),
+            {
                 "loss": each.loss,
                 "quantities": [name for name, function in functions.items() if function],
                 "dtypes": list(each.dtypes),
@@ -132,10 +146,15 @@ def implementations() -> tuple[Groups, tuple[str, ...]]:
                 "parameters": sorted(each.parameters),
                 "sound": each.sound,
                 "source": each.source,
+                "variant_of": each.plain or None,
+                "installed": each.process is None or not missing[each.process],
             },
+            shown=not each.plain,
         )
         groups.setdefault(each.loss, []).append(entry)
-    return groups, tuple(f"{skip.implementation}: {skip.reason}" for skip in skips)
+    notes = [f"{skip.implementation}: {skip.reason}" for skip in skips]
+    notes += [f"{process.name}: {reason}" for process, reason in missing.items() if reason]
+    return groups, tuple(notes)
 
 
 def generators() -> tuple[Groups, tuple[str, ...]]:
