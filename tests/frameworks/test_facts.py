@@ -188,9 +188,9 @@ def test_flushing_to_zero_in_torch_reaches_neither_the_reference_nor_numpy(tmp_p
         "    return torch.nn.functional.softplus(x)\n"
     )
     command = [sys.executable, "-m", "xentcheck", "probe", "--loss", "softplus", "--logits=-100"]
+    own = ("--implementation", f"{file}:loss", "--framework", "torch")
     done = subprocess.run(
-        [*command, "--format", "json", "--implementation", f"{file}:loss", "--framework", "torch"]
-        + ["--implementation", "numpy.accurate"],
+        [*command, *("--format", "json", "--implementation", "numpy.accurate"), *own],
         capture_output=True,
         text=True,
         check=False,
