@@ -575,3 +575,36 @@ def test_what_is_not_finite_leaves_as_it_is(arithmetic):
     assert np.isnan(special.hi[0])
     assert special.hi[1:].tolist() == [np.inf, -np.inf, 0.0]
     assert special.lo.tolist() == [0.0] * 4
+
+
+@pytest.mark.parametrize("arithmetic", ARITHMETICS)
+def test_what_is_overwritten_brings_its_bound_along(arithmetic):
+    def below_one():
+        ball = Ball(arithmetic, arithmetic.zeros((3,)) + 0.5, 2.0**-50)
+        ball.below_one = True
+        return ball
+
+    for exact, still in (
+        (0.25, True),
+        (np.nan, True),
+        (-np.inf, True),
+        (1.0, False),
+        (-1.0, False),
+    ):
+        ball = below_one()
+        ball.overwrite(np.array([False, True, False]), exact)
+        assert ball.below_one is still
+        assert np.array_equal(ball.midpoint.astype(np.float64), [0.5, exact, 0.5], equal_nan=True)
+
+    ball, source = below_one(), Ball(arithmetic, arithmetic.zeros((1,)) + 0.75, 2.0**-40)
+    ball.overwrite(np.array([1]), source)
+    assert (ball.relative, ball.absolute, ball.below_one) == (2.0**-40, None, False)
+
+    source.absolute = arithmetic.zeros((1,)) + 0.125
+    source.below_one = True
+    ball = below_one()
+    ball.overwrite(np.array([2]), source)
+    assert ball.below_one
+    assert ball.absolute.astype(np.float64).tolist() == [0.0, 0.0, 0.125]
+    ball.overwrite(np.array([2]), 0.0)
+    assert ball.absolute.astype(np.float64).tolist() == [0.0, 0.0, 0.0]

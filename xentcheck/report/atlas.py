@@ -58,7 +58,9 @@ def _functions(report: Report) -> Iterator[str]:
         yield ""
         yield "| function | dtype | quantity | max ulp | max abs | kinds | breaks at |"
         yield "|---|---|---|---:|---:|---|---|"
-        for (name, dtype, quantity), measurements in places.items():
+        names = list(dict.fromkeys(name for name, _, _ in places))
+        ordered = sorted(places.items(), key=lambda each: names.index(each[0][0]))
+        for (name, dtype, quantity), measurements in ordered:
             yield _line([f"`{name}`", dtype, str(quantity), *_measured(measurements)])
         yield ""
 
