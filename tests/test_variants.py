@@ -12,7 +12,7 @@ from tests.test_audit import SWEEP, configured, kinds, mine, sigmoid, softplus
 from xentcheck import registry
 from xentcheck.audit import audit
 from xentcheck.errors import UnsupportedError
-from xentcheck.model import Kind, Limit, Process, Quantity, Tolerance
+from xentcheck.model import Kind, LabelKind, Limit, Process, Quantity, Tolerance
 from xentcheck.report import atlas, document
 
 TWO_DTYPES = SWEEP.replace("[float32]", "[float32, float64]")
@@ -205,17 +205,28 @@ def test_what_takes_too_long_is_a_finding():
     assert found.detail == "gave no result within 2 s"
 
 
+def dying_unweighted(x, z, *, pos_weight=1.0):
+    if pos_weight == 1.0:
+        os._exit(3)
+    return np.zeros_like(x)
+
+
 def test_a_lost_implementation_is_not_called_again_on_the_same_part():
-    many = SWEEP.replace(
-        "- {generator: explicit, values: [-100, -20, -1, 0, 1, 20, 100]}",
-        "- {generator: explicit, values: [60]}\n      - {generator: explicit, values: [1, 2]}",
+    text = SWEEP.replace("losses: softplus", "losses: sigmoid_binary_cross_entropy").replace(
+        "    inputs:",
+        "    parameters: {pos_weight: [1, 2]}\n    labels: {targets: random}\n    inputs:",
     )
-    slow = mine(hanging, name="slow", process=HERE, gradient=None)
-    began = time.monotonic()
-    report = audit(configured("slow", text=many), extra=[slow], timeout_s=3.0)
-    assert time.monotonic() - began < 9
-    (found,) = report.findings
-    assert found.rows in (1, 3)  # by whether both inputs came in one part
+    deadly = mine(
+        dying_unweighted,
+        gradient=None,
+        process=HERE,
+        loss="sigmoid_binary_cross_entropy",
+        label_kinds=(LabelKind.TARGET,),
+        parameters=frozenset({"pos_weight"}),
+    )
+    (found,) = audit(configured(text=text), extra=[deadly]).findings
+    assert found.kind is Kind.CRASHED
+    assert found.rows == 14  # also the block that it would have survived
 
 
 def test_the_same_function_gives_the_same_report_wherever_it_runs():
