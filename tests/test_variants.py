@@ -14,6 +14,7 @@ from xentcheck.audit import audit
 from xentcheck.errors import UnsupportedError
 from xentcheck.model import Kind, LabelKind, Limit, Process, Quantity, Tolerance
 from xentcheck.report import atlas, document
+from xentcheck.report.table import render_table, to_text
 
 TWO_DTYPES = SWEEP.replace("[float32]", "[float32, float64]")
 HERE = Process("here")
@@ -273,3 +274,14 @@ def test_the_atlas_has_a_line_per_function_and_the_variants_that_disagree():
     exponent = float(line.split(" | ")[4])  # where the digits before the binary point are most
     assert f"value {np.float32(np.exp(exponent)):.9g}, where mine gives 0" in line
     assert "- no_such_framework is not installed: get it" in lines
+
+
+def test_the_replay_of_a_disagreement_asks_both():
+    text = to_text(
+        render_table(compared(mine(), variant(naive, gradient=None), limits=[Limit()]), 100),
+        100,
+        color=False,
+    )
+    _, _, detail = text.partition("inconsistent  softplus  mine@other")
+    words = " ".join(detail.replace("\\\n", " ").split())
+    assert "--implementation mine --implementation mine@other" in words

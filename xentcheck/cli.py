@@ -694,7 +694,9 @@ def check(
     TARGET is module:function or path/file.py:function, called as fn(logits, labels, **parameters):
     logits of shape (rows, classes), labels int64 (rows,) or (rows, classes); for the elementwise
     losses both are (rows,). It returns one value per row, its gradient function the shape of
-    logits.
+    logits. With --framework they are tensors, the framework differentiates, and TARGET may also be
+    an nn.Module, an autograd.Function or a Keras loss. A command with {logits}, {labels} and {out}
+    is given .npy files, and has to write one.
 
     \b
     Examples:

@@ -372,6 +372,9 @@ def _detail(
     if finding.witness is not None:
         lines += notation.witness_lines(finding.witness)
         origin = report.origins.get(cell.implementation, ())
+        if finding.kind is Kind.INCONSISTENT:  # it takes both to disagree
+            both = (cell.implementation.rpartition("@")[0], cell.implementation)
+            origin = tuple(word for name in both for word in ("--implementation", name))
         command = notation.replay(cell, finding.witness, origin)
         if command is None:
             place = f"row {finding.witness.row:,} of {finding.witness.generator or cell.sweep}"
