@@ -100,6 +100,12 @@ def ratio(one: Times, other: Times) -> Spread:
     return Spread(one.median / other.median, min(pairs), max(pairs))
 
 
+def difference(one: Times, other: Times) -> Spread:
+    """How many seconds per unit the one takes more than the other; medians as in `ratio`."""
+    pairs = [a - b for a, b in zip(one.each, other.each, strict=True)]
+    return Spread(one.median - other.median, min(pairs), max(pairs))
+
+
 def rate(times: Times) -> Spread:
     """Units a second."""
     rates = [1.0 / each for each in times.each]

@@ -9,6 +9,7 @@ from benchmarks.subjects import (
     configs,
     exhaustive,
     memory,
+    probing,
     reference,
     scaling,
     startup,
@@ -35,5 +36,6 @@ SUBJECTS: Mapping[str, Subject] = {
     "memory": Subject("peak resident memory of an audit", memory.measure),
     "exhaustive": Subject("every float32 of a region, two workers", exhaustive.measure),
     "startup": Subject("commands that compute nothing", startup.measure),
+    "probing": Subject("a probe against importing the framework it asks", probing.measure),
     "configs": Subject("rows of the survey that reach mpmath", configs.measure),
 }

@@ -32,10 +32,11 @@ def measure(plan: Plan, findings: Findings) -> None:
 
 
 def _work(name: str, arguments: tuple[str, ...]) -> Work:
-    return Work(name, clocked(partial(_call, name, arguments)))
+    return Work(name, clocked(partial(command, name, arguments)))
 
 
-def _call(name: str, arguments: tuple[str, ...]) -> None:
+def command(name: str, arguments: tuple[str, ...]) -> None:
+    """Run Python with these arguments. Raises BenchmarkError when it fails."""
     done = subprocess.run([sys.executable, *arguments], capture_output=True, check=False)
     if done.returncode:
         message = f"{name}: exit status {done.returncode}"
