@@ -16,6 +16,7 @@ from tests.frameworks.asking import gradient, the, value
 from xentcheck.errors import UnsupportedError
 from xentcheck.floats import FORMATS, from_float64, to_float64
 from xentcheck.implementations.bridging import DTYPES, Call
+from xentcheck.implementations.frameworks import jax as adapter
 from xentcheck.implementations.frameworks.jax import JAX, jax_implementations
 from xentcheck.losses import LOSSES
 from xentcheck.model import Case, Domain, Implementation, LabelKind, Layout, Quantity
@@ -252,15 +253,38 @@ def _call(function: Any, quantity: Quantity = Quantity.VALUE, variant: str = "")
 
 
 @pytest.mark.parametrize("variant", ["", "jit"])
-def test_rows_are_padded_to_powers_of_two(variant: str) -> None:
+def test_rows_are_padded_to_few_sizes(variant: str) -> None:
     SEEN.clear()
-    for rows in (1, 3, 7, 8, 9, 16, 17):
+    for rows in (1, 3, 15, 16, 17, 63, 64, 65):
         x = np.arange(rows * 3, dtype=np.float32).reshape(rows, 3)
         result = _call(seen, variant=variant)(x, np.arange(rows))
         np.testing.assert_array_equal(result, x[:, 0] + np.arange(rows))
     shapes = list(dict.fromkeys(SEEN))
-    assert shapes == [(8, 3), (16, 3), (32, 3)]
-    assert len(SEEN) == (3 if variant == "jit" else 7)
+    assert shapes == [(16, 3), (64, 3), (256, 3)]
+    assert len(SEEN) == (3 if variant == "jit" else 8)
+
+
+def test_large_blocks_are_padded_to_powers_of_two() -> None:
+    SEEN.clear()
+    for rows in (20, 33):
+        x = np.zeros((rows, 1024), dtype=np.float32)
+        _call(seen)(x, np.zeros(rows, dtype=np.int64))
+    assert SEEN == [(32, 1024), (64, 1024)]
+
+
+def test_what_is_compiled_is_forgotten_when_it_is_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adapter, "MOST_COMPILED", 2)
+    adapter._compiled_for.clear()
+    x = np.zeros((3, 3), dtype=np.float32)
+    labels = np.zeros(3, dtype=np.int64)
+    for classes in (1, 2, 3):
+        _call(seen, variant="jit")(x[:, :classes], labels)
+    assert len(adapter._compiled_for) == 1
+    SEEN.clear()
+    _call(seen, variant="jit")(x[:, :3], labels)
+    assert SEEN == []  # still there
+    _call(seen, variant="jit")(x[:, :1], labels)
+    assert SEEN == [(16, 1)]  # compiled again
 
 
 def test_padding_is_copies_of_the_first_row_and_vectors_of_classes_have_none() -> None:
@@ -268,8 +292,8 @@ def test_padding_is_copies_of_the_first_row_and_vectors_of_classes_have_none() -
     x = np.arange(9, dtype=np.float32).reshape(3, 3)
     _call(kept)(x, np.array([2, 0, 1]), noise=-x, weight=x[1])
     ((logits, labels, noise, weight),) = SEEN
-    np.testing.assert_array_equal(logits, x[[0, 1, 2, 0, 0, 0, 0, 0]])
-    np.testing.assert_array_equal(labels, [2, 0, 1, 2, 2, 2, 2, 2])
+    np.testing.assert_array_equal(logits, x[[0, 1, 2, *[0] * 13]])
+    np.testing.assert_array_equal(labels, [2, 0, 1, *[2] * 13])
     np.testing.assert_array_equal(noise, -logits)
     np.testing.assert_array_equal(weight, x[1])
     assert labels.dtype == np.int64
