@@ -576,16 +576,20 @@ def test_a_task_that_is_interrupted_in_the_making_is_not_handed_out():
 
 
 def test_a_task_that_dies_while_draining_is_still_replaced():
-    def work(task, tell):
-        if task == 0:
-            os.kill(os.getppid(), signal.SIGINT)
-        if task == 1:
-            time.sleep(0.2)
-            os._exit(1)
-        return task
+    with pipe() as (read, write):
 
-    results = run(work, itertools.count(), 2, lambda death: 100)
-    assert interrupted(results) == ([(0, 0), (1, 100)], 1)
+        def work(task, tell):
+            if task == 0:
+                os.read(read, 1)  # task 1 is under way
+                os.kill(os.getppid(), signal.SIGINT)
+            if task == 1:
+                os.write(write, b".")
+                time.sleep(0.2)
+                os._exit(1)
+            return task
+
+        results = run(work, itertools.count(), 2, lambda death: 100)
+        assert interrupted(results) == ([(0, 0), (1, 100)], 1)
 
 
 def test_a_second_interrupt_while_waiting_kills_and_is_raised_at_once(started):
