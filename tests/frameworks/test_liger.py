@@ -15,6 +15,7 @@ import pytest
 
 from tests.frameworks import moderate
 from tests.frameworks.asking import gradient, the, value
+from xentcheck.errors import UnsupportedError
 from xentcheck.execution import hosts
 from xentcheck.implementations.frameworks.liger import PROCESS, liger_implementations
 from xentcheck.model import Implementation, Quantity
@@ -40,6 +41,7 @@ def _there(function: Callable[..., Any] | None) -> Callable[..., Any]:
 DECLARED = tuple(
     replace(each, value=_there(each.value), gradient=_there(each.gradient))
     for each in liger_implementations()
+    if not each.plain
 )
 CE = the(
     DECLARED, "softmax_cross_entropy", "liger_kernel.transformers.functional.liger_cross_entropy"
@@ -99,3 +101,22 @@ def test_an_ignored_row_of_minus_infinities_is_zero() -> None:
 def test_float16_sums_65540_equal_logits_in_float32() -> None:
     result = value(CE, np.zeros((1, 65540)), [0], "float16")
     assert result == np.float16(math.log(65540))
+
+
+def test_on_a_device_it_is_compiled_elsewhere_or_says_that_there_is_none() -> None:
+    on_device = [each for each in liger_implementations() if each.plain]
+    assert {each.name.rpartition("@")[2] for each in on_device} == {"cuda"}
+    x, labels = np.float32([[1.0, 2.0, 3.0]]), np.array([0])
+    for each in on_device:
+        assert each.process is not None
+        assert each.process != PROCESS
+        assert each.value is not None
+        data = (x, labels) if each.loss == "softmax_cross_entropy" else (x,)
+        try:
+            result = hosts.ask(each.process, each.value, *data)
+        except UnsupportedError as error:
+            assert "CUDA" in str(error) or "importing" in str(error)  # noqa: PT017
+        else:
+            p = np.exp([-2.0, -1.0, 0.0]) / np.exp([-2.0, -1.0, 0.0]).sum()
+            exact = -np.log(p[:1]) if len(data) == 2 else p[None]
+            np.testing.assert_allclose(result, exact, rtol=1e-5)

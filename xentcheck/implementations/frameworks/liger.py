@@ -56,27 +56,40 @@ def softmax(logits: Any) -> Any:
     return liger.liger_softmax(logits)
 
 
-LIGER = LigerBridge()
+class LigerCudaBridge(TorchBridge):
+    """Torch's, in a process whose Triton compiles for the device it finds."""
+
+    process = Process("liger-cuda", PROCESS.modules, install=PROCESS.install)
+    variants: Mapping[str, str] = MappingProxyType({"cuda": "compiled, on a CUDA device"})
+
+
+LIGER, LIGER_CUDA = LigerBridge(), LigerCudaBridge()
 
 _MODULE = "liger_kernel.transformers.functional"
 
 
 def liger_implementations() -> tuple[Implementation, ...]:
     """All that is declared of Liger Kernel; the entry point ``liger``."""
+    return (*_of(LIGER), *(each for each in _of(LIGER_CUDA, ("cuda",)) if each.plain))
+
+
+def _of(bridge: TorchBridge, variants: tuple[str, ...] = ()) -> tuple[Implementation, ...]:
     return (
         *adapter(
-            LIGER,
+            bridge,
             "softmax_cross_entropy",
             f"{_MODULE}.liger_cross_entropy",
             cross_entropy,
             label_kinds=(LabelKind.INTEGER,),
             parameters=("ignore_index", "label_smoothing", "z_loss", "reduction"),
+            variants=variants,
         ),
         *adapter(
-            LIGER,
+            bridge,
             "softmax",
             f"{_MODULE}.liger_softmax",
             softmax,
             dtypes=("float16", "float32", "float64"),
+            variants=variants,
         ),
     )

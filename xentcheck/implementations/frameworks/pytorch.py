@@ -39,6 +39,7 @@ VARIANTS: Mapping[str, str] = {
     "single": "one row a call",
     "onehot": "integer labels given as one-hot distributions",
     "cuda": "on a CUDA device",
+    "cuda-compile": "torch.compile, on a CUDA device",
 }
 INTEGER, DISTRIBUTION = (LabelKind.INTEGER,), (LabelKind.DISTRIBUTION,)
 
@@ -98,7 +99,7 @@ class TorchBridge(Bridge):
         }
         call = functools.partial(function, **parameters)
         match job.variant:
-            case "compile":
+            case "compile" | "cuda-compile":
                 # Past its limit of recompilations dynamo would run the function uncompiled.
                 with dynamo.config.patch(recompile_limit=2**30, accumulated_recompile_limit=2**30):
                     return _compiled(function)(x, *labels, **parameters)
@@ -204,7 +205,7 @@ def _supported(job: Job) -> Iterator[None]:
 
 def _leaf(job: Job) -> Any:
     """The logits as a tensor without history."""
-    if job.variant == "cuda":
+    if job.variant in ("cuda", "cuda-compile"):
         if not torch.cuda.is_available():
             message = "has no CUDA device here"
             raise UnsupportedError(message)
@@ -407,8 +408,8 @@ def logaddexp_of_zero(logits: Any) -> Any:
 TORCH = TorchBridge()
 
 _MODULE = "torch.nn.functional"
-_ELEMENTWISE = ("compile", "jvp", "strided", "cuda")
-_ALONG = ("compile", "jvp", "dim0", "strided", "cuda")
+_ELEMENTWISE = ("compile", "jvp", "strided", "cuda", "cuda-compile")
+_ALONG = ("compile", "jvp", "dim0", "strided", "cuda", "cuda-compile")
 
 
 def torch_implementations() -> tuple[Implementation, ...]:
@@ -460,7 +461,7 @@ def torch_implementations() -> tuple[Implementation, ...]:
             f"{_MODULE}.binary_cross_entropy_with_logits",
             binary_cross_entropy_with_logits,
             parameters=("pos_weight", "reduction"),
-            variants=("compile", "autocast", "jvp", "strided", "cuda"),
+            variants=("compile", "autocast", "jvp", "strided", "cuda", "cuda-compile"),
         ),
         adapter(
             TORCH,
@@ -505,7 +506,7 @@ def torch_implementations() -> tuple[Implementation, ...]:
             f"{_MODULE}.kl_div",
             kl_div,
             parameters=("log_target", "reduction"),
-            variants=("compile", "autocast", "jvp", "strided", "cuda"),
+            variants=("compile", "autocast", "jvp", "strided", "cuda", "cuda-compile"),
         ),
         adapter(
             TORCH,
