@@ -490,6 +490,8 @@ def test_a_narrower_limit_may_follow_a_wider_one() -> None:
 
 BAD_IMPLEMENTATION = [
     ("{loss: softmax}", "", "either 'target' or 'command'"),
+    ("{loss: softmax, command: [sh, '{out}'], framework: jax}", ".framework", "files, not arrays"),
+    ("{loss: softmax, command: [sh, '{in}']}", ".command", "no word of the command has {out}"),
     ("{loss: sofmax, target: 'm:f'}", ".loss", "did you mean 'softmax'?"),
     ("{loss: softmax, target: m}", ".target", "neither module:attribute nor file.py:attribute"),
     ("{loss: softmax, target: 'm:f()'}", ".target", "neither"),

@@ -329,12 +329,12 @@ class _ConfigReader(Reader):
             framework: str | None = "numpy"
             if "framework" in entries:
                 framework = self.one_of(entries["framework"], FRAMEWORKS, "framework")
-                if command is not None:
+                if "command" in entries:
                     self.fault(entries["framework"], "a command is given files, not arrays")
             gradient = None if framework == "numpy" else AUTO
             gradient_command: tuple[str, ...] = ()
             if "gradient" in entries:
-                if command is not None:
+                if "command" in entries:
                     gradient_command = self.command(entries["gradient"]) or ()
                     gradient = None
                 else:
