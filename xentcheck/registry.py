@@ -133,6 +133,21 @@ def parameters_of(function: Callable[..., Any]) -> frozenset[str]:
     return frozenset(names - {"logits", "labels"})
 
 
+def required_second(function: Callable[..., Any]) -> str:
+    """The name of a second positional argument that has to be given; "" where there is none."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return ""
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    required = (
+        len(parameters) > 1
+        and parameters[1].kind in positional
+        and parameters[1].default is inspect.Parameter.empty
+    )
+    return parameters[1].name if required else ""
+
+
 def _common(value: Callable[..., Any], gradient: Callable[..., Any] | None) -> frozenset[str]:
     of_value = parameters_of(value)
     if gradient is None:

@@ -6,7 +6,6 @@ row's result must still be the same). A block that raises is halved until the ro
 found; the others keep their results.
 """
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +28,7 @@ from xentcheck.model import (
     Process,
     Quantity,
 )
+from xentcheck.registry import required_second
 
 ISOLATED_FAILURES = 16
 """After so many rows that raise on their own, the rest of the block counts as raising too."""
@@ -166,17 +166,8 @@ def _wants_labels(function: Callable[..., Any], case: Case) -> bool:
     """Whether a function insists on a second positional argument that is no parameter."""
     if hasattr(function, "wants_labels"):  # it stands for a function of another process
         return bool(function.wants_labels)
-    try:
-        parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):
-        return False
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return (
-        len(parameters) > 1
-        and parameters[1].kind in positional
-        and parameters[1].default is inspect.Parameter.empty
-        and parameters[1].name not in case.parameters
-    )
+    second = required_second(function)
+    return bool(second) and second not in case.parameters
 
 
 def _changed(now: Array, then: Array) -> tuple[npt.NDArray[np.intp], float]:

@@ -25,6 +25,7 @@ from xentcheck.registry import (
     load_target,
     parameters_of,
     place_of,
+    required_second,
 )
 
 FRAMEWORKS: Mapping[str, str] = {
@@ -95,7 +96,7 @@ def describe(target: Target) -> Description:
     return Description(
         parameters=parameters - dict(target.parameters).keys(),
         summary=found.summary,
-        wants_labels=_insists(signed),
+        wants_labels=bool(required_second(signed)),
         has_gradient=found.gradient is not None or target.framework != "numpy",
         gradient=beside,
     )
@@ -131,20 +132,6 @@ class _Skipping:
 
     def __call__(self) -> None:
         """Only its signature is wanted."""
-
-
-def _insists(function: Callable[..., Any]) -> bool:
-    """Whether a second positional argument has to be given."""
-    try:
-        parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):
-        return False
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return (
-        len(parameters) > 1
-        and parameters[1].kind in positional
-        and parameters[1].default is inspect.Parameter.empty
-    )
 
 
 _loaded: dict[bytes, Implementation] = {}
