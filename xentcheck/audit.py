@@ -685,9 +685,9 @@ def environment(processes: Iterable[Process] = ()) -> dict[str, str]:
         versions["numpy-quaddtype"] = metadata.version("numpy-quaddtype")
     except metadata.PackageNotFoundError:
         versions["numpy-quaddtype"] = "not installed"
-    modules = sorted({module for process in processes for module in process.modules})
+    modules = {name.partition(".")[0] for process in processes for name in process.modules}
     distributions = metadata.packages_distributions() if modules else {}
-    for module in modules:
+    for module in sorted(modules):
         for distribution in sorted(set(distributions.get(module, ())))[:1]:
             versions[distribution] = metadata.version(distribution)
     versions["platform"] = f"{platform.system()} {platform.machine()}"
