@@ -256,6 +256,27 @@ def test_the_first_row_that_breaks_is_told():
     assert all(each.first_break is None for each in sound.measurements)
 
 
+def test_what_leaves_the_results_right_is_no_break():
+    def writing(x):
+        result = softplus(x)
+        x += 1
+        return result
+
+    report = audit(configured(), extra=[mine(writing, gradient=None)])
+    assert kinds(report) == {Kind.MUTATED_INPUT}
+    assert report.measurements[0].first_break is None
+
+    def raising(x):
+        if (x > 10).any():
+            raise ValueError("too much")
+        return softplus(x)
+
+    report = audit(configured(), extra=[mine(raising, gradient=None)])
+    assert report.measurements[0].first_break is not None
+    kind, witness = report.measurements[0].first_break
+    assert (kind, float(witness.logits)) == (Kind.RAISED, 20.0)
+
+
 def test_the_atlas_has_a_line_per_function_and_the_variants_that_disagree():
     text = SWEEP.replace(
         "generator: explicit, values: [-100, -20, -1, 0, 1, 20, 100]",

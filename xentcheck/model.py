@@ -518,8 +518,8 @@ class Measurement:
     there is none); ``counts`` over all rows, by kind, only nonzero ones. ``negative_zeros`` counts
     the values −0 of a loss that is never negative: equal to 0, and no fault, but worth knowing.
     ``max_excess_bits``: the most bits lost, over all components with a finite error, beyond what
-    the conditioning explains. ``first_break`` is the first row of the sweep with a fault (no note),
-    with its kind: on a sweep that goes from mild to extreme, where the implementation breaks.
+    the conditioning explains. ``first_break`` is the first row of the sweep whose result has a
+    fault (no note), or that has none, with its kind: on a sweep that goes from mild to extreme, where the implementation breaks.
     """
 
     cell: Cell

@@ -243,9 +243,18 @@ def close(
     return measurement, findings
 
 
+_WITHOUT_RESULT = (
+    Kind.CRASHED,
+    Kind.TIMED_OUT,
+    Kind.RAISED,
+    Kind.WRONG_SHAPE,
+    Kind.WRONG_DTYPE,
+)
+
+
 def _first_break(collected: Tally) -> tuple[Kind, Witness] | None:
-    """The first row with a fault: one that was scored, or one on which something happened."""
-    seen = [collected.incident_cases[kind] for kind in collected.incidents]
+    """The first row with a fault of its result, or without one."""
+    seen = [shown for kind, shown in collected.incident_cases.items() if kind in _WITHOUT_RESULT]
     if collected.first is not None:
         seen.append(collected.first)
     first = min(seen, key=lambda each: each.number, default=None)
