@@ -519,7 +519,8 @@ class Measurement:
     the values −0 of a loss that is never negative: equal to 0, and no fault, but worth knowing.
     ``max_excess_bits``: the most bits lost, over all components with a finite error, beyond what
     the conditioning explains. ``first_break`` is the first row of the sweep whose result has a
-    fault (no note), or that has none, with its kind: on a sweep that goes from mild to extreme, where the implementation breaks.
+    fault (no note), or that has none, with its kind: on a sweep that goes from mild to extreme,
+    where the implementation breaks.
     """
 
     cell: Cell
