@@ -673,14 +673,23 @@ class TestWorkers:
 
     @pytest.mark.parametrize("workers", ["1", "2"])
     def test_what_kills_its_process_is_a_finding(self, place: Path, workers: str) -> None:
-        (place / "deadly.py").write_text("import os\n\ndef loss(x, y):\n    os._exit(7)\n")
-        done = process(
-            *("check", "deadly.py:loss", "--loss", "softmax_cross_entropy", "--workers", workers),
-            *("--dtype", "float32", "--gradient", "none", "--format", "json"),
+        (place / "deadly.py").write_text("import os\n\ndef loss(x):\n    os._exit(7)\n")
+        (place / "deadly.yaml").write_text(
+            "implementations:\n"
+            "  - {loss: logsumexp, target: 'deadly.py:loss', name: deadly}\n"
+            "sweeps:\n"
+            "  few:\n"
+            "    losses: logsumexp\n"
+            "    dtypes: [float32, float64]\n"
+            "    implementations: [deadly, numpy.accurate]\n"
+            "    inputs: [{generator: normal, rows: 4, classes: 3}]\n"
+            "limits: [{max_ulp: 4}]\n"
         )
+        done = process("run", "deadly.yaml", "--workers", workers, "--format", "json")
         assert done.returncode == 1, done.stderr
         document = json.loads(done.stdout)
-        assert {each["kind"] for each in document["findings"]} == {"crashed"}
+        found = {(each["kind"], each["implementation"]) for each in document["findings"]}
+        assert found == {("crashed", "deadly")}
         assert {each["detail"] for each in document["findings"]} == {"died of exit status 7"}
         assert not document["deaths"]
 
