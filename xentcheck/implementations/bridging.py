@@ -14,6 +14,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from xentcheck.errors import UnsupportedError
 from xentcheck.losses import LOSSES
 from xentcheck.model import Array, Implementation, LabelKind, Process, Quantity
 
@@ -58,6 +61,27 @@ class Job:
         """Whether one number comes back for the whole block."""
         return bool(self.parameters.get("reduction", "none") != "none")
 
+    @property
+    def data(self) -> tuple[Array, ...]:
+        """What the function is called with: the logits, and labels where they enter the value."""
+        if self.labels is None or self.per_class:
+            return (self.logits,)
+        return self.logits, self.labels
+
+    def cotangent(self, shape: tuple[int, ...]) -> Array:
+        """One for each result, of the logits' dtype; per class, for the labelled ones only."""
+        if not self.per_class:
+            return np.ones(shape, self.logits.dtype)
+        assert self.labels is not None
+        cotangent = np.zeros(shape, self.logits.dtype)
+        np.put_along_axis(cotangent, self.labels[:, None], 1, axis=1)
+        return cotangent
+
+
+def padded(array: Array, rows: int) -> Array:
+    """So many rows: those of the array, and copies of its first one."""
+    return np.concatenate([array, np.repeat(array[:1], rows - len(array), axis=0)])
+
 
 class Bridge(ABC):
     """How one framework is given arrays and asked for gradients. Has no state, and pickles.
@@ -83,8 +107,11 @@ class Bridge(ABC):
 
         The cotangent is one for each row (for each row's component ``labels[i]``, where the value
         is per class).
+
+        Raises:
+            UnsupportedError: the framework differentiates nothing.
         """
-        raise NotImplementedError
+        raise UnsupportedError("has no gradient of its own")
 
 
 @dataclass(frozen=True, slots=True)

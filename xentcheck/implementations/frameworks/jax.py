@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from xentcheck.errors import UnsupportedError
-from xentcheck.implementations.bridging import SHARED_FOLDER, Bridge, Job, adapter, deferred
+from xentcheck.implementations.bridging import SHARED_FOLDER, Bridge, Job, adapter, deferred, padded
 from xentcheck.model import Array, Implementation, LabelKind, Process, Quantity
 
 jax: Any = deferred("jax")
@@ -81,7 +81,7 @@ def _computed(job: Job, quantity: Quantity) -> Array:
     _forget((job.function, job.variant, job.logits.dtype, block, *job.logits.shape[1:], quantity))
 
     def whole(array: Array) -> Any:
-        return jnp.asarray(np.concatenate([array, np.repeat(array[:1], block - rows, axis=0)]))
+        return jnp.asarray(padded(array, block))
 
     arrays: dict[str, Any] = {}
     constants: dict[str, Any] = {}

@@ -45,12 +45,7 @@ class MlxBridge(Bridge):
         """By ``mx.vjp``."""
         core = _core()
         x, function = _tensor(job.logits), _bound(job)
-        cotangent = np.ones(function(x).shape)
-        if job.per_class:
-            assert job.labels is not None
-            cotangent[:] = 0
-            np.put_along_axis(cotangent, job.labels[:, None], 1, axis=1)
-        seed = _tensor(cotangent.astype(job.logits.dtype))
+        seed = _tensor(job.cotangent(tuple(function(x).shape)))
         return _back(core.vjp(function, [x], [seed])[1][0])
 
 
@@ -70,7 +65,7 @@ def _back(tensor: Any) -> Array:
 
 def _bound(job: Job) -> Callable[[Any], Any]:
     """A function of the logits alone."""
-    labels = () if job.labels is None or job.per_class else (_tensor(job.labels),)
+    labels = tuple(map(_tensor, job.data[1:]))
 
     def called(x: Any) -> Any:
         if job.variant != "axis0":

@@ -50,17 +50,19 @@ class OnnxRuntimeBridge(Bridge):
 
     def value(self, job: Job) -> Array:
         """What the session returned."""
-        given = (job.logits,) if job.labels is None or job.per_class else (job.logits, job.labels)
         if job.variant == "unoptimised":
-            return np.asarray(job.function(*given, optimised=False, **job.parameters))
+            return np.asarray(job.function(*job.data, optimised=False, **job.parameters))
         if job.variant == "axis0":
             turned = np.ascontiguousarray(job.logits.T)
             return np.ascontiguousarray(job.function(turned, axis=0, **job.parameters).T)
         if job.variant == "spatial":
-            image = (np.ascontiguousarray(job.logits.T)[None], *(each[None] for each in given[1:]))
+            image = (
+                np.ascontiguousarray(job.logits.T)[None],
+                *(each[None] for each in job.data[1:]),
+            )
             result = np.asarray(job.function(*image, **job.parameters))
             return result if job.reduced else result[0]
-        return np.asarray(job.function(*given, **job.parameters))
+        return np.asarray(job.function(*job.data, **job.parameters))
 
 
 @cache

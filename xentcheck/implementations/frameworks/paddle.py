@@ -60,18 +60,10 @@ class PaddleBridge(Bridge):
             x = _tensor(job.logits)
             x.stop_gradient = False
             result = _called(job, x)
-            cotangent = np.ones(result.shape, job.logits.dtype)
-            if job.per_class:
-                cotangent[:] = 0
-                np.put_along_axis(cotangent, _given(job.labels)[:, None], 1, axis=1)
-            return np.asarray(paddle.grad(result, x, _tensor(cotangent))[0].numpy())
+            cotangent = _tensor(job.cotangent(tuple(result.shape)))
+            return np.asarray(paddle.grad(result, x, cotangent)[0].numpy())
         except RuntimeError as error:
             raise _translated(error, job) from error
-
-
-def _given(labels: Array | None) -> Array:
-    assert labels is not None
-    return labels
 
 
 def _tensor(array: Array) -> Any:
@@ -81,7 +73,7 @@ def _tensor(array: Array) -> Any:
 
 
 def _called(job: Job, x: Any) -> Any:
-    labels = () if job.labels is None or job.per_class else (_tensor(job.labels),)
+    labels = map(_tensor, job.data[1:])
     parameters = {
         name: _tensor(each) if isinstance(each, np.ndarray) else each
         for name, each in job.parameters.items()

@@ -37,10 +37,9 @@ class SciPyBridge(Bridge):
 
     def value(self, job: Job) -> Array:
         """What SciPy returned."""
-        given = (job.logits,) if job.labels is None or job.per_class else (job.logits, job.labels)
         if job.variant != "axis0":
-            return np.asarray(job.function(*given, **job.parameters))
-        turned = (each if each.ndim == 1 else np.ascontiguousarray(each.T) for each in given)
+            return np.asarray(job.function(*job.data, **job.parameters))
+        turned = (each if each.ndim == 1 else np.ascontiguousarray(each.T) for each in job.data)
         result = np.asarray(job.function(*turned, axis=0, **job.parameters))
         return np.ascontiguousarray(result.T)
 

@@ -36,8 +36,7 @@ class FunctionBridge(Bridge):
 
     def value(self, job: Job) -> Array:
         """What scikit-learn returned."""
-        given = (job.logits,) if job.labels is None or job.per_class else (job.logits, job.labels)
-        return np.asarray(job.function(*given, **job.parameters))
+        return np.asarray(job.function(*job.data, **job.parameters))
 
 
 class LossObjectBridge(Bridge):

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from xentcheck.errors import UnsupportedError
-from xentcheck.implementations.bridging import Bridge, Job, adapter, deferred
+from xentcheck.implementations.bridging import Bridge, Job, adapter, deferred, padded
 from xentcheck.model import Array, Implementation, LabelKind, Process, Quantity
 
 tf: Any = deferred("tensorflow")
@@ -224,9 +224,7 @@ class TensorflowBridge(Bridge):
             if xla and not job.reduced:
                 more = _missing(len(job.logits))
                 arrays = {
-                    name: np.concatenate([each, each[:1].repeat(more, axis=0)])
-                    if _by_row(name, each)
-                    else each
+                    name: padded(each, len(each) + more) if _by_row(name, each) else each
                     for name, each in arrays.items()
                 }
             specs = tuple(
