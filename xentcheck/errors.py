@@ -13,6 +13,7 @@
 """
 
 import difflib
+import signal
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -77,6 +78,14 @@ class UnsupportedError(XentcheckError):
 
 class UncertifiedError(XentcheckError):
     """An exact value that stayed undecided at the largest allowed precision."""
+
+
+def ending(status: int) -> str:
+    """How a process ended, from its exit status (negative: the signal that killed it)."""
+    if status >= 0:
+        return f"exit status {status}"
+    names = {int(each): f" ({each.name})" for each in signal.Signals}
+    return f"signal {-status}{names.get(-status, '')}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -22,10 +22,9 @@ from importlib.util import find_spec
 from multiprocessing.connection import Connection
 from typing import Any
 
-from xentcheck.errors import XentcheckError
+from xentcheck.errors import XentcheckError, ending
 from xentcheck.execution.host import Answer
 from xentcheck.execution.invocation import CallError, Invocation
-from xentcheck.execution.pool import ending
 from xentcheck.implementations.bridging import SHARED_FOLDER
 from xentcheck.model import Array, Kind, Process
 

@@ -24,6 +24,8 @@ from multiprocessing.process import BaseProcess
 from types import FrameType, TracebackType
 from typing import Any, Generic, NoReturn, TypeAlias, TypeVar
 
+from xentcheck.errors import ending
+
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 _Self = TypeVar("_Self", bound="Run[Any]")
@@ -459,14 +461,6 @@ def _kill(workers: list[_Worker[Any]], owner: int) -> None:
     while workers:
         workers[-1].process.join()
         workers.pop().connection.close()
-
-
-def ending(code: int) -> str:
-    """How a process ended, from its exit status (negative: the signal that killed it)."""
-    if code >= 0:
-        return f"exit status {code}"
-    names = {int(each): f" ({each.name})" for each in signal.Signals}
-    return f"signal {-code}{names.get(-code, '')}"
 
 
 def _unsendable(what: str, position: int, error: Exception) -> pickle.PickleError:

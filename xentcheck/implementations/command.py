@@ -8,7 +8,6 @@ does not have. NumPy's format has no bfloat16 and no float8; their files are of 
 """
 
 import re
-import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from xentcheck.errors import ending
 from xentcheck.model import Array
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -73,7 +73,7 @@ class Command:
             )
             if done.returncode:
                 last = " ".join(done.stderr.split())[-_TAIL:]
-                how = _ending(done.returncode)
+                how = ending(done.returncode)
                 raise RuntimeError(f"{words[0]} ended with {how}" + (f": {last}" if last else ""))
             try:
                 result = np.load(out, allow_pickle=False)
@@ -94,12 +94,3 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return repr(float(value)) if isinstance(value, float) else str(value)
-
-
-def _ending(status: int) -> str:
-    if status >= 0:
-        return f"exit status {status}"
-    try:
-        return f"signal {-status} ({signal.Signals(-status).name})"
-    except ValueError:
-        return f"signal {-status}"
