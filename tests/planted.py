@@ -874,8 +874,8 @@ PLANTED = (
     Planted(
         "the last row that breaks is the first",
         "xentcheck/collection/tally.py",
-        "    row = int(rows[0])\n    kinds = scores.kinds.reshape(",
-        "    row = int(rows[-1])\n    kinds = scores.kinds.reshape(",
+        "        row = int(broken[0])\n",
+        "        row = int(broken[-1])\n",
         ("tests/test_variants.py::test_the_first_row_that_breaks_is_told",),
     ),
     Planted(

@@ -246,8 +246,11 @@ def _collect(
     at_fault = alive & (gravest != RIGHT)
     if not at_fault.any():
         return
-    if collected.first is None:
-        collected.first = _first(part, results, scores, np.flatnonzero(at_fault & ~_NOTED[gravest]))
+    broken = np.flatnonzero(at_fault & ~_NOTED[gravest])
+    if collected.first is None and len(broken):
+        row = int(broken[0])
+        column, kind = int(kinds[row].argmin()), KINDS[gravest[row]]
+        collected.first = part.shown(results, scores, row, column, kind)
     watched = _collect_heights(collected, part, results, scores, at_fault)
     for code in np.unique(gravest[at_fault]).tolist():
         here = np.flatnonzero(at_fault & (gravest == code))
@@ -260,17 +263,6 @@ def _collect(
 
 _NOTED = np.array([*(kind in NOTES for kind in KINDS), True])
 """By the code of a kind, and of what is right: whether it is no fault."""
-
-
-def _first(part: _Part, results: Array, scores: Scores, rows: npt.NDArray[np.intp]) -> Shown | None:
-    """The gravest component of the first of these rows."""
-    if not len(rows):
-        return None
-    row = int(rows[0])
-    kinds = scores.kinds.reshape(-1 if results.ndim else 1, *results.shape[1:])[row]
-    column = int(kinds.reshape(-1).argmin())
-    code = int(kinds.reshape(-1)[column])
-    return part.shown(results, scores, row, column, KINDS[code])
 
 
 def _offer_kind(
