@@ -358,12 +358,7 @@ class _Step:
                 for incident in came.incidents:
                     if incident.kind in (Kind.CRASHED, Kind.TIMED_OUT):
                         gone[name, quantity] = (incident.kind, incident.detail)
-                plain = observed.get((implementation.plain, quantity))
-                if plain is not None:
-                    tolerance = self.tolerance(cell)
-                    compare(
-                        tally, implementation.plain, plain, came, case, truth, quantity, tolerance
-                    )
+                compare(tally, implementation, quantity, observed, truth, self.tolerance(cell))
         if truth is not None:
             outcome.decided += truth.decided()
         return truth
@@ -440,9 +435,10 @@ class _Audit:
             self._announce(steps[0].what if steps else "", steps)
         except KeyboardInterrupt:
             interrupted = True
-        hosts.close()  # loading is done: workers have their own
         if workers is None:
             workers = min(cores(), MOST_HOSTING) if self.processes else cores()
+        if workers > 1:
+            hosts.close()  # workers have their own
         with hosts.sharing():
             interrupted |= self._run(steps, workers)
             hosts.close()

@@ -173,18 +173,7 @@ def _probe(
                     unique.setdefault(skip)
                     continue
                 came[each.name, quantity] = observed
-                plain = came.get((each.plain, quantity))
-                if plain is not None:
-                    compare(
-                        collected,
-                        each.plain,
-                        plain,
-                        observed,
-                        case,
-                        truth,
-                        quantity,
-                        SURVEY_TOLERANCE,
-                    )
+                compare(collected, each, quantity, came, truth, SURVEY_TOLERANCE)
                 note = "; ".join(incident.detail for incident in collected.incidents.values())
                 measurement, found = close(cell, collected, SURVEY_TOLERANCE, arbitration)
                 measurements.append(measurement)

@@ -1,32 +1,38 @@
 """Where two ways to call one function disagree."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 
 from xentcheck.collection.tally import Tally, note
 from xentcheck.execution import Incident, Outcomes
 from xentcheck.floats import Format, format_of, to_float64, ulp_exponent
-from xentcheck.model import Array, Case, Float64Array, Kind, Quantity, Tolerance
+from xentcheck.model import Array, Float64Array, Implementation, Kind, Quantity, Tolerance
 from xentcheck.reference import Truth
 
 
 def compare(
     collected: Tally,
-    name: str,
-    plain: Outcomes,
-    other: Outcomes,
-    case: Case,
-    truth: Truth,
+    variant: Implementation,
     quantity: Quantity,
+    observed: Mapping[tuple[str, Quantity], Outcomes],
+    truth: Truth,
     tolerance: Tolerance,
 ) -> None:
     """Note as `inconsistent` the rows on which a variant and the plain call disagree.
+
+    ``observed`` has what came of a case, by names; where either call is missing in it, or had no
+    result, or the implementation is no variant, there is nothing to compare.
 
     They agree as long as both could be within the tolerance of one exact result: twice the
     tolerance apart, in ulps of the narrower of their dtypes. A subnormal result and a flushed one
     agree too; `ftz` is told of either by itself.
     """
-    if plain.results is None or other.results is None:
+    name, case = variant.plain, truth.case
+    plain = observed.get((name, quantity))
+    other = observed.get((variant.name, quantity))
+    if plain is None or plain.results is None or other is None or other.results is None:
         return
     narrow = min(_format(plain.results), _format(other.results), key=lambda each: each.precision)
     a, b = to_float64(plain.results), to_float64(other.results)
