@@ -613,7 +613,7 @@ def _number(option: str, written: str, dtype: str | None) -> float:
 # -- commands ---------------------------------------------------------------------------------
 
 
-@cli.command()
+@cli.command(short_help="Audit what a configuration says.")
 @click.argument("config", metavar="CONFIG")
 @_reporting
 @click.option(
@@ -953,7 +953,7 @@ def list_(what: str, form: str) -> int:
     return WITHIN_LIMITS
 
 
-@cli.command()
+@cli.command(short_help="Write a commented configuration to start from.")
 @click.argument("path", default="xentcheck.yaml", metavar="[PATH]")
 @click.option("--force", is_flag=True, help="Overwrite the file if it is there.")
 def init(path: str, force: bool) -> int:
