@@ -74,6 +74,13 @@ def pipe():
             os.close(end)
 
 
+def noted(taken, tasks):
+    """The tasks, each noted as it is taken."""
+    for task in tasks:
+        taken.append(task)
+        yield task
+
+
 # results
 
 
@@ -115,12 +122,7 @@ def test_one_worker_is_this_process(started):
 def test_one_worker_hears_nothing_and_takes_tasks_one_at_a_time():
     taken = []
 
-    def tasks():
-        for k in range(10):
-            taken.append(k)
-            yield k
-
-    results = run(lambda task, tell: tell("nothing"), tasks(), 1, never)
+    results = run(lambda task, tell: tell("nothing"), noted(taken, range(10)), 1, never)
     assert next(results) == (0, None)
     assert taken == [0]
     results.close()
@@ -362,18 +364,13 @@ def test_an_exception_is_raised_at_its_position_after_the_results_before_it(work
 def test_after_an_exception_no_more_tasks_are_taken():
     taken = []
 
-    def tasks():
-        for k in itertools.count():
-            taken.append(k)
-            yield k
-
     def work(task, tell):
         if task == 1:
             falls_over(task)
         time.sleep(0.3 * (task == 0))
 
     with pytest.raises(KeyError):
-        list(run(work, tasks(), 2, never))
+        list(run(work, noted(taken, itertools.count()), 2, never))
     assert len(taken) < AHEAD * 2  # what would be out by the time that task 0 is done
 
 
@@ -502,12 +499,7 @@ def test_the_last_reference_takes_the_workers_with_it(started):
 def test_draining_yields_what_is_out_and_takes_nothing_more():
     taken = []
 
-    def tasks():
-        for k in itertools.count():
-            taken.append(k)
-            yield k
-
-    results = run(square, tasks(), 2, never)
+    results = run(square, noted(taken, itertools.count()), 2, never)
     assert next(results) == (0, 0)
     results.drain()
     before = list(taken)
@@ -544,11 +536,6 @@ def interrupted(results):
 def test_an_interrupt_while_waiting_lets_what_is_out_finish_and_is_then_raised():
     taken = []
 
-    def tasks():
-        for k in itertools.count():
-            taken.append(k)
-            yield k
-
     def work(task, tell):
         if task == 0:
             os.kill(os.getppid(), signal.SIGINT)
@@ -556,7 +543,7 @@ def test_an_interrupt_while_waiting_lets_what_is_out_finish_and_is_then_raised()
             time.sleep(0.2)
         return task
 
-    results = run(work, tasks(), 2, never)
+    results = run(work, noted(taken, itertools.count()), 2, never)
     seen = []
     with pytest.raises(KeyboardInterrupt):
         seen.extend(position for position, _ in results)
@@ -631,12 +618,7 @@ def test_a_second_interrupt_is_heard_in_code_of_the_caller(place):
 def test_an_interrupt_in_the_consumer_leaves_the_run_as_it_was():
     taken = []
 
-    def tasks():
-        for k in itertools.count():
-            taken.append(k)
-            yield k
-
-    results = run(square, tasks(), 2, never)
+    results = run(square, noted(taken, itertools.count()), 2, never)
     seen = []
 
     def consume():
