@@ -10,7 +10,7 @@ from typing import Any
 import mpmath
 
 from benchmarks.peers import PACKAGES
-from xentcheck import audit
+from xentcheck import auditing
 from xentcheck.execution import cores
 
 
@@ -21,7 +21,7 @@ def describe() -> dict[str, Any]:
         "cpu": _processor(),
         "cores": cores(),
         "load": busy(),
-        **audit.environment(),
+        **auditing.environment(),
         **{package: _version(package) for package in ("click", *PACKAGES.values())},
         "mpmath backend": mpmath.libmp.BACKEND,
     }

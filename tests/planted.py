@@ -559,21 +559,21 @@ PLANTED = (
     ),
     Planted(
         "violations that leave the exit status at 0",
-        "xentcheck/cli.py",
+        "xentcheck/cli/delivery.py",
         "    if report.violations:",
         "    if False:",
         ("tests/test_cli.py::TestExitStatus::test_a_gate_exits_1_on_a_violation",),
     ),
     Planted(
         "nothing audited taken for success",
-        "xentcheck/cli.py",
+        "xentcheck/cli/delivery.py",
         "        return NOTHING_AUDITED",
         "        return WITHIN_LIMITS",
         ("tests/test_cli.py::TestExitStatus::test_nothing_audited_exits_3",),
     ),
     Planted(
         "an uncertified case taken for success",
-        "xentcheck/cli.py",
+        "xentcheck/cli/delivery.py",
         "        return INTERNAL\n    if report.interrupted",
         "        return WITHIN_LIMITS\n    if report.interrupted",
         (
@@ -779,7 +779,7 @@ PLANTED = (
     ),
     Planted(
         "a crash is blamed on everybody",
-        "xentcheck/audit.py",
+        "xentcheck/auditing.py",
         "                if (name, quantity) in gone:\n",
         "                if gone:\n",
         (
@@ -788,7 +788,7 @@ PLANTED = (
     ),
     Planted(
         "a worker's death is not told",
-        "xentcheck/audit.py",
+        "xentcheck/auditing.py",
         '            self.deaths.append(f"{died}; it was done again")\n',
         "            pass\n",
         ("tests/test_audit.py::test_a_worker_that_dies_once_is_told_and_leaves_no_finding",),
@@ -864,7 +864,7 @@ PLANTED = (
     ),
     Planted(
         "what was lost is called again",
-        "xentcheck/audit.py",
+        "xentcheck/auditing.py",
         "                        gone[name, quantity] = (incident.kind, incident.detail)\n",
         "                        pass\n",
         (

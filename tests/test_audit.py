@@ -12,9 +12,8 @@ import sys
 import numpy as np
 import pytest
 
-from xentcheck import audit as auditing
-from xentcheck import config
-from xentcheck.audit import audit
+from xentcheck import auditing, config
+from xentcheck.auditing import audit
 from xentcheck.collection import closing
 from xentcheck.errors import UncertifiedError, UnknownNameError, UsageError
 from xentcheck.model import (

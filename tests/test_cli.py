@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-import xentcheck.audit
+import xentcheck.auditing
 from xentcheck.cli import cli
 from xentcheck.errors import UncertifiedError
 from xentcheck.model import Report
@@ -204,7 +204,7 @@ class TestExitStatus:
         def fail(*_arguments: Any, **_options: Any) -> Report:
             raise ZeroDivisionError("the very\nmessage")
 
-        monkeypatch.setattr(xentcheck.audit, "audit", fail)
+        monkeypatch.setattr(xentcheck.auditing, "audit", fail)
         result = invoke("run", "survey.yaml")
         assert result.exit_code == 4
         assert result.stdout == ""
@@ -220,7 +220,7 @@ class TestExitStatus:
         def fail(*_arguments: Any, **_options: Any) -> Report:
             raise UncertifiedError("case 7 stayed undecided")
 
-        monkeypatch.setattr(xentcheck.audit, "audit", fail)
+        monkeypatch.setattr(xentcheck.auditing, "audit", fail)
         result = invoke("run", "survey.yaml")
         assert (result.exit_code, result.stderr) == (4, "error: case 7 stayed undecided\n")
 
@@ -228,7 +228,7 @@ class TestExitStatus:
         self, place: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         partial = Report({}, 0, {}, (), (), (), (), (), gated=True, interrupted=True)
-        monkeypatch.setattr(xentcheck.audit, "audit", returning(partial))
+        monkeypatch.setattr(xentcheck.auditing, "audit", returning(partial))
         result = invoke("run", "gate.yaml", "--format", "json")
         assert result.exit_code == 130
         assert json.loads(result.stdout)["interrupted"] is True
@@ -239,7 +239,7 @@ class TestExitStatus:
         def interrupt(*_arguments: Any, **_options: Any) -> Report:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(xentcheck.audit, "audit", interrupt)
+        monkeypatch.setattr(xentcheck.auditing, "audit", interrupt)
         assert invoke("run", "gate.yaml").exit_code == 130
 
     def test_audited_code_that_exits_is_no_success(self, place: Path) -> None:
@@ -300,7 +300,7 @@ class TestOutput:
         arguments: list[str],
         message: str,
     ) -> None:
-        monkeypatch.setattr(xentcheck.audit, "audit", refuse)
+        monkeypatch.setattr(xentcheck.auditing, "audit", refuse)
         result = invoke("run", "survey.yaml", *arguments)
         assert result.exit_code == 2
         assert message in result.stderr
@@ -467,7 +467,7 @@ class TestCheck:
     def test_bad_options_are_told(
         self, place: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
     ) -> None:
-        monkeypatch.setattr(xentcheck.audit, "audit", refuse)
+        monkeypatch.setattr(xentcheck.auditing, "audit", refuse)
         loss = ("--loss", "softmax_cross_entropy")
         result = invoke("check", "naive.py:loss", *loss, *arguments)
         assert result.exit_code == 2

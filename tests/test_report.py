@@ -15,7 +15,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from xentcheck.audit import Progress
+from xentcheck.auditing import Progress
 from xentcheck.model import (
     Cell,
     Finding,

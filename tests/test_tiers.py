@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tests.test_reference import FAMILIES, cases, draw_labels, draw_parameters, parameter_sets
-from xentcheck import audit as auditing
-from xentcheck import config, sweeps
-from xentcheck.audit import METHOD, WITHOUT_BINARY128, audit
+from xentcheck import auditing, config, sweeps
+from xentcheck.auditing import METHOD, WITHOUT_BINARY128, audit
 from xentcheck.collection import Tally, measure
 from xentcheck.errors import EmptySweepError
 from xentcheck.floats import FORMATS, from_float64, to_float64

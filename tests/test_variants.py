@@ -10,7 +10,7 @@ import pytest
 
 from tests.test_audit import SWEEP, configured, kinds, mine, sigmoid, softplus
 from xentcheck import registry
-from xentcheck.audit import audit
+from xentcheck.auditing import audit
 from xentcheck.errors import UnsupportedError
 from xentcheck.model import Kind, LabelKind, Limit, Process, Quantity, Tolerance
 from xentcheck.report import atlas, document

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from xentcheck import registry
-from xentcheck.audit import (
+from xentcheck.auditing import (
     SURVEY_TOLERANCE,
     check_patterns,
     environment,

@@ -1,0 +1,10 @@
+"""The command ``xentcheck``: options → audit → report → exit code.
+
+Everything heavy is imported within the commands: ``--help``, ``--version`` and a mistyped option
+cost no NumPy, no mpmath and no rich.
+"""
+
+from xentcheck.cli import check, listing, probe, run
+from xentcheck.cli.door import cli, main
+
+__all__ = ["check", "cli", "listing", "main", "probe", "run"]

@@ -1,0 +1,270 @@
+"""Where reports go: formats, files, the terminal; and progress on the way."""
+
+# ruff: noqa: PLC0415
+
+import contextlib
+import functools
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from xentcheck.cli.door import (
+    INTERNAL,
+    INTERRUPTED,
+    NOTHING_AUDITED,
+    VIOLATIONS,
+    WITHIN_LIMITS,
+    complain,
+    note,
+)
+from xentcheck.errors import INTERNAL_ERROR, UsageError
+
+if TYPE_CHECKING:
+    from xentcheck.auditing import Progress
+    from xentcheck.model import Config, Implementation, Report
+
+FORMATS = ("table", "json", "atlas")
+_SUFFIXES = {".json": "json", ".txt": "table", ".md": "atlas"}
+_STDOUT = ("-", "/dev/stdout")
+_PATIENCE = 2.0  # seconds before progress is shown
+_REDRAW = 0.1  # seconds between two drawings of it
+
+
+@dataclass(frozen=True, slots=True)
+class _Destination:
+    """One format and where it goes; no path is standard output."""
+
+    format: str
+    path: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Where a report goes, checked before the work starts."""
+
+    destinations: tuple[_Destination, ...]
+    color: str
+
+    @staticmethod
+    def planned(formats: Sequence[str], outputs: Sequence[str], color: str) -> "Delivery":
+        """Format i goes to output i. Raises UsageError for what could not be written later."""
+        pairs = []
+        for i in range(max(len(formats), len(outputs), 1)):
+            output = outputs[i] if i < len(outputs) else "-"
+            path = None if output in _STDOUT else writable(output)
+            pairs.append(_Destination(_format(formats, i, path), path))
+        paths = [pair.path for pair in pairs]
+        for path in paths:
+            if paths.count(path) > 1:
+                place = "standard output" if path is None else str(path)
+                message = (
+                    f"two formats would go to {place}\n"
+                    "    help: the first --format goes to the first --output, and so on; "
+                    "--output - is standard output"
+                )
+                raise UsageError(message)
+        return Delivery(tuple(pairs), color)
+
+    def deliver(self, render: Callable[[str, int, bool], str]) -> None:
+        """Write what ``render(format, width, color)`` gives to every destination."""
+        for destination in self.destinations:
+            if destination.path is None:
+                terminal = sys.stdout is not None and sys.stdout.isatty()
+                emit(render(destination.format, width_of(terminal), self._colored(terminal)))
+            else:
+                write(destination.path, render(destination.format, width_of(False), False))
+
+    def _colored(self, terminal: bool) -> bool:
+        if self.color != "auto":
+            return self.color == "always"
+        plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+        return terminal and not plain
+
+
+def _format(formats: Sequence[str], position: int, path: Path | None) -> str:
+    if position < len(formats):
+        return formats[position]
+    if path is None:
+        return "table"
+    if path.suffix not in _SUFFIXES:
+        raise UsageError(
+            f"no format is given for {path}\n    help: add --format {' or '.join(FORMATS)}"
+        )
+    return _SUFFIXES[path.suffix]
+
+
+def writable(output: str) -> Path:
+    path = Path(output)
+    if path.is_dir():
+        raise UsageError(f"--output {output} is a directory")
+    if not path.parent.is_dir():
+        message = f"--output {output}: there is no directory {path.parent}"
+        raise UsageError(f"{message}\n    help: mkdir -p {path.parent}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise UsageError(f"--output {output}: permission denied")
+    return path
+
+
+def width_of(terminal: bool) -> int:
+    """The width of the terminal, or what COLUMNS says, or a hundred columns."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isascii() and columns.isdigit() and int(columns) > 0:
+        return int(columns)
+    return shutil.get_terminal_size((100, 24)).columns if terminal else 100
+
+
+def emit(text: str) -> None:
+    """Write to standard output. A reader that has gone is no error: the exit status stands."""
+    stream = sys.stdout
+    if stream is None:
+        return
+    try:
+        stream.write(_encodable(text, stream.encoding))
+        stream.flush()
+    except OSError as error:
+        # What Python still holds would fail again at exit.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        if not isinstance(error, BrokenPipeError):
+            raise UsageError(f"cannot write to standard output: {error.strerror}") from None
+
+
+def _encodable(text: str, encoding: str | None) -> str:
+    """The text with stand-ins of the same width for what the encoding lacks."""
+    encoding = encoding or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        plain = text.translate(str.maketrans("→…·×−", ">~|x-"))
+        return plain.encode(encoding, "replace").decode(encoding)
+    return text
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file in one piece: nobody sees half of it, and a failure leaves the old one."""
+    try:
+        if path.exists() and not path.is_file():  # a pipe, or /dev/null
+            path.write_text(text, encoding="utf-8")
+            return
+        final = path.resolve()
+        partial = final.with_name(f".{final.name}.{os.getpid()}.partial")
+        try:
+            partial.write_text(text, encoding="utf-8")
+            partial.replace(final)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def foreign() -> contextlib.AbstractContextManager[Any]:
+    """Around everything that loads or calls code of others: what it prints goes to stderr."""
+    return contextlib.redirect_stdout(sys.stderr)
+
+
+class _ProgressBar:
+    """Progress on stderr, when that is a terminal and the work takes longer than a moment.
+
+    It is drawn when something is reported and by no thread of its own: worker processes are forked
+    from this one.
+    """
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._drawn = 0.0
+        self._wanted = sys.stderr is not None and sys.stderr.isatty()
+        self._live: Any = None
+
+    def __enter__(self) -> "_ProgressBar":
+        return self
+
+    def __call__(self, progress: "Progress") -> None:
+        now = time.monotonic()
+        if not self._wanted or now - self._started < _PATIENCE or now - self._drawn < _REDRAW:
+            return
+        from xentcheck.report import progress as line
+
+        if self._live is None:
+            from rich.console import Console
+            from rich.live import Live
+
+            console = Console(stderr=True)
+            self._live = Live(console=console, auto_refresh=False, transient=True)
+            self._live.start()
+        self._drawn = now
+        width = self._live.console.width
+        self._live.update(line.render(progress, now - self._started, width), refresh=True)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+
+def run_audit(
+    config: "Config",
+    delivery: Delivery,
+    select: Sequence[str] = (),
+    extra: Sequence["Implementation"] = (),
+    workers: int | None = None,
+    timeout_s: float | None = None,
+) -> int:
+    """Audit, deliver the report, and say with which status to exit."""
+    from xentcheck.auditing import audit
+
+    with foreign(), _ProgressBar() as progress:
+        report = audit(
+            config,
+            select=select,
+            extra=extra,
+            workers=workers,
+            timeout_s=timeout_s,
+            progress=progress,
+        )
+    delivery.deliver(functools.partial(rendered, report))
+    return status_of(report)
+
+
+def rendered(report: "Report", form: str, width: int, color: bool) -> str:
+    if form == "json":
+        from xentcheck.report import document
+
+        return document.to_json(report)
+    if form == "atlas":
+        from datetime import datetime
+
+        from xentcheck.report import atlas
+
+        return atlas.render(report, datetime.now().astimezone().date().isoformat())
+    from xentcheck.report import table
+
+    return table.render(report, width, color=color)
+
+
+def status_of(report: "Report") -> int:
+    for death in report.deaths:
+        note(death)
+    for case in report.uncertified:
+        complain(case if case.startswith(INTERNAL_ERROR) else f"not audited: {case}")
+    if report.uncertified:
+        return INTERNAL
+    if report.interrupted:
+        complain("interrupted: the report has only what was finished until then")
+        return INTERRUPTED
+    if report.violations:
+        return VIOLATIONS
+    if not report.measurements and not report.findings:
+        reasons = dict.fromkeys(skip.reason for skip in report.skips)
+        complain("nothing was audited", "; ".join(reasons) or "the configuration has no cases")
+        return NOTHING_AUDITED
+    return WITHIN_LIMITS

@@ -1,0 +1,260 @@
+"""The options that commands share, and how what is written there is read."""
+
+# ruff: noqa: PLC0415
+
+import re
+import shlex
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from xentcheck.cli.delivery import FORMATS
+from xentcheck.cli.door import note
+from xentcheck.errors import UnknownNameError, UsageError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    from xentcheck.losses.spec import Loss
+    from xentcheck.model import Implementation, LabelKind, Parameter
+
+FRAMEWORKS = ("numpy", "torch", "jax", "tensorflow")
+
+
+def _completing(names: Callable[[], Sequence[str]]) -> Callable[..., list["CompletionItem"]]:
+    def complete(
+        _ctx: click.Context, _parameter: click.Parameter, incomplete: str
+    ) -> list["CompletionItem"]:
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(name) for name in names() if name.startswith(incomplete)]
+
+    return complete
+
+
+def _loss_names() -> Sequence[str]:
+    from xentcheck.losses import LOSSES
+
+    return tuple(LOSSES)
+
+
+def _dtype_names() -> Sequence[str]:
+    from xentcheck.floats import FORMATS
+
+    return tuple(FORMATS)
+
+
+def reporting(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of every command that writes a report."""
+    for option in (
+        click.option(
+            "--color",
+            type=click.Choice(["auto", "always", "never"]),
+            default="auto",
+            help="auto: on a terminal, unless NO_COLOR is set.",
+        ),
+        click.option(
+            "--output",
+            "outputs",
+            multiple=True,
+            metavar="FILE",
+            help="Where the format goes (repeatable, in the order of --format; - is stdout).",
+        ),
+        click.option(
+            "--format",
+            "formats",
+            multiple=True,
+            type=click.Choice(FORMATS),
+            help="table (the default), json, or atlas (Markdown); repeatable.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+workers_option = click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="How many processes share the work; all cores unless set (at most 4 where each loads "
+    "frameworks). The report does not depend on it.",
+)
+timeout_option = click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="How long one call of a framework or of your code may take; 300 s unless set.",
+)
+framework_option = click.option(
+    "--framework",
+    type=click.Choice(FRAMEWORKS),
+    default="numpy",
+    help="What arrays your function is given; numpy unless set. The others also differentiate it.",
+)
+gradient_option = click.option(
+    "--gradient",
+    default="auto",
+    metavar="TARGET|auto|none",
+    help="Your gradient function. auto: by the framework; of NumPy arrays LOSS_gradient, "
+    "LOSS_grad, grad_LOSS, gradient or grad beside it, where LOSS is the function's name.",
+)
+loss_option = click.option(
+    "--loss",
+    required=True,
+    metavar="LOSS",
+    shell_complete=_completing(_loss_names),
+    help="What is computed; `xentcheck list losses` has them.",
+)
+param_option = click.option(
+    "--param",
+    "params",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A parameter of the loss, such as label_smoothing=0.1 (repeatable).",
+)
+
+
+def dtype_option(defaults: Sequence[str]) -> Callable[..., Any]:
+    return click.option(
+        "--dtype",
+        "dtypes",
+        multiple=True,
+        metavar="DTYPE",
+        shell_complete=_completing(_dtype_names),
+        help=f"A dtype (repeatable); {' and '.join(defaults)} unless given.",
+    )
+
+
+def known_dtypes(dtypes: Sequence[str], defaults: Sequence[str]) -> tuple[str, ...]:
+    known = _dtype_names()
+    for dtype in dtypes:
+        if dtype not in known:
+            raise UnknownNameError("dtype", dtype, known)
+    return tuple(dict.fromkeys(dtypes)) or tuple(defaults)
+
+
+def parameters_from(
+    loss: "Loss", label_kind: "LabelKind", params: Sequence[str], dtype: str | None
+) -> dict[str, Any]:
+    """``NAME=VALUE`` options as values of the loss's parameters.
+
+    Raises UsageError, or UnknownNameError for a parameter the loss does not have.
+    """
+    values: dict[str, Any] = {}
+    for text in params:
+        name, separator, written = text.partition("=")
+        if not separator:
+            raise UsageError(f"--param {text}: expected NAME=VALUE")
+        parameter = loss.parameter(name)
+        if parameter is None:
+            known = [each.name for each in loss.parameters]
+            raise UnknownNameError(f"parameter of {loss.id}", name, known)
+        if name in values:
+            raise UsageError(f"--param {name} is given twice")
+        if parameter.label_kinds and label_kind not in parameter.label_kinds:
+            kinds = " or ".join(parameter.label_kinds)
+            raise UsageError(f"--param {name} goes with {kinds} labels, not with {label_kind} ones")
+        values[name] = _parameter(parameter, written, dtype)
+    return values
+
+
+def _parameter(parameter: "Parameter", written: str, dtype: str | None) -> Any:
+    match parameter.kind:
+        case "flag":
+            if written not in ("true", "false"):
+                raise UsageError(f"--param {parameter.name}={written}: expected true or false")
+            return written == "true"
+        case "choice":
+            if written not in parameter.choices:
+                what = f"value of --param {parameter.name}"
+                raise UnknownNameError(what, written, parameter.choices)
+            return written
+        case "class-vector" | "row-matrix":
+            if written == "random":  # of every class count, as in a configuration
+                return written
+            numbers = numbers_from(f"--param {parameter.name}", written, dtype)
+            for number in numbers:
+                _check_range(parameter, number)
+            return numbers
+    number = number_from(f"--param {parameter.name}", written, dtype)
+    if parameter.kind == "integer" and not number.is_integer():
+        raise UsageError(f"--param {parameter.name}={written}: expected a whole number")
+    _check_range(parameter, number)
+    return int(number) if parameter.kind == "integer" else number
+
+
+def _check_range(parameter: "Parameter", number: float) -> None:
+    low, high = parameter.minimum, parameter.maximum
+    if not (low is None or number >= low) or not (high is None or number <= high):
+        bounds = " and ".join(
+            part
+            for part in (
+                "" if low is None else f"at least {low:g}",
+                "" if high is None else f"at most {high:g}",
+            )
+            if part
+        )
+        raise UsageError(f"--param {parameter.name}={number:g}: has to be {bounds}")
+
+
+def numbers_from(option: str, written: str, dtype: str | None) -> tuple[float, ...]:
+    """Numbers separated by commas or blanks; named ones (``max``) where there is one dtype."""
+    from xentcheck.numbers import parse_number
+
+    numbers = []
+    for text in written.replace(",", " ").split():
+        try:
+            numbers.append(parse_number(text, dtype))
+        except ValueError as error:
+            raise UsageError(f"{option}: {error}") from None
+    if not numbers:
+        raise UsageError(f"{option}: expected numbers separated by commas")
+    return tuple(numbers)
+
+
+def number_from(option: str, written: str, dtype: str | None) -> float:
+    numbers = numbers_from(option, written, dtype)
+    if len(numbers) != 1:
+        raise UsageError(f"{option} {written}: expected one number")
+    return numbers[0]
+
+
+def opened(
+    loss: str, target: str, gradient: str, framework: str, timeout_s: float | None
+) -> "Implementation":
+    """The user's implementation with its gradient: named, the framework's, beside it, or none."""
+    from xentcheck.execution import open_target
+    from xentcheck.model import Target
+    from xentcheck.registry import gradient_names
+
+    if "{out}" in target:  # a program
+        back = () if gradient in ("auto", "none") else tuple(shlex.split(gradient))
+        program = tuple(shlex.split(target))
+        if not back:
+            note(
+                f"note: only the value of {program[0]} is checked; --gradient names the command "
+                "of a gradient"
+            )
+        wanted = Target(
+            loss, "", target, command=program, gradient_command=back, timeout_s=timeout_s
+        )
+        return open_target(wanted)[0]
+    named = None if gradient == "none" else gradient
+    wanted = Target(loss, target, target, named, framework=framework, timeout_s=timeout_s)
+    implementation, beside = open_target(wanted)
+    if beside:
+        note(f"note: {beside} is taken for its gradient; --gradient names another, or none")
+    elif implementation.gradient is None and gradient == "auto":
+        *others, last = gradient_names(wanted)
+        note(
+            f"note: only the value is checked: there is no {', '.join(others)} or {last} beside "
+            f"{target.rpartition(':')[2]}; name it with --gradient"
+        )
+    return implementation
+
+
+def escaped(name: str) -> str:
+    """A pattern that matches this name only."""
+    return re.sub(r"([*?\[])", r"[\1]", name)
