@@ -24,6 +24,7 @@ from xentcheck.model import (
     Quantity,
     Report,
     Skip,
+    Standing,
     Violation,
     Witness,
     Yield,
@@ -479,7 +480,7 @@ class TestDocument:
         written = self.loaded(
             measurements=(measurement(where, 2.5, {Kind.NAN: 2}),),
             findings=(finding,),
-            violations=(Violation(finding, "nan is not allowed"),),
+            violations=(Violation(finding, "nan is not allowed", "nan", Standing.NEW, "nothing"),),
             skips=(Skip("why", "softmax"),),
             yields=(Yield("s", "gap", "softmax", "float32", 12, 10),),
             gated=True,
@@ -495,7 +496,13 @@ class TestDocument:
         (found,) = written["findings"]
         assert names | {"kind", "cause", "hint"} <= set(found)
         (violation,) = written["violations"]
-        assert violation == {"limit": "nan is not allowed", **found}
+        assert violation == {
+            "limit": "nan is not allowed",
+            "rule": "nan",
+            "standing": "new",
+            "accepted": "nothing",
+            **found,
+        }
         assert written["skips"][0]["reason"] == "why"
         assert written["yields"][0]["distinct"] == 10
         assert written["gated"] is True

@@ -1,5 +1,6 @@
 """Configurations: YAML text in, a checked `Config` out, or one `ConfigError` with every problem."""
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -47,6 +48,7 @@ LABEL_KINDS = tuple(kind.value for kind in LabelKind if kind is not LabelKind.NO
 
 _LARGEST_FILE = 16 * 2**20  # bytes
 _LIMIT_PATTERNS = ("loss", "implementation", "dtype", "quantity", "sweep")
+_LIMIT_NUMBERS = ("max_ulp", "p99_ulp", "max_excess_bits", "or_abs", "or_rel")
 _WILDCARD = re.compile(r"[*?\[]")
 
 
@@ -68,6 +70,12 @@ FIELDS: Mapping[str, tuple[Field, ...]] = {
         Field("implementations", "list of implementations", "Your own code.", "none"),
         Field("sweeps", "mapping of names to sweeps", "What is audited on what.", required=True),
         Field("limits", "list of limits", "Makes the run a gate.", "none: a survey"),
+        Field(
+            "baseline",
+            "path",
+            "A file that says which violations are tolerated today; relative to the configuration.",
+            "none",
+        ),
     ),
     "implementation": (
         Field("loss", "loss", "What the code computes.", required=True),
@@ -148,15 +156,40 @@ FIELDS: Mapping[str, tuple[Field, ...]] = {
         Field("dtype", "pattern", "The dtypes it is for.", "`*`"),
         Field("quantity", "pattern", "The quantities it is for.", "`*`"),
         Field("sweep", "pattern", "The sweeps it is for.", "`*`"),
-        Field("max_ulp", "number ≥ 0, or `inf`", "The largest error allowed, in ulps.", "`4`"),
+        Field(
+            "max_ulp",
+            "number ≥ 0, or `inf`",
+            "The largest error allowed, in ulps.",
+            "`4`; with `p99_ulp` or `max_excess_bits` none",
+        ),
+        Field(
+            "p99_ulp",
+            "number ≥ 0",
+            "The 99th percentile allowed: of a hundred rows with a finite error one may be farther "
+            "off.",
+            "none",
+        ),
+        Field(
+            "max_excess_bits",
+            "number ≥ 0",
+            "The most bits that may be lost beyond what the condition number explains.",
+            "none",
+        ),
         Field("or_abs", "number ≥ 0", "An absolute error that is allowed as well.", "`0`"),
+        Field("or_rel", "number ≥ 0", "A relative error that is allowed as well.", "`0`"),
         Field(
             "times_condition",
             "`true`, `false`",
-            "Whether `max_ulp` grows with the problem's condition number.",
+            "Whether `max_ulp` and `p99_ulp` grow with the problem's condition number.",
             "`false`",
         ),
         Field("allow", "list of kinds", "Kinds of finding that are no violation.", "none"),
+        Field(
+            "forbid",
+            "list of kinds",
+            "Kinds that are one; `convention` and `ftz` are not, unless they are forbidden.",
+            "none",
+        ),
     ),
 }
 
@@ -298,7 +331,10 @@ class _ConfigReader(Reader):
         limits = (
             self.limits(entries["limits"], sweeps, names, complete) if "limits" in entries else ()
         )
-        return Config(tuple(sweeps), limits, targets, seed or 0, self.file)
+        baseline = self.text(entries["baseline"], "a path") if "baseline" in entries else None
+        if baseline is not None:
+            baseline = str(Path(self.file).parent / baseline)
+        return Config(tuple(sweeps), limits, targets, seed or 0, self.file, baseline or "")
 
     def _sweep_entries(self, entries: Mapping[str, Place]) -> dict[str, Place]:
         if "sweeps" not in entries:
@@ -695,17 +731,35 @@ class _ConfigReader(Reader):
             for key in _LIMIT_PATTERNS:
                 pattern = self.text(entries[key], "a pattern") if key in entries else "*"
                 patterns[key] = "*" if pattern is None else pattern
-            max_ulp = self.number(entries["max_ulp"], 0) if "max_ulp" in entries else 4.0
-            or_abs = self.number(entries["or_abs"], 0) if "or_abs" in entries else 0.0
-            times = self.flag(entries["times_condition"]) if "times_condition" in entries else False
-            allow: tuple[str, ...] | None = ()
-            if "allow" in entries:
-                allow = self.several(entries["allow"], tuple(Kind), "kind of finding")
+            before = len(self.problems)
+            tolerance = self.tolerance(entries)
+            kinds = {
+                key: frozenset(
+                    Kind(each)
+                    for each in self.several(entries[key], tuple(Kind), "kind of finding") or ()
+                )
+                if key in entries
+                else frozenset()
+                for key in ("allow", "forbid")
+            }
+            for kind in sorted(kinds["allow"] & kinds["forbid"]):
+                self.fault(entries["forbid"], f"{kind} is allowed by the same limit")
             self.reach(item, entries, patterns, sweeps, names, complete)
-            if max_ulp is not None and or_abs is not None:
-                tolerance = Tolerance(max_ulp, or_abs, bool(times))
-                kinds = frozenset(Kind(each) for each in allow or ())
-                limits.append(Limit(tolerance, kinds, **patterns, path=item.path))
+            if len(self.problems) == before:
+                limits.append(
+                    Limit(
+                        tolerance,
+                        kinds["allow"],
+                        kinds["forbid"],
+                        loss=patterns["loss"],
+                        implementation=patterns["implementation"],
+                        dtype=patterns["dtype"],
+                        quantity=patterns["quantity"],
+                        sweep=patterns["sweep"],
+                        path=item.path,
+                        line=item.mark.line + 1,
+                    )
+                )
                 places.append(item)
         for index, (limit, item) in enumerate(zip(limits, places, strict=True)):
             for later in limits[index + 1 :]:
@@ -716,6 +770,21 @@ class _ConfigReader(Reader):
                     self.fault(item, message, "the last limit that selects a cell governs it")
                     break
         return tuple(limits)
+
+    def tolerance(self, entries: Mapping[str, Place]) -> Tolerance:
+        """What the numbers of a limit say. Another bound of the ulps stands for `max_ulp`."""
+        read = {key: self.number(entries[key], 0) for key in _LIMIT_NUMBERS if key in entries}
+        given = {key: number for key, number in read.items() if number is not None}
+        times = self.flag(entries["times_condition"]) if "times_condition" in entries else False
+        bounded = "p99_ulp" in given or "max_excess_bits" in given
+        return Tolerance(
+            max_ulp=given.get("max_ulp", math.inf if bounded else 4.0),
+            or_abs=given.get("or_abs", 0.0),
+            or_rel=given.get("or_rel", 0.0),
+            times_condition=bool(times),
+            max_excess_bits=given.get("max_excess_bits", math.inf),
+            p99_ulp=given.get("p99_ulp", math.inf),
+        )
 
     def reach(
         self,

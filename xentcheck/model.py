@@ -3,6 +3,7 @@
 Arrays inside these values are never written to after construction.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntFlag, StrEnum
@@ -353,7 +354,8 @@ class Implementation:
     ``process`` None: it runs where the reference is computed; else ``value`` and ``gradient`` are
     sent there, and have to pickle. ``plain`` is the name of the implementation that this one is
     another way to call, "" for none: the two ought to agree. ``origin`` are the words that name it
-    to `xentcheck probe`, where its name does not.
+    to `xentcheck probe`, where its name does not. ``defined`` is the file and the line of its code,
+    where Python can tell.
     """
 
     loss: str
@@ -369,6 +371,7 @@ class Implementation:
     process: Process | None = None
     plain: str = ""
     origin: tuple[str, ...] = ()
+    defined: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -403,27 +406,37 @@ class Sweep:
 class Tolerance:
     """How far a result may be off before it counts as inaccurate.
 
-    Met in ulps or, where ``or_abs`` is given, in absolute error. With ``times_condition`` the ulps
-    are multiplied by the problem's condition number where that is above 1.
+    Met in ulps (``max_ulp``, and no more than ``max_excess_bits`` beyond what the problem's
+    condition number explains) or, where they are given, in absolute or relative error. With
+    ``times_condition`` the ulps are multiplied by the condition number where that is above 1.
+    ``p99_ulp`` is for a cell: of a hundred rows, one may be farther off than that.
     """
 
     max_ulp: float = 4.0
     or_abs: float = 0.0
+    or_rel: float = 0.0
     times_condition: bool = False
+    max_excess_bits: float = math.inf
+    p99_ulp: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """What a gate allows in the cells its patterns (fnmatch) select."""
+    """What a gate allows in the cells its patterns (fnmatch) select.
+
+    ``allow`` are kinds that are no violation there, ``forbid`` notes that are one.
+    """
 
     tolerance: Tolerance = field(default_factory=Tolerance)
     allow: frozenset[Kind] = frozenset()
+    forbid: frozenset[Kind] = frozenset()
     loss: str = "*"
     implementation: str = "*"
     dtype: str = "*"
     quantity: str = "*"
     sweep: str = "*"
     path: str = ""  # where it stands in the configuration
+    line: int = field(default=0, compare=False)
 
     def selects(self, cell: "Cell") -> bool:
         """Whether all five patterns match the cell."""
@@ -459,13 +472,17 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A checked configuration. ``limits`` empty: a survey. ``document`` is what the file said."""
+    """A checked configuration. ``limits`` empty: a survey. ``document`` is what the file said.
+
+    ``baseline`` is the path of the file that says what is tolerated today, "" for none.
+    """
 
     sweeps: tuple[Sweep, ...]
     limits: tuple[Limit, ...] = ()
     targets: tuple[Target, ...] = ()
     seed: int = 0
     path: str = ""
+    baseline: str = ""
     document: Mapping[str, Any] = field(default_factory=dict)
 
     def limit_for(self, cell: "Cell") -> Limit | None:
@@ -520,7 +537,9 @@ class Measurement:
     ``max_excess_bits``: the most bits lost, over all components with a finite error, beyond what
     the conditioning explains. ``first_break`` is the first row of the sweep whose result has a
     fault (no note), or that has none, with its kind: on a sweep that goes from mild to extreme,
-    where the implementation breaks.
+    where the implementation breaks. ``scored`` is how many rows have a finite error, ``far`` how
+    many of them are farther off than the limit's ``p99_ulp``, and ``farthest`` the witness of the
+    largest of these errors.
     """
 
     cell: Cell
@@ -535,6 +554,9 @@ class Measurement:
     max_excess_bits: float | None = None
     negative_zeros: int = 0
     first_break: tuple[Kind, Witness] | None = None
+    scored: int = 0
+    far: int = 0
+    farthest: Witness | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -556,12 +578,29 @@ class Finding:
     distance: float = 0.0
 
 
+class Standing(StrEnum):
+    """How something stands to what was recorded before."""
+
+    NEW = "new"
+    WORSE = "worse"
+    SAME = "same"
+    BETTER = "better"
+    GONE = "gone"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Violation:
-    """A finding beyond a limit; ``limit`` says which and what it allows."""
+    """A finding beyond a limit; ``limit`` says which and what it allows.
+
+    ``rule`` is what it breaks: the name of its kind, or ``p99_ulp``. ``standing`` is what a
+    baseline makes of it, and ``accepted`` says what is tolerated there; "" without a baseline.
+    """
 
     finding: Finding
     limit: str
+    rule: str = ""
+    standing: Standing | None = None
+    accepted: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -581,6 +620,29 @@ class Skip:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """What a baseline still tolerates and has become better, or is not there any more (stale).
+
+    ``rule`` is as in `Violation`, "" for an entry as a whole; ``text`` says what changed.
+    """
+
+    cell: Cell
+    rule: str
+    standing: Standing
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the code of an implementation stands. ``line`` counts from 1."""
+
+    loss: str
+    implementation: str
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
 class Yield:
     """How many rows a generator gave, and how many of them were distinct (None: not counted)."""
 
@@ -594,7 +656,11 @@ class Yield:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Report:
-    """Everything a run found out, ready to be rendered."""
+    """Everything a run found out, ready to be rendered.
+
+    ``violations`` fail a gate; ``tolerated`` are those that the baseline accepts. ``changes`` are
+    what the baseline has to be told: entries that have become better, and stale ones.
+    """
 
     environment: Mapping[str, str]
     seed: int
@@ -610,3 +676,7 @@ class Report:
     deaths: tuple[str, ...] = ()  # worker processes that died, and what became of their work
     reference: Mapping[str, Any] = field(default_factory=dict)
     origins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by implementation
+    sources: tuple[Source, ...] = ()
+    baseline: str = ""  # the path of its file
+    tolerated: tuple[Violation, ...] = ()
+    changes: tuple[Change, ...] = ()

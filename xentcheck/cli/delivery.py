@@ -8,11 +8,11 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from xentcheck.cli.door import (
     INTERNAL,
@@ -24,16 +24,21 @@ from xentcheck.cli.door import (
     note,
 )
 from xentcheck.errors import INTERNAL_ERROR, UsageError
+from xentcheck.report.formats import NAMES, SUFFIXES, rendered
 
 if TYPE_CHECKING:
     from xentcheck.auditing import Progress
     from xentcheck.model import Config, Implementation, Report
 
-FORMATS = ("table", "json", "atlas")
-_SUFFIXES = {".json": "json", ".txt": "table", ".md": "atlas"}
 _STDOUT = ("-", "/dev/stdout")
 _PATIENCE = 2.0  # seconds before progress is shown
 _REDRAW = 0.1  # seconds between two drawings of it
+
+
+class Render(Protocol):
+    """Gives a report as text in a format, for a width."""
+
+    def __call__(self, form: str, width: int, *, color: bool) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +76,14 @@ class Delivery:
                 raise UsageError(message)
         return Delivery(tuple(pairs), color)
 
-    def deliver(self, render: Callable[[str, int, bool], str]) -> None:
+    def deliver(self, render: Render) -> None:
         """Write what ``render(format, width, color)`` gives to every destination."""
         for destination in self.destinations:
             if destination.path is None:
                 terminal = sys.stdout is not None and sys.stdout.isatty()
-                emit(render(destination.format, width_of(terminal), self._colored(terminal)))
+                emit(render(destination.format, width_of(terminal), color=self._colored(terminal)))
             else:
-                write(destination.path, render(destination.format, width_of(False), False))
+                write(destination.path, render(destination.format, width_of(False), color=False))
 
     def _colored(self, terminal: bool) -> bool:
         if self.color != "auto":
@@ -92,11 +97,11 @@ def _format(formats: Sequence[str], position: int, path: Path | None) -> str:
         return formats[position]
     if path is None:
         return "table"
-    if path.suffix not in _SUFFIXES:
+    if path.suffix not in SUFFIXES:
         raise UsageError(
-            f"no format is given for {path}\n    help: add --format {' or '.join(FORMATS)}"
+            f"no format is given for {path}\n    help: add --format {' or '.join(NAMES)}"
         )
-    return _SUFFIXES[path.suffix]
+    return SUFFIXES[path.suffix]
 
 
 def writable(output: str) -> Path:
@@ -233,22 +238,6 @@ def run_audit(
         )
     delivery.deliver(functools.partial(rendered, report))
     return status_of(report)
-
-
-def rendered(report: "Report", form: str, width: int, color: bool) -> str:
-    if form == "json":
-        from xentcheck.report import document
-
-        return document.to_json(report)
-    if form == "atlas":
-        from datetime import datetime
-
-        from xentcheck.report import atlas
-
-        return atlas.render(report, datetime.now().astimezone().date().isoformat())
-    from xentcheck.report import table
-
-    return table.render(report, width, color=color)
 
 
 def status_of(report: "Report") -> int:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from xentcheck.cli.delivery import FORMATS
 from xentcheck.cli.door import note
 from xentcheck.errors import UnknownNameError, UsageError
+from xentcheck.report.formats import NAMES
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -65,7 +65,7 @@ def reporting(command: Callable[..., Any]) -> Callable[..., Any]:
             "--format",
             "formats",
             multiple=True,
-            type=click.Choice(FORMATS),
+            type=click.Choice(NAMES),
             help="table (the default), json, or atlas (Markdown); repeatable.",
         ),
     ):

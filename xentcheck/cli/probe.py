@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from xentcheck.cli.delivery import Delivery, foreign, rendered, status_of
+from xentcheck.cli.delivery import Delivery, foreign, status_of
 from xentcheck.cli.door import cli
 from xentcheck.cli.options import (
     dtype_option,
@@ -26,6 +26,7 @@ from xentcheck.cli.options import (
     timeout_option,
 )
 from xentcheck.errors import UsageError
+from xentcheck.report.formats import rendered
 
 if TYPE_CHECKING:
     from xentcheck.losses.spec import Loss
@@ -139,13 +140,13 @@ def probe(
     }
     result = replace(result, report=replace(result.report, config=config))
 
-    def render(form: str, width: int, colored: bool) -> str:
+    def render(form: str, width: int, *, color: bool) -> str:
         if form != "table":
-            return rendered(result.report, form, width, colored)
+            return rendered(result.report, form, width, color=color)
         from xentcheck.report.probe import render_probe
         from xentcheck.report.table import to_text
 
-        return to_text(render_probe(result, width), width, color=colored)
+        return to_text(render_probe(result, width), width, color=color)
 
     delivery.deliver(render)
     return status_of(result.report)

@@ -18,7 +18,19 @@ from typing import Any
 import numpy as np
 
 from xentcheck.floats import FORMATS, format_of, hex_text, to_float64
-from xentcheck.model import Array, Cell, Finding, Measurement, Report, Skip, Witness, Yield
+from xentcheck.model import (
+    Array,
+    Cell,
+    Change,
+    Finding,
+    Measurement,
+    Report,
+    Skip,
+    Source,
+    Violation,
+    Witness,
+    Yield,
+)
 from xentcheck.scoring import ULP_DEFINITION
 
 SCHEMA_VERSION = 1
@@ -45,9 +57,11 @@ def to_document(report: Report) -> dict[str, Any]:
         "deaths": list(report.deaths),
         "measurements": [_measurement(each) for each in report.measurements],
         "findings": [_finding(each) for each in report.findings],
-        "violations": [
-            {"limit": each.limit, **_finding(each.finding)} for each in report.violations
-        ],
+        "violations": [_violation(each) for each in report.violations],
+        "baseline": report.baseline or None,
+        "tolerated": [_violation(each) for each in report.tolerated],
+        "changes": [_change(each) for each in report.changes],
+        "sources": [_source(each) for each in report.sources],
         "skips": [_skip(each) for each in report.skips],
         "yields": [_yield(each) for each in report.yields],
     }
@@ -143,6 +157,8 @@ def _measurement(measurement: Measurement) -> dict[str, Any]:
     return {
         **_cell(measurement.cell),
         "rows": measurement.rows,
+        "scored": measurement.scored,
+        "far": measurement.far,
         "max_ulp": number(measurement.max_ulp),
         "p99_ulp": number(measurement.p99_ulp),
         "median_ulp": number(measurement.median_ulp),
@@ -181,6 +197,35 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "detail": finding.detail,
         "distance": number(finding.distance),
         "witness": _witness(finding.witness),
+    }
+
+
+def _violation(violation: Violation) -> dict[str, Any]:
+    standing = violation.standing
+    return {
+        "limit": violation.limit,
+        "rule": violation.rule,
+        "standing": None if standing is None else str(standing),
+        "accepted": violation.accepted,
+        **_finding(violation.finding),
+    }
+
+
+def _change(change: Change) -> dict[str, Any]:
+    return {
+        **_cell(change.cell),
+        "rule": change.rule,
+        "standing": str(change.standing),
+        "text": change.text,
+    }
+
+
+def _source(source: Source) -> dict[str, Any]:
+    return {
+        "loss": source.loss,
+        "implementation": source.implementation,
+        "file": source.file,
+        "line": source.line,
     }
 
 
