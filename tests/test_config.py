@@ -101,7 +101,7 @@ def test_a_configuration_is_read_as_it_was_meant() -> None:
     assert sweep.inputs[0].options == {"rows": 100, "classes": (3,), "scale": (1.0, 12.0)}
     assert isinstance(sweep.inputs[0].options["rows"], int)
     (limit,) = config.limits
-    assert limit.tolerance == Tolerance(2.0, 1e-7, True)
+    assert limit.tolerance == Tolerance(2.0, 1e-7, times_condition=True)
     assert limit.allow == {Kind.FTZ}
     assert (limit.loss, limit.dtype, limit.path) == ("softmax_*", "*", "limits[0]")
     (target,) = config.targets
