@@ -728,7 +728,7 @@ PLANTED = (
     ),
     Planted(
         "a witness of another kind than its row goes unnoticed",
-        "xentcheck/collection/closing.py",
+        "xentcheck/collection/arbitration.py",
         "        if kind is not shown.kind:\n",
         "        if False:\n",
         (

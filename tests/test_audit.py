@@ -14,7 +14,7 @@ import pytest
 
 from xentcheck import auditing, config
 from xentcheck.auditing import audit
-from xentcheck.collection import closing
+from xentcheck.collection import arbitration
 from xentcheck.errors import UncertifiedError, UnknownNameError, UsageError
 from xentcheck.model import (
     Implementation,
@@ -89,13 +89,13 @@ def test_the_truth_of_a_case_is_computed_once_for_all_implementations(monkeypatc
 
 def test_what_is_shown_is_decided_by_the_arbiter_once(monkeypatch):
     calls = []
-    original = closing.exact_component
+    original = arbitration.exact_component
 
     def counted(case, row, quantity, index):
         calls.append((case.logits[row].item(), quantity, index))
         return original(case, row, quantity, index)
 
-    monkeypatch.setattr(closing, "exact_component", counted)
+    monkeypatch.setattr(arbitration, "exact_component", counted)
     report = audit(configured("mine", "other"), extra=[mine(), mine(name="other")])
     shown = {(float(m.witness.logits), m.cell.quantity, 0) for m in report.measurements}
     assert len(calls) == len(set(calls)) == report.reference["witnesses_by_mpmath"]

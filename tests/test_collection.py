@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from xentcheck import collection
-from xentcheck.collection import Arbitration, Tally, close, closing, lost, measure
+from xentcheck.collection import Arbitration, Tally, close, lost, measure
+from xentcheck.collection import arbitration as deciding
 from xentcheck.collection.plateaus import MOST_HEIGHTS
 from xentcheck.errors import UncertifiedError
 from xentcheck.losses import LOSSES
@@ -566,13 +567,13 @@ def test_heights_that_are_forgotten_keep_their_counts_and_witnesses():
 
 def test_a_result_is_decided_once_however_often_it_is_shown(monkeypatch):
     asked = []
-    original = closing.exact_component
+    original = deciding.exact_component
 
     def counting(given, row, quantity, index):
         asked.append((row, quantity, index))
         return original(given, row, quantity, index)
 
-    monkeypatch.setattr(closing, "exact_component", counting)
+    monkeypatch.setattr(deciding, "exact_component", counting)
     rows = case([[1.0, 2.0]], loss="logsumexp")
     arbitration = Arbitration(exact)
     for tripled in (lambda x: -logsumexp(x), lambda x: -3 * logsumexp(x)):
@@ -623,7 +624,7 @@ def test_a_row_that_the_arbiter_cannot_decide_is_shown_without_a_number(monkeypa
     def undecided(*_given):
         raise UncertifiedError("undecided at 32768 bits")
 
-    monkeypatch.setattr(closing, "exact_component", undecided)
+    monkeypatch.setattr(deciding, "exact_component", undecided)
     tally = tallied(lambda x: steps(logsumexp(x), 100), case([[1.0, 2.0]], loss="logsumexp"))
     arbitration = Arbitration(exact)
     cell = Cell("logsumexp", "mine", "float32", Quantity.VALUE, "sweep")

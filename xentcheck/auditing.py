@@ -9,7 +9,7 @@ the arbiter, and the worst row of each printed line is confirmed by the textbook
 
 import platform
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import metadata
@@ -31,11 +31,14 @@ from xentcheck.collection import (
 )
 from xentcheck.errors import (
     INTERNAL_ERROR,
+    ConfigError,
     EmptySweepError,
+    Problem,
     UncertifiedError,
     UnknownNameError,
     UnsupportedError,
     UsageError,
+    did_you_mean,
 )
 from xentcheck.execution import (
     Death,
@@ -56,15 +59,18 @@ from xentcheck.model import (
     Finding,
     Implementation,
     Kind,
+    Limit,
     Measurement,
     Process,
     Quantity,
     Report,
     Skip,
+    Source,
     Sweep,
     Tolerance,
     Yield,
 )
+from xentcheck.ratchet import Baseline, Weighed, observed, weigh
 from xentcheck.reference import Tier, Truth, confirm, disagreement, exact, tiers_for
 from xentcheck.scoring import ULP_DEFINITION
 from xentcheck.sweeps import Part, fitted, inapplicable
@@ -111,6 +117,7 @@ def audit(
     *,
     select: Sequence[str] = (),
     extra: Sequence[Implementation] = (),
+    baseline: Baseline | None = None,
     workers: int | None = 1,
     timeout_s: float | None = None,
     progress: Callable[[Progress], None] | None = None,
@@ -121,6 +128,7 @@ def audit(
         config: what to audit; its targets are loaded and join the registry.
         select: patterns of implementation names; empty selects all that the sweeps do.
         extra: further implementations, beside the registered ones.
+        baseline: what is tolerated; a configuration without limits is then held to `Limit`'s own.
         workers: how many processes share the work; the report does not depend on it. None: all
             cores, but at most `MOST_HOSTING` where each of them loads frameworks or users' code.
             With one everything else runs in this process, and what kills it kills the run.
@@ -128,6 +136,7 @@ def audit(
         progress: called whenever a part of the work is done.
 
     Raises:
+        ConfigError: a limit selects nothing that could be audited.
         TargetError: a target of the configuration cannot be loaded.
         UnknownNameError: a pattern in ``select`` matches nothing.
         UsageError: two implementations of a loss have one name.
@@ -141,8 +150,12 @@ def audit(
         known = tuple(patient(each, timeout_s) for each in (*registered, *targets, *extra))
         _check_unique(known)
         check_patterns(select, known)
-        run = _Audit(config, known, tuple(select), list(skips), progress)
-        return run.report(workers)
+        if baseline is not None and not config.limits:
+            config = replace(config, limits=(Limit(path="baseline"),))
+        described = described_cells(config, known)
+        check_limits(config, described)
+        run = _Audit(config, known, tuple(select), list(skips), described, baseline, progress)
+        return replace(run.report(workers), timeout_s=timeout_s)
     finally:
         hosts.close()
 
@@ -170,6 +183,36 @@ def check_patterns(select: Sequence[str], known: Iterable[Implementation]) -> No
     for pattern in select:
         if not any(registry.selected(name, (pattern,)) for name in names):
             raise UnknownNameError("implementation", pattern, names)
+
+
+def described_cells(config: Config, known: Sequence[Implementation]) -> tuple[Cell, ...]:
+    """Every cell that a configuration describes, whether or not it can be audited here."""
+    return tuple(
+        Cell(loss, each.name, dtype, quantity, sweep.name)
+        for sweep in config.sweeps
+        for loss in sweep.losses
+        for each in known
+        if each.loss == loss and registry.selected(each.name, sweep.implementations)
+        for dtype in sweep.dtypes
+        for quantity in sweep.quantities
+    )
+
+
+def check_limits(config: Config, described: Sequence[Cell]) -> None:
+    """Refuse a limit whose implementation is in no cell that it would be for."""
+    problems = []
+    for limit in config.limits:
+        if limit.implementation == "*" or any(limit.selects(cell) for cell in described):
+            continue
+        anyone = replace(limit, implementation="*")
+        names = dict.fromkeys(each.implementation for each in described if anyone.selects(each))
+        message = f"no implementation audited here matches {limit.implementation!r}"
+        stem = limit.implementation.replace("*", "").replace("?", "")
+        remedy = did_you_mean(stem, names).removeprefix("; ")
+        path = f"{limit.path}.implementation"
+        problems.append(Problem(path, message, config.path, limit.line, remedy))
+    if problems:
+        raise ConfigError(problems)
 
 
 @dataclass(frozen=True, slots=True)
@@ -402,9 +445,13 @@ class _Audit:
         known: Sequence[Implementation],
         select: tuple[str, ...],
         skips: list[Skip],
+        described: tuple[Cell, ...],
+        baseline: Baseline | None,
         progress: Callable[[Progress], None] | None,
     ) -> None:
         self.config = config
+        self.described = described
+        self.baseline = baseline
         self.known = known
         self.select = select
         self.progress = progress
@@ -444,14 +491,28 @@ class _Audit:
             hosts.close()
         interrupted |= self._confirm(workers)
         findings = tuple(self.findings)
+        versions = environment(self.processes)
+        measured = {each.cell for each in self.measurements}
+        unaudited = tuple(each for each in self.described if each not in measured)
+        violations = judge(self.config, findings, self.measurements)
+        weighed = Weighed(violations)
+        if self.baseline is not None:
+            seen = observed(versions["platform"], self.measurements, violations, unaudited)
+            weighed = weigh(violations, self.baseline, seen)
         return Report(
-            environment=environment(self.processes),
-            origins={each.name: each.origin for each in self.known if each.origin},
+            environment=versions,
+            origins={f"{each.loss} {each.name}": each.origin for each in self.known if each.origin},
+            path=self.config.path,
             seed=self.config.seed,
             config=self.config.document,
             measurements=tuple(self.measurements),
             findings=findings,
-            violations=judge(self.config, findings),
+            violations=weighed.violations,
+            tolerated=weighed.tolerated,
+            changes=weighed.changes,
+            baseline="" if self.baseline is None else self.baseline.path,
+            unaudited=unaudited,
+            sources=self._sources(measured),
             skips=tuple(self.skips),
             yields=tuple(self.yields),
             gated=bool(self.config.limits),
@@ -470,6 +531,15 @@ class _Audit:
                 "witnesses_beyond_definition": self.beyond_definition,
                 "confirmations_failed": self.failed,
             },
+        )
+
+    def _sources(self, measured: Set[Cell]) -> tuple[Source, ...]:
+        """Where the code of what was measured stands, as far as Python can tell."""
+        called = {(cell.loss, cell.implementation) for cell in measured}
+        return tuple(
+            Source(each.loss, each.name, *each.defined)
+            for each in self.known
+            if each.defined is not None and (each.loss, each.name) in called
         )
 
     def _steps(self) -> Iterator[_Step]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from xentcheck.errors import ConfigError, nearest
+from xentcheck.errors import ConfigError
 from xentcheck.floats import FORMATS
 from xentcheck.implementations.user import FRAMEWORKS
 from xentcheck.losses import LOSSES
@@ -39,6 +39,7 @@ from xentcheck.yaml_reader import (
     file_problem,
     is_null,
     listed,
+    read_text,
     remedy_for,
     shown,
 )
@@ -46,7 +47,6 @@ from xentcheck.yaml_reader import (
 DTYPES = ("float16", "bfloat16", "float32", "float64")  # what "all" stands for
 LABEL_KINDS = tuple(kind.value for kind in LabelKind if kind is not LabelKind.NONE)
 
-_LARGEST_FILE = 16 * 2**20  # bytes
 _LIMIT_PATTERNS = ("loss", "implementation", "dtype", "quantity", "sweep")
 _LIMIT_NUMBERS = ("max_ulp", "p99_ulp", "max_excess_bits", "or_abs", "or_rel")
 _WILDCARD = re.compile(r"[*?\[]")
@@ -243,27 +243,7 @@ sweeps:
 def load(path: str | Path) -> Config:
     """The configuration in a file. Raises ConfigError with every problem it has."""
     path = Path(path)
-    name = str(path)
-    try:
-        with path.open("rb") as file:
-            content = file.read(_LARGEST_FILE + 1)
-    except FileNotFoundError:
-        raise ConfigError([file_problem(name, "no such file", remedy=_other_files(path))]) from None
-    except IsADirectoryError:
-        remedy = _other_files(path / "*")
-        raise ConfigError([file_problem(name, "this is a directory", remedy=remedy)]) from None
-    except (OSError, ValueError) as error:
-        text = getattr(error, "strerror", None) or str(error)
-        raise ConfigError([file_problem(name, f"cannot be read: {text}")]) from None
-    if len(content) > _LARGEST_FILE:
-        raise ConfigError([file_problem(name, f"larger than {_LARGEST_FILE // 2**20} MiB")])
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        message = f"not UTF-8: byte 0x{content[error.start]:02x}"
-        raise ConfigError([file_problem(name, message, line)]) from None
-    return loads(text, name)
+    return loads(read_text(path), str(path))
 
 
 def loads(text: str, path: str = "") -> Config:
@@ -282,18 +262,6 @@ def loads(text: str, path: str = "") -> Config:
     if config is None or reader.problems:
         raise ConfigError(reader.ordered())
     return replace(config, document=reader.document(root))
-
-
-def _other_files(path: Path) -> str:
-    """The configurations beside a path that is none."""
-    try:
-        found = sorted(str(each) for each in path.parent.glob("*.y*ml"))
-    except (OSError, ValueError):
-        return ""
-    best = nearest(str(path), found)
-    if best:
-        return f"did you mean {best}?"
-    return f"there are: {', '.join(found[:8])}" if found else ""
 
 
 @dataclass(slots=True)

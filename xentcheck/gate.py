@@ -1,51 +1,99 @@
-"""Findings × limits → violations.
+"""Measurements and findings × limits → violations.
 
 A kind that a limit does not allow by name is forbidden, but for notes: `convention` and `ftz` say
-that a result differs in a way the field accepts. Kinds measured in ulps were found with the
-limit's own tolerance already; a row that depends on its neighbours violates only when it moves by
-more ulps than the limit has. A cell that no limit selects is surveyed, not gated.
+that a result differs in a way the field accepts, and are violations only where they are forbidden
+by name. Kinds measured in ulps were found with the limit's own tolerance already; a row that
+depends on its neighbours violates only when it moves by more ulps than the limit has. A cell that
+no limit selects is surveyed, not gated.
 """
 
+import math
 from collections.abc import Iterable
 
-from xentcheck.model import NOTES, Config, Finding, Kind, Limit, Violation
+from xentcheck.model import (
+    NOTES,
+    Config,
+    Finding,
+    Kind,
+    Limit,
+    Measurement,
+    Tolerance,
+    Violation,
+)
+from xentcheck.ratchet import P99
+
+IN_TOLERANCE = frozenset(
+    {
+        Kind.INACCURATE,
+        Kind.VANISHED_GRADIENT,
+        Kind.SPURIOUS_UNDERFLOW,
+        Kind.PLATEAU,
+    }
+)
+"""Kinds that are there only because a result is beyond the tolerance."""
 
 
-def judge(config: Config, findings: Iterable[Finding]) -> tuple[Violation, ...]:
-    """The findings beyond the limits of a configuration, in their order."""
+def judge(
+    config: Config, findings: Iterable[Finding], measurements: Iterable[Measurement] = ()
+) -> tuple[Violation, ...]:
+    """What is beyond the limits of a configuration: findings in their order, then percentiles."""
     violations = []
     for finding in findings:
         limit = config.limit_for(finding.cell)
         if limit is not None and _violates(finding, limit):
-            violations.append(Violation(finding, _allows(finding, limit)))
+            violations.append(Violation(finding, _allows(finding, limit), finding.kind.value))
+    for measurement in measurements:
+        limit = config.limit_for(measurement.cell)
+        # of n rows the one at position ceil(0.99·(n − 1)), from 0, is what is called p99_ulp
+        if limit is not None and measurement.far > max(measurement.scored - 1, 0) // 100:
+            violations.append(_by_percentile(measurement, limit))
     return tuple(violations)
 
 
 def _violates(finding: Finding, limit: Limit) -> bool:
-    if finding.kind in limit.allow or finding.kind in NOTES:
+    if finding.kind in limit.allow:
         return False
+    if finding.kind in NOTES:
+        return finding.kind in limit.forbid
     if finding.kind is Kind.ROW_DEPENDENT:
         return finding.distance > limit.tolerance.max_ulp
     return True
 
 
+def _by_percentile(measurement: Measurement, limit: Limit) -> Violation:
+    bound = f"p99_ulp {limit.tolerance.p99_ulp:g}"
+    if limit.tolerance.times_condition:
+        bound += " × condition number"
+    finding = Finding(
+        Kind.INACCURATE,
+        measurement.cell,
+        measurement.far,
+        witness=measurement.farthest,
+        hint="not one row, but more than one in a hundred; the witness is the farthest",
+        detail=f"the 99th percentile is {measurement.p99_ulp:.6g} ulp: {measurement.far:,} of "
+        f"{measurement.scored:,} rows are beyond {bound}",
+    )
+    return Violation(finding, bound + _otherwise(limit.tolerance), P99)
+
+
 def _allows(finding: Finding, limit: Limit) -> str:
     tolerance = limit.tolerance
-    measured = {
-        Kind.INACCURATE,
-        Kind.WRONG_SIGN,
-        Kind.VANISHED_GRADIENT,
-        Kind.SPURIOUS_UNDERFLOW,
-        Kind.PLATEAU,
-        Kind.ROW_DEPENDENT,
-    }
-    if finding.kind not in measured:
-        return f"{finding.kind} is not allowed"
-    text = f"max_ulp {tolerance.max_ulp:g}"
     if finding.kind is Kind.ROW_DEPENDENT:
-        return text
-    if tolerance.times_condition:
-        text += " × condition number"
-    if tolerance.or_abs:
-        text += f" or_abs {tolerance.or_abs:g}"
-    return text
+        return f"max_ulp {tolerance.max_ulp:g}"
+    if finding.kind not in IN_TOLERANCE and finding.kind is not Kind.WRONG_SIGN:
+        return f"{finding.kind} is not allowed"
+    bounds = []
+    if tolerance.max_ulp < math.inf:
+        times = " × condition number" if tolerance.times_condition else ""
+        bounds.append(f"max_ulp {tolerance.max_ulp:g}{times}")
+    if tolerance.max_excess_bits < math.inf:
+        bounds.append(f"max_excess_bits {tolerance.max_excess_bits:g}")
+    if not bounds:
+        return f"{finding.kind} is not allowed"
+    return " and ".join(bounds) + _otherwise(tolerance)
+
+
+def _otherwise(tolerance: Tolerance) -> str:
+    """The errors that are fine as well."""
+    text = f" or_abs {tolerance.or_abs:g}" if tolerance.or_abs else ""
+    return text + (f" or_rel {tolerance.or_rel:g}" if tolerance.or_rel else "")

@@ -675,8 +675,11 @@ class Report:
     uncertified: tuple[str, ...] = ()  # cases whose exact results could not be certified
     deaths: tuple[str, ...] = ()  # worker processes that died, and what became of their work
     reference: Mapping[str, Any] = field(default_factory=dict)
-    origins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by implementation
+    origins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by "loss implementation"
     sources: tuple[Source, ...] = ()
     baseline: str = ""  # the path of its file
     tolerated: tuple[Violation, ...] = ()
     changes: tuple[Change, ...] = ()
+    unaudited: tuple[Cell, ...] = ()  # described by the configuration, but not audited
+    path: str = ""  # the configuration's file
+    timeout_s: float | None = None  # what calls were allowed, unless it was each process's own

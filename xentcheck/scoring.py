@@ -7,7 +7,7 @@ understated.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from decimal import Context, Decimal
 from fractions import Fraction
 
@@ -51,33 +51,37 @@ DECISIVE = 2.0**-10
 class Scores:
     """One number per result: errors (NaN where not finite) and positions in `KINDS`.
 
-    ``undecided``: where the enclosure is too wide to settle the score, the kind or the limit.
+    ``undecided``: where the enclosure is too wide to settle the score, the kind or a limit;
+    ``near``: where a limit is as near as float64 can tell. ``far``: where the error is larger than
+    the tolerance's ``p99_ulp``.
     """
 
     ulp_error: Float64Array
     abs_error: Float64Array
     kinds: npt.NDArray[np.int8]
     undecided: npt.NDArray[np.bool_]
+    near: npt.NDArray[np.bool_]
+    far: npt.NDArray[np.bool_]
 
     def shaped(self, shape: tuple[int, ...]) -> "Scores":
         """The same in another shape."""
-        return Scores(
-            self.ulp_error.reshape(shape),
-            self.abs_error.reshape(shape),
-            self.kinds.reshape(shape),
-            self.undecided.reshape(shape),
-        )
+        return Scores(*(getattr(self, each.name).reshape(shape) for each in fields(self)))
 
-    def patched(self, rows: npt.NDArray[np.intp], other: "Scores") -> "Scores":
-        """With other scores for some rows."""
-        result = Scores(
-            self.ulp_error.copy(), self.abs_error.copy(), self.kinds.copy(), self.undecided.copy()
-        )
-        result.ulp_error[rows] = other.ulp_error
-        result.abs_error[rows] = other.abs_error
-        result.kinds[rows] = other.kinds
-        result.undecided[rows] = other.undecided
+    def patched(self, rows: npt.NDArray[np.intp] | tuple[int, ...], other: "Scores") -> "Scores":
+        """With other scores at some rows, or at one position."""
+        result = Scores(*(getattr(self, each.name).copy() for each in fields(self)))
+        for each in fields(self):
+            theirs = getattr(other, each.name)
+            getattr(result, each.name)[rows] = theirs[0] if isinstance(rows, tuple) else theirs
         return result
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Settled:
+    """How each result stands to a tolerance, decided beyond doubt: see `stands`."""
+
+    beyond: npt.NDArray[np.bool_]
+    far: npt.NDArray[np.bool_]
 
 
 def score(
@@ -88,17 +92,19 @@ def score(
     quantity: Quantity,
     tolerance: Tolerance,
     nonnegative: bool = False,
+    settled: Settled | None = None,
 ) -> Scores:
     """Score an array of results.
 
     Args:
         actual: what the implementation returned, in its own floating-point dtype.
         exact: enclosures of the same shape.
-        condition: condition numbers of the same shape, wanted where the tolerance is multiplied by
-            them (NaN: not defined, taken as 1).
+        condition: condition numbers of the same shape, wanted where the tolerance depends on them
+            (`conditioned`; NaN: not defined, taken as 1).
         quantity: names the kind of a zero that should not be one.
         tolerance: beyond it a finite result is at fault.
         nonnegative: the exact result is known not to be negative, even where it is below 2^-1100.
+        settled: how the results stand to the tolerance, where that was decided otherwise.
 
     Raises:
         TypeError: if ``actual`` is not of a known floating-point format.
@@ -115,19 +121,73 @@ def score(
             quantity=quantity,
             tolerance=tolerance,
             nonnegative=nonnegative,
+            settled=settled,
         )
         return one.shaped(())
     # frameworks return signalling NaNs too, for which even a comparison is an invalid operation
     with np.errstate(invalid="ignore", over="ignore"):
         a = to_float64(actual)
-        limit: float | Float64Array = tolerance.max_ulp
-        if tolerance.times_condition and condition is not None:
-            limit = tolerance.max_ulp * np.fmax(condition, 1.0)
-        judged = _Judged(a, target, quantity, limit, tolerance.or_abs, nonnegative)
+        held = _Held.to(tolerance, condition, target)
+        judged = _Judged(a, target, quantity, held, nonnegative)
         if isinstance(exact, Enclosures):
-            return _scored(judged, exact)
+            return _scored(judged, exact, settled)
         narrow = exact.absolute is None and exact.relative <= _TOUCHING
-        return _screened(judged, exact) if narrow else _scored(judged, exact.enclosures())
+        if narrow and settled is None and held.simple:
+            return _screened(judged, exact)
+        return _scored(judged, exact.enclosures(), settled)
+
+
+def conditioned(tolerance: Tolerance) -> bool:
+    """Whether what a tolerance allows depends on the condition number."""
+    return tolerance.times_condition or math.isfinite(tolerance.max_excess_bits)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Held:
+    """What results are held to, in ulps of each, and otherwise.
+
+    ``limit`` and ``p99`` are numbers, or arrays where they depend on the condition numbers, which
+    are approximate: ``slack`` is how far off, relatively, these are taken to be at most. ``sign``
+    is the limit for results of the wrong sign: where the ulps do not bound an error, the sign has
+    to be right wherever the problem settles it.
+    """
+
+    limit: float | Float64Array
+    p99: float | Float64Array
+    sign: float | Float64Array
+    or_abs: float
+    or_rel: float
+    slack: float
+
+    @classmethod
+    def to(cls, tolerance: Tolerance, condition: Float64Array | None, target: Format) -> "_Held":
+        limit: float | Float64Array = tolerance.max_ulp
+        p99: float | Float64Array = tolerance.p99_ulp
+        everything = 2.0 ** (target.precision - 1)  # an error of so many ulps leaves no bit
+        sign: float | Float64Array = min(limit, everything)
+        slack = 2.0**-51
+        if condition is not None and conditioned(tolerance):
+            slack = 2.0**-20
+            factor = np.fmax(condition, 1.0)
+            if tolerance.times_condition:
+                limit, p99 = limit * factor, p99 * factor
+            if tolerance.max_excess_bits < target.precision:
+                # log2(2·ulps) − log2(condition) ≤ bits, and no more bits can be lost than there are
+                most = 2.0 ** (tolerance.max_excess_bits - 1.0) * factor
+                limit = np.minimum(limit, np.where(most >= everything, np.inf, np.fmax(most, 0.5)))
+            sign = np.where(factor >= everything, limit, np.minimum(limit, everything))
+        return cls(limit, p99, sign, tolerance.or_abs, tolerance.or_rel, slack)
+
+    @property
+    def simple(self) -> bool:
+        """Whether there is no bound but one of the ulps, and one of the absolute error."""
+        return not self.or_rel and not np.min(self.p99) < np.inf
+
+    def at(self, where: npt.NDArray[np.bool_]) -> "_Held":
+        def of(bound: float | Float64Array) -> float | Float64Array:
+            return bound if isinstance(bound, float | int) else bound[where]
+
+        return replace(self, limit=of(self.limit), p99=of(self.p99), sign=of(self.sign))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,20 +197,27 @@ class _Judged:
     a: Float64Array
     target: Format
     quantity: Quantity
-    limit: float | Float64Array
-    or_abs: float
+    held: _Held
     nonnegative: bool
 
     def at(self, where: npt.NDArray[np.bool_]) -> "_Judged":
-        limit = self.limit if isinstance(self.limit, float | int) else self.limit[where]
-        return replace(self, a=self.a[where], limit=limit)
+        return replace(self, a=self.a[where], held=self.held.at(where))
 
 
-def _scored(judged: _Judged, exact: Enclosures) -> Scores:
+def _scored(judged: _Judged, exact: Enclosures, settled: Settled | None = None) -> Scores:
     """Scores against enclosures of any kind."""
-    a, target, limit = judged.a, judged.target, judged.limit
+    a, target, held = judged.a, judged.target, judged.held
     ulp_error, abs_error, radius, touches = _errors(a, exact, target)
-    beyond = (ulp_error - radius > limit) & ~(abs_error <= judged.or_abs)
+    otherwise = abs_error <= held.or_abs
+    if held.or_rel:
+        scale = np.ldexp(np.abs(exact.hi), np.clip(exact.exponent, -5000, 5000))
+        otherwise |= abs_error <= held.or_rel * scale
+    if settled is None:
+        beyond = (ulp_error - radius > held.limit) & ~otherwise
+        far = (ulp_error - radius > held.p99) & ~otherwise
+    else:
+        beyond, far = settled.beyond, settled.far
+    without_sign = beyond | ((ulp_error - radius > held.sign) & ~otherwise)
 
     kinds = np.full(a.shape, RIGHT, dtype=np.int8)
     undefined = np.isnan(exact.hi)
@@ -177,8 +244,8 @@ def _scored(judged: _Judged, exact: Enclosures) -> Scores:
     mark(Kind.WRONG_SIGN, (infinite | overflowing) & ~is_nan & (a != 0) & opposite)
     mark(Kind.MISSED_OVERFLOW, infinite & is_number)
     mark(Kind.MISSED_OVERFLOW, overflowing & is_number & beyond)
+    mark(Kind.WRONG_SIGN, finite & is_number & without_sign & (a != 0) & opposite)
     wrong = finite & is_number & beyond
-    mark(Kind.WRONG_SIGN, wrong & (a != 0) & opposite)
     mark(Kind.FTZ, wrong & (a == 0) & subnormal)
     mark(Kind(zero), wrong & (a == 0))
     mark(Kind.INACCURATE, wrong)
@@ -187,22 +254,51 @@ def _scored(judged: _Judged, exact: Enclosures) -> Scores:
     noted = (kinds != RIGHT) & accepted
     kinds[noted] = _CODE[Kind.CONVENTION]
 
-    unknown = np.abs(ulp_error - limit) <= radius
-    unknown |= radius > DECISIVE * np.maximum(ulp_error, 1.0)
+    unknown = radius > DECISIVE * np.maximum(ulp_error, 1.0)
     unknown |= touches & (ulp_error > DECISIVE)
     unknown |= (np.abs(exact.hi) <= exact.radius) & (radius > DECISIVE) & beyond & (a != 0)
-    if judged.or_abs:
-        unit = np.where(ulp_error > 0, abs_error / ulp_error, 0.0)
-        unknown |= np.abs(abs_error - judged.or_abs) <= radius * unit
     undecided = (exact.radius > 0) & ~undefined & ~infinite
     undecided &= (unknown & is_number) | unsettled | np.isinf(exact.radius)
+    near = np.zeros(a.shape, dtype=np.bool_)
+    if settled is None:
+        near = _near(held, exact, ulp_error, abs_error, radius)
+        near &= is_number & ~undefined & ~infinite
+        undecided |= near
 
     right = (undefined & is_nan) | (infinite & (a == exact.hi))
     right |= overflowing & is_inf & ~opposite
     scored = (finite | overflowing) & is_number & ~noted
     ulp_error = np.where(right, 0.0, np.where(scored, ulp_error, np.nan))
     abs_error = np.where(right, 0.0, np.where(scored, abs_error, np.nan))
-    return Scores(ulp_error, abs_error, kinds, undecided)
+    return Scores(ulp_error, abs_error, kinds, undecided, near, far & scored)
+
+
+def _near(
+    held: _Held,
+    exact: Enclosures,
+    ulp_error: Float64Array,
+    abs_error: Float64Array,
+    radius: Float64Array,
+) -> npt.NDArray[np.bool_]:
+    """Where an enclosure, or float64 itself, leaves it open on which side of a limit a result is.
+
+    Nothing is open where the error is exactly 0.
+    """
+    near = np.zeros(ulp_error.shape, dtype=np.bool_)
+    for bound in (held.limit, held.p99):
+        margin = radius + held.slack * np.where(np.isfinite(bound), bound, 0.0)
+        near |= np.abs(ulp_error - bound) <= margin
+    if held.or_abs or held.or_rel:
+        unit = np.ldexp(1.0, np.clip(exact.exponent, -5000, 5000))
+        around = exact.radius * unit
+        if held.or_abs:
+            near |= np.abs(abs_error - held.or_abs) <= around + 2.0**-50 * held.or_abs
+        if held.or_rel:
+            bounded = held.or_rel * np.abs(exact.hi) * unit
+            around = around * (1.0 + held.or_rel) + 2.0**-50 * bounded
+            near |= np.abs(abs_error - bounded) <= around
+    near &= ~((ulp_error == 0) & (radius == 0))
+    return near
 
 
 _TOUCHING = 2.0**-38
@@ -219,7 +315,7 @@ def _screened(judged: _Judged, exact: Balls) -> Scores:
     Plain is a finite result of the right sign, or one within the limit. Exponents are read from
     the bits of the midpoints. No result may be of more than 32 bits: ``ulp = 2^-126-24`` at least.
     """
-    a, target, limit = judged.a, judged.target, judged.limit
+    a, target, limit = judged.a, judged.target, judged.held.limit
     precision = target.precision
     if target.bits > 32 or np.max(limit, initial=0.0) >= 2.0 ** (precision - 1):
         # so high a limit is also met across an overflow, or with the wrong sign
@@ -245,15 +341,18 @@ def _screened(judged: _Judged, exact: Balls) -> Scores:
             near &= np.abs(np.abs(midpoint) - 1.0) > 2.0**-30
         undecided = near
         kinds = np.full(a.shape, RIGHT, dtype=np.int8)
-        may_be_beyond = ~(ulp_error < limit - radius)  # also NaN
+        none = np.zeros(a.shape, dtype=np.bool_)  # what is near is left to the arbiter
+        margin = radius + judged.held.slack * limit
+        may_be_beyond = ~(ulp_error < limit - margin)  # also NaN
         if exact.accepts is None and not may_be_beyond.any():
-            return Scores(ulp_error, abs_error, kinds, undecided)
-        beyond = ulp_error > limit + radius
+            return Scores(ulp_error, abs_error, kinds, undecided, none, none)
+        beyond = ulp_error > limit + margin
         undecided |= may_be_beyond & ~beyond
-        if judged.or_abs:
-            beyond &= ~(abs_error <= judged.or_abs)
-            known = exact.relative * np.abs(midpoint)
-            undecided |= np.abs(abs_error - judged.or_abs) <= known
+        or_abs = judged.held.or_abs
+        if or_abs:
+            beyond &= ~(abs_error <= or_abs)
+            known = exact.relative * np.abs(midpoint) + 2.0**-50 * or_abs
+            undecided |= np.abs(abs_error - or_abs) <= known
         odd = ~(ulp_error < np.inf)
         odd |= beyond & (a * midpoint <= 0)  # also where the product underflows
         if judged.nonnegative:
@@ -267,7 +366,7 @@ def _screened(judged: _Judged, exact: Balls) -> Scores:
         rest = _scored(judged.at(odd), exact.at(odd).enclosures())
         ulp_error[odd], abs_error[odd] = rest.ulp_error, rest.abs_error
         kinds[odd], undecided[odd] = rest.kinds, rest.undecided
-    return Scores(ulp_error, abs_error, kinds, undecided)
+    return Scores(ulp_error, abs_error, kinds, undecided, none, none)
 
 
 def _accepted(
@@ -324,6 +423,74 @@ def _errors(
             upper_end &= exact.exponent != -1
         touches = (exact.hi != 0) & (lower_end | upper_end)
     return error, absolute, radius, touches
+
+
+def stands(
+    actual: float,
+    ends: tuple[Fraction, Fraction],
+    dtype: str,
+    tolerance: Tolerance,
+    condition: float,
+    bits: float,
+) -> tuple[bool | None, bool | None]:
+    """Whether a finite result is beyond a tolerance, and farther off than its ``p99_ulp``.
+
+    In exact arithmetic; None where ``ends``, between which the exact result lies, leave it open.
+
+    Args:
+        actual: the result.
+        ends: the lower and the upper one.
+        dtype: that of the result.
+        tolerance: what it is held to. A bound that is met exactly is met.
+        condition: the condition number (NaN: not defined, taken as 1).
+        bits: the excess bits, as they are reported.
+    """
+    result = Fraction(actual)
+    lower, upper = ends
+    largest, smallest = max(abs(lower), abs(upper)), min(abs(lower), abs(upper))
+    if lower < 0 < upper:
+        smallest = Fraction(0)
+    most = max(abs(result - lower), abs(result - upper))
+    least = (
+        Fraction(0) if lower <= result <= upper else min(abs(result - lower), abs(result - upper))
+    )
+    units = [Fraction(2) ** _unit_exponent(each, FORMATS[dtype]) for each in (smallest, largest)]
+
+    def met(bound: float, low: Fraction, high: Fraction) -> bool | None:
+        if bound == math.inf:
+            return True
+        return True if high <= Fraction(bound) else False if low > Fraction(bound) else None
+
+    factor = max(1.0, condition) if tolerance.times_condition and condition == condition else 1.0
+    ulps = (least / units[1], most / units[0])
+    otherwise = [met(tolerance.or_abs, least, most)] if tolerance.or_abs else []
+    if tolerance.or_rel:
+        bound = Fraction(tolerance.or_rel)
+        within = True if most <= bound * smallest else False if least > bound * largest else None
+        otherwise.append(within)
+    in_ulps = met(tolerance.max_ulp * factor, *ulps)
+    if bits > tolerance.max_excess_bits:
+        in_ulps = False
+    return (
+        _not_any([in_ulps, *otherwise]),
+        _not_any([met(tolerance.p99_ulp * factor, *ulps), *otherwise]),
+    )
+
+
+def _not_any(answers: list[bool | None]) -> bool | None:
+    if True in answers:
+        return False
+    return None if None in answers else True
+
+
+def _unit_exponent(magnitude: Fraction, target: Format) -> int:
+    """The exponent of the ulp of a real number."""
+    if not magnitude:
+        return target.min_exponent - target.precision + 1
+    exponent = magnitude.numerator.bit_length() - magnitude.denominator.bit_length()
+    if magnitude < Fraction(2) ** exponent:
+        exponent -= 1
+    return max(exponent, target.min_exponent) - target.precision + 1
 
 
 def midpoint(exact: Enclosures, index: tuple[int, ...]) -> Fraction | None:

@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
@@ -19,6 +20,7 @@ from xentcheck.numbers import parse_integer, parse_number, read_number
 
 _MOST_EXPANSION = 100_000  # values that aliases may add to those that are written
 _DEEPEST = 50
+_LARGEST_FILE = 16 * 2**20  # bytes
 _STANDARD_TAGS = frozenset(
     f"tag:yaml.org,2002:{name}"
     for name in ("str", "int", "float", "bool", "null", "timestamp", "map", "seq", "merge", "value")
@@ -30,6 +32,42 @@ _T = TypeVar("_T")
 def file_problem(file: str, message: str, line: int = 0, remedy: str = "") -> Problem:
     """A problem of a file as a whole."""
     return Problem("", message, file, line, remedy)
+
+
+def read_text(path: Path) -> str:
+    """What a file says. Raises ConfigError when it is none, or not UTF-8, or much too large."""
+    name = str(path)
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_FILE + 1)
+    except FileNotFoundError:
+        raise ConfigError([file_problem(name, "no such file", remedy=_other_files(path))]) from None
+    except IsADirectoryError:
+        remedy = _other_files(path / "*")
+        raise ConfigError([file_problem(name, "this is a directory", remedy=remedy)]) from None
+    except (OSError, ValueError) as error:
+        text = getattr(error, "strerror", None) or str(error)
+        raise ConfigError([file_problem(name, f"cannot be read: {text}")]) from None
+    if len(content) > _LARGEST_FILE:
+        raise ConfigError([file_problem(name, f"larger than {_LARGEST_FILE // 2**20} MiB")])
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        message = f"not UTF-8: byte 0x{content[error.start]:02x}"
+        raise ConfigError([file_problem(name, message, line)]) from None
+
+
+def _other_files(path: Path) -> str:
+    """The YAML files beside a path that is none."""
+    try:
+        found = sorted(str(each) for each in path.parent.glob("*.y*ml"))
+    except (OSError, ValueError):
+        return ""
+    best = nearest(str(path), found)
+    if best:
+        return f"did you mean {best}?"
+    return f"there are: {', '.join(found[:8])}" if found else ""
 
 
 class _Loader(yaml.SafeLoader):

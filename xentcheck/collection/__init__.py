@@ -1,6 +1,7 @@
 """What is collected of each cell while its cases go by, and what comes of it in the end."""
 
-from xentcheck.collection.closing import HINTS, Arbitration, close, content
+from xentcheck.collection.arbitration import Arbitration, content
+from xentcheck.collection.closing import HINTS, close
 from xentcheck.collection.shown import Shown, gravity
 from xentcheck.collection.tally import Tally, lost, measure
 from xentcheck.collection.variants import compare

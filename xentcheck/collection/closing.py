@@ -2,39 +2,22 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
+from xentcheck.collection.arbitration import Arbitration, bare_witness
 from xentcheck.collection.shown import Shown
 from xentcheck.collection.tally import Tally, offer
-from xentcheck.errors import INTERNAL_ERROR, UncertifiedError
-from xentcheck.floats import from_float64
-from xentcheck.losses import LOSSES
-from xentcheck.losses.spec import picked
 from xentcheck.model import (
-    Case,
     Cell,
-    Enclosures,
-    Exact,
     Finding,
-    Float64Array,
     Kind,
     Measurement,
-    Quantity,
     Tolerance,
     Witness,
 )
-from xentcheck.reference import exact_component
 from xentcheck.scoring import (
     KINDS,
-    decimal_text,
-    excess_bits,
-    expected,
-    kind_of,
-    radius_in_ulps,
-    score,
 )
 
 HINTS: Mapping[Kind, str] = {
@@ -80,107 +63,6 @@ def _find_plateaus(collected: Tally) -> str:
     return f"height {height:.6g}, from exact {widest.nearest:.6g} on"
 
 
-@dataclass(slots=True)
-class Arbitration:
-    """The arbiter's word on what is shown, each result asked for once.
-
-    ``confirmed`` counts the results whose scores came out as the lower tiers had them.
-    """
-
-    decide: Callable[[Case], Exact]
-    confirmed: int = 0
-    failures: list[str] = field(default_factory=list)
-    _blocks: dict[tuple[Any, ...], Exact] = field(default_factory=dict)
-    _known: dict[tuple[Any, ...], tuple[Enclosures, Float64Array]] = field(default_factory=dict)
-
-    def exact(self, shown: Shown, quantity: Quantity) -> tuple[Enclosures, Float64Array]:
-        """The enclosure and the condition number of a shown result, (1,) each."""
-        key = (*content(shown.case), quantity, shown.position)
-        if key not in self._known:
-            if shown.case.reduced:
-                self._known[key] = self._of_block(shown, quantity)
-            else:
-                self._known[key] = exact_component(
-                    shown.case, shown.row, quantity, shown.index or 0
-                )
-            self.confirmed += 1
-        return self._known[key]
-
-    def _of_block(self, shown: Shown, quantity: Quantity) -> tuple[Enclosures, Float64Array]:
-        key = content(shown.case)
-        if key not in self._blocks:
-            self._blocks[key] = self.decide(shown.case)
-        exact = self._blocks[key]
-        is_value = quantity is Quantity.VALUE
-        enclosures = (exact.value if is_value else exact.gradient).at(shown.position)
-        conditions = exact.value_condition if is_value else exact.gradient_condition
-        return enclosures, np.atleast_1d(conditions[shown.position])
-
-    def witness(self, shown: Shown, cell: Cell, tolerance: Tolerance) -> Witness:
-        """The witness, scored again against the arbiter's enclosure."""
-        try:
-            enclosures, condition = self.exact(shown, cell.quantity)
-        except UncertifiedError as error:
-            self.failures.append(str(error))
-            return _bare_witness(shown, str(error))
-        actual = from_float64(np.array([shown.actual]), shown.result_dtype)
-        again = score(
-            actual,
-            enclosures,
-            condition,
-            quantity=cell.quantity,
-            tolerance=tolerance,
-            nonnegative=LOSSES[cell.loss].nonnegative and cell.quantity is Quantity.VALUE,
-        )
-        kind = kind_of(int(again.kinds[0]))
-        if kind is not shown.kind:
-            self.failures.append(
-                f"{INTERNAL_ERROR}: {cell.quantity} of {cell.implementation} on row {shown.number} "
-                f"of sweep {cell.sweep!r} ({cell.loss}, {cell.dtype}) is {shown.kind or 'right'} "
-                f"by a fast tier and {kind or 'right'} by mpmath"
-            )
-        ulp_error = float(again.ulp_error[0])
-        return Witness(
-            **_input(shown),
-            actual=shown.actual,
-            expected=expected(enclosures, (0,), shown.result_dtype),
-            exact=decimal_text(enclosures, (0,)),
-            ulp_error=ulp_error,
-            abs_error=float(again.abs_error[0]),
-            index=shown.index,
-            result_dtype=shown.result_dtype,
-            radius_ulp=radius_in_ulps(enclosures, (0,), shown.result_dtype),
-            excess_bits=(
-                excess_bits(ulp_error, float(condition[0]), shown.result_dtype)
-                if np.isfinite(ulp_error)
-                else None
-            ),
-        )
-
-
-def content(case: Case) -> tuple[Any, ...]:
-    """What the exact results of a case depend on."""
-    parameters = tuple(
-        (name, value.tobytes() if isinstance(value, np.ndarray) else value)
-        for name, value in sorted(case.parameters.items())
-    )
-    labels = None if case.labels is None else case.labels.tobytes()
-    return (case.loss, case.dtype, case.logits.shape, case.logits.tobytes(), labels, parameters)
-
-
-def _input(shown: Shown) -> dict[str, Any]:
-    """The fields of a witness that replay it: a row, under a reduction the whole block."""
-    where: Any = slice(None) if shown.case.reduced else shown.row
-    case = shown.case
-    return {
-        "logits": case.logits[where],
-        "labels": None if case.labels is None else case.labels[where],
-        "parameters": picked(case.parameters, where),
-        "row": shown.number,
-        "generator": case.generator,
-    }
-
-
 def close(
     cell: Cell, collected: Tally, tolerance: Tolerance, arbitration: Arbitration
 ) -> tuple[Measurement, list[Finding]]:
@@ -204,7 +86,7 @@ def close(
                 kind,
                 cell,
                 count,
-                witness=_bare_witness(collected.incident_cases[kind], incident.detail),
+                witness=bare_witness(collected.incident_cases[kind], incident.detail),
                 hint=HINTS.get(kind, ""),
                 detail=incident.detail,
                 distance=incident.distance,
@@ -226,10 +108,11 @@ def close(
     witness = witnesses.get(None)
     if witness is None and findings:
         witness = findings[0].witness
+    largest = _farthest(collected, witnesses, settle)
     measurement = Measurement(
         cell=cell,
         rows=collected.rows,
-        max_ulp=_settled(collected, witnesses, settle),
+        max_ulp=np.nan if largest is None else largest.ulp_error,
         p99_ulp=collected.ulps.at(0.99),
         median_ulp=collected.ulps.at(0.5),
         max_abs=collected.max_abs if collected.ulps.count else np.nan,
@@ -237,8 +120,11 @@ def close(
         witness=witness,
         result_dtype=collected.result_dtype,
         negative_zeros=collected.negative_zeros,
-        max_excess_bits=collected.max_excess_bits,
+        max_excess_bits=_excess(collected, settle),
         first_break=_first_break(collected),
+        scored=collected.ulps.count,
+        far=collected.far,
+        farthest=largest,
     )
     return measurement, findings
 
@@ -260,28 +146,21 @@ def _first_break(collected: Tally) -> tuple[Kind, Witness] | None:
     first = min(seen, key=lambda each: each.number, default=None)
     if first is None or first.kind is None:
         return None
-    return first.kind, _bare_witness(first, "")
+    return first.kind, bare_witness(first, "")
 
 
-def _settled(
+def _farthest(
     collected: Tally, witnesses: Mapping[Kind | None, Witness], settle: Callable[[Shown], Witness]
-) -> float:
+) -> Witness | None:
     """The largest finite error, as the arbiter has it."""
-    largest = collected.largest
-    if largest is None:
-        return float("nan")
-    known = witnesses[None] if collected.shown[None] is largest else settle(largest)
-    return known.ulp_error
+    if collected.largest is None:
+        return None
+    same = collected.shown[None] is collected.largest
+    return witnesses[None] if same else settle(collected.largest)
 
 
-def _bare_witness(shown: Shown, note: str) -> Witness:
-    """A row whose result cannot be shown, only its input."""
-    return Witness(
-        **_input(shown),
-        actual=np.nan,
-        expected=np.nan,
-        exact="",
-        ulp_error=np.nan,
-        abs_error=np.nan,
-        note=note,
-    )
+def _excess(collected: Tally, settle: Callable[[Shown], Witness]) -> float | None:
+    """The most excess bits, as the arbiter has them."""
+    if collected.most_excess is None:
+        return collected.max_excess_bits
+    return settle(collected.most_excess).excess_bits

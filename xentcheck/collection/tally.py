@@ -10,12 +10,14 @@ Memory does not grow with the number of rows, and tallies of parts of a sweep ca
 """
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
+from xentcheck.collection.arbitration import certain, settled
 from xentcheck.collection.plateaus import CLIPPED, PLATEAU_ROWS, Height, Heights
 from xentcheck.collection.shown import Shown, alone, badness, gravity, moved
 from xentcheck.execution import Incident, Outcomes, observe
@@ -34,7 +36,7 @@ from xentcheck.model import (
 )
 from xentcheck.quantiles import Quantiles
 from xentcheck.reference import Truth, row_parts
-from xentcheck.scoring import KINDS, RIGHT, Scores, excess_bits, kind_of, score
+from xentcheck.scoring import KINDS, RIGHT, Scores, conditioned, excess_bits, kind_of, score
 
 PART_ELEMENTS = 1 << 16
 """Results that are scored together: near a core's cache, and enough that calls cost little."""
@@ -52,9 +54,11 @@ class Tally:
     ulps: Quantiles = field(default_factory=Quantiles)
     max_abs: float = 0.0
     max_excess_bits: float | None = None
+    far: int = 0  # rows whose finite error is beyond the tolerance's p99_ulp
     counts: Counter[Kind] = field(default_factory=Counter)
     shown: dict[Kind | None, Shown] = field(default_factory=dict)
     largest: Shown | None = None  # the largest finite error
+    most_excess: Shown | None = None  # the most excess bits, if there are any
     first: Shown | None = None  # the first row with a fault
     heights: Heights = field(default_factory=Heights)
     incidents: dict[Kind, Incident] = field(default_factory=dict)
@@ -78,7 +82,10 @@ class Tally:
         self.ulps.merge(other.ulps)
         self.max_abs = max(self.max_abs, other.max_abs)
         if other.max_excess_bits is not None:
+            if other.most_excess and other.max_excess_bits > (self.max_excess_bits or 0.0):
+                self.most_excess = moved(other.most_excess, offset)
             self.max_excess_bits = max(self.max_excess_bits or 0.0, other.max_excess_bits)
+        self.far += other.far
         self.counts += other.counts
         for kind, shown in other.shown.items():
             offer(self, kind, moved(shown, offset))
@@ -157,7 +164,7 @@ class _Part:
         )
 
         def condition(of: npt.NDArray[np.intp]) -> Float64Array | None:
-            return self.truth.condition(self.quantity, of) if tolerance.times_condition else None
+            return self.truth.condition(self.quantity, of) if conditioned(tolerance) else None
 
         scores = scoring(own, self.truth.at(self.quantity, self.span), condition(rows))
         for level in range(1, len(self.truth.tiers)):
@@ -171,6 +178,22 @@ class _Part:
             sharper = self.truth.sharper(self.quantity, rows[where], level)
             again = scoring(own[where], sharper, condition(rows[where]))
             scores = scores.patched(where, again)
+        if scores.near.any():
+            scores = self._settled(own, scores, tolerance, scoring)
+        return scores
+
+    def _settled(
+        self, own: Array, scores: Scores, tolerance: Tolerance, scoring: Callable[..., Scores]
+    ) -> Scores:
+        """With results that even the arbiter's enclosures leave near a limit put on one side."""
+        positions = np.argwhere(scores.near).tolist()
+        for position in map(tuple, positions):
+            row = self.span.start + position[0] if position else 0
+            index = position[1] if len(position) == 2 else None
+            truth = certain(self.case, row, self.quantity, index)
+            actual = np.atleast_1d(own[position])
+            stand = settled(self.case, row, self.quantity, index, actual, truth, tolerance)
+            scores = scores.patched(position, scoring(actual, *truth, settled=stand))
         return scores
 
     def shown(
@@ -236,12 +259,14 @@ def _collect(
     kept = worst[alive & (worst >= 0)]
     if len(kept):
         collected.ulps.add(kept)
+        far = scores.far.reshape(rows, -1).any(axis=1)
+        collected.far += int(np.count_nonzero(far & alive & (worst >= 0)))
         whole = absolute if alive.all() else absolute[alive]
         largest = whole.max()
         if np.isnan(largest):
             largest = np.nanmax(whole)
         collected.max_abs = max(collected.max_abs, float(largest))
-        _collect_excess(collected, part, ulps, worst, alive)
+        _collect_excess(collected, part, results, scores, worst, alive)
     _offer_worst(collected, part, results, scores, worst, gravest, alive)
     at_fault = alive & (gravest != RIGHT)
     if not at_fault.any():
@@ -331,7 +356,8 @@ def _offer_worst(
 def _collect_excess(
     collected: Tally,
     part: _Part,
-    ulps: Float64Array,
+    results: Array,
+    scores: Scores,
     worst: Float64Array,
     alive: npt.NDArray[np.bool_],
 ) -> None:
@@ -339,6 +365,7 @@ def _collect_excess(
 
     Only rows that could exceed what is known are looked at: conditioning can but explain bits.
     """
+    ulps = scores.ulp_error.reshape(len(worst), -1)
     if collected.max_excess_bits is None:
         collected.max_excess_bits = 0.0
     least = max(0.5, 0.5 * 2.0**collected.max_excess_bits)
@@ -364,7 +391,11 @@ def _collect_excess(
         place, column = np.unravel_index(int(beyond.argmax()), beyond.shape)
     given = np.broadcast_to(explained, errors.shape)[place, column]
     bits = excess_bits(float(errors[place, column]), float(given), part.dtype)
-    collected.max_excess_bits = max(collected.max_excess_bits, bits)
+    if bits > collected.max_excess_bits:
+        row, at = int(rows[place]), int(column)
+        kind = kind_of(int(scores.kinds.reshape(len(worst), -1)[row, at]))
+        collected.max_excess_bits = bits
+        collected.most_excess = part.shown(results, scores, row, at, kind)
 
 
 def offer(collected: Tally, kind: Kind | None, shown: Shown) -> None:

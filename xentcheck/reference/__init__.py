@@ -1,6 +1,6 @@
 """The reference: certified enclosures of what a case's results ought to be."""
 
-from xentcheck.reference.arbiter import confirm, exact, supports_definition
+from xentcheck.reference.arbiter import confirm, ends, exact, supports_definition
 from xentcheck.reference.tiers import (
     Tier,
     Truth,
@@ -15,6 +15,7 @@ __all__ = [
     "Truth",
     "confirm",
     "disagreement",
+    "ends",
     "exact",
     "exact_component",
     "row_parts",

@@ -11,6 +11,7 @@ row whose enclosures do not meet is an error of this package.
 """
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -165,6 +166,52 @@ def component(case: Case, number: int, quantity: Quantity, index: int) -> Enclos
     row = block_of(case, [number]).row(0)
     result = _decide(loss, loss.evaluate, row, case, number, only=(quantity, index))
     return _pack_all(Components([_components(result, quantity).at(index)]))
+
+
+def ends(
+    case: Case, number: int, quantity: Quantity, index: int, precision: int
+) -> tuple[Fraction, Fraction] | None:
+    """Between which exact fractions one result lies, worked out with at least so many bits.
+
+    Args:
+        case: the block that has the row.
+        number: its place in the block; under a reduction the value is that of the block.
+        quantity: of the value or the gradient.
+        index: the component (0 of a value per row).
+        precision: in bits.
+
+    Returns:
+        None for a result that is not finite, or too large or small to be near anything.
+
+    Raises:
+        UncertifiedError: it stayed undecided at `PRECISION_CAP` bits.
+    """
+    loss = LOSSES[case.loss]
+    block = block_of(case)
+    chosen = range(case.rows) if case.reduced else (number,)
+    only = None if case.reduced else (quantity, index)
+    results = [
+        _decide(loss, loss.evaluate, block.row(each), case, each, start=precision, only=only)
+        for each in chosen
+    ]
+    if case.reduced:
+        reduction = str(case.parameters["reduction"])
+        ops = IntervalArithmetic(precision)
+        divisor = ops.total([ops.number(each) for each in loss.row_weights(block).tolist()])
+        total, gradients, _ = _reduced(ops, results, divisor, reduction)
+        found = total if quantity is Quantity.VALUE else gradients[number].at(index)
+    else:
+        found = _components(results[0], quantity).at(index)
+    if not isinstance(found.number, Interval):
+        return (Fraction(0), Fraction(0)) if found.number == 0.0 else None
+    both = (found.number.lower, found.number.upper)
+    if any(each[1] and abs(magnitude(each)) > _FRACTIONS for each in both):
+        return None
+    lower, upper = (Fraction(*libmp.to_rational(each)) for each in both)
+    return lower, upper
+
+
+_FRACTIONS = 20_000  # bits before or behind the point, beyond every format's range
 
 
 def _components(result: RowResult, quantity: Quantity) -> Components:

@@ -1,0 +1,302 @@
+"""What a limit allows, decided for certain: met exactly it is met, missed by a hair it is not."""
+
+import math
+from fractions import Fraction
+
+import mpmath
+import numpy as np
+import pytest
+
+from xentcheck.auditing import audit
+from xentcheck.config import loads
+from xentcheck.errors import ConfigError
+from xentcheck.model import Implementation, Kind, LabelKind, Report, Tolerance
+from xentcheck.scoring import stands
+
+BITS = {"float32": 24, "float64": 53}
+
+
+def shifted(ulps: float, dtype: str) -> Implementation:
+    """A sigmoid that returns, for any input, 1/2 and so many ulps of 1/2 more."""
+    unit = 2.0 ** -BITS[dtype]
+
+    def value(logits):
+        return np.full(logits.shape, 0.5 + ulps * unit, dtype=dtype)
+
+    return Implementation(
+        "sigmoid", "mine", value, None, tuple(BITS), tuple(LabelKind), frozenset()
+    )
+
+
+def run(implementation: Implementation, dtype: str, limit: str, values: str = "[0]") -> Report:
+    text = (
+        f"sweeps: {{s: {{losses: {implementation.loss}, dtypes: {dtype}, quantities: value, "
+        f"implementations: mine, labels: {{targets: all}}, "
+        f"inputs: [{{generator: explicit, values: {values}}}]}}}}\n"
+        f"limits: [{{implementation: mine, {limit}}}]\n"
+    )
+    report = audit(loads(text), extra=[implementation])
+    assert report.measurements
+    assert not report.uncertified
+    return report
+
+
+def passes(implementation: Implementation, dtype: str, limit: str, values: str = "[0]") -> bool:
+    return not run(implementation, dtype, limit, values).violations
+
+
+def below(number: float) -> float:
+    return math.nextafter(number, -math.inf)
+
+
+# sigmoid(0) is 1/2, so the errors here are whole numbers of ulps, and everything else is exact.
+EXACTLY = {
+    "max_ulp": lambda unit: (3.0, "max_ulp: {}"),
+    "or_abs": lambda unit: (3.0 * unit, "max_ulp: 0, or_abs: {}"),
+    "or_rel": lambda unit: (6.0 * unit, "max_ulp: 0, or_rel: {}"),
+    "p99_ulp": lambda unit: (3.0, "p99_ulp: {}"),
+    "max_excess_bits": lambda unit: (math.log2(6.0), "max_excess_bits: {}"),
+}
+
+
+@pytest.mark.parametrize("dtype", BITS)
+@pytest.mark.parametrize("key", EXACTLY)
+def test_a_limit_exactly_met_passes_and_one_missed_by_the_smallest_amount_fails(key, dtype):
+    bound, text = EXACTLY[key](2.0 ** -BITS[dtype])
+    implementation = shifted(3.0, dtype)
+    assert passes(implementation, dtype, text.format(repr(bound)))
+    assert not passes(implementation, dtype, text.format(repr(below(bound))))
+
+
+@pytest.mark.parametrize("dtype", BITS)
+def test_a_right_result_meets_a_limit_of_nothing(dtype):
+    assert passes(shifted(0.0, dtype), dtype, "max_ulp: 0")
+    assert not passes(shifted(1.0, dtype), dtype, "max_ulp: 0")
+
+
+@pytest.mark.parametrize("dtype", BITS)
+@pytest.mark.parametrize("x", [1.0, -3.0, 0.75])
+def test_an_irrational_error_is_put_on_one_side_of_the_limits_next_to_it(x, dtype):
+    """Float64 cannot tell these errors from their limits; 400 bits say which is which."""
+    with mpmath.workprec(400):
+        exact = 1 / (1 + mpmath.exp(-mpmath.mpf(x)))
+        exponent = int(mpmath.floor(mpmath.log(exact, 2)))
+        actual = float(mpmath.nint(exact * 2**10)) / 2**10  # right to some ten bits
+        error = abs(mpmath.mpf(actual) - exact) / mpmath.mpf(2) ** (exponent - BITS[dtype] + 1)
+        nearest = float(error)
+        low = nearest if mpmath.mpf(nearest) < error else below(nearest)
+    high = math.nextafter(low, math.inf)
+
+    def value(logits):
+        return np.full(logits.shape, actual, dtype=dtype)
+
+    mine = Implementation(
+        "sigmoid", "mine", value, None, tuple(BITS), tuple(LabelKind), frozenset()
+    )
+    for key in ("max_ulp", "p99_ulp"):
+        assert passes(mine, dtype, f"{key}: {high!r}", f"[{x}]")
+        assert not passes(mine, dtype, f"{key}: {low!r}", f"[{x}]")
+
+
+def test_a_mean_is_put_on_one_side_too():
+    """Under a reduction: the mean of softplus(0) and softplus(0) is log 2."""
+    with mpmath.workprec(400):
+        error = abs(mpmath.mpf(0.6875) - mpmath.log(2)) / mpmath.mpf(2) ** -53
+        nearest = float(error)
+        low = nearest if mpmath.mpf(nearest) < error else below(nearest)
+
+    def value(logits, labels, *, reduction="none"):
+        return np.float64(0.6875)
+
+    mine = Implementation(
+        "softmax_cross_entropy",
+        "mine",
+        value,
+        None,
+        tuple(BITS),
+        tuple(LabelKind),
+        frozenset({"reduction"}),
+    )
+    text = (
+        "sweeps: {{s: {{losses: softmax_cross_entropy, dtypes: float64, quantities: value, "
+        "implementations: mine, parameters: {{reduction: mean}}, "
+        "inputs: [{{generator: explicit, values: [[0, 0]]}}]}}}}\n"
+        "limits: [{{implementation: mine, max_ulp: {}}}]\n"
+    )
+    for bound, right in ((math.nextafter(low, math.inf), True), (low, False)):
+        report = audit(loads(text.format(repr(bound))), extra=[mine])
+        assert report.measurements
+        assert not report.uncertified
+        assert (not report.violations) is right
+
+
+def test_of_a_hundred_rows_one_may_be_farther_off_than_p99_ulp():
+    def off(bad):
+        def value(logits):
+            right = 1 / (1 + np.exp(-logits.astype(np.float64)))
+            return np.where(np.arange(len(logits)) < bad, 0.25, right).astype(np.float32)
+
+        return Implementation(
+            "sigmoid", "mine", value, None, ("float32",), tuple(LabelKind), frozenset()
+        )
+
+    values = "[" + ", ".join(f"{0.001 * k:.3f}" for k in range(201)) + "]"
+    sweep = (values, "p99_ulp: 1")
+    # of 201 rows the one at position 198, from 0, is the 99th percentile: two may be beyond
+    assert passes(off(2), "float32", sweep[1], sweep[0])
+    report = run(off(3), "float32", sweep[1], sweep[0])
+    (violation,) = report.violations
+    assert (violation.rule, violation.finding.rows) == ("p99_ulp", 3)
+    assert "3 of 201 rows" in violation.finding.detail
+    assert violation.finding.witness.actual == 0.25
+    (measured,) = report.measurements
+    assert measured.p99_ulp > 1
+    assert measured.far == 3
+    # an absolute error that is fine as well is fine here too
+    assert passes(off(3), "float32", "p99_ulp: 1, or_abs: 0.5", sweep[0])
+
+
+def test_bounds_join_as_they_are_documented():
+    three = shifted(3.0, "float32")
+    assert passes(three, "float32", "max_ulp: 4, max_excess_bits: 3")
+    assert not passes(three, "float32", "max_ulp: 4, max_excess_bits: 2")
+    assert not passes(three, "float32", "max_ulp: 2, max_excess_bits: 3")
+    assert passes(three, "float32", "max_ulp: 2, max_excess_bits: 2, or_rel: 1e-6")
+    # either of these stands for max_ulp, which has no default then
+    much = shifted(1000.0, "float32")
+    assert passes(much, "float32", "max_excess_bits: 11")
+    assert not passes(much, "float32", "max_excess_bits: 10.9")
+    assert passes(much, "float32", "p99_ulp: 1000")
+
+
+def test_excess_bits_forgive_a_hard_problem_and_no_bad_formula():
+    """softplus(-20) has condition number 20, and 1 for the result's own rounding.
+
+    log(1 + exp(x)) gives 0 in float32: it loses all of 24 bits, of which that explains 4.4.
+    """
+
+    def value(logits):
+        return np.log(np.float32(1) + np.exp(logits.astype(np.float32)))
+
+    naive = Implementation(
+        "softplus", "mine", value, None, ("float32",), tuple(LabelKind), frozenset()
+    )
+    allowed = 24 - math.log2(21.0)
+    assert not passes(naive, "float32", f"max_excess_bits: {allowed - 0.01}", "[-20]")
+    assert passes(naive, "float32", f"max_excess_bits: {allowed + 0.01}", "[-20]")
+
+
+@pytest.mark.parametrize("limit", ["max_ulp: inf", "max_ulp: 1e300", "max_excess_bits: 60"])
+def test_a_wrong_sign_is_forbidden_at_any_number_of_ulps(limit):
+    def value(logits):
+        return np.full(logits.shape, -0.5, dtype=np.float32)
+
+    negative = Implementation(
+        "sigmoid", "mine", value, None, ("float32",), tuple(LabelKind), frozenset()
+    )
+    (violation,) = run(negative, "float32", limit).violations
+    assert violation.finding.kind is Kind.WRONG_SIGN
+    assert passes(negative, "float32", f"{limit}, allow: wrong-sign")
+    assert passes(negative, "float32", f"{limit}, or_abs: 2")
+
+
+@pytest.mark.parametrize(
+    ("actual", "kind"), [(math.nan, Kind.NAN), (math.inf, Kind.SPURIOUS_OVERFLOW)]
+)
+def test_nan_and_spurious_infinities_are_forbidden_at_any_tolerance(actual, kind):
+    def value(logits):
+        return np.full(logits.shape, actual, dtype=np.float32)
+
+    mine = Implementation(
+        "sigmoid", "mine", value, None, ("float32",), tuple(LabelKind), frozenset()
+    )
+    loose = "max_ulp: inf, or_abs: inf, or_rel: inf, p99_ulp: inf"
+    (violation,) = run(mine, "float32", loose).violations
+    assert violation.finding.kind is kind
+    assert passes(mine, "float32", f"{loose}, allow: {kind}")
+
+
+def test_a_note_is_a_violation_where_it_is_forbidden():
+    def value(logits):
+        return np.full(len(logits), math.nan, dtype=np.float32)
+
+    mine = Implementation(
+        "logsumexp", "mine", value, None, ("float32",), tuple(LabelKind), frozenset()
+    )
+    masked = "[[.inf, 0]]"
+    report = run(mine, "float32", "max_ulp: 4", masked)
+    assert {each.kind for each in report.findings} == {Kind.CONVENTION}
+    assert not report.violations
+    (violation,) = run(mine, "float32", "forbid: convention", masked).violations
+    assert violation.limit == "convention is not allowed"
+
+
+def test_a_limit_that_no_implementation_can_meet_or_break_is_an_error_with_the_nearest():
+    text = """
+sweeps:
+  s: {losses: softplus, dtypes: float32, inputs: [{generator: explicit, values: [0]}]}
+limits:
+  - {implementation: "numpy.*", max_ulp: 4}
+  - {implementation: numpy.max_log1q, max_ulp: 4}
+"""
+    with pytest.raises(ConfigError) as caught:
+        audit(loads(text, "gate.yaml"))
+    (problem,) = caught.value.problems
+    assert (problem.file, problem.line, problem.path) == (
+        "gate.yaml",
+        6,
+        "limits[1].implementation",
+    )
+    assert "'numpy.max_log1q'" in problem.message
+    assert problem.remedy == "did you mean 'numpy.max_log1p'?"
+
+
+def test_a_limit_for_what_is_not_selected_this_time_is_no_error():
+    text = """
+sweeps:
+  s: {losses: softplus, dtypes: float32, inputs: [{generator: explicit, values: [0]}]}
+limits:
+  - {implementation: numpy.max_log1p, max_ulp: 4}
+  - {implementation: "torch.*", max_ulp: 4}
+"""
+    report = audit(loads(text), select=["numpy.accurate"])
+    assert {each.cell.implementation for each in report.measurements} == {"numpy.accurate"}
+
+
+class TestStands:
+    """Exact arithmetic on ends, by hand."""
+
+    ENDS = (Fraction(1, 2), Fraction(1, 2))
+
+    def asked(self, actual, ends=ENDS, condition=math.nan, bits=0.0, **bounds):
+        return stands(actual, ends, "float32", Tolerance(**bounds), condition, bits)
+
+    def test_what_is_open_is_none(self):
+        half_an_ulp = Fraction(1, 2**25)
+        wide = (Fraction(1, 2) - half_an_ulp, Fraction(1, 2) + half_an_ulp)
+        assert self.asked(0.5, wide, max_ulp=0.25) == (None, False)
+        assert self.asked(0.5, wide, max_ulp=0.25, or_abs=1.0) == (False, False)
+        # below 1/2 an ulp is half as large: the same half is a whole one there
+        assert self.asked(0.5, wide, max_ulp=0.75) == (None, False)
+        assert self.asked(0.5, wide, max_ulp=1.0) == (False, False)
+
+    def test_the_unit_is_that_of_the_exact_result(self):
+        assert self.asked(0.5 + 2.0**-24, max_ulp=1.0) == (False, False)
+        assert self.asked(0.5 + 2.0**-24, max_ulp=0.99) == (True, False)
+        tiny = (Fraction(2) ** -200, Fraction(2) ** -200)
+        assert self.asked(2.0**-149, tiny, max_ulp=1.0) == (False, False)
+        assert self.asked(2.0**-148, tiny, max_ulp=1.0) == (True, False)
+
+    def test_a_condition_number_multiplies_where_it_is_above_one(self):
+        off = 0.5 + 8 * 2.0**-24
+        assert self.asked(off, max_ulp=4.0, times_condition=True, condition=2.0) == (False, False)
+        assert self.asked(off, max_ulp=4.0, times_condition=True, condition=0.1)[0] is True
+        assert self.asked(off, max_ulp=4.0, times_condition=True, condition=math.nan)[0] is True
+        assert self.asked(off, p99_ulp=4.0, max_ulp=99.0)[1] is True
+
+    def test_zero_lies_in_the_smallest_format_of_all(self):
+        zero = (Fraction(0), Fraction(0))
+        assert self.asked(2.0**-149, zero, max_ulp=1.0) == (False, False)
+        assert self.asked(2.0**-149, zero, max_ulp=0.5) == (True, False)
+        # no relative error of zero is small
+        assert self.asked(2.0**-149, zero, max_ulp=0.5, or_rel=1e9) == (True, False)

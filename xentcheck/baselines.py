@@ -1,0 +1,189 @@
+"""Baselines as files: YAML that is stable in its order, reviewable, and merges line by line."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from xentcheck.errors import ConfigError
+from xentcheck.floats import FORMATS
+from xentcheck.losses import LOSSES
+from xentcheck.model import Cell, Kind, Quantity
+from xentcheck.ratchet import P99, Baseline, Entry, Faults
+from xentcheck.standing import Extent
+from xentcheck.yaml_reader import (
+    Place,
+    Reader,
+    compose,
+    file_problem,
+    is_null,
+    read_text,
+    remedy_for,
+    shown,
+)
+
+VERSION = 1
+RULES = (*(kind.value for kind in Kind), P99)
+_CELL = ("loss", "implementation", "dtype", "quantity", "sweep")
+_WIDTH = 100
+
+_HEAD = """\
+# What xentcheck tolerates today: each fault beyond the limits, as far as it goes. A run fails on
+# what is new or worse. An entry with a `platform` is for that one only.
+# `xentcheck run CONFIG --baseline FILE`: --ratchet takes back what has become better,
+# --write-baseline FILE records everything anew.
+"""
+
+
+def load(path: str | Path) -> Baseline:
+    """The baseline in a file. Raises ConfigError with every problem it has."""
+    path = Path(path)
+    if not path.exists():
+        remedy = f"`xentcheck run CONFIG --write-baseline {path}` writes one"
+        raise ConfigError([file_problem(str(path), "there is no such baseline", remedy=remedy)])
+    return loads(read_text(path), str(path))
+
+
+def loads(text: str, path: str = "") -> Baseline:
+    """The baseline in a text; ``path`` is the file it is from. Raises ConfigError as `load`."""
+    root = compose(text, path)
+    if root is None or is_null(root):
+        raise ConfigError([file_problem(path, "the baseline is empty")])
+    reader = _BaselineReader(path)
+    place = Place(root, "", root.start_mark)
+    reader.check_tree(place)
+    entries = () if reader.fatal else reader.baseline(place)
+    if reader.problems:
+        raise ConfigError(reader.ordered())
+    return Baseline(entries, path)
+
+
+def dumps(baseline: Baseline) -> str:
+    """A baseline as text; the same entries always give the same text."""
+    document = {"version": VERSION, "cells": [_entry(each) for each in baseline.entries]}
+    written: str = yaml.dump(
+        document,
+        Dumper=_Dumper,
+        sort_keys=False,
+        allow_unicode=True,
+        width=_WIDTH,
+        default_flow_style=None,
+    )
+    return _HEAD + written
+
+
+class _Dumper(yaml.SafeDumper):
+    """A number as Python writes it, which reads back as the same."""
+
+
+def _float(dumper: yaml.SafeDumper, value: float) -> yaml.Node:
+    return dumper.represent_scalar("tag:yaml.org,2002:float", repr(value))
+
+
+_Dumper.add_representer(float, _float)
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    cell = entry.cell
+    written: dict[str, Any] = {
+        "loss": cell.loss,
+        "implementation": cell.implementation,
+        "dtype": cell.dtype,
+        "quantity": cell.quantity.value,
+        "sweep": cell.sweep,
+    }
+    if entry.platform:
+        written["platform"] = entry.platform
+    written["rows"] = max((each.of for each in entry.faults.values()), default=0)
+    written["tolerated"] = {
+        rule: {"rows": each.rows} | ({} if each.ulp is None else {"ulp": each.ulp})
+        for rule, each in sorted(entry.faults.items(), key=lambda item: RULES.index(item[0]))
+    }
+    if entry.recorded:
+        written["recorded"] = dict(entry.recorded)
+    return written
+
+
+@dataclass(slots=True)
+class _BaselineReader(Reader):
+    """Reads the entries, noting every problem."""
+
+    def baseline(self, place: Place) -> tuple[Entry, ...]:
+        entries = self.fields(place, "a baseline", ("version", "cells"), ("version", "cells"))
+        if entries is None:
+            return ()
+        if "version" in entries and (version := self.integer(entries["version"])) not in (
+            VERSION,
+            None,
+        ):
+            message = f"version {version} is unknown"
+            self.fault(entries["version"], message, f"this xentcheck reads version {VERSION}")
+        if "cells" not in entries:
+            return ()
+        cells = entries["cells"]
+        if isinstance(cells.node, yaml.SequenceNode) and not cells.node.value:
+            return ()  # everything is mended
+        found: dict[tuple[Cell, str], int] = {}
+        read = []
+        for item in self.items(cells) or ():
+            entry = self.entry(item)
+            if entry is None:
+                continue
+            line = found.setdefault((entry.cell, entry.platform), item.mark.line + 1)
+            if line != item.mark.line + 1:
+                self.fault(item, f"this cell stands twice (first on line {line})", "keep one")
+            read.append(entry)
+        return tuple(read)
+
+    def entry(self, place: Place) -> Entry | None:
+        known = (*_CELL, "platform", "rows", "tolerated", "recorded")
+        fields = self.fields(place, "a cell", known, (*_CELL, "rows", "tolerated"))
+        if fields is None:
+            return None
+        before = len(self.problems)
+        loss = self.one_of(fields["loss"], LOSSES, "loss") if "loss" in fields else None
+        dtype = self.one_of(fields["dtype"], FORMATS, "dtype") if "dtype" in fields else None
+        quantity = (
+            self.one_of(fields["quantity"], tuple(Quantity), "quantity")
+            if "quantity" in fields
+            else None
+        )
+        texts = {
+            key: self.text(fields[key]) or ""
+            for key in ("implementation", "sweep", "platform")
+            if key in fields
+        }
+        rows = self.integer(fields["rows"], 1) if "rows" in fields else None
+        faults = self.faults(fields["tolerated"], rows or 1) if "tolerated" in fields else {}
+        recorded = {}
+        if "recorded" in fields:
+            given = self.mapping(fields["recorded"], "the environment of a record") or {}
+            recorded = {key: self.text(child) or "" for key, child in given.items()}
+        if len(self.problems) != before or None in (loss, dtype, quantity, rows):
+            return None
+        if not set(_CELL) <= fields.keys() or not faults:
+            return None
+        cell = Cell(
+            str(loss), texts["implementation"], str(dtype), Quantity(str(quantity)), texts["sweep"]
+        )
+        return Entry(cell, faults, texts.get("platform", ""), recorded)
+
+    def faults(self, place: Place, of: int) -> Faults:
+        read: dict[str, Extent] = {}
+        for rule, child in (self.mapping(place, "what is tolerated") or {}).items():
+            at = self.at_key(place, rule, child)
+            if rule not in RULES:
+                message = f"unknown kind of finding {shown(rule)}"
+                self.fault(at, message, remedy_for(rule, RULES))
+                continue
+            fields: dict[str, Place] = (
+                self.fields(child, shown(rule), ("rows", "ulp"), ("rows",)) or {}
+            )
+            rows = self.integer(fields["rows"], 1) if "rows" in fields else None
+            if rows is not None and rows > of:
+                self.fault(fields["rows"], f"{rows} of {of} rows cannot be")
+            ulp = self.number(fields["ulp"], 0) if "ulp" in fields else None
+            if rows is not None:
+                read[rule] = Extent(rows, of, ulp)
+        return read
