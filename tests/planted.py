@@ -92,22 +92,22 @@ PLANTED = (
     Planted(
         "a limit that passes what is just beyond it",
         "xentcheck/scoring.py",
-        "ulp_error - radius > limit",
-        "ulp_error - radius > limit + 1",
+        "beyond = (ulp_error - radius > held.limit)",
+        "beyond = (ulp_error - radius > held.limit + 1)",
         ("tests/test_scoring.py::test_a_limit_exactly_met_passes_and_the_next_number_fails",),
     ),
     Planted(
         "a limit that fails what exactly meets it",
         "xentcheck/scoring.py",
-        "ulp_error - radius > limit",
-        "ulp_error - radius >= limit",
+        "beyond = (ulp_error - radius > held.limit)",
+        "beyond = (ulp_error - radius >= held.limit)",
         ("tests/test_scoring.py::test_a_limit_exactly_met_passes_and_the_next_number_fails",),
     ),
     Planted(
         "a radius that takes no part in the score",
         "xentcheck/scoring.py",
-        "ulp_error - radius > limit",
-        "ulp_error > limit",
+        "beyond = (ulp_error - radius > held.limit)",
+        "beyond = (ulp_error > held.limit)",
         (
             "tests/test_scoring.py::test_only_what_is_beyond_the_limit_everywhere_in_its_enclosure_is_at_fault",
         ),
@@ -115,8 +115,10 @@ PLANTED = (
     Planted(
         "every tolerance widened by the condition number",
         "xentcheck/scoring.py",
-        "if tolerance.times_condition and condition is not None:",
-        "if condition is not None:",
+        "if condition is not None and conditioned(tolerance):\n            slack = 2.0**-20\n"
+        "            factor = np.fmax(condition, 1.0)\n            if tolerance.times_condition:",
+        "if condition is not None:\n            slack = 2.0**-20\n"
+        "            factor = np.fmax(condition, 1.0)\n            if True:",
         (
             "tests/test_scoring.py::test_a_condition_number_widens_only_a_tolerance_that_asks_for_it",
         ),
@@ -124,8 +126,8 @@ PLANTED = (
     Planted(
         "an absolute tolerance that is always met",
         "xentcheck/scoring.py",
-        "(ulp_error - radius > limit) & ~(abs_error <= judged.or_abs)",
-        "(ulp_error - radius > limit) & ~(abs_error >= judged.or_abs)",
+        "otherwise = abs_error <= held.or_abs",
+        "otherwise = abs_error >= held.or_abs",
         ("tests/test_scoring.py::test_absolute_error_can_meet_a_limit_instead",),
     ),
     Planted(
@@ -542,8 +544,8 @@ PLANTED = (
     Planted(
         "a limit that allows one kind allows all",
         "xentcheck/gate.py",
-        "    if finding.kind in limit.allow or finding.kind in NOTES:",
-        "    if limit.allow or finding.kind in NOTES:",
+        "    if finding.kind in limit.allow:",
+        "    if limit.allow:",
         (
             "tests/test_scoring.py::test_a_limit_allows_the_kinds_it_names_and_notes_and_nothing_else",
         ),
@@ -898,5 +900,150 @@ PLANTED = (
         "            self.relative = max(self.relative, source.relative)\n",
         "            pass\n",
         ("tests/test_balls.py::test_what_is_overwritten_brings_its_bound_along",),
+    ),
+    Planted(
+        "a limit decided by float64 where float64 cannot tell",
+        "xentcheck/collection/tally.py",
+        "        if scores.near.any():",
+        "        if False:",
+        (
+            "tests/test_limits.py::test_an_irrational_error_is_put_on_one_side_of_the_limits_next_to_it",
+        ),
+    ),
+    Planted(
+        "a limit that is met exactly taken for one that is missed",
+        "xentcheck/collection/arbitration.py",
+        "    return Settled(np.array([bool(beyond)])",
+        "    return Settled(np.array([beyond is not False])",
+        (
+            "tests/test_limits.py::test_a_limit_is_met_exactly_also_where_no_interval_shrinks_to_a_point",
+        ),
+    ),
+    Planted(
+        "a limit decided at the first precision",
+        "xentcheck/collection/arbitration.py",
+        "PRECISIONS = (128, 512, 2048, 8192)",
+        "PRECISIONS = (1,)",
+        (
+            "tests/test_limits.py::test_an_irrational_error_is_put_on_one_side_of_the_limits_next_to_it",
+        ),
+    ),
+    Planted(
+        "a mean decided by its first row",
+        "xentcheck/reference/arbiter.py",
+        "    if case.reduced:\n        reduction = str",
+        "    if False:\n        reduction = str",
+        ("tests/test_limits.py::test_a_mean_is_put_on_one_side_too",),
+    ),
+    Planted(
+        "a percentile that no row may be beyond",
+        "xentcheck/gate.py",
+        "max(measurement.scored - 1, 0) // 100",
+        "0",
+        ("tests/test_limits.py::test_of_a_hundred_rows_one_may_be_farther_off_than_p99_ulp",),
+    ),
+    Planted(
+        "a percentile that is never looked at",
+        "xentcheck/gate.py",
+        "    for measurement in measurements:\n        limit",
+        "    for measurement in ():\n        limit",
+        ("tests/test_limits.py::test_of_a_hundred_rows_one_may_be_farther_off_than_p99_ulp",),
+    ),
+    Planted(
+        "a relative error that excuses nothing",
+        "xentcheck/scoring.py",
+        "        otherwise |= abs_error <= held.or_rel * scale",
+        "        pass",
+        ("tests/test_limits.py::test_bounds_join_as_they_are_documented",),
+    ),
+    Planted(
+        "excess bits that limit nothing",
+        "xentcheck/scoring.py",
+        "if tolerance.max_excess_bits < target.precision:",
+        "if False:",
+        ("tests/test_limits.py::test_excess_bits_forgive_a_hard_problem_and_no_bad_formula",),
+    ),
+    Planted(
+        "excess bits that forgive no hard problem",
+        "xentcheck/scoring.py",
+        "                most = 2.0 ** (tolerance.max_excess_bits - 1.0) * factor",
+        "                most = 2.0 ** (tolerance.max_excess_bits - 1.0) + 0 * factor",
+        ("tests/test_limits.py::test_excess_bits_forgive_a_hard_problem_and_no_bad_formula",),
+    ),
+    Planted(
+        "a sign that enough ulps buy",
+        "xentcheck/scoring.py",
+        "    without_sign = beyond | (",
+        "    without_sign = beyond & (",
+        ("tests/test_limits.py::test_a_wrong_sign_is_forbidden_at_any_number_of_ulps",),
+    ),
+    Planted(
+        "a note that cannot be forbidden",
+        "xentcheck/gate.py",
+        "        return finding.kind in limit.forbid",
+        "        return False",
+        ("tests/test_limits.py::test_a_note_is_a_violation_where_it_is_forbidden",),
+    ),
+    Planted(
+        "a limit for an implementation that is not there goes unnoticed",
+        "xentcheck/auditing.py",
+        "        check_limits(config, described)\n",
+        "",
+        (
+            "tests/test_limits.py::test_a_limit_that_no_implementation_can_meet_or_break_is_an_error_with_the_nearest",
+        ),
+    ),
+    Planted(
+        "more rows of a fault taken for the same",
+        "xentcheck/standing.py",
+        "if more > less or ulp",
+        "if ulp",
+        ("tests/test_ratchet.py::TestStanding",),
+    ),
+    Planted(
+        "more ulps of a fault taken for the same",
+        "xentcheck/standing.py",
+        " or ulp > before * (1.0 + slack)",
+        "",
+        ("tests/test_ratchet.py::TestStanding",),
+    ),
+    Planted(
+        "what a baseline tolerates in one kind tolerated in all",
+        "xentcheck/ratchet.py",
+        "entry.faults.get(violation.rule)",
+        "next(iter(entry.faults.values()))",
+        ("tests/test_ratchet.py::TestWeigh::test_another_kind_in_the_cell_is_new",),
+    ),
+    Planted(
+        "an entry of another platform tolerating here",
+        "xentcheck/ratchet.py",
+        "(each for each in own if not each.platform), None",
+        "iter(own), None",
+        (
+            "tests/test_ratchet.py::TestWeigh::test_an_entry_of_another_platform_tolerates_nothing_here_and_says_so",
+        ),
+    ),
+    Planted(
+        "a ratchet that loosens",
+        "xentcheck/ratchet.py",
+        "now[rule] if stands is Standing.BETTER else extent",
+        "now[rule]",
+        (
+            "tests/test_ratchet.py::TestRenewed::test_tightening_takes_back_what_is_better_and_tolerates_nothing_more",
+        ),
+    ),
+    Planted(
+        "stale entries that nobody hears of",
+        "xentcheck/ratchet.py",
+        "    changes += _stale(baseline, seen)\n",
+        "",
+        ("tests/test_ratchet.py::TestWeigh::test_a_fault_that_is_gone_is_stale",),
+    ),
+    Planted(
+        "what was not audited dropped from a baseline",
+        "xentcheck/ratchet.py",
+        "    described = {*seen.faults, *seen.unaudited}",
+        "    described = {*seen.faults}",
+        ("tests/test_ratchet.py::TestRenewed::test_what_was_not_audited_stays",),
     ),
 )

@@ -69,6 +69,30 @@ def test_a_limit_exactly_met_passes_and_one_missed_by_the_smallest_amount_fails(
 
 
 @pytest.mark.parametrize("dtype", BITS)
+def test_a_limit_is_met_exactly_also_where_no_interval_shrinks_to_a_point(dtype):
+    """The entropy of (1/2, 1/4, 1/4) is 3/2 bits, but it is worked out from logarithms."""
+    actual = 1.5 + 3 * 2.0 ** (1 - BITS[dtype])
+
+    def value(probabilities, *, base="e"):
+        return np.full(len(probabilities), actual, dtype=dtype)
+
+    mine = Implementation(
+        "entropy", "mine", value, None, tuple(BITS), tuple(LabelKind), frozenset({"base"})
+    )
+    for bound, right in ((3.0, True), (below(3.0), False)):
+        text = (
+            f"sweeps: {{s: {{losses: entropy, dtypes: {dtype}, quantities: value, "
+            "implementations: mine, parameters: {base: '2'}, "
+            "inputs: [{generator: explicit, values: [[0.5, 0.25, 0.25]]}]}}\n"
+            f"limits: [{{implementation: mine, max_ulp: {bound!r}}}]\n"
+        )
+        report = audit(loads(text), extra=[mine])
+        assert report.measurements[0].witness.exact == "1.5"
+        assert not report.uncertified
+        assert (not report.violations) is right
+
+
+@pytest.mark.parametrize("dtype", BITS)
 def test_a_right_result_meets_a_limit_of_nothing(dtype):
     assert passes(shifted(0.0, dtype), dtype, "max_ulp: 0")
     assert not passes(shifted(1.0, dtype), dtype, "max_ulp: 0")
@@ -81,8 +105,9 @@ def test_an_irrational_error_is_put_on_one_side_of_the_limits_next_to_it(x, dtyp
     with mpmath.workprec(400):
         exact = 1 / (1 + mpmath.exp(-mpmath.mpf(x)))
         exponent = int(mpmath.floor(mpmath.log(exact, 2)))
-        actual = float(mpmath.nint(exact * 2**10)) / 2**10  # right to some ten bits
-        error = abs(mpmath.mpf(actual) - exact) / mpmath.mpf(2) ** (exponent - BITS[dtype] + 1)
+        unit = mpmath.mpf(2) ** (exponent - BITS[dtype] + 1)
+        actual = float((mpmath.nint(exact / unit) + 3) * unit)  # off by some three ulps
+        error = abs(mpmath.mpf(actual) - exact) / unit
         nearest = float(error)
         low = nearest if mpmath.mpf(nearest) < error else below(nearest)
     high = math.nextafter(low, math.inf)

@@ -26,7 +26,7 @@ from xentcheck.yaml_reader import (
 VERSION = 1
 RULES = (*(kind.value for kind in Kind), P99)
 _CELL = ("loss", "implementation", "dtype", "quantity", "sweep")
-_WIDTH = 100
+_WIDTH = 88
 
 _HEAD = """\
 # What xentcheck tolerates today: each fault beyond the limits, as far as it goes. A run fails on

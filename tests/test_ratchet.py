@@ -1,0 +1,294 @@
+"""What a baseline tolerates, and how it is renewed: pure values in, pure values out."""
+
+import dataclasses
+import math
+
+import pytest
+
+from xentcheck import baselines
+from xentcheck.errors import ConfigError
+from xentcheck.model import Cell, Finding, Kind, Measurement, Quantity, Standing, Violation, Witness
+from xentcheck.ratchet import P99, Baseline, Entry, observed, renewed, weigh
+from xentcheck.standing import Extent, standing
+
+HERE, THERE = "Linux x86_64", "Darwin arm64"
+CELL = Cell("softplus", "mine", "float32", Quantity.VALUE, "small")
+OTHER = dataclasses.replace(CELL, sweep="other")
+TODAY = {"date": "2026-11-21", "platform": HERE, "numpy": "2.4.6"}
+BEFORE = {"date": "2025-01-01", "platform": HERE, "numpy": "2.0.0"}
+
+
+def violation(kind=Kind.INACCURATE, rows=3, ulp=10.0, cell=CELL, rule=None):
+    witness = Witness(None, None, {}, 0.0, 0.0, "0", ulp, 0.0)
+    return Violation(Finding(kind, cell, rows, witness), "max_ulp 4", rule or kind.value)
+
+
+def measured(cell=CELL, rows=100, p99=8.0):
+    return Measurement(cell, rows, 10.0, p99, 1.0, 0.0, {})
+
+
+def seen(*violations, cells=(CELL,), platform=HERE, unaudited=()):
+    return observed(platform, [measured(each) for each in cells], violations, unaudited)
+
+
+def tolerating(rows=3, ulp=10.0, kind="inaccurate", platform="", recorded=None, cell=CELL, of=100):
+    faults = {kind: Extent(rows, of, ulp)}
+    return Entry(cell, faults, platform, BEFORE if recorded is None else recorded)
+
+
+def weighed(violations, *entries, **more):
+    return weigh(violations, Baseline(entries), seen(*violations, **more))
+
+
+class TestStanding:
+    @pytest.mark.parametrize(
+        ("now", "known", "expected"),
+        [
+            (Extent(3, 100, 10.0), Extent(3, 100, 10.0), Standing.SAME),
+            (Extent(4, 100, 10.0), Extent(3, 100, 10.0), Standing.WORSE),
+            (Extent(2, 100, 10.0), Extent(3, 100, 10.0), Standing.BETTER),
+            (Extent(3, 100, math.nextafter(10.0, 11)), Extent(3, 100, 10.0), Standing.WORSE),
+            (Extent(3, 100, math.nextafter(10.0, 9)), Extent(3, 100, 10.0), Standing.BETTER),
+            # what is better in one way and worse in another is worse
+            (Extent(1, 100, 11.0), Extent(3, 100, 10.0), Standing.WORSE),
+            (Extent(4, 100, 1.0), Extent(3, 100, 10.0), Standing.WORSE),
+            # shares of the rows are compared, exactly
+            (Extent(6, 200, 10.0), Extent(3, 100, 10.0), Standing.SAME),
+            (Extent(1, 3), Extent(333333333333, 1000000000000), Standing.WORSE),
+            (None, Extent(3, 100), Standing.GONE),
+            (Extent(3, 100), None, Standing.NEW),
+            (None, None, Standing.SAME),
+        ],
+    )
+    def test_table(self, now, known, expected):
+        assert standing(now, known) is expected
+
+    def test_slack_is_relative_and_for_ulps_only(self):
+        assert standing(Extent(3, 100, 10.09), Extent(3, 100, 10.0), 0.01) is Standing.SAME
+        assert standing(Extent(3, 100, 10.11), Extent(3, 100, 10.0), 0.01) is Standing.WORSE
+        assert standing(Extent(3, 100, 9.95), Extent(3, 100, 10.0), 0.01) is Standing.SAME
+        assert standing(Extent(4, 100, 10.0), Extent(3, 100, 10.0), 0.5) is Standing.WORSE
+
+
+class TestWeigh:
+    def test_what_is_recorded_is_tolerated_and_nothing_is_to_be_told(self):
+        result = weighed([violation()], tolerating())
+        assert result.violations == ()
+        assert result.changes == ()
+        assert [each.standing for each in result.tolerated] == [Standing.SAME]
+
+    @pytest.mark.parametrize("worse", [{"rows": 4}, {"ulp": 10.5}])
+    def test_worse_fails_and_says_what_is_tolerated(self, worse):
+        (failing,) = weighed([violation(**worse)], tolerating()).violations
+        assert failing.standing is Standing.WORSE
+        assert failing.accepted == "3 of 100 rows, 10 ulp"
+
+    def test_another_kind_in_the_cell_is_new(self):
+        result = weighed([violation(), violation(Kind.NAN, ulp=math.nan)], tolerating())
+        (failing,) = result.violations
+        assert failing.finding.kind is Kind.NAN
+        assert failing.standing is Standing.NEW
+        assert failing.accepted == "nothing of the kind, only inaccurate"
+
+    def test_a_fault_without_an_error_is_weighed_by_its_rows(self):
+        nan = violation(Kind.NAN, rows=3, ulp=math.nan)
+        assert weighed([nan], tolerating(ulp=None, kind="nan")).violations == ()
+        (failing,) = weighed([nan], tolerating(rows=2, ulp=None, kind="nan")).violations
+        assert failing.standing is Standing.WORSE
+
+    def test_another_cell_is_new(self):
+        result = weighed([violation(cell=OTHER)], tolerating(), cells=(CELL, OTHER))
+        (failing,) = result.violations
+        assert (failing.standing, failing.accepted) == (Standing.NEW, "nothing in this cell")
+
+    def test_a_percentile_has_an_entry_of_its_own(self):
+        p99 = violation(rows=5, rule=P99)
+        assert weighed([p99], tolerating(rows=5, ulp=8.0, kind=P99)).violations == ()
+        (failing,) = weighed([p99], tolerating(rows=5, ulp=7.9, kind=P99)).violations
+        assert failing.standing is Standing.WORSE
+        assert weighed([p99], tolerating(rows=5)).violations[0].standing is Standing.NEW
+
+    def test_better_is_tolerated_and_told(self):
+        result = weighed([violation(rows=1)], tolerating())
+        assert result.violations == ()
+        (change,) = result.changes
+        assert (change.standing, change.rule) == (Standing.BETTER, "inaccurate")
+        assert change.text == "1 of 100 rows, 10 ulp, was 3 of 100 rows, 10 ulp"
+
+    def test_a_fault_that_is_gone_is_stale(self):
+        (change,) = weighed([], tolerating()).changes
+        assert (change.standing, change.cell, change.rule) == (Standing.GONE, CELL, "inaccurate")
+
+    def test_an_entry_that_matches_nothing_is_stale(self):
+        (change,) = weighed([], tolerating(cell=OTHER)).changes
+        assert (change.standing, change.cell, change.rule) == (Standing.GONE, OTHER, "")
+
+    def test_an_entry_of_what_was_not_audited_this_time_is_not(self):
+        assert weighed([], tolerating(cell=OTHER), unaudited=(OTHER,)).changes == ()
+
+    def test_the_entry_of_the_platform_goes_before_the_one_for_all(self):
+        entries = (tolerating(rows=9), tolerating(rows=3, platform=HERE))
+        (failing,) = weighed([violation(rows=4)], *entries).violations
+        assert failing.accepted.startswith("3 of 100")
+        assert weighed([violation(rows=4)], *entries, platform=THERE).violations == ()
+
+    def test_an_entry_of_another_platform_tolerates_nothing_here_and_says_so(self):
+        (failing,) = weighed([violation()], tolerating(platform=THERE)).violations
+        assert failing.standing is Standing.NEW
+        assert failing.accepted == "nothing on Linux x86_64: its entries are for Darwin arm64"
+
+    def test_worse_than_on_the_platform_that_recorded_it_says_so(self):
+        entry = tolerating(recorded={"platform": THERE})
+        (failing,) = weighed([violation(rows=4)], entry).violations
+        assert failing.accepted.endswith("(recorded on Darwin arm64; this is Linux x86_64)")
+
+
+class TestRenewed:
+    def entries(self, baseline, *violations, tighten=False, **more):
+        return renewed(baseline, seen(*violations, **more), TODAY, tighten=tighten).entries
+
+    def test_an_empty_one_gets_every_violation(self):
+        (entry,) = self.entries(Baseline(), violation(), violation(Kind.NAN, 2, math.nan))
+        assert entry == Entry(
+            CELL, {"inaccurate": Extent(3, 100, 10.0), "nan": Extent(2, 100)}, "", TODAY
+        )
+
+    def test_then_the_same_run_is_tolerated_and_changes_nothing(self):
+        once = renewed(Baseline(), seen(violation()), TODAY)
+        result = weigh([violation()], once, seen(violation()))
+        assert (result.violations, result.changes) == ((), ())
+        assert renewed(once, seen(violation()), {"date": "later"}) == once
+
+    def test_what_is_the_same_keeps_the_day_it_was_recorded(self):
+        old = Baseline((tolerating(), tolerating(cell=OTHER)))
+        entries = self.entries(old, violation(rows=4), violation(cell=OTHER), cells=(CELL, OTHER))
+        assert {each.cell: each.recorded for each in entries} == {CELL: TODAY, OTHER: BEFORE}
+
+    def test_what_is_gone_or_matches_nothing_is_dropped(self):
+        assert self.entries(Baseline((tolerating(), tolerating(cell=OTHER)))) == ()
+
+    def test_what_was_not_audited_stays(self):
+        old = Baseline((tolerating(cell=OTHER),))
+        assert self.entries(old, unaudited=(OTHER,)) == old.entries
+        assert self.entries(old, unaudited=(OTHER,), tighten=True) == old.entries
+
+    def test_a_platform_that_differs_gets_an_entry_of_its_own(self):
+        old = Baseline((tolerating(),))
+        there, here = self.entries(old, violation(rows=5), platform=THERE)
+        assert (there.platform, here.platform) == (THERE, HERE)
+        assert there.faults["inaccurate"].rows == 5
+        assert here.faults == old.entries[0].faults
+
+    def test_a_platform_that_agrees_gets_none(self):
+        old = Baseline((tolerating(),))
+        assert self.entries(old, violation(), platform=THERE) == old.entries
+
+    def test_entries_of_other_platforms_stay(self):
+        old = Baseline((tolerating(platform=THERE),))
+        generic, there = self.entries(old, violation(rows=5))
+        assert there == old.entries[0]
+        assert (generic.platform, generic.faults["inaccurate"].rows) == ("", 5)
+        assert self.entries(old) == old.entries
+
+    def test_what_is_gone_here_only_stays_for_the_platform_that_recorded_it(self):
+        (entry,) = self.entries(Baseline((tolerating(),)), platform=THERE)
+        assert (entry.platform, entry.recorded) == (HERE, BEFORE)
+
+    def test_tightening_takes_back_what_is_better_and_tolerates_nothing_more(self):
+        old = Baseline((tolerating(), tolerating(cell=OTHER)))
+        cells = (CELL, OTHER)
+        better = violation(rows=1)
+        worse = violation(rows=9, cell=OTHER)
+        fresh = violation(Kind.NAN, ulp=math.nan)
+        entries = self.entries(old, better, worse, fresh, cells=cells, tighten=True)
+        assert {each.cell: each.faults for each in entries} == {
+            CELL: {"inaccurate": Extent(1, 100, 10.0)},
+            OTHER: {"inaccurate": Extent(3, 100, 10.0)},
+        }
+        assert self.entries(old, cells=cells, tighten=True) == ()
+
+    def test_the_order_does_not_depend_on_that_of_the_run(self):
+        cells = tuple(dataclasses.replace(CELL, sweep=name) for name in "cab")
+        violations = [violation(cell=each) for each in cells]
+        one = self.entries(Baseline(), *violations, cells=cells)
+        other = self.entries(Baseline(), *violations[::-1], cells=cells[::-1])
+        assert one == other
+        assert [each.cell.sweep for each in one] == ["a", "b", "c"]
+
+
+ODD = "a[b]<c>&\"d'|\n`e`: #f"
+
+
+class TestFile:
+    def baseline(self):
+        odd = dataclasses.replace(CELL, implementation=ODD)
+        faults = {
+            "nan": Extent(3, 122),
+            "inaccurate": Extent(31, 122, 0.1 + 0.2),
+            "row-dependent": Extent(1, 122, math.inf),
+            P99: Extent(31, 122, 16777216.0),
+        }
+        return Baseline(
+            (Entry(CELL, faults, THERE, TODAY), Entry(odd, {"nan": Extent(1, 2)}, "", {})), "b.yaml"
+        )
+
+    def test_reads_back_as_it_was_written(self):
+        written = baselines.dumps(self.baseline())
+        assert baselines.loads(written, "b.yaml") == self.baseline()
+        assert baselines.dumps(baselines.loads(written, "b.yaml")) == written
+
+    def test_is_lines_that_a_person_can_review(self):
+        lines = baselines.dumps(self.baseline()).splitlines()
+        assert "  tolerated:" in lines
+        assert "    nan: {rows: 3}" in lines
+        assert "    inaccurate: {rows: 31, ulp: 0.30000000000000004}" in lines
+        assert "  platform: Darwin arm64" in lines
+        assert max(map(len, lines)) <= 100
+
+    def test_nothing_left_to_tolerate_is_a_file_too(self):
+        assert baselines.loads(baselines.dumps(Baseline((), "b.yaml")), "b.yaml").entries == ()
+
+    @pytest.mark.parametrize(
+        ("change", "line", "text"),
+        [
+            (
+                ("softplus", "softpls"),
+                7,
+                "did you mean 'softplus'?",
+            ),
+            (("float32", "fp32"), 9, "unknown dtype 'fp32'"),
+            (("value", "valeu"), 10, "did you mean 'value'?"),
+            (
+                ("nan:", "nann:"),
+                15,
+                "did you mean 'nan'?",
+            ),
+            (("rows: 122", "rows: 0"), 13, "at least 1"),
+            (("{rows: 3}", "{rows: 123}"), 15, "123 of 122 rows cannot be"),
+            (("{rows: 3}", "{ulp: 3}"), 15, "'rows' is missing"),
+            (("version: 1", "version: 2"), 5, "this xentcheck reads version 1"),
+            (("  sweep: small\n", ""), 7, "'sweep' is missing"),
+            (("platform:", "platfrom:"), 12, "did you mean 'platform'?"),
+        ],
+    )
+    def test_every_problem_has_its_line_and_remedy(self, change, line, text):
+        written = baselines.dumps(self.baseline()).replace(*change, 1)
+        with pytest.raises(ConfigError) as caught:
+            baselines.loads(written, "b.yaml")
+        assert any(
+            problem.line == line and text in str(problem) for problem in caught.value.problems
+        ), str(caught.value)
+
+    def test_a_cell_that_stands_twice_is_refused(self):
+        twice = dataclasses.replace(self.baseline(), entries=self.baseline().entries[:1] * 2)
+        with pytest.raises(ConfigError, match="stands twice"):
+            baselines.loads(baselines.dumps(twice), "b.yaml")
+
+    def test_a_conflict_that_was_left_in_is_no_yaml(self):
+        written = baselines.dumps(self.baseline()).replace("cells:", "<<<<<<< HEAD\ncells:")
+        with pytest.raises(ConfigError, match=r"b\.yaml:"):
+            baselines.loads(written, "b.yaml")
+
+    def test_a_file_that_is_not_there_says_how_to_get_one(self, tmp_path):
+        with pytest.raises(ConfigError, match="--write-baseline"):
+            baselines.load(tmp_path / "none.yaml")
