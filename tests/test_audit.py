@@ -140,7 +140,8 @@ def test_what_is_left_out_is_said():
 
 
 def test_nothing_selected_is_said_and_nothing_is_measured():
-    report = audit(configured("nobody"), extra=[mine()])
+    other = mine(name="elsewhere", loss="sigmoid")
+    report = audit(configured("elsewhere"), extra=[mine(), other])
     assert report.measurements == ()
     assert [skip.reason for skip in report.skips] == ["no implementation selected"]
 
@@ -449,7 +450,8 @@ GATE = "limits: [{max_ulp: 4}]"
         ("numpy.accurate", GATE, 0),
         ("numpy.naive", GATE, 1),
         ("numpy.naive", "limit: 3", 2),
-        ("nobody", "", 3),
+        ("nobody", "", 2),
+        ("numpy.masked", "", 3),
     ],
 )
 def test_exit_statuses_are_disjoint(tmp_path, name, limits, status):

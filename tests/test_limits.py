@@ -325,3 +325,22 @@ class TestStands:
         assert self.asked(2.0**-149, zero, max_ulp=0.5) == (True, False)
         # no relative error of zero is small
         assert self.asked(2.0**-149, zero, max_ulp=0.5, or_rel=1e9) == (True, False)
+
+
+def test_a_sweep_that_names_what_nobody_declares_is_an_error_with_the_nearest():
+    """Or a gate would pass the day that a package is not found any more."""
+    text = """
+sweeps:
+  s:
+    losses: softplus
+    dtypes: float32
+    implementations: ["numpy.*", numpy.acurate, "mine.*"]
+    inputs: [{generator: explicit, values: [0]}]
+"""
+    with pytest.raises(ConfigError) as caught:
+        audit(loads(text, "gate.yaml"))
+    first, second = caught.value.problems
+    assert first.path == "sweeps.s.implementations"
+    assert "no implementation is called 'numpy.acurate'" in first.message
+    assert first.remedy == "did you mean 'numpy.accurate'?"
+    assert "'mine.*'" in second.message

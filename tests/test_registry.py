@@ -194,6 +194,7 @@ def test_a_built_in_can_be_sent_to_another_process() -> None:
 class _EntryPoint:
     def __init__(self, name: str, thing: object) -> None:
         self.name, self.value, self.thing = name, f"{name}:thing", thing
+        self.dist = None
 
     def load(self) -> object:
         if isinstance(self.thing, BaseException):
@@ -214,7 +215,11 @@ def test_entry_points_may_give_one_many_a_function_or_a_module(
     module = types.ModuleType("somewhere")
     for thing in (one, [one], lambda: iter([one])):
         assert _registered(monkeypatch, a=thing) == ((one,), ())
-    assert _registered(monkeypatch, a=module) == ((), ())
+    nothing, skips = _registered(monkeypatch, a=module)
+    assert nothing == ()
+    assert [skip.reason for skip in skips] == [
+        "entry point a = 'a:thing' declares no implementation"
+    ]
     assert _registered(monkeypatch, a=sys.modules[__name__]) == ((one,), ())
 
 

@@ -39,6 +39,7 @@ from xentcheck.errors import (
     UnsupportedError,
     UsageError,
     did_you_mean,
+    nearest,
 )
 from xentcheck.execution import (
     Death,
@@ -59,7 +60,6 @@ from xentcheck.model import (
     Finding,
     Implementation,
     Kind,
-    Limit,
     Measurement,
     Process,
     Quantity,
@@ -128,7 +128,7 @@ def audit(
         config: what to audit; its targets are loaded and join the registry.
         select: patterns of implementation names; empty selects all that the sweeps do.
         extra: further implementations, beside the registered ones.
-        baseline: what is tolerated; a configuration without limits is then held to `Limit`'s own.
+        baseline: what is tolerated of what is beyond the limits.
         workers: how many processes share the work; the report does not depend on it. None: all
             cores, but at most `MOST_HOSTING` where each of them loads frameworks or users' code.
             With one everything else runs in this process, and what kills it kills the run.
@@ -150,8 +150,7 @@ def audit(
         known = tuple(patient(each, timeout_s) for each in (*registered, *targets, *extra))
         _check_unique(known)
         check_patterns(select, known)
-        if baseline is not None and not config.limits:
-            config = replace(config, limits=(Limit(path="baseline"),))
+        check_sweeps(config, known, skips)
         described = described_cells(config, known)
         check_limits(config, described)
         run = _Audit(config, known, tuple(select), list(skips), described, baseline, progress)
@@ -198,6 +197,29 @@ def described_cells(config: Config, known: Sequence[Implementation]) -> tuple[Ce
     )
 
 
+def check_sweeps(
+    config: Config, known: Iterable[Implementation], skips: Iterable[Skip] = ()
+) -> None:
+    """Refuse a sweep that names an implementation which nobody declares.
+
+    ``skips`` tell what could not be loaded.
+    """
+    names = sorted({each.name for each in known})
+    unloaded = [skip.reason for skip in skips if skip.implementation]
+    problems = []
+    for sweep in config.sweeps:
+        for pattern in sweep.implementations:
+            if any(registry.selected(name, (pattern,)) for name in names):
+                continue
+            best = nearest(pattern.replace("*", ""), names)
+            remedy = "; ".join(([f"did you mean {best!r}?"] if best else []) + unloaded)
+            message = f"no implementation is called {pattern!r}"
+            place = f"sweeps.{sweep.name}.implementations"
+            problems.append(Problem(place, message, config.path, remedy=remedy))
+    if problems:
+        raise ConfigError(problems)
+
+
 def check_limits(config: Config, described: Sequence[Cell]) -> None:
     """Refuse a limit whose implementation is in no cell that it would be for."""
     problems = []
@@ -208,7 +230,7 @@ def check_limits(config: Config, described: Sequence[Cell]) -> None:
         names = dict.fromkeys(each.implementation for each in described if anyone.selects(each))
         message = f"no implementation audited here matches {limit.implementation!r}"
         stem = limit.implementation.replace("*", "").replace("?", "")
-        remedy = did_you_mean(stem, names).removeprefix("; ")
+        remedy = did_you_mean(stem, names).removeprefix("; ") or "nothing is audited there at all"
         path = f"{limit.path}.implementation"
         problems.append(Problem(path, message, config.path, limit.line, remedy))
     if problems:

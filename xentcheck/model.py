@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntFlag, StrEnum
 from fnmatch import fnmatchcase
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -374,6 +374,10 @@ class Implementation:
     defined: tuple[str, int] | None = None
 
 
+UNREACHABLE = ("",)
+"""The ``origin`` of an implementation that no command can name: a function of one process only."""
+
+
 @dataclass(frozen=True, slots=True)
 class InputSpec:
     """One generator with its options, as a configuration names it."""
@@ -496,7 +500,9 @@ class Witness:
 
     ``logits`` is the row, (classes,) or a scalar array; under a reduction the whole block.
     ``index`` is the component of the gradient (or of a per-class value) that is shown, None for a
-    value per row. ``exact`` is decimal text with more digits than the dtype has.
+    value per row; ``row`` is the row's number within its sweep, for this loss and dtype, and
+    ``place`` its place in the block where there is one. ``exact`` is decimal text with more digits
+    than the dtype has.
     """
 
     logits: Array
@@ -514,6 +520,7 @@ class Witness:
     excess_bits: float | None = None
     radius_ulp: float = 0.0  # how far from ``exact`` the true value may lie, in ulps
     note: str = ""
+    place: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -660,6 +667,10 @@ class Report:
 
     ``violations`` fail a gate; ``tolerated`` are those that the baseline accepts. ``changes`` are
     what the baseline has to be told: entries that have become better, and stale ones.
+
+    ``rows()`` are its cells for a data frame, and notebooks show it by ``_repr_html_``. Nouns do
+    not know how they look: `xentcheck.api` defines the two, and whoever gets a report from
+    `xentcheck` has them.
     """
 
     environment: Mapping[str, str]
@@ -683,3 +694,6 @@ class Report:
     unaudited: tuple[Cell, ...] = ()  # described by the configuration, but not audited
     path: str = ""  # the configuration's file
     timeout_s: float | None = None  # what calls were allowed, unless it was each process's own
+
+    rows: ClassVar[Callable[["Report"], list[dict[str, Any]]]]
+    _repr_html_: ClassVar[Callable[["Report"], str]]

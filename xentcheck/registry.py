@@ -9,9 +9,10 @@ under the entry-point group ``xentcheck.implementations``::
     [project.entry-points."xentcheck.implementations"]
     mine = "mine.losses"
 
-The entry point may also name an `Implementation`, an iterable of them, or a function without
-arguments that returns either; the built-in ones come in by the same door. A user's own function is
-loaded by `load_target` and needs no declaration.
+What that module imports counts as well: declarations may stand apart from the losses. The entry
+point may also name an `Implementation`, an iterable of them, or a function without arguments that
+returns either; the built-in ones come in by the same door. A user's own function is loaded by
+`load_target` and needs no declaration.
 """
 
 import contextlib
@@ -21,9 +22,10 @@ import importlib.metadata
 import importlib.util
 import inspect
 import itertools
+import re
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -33,9 +35,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from xentcheck.errors import TargetError, did_you_mean
+from xentcheck.losses import LOSSES
 from xentcheck.model import Implementation, LabelKind, Skip, Target
 
 GROUP = "xentcheck.implementations"
+_OWN = "xentcheck"  # the distribution whose entry points come first
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 INPUT_DTYPES = (*DTYPES, "float8_e4m3fn", "float8_e5m2")
 AUTO = "auto"  # of a gradient: whichever there is
@@ -68,8 +72,8 @@ def implementation(
     name: str,
     *,
     gradient: Callable[..., Any] | None = None,
-    dtypes: Iterable[str] = DTYPES,
-    label_kinds: Iterable[LabelKind] = _LABEL_KINDS,
+    dtypes: str | Iterable[str] = DTYPES,
+    label_kinds: str | Iterable[str] = _LABEL_KINDS,
     summary: str = "",
     sound: bool | None = None,
 ) -> Callable[[Function], Function]:
@@ -79,7 +83,16 @@ def implementation(
     value and gradient both take it), the summary from the docstring's first line. Both functions
     are called under ``np.errstate(all="ignore")``. ``sound``: what is claimed of it, None for
     nothing. Stack the decorator to declare one function several times.
+
+    A loss, dtype or kind of labels that there is not is no error here, where it would break the
+    import of a package that is newer or older than this one: `load_registered` says it.
+
+    Raises:
+        TypeError: the gradient cannot be called, or the function takes no attributes.
     """
+    if gradient is not None and not callable(gradient):
+        message = f"the gradient of {name!r} is {gradient!r}, which cannot be called"
+        raise TypeError(message)
 
     def declare(function: Function) -> Function:
         declared = Implementation(
@@ -87,27 +100,56 @@ def implementation(
             name=name,
             value=_Quiet(function),
             gradient=None if gradient is None else _Quiet(gradient),
-            dtypes=tuple(dtypes),
-            label_kinds=tuple(label_kinds),
-            parameters=_common(function, gradient),
+            dtypes=_several(dtypes),
+            label_kinds=_several(label_kinds),
+            parameters=common_parameters(function, gradient),
             summary=summary or (inspect.getdoc(function) or "").partition("\n")[0],
             sound=sound,
-            source=f"{function.__module__}:{function.__qualname__}",
+            source=f"{function.__module__}:{getattr(function, '__qualname__', name)}",
+            defined=defined_at(function),
         )
-        setattr(function, _MARK, (declared, *getattr(function, _MARK, ())))
+        try:
+            setattr(function, _MARK, (declared, *_marks(function)))
+        except AttributeError:
+            message = f"{function!r} cannot be declared: wrap it in a function of Python"
+            raise TypeError(message) from None
         return function
 
     return declare
 
 
+def _several(given: str | Iterable[str]) -> tuple[Any, ...]:
+    """A lone word is a list of one; a tuple made of it would be its letters."""
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+def _marks(thing: object) -> tuple[Implementation, ...]:
+    # Not getattr: what a module holds may answer to every name.
+    own = getattr(thing, "__dict__", None)
+    marks: tuple[Implementation, ...] = own.get(_MARK, ()) if isinstance(own, Mapping) else ()
+    return marks
+
+
 def declared_in(module: ModuleType) -> tuple[Implementation, ...]:
-    """What `implementation` declared on the functions of a module, in their order."""
-    return tuple(
-        declared
-        for member in vars(module).values()
-        if inspect.isfunction(member) and member.__module__ == module.__name__
-        for declared in getattr(member, _MARK, ())
-    )
+    """What `implementation` declared on the functions that a module holds, in their order."""
+    found = (declared for member in vars(module).values() for declared in _marks(member))
+    return tuple({id(declared): declared for declared in found}.values())
+
+
+def defined_at(function: Callable[..., Any]) -> tuple[str, int] | None:
+    """The file and the line (from 1) where a callable is written, or None where nothing tells."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    written = inspect.unwrap(function)
+    if not (inspect.isroutine(written) or inspect.isclass(written)):
+        written = type(written)
+    code = getattr(written, "__code__", None)
+    if code is not None:
+        return code.co_filename, code.co_firstlineno
+    try:
+        return inspect.getfile(written), inspect.getsourcelines(written)[1]
+    except (OSError, TypeError):  # of C, or of no file
+        return None
 
 
 def parameters_of(function: Callable[..., Any]) -> frozenset[str]:
@@ -148,7 +190,10 @@ def required_second(function: Callable[..., Any]) -> str:
     return parameters[1].name if required else ""
 
 
-def _common(value: Callable[..., Any], gradient: Callable[..., Any] | None) -> frozenset[str]:
+def common_parameters(
+    value: Callable[..., Any], gradient: Callable[..., Any] | None
+) -> frozenset[str]:
+    """The parameters that a value function and its gradient function both take."""
     of_value = parameters_of(value)
     if gradient is None:
         return of_value
@@ -164,27 +209,79 @@ def implementations() -> tuple[Implementation, ...]:
 
 
 def load_registered() -> tuple[tuple[Implementation, ...], tuple[Skip, ...]]:
-    """Every declared implementation, and what could not be loaded with the reason.
+    """Every declared implementation, and what could not be taken with the reason.
 
-    One broken package takes nothing down but itself. Of two implementations with one name for one
-    loss the first stays, in the order of the entry points' names.
+    One broken package takes nothing down but itself, and one wrong declaration nothing but that.
+    Of two implementations with one name for one loss the first stays: xentcheck's own, then in the
+    order of the entry points' names.
     """
     found: dict[tuple[str, str], Implementation] = {}
+    holders: dict[tuple[str, str], str] = {}
     skips = []
-    entry_points = sorted(importlib.metadata.entry_points(group=GROUP), key=lambda each: each.name)
-    for entry_point in entry_points:
-        where = f"entry point {entry_point.name} = {entry_point.value!r}"
+    for entry_point in sorted(importlib.metadata.entry_points(group=GROUP), key=_precedence):
+        where = _where(entry_point)
+        every = f"{entry_point.name}.*"
         try:
             declared = tuple(_declared(entry_point.load()))
         except (Exception, SystemExit) as error:
-            reason = f"{where} could not be loaded: {_describe(error)}"
-            skips.append(Skip(reason, implementation=f"{entry_point.name}.*"))
+            reason = f"{where} could not be loaded: {_located(error)}"
+            skips.append(Skip(reason, implementation=every))
             continue
+        if not declared:
+            skips.append(Skip(f"{where} declares no implementation", implementation=every))
         for each in declared:
-            if found.setdefault((each.loss, each.name), each) is not each:
-                reason = f"{where} declares a name that is already taken"
-                skips.append(Skip(reason, loss=each.loss, implementation=each.name))
+            faults = _faults(each)
+            key = (each.loss, each.name)
+            if not faults and found.setdefault(key, each) is not each:
+                faults = (f"the name is already taken by {holders[key]}",)
+            skips += [Skip(f"{where}: {fault}", each.loss, each.name) for fault in faults]
+            if not faults:
+                holders.setdefault(key, where)
     return tuple(found.values()), tuple(skips)
+
+
+def _precedence(entry_point: importlib.metadata.EntryPoint) -> tuple[bool, str, str]:
+    return _distribution(entry_point) != _OWN, entry_point.name, entry_point.value
+
+
+def _distribution(entry_point: importlib.metadata.EntryPoint) -> str:
+    return "" if entry_point.dist is None else entry_point.dist.name
+
+
+def _where(entry_point: importlib.metadata.EntryPoint) -> str:
+    distribution = _distribution(entry_point)
+    whose = f" of {distribution}" if distribution else ""
+    return f"entry point {entry_point.name} = {entry_point.value!r}{whose}"
+
+
+def _faults(declared: Implementation) -> tuple[str, ...]:
+    """Everything for which a declaration cannot be audited."""
+    faults = []
+    loss = LOSSES.get(declared.loss)
+    if loss is None:
+        faults.append(f"there is no loss {declared.loss!r}{did_you_mean(declared.loss, LOSSES)}")
+    if not declared.name or ":" in declared.name or "{out}" in declared.name:
+        faults.append(
+            f"{declared.name!r} cannot be a name: those with ':' or '{{out}}' are targets"
+        )
+    for what, given, known in (
+        ("dtype", declared.dtypes, INPUT_DTYPES),
+        ("kind of labels", declared.label_kinds, tuple(map(str, LabelKind))),
+    ):
+        faults += [
+            f"there is no {what} {str(each)!r}{did_you_mean(str(each), known)}"
+            for each in given
+            if each not in known
+        ]
+        if not given:
+            faults.append(f"no {what} is given")
+    kinds = () if loss is None else loss.label_kinds
+    if not faults and not set(kinds) & set(declared.label_kinds):
+        taken = " or ".join(kinds)
+        faults.append(
+            f"{declared.loss} takes {taken} labels, not {', '.join(declared.label_kinds)}"
+        )
+    return tuple(faults)
 
 
 def _declared(thing: object) -> Iterator[Implementation]:
@@ -217,6 +314,11 @@ def selected(name: str, patterns: Iterable[str]) -> bool:
     )
 
 
+def escaped(name: str) -> str:
+    """A pattern that selects this name only."""
+    return re.sub(r"([*?\[])", r"[\1]", name)
+
+
 def load_target(target: Target) -> Implementation:
     """The implementation that a user's ``module:attr`` or ``path/file.py:attr`` names.
 
@@ -236,7 +338,7 @@ def load_target(target: Target) -> Implementation:
         if place_of_gradient not in ("", place):
             module = _load_module(place_of_gradient, wanted)
         gradient = _attribute(module, attribute, wanted)
-    parameters = _common(value, gradient)
+    parameters = common_parameters(value, gradient)
     bound = dict(target.parameters)
     accepted = parameters_of(value)
     for name in bound:
@@ -253,6 +355,7 @@ def load_target(target: Target) -> Implementation:
         parameters=parameters - bound.keys(),
         summary=(inspect.getdoc(value) or "").partition("\n")[0],
         source=target.target,
+        defined=defined_at(value),
     )
 
 
@@ -376,6 +479,17 @@ def _attribute(module: ModuleType, dotted: str, target: str) -> Callable[..., An
         message = f"{dotted} is {type(found).__name__} {found!r:.60}, which cannot be called"
         raise _error(target, message, "name a function fn(logits, labels, **parameters)")
     return found
+
+
+def _located(error: BaseException) -> str:
+    """The exception in one line, with the last line of a file that it went through."""
+    frames = [each for each in traceback.extract_tb(error.__traceback__) if each.lineno]
+    files = [each for each in frames if Path(each.filename).is_file()]
+    ours = (__file__, importlib.__file__, importlib.metadata.__file__)
+    files = [each for each in files if each.filename not in ours]
+    place = f"{Path(files[-1].filename).name}, line {files[-1].lineno}: " if files else ""
+    text = _describe(error)
+    return text if isinstance(error, SyntaxError) else f"{place}{text}"
 
 
 def _describe(error: BaseException, file: str = "") -> str:
