@@ -435,24 +435,12 @@ class TestNotation:
     def test_kinds_are_listed_gravest_first(self) -> None:
         assert notation.kinds({Kind.CONVENTION: 1, Kind.NAN: 1200}) == "nan 1,200, convention 1"
 
-    def test_a_replay_names_labels_and_parameters(self) -> None:
-        shown = witness(
-            labels=np.array([0.9, 0.1, 0], ml_dtypes.bfloat16),
-            parameters={"label_smoothing": 0.125, "weight": np.array([1, 2, 3], np.float32)},
-        )
-        words = notation.replay(cell(), shown)
-        assert words is not None
-        command = " ".join(words)
-        assert "--labels=0.8984375,0.10009765625,0" in command
-        assert "--param label_smoothing=0.125" in command
-        assert "--param weight=1,2,3" in command
-
     @pytest.mark.parametrize("width", [60, 80, 200])
     def test_a_folded_command_is_the_same_command_to_a_shell(self, width: int) -> None:
         numbers = np.random.default_rng(1).normal(size=40)
         where = cell("my losses.py:it's[1]")
-        words = notation.replay(where, witness(logits=numbers, parameters={"temperature": 0.5}))
-        assert words is not None
+        shown = witness(logits=numbers, parameters={"temperature": 0.5})
+        words = notation.replay(report(), Finding(Kind.NAN, where, 1, shown))
         text = notation.folded(words, width)
         assert max(map(len, text.splitlines())) <= width
         indented = text.replace("\n", "\n    ")
@@ -461,10 +449,6 @@ class TestNotation:
         )
         read = [re.sub(r",\s+", ",", each) for each in printed.stdout.split("\0")[:-1]]
         assert read == words
-
-    def test_what_fits_no_command_line_has_no_replay(self) -> None:
-        assert notation.replay(cell(), witness(logits=np.zeros(65_540, np.float32))) is None
-        assert notation.replay(cell(), witness(logits=np.zeros((2, 2), np.float32))) is None
 
 
 class TestDocument:

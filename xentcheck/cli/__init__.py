@@ -4,7 +4,7 @@ Everything heavy is imported within the commands: ``--help``, ``--version`` and 
 cost no NumPy, no mpmath and no rich.
 """
 
-from xentcheck.cli import check, listing, probe, run
+from xentcheck.cli import check, compare, listing, probe, run, saved, schema
 from xentcheck.cli.door import cli, main
 
-__all__ = ["check", "cli", "listing", "main", "probe", "run"]
+__all__ = ["check", "cli", "compare", "listing", "main", "probe", "run", "saved", "schema"]

@@ -2,9 +2,7 @@
 
 # ruff: noqa: PLC0415
 
-import re
-import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -66,7 +64,9 @@ def reporting(command: Callable[..., Any]) -> Callable[..., Any]:
             "formats",
             multiple=True,
             type=click.Choice(NAMES),
-            help="table (the default), json, or atlas (Markdown); repeatable.",
+            metavar="FORMAT",
+            help="table (the default), json, csv, junit (XML), sarif, markdown, github (workflow "
+            "commands) or atlas; repeatable. A file's suffix says its own.",
         ),
     ):
         command = option(command)
@@ -86,6 +86,12 @@ timeout_option = click.option(
     type=click.FloatRange(min=0, min_open=True),
     metavar="SECONDS",
     help="How long one call of a framework or of your code may take; 300 s unless set.",
+)
+witnesses_option = click.option(
+    "--witnesses",
+    default="",
+    metavar="DIR",
+    help="Save the input of every finding there: .npz files, each with a script that shows it.",
 )
 framework_option = click.option(
     "--framework",
@@ -222,39 +228,20 @@ def number_from(option: str, written: str, dtype: str | None) -> float:
 
 
 def opened(
-    loss: str, target: str, gradient: str, framework: str, timeout_s: float | None
+    loss: str,
+    target: str,
+    gradient: str,
+    framework: str,
+    timeout_s: float | None,
+    bound: Mapping[str, Any] | None = None,
 ) -> "Implementation":
-    """The user's implementation with its gradient: named, the framework's, beside it, or none."""
-    from xentcheck.execution import open_target
-    from xentcheck.model import Target
-    from xentcheck.registry import gradient_names
+    """The user's implementation with its gradient: named, the framework's, beside it, or none.
 
-    if "{out}" in target:  # a program
-        back = () if gradient in ("auto", "none") else tuple(shlex.split(gradient))
-        program = tuple(shlex.split(target))
-        if not back:
-            note(
-                f"note: only the value of {program[0]} is checked; --gradient names the command "
-                "of a gradient"
-            )
-        wanted = Target(
-            loss, "", target, command=program, gradient_command=back, timeout_s=timeout_s
-        )
-        return open_target(wanted)[0]
-    named = None if gradient == "none" else gradient
-    wanted = Target(loss, target, target, named, framework=framework, timeout_s=timeout_s)
-    implementation, beside = open_target(wanted)
-    if beside:
-        note(f"note: {beside} is taken for its gradient; --gradient names another, or none")
-    elif implementation.gradient is None and gradient == "auto":
-        *others, last = gradient_names(wanted)
-        note(
-            f"note: only the value is checked: there is no {', '.join(others)} or {last} beside "
-            f"{target.rpartition(':')[2]}; name it with --gradient"
-        )
+    ``bound`` are keyword arguments of every call.
+    """
+    from xentcheck import api
+
+    implementation, notes = api.opened(loss, target, gradient, framework, timeout_s, bound)
+    for each in notes:
+        note(f"note: {each}")
     return implementation
-
-
-def escaped(name: str) -> str:
-    """A pattern that matches this name only."""
-    return re.sub(r"([*?\[])", r"[\1]", name)

@@ -62,6 +62,9 @@ def to_document(report: Report) -> dict[str, Any]:
         "tolerated": [_violation(each) for each in report.tolerated],
         "changes": [_change(each) for each in report.changes],
         "sources": [_source(each) for each in report.sources],
+        "path": report.path or None,
+        "timeout_s": report.timeout_s,
+        "origins": {name: list(words) for name, words in report.origins.items()},
         "skips": [_skip(each) for each in report.skips],
         "yields": [_yield(each) for each in report.yields],
     }
@@ -167,9 +170,16 @@ def _measurement(measurement: Measurement) -> dict[str, Any]:
         "counts": {str(kind): count for kind, count in measurement.counts.items()},
         "result_dtype": measurement.result_dtype,
         "negative_zeros": measurement.negative_zeros,
-        "witness": _witness(measurement.witness),
+        "witness": of_witness(measurement.witness),
+        "farthest": _farthest(measurement),
         "first_break": _first_break(measurement),
     }
+
+
+def _farthest(measurement: Measurement) -> dict[str, Any] | None:
+    """The witness of the largest finite error, where that is not the cell's witness anyway."""
+    same = measurement.farthest is measurement.witness
+    return None if same else of_witness(measurement.farthest)
 
 
 def _first_break(measurement: Measurement) -> dict[str, Any] | None:
@@ -180,6 +190,7 @@ def _first_break(measurement: Measurement) -> dict[str, Any] | None:
     return {
         "kind": str(kind),
         "row": witness.row,
+        "place": witness.place,
         "generator": witness.generator,
         "logits": array(witness.logits),
         "labels": None if witness.labels is None else array(witness.labels),
@@ -196,7 +207,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "hint": finding.hint,
         "detail": finding.detail,
         "distance": number(finding.distance),
-        "witness": _witness(finding.witness),
+        "witness": of_witness(finding.witness),
     }
 
 
@@ -229,7 +240,8 @@ def _source(source: Source) -> dict[str, Any]:
     }
 
 
-def _witness(witness: Witness | None) -> dict[str, Any] | None:
+def of_witness(witness: Witness | None) -> dict[str, Any] | None:
+    """A witness as it stands in documents; None for none."""
     if witness is None:
         return None
     excess = witness.excess_bits
@@ -239,6 +251,7 @@ def _witness(witness: Witness | None) -> dict[str, Any] | None:
         "parameters": plain(witness.parameters),
         "generator": witness.generator,
         "row": witness.row,
+        "place": witness.place,
         "index": witness.index,
         "actual": number(witness.actual),
         "actual_hex": hex_text(witness.actual),

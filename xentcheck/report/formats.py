@@ -7,13 +7,21 @@ Nothing is imported before a format is asked for.
 
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from xentcheck.model import Report
 
-NAMES = ("table", "json", "atlas")
-SUFFIXES: Mapping[str, str] = {".json": "json", ".txt": "table", ".md": "atlas"}
+NAMES = ("table", "json", "csv", "junit", "sarif", "markdown", "github", "atlas")
+SUFFIXES: Mapping[str, str] = {
+    ".json": "json",
+    ".txt": "table",
+    ".csv": "csv",
+    ".xml": "junit",
+    ".sarif": "sarif",
+    ".md": "markdown",
+}
 """The format of a file whose format is not said, by how its name ends."""
 
 
@@ -27,6 +35,26 @@ def rendered(report: "Report", form: str, width: int, *, color: bool = False) ->
             from xentcheck.report import document
 
             return document.to_json(report)
+        case "csv":
+            from xentcheck.report import csv
+
+            return csv.render(report)
+        case "junit":
+            from xentcheck.report import junit
+
+            return junit.render(report)
+        case "sarif":
+            from xentcheck.report import sarif
+
+            return sarif.render(report, Path.cwd())
+        case "markdown":
+            from xentcheck.report import markdown
+
+            return markdown.render(report)
+        case "github":
+            from xentcheck.report import github
+
+            return github.render(report, Path.cwd())
         case "atlas":
             from xentcheck.report import atlas
 

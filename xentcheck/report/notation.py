@@ -1,5 +1,6 @@
 """How numbers, kinds and witnesses are written for people."""
 
+import functools
 import math
 import re
 import shlex
@@ -10,10 +11,34 @@ from typing import Any
 import numpy as np
 
 from xentcheck.floats import FORMATS, hex_text, to_float64
-from xentcheck.model import Array, Cell, Kind, ParameterValue, Witness
+from xentcheck.losses import LOSSES
+from xentcheck.model import (
+    UNREACHABLE,
+    Array,
+    Cell,
+    Finding,
+    Kind,
+    ParameterValue,
+    Report,
+    Witness,
+)
+from xentcheck.registry import escaped
 
 _LONGEST_REPLAY = 64  # numbers in a command line that one still wants to paste
-_LIST = re.compile(r"[a-z_-]+=[^\s,]+(,[^\s,]+)+")
+_LIST = re.compile(r"[a-z_-]+=[^\s,;]+([,;][^\s,;]+)+")
+_OF_CALLS = frozenset(
+    {
+        Kind.CRASHED,
+        Kind.TIMED_OUT,
+        Kind.RAISED,
+        Kind.WRONG_SHAPE,
+        Kind.WRONG_DTYPE,
+        Kind.MUTATED_INPUT,
+        Kind.NON_DETERMINISTIC,
+        Kind.ROW_DEPENDENT,
+        Kind.INCONSISTENT,
+    }
+)  # of the call with a whole block, of which the witness is but a row
 _GRAVITY = {kind: position for position, kind in enumerate(Kind)}
 
 
@@ -139,27 +164,111 @@ def exact_brief(text: str) -> str:
     return brief(value)
 
 
-def replay(cell: Cell, witness: Witness, origin: Sequence[str] = ()) -> list[str] | None:
-    """The words of the `xentcheck probe` command for a witness; None where there is none.
+def replay(report: Report, finding: Finding) -> list[str]:
+    """The words of a command that shows a finding again; none for a finding without a witness.
 
-    ``origin``: those that name the implementation, unless its name does.
+    The input stands in it, in numbers that read back as they are. Where it is long, or where a row
+    is not all that it takes, the command names the row of the sweep that the report is of, as long
+    as that is one which can be made again: of a configuration's file, or of `check`.
     """
-    if witness.logits.ndim > 1 or witness.logits.size > _LONGEST_REPLAY:
-        return None
+    cell, witness = finding.cell, finding.witness
+    origin = report.origins.get(f"{cell.loss} {cell.implementation}")
+    if witness is None or origin == UNREACHABLE:
+        return []
     command = ["xentcheck", "probe", "--loss", cell.loss]
-    command.append(f"--logits={_joined(to_float64(witness.logits))}")
-    if (labels := witness.labels) is not None:
-        if labels.ndim == 1:
-            command.append(f"--labels={_joined(to_float64(labels))}")
-        else:
-            command.append(f"--label={_label(labels)}")
+    company = takes_company(report, finding)
+    row = _row(report, cell, witness) if company or witness.logits.size > _LONGEST_REPLAY else []
+    if row:
+        command += [*row, "--block"] if company else row
+    else:
+        command += _numbers(witness)
+    command += ["--dtype", cell.dtype]
+    if finding.kind is Kind.TIMED_OUT and report.timeout_s is not None:
+        command += ["--timeout", written(report.timeout_s)]
+    if finding.kind is Kind.INCONSISTENT:  # it takes both to disagree
+        both = (cell.implementation.rpartition("@")[0], cell.implementation)
+        return command + [word for name in both for word in ("--implementation", name)]
+    named = ("--implementation", escaped(cell.implementation))
+    return [*command, *(origin or named)]
+
+
+def written(value: float) -> str:
+    """The shorter of decimal and hex text that read back as a float64: ``20``, ``0x1.8p-100``."""
+    if not math.isfinite(value):
+        return decimal(value)
+    return min(decimal(value), hexadecimal(value), key=len)
+
+
+def takes_company(report: Report, finding: Finding) -> bool:
+    """Whether a finding is of a whole call, or may come out otherwise for its row alone.
+
+    The latter where some row of the same function, however it was called, depends on others.
+    """
+    return finding.kind in _OF_CALLS or _function(finding.cell) in _dependent(report)
+
+
+def _function(cell: Cell) -> tuple[str, str, str]:
+    return (cell.loss, cell.implementation.partition("@")[0], cell.dtype)
+
+
+@functools.lru_cache(maxsize=1)
+def _dependent(report: Report) -> frozenset[tuple[str, str, str]]:
+    """The functions that give a row results which are not its own."""
+    whose = (Kind.ROW_DEPENDENT, Kind.NON_DETERMINISTIC)
+    return frozenset(_function(each.cell) for each in report.findings if each.kind in whose)
+
+
+def _row(report: Report, cell: Cell, witness: Witness) -> list[str]:
+    """The words for a row of a sweep, none where it is not known how to make that again."""
+    config = report.config
+    seed = config.get("seed", 0)
+    words: list[str] = []
+    match config.get("command"):
+        case "check":
+            words += ["--row", f"standard:{cell.sweep}:{witness.row}"]
+            kind, kinds = config.get("label_kind"), LOSSES[cell.loss].label_kinds
+            if kind != kinds[0]:
+                words += ["--label-kind", str(kind)]
+            for name, value in config.get("parameters", {}).items():
+                words += ["--param", f"{name}={_given(value)}"]
+            seed = 0
+        case "probe":
+            return list(config.get("row", ()))
+        case _ if report.path:
+            words += ["--row", f"{report.path}:{cell.sweep}:{witness.row}"]
+    if not words or report.uncertified:  # rows that were given up have no numbers
+        return []
+    return words if report.seed == seed else [*words, "--seed", str(report.seed)]
+
+
+def _numbers(witness: Witness) -> list[str]:
+    """The words for an input in numbers."""
+    words = [f"--logits={_joined(witness.logits)}"]
+    labels = witness.labels
+    if labels is not None:
+        # a class each, or one target; numbers for every class, or for every element
+        word = "--label" if labels.ndim == 0 or labels.dtype.kind in "iu" else "--labels"
+        words.append(f"{word}={_joined(labels)}")
     for name, value in witness.parameters.items():
-        if isinstance(value, np.ndarray) and value.ndim > 1:
-            return None
-        written = _joined(to_float64(value)) if isinstance(value, np.ndarray) else _scalar(value)
-        command += ["--param", f"{name}={written}"]
-    named = origin or ("--implementation", cell.implementation)
-    return [*command, "--dtype", cell.dtype, *named]
+        words += ["--param", f"{name}={_given(value)}"]
+    return words
+
+
+def _given(value: Any) -> str:
+    """A parameter's value as an option takes it."""
+    if isinstance(value, bool | str):
+        return str(value).lower() if isinstance(value, bool) else value
+    if isinstance(value, np.ndarray):
+        return _joined(value)
+    return ",".join(map(_given, value)) if isinstance(value, list | tuple) else written(value)
+
+
+def _joined(values: Array) -> str:
+    if values.ndim == 2:
+        return ";".join(map(_joined, values))
+    if values.dtype.kind in "iu":
+        return ",".join(map(str, np.atleast_1d(values).tolist()))
+    return ",".join(map(written, np.atleast_1d(to_float64(values)).tolist()))
 
 
 def folded(command: Sequence[str], width: int) -> str:
@@ -171,7 +280,7 @@ def folded(command: Sequence[str], width: int) -> str:
     for word in command:
         pieces = [shlex.quote(word)]
         if len(pieces[0]) > width - 2 and _LIST.fullmatch(word):
-            pieces = shlex.quote(word.replace(",", ", ")).split(" ")
+            pieces = shlex.quote(re.sub("([,;])", r"\1 ", word)).split(" ")
         for i, piece in enumerate(pieces):
             if lines[-1] and len(lines[-1]) + 1 + len(piece) > width - 2:
                 lines[-1] += "" if i else " \\"
@@ -275,7 +384,3 @@ def _scalar(value: ParameterValue) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return decimal(value) if isinstance(value, float) else str(value)
-
-
-def _joined(values: Array) -> str:
-    return ",".join(decimal(each) for each in np.atleast_1d(values).tolist())

@@ -7,17 +7,28 @@ repeats what a word says already.
 import io
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from xentcheck.model import NOTES, Cell, Finding, Kind, Measurement, Quantity, Report, Skip, Witness
-from xentcheck.report import notation
+from xentcheck.model import (
+    NOTES,
+    Cell,
+    Finding,
+    Kind,
+    Measurement,
+    Quantity,
+    Report,
+    Skip,
+    Standing,
+    Witness,
+)
+from xentcheck.report import detail, notation
 from xentcheck.scoring import ULP_DEFINITION
 
 WIDTH = 100  # columns, where nothing says how wide the output is
@@ -28,13 +39,18 @@ _NUMBERS = frozenset({"NaN", "inf", "max ulp", "p99", "median", "max abs"})
 _INDENT = 8
 _MOST_DETAILS = 12
 _MOST_VIOLATIONS = 20
+_MOST_CHANGES = 12
 _MOST_NAMES = 6
 _BROKEN = notation.gravity(Kind.VANISHED_GRADIENT)
 
-_STYLES = {"FAIL": "bold red", "broken": "red", "inexact": "yellow", "ok": "green"}
+_STYLES = {
+    "FAIL": "bold red",
+    "broken": "red",
+    "inexact": "yellow",
+    "tolerated": "yellow",
+    "ok": "green",
+}
 _RANKS = {verdict: rank for rank, verdict in enumerate(_STYLES)}
-
-_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,6 +117,7 @@ def render_table(report: Report, width: int) -> Group:
         parts += [_legend(report, width), Text()]
         parts += _rows(lines, width)
     parts += _violations(report, width) if report.gated else _top_findings(report, width)
+    parts += _changes(report)
     parts.append(_summary(report, lines))
     return Group(*parts)
 
@@ -117,9 +134,11 @@ def merged(report: Report) -> list[Line]:
         measured[_place(measurement.cell)].append(measurement)
     for finding in report.findings:
         found[_place(finding.cell)].append(finding)
-    failing = {_place(violation.finding.cell) for violation in report.violations}
-    places = dict.fromkeys([*measured, *found, *failing])
-    lines = [_line(p, measured[p], found[p], report.gated, p in failing) for p in places]
+    verdicts = {_place(each.finding.cell): "tolerated" for each in report.tolerated}
+    verdicts |= {_place(each.finding.cell): "FAIL" for each in report.violations}
+    default = "ok" if report.gated else ""
+    places = dict.fromkeys([*measured, *found, *verdicts])
+    lines = [_line(p, measured[p], found[p], verdicts.get(p, default)) for p in places]
     return sorted(lines, key=lambda line: line.severity)
 
 
@@ -127,9 +146,9 @@ def _line(
     place: tuple[str, str, str, Quantity],
     measurements: Sequence[Measurement],
     findings: Sequence[Finding],
-    gated: bool,
-    failing: bool,
+    verdict: str,
 ) -> Line:
+    """``verdict`` "": what its kinds make of it in a survey."""
     counts: Counter[Kind] = Counter()
     counted = set()
     for measurement in measurements:
@@ -138,10 +157,9 @@ def _line(
     for finding in findings:
         if (finding.cell.sweep, finding.kind) not in counted:
             counts[finding.kind] += finding.rows
-    verdict = "FAIL" if failing else "ok" if gated else _survey_verdict(counts)
     return Line(
         *place,
-        verdict=verdict,
+        verdict=verdict or survey_verdict(counts),
         rows=sum(each.rows for each in measurements),
         max_ulp=_worst([each.max_ulp for each in measurements]),
         p99_ulp=_worst([each.p99_ulp for each in measurements]),
@@ -154,7 +172,8 @@ def _line(
     )
 
 
-def _survey_verdict(counts: Mapping[Kind, int]) -> str:
+def survey_verdict(counts: Mapping[Kind, int]) -> str:
+    """How bad it is in a word: ``broken``, ``inexact`` or ``ok``."""
     faults = [notation.gravity(kind) for kind in counts if kind not in NOTES]
     if not faults:
         return "ok"
@@ -167,18 +186,11 @@ def _worst_witness(
     """The witness of the gravest finding; without findings, that of the largest error."""
     shown = [each for each in findings if each.witness is not None]
     if shown:
-        return min(shown, key=_finding_severity).witness
+        return min(shown, key=detail.severity).witness
     with_witness = [each for each in measurements if each.witness is not None]
     if not with_witness:
         return None
     return max(with_witness, key=lambda each: _worst([each.max_ulp], -1.0)).witness
-
-
-def _finding_severity(finding: Finding) -> tuple[float, ...]:
-    witness = finding.witness
-    error = math.inf if witness is None or math.isnan(witness.ulp_error) else witness.ulp_error
-    in_order = notation.gravity(finding.kind) + (len(Kind) if finding.kind in NOTES else 0)
-    return (in_order, -error, -finding.rows)
 
 
 def _worst(values: Iterable[float], default: float = math.nan) -> float:
@@ -199,7 +211,9 @@ def _by_loss(lines: Iterable[Line]) -> Iterator[tuple[str, list[Line]]]:
 
 def _legend(report: Report, width: int) -> Text:
     verdicts = (
-        "FAIL: beyond a limit · ok: within the limits"
+        "FAIL: beyond a limit · "
+        + ("tolerated: beyond it, but no worse than the baseline · " if report.baseline else "")
+        + "ok: within the limits"
         if report.gated
         else "broken: NaN, infinity, sign, zero gradient or no result at all · "
         "inexact: off by more than the tolerance · ok: neither"
@@ -313,25 +327,44 @@ def _violations(report: Report, width: int) -> list[RenderableType]:
     """The violations with what is needed to see them again, each kind of them first."""
     if not report.violations:
         return []
-    ordered = sorted(report.violations, key=lambda each: _finding_severity(each.finding))
-    new, repeated = _distinct(ordered, lambda each: each.finding)
+    ordered = sorted(report.violations, key=lambda each: detail.severity(each.finding))
+    new, repeated = detail.distinct(ordered, lambda each: each.finding)
     chosen = (new + repeated)[:_MOST_VIOLATIONS]
     parts: list[RenderableType] = [
         Text(f"{notation.count(len(ordered), 'violation')}, the gravest first", style="bold red"),
         Text(),
     ]
     for violation in chosen:
-        parts += [*_detail(report, violation.finding, width, ("limit", violation.limit)), Text()]
+        told = _detail(report, violation.finding, width, *detail.limits(violation))
+        parts += [*told, Text()]
     if more := len(ordered) - len(chosen):
         parts += [Text(f"and {more:,} more: --format json has them all"), Text()]
     return parts
+
+
+def _changes(report: Report) -> list[RenderableType]:
+    """What the baseline tolerates and need not any more."""
+    if not report.changes:
+        return []
+    heading = "better than the baseline tolerates, or stale; --ratchet takes it back"
+    chosen = report.changes[:_MOST_CHANGES]
+    told = [
+        (
+            "stale" if each.standing is Standing.GONE else str(each.standing),
+            detail.change_text(each),
+        )
+        for each in chosen
+    ]
+    if more := len(report.changes) - len(chosen):
+        told.append(("", f"and {more:,} more: --format json has them all"))
+    return [Text(heading, style="bold"), Text(), labelled(told), Text()]
 
 
 def _top_findings(report: Report, width: int) -> list[RenderableType]:
     faults = [each for each in report.findings if each.kind not in NOTES]
     if not faults:
         return []
-    new, _ = _distinct(sorted(faults, key=_finding_severity), lambda each: each)
+    new, _ = detail.distinct(sorted(faults, key=detail.severity), lambda each: each)
     chosen = new[:_MOST_DETAILS]
     heading = f"{len(chosen)} of {notation.count(len(faults), 'finding')}, the gravest first"
     parts: list[RenderableType] = [Text(heading, style="bold"), Text()]
@@ -340,49 +373,11 @@ def _top_findings(report: Report, width: int) -> list[RenderableType]:
     return parts
 
 
-def _distinct(
-    items: Sequence[_Item], finding_of: Callable[[_Item], Finding]
-) -> tuple[list[_Item], list[_Item]]:
-    """The first of each loss, implementation and kind, and those that show nothing new."""
-    seen: set[tuple[str, str, Kind]] = set()
-    new: list[_Item] = []
-    repeated: list[_Item] = []
-    for item in items:
-        finding = finding_of(item)
-        key = (finding.cell.loss, finding.cell.implementation, finding.kind)
-        (repeated if key in seen else new).append(item)
-        seen.add(key)
-    return new, repeated
-
-
 def _detail(
     report: Report, finding: Finding, width: int, *more: tuple[str, str]
 ) -> Iterator[RenderableType]:
-    cell = finding.cell
-    head = f"{finding.kind}  {cell.loss}  {cell.implementation}  {cell.dtype}  {cell.quantity}"
-    rows = notation.count(finding.rows, "row")
-    yield Text(notation.clean(f"{head}  ({rows} of sweep {cell.sweep})"))
-    lines = list(more)
-    if finding.detail:
-        lines.append(("detail", finding.detail))
-    if finding.cause:
-        lines.append(("cause", finding.cause))
-    if finding.hint:
-        lines.append(("hint", finding.hint))
-    if finding.witness is not None:
-        lines += notation.witness_lines(finding.witness)
-        origin = report.origins.get(cell.implementation, ())
-        if finding.kind is Kind.INCONSISTENT:  # it takes both to disagree
-            both = (cell.implementation.rpartition("@")[0], cell.implementation)
-            origin = tuple(word for name in both for word in ("--implementation", name))
-        command = notation.replay(cell, finding.witness, origin)
-        if command is None:
-            place = f"row {finding.witness.row:,} of {finding.witness.generator or cell.sweep}"
-            lines.append(("replay", f"the witness in --format json; {place}"))
-        else:
-            margin = 4 + max(len(word) for word, _ in lines)
-            lines.append(("replay", notation.folded(command, width - margin)))
-    yield labelled(lines)
+    yield Text(notation.clean(detail.headline(finding)))
+    yield labelled(detail.lines(report, finding, *more, width=width))
 
 
 def labelled(lines: Sequence[tuple[str, str]]) -> RenderableType:
@@ -413,6 +408,8 @@ def _summary(report: Report, lines: Sequence[Line]) -> RenderableType:
     entries.append(("measure", f"ulp: {ULP_DEFINITION}; seed {report.seed}"))
     if report.interrupted:
         entries.append(("partial", "interrupted: this is what was finished until then"))
+    if report.baseline:
+        entries.append(("baseline", detail.baseline_text(report)))
     if report.gated:
         failing = len(report.violations)
         entries.append(("gate", notation.count(failing, "violation") if failing else "passed"))

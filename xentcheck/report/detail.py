@@ -1,0 +1,186 @@
+"""A finding in words and lines, as every format tells it."""
+
+import math
+import shlex
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+from xentcheck.model import (
+    NOTES,
+    UNREACHABLE,
+    Cell,
+    Change,
+    Finding,
+    Kind,
+    Report,
+    Standing,
+    Violation,
+)
+from xentcheck.report import notation
+
+_LONGEST_COMMAND = 16_384  # characters
+_Item = TypeVar("_Item")
+
+
+def severity(finding: Finding) -> tuple[float, ...]:
+    """Sorts the gravest first: kind, error, how many rows; notes behind all faults."""
+    witness = finding.witness
+    error = math.inf if witness is None or math.isnan(witness.ulp_error) else witness.ulp_error
+    in_order = notation.gravity(finding.kind) + (len(Kind) if finding.kind in NOTES else 0)
+    return (in_order, -error, -finding.rows)
+
+
+def distinct(
+    items: Sequence[_Item], finding_of: Callable[[_Item], Finding]
+) -> tuple[list[_Item], list[_Item]]:
+    """The first of each loss, implementation and kind, and those that show nothing new."""
+    seen: set[tuple[str, str, Kind]] = set()
+    new: list[_Item] = []
+    repeated: list[_Item] = []
+    for item in items:
+        finding = finding_of(item)
+        key = (finding.cell.loss, finding.cell.implementation, finding.kind)
+        (repeated if key in seen else new).append(item)
+        seen.add(key)
+    return new, repeated
+
+
+def gravest(violations: Iterable[Violation]) -> list[Violation]:
+    """The violations, the gravest first."""
+    return sorted(violations, key=lambda each: severity(each.finding))
+
+
+def place(cell: Cell) -> str:
+    """Where it was seen, in words: ``numpy.naive (softplus, float32 value, sweep extreme)``."""
+    return f"{cell.implementation} ({cell.loss}, {cell.dtype} {cell.quantity}, sweep {cell.sweep})"
+
+
+def headline(finding: Finding) -> str:
+    """The finding on one line, without its witness."""
+    cell = finding.cell
+    head = f"{finding.kind}  {cell.loss}  {cell.implementation}  {cell.dtype}  {cell.quantity}"
+    return f"{head}  ({notation.count(finding.rows, 'row')} of sweep {cell.sweep})"
+
+
+def gist(finding: Finding) -> str:
+    """What went wrong, in one line: ``[1000, 0] label 0 → nan, exact 0``; else the detail."""
+    witness = finding.witness
+    if witness is None:
+        return finding.detail or finding.hint or str(finding.kind)
+    return f"{notation.input_text(witness)} → {notation.outcome_text(witness) or finding.detail}"
+
+
+def replay(report: Report, finding: Finding) -> list[str]:
+    """The words of a command that shows the finding again, none where they would be too many."""
+    command = notation.replay(report, finding)
+    return command if sum(map(len, command)) <= _LONGEST_COMMAND else []
+
+
+def lines(
+    report: Report, finding: Finding, *more: tuple[str, str], width: int | None = None
+) -> list[tuple[str, str]]:
+    """The finding in full, as (what, text), ``more`` first.
+
+    The command that replays it is folded to fit ``width`` beside the longest word; None: it is one
+    line.
+    """
+    told = list(more)
+    for word, text in (
+        ("detail", finding.detail),
+        ("cause", finding.cause),
+        ("hint", finding.hint),
+    ):
+        if text:
+            told.append((word, text))
+    witness = finding.witness
+    if witness is None:
+        return told
+    told += notation.witness_lines(witness)
+    command = replay(report, finding)
+    origin = report.origins.get(f"{finding.cell.loss} {finding.cell.implementation}")
+    if origin == UNREACHABLE:
+        return told
+    if not command:  # of a report that no file is behind
+        where = f"row {witness.row:,} of sweep {finding.cell.sweep}"
+        told.append(("replay", f"{witness.logits.size:,} numbers: --format json has them; {where}"))
+    elif width is None:
+        told.append(("replay", shlex.join(command)))
+    else:
+        margin = 4 + max(len(word) for word, _ in told)
+        told.append(("replay", notation.folded(command, width - margin)))
+    return told
+
+
+def violations(report: Report, most: int) -> str:
+    """The violations as plain text: so many in full, the gravest first and each kind of them."""
+    new, repeated = distinct(gravest(report.violations), lambda each: each.finding)
+    chosen = (new + repeated)[:most]
+    parts = [notation.count(len(report.violations), "violation")]
+    parts += [in_full(report, each.finding, *limits(each)) for each in chosen]
+    if more := len(report.violations) - len(chosen):
+        parts.append(f"and {more:,} more")
+    return "\n\n".join(parts)
+
+
+def limits(violation: Violation) -> tuple[tuple[str, str], ...]:
+    """What a violation breaks and what is tolerated there, as (what, text)."""
+    told = [("limit", violation.limit)] if violation.limit else []
+    if violation.standing is not None:
+        told.append(("baseline", f"{violation.standing}; tolerated: {violation.accepted}"))
+    return tuple(told)
+
+
+def rule(violation: Violation) -> str:
+    """The name of what is broken: a kind, or ``p99_ulp``."""
+    return violation.rule or str(violation.finding.kind)
+
+
+def aligned(told: Sequence[tuple[str, str]]) -> str:
+    """Words on the left, texts beside them, as plain text without a final newline."""
+    margin = max((len(word) for word, _ in told), default=0) + 2
+    return "\n".join(
+        f"{word:<{margin}}{notation.clean(text)}".replace("\n", "\n" + " " * margin)
+        for word, text in told
+    )
+
+
+def in_full(report: Report, finding: Finding, *more: tuple[str, str]) -> str:
+    """The finding as plain text of several lines, the last of which replays it."""
+    return f"{notation.clean(headline(finding))}\n{aligned(lines(report, finding, *more))}".rstrip()
+
+
+def baseline_text(report: Report) -> str:
+    """What the baseline comes to, in one line: ``b.yaml: 12 tolerated, 2 better, 1 stale``."""
+    tally = Counter(change.standing for change in report.changes)
+    new = sum(each.standing is Standing.NEW for each in report.violations)
+    worse = sum(each.standing is Standing.WORSE for each in report.violations)
+    parts = [f"{len(report.tolerated):,} tolerated"]
+    parts += [
+        f"{number:,} {word}"
+        for word, number in (
+            ("new", new),
+            ("worse", worse),
+            ("better", tally[Standing.BETTER]),
+            ("stale", tally[Standing.GONE]),
+        )
+        if number
+    ]
+    return f"{report.baseline}: {', '.join(parts)}"
+
+
+def change_text(change: Change) -> str:
+    """What has become of an entry of the baseline, in one line."""
+    rule_ = f"{change.rule}: " if change.rule else ""
+    return f"{place(change.cell)}: {rule_}{change.text or change.standing}"
+
+
+def location(report: Report, cell: Cell) -> tuple[str, int] | None:
+    """The file and the line to point at: the implementation's code, else the configuration.
+
+    None where neither is known.
+    """
+    for source in report.sources:
+        if (source.loss, source.implementation) == (cell.loss, cell.implementation):
+            return source.file, source.line
+    return (report.path, 1) if report.path else None

@@ -1,0 +1,111 @@
+"""Report → GitHub workflow commands: annotations of the code, or of the run where there is none.
+
+A step shows ten of each type and drops the rest: so the gravest come first, no more than ten, and a
+notice says how many there are besides.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from xentcheck.model import NOTES, Finding, Report, Standing
+from xentcheck.report import detail, notation
+
+MOST = 10
+"""How many annotations of a type one step shows."""
+
+
+def render(report: Report, root: Path) -> str:
+    """The commands, one per line, and a last line for the log.
+
+    The paths of files are absolute: the runner makes them relative to the repository, wherever the
+    step works. ``root`` is where relative ones start.
+    """
+    errors, warnings = list(_errors(report, root)), list(_warnings(report, root))
+    lines = [*errors[:MOST], *warnings[:MOST], *_notices(report, errors, warnings)[:MOST]]
+    return "".join(f"{line}\n" for line in (*lines, _last(report)))
+
+
+def _errors(report: Report, root: Path) -> Iterator[str]:
+    for text in report.uncertified:
+        yield _command("error", f"not audited: {text}", "xentcheck: no certified result")
+    new, repeated = detail.distinct(detail.gravest(report.violations), lambda each: each.finding)
+    for violation in new + repeated:
+        finding = violation.finding
+        told = detail.lines(report, finding, *detail.limits(violation))
+        yield _about(report, "error", finding, detail.rule(violation), told, root)
+
+
+def _warnings(report: Report, root: Path) -> Iterator[str]:
+    """What a baseline has that is not there any more; in a survey the gravest faults."""
+    if report.interrupted:
+        yield _command("warning", "interrupted: only a part was audited", "xentcheck")
+    for change in report.changes:
+        if change.standing is Standing.GONE:
+            text = f"{detail.change_text(change)}\nin {report.baseline or 'the baseline'}"
+            yield _command("warning", text, "xentcheck: stale in the baseline")
+    if not report.gated:
+        faults = [each for each in report.findings if each.kind not in NOTES]
+        new, repeated = detail.distinct(sorted(faults, key=detail.severity), lambda each: each)
+        for finding in new + repeated:
+            told = detail.lines(report, finding)
+            yield _about(report, "warning", finding, str(finding.kind), told, root)
+
+
+def _notices(report: Report, errors: Sequence[str], warnings: Sequence[str]) -> list[str]:
+    notices = [
+        _command(
+            "notice",
+            f"{notation.count(len(each) - MOST, f'more {noun}')}: --format json has all",
+            "xentcheck",
+        )
+        for noun, each in (("error", errors), ("warning", warnings))
+        if len(each) > MOST
+    ]
+    better = [each for each in report.changes if each.standing is Standing.BETTER]
+    if better:
+        text = "\n".join(map(detail.change_text, better))
+        notices.append(_command("notice", text, "xentcheck: better than the baseline has it"))
+    return notices
+
+
+def _last(report: Report) -> str:
+    if not report.gated:
+        return f"xentcheck: a survey, {notation.count(len(report.findings), 'finding')}"
+    count = len(report.violations)
+    verdict = notation.count(count, "violation") if count else "passed"
+    known = f", {len(report.tolerated):,} tolerated" if report.tolerated else ""
+    return f"xentcheck: {verdict}{known}"
+
+
+def _about(
+    report: Report,
+    level: str,
+    finding: Finding,
+    rule: str,
+    told: Sequence[tuple[str, str]],
+    root: Path,
+) -> str:
+    """An annotation of the implementation's code."""
+    where = detail.location(report, finding.cell)
+    place = {}
+    if where is not None:
+        place = {"file": str((root / where[0]).resolve()), "line": str(where[1])}
+    title = f"{rule}: {detail.place(finding.cell)}"
+    return _command(level, f"{detail.gist(finding)}\n\n{detail.aligned(told)}", title, **place)
+
+
+def _command(level: str, message: str, title: str, **place: str) -> str:
+    known = {**place, "title": title}
+    properties = ",".join(f"{name}={_property(text)}" for name, text in known.items())
+    return f"::{level} {properties}::{_data(message)}"
+
+
+def _data(text: str) -> str:
+    """As GitHub's toolkit escapes what stands behind the last ``::``."""
+    escaped = notation.clean(text).replace("%", "%25")
+    return escaped.replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    """As GitHub's toolkit escapes the value of a property."""
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,161 @@
+"""Report → JUnit XML, as CI servers read it: a suite per loss, a test case per line of the table.
+
+A test case fails by the violations of its line. In a survey nothing fails: what was found is in the
+output of the test case. What has no place in a loss (exact results that could not be certified,
+an interruption) is an error of a suite of its own. Times are not written: they are not measured.
+"""
+
+import xml.etree.ElementTree as ET
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from xentcheck.model import Finding, Report, Skip, Violation
+from xentcheck.report import detail, notation
+from xentcheck.report.table import Line, merged
+from xentcheck.scoring import ULP_DEFINITION
+
+_NAME = "xentcheck"
+_Place = tuple[str, str, str, str]
+
+
+def render(report: Report) -> str:
+    """The document, in ASCII: other characters are references, control characters escaped."""
+    root = ET.Element("testsuites", name=_NAME)
+    lines: dict[str, list[Line]] = defaultdict(list)
+    for line in merged(report):
+        lines[line.loss].append(line)
+    skips = _grouped(report.skips)
+    known = dict.fromkeys([*lines, *skips])
+    violations = _by_place(report.violations)
+    tolerated = _by_place(report.tolerated)
+    findings: dict[_Place, list[Finding]] = defaultdict(list)
+    for finding in sorted(report.findings, key=detail.severity):
+        findings[_place(finding)].append(finding)
+    for loss in (each for each in known if each):
+        suite = _suite(root, report, loss)
+        for line in lines[loss]:
+            place = (line.loss, line.implementation, line.dtype, str(line.quantity))
+            case = _case(suite, loss, f"{line.implementation}[{line.dtype}-{line.quantity}]")
+            if violations[place]:
+                _fail(case, report, violations[place])
+            told = [
+                detail.in_full(report, each.finding, *detail.limits(each))
+                for each in tolerated[place]
+            ]
+            if not report.gated:
+                told += [detail.in_full(report, each) for each in findings[place]]
+            if told:
+                _text(case, "system-out", "\n\n".join(told))
+        _skip(suite, loss, skips.get(loss, {}))
+    _run(root, report, skips.get("", {}))
+    _sum_up(root)
+    ET.indent(root, " ")
+    document: bytes = ET.tostring(root, encoding="us-ascii", xml_declaration=True)
+    return document.decode("ascii") + "\n"
+
+
+def _place(finding: Finding) -> _Place:
+    cell = finding.cell
+    return (cell.loss, cell.implementation, cell.dtype, str(cell.quantity))
+
+
+def _by_place(violations: Iterable[Violation]) -> dict[_Place, list[Violation]]:
+    """The violations of each line, the gravest first."""
+    places: dict[_Place, list[Violation]] = defaultdict(list)
+    for violation in detail.gravest(violations):
+        places[_place(violation.finding)].append(violation)
+    return places
+
+
+def _suite(root: ET.Element, report: Report, name: str) -> ET.Element:
+    suite = _element(root, "testsuite", name=name)
+    properties = _element(suite, "properties")
+    known = {**report.environment, "seed": str(report.seed), "ulp": ULP_DEFINITION}
+    known["gated"] = str(report.gated).lower()
+    if report.baseline:
+        known["baseline"] = report.baseline
+    for word, text in known.items():
+        _element(properties, "property", name=word, value=text)
+    return suite
+
+
+def _case(suite: ET.Element, loss: str, name: str) -> ET.Element:
+    return _element(suite, "testcase", classname=f"{_NAME}.{loss}", name=name)
+
+
+def _fail(case: ET.Element, report: Report, violations: Sequence[Violation]) -> None:
+    """One failure for all violations of a line: many servers show only the first of several."""
+    gravest = violations[0]
+    message = f"{detail.rule(gravest)}: {detail.gist(gravest.finding)}"
+    if len(violations) > 1:
+        message += f" (and {len(violations) - 1:,} more)"
+    told = (detail.in_full(report, each.finding, *detail.limits(each)) for each in violations)
+    text = "\n\n".join(told)
+    _text(case, "failure", text, message=message, type=detail.rule(gravest))
+
+
+def _grouped(skips: Iterable[Skip]) -> dict[str, dict[str, list[Skip]]]:
+    """The skips by loss and reason."""
+    groups: dict[str, dict[str, list[Skip]]] = defaultdict(lambda: defaultdict(list))
+    for skip in skips:
+        groups[skip.loss][skip.reason].append(skip)
+    return groups
+
+
+def _skip(suite: ET.Element, loss: str, reasons: Mapping[str, Sequence[Skip]]) -> None:
+    """A skipped test case per reason; its text says what that keeps from being audited."""
+    for reason, skips in reasons.items():
+        what = (
+            " ".join(filter(None, (skip.implementation, skip.dtype, skip.quantity, skip.sweep)))
+            for skip in skips
+        )
+        names = list(dict.fromkeys(filter(None, what)))
+        case = _case(suite, loss, f"skipped: {reason}")
+        _text(case, "skipped", "\n".join(names), message=reason)
+
+
+def _run(root: ET.Element, report: Report, reasons: Mapping[str, Sequence[Skip]]) -> None:
+    """The suite of the run as such, if there is anything to say."""
+    if not (report.uncertified or report.interrupted or reasons or report.changes or report.deaths):
+        return
+    suite = _suite(root, report, _NAME)
+    if report.uncertified:
+        case = _case(suite, "run", "exact results are certified")
+        count = notation.count(len(report.uncertified), "case")
+        message = f"{count} could not be certified, and are not audited"
+        _text(case, "error", "\n".join(report.uncertified), message=message, type="uncertified")
+    if report.interrupted:
+        case = _case(suite, "run", "the run is complete")
+        _text(case, "error", "", message="interrupted: only a part is here", type="interrupted")
+    if report.changes:
+        case = _case(suite, "run", "the baseline")
+        _text(case, "system-out", "\n".join(map(detail.change_text, report.changes)))
+    _skip(suite, "run", reasons)
+    if report.deaths:
+        _text(suite, "system-err", "\n".join(report.deaths))
+
+
+def _sum_up(root: ET.Element) -> None:
+    """The numbers that suites bear in their attributes."""
+    totals = {"tests": 0, "failures": 0, "errors": 0}
+    for suite in root:
+        counts = {
+            "tests": len(suite.findall("testcase")),
+            "failures": len(suite.findall("testcase/failure")),
+            "errors": len(suite.findall("testcase/error")),
+        }
+        for word, count in counts.items():
+            suite.set(word, str(count))
+            totals[word] += count
+        suite.set("skipped", str(len(suite.findall("testcase/skipped"))))
+    for word, count in totals.items():
+        root.set(word, str(count))
+
+
+def _element(parent: ET.Element, tag: str, **attributes: str) -> ET.Element:
+    cleaned = {name: notation.clean(value) for name, value in attributes.items()}
+    return ET.SubElement(parent, tag, cleaned)
+
+
+def _text(parent: ET.Element, tag: str, text: str, **attributes: str) -> None:
+    _element(parent, tag, **attributes).text = notation.clean(text)

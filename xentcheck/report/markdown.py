@@ -1,0 +1,248 @@
+"""Report → Markdown for the summary of a CI step or for a comment: verdict, lines, findings.
+
+What GitHub renders: tables, fenced code, ``<details>``. Names may hold anything, so every special
+character of theirs is a character reference. The text stays below what a step summary may have;
+what does not fit is counted.
+"""
+
+import html
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from xentcheck.model import NOTES, Finding, Report, Violation
+from xentcheck.report import detail, notation
+from xentcheck.report.table import Line, merged, skipped
+from xentcheck.scoring import ULP_DEFINITION
+
+LARGEST = 2**20 - 2**15
+"""Bytes. A step summary may have 1 MiB; some is left for what else the step writes there."""
+
+_TAIL = 2**17  # bytes of it, at the most, for what is skipped and the environment
+_MOST_FINDINGS = 50  # in detail
+_CLOSING = 64  # bytes for the end of a list
+_SPECIAL = re.compile(r"^\W|(?<!\w)_|_(?!\w)|[\\`*\[\]<>&#|~$^@!]|:(?=\w)|\.(?=\s|$)")
+_HEADERS = (
+    "| verdict | loss | implementation | dtype | quantity | kinds (rows) | max ulp | max abs |",
+    "|---|---|---|---|---|---|---:|---:|",
+)
+
+
+@dataclass(slots=True)
+class Page:
+    """Blocks of text that together stay below a number of bytes."""
+
+    room: int
+    blocks: list[str] = field(default_factory=list)
+
+    def add(self, *blocks: str) -> bool:
+        """Append all of these, or none where there is no room for them."""
+        size = sum(len(block.encode("utf-8", "replace")) + 1 for block in blocks)
+        if size > self.room:
+            return False
+        self.room -= size
+        self.blocks += blocks
+        return True
+
+    def add_some(self, blocks: Iterable[str], keep: int = 0) -> int:
+        """Append one after the other while more than ``keep`` bytes stay free.
+
+        Returns how many were left out.
+        """
+        known = list(blocks)
+        self.room -= keep
+        i = 0
+        while i < len(known) and self.add(known[i]):
+            i += 1
+        self.room += keep
+        return len(known) - i
+
+
+def render(report: Report, largest: int = LARGEST) -> str:
+    """The report as GitHub-flavoured Markdown of at most ``largest`` bytes of UTF-8."""
+    tail = Page(min(_TAIL, largest // 4))
+    _skips(tail, report)
+    _environment(tail, report)
+    page = Page(largest - sum(len(each.encode("utf-8", "replace")) + 1 for each in tail.blocks))
+    lines = merged(report)
+    bad = [line for line in lines if line.verdict != "ok"]
+    page.room -= 1024  # for the lines that say what was left out
+    page.add(f"## xentcheck: {_verdict(report)}", "", _counts(report, lines), "")
+    for trouble in _troubles(report):
+        page.add(f"- {trouble}", "")
+    _table(page, bad)
+    if report.gated:
+        ordered = detail.gravest(report.violations)
+        new, repeated = detail.distinct(ordered, lambda each: each.finding)
+        ordered = [*new, *repeated]
+        blocks = [_violation(report, each) for each in ordered[:_MOST_FINDINGS]]
+        _findings(page, "Violations", blocks, len(ordered))
+    else:
+        faults = [each for each in report.findings if each.kind not in NOTES]
+        few, _ = detail.distinct(sorted(faults, key=detail.severity), lambda each: each)
+        blocks = [_finding(report, each) for each in few[:_MOST_FINDINGS]]
+        _findings(page, "The gravest findings", blocks, len(faults))
+    _list(page, "Tolerated by the baseline", [_tolerated(each) for each in report.tolerated])
+    _list(
+        page,
+        "Changes of the baseline",
+        [inline(detail.change_text(each)) for each in report.changes],
+    )
+    _rest(page, [line for line in lines if line.verdict == "ok"])
+    return "\n".join([*page.blocks, *tail.blocks]).rstrip("\n") + "\n"
+
+
+def _verdict(report: Report) -> str:
+    if report.uncertified:
+        return f"{notation.count(len(report.uncertified), 'case')} without a certified result"
+    if not report.gated:
+        faults = sum(each.kind not in NOTES for each in report.findings)
+        return f"a survey, {notation.count(faults, 'finding')}"
+    if report.violations:
+        return f"failed, {notation.count(len(report.violations), 'violation')}"
+    return "passed" if report.measurements or report.findings else "nothing was audited"
+
+
+def _counts(report: Report, lines: Sequence[Line]) -> str:
+    rows = sum(each.rows for each in report.measurements)
+    implementations = len({(line.loss, line.implementation) for line in lines})
+    losses = len({line.loss for line in lines})
+    parts = [
+        notation.count(implementations, "implementation"),
+        f"{losses:,} {'loss' if losses == 1 else 'losses'}",
+        notation.count(len({line.dtype for line in lines}), "dtype"),
+        notation.count(len(lines), "cell"),
+        notation.count(rows, "row"),
+        *(f"{n:,} {what}" for n, what in _standings(report) if n),
+    ]
+    return f"{', '.join(parts)}; seed {report.seed}."
+
+
+def _standings(report: Report) -> list[tuple[int, str]]:
+    failing = len({each.finding.cell for each in report.violations})
+    return [(failing, "failing"), (len(report.tolerated), "tolerated by the baseline")]
+
+
+def _troubles(report: Report) -> list[str]:
+    """What makes the report less than it should be."""
+    troubles = [f"not audited: {inline(text)}" for text in report.uncertified]
+    troubles += [inline(text) for text in report.deaths]
+    if report.interrupted:
+        troubles.append("interrupted: this is what was finished until then")
+    return troubles
+
+
+def _table(page: Page, lines: Sequence[Line]) -> None:
+    if lines and page.add(*_HEADERS):
+        left = page.add_some(map(_row, lines), keep=page.room // 2)  # that is for the findings
+        page.add("")
+        if left:
+            page.add(f"… and {notation.count(left, 'more line')}.", "")
+
+
+def _row(line: Line) -> str:
+    verdict = line.verdict if line.verdict == "ok" else f"**{line.verdict}**"
+    cells = (
+        verdict,
+        line.loss,
+        code(line.implementation),
+        line.dtype,
+        str(line.quantity),
+        notation.kinds(line.counts),
+        notation.ulps(line.max_ulp),
+        notation.scientific(line.max_abs),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _rest(page: Page, lines: Sequence[Line]) -> None:
+    """The lines that are in order, folded away."""
+    if not lines:
+        return
+    rows = list(map(_row, lines))
+    summary = f"<details><summary>{notation.count(len(lines), 'line')} in order</summary>"
+    size = sum(len(row.encode("utf-8", "replace")) + 1 for row in rows)
+    if size + 512 > page.room:
+        page.add(f"{notation.count(len(lines), 'line')} in order.", "")
+    else:
+        page.add(summary, "", *_HEADERS, *rows, "", "</details>", "")
+
+
+def _findings(page: Page, heading: str, blocks: Sequence[str], total: int) -> None:
+    """Findings in detail, and how many more of ``total`` there are."""
+    if not blocks or not page.add(f"### {heading}", ""):
+        return
+    if left := page.add_some(blocks) + total - len(blocks):
+        page.add(f"… and {left:,} more: `--format json` has them all.", "")
+
+
+def _violation(report: Report, violation: Violation) -> str:
+    return _folded(report, violation.finding, detail.rule(violation), detail.limits(violation))
+
+
+def _finding(report: Report, finding: Finding) -> str:
+    return _folded(report, finding, str(finding.kind), ())
+
+
+def _folded(report: Report, finding: Finding, rule: str, more: Sequence[tuple[str, str]]) -> str:
+    """A finding behind its headline; the command that replays it is a block to be copied."""
+    command = detail.replay(report, finding)
+    told = detail.lines(report, finding, *more)
+    if command:
+        told = [each for each in told if each[0] != "replay"]
+    rows = f"{notation.count(finding.rows, 'row')}: {detail.gist(finding)}"
+    summary = f"<b>{html_text(rule)}</b> {html_text(detail.place(finding.cell))}, {html_text(rows)}"
+    parts = [f"<details><summary>{summary}</summary>", "", fenced(detail.aligned(told), "text")]
+    if command:
+        parts += ["", fenced(notation.folded(command, 100), "sh")]
+    return "\n".join([*parts, "", "</details>", ""])
+
+
+def _tolerated(violation: Violation) -> str:
+    finding = violation.finding
+    known = violation.accepted or violation.limit
+    return (
+        f"{inline(detail.rule(violation))}: {inline(detail.place(finding.cell))}, "
+        f"{notation.count(finding.rows, 'row')} ({inline(known)})"
+    )
+
+
+def _list(page: Page, heading: str, items: Sequence[str]) -> None:
+    """A list behind its heading."""
+    heading = f"<details><summary>{heading}: {len(items):,}</summary>"
+    if items and page.room > len(heading) + _CLOSING and page.add(heading, ""):
+        left = page.add_some((f"- {item}" for item in items), keep=_CLOSING)
+        page.add(*([f"- … and {left:,} more"] if left else []), "", "</details>", "")
+
+
+def _skips(page: Page, report: Report) -> None:
+    _list(page, "Skipped", [inline(text) for text in skipped(report.skips)])
+
+
+def _environment(page: Page, report: Report) -> None:
+    known = {**report.environment, "ulp": ULP_DEFINITION}
+    if report.baseline:
+        known["baseline"] = report.baseline
+    _list(page, "Environment", [f"{inline(name)}: {inline(text)}" for name, text in known.items()])
+
+
+def inline(text: str) -> str:
+    """Any text within a line or a cell: no character of it is markup, lines become breaks."""
+    escaped = _SPECIAL.sub(lambda found: f"&#{ord(found[0])};", notation.clean(text))
+    return escaped.replace("&#10;", "\n").replace("\n", "<br>")
+
+
+def code(name: str) -> str:
+    return f"<code>{inline(name)}</code>"
+
+
+def html_text(text: str) -> str:
+    """Any text within HTML, which ends at the first empty line."""
+    return html.escape(notation.clean(text)).replace("\n", "<br>")
+
+
+def fenced(text: str, language: str) -> str:
+    """A block of code whose fence is longer than any that is in it."""
+    ticks = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, ticks + 1)
+    return f"{fence}{language}\n{notation.clean(text)}\n{fence}"

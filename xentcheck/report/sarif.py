@@ -1,0 +1,211 @@
+"""Report → SARIF 2.1.0, for code scanning: a rule per kind, a result per violation.
+
+In a survey the findings are results, as warnings; notes are notes. What a baseline tolerates is a
+result that is suppressed. A result points at the implementation's code, or else at the
+configuration; its fingerprint does not depend on numbers, so that it is the same alert from run to
+run until it is gone.
+"""
+
+import hashlib
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from xentcheck.collection import HINTS
+from xentcheck.model import NOTES, Cell, Finding, Kind, Report, Violation
+from xentcheck.report import detail, notation
+from xentcheck.report.document import number
+from xentcheck.report.table import skipped
+from xentcheck.scoring import ULP_DEFINITION
+
+SCHEMA = (
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+)
+P99 = "p99_ulp"
+
+_ROOT = "%SRCROOT%"
+_KINDS: Mapping[Kind, str] = {
+    Kind.CRASHED: "The process died in the call.",
+    Kind.TIMED_OUT: "The call did not come back in time.",
+    Kind.RAISED: "The call raised an exception.",
+    Kind.WRONG_SHAPE: "The result has another shape than it should have.",
+    Kind.WRONG_DTYPE: "The result has a dtype that is not allowed.",
+    Kind.MUTATED_INPUT: "The call wrote into its input.",
+    Kind.NON_DETERMINISTIC: "The same input gave another result.",
+    Kind.NAN: "NaN where the exact result is a number.",
+    Kind.MISSED_NAN: "A number where NaN is right.",
+    Kind.SPURIOUS_OVERFLOW: "An infinity where the exact result is finite.",
+    Kind.MISSED_OVERFLOW: "A finite number where the exact result is infinite.",
+    Kind.WRONG_SIGN: "The result has the wrong sign.",
+    Kind.VANISHED_GRADIENT: "A gradient of zero where the exact one is not.",
+    Kind.SPURIOUS_UNDERFLOW: "Zero where the exact result can be represented.",
+    Kind.PLATEAU: "The result is constant where the exact one goes on.",
+    Kind.INACCURATE: "The result is farther off than the tolerance.",
+    Kind.ROW_DEPENDENT: "The result of a row changes with its neighbours.",
+    Kind.INCONSISTENT: "Two ways to call one function disagree.",
+    Kind.INVARIANT: "A property that every result has does not hold.",
+    Kind.FTZ: "Subnormal results are flushed to zero.",
+    Kind.CONVENTION: "The result follows another convention, which is accepted.",
+}
+
+
+def render(report: Report, root: Path) -> str:
+    """The log as text. Files below ``root`` are named relative to it."""
+    log = _clean(_log(report, root))
+    return json.dumps(log, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _clean(value: Any) -> Any:
+    """The same with control characters written out in every text."""
+    if isinstance(value, dict):
+        return {notation.clean(key): _clean(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_clean(each) for each in value]
+    return notation.clean(value) if isinstance(value, str) else value
+
+
+def _log(report: Report, root: Path) -> dict[str, Any]:
+    rules = [*map(str, Kind), P99]
+    results = [
+        {**each, "ruleIndex": rules.index(each["ruleId"])} for each in _results(report, root)
+    ]
+    run = {
+        "tool": {"driver": _driver(report)},
+        "originalUriBaseIds": {_ROOT: {"uri": _base(root)}},
+        "invocations": [_invocation(report)],
+        "results": results,
+        "properties": {
+            "environment": dict(report.environment),
+            "seed": report.seed,
+            "gated": report.gated,
+            "ulp": ULP_DEFINITION,
+        },
+    }
+    return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
+
+
+def _driver(report: Report) -> dict[str, Any]:
+    driver: dict[str, Any] = {"name": "xentcheck"}
+    if version := report.environment.get("xentcheck"):
+        driver["version"] = version
+    rules = [_rule(str(kind), _KINDS[kind], HINTS.get(kind, ""), kind in NOTES) for kind in Kind]
+    rules.append(_rule(P99, "More than one of a hundred rows is farther off than is allowed.", ""))
+    return {**driver, "rules": rules}
+
+
+def _rule(name: str, text: str, hint: str, note: bool = False) -> dict[str, Any]:
+    return {
+        "id": name,
+        "name": "".join(part.capitalize() for part in name.replace("_", "-").split("-")),
+        "shortDescription": {"text": text},
+        "fullDescription": {"text": f"{text} {hint[:1].upper()}{hint[1:]}".strip()},
+        "help": {"text": hint or text},
+        "defaultConfiguration": {"level": "note" if note else "error"},
+    }
+
+
+def _results(report: Report, root: Path) -> Iterator[dict[str, Any]]:
+    """The gravest first; those that a baseline tolerates last."""
+    if not report.gated:
+        for finding in sorted(report.findings, key=detail.severity):
+            level = "note" if finding.kind in NOTES else "warning"
+            yield _result(report, finding, str(finding.kind), level, root)
+    for violation in detail.gravest(report.violations):
+        yield _result(report, violation.finding, detail.rule(violation), "error", root, violation)
+    for violation in detail.gravest(report.tolerated):
+        result = _result(
+            report, violation.finding, detail.rule(violation), "error", root, violation
+        )
+        accepted = f"{report.baseline or 'the baseline'}: {violation.accepted or 'tolerated'}"
+        suppression = {"kind": "external", "status": "accepted", "justification": accepted}
+        yield {**result, "suppressions": [suppression]}
+
+
+def _result(
+    report: Report,
+    finding: Finding,
+    rule: str,
+    level: str,
+    root: Path,
+    violation: Violation | None = None,
+) -> dict[str, Any]:
+    cell = finding.cell
+    fingerprint = _fingerprint(cell, rule)
+    more = detail.limits(violation) if violation else ()
+    gist = f"{rule}: {detail.place(cell)}: {detail.gist(finding)}"
+    text = f"{gist}\n{detail.aligned(detail.lines(report, finding, *more))}"
+    where = detail.location(report, cell)
+    return {
+        "ruleId": rule,
+        "level": level,
+        "message": {"text": text},
+        "locations": [] if where is None else [_location(*where, cell, root)],
+        # Code scanning tells alerts apart by the second one only, and without it by the line.
+        "partialFingerprints": {
+            "xentcheckCell/v1": fingerprint,
+            "primaryLocationLineHash": fingerprint,
+        },
+        "properties": _properties(report, finding, violation),
+    }
+
+
+def _fingerprint(cell: Cell, rule: str) -> str:
+    """The same for the same kind in the same cell, whatever the numbers."""
+    place = (cell.loss, cell.implementation, cell.dtype, str(cell.quantity), cell.sweep, rule)
+    return hashlib.sha256("\0".join(place).encode("utf-8", "replace")).hexdigest()[:32]
+
+
+def _properties(report: Report, finding: Finding, violation: Violation | None) -> dict[str, Any]:
+    cell, witness = finding.cell, finding.witness
+    properties: dict[str, Any] = {
+        "loss": cell.loss,
+        "implementation": cell.implementation,
+        "dtype": cell.dtype,
+        "quantity": str(cell.quantity),
+        "sweep": cell.sweep,
+        "rows": finding.rows,
+    }
+    if witness is not None and witness.exact:
+        properties["ulp_error"] = number(witness.ulp_error)
+    if command := detail.replay(report, finding):
+        properties["replay"] = shlex.join(command)
+    if violation is not None:
+        properties["limit"] = violation.limit
+        if violation.standing is not None:
+            properties["standing"] = str(violation.standing)
+    return properties
+
+
+def _location(file: str, line: int, cell: Cell, root: Path) -> dict[str, Any]:
+    uri, base = (root / file).resolve().as_uri(), _base(root)
+    artifact = {"uri": uri}
+    if uri.startswith(base):
+        artifact = {"uri": uri.removeprefix(base), "uriBaseId": _ROOT}
+    return {
+        "physicalLocation": {
+            "artifactLocation": artifact,
+            "region": {"startLine": max(line, 1)},
+        },
+        "logicalLocations": [{"fullyQualifiedName": cell.implementation, "kind": "function"}],
+    }
+
+
+def _base(root: Path) -> str:
+    """The URI of a directory; it ends in a slash."""
+    return f"{root.resolve().as_uri().rstrip('/')}/"
+
+
+def _invocation(report: Report) -> dict[str, Any]:
+    """Whether the run was complete, and what it could not audit."""
+    notes = [("error", text) for text in report.uncertified]
+    notes += [("warning", text) for text in report.deaths]
+    notes += [("warning", detail.change_text(change)) for change in report.changes]
+    notes += [("note", f"not audited: {text}") for text in skipped(report.skips)]
+    return {
+        "executionSuccessful": not (report.uncertified or report.interrupted),
+        "toolExecutionNotifications": [
+            {"level": level, "message": {"text": text}} for level, text in notes
+        ],
+    }

@@ -1,0 +1,509 @@
+"""JSON Schemas (draft 2020-12) of what is read and written: configuration, baseline, report.
+
+The one for configurations is made of the same declarations as their reader: an editor that is told
+of it completes keys and names, and shows what they mean. It knows less than the reader, which also
+says where patterns match nothing. The one for reports describes what this version writes.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from xentcheck.config import FIELDS, LABEL_KINDS
+from xentcheck.floats import FORMATS
+from xentcheck.implementations.user import FRAMEWORKS
+from xentcheck.losses import LOSSES
+from xentcheck.model import Kind, Option, Parameter, Quantity, Standing
+from xentcheck.numbers import NAMES
+from xentcheck.report.document import SCHEMA_VERSION, plain
+from xentcheck.sweeps import GENERATORS, Generator
+from xentcheck.sweeps.labels import TARGETS
+from xentcheck.sweeps.parameters import MATRIX_WORDS, VECTOR_WORDS
+
+Schema = dict[str, Any]
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_DECIMAL = r"[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?|\.[0-9]+([eE][+-]?[0-9]+)?"
+_HEXADECIMAL = r"0[xX]([0-9a-fA-F]+(\.[0-9a-fA-F]*)?|\.[0-9a-fA-F]+)([pP][+-]?[0-9]+)?"
+_INFINITE = r"\.?[iI][nN][fF]([iI][nN][iI][tT][yY])?"
+_NAN = r"\.?[nN][aA][nN]"
+_WILDCARD = r"[*?\[]"
+_HEX_FLOAT = r"^(-?0x[01]\.[0-9a-f]+p[+-][0-9]+|-?inf|nan)$"
+_RULES = (*map(str, Kind), "p99_ulp")
+
+
+def text(what: str) -> str:
+    """A schema of `SCHEMAS` as JSON text with a final newline."""
+    return json.dumps(SCHEMAS[what](), indent=2, ensure_ascii=False) + "\n"
+
+
+def config() -> Schema:
+    """What a configuration may say."""
+    return {
+        "$schema": _DIALECT,
+        "title": "xentcheck configuration",
+        "description": "What xentcheck audits: inputs, implementations, and what a gate allows.",
+        **_section("configuration", _CONFIGURATION),
+        "$defs": {
+            "number": _number(_INFINITE),
+            "finite-number": _number(),
+            "named-number": _number(_INFINITE, _NAN, *NAMES),
+            "whole-number": _whole(),
+            "loss": _loss(),
+            "dtype": {"enum": list(FORMATS)},
+            "kind": {"enum": list(map(str, Kind))},
+            "implementation": _section("implementation", _IMPLEMENTATION)
+            | {"oneOf": [{"required": ["target"]}, {"required": ["command"]}]},
+            "sweep": _section("sweep", _SWEEP),
+            "labels": _section("labels", _LABELS) | {"minProperties": 1},
+            "parameters": _parameters(),
+            "limit": _section("limit", _LIMIT) | {"minProperties": 1},
+            "input": _input(),
+            **{f"input-{each.name}": _generator(each) for each in GENERATORS.values()},
+        },
+    }
+
+
+def baseline() -> Schema:
+    """What a baseline may say."""
+    fault = _closed(
+        {
+            "rows": _described({"type": "integer", "minimum": 1}, "How many rows show it."),
+            "ulp": _described(_within("number", 0), "The largest error among them, in ulps."),
+        },
+        ["rows"],
+    )
+    cell: dict[str, Schema] = {
+        "loss": {"enum": list(LOSSES)},
+        "implementation": {"type": "string", "minLength": 1},
+        "dtype": {"enum": list(FORMATS)},
+        "quantity": {"enum": list(map(str, Quantity))},
+        "sweep": {"type": "string", "minLength": 1},
+        "platform": _described({"type": "string", "minLength": 1}, "The entry is for it only."),
+        "rows": _described({"type": "integer", "minimum": 1}, "Of how many rows."),
+        "tolerated": _described(
+            {
+                "type": "object",
+                "properties": {rule: {"$ref": "#/$defs/fault"} for rule in _RULES},
+                "additionalProperties": False,
+                "minProperties": 1,
+            },
+            "By kind of finding, or p99_ulp.",
+        ),
+        "recorded": _described(
+            {"type": "object", "additionalProperties": {"type": "string"}, "minProperties": 1},
+            "When and with what it was recorded.",
+        ),
+    }
+    optional = ("platform", "recorded")
+    return {
+        "$schema": _DIALECT,
+        "title": "xentcheck baseline",
+        "description": "Which faults beyond the limits a gate tolerates, as far as they went.",
+        **_closed(
+            {"version": {"const": 1}, "cells": _list({"$ref": "#/$defs/cell"})},
+            ["version", "cells"],
+        ),
+        "$defs": {
+            "number": _number(_INFINITE),
+            "fault": fault,
+            "cell": _closed(cell, [each for each in cell if each not in optional]),
+        },
+    }
+
+
+def report() -> Schema:
+    """What `--format json` writes."""
+    cell: dict[str, Schema] = {
+        name: {"type": "string"} for name in ("loss", "implementation", "dtype", "sweep")
+    }
+    cell["quantity"] = {"$ref": "#/$defs/quantity"}
+    finding: dict[str, Schema] = {
+        "kind": {"$ref": "#/$defs/kind"},
+        **cell,
+        "rows": {"$ref": "#/$defs/count"},
+        "cause": {"type": ["string", "null"]},
+        "hint": {"type": "string"},
+        "detail": {"type": "string"},
+        "distance": {"$ref": "#/$defs/number"},
+        "witness": _or_null({"$ref": "#/$defs/witness"}),
+    }
+    violation: dict[str, Schema] = {
+        "limit": {"type": "string"},
+        "rule": {"enum": ["", *_RULES]},
+        "standing": _or_null({"$ref": "#/$defs/standing"}),
+        "accepted": {"type": "string"},
+        **finding,
+    }
+    measurement: dict[str, Schema] = {
+        **cell,
+        "rows": {"$ref": "#/$defs/count"},
+        "scored": {"$ref": "#/$defs/count"},
+        "far": {"$ref": "#/$defs/count"},
+        **{
+            name: {"$ref": "#/$defs/number"}
+            for name in ("max_ulp", "p99_ulp", "median_ulp", "max_abs")
+        },
+        "max_excess_bits": _or_null({"$ref": "#/$defs/number"}),
+        "counts": {
+            "type": "object",
+            "propertyNames": {"$ref": "#/$defs/kind"},
+            "additionalProperties": {"$ref": "#/$defs/count"},
+        },
+        "result_dtype": {"type": "string"},
+        "negative_zeros": {"$ref": "#/$defs/count"},
+        "witness": _or_null({"$ref": "#/$defs/witness"}),
+        "farthest": _or_null({"$ref": "#/$defs/witness"}),
+        "first_break": _or_null(_whole_object({"kind": {"$ref": "#/$defs/kind"}, **_INPUT})),
+    }
+    witness: dict[str, Schema] = {
+        **_INPUT,
+        "index": {"type": ["integer", "null"], "minimum": 0},
+        "actual": {"$ref": "#/$defs/number"},
+        "actual_hex": {"$ref": "#/$defs/hex"},
+        "expected": {"$ref": "#/$defs/number"},
+        "expected_hex": {"$ref": "#/$defs/hex"},
+        "exact": _described({"type": "string"}, "In decimal; empty where nothing was scored."),
+        "result_dtype": {"type": "string"},
+        "ulp_error": {"$ref": "#/$defs/number"},
+        "abs_error": {"$ref": "#/$defs/number"},
+        "radius_ulp": {"$ref": "#/$defs/number"},
+        "excess_bits": _or_null({"$ref": "#/$defs/number"}),
+        "note": {"type": "string"},
+    }
+    change: dict[str, Schema] = {
+        **cell,
+        "rule": {"enum": ["", *_RULES]},
+        "standing": {"$ref": "#/$defs/standing"},
+        "text": {"type": "string"},
+    }
+    source: dict[str, Schema] = {
+        "loss": {"type": "string"},
+        "implementation": {"type": "string"},
+        "file": {"type": "string"},
+        "line": {"type": "integer", "minimum": 1},
+    }
+    skipped = ("reason", "loss", "implementation", "dtype", "quantity", "sweep", "missing")
+    given: dict[str, Schema] = {
+        name: {"type": "string"} for name in ("sweep", "generator", "loss", "dtype")
+    }
+    given["rows"] = {"$ref": "#/$defs/count"}
+    given["distinct"] = _or_null({"$ref": "#/$defs/count"})
+    packed: dict[str, Schema] = {
+        "dtype": {"type": "string"},
+        "shape": _list({"$ref": "#/$defs/count"}),
+        "zlib": _described({"type": "string"}, "Little endian bytes, compressed, in base64."),
+    }
+    counted = (
+        "rows",
+        "rows_sampled_by_mpmath",
+        "witnesses_by_mpmath",
+        "witnesses_confirmed_by_definition",
+        "witnesses_beyond_definition",
+        "confirmations_failed",
+    )
+    reference: dict[str, Schema] = {
+        "method": {"type": "string"},
+        "ulp": {"type": "string"},
+        "binary128": _described({"type": "boolean"}, "Whether numpy-quaddtype is there."),
+        "decided_by": _described(
+            {"type": "object", "additionalProperties": {"$ref": "#/$defs/count"}},
+            "Rows by the tier that decided them.",
+        ),
+        **{name: {"$ref": "#/$defs/count"} for name in counted},
+    }
+    document: dict[str, Schema] = {
+        "schema_version": {"const": SCHEMA_VERSION},
+        "ulp": _described({"type": "string"}, "How errors are measured."),
+        "environment": {"type": "object", "additionalProperties": {"type": "string"}},
+        "seed": {"type": "integer", "minimum": 0},
+        "config": _described({"type": "object"}, "What was asked for, as it was written."),
+        "path": _described({"type": ["string", "null"]}, "The configuration's file."),
+        "timeout_s": _described({"type": ["number", "null"]}, "What --timeout allowed a call."),
+        "reference": _described(_closed(reference, ["method"]), "How exact results came about."),
+        "gated": _described({"type": "boolean"}, "Whether there were limits."),
+        "interrupted": {"type": "boolean"},
+        "uncertified": _list({"type": "string"}),
+        "deaths": _list({"type": "string"}),
+        "measurements": _list({"$ref": "#/$defs/measurement"}),
+        "findings": _list({"$ref": "#/$defs/finding"}),
+        "violations": _list({"$ref": "#/$defs/violation"}),
+        "baseline": {"type": ["string", "null"]},
+        "tolerated": _list({"$ref": "#/$defs/violation"}),
+        "changes": _list(_whole_object(change)),
+        "sources": _list(_whole_object(source)),
+        "origins": {"type": "object", "additionalProperties": _list({"type": "string"})},
+        "skips": _list(_whole_object({name: {"type": "string"} for name in skipped})),
+        "yields": _list(_whole_object(given)),
+    }
+    return {
+        "$schema": _DIALECT,
+        "title": "xentcheck report",
+        "description": "What a run found out, as `--format json` writes it.",
+        **_whole_object(document),
+        "$defs": {
+            "number": {"anyOf": [{"type": "number"}, {"enum": ["nan", "inf", "-inf"]}]},
+            "hex": {"type": "string", "pattern": _HEX_FLOAT},
+            "count": {"type": "integer", "minimum": 0},
+            "quantity": {"enum": list(map(str, Quantity))},
+            "kind": {"enum": list(map(str, Kind))},
+            "standing": {"enum": list(map(str, Standing))},
+            "array": {
+                "description": "Hex floats, or integers for labels; nested; packed when long.",
+                "anyOf": [
+                    {"$ref": "#/$defs/hex"},
+                    {"type": "integer"},
+                    _list({"$ref": "#/$defs/array"}),
+                    _whole_object(packed),
+                ],
+            },
+            "measurement": _whole_object(measurement),
+            "finding": _whole_object(finding),
+            "violation": _whole_object(violation),
+            "witness": _whole_object(witness),
+        },
+    }
+
+
+SCHEMAS: Mapping[str, Callable[[], Schema]] = {
+    "config": config,
+    "report": report,
+    "baseline": baseline,
+}
+"""The schemas by name."""
+
+
+def _described(schema: Schema, description: str) -> Schema:
+    return {"description": description, **schema}
+
+
+def _list(items: Schema) -> Schema:
+    return {"type": "array", "items": items}
+
+
+def _or_null(schema: Schema) -> Schema:
+    return {"anyOf": [{"type": "null"}, schema]}
+
+
+def _closed(properties: Mapping[str, Schema], required: Iterable[str]) -> Schema:
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": list(required),
+        "additionalProperties": False,
+    }
+
+
+def _whole_object(properties: Mapping[str, Schema]) -> Schema:
+    """An object that has all of its properties, and no other."""
+    return _closed(properties, properties)
+
+
+_INPUT: Mapping[str, Schema] = {
+    "logits": {"$ref": "#/$defs/array"},
+    "labels": _or_null({"$ref": "#/$defs/array"}),
+    "parameters": {"type": "object"},
+    "generator": {"type": "string"},
+    "row": {"type": "integer", "minimum": 0},
+    "place": {"type": "integer", "minimum": 0},
+}
+
+
+# Numbers and names, as `numbers` and `yaml_reader` take them. YAML itself takes 1e4, inf and hex
+# floats for text.
+
+
+def _number(*more: str) -> Schema:
+    """A number, or text that is one: finite, or one of ``more``."""
+    pattern = f"^[+-]?({'|'.join((_DECIMAL, _HEXADECIMAL, *more))})$"
+    return {"anyOf": [{"type": "number"}, {"type": "string", "pattern": pattern}]}
+
+
+def _whole() -> Schema:
+    pattern = f"^[+-]?({_DECIMAL}|{_HEXADECIMAL})$"
+    return {"anyOf": [{"type": "integer"}, {"type": "string", "pattern": pattern}]}
+
+
+def _within(name: str, minimum: float | None = None, maximum: float | None = None) -> Schema:
+    """A definition with bounds, which are for numbers only, not for text."""
+    bounds = {"minimum": minimum, "maximum": maximum}
+    known = {word: plain(value) for word, value in bounds.items() if value is not None}
+    return {"$ref": f"#/$defs/{name}", **known}
+
+
+def _one_or_more(item: Schema) -> Schema:
+    return {"anyOf": [item, {"type": "array", "items": item, "minItems": 1}]}
+
+
+def _text() -> Schema:
+    return {"type": "string", "pattern": r"\S"}
+
+
+def _pattern(known: Iterable[str]) -> Schema:
+    """A known name, or a pattern that has a wildcard."""
+    return {"anyOf": [{"enum": list(known)}, {"type": "string", "pattern": _WILDCARD}]}
+
+
+def _loss() -> Schema:
+    named = [{"const": loss.id, "description": loss.summary} for loss in LOSSES.values()]
+    every = {"const": "all", "description": "Every loss."}
+    return {"anyOf": [*named, every, {"type": "string", "pattern": _WILDCARD}]}
+
+
+# The sections of a configuration: what each key of `FIELDS` takes.
+
+_WORDS: Schema = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+_KINDS = _one_or_more({"$ref": "#/$defs/kind"})
+_BOUND = _within("number", 0)
+
+_CONFIGURATION: Mapping[str, Schema] = {
+    "version": {"const": 1},
+    "seed": _within("whole-number", 0),
+    "implementations": _one_or_more({"$ref": "#/$defs/implementation"}),
+    "sweeps": {
+        "type": "object",
+        "propertyNames": {"pattern": r"^\w[\w-]*$"},
+        "additionalProperties": {"$ref": "#/$defs/sweep"},
+        "minProperties": 1,
+    },
+    "limits": _one_or_more({"$ref": "#/$defs/limit"}),
+    "baseline": _text(),
+}
+_IMPLEMENTATION: Mapping[str, Schema] = {
+    "loss": {"enum": list(LOSSES)},
+    "target": {"type": "string", "pattern": r"^.+:[^:]+$"},
+    "command": _WORDS,
+    "framework": {"enum": list(FRAMEWORKS)},
+    "gradient": {"anyOf": [_text(), _WORDS]},
+    "name": {"type": "string", "pattern": "^[\\w.:/-]+$"},
+    "parameters": {"type": "object", "minProperties": 1},
+}
+_SWEEP: Mapping[str, Schema] = {
+    "losses": _one_or_more({"$ref": "#/$defs/loss"}),
+    "dtypes": _one_or_more({"anyOf": [{"$ref": "#/$defs/dtype"}, {"const": "all"}]}),
+    "inputs": _one_or_more({"$ref": "#/$defs/input"}),
+    "quantities": _one_or_more({"enum": list(map(str, Quantity))}),
+    "implementations": _one_or_more(_text()),
+    "labels": {"$ref": "#/$defs/labels"},
+    "parameters": {"$ref": "#/$defs/parameters"},
+}
+_LABELS: Mapping[str, Schema] = {
+    "kind": {"enum": list(LABEL_KINDS)},
+    "targets": {"enum": list(TARGETS)},
+}
+_LIMIT: Mapping[str, Schema] = {
+    "loss": _pattern(LOSSES),
+    "implementation": _text(),
+    "dtype": _pattern(FORMATS),
+    "quantity": _pattern(map(str, Quantity)),
+    "sweep": _text(),
+    "max_ulp": _BOUND,
+    "p99_ulp": _BOUND,
+    "max_excess_bits": _BOUND,
+    "or_abs": _BOUND,
+    "or_rel": _BOUND,
+    "times_condition": {"type": "boolean"},
+    "allow": _KINDS,
+    "forbid": _KINDS,
+}
+
+
+def _section(name: str, taken: Mapping[str, Schema]) -> Schema:
+    """A mapping of a configuration, with what `FIELDS` says of its keys."""
+    fields = FIELDS[name]
+    properties = {each.name: _described(taken[each.name], each.doc) for each in fields}
+    return _closed(properties, [each.name for each in fields if each.required])
+
+
+def _parameters() -> Schema:
+    """The parameters of all losses; one that several have takes what any of them does."""
+    values: dict[str, list[Schema]] = {}
+    docs: dict[str, str] = {}
+    for loss in LOSSES.values():
+        for parameter in loss.parameters:
+            known = values.setdefault(parameter.name, [])
+            if (value := _parameter(parameter)) not in known:
+                known.append(value)
+            docs.setdefault(parameter.name, parameter.doc)
+    properties = {
+        name: _described(
+            _one_or_more(known[0] if len(known) == 1 else {"anyOf": known}), docs[name]
+        )
+        for name, known in values.items()
+    }
+    return _closed(properties, ()) | {"minProperties": 1}
+
+
+def _parameter(parameter: Parameter) -> Schema:
+    value = _parameter_value(parameter)
+    if parameter.default is None and parameter.kind != "choice":
+        return {"anyOf": [value, _described({"const": "none"}, "Not given.")]}
+    return value
+
+
+def _parameter_value(parameter: Parameter) -> Schema:
+    if parameter.kind == "flag":
+        return {"type": "boolean"}
+    if parameter.kind == "choice":
+        return {"enum": [each for word in parameter.choices for each in _spellings(word)]}
+    if parameter.kind == "integer":
+        return _within("whole-number", parameter.minimum, parameter.maximum)
+    number = _within("finite-number", parameter.minimum, parameter.maximum)
+    words = {"class-vector": VECTOR_WORDS, "row-matrix": MATRIX_WORDS}.get(parameter.kind)
+    if words is None:
+        return number
+    several = {"type": "array", "items": number, "minItems": 1}
+    return {"anyOf": [{"enum": list(words)}, number, several]}
+
+
+def _spellings(word: str) -> tuple[str | int, ...]:
+    """A word, and the number that YAML takes it for."""
+    return (word, int(word)) if word.isdigit() else (word,)
+
+
+def _input() -> Schema:
+    """One of the generators, each with options of its own."""
+    named = [{"const": each.name, "description": each.summary} for each in GENERATORS.values()]
+    generator = next(each for each in FIELDS["input"] if each.name == "generator")
+    return {
+        "type": "object",
+        "properties": {"generator": {"description": generator.doc, "anyOf": named}},
+        "required": ["generator"],
+        "allOf": [
+            {
+                "if": {
+                    "properties": {"generator": {"const": each.name}},
+                    "required": ["generator"],
+                },
+                "then": {"$ref": f"#/$defs/input-{each.name}"},
+            }
+            for each in GENERATORS.values()
+        ],
+    }
+
+
+def _generator(generator: Generator) -> Schema:
+    properties = {"generator": {"const": generator.name}}
+    for option in generator.options:
+        schema = _described(_option(option), option.doc)
+        if option.default not in (None, ()):
+            schema["default"] = plain(option.default)
+        properties[option.name] = schema
+    required = [option.name for option in generator.options if option.required]
+    return _described(_closed(properties, ["generator", *required]), generator.summary)
+
+
+def _option(option: Option) -> Schema:
+    if option.kind == "rows":
+        number = {"$ref": "#/$defs/named-number"}
+        return _list({"anyOf": [number, _list(number) | {"minItems": 1}]}) | {"minItems": 1}
+    value = _option_value(option)
+    return _one_or_more(value) if option.many else value
+
+
+def _option_value(option: Option) -> Schema:
+    if option.kind == "integer":
+        return _within("whole-number", option.minimum, option.maximum)
+    if option.kind == "real":
+        return _within("named-number", option.minimum, option.maximum)
+    return {"enum": list(option.choices)} if option.kind == "choice" else _text()
