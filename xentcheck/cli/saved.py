@@ -1,0 +1,34 @@
+"""`xentcheck report`: a saved report, shown again or in another format."""
+
+# ruff: noqa: PLC0415
+
+import functools
+from collections.abc import Sequence
+
+import click
+
+from xentcheck.cli.delivery import Delivery, status_of
+from xentcheck.cli.door import cli
+from xentcheck.cli.options import reporting
+from xentcheck.report.formats import rendered
+
+
+@cli.command(short_help="Show a saved report, or write it in another format.")
+@click.argument("results", metavar="RESULTS.json")
+@reporting
+def report(results: str, formats: Sequence[str], outputs: Sequence[str], color: str) -> int:
+    """Show a saved report, or write it in other formats. The status is that of the run.
+
+    RESULTS.json is what run, check or probe wrote with --format json.
+
+    \b
+    Examples:
+      xentcheck report results.json
+      xentcheck report results.json --format markdown --output summary.md
+    """
+    delivery = Delivery.planned(formats, outputs, color)
+    from xentcheck.report import reading
+
+    saved = reading.read(results)
+    delivery.deliver(functools.partial(rendered, saved))
+    return status_of(saved)

@@ -1,0 +1,333 @@
+"""Two reports → what has become better or worse from the one to the other, cell by cell.
+
+A cell's faults are its kinds of finding, but for notes. A fault in a cell that both reports have is
+compared by the share of the rows that show it, and in ulps where it is measured in them; so is the
+largest error of the cell, which may grow within what is no fault. A kind that comes is worse, one
+that goes is better, and worse outweighs better.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from xentcheck.model import (
+    NOTES,
+    Cell,
+    Finding,
+    Kind,
+    Measurement,
+    Report,
+    Skip,
+    Standing,
+    Witness,
+)
+from xentcheck.standing import Extent, standing
+
+MAX_ULP = "max_ulp"
+"""The rule of a difference in the largest error of a cell."""
+
+_UNSTEADY = frozenset({Kind.NON_DETERMINISTIC, Kind.TIMED_OUT})
+"""Kinds whose extent changes from run to run: they are there, or they are not."""
+
+_INPUTS = ("inputs", "labels", "parameters", "label_kind", "logits")
+_LIMITS = ("limits", "max_ulp", "or_abs")
+_MOST_NAMED = 6
+_ORDER = (Standing.WORSE, Standing.NEW, Standing.GONE, Standing.BETTER, Standing.SAME)
+_COMES = (Standing.WORSE, Standing.NEW)
+_GOES = (Standing.BETTER, Standing.GONE)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Side:
+    """What one report has of a cell.
+
+    ``max_ulp`` is NaN where no row has a finite error; ``witness`` shows the worst of the cell,
+    ``farthest`` its largest finite error; ``faults`` are its findings that are no notes.
+    """
+
+    rows: int
+    max_ulp: float
+    witness: Witness | None
+    farthest: Witness | None
+    faults: Mapping[Kind, Finding]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Difference:
+    """How one fault of a cell stands; ``rule`` is the name of its kind, or `MAX_ULP`.
+
+    The witnesses are those of the fault; where one side has none, that side's worst.
+    """
+
+    rule: str
+    standing: Standing
+    base: Extent | None
+    head: Extent | None
+    base_witness: Witness | None = None
+    head_witness: Witness | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pair:
+    """A cell of either report or of both, and how it stands.
+
+    ``differences`` has every fault, also those that are the same: first what is worse, the gravest
+    kind before others. ``reason`` is why one report lacks the cell, "" where it does not say.
+    """
+
+    cell: Cell
+    standing: Standing
+    base: Side | None
+    head: Side | None
+    differences: tuple[Difference, ...]
+    reason: str = ""
+
+    @property
+    def changes(self) -> tuple[Difference, ...]:
+        """The differences but for those that are the same."""
+        return tuple(each for each in self.differences if each.standing is not Standing.SAME)
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What else differs between the reports; ``warning``: it bears on the comparison."""
+
+    topic: str
+    text: str
+    warning: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comparison:
+    """How HEAD stands to BASE, the worst cells first."""
+
+    base: Report
+    head: Report
+    slack: float
+    pairs: tuple[Pair, ...]
+    notes: tuple[Note, ...]
+
+    @property
+    def tally(self) -> Counter[Standing]:
+        """How many cells stand how."""
+        return Counter(pair.standing for pair in self.pairs)
+
+    @property
+    def shared(self) -> int:
+        """How many cells are in both reports."""
+        return sum(pair.base is not None and pair.head is not None for pair in self.pairs)
+
+
+def compare(base: Report, head: Report, slack: float = 0.0) -> Comparison:
+    """How each cell of ``head`` stands to the same cell of ``base``.
+
+    ``slack`` is the relative change of an error in ulps that counts as none.
+    """
+    before, after = _sides(base), _sides(head)
+    pairs = [
+        _pair(cell, before.get(cell), after.get(cell), base, head, slack)
+        for cell in dict.fromkeys([*after, *before])
+    ]
+    pairs.sort(key=_severity)
+    return Comparison(base, head, slack, tuple(pairs), tuple(_notes(base, head, pairs)))
+
+
+def nothing_shared(comparison: Comparison) -> str:
+    """Why no cell is in both reports, for a user."""
+    before, now = (list(_sides(report)) for report in (comparison.base, comparison.head))
+    for name, cells in (("BASE", before), ("HEAD", now)):
+        if not cells:
+            return f"{name} has no cells"
+    for what in ("loss", "implementation", "dtype", "quantity", "sweep"):
+        one, other = ({str(getattr(cell, what)): None for cell in cells} for cells in (before, now))
+        if not one.keys() & other.keys():
+            return f"no {what} is in both: BASE has {_named(one)}; HEAD has {_named(other)}"
+    return "no loss, implementation, dtype, quantity and sweep is in both together"
+
+
+def _sides(report: Report) -> dict[Cell, Side]:
+    """What a report has of each cell; cells may have a measurement, findings or both."""
+    measured = {each.cell: each for each in report.measurements}
+    faults: dict[Cell, dict[Kind, Finding]] = {}
+    for finding in report.findings:
+        of_cell = faults.setdefault(finding.cell, {})
+        if finding.kind not in NOTES:
+            of_cell[finding.kind] = finding
+    cells = dict.fromkeys([*measured, *faults])
+    return {cell: _side(measured.get(cell), faults.get(cell, {})) for cell in cells}
+
+
+def _side(measurement: Measurement | None, faults: Mapping[Kind, Finding]) -> Side:
+    if measurement is not None:
+        farthest = measurement.farthest or measurement.witness
+        return Side(measurement.rows, measurement.max_ulp, measurement.witness, farthest, faults)
+    rows = max((finding.rows for finding in faults.values()), default=0)
+    shown = next((finding.witness for finding in faults.values() if finding.witness), None)
+    return Side(rows, math.nan, shown, None, faults)
+
+
+def _pair(
+    cell: Cell, base: Side | None, head: Side | None, before: Report, after: Report, slack: float
+) -> Pair:
+    differences = sorted(_differences(base, head, slack), key=_gravity)
+    if base is None:
+        return Pair(cell, Standing.NEW, None, head, tuple(differences), _why(before, cell))
+    if head is None:
+        return Pair(cell, Standing.GONE, base, None, tuple(differences), _why(after, cell))
+    seen = {each.standing for each in differences}
+    overall = Standing.SAME
+    if seen & set(_GOES):
+        overall = Standing.BETTER
+    if seen & set(_COMES):
+        overall = Standing.WORSE
+    return Pair(cell, overall, base, head, tuple(differences))
+
+
+def _differences(base: Side | None, head: Side | None, slack: float) -> Iterator[Difference]:
+    """One per kind of fault; and the largest error, where no fault in ulps says as much."""
+    of_kinds = list(_of_kinds(base, head, slack))
+    yield from of_kinds
+    if base is None or head is None:
+        return
+    # NaN, where no row has a finite error, is neither more nor less: then the kinds decide
+    now, known = Extent(0, head.rows, head.max_ulp), Extent(0, base.rows, base.max_ulp)
+    stands = standing(now, known, slack)
+    alike = _COMES if stands is Standing.WORSE else _GOES
+    in_ulps = (each for each in of_kinds if _measured(each.base) or _measured(each.head))
+    if stands is not Standing.SAME and not any(each.standing in alike for each in in_ulps):
+        yield Difference(MAX_ULP, stands, known, now, base.farthest, head.farthest)
+
+
+def _of_kinds(base: Side | None, head: Side | None, slack: float) -> Iterator[Difference]:
+    for kind in Kind:
+        known, before = _fault(base, kind)
+        now, after = _fault(head, kind)
+        if now is None and known is None:
+            continue
+        if now is None or known is None:
+            stands = standing(now, known, slack)
+        elif kind in _UNSTEADY:
+            stands = Standing.SAME
+        else:
+            stands = standing(_decided(now, known), _decided(known, now), slack)
+        yield Difference(kind.value, stands, known, now, before, after)
+
+
+def _fault(side: Side | None, kind: Kind) -> tuple[Extent | None, Witness | None]:
+    """How far a kind of fault goes on one side, and its witness there, or that of the cell."""
+    if side is None:
+        return None, None
+    finding = side.faults.get(kind)
+    if finding is None:
+        return None, side.witness
+    return Extent(finding.rows, side.rows, _ulps(finding)), finding.witness
+
+
+def _ulps(finding: Finding) -> float | None:
+    """By how many ulps a finding is off, or two results of it differ; None where it has none."""
+    if finding.distance:
+        return finding.distance
+    if finding.witness is None or math.isnan(finding.witness.ulp_error):
+        return None
+    return finding.witness.ulp_error
+
+
+def _decided(extent: Extent, other: Extent) -> Extent:
+    """Where only the other is in ulps, this one is beyond all of them: an infinity, a NaN."""
+    return replace(extent, ulp=math.inf) if extent.ulp is None and _measured(other) else extent
+
+
+def _measured(extent: Extent | None) -> bool:
+    return extent is not None and extent.ulp is not None
+
+
+def _gravity(difference: Difference) -> tuple[int, int]:
+    kinds = [kind.value for kind in Kind]
+    position = kinds.index(difference.rule) if difference.rule in kinds else len(kinds)
+    order = (Standing.NEW, Standing.WORSE, Standing.GONE, Standing.BETTER, Standing.SAME)
+    rank = 0 if difference.standing in _COMES else order.index(difference.standing)
+    return rank, position
+
+
+def _severity(pair: Pair) -> tuple[Any, ...]:
+    """Sorts worst first: how it stands, with faults before without, gravest kind, most ulps."""
+    first = pair.differences[0] if pair.differences else None
+    now = None if first is None else first.head or first.base
+    ulp = 0.0 if now is None or now.ulp is None else now.ulp
+    gravity = (math.inf, math.inf) if first is None else _gravity(first)
+    return (_ORDER.index(pair.standing), gravity, -ulp)
+
+
+def _why(report: Report, cell: Cell) -> str:
+    """Why a report lacks a cell, as far as its skips say so."""
+    for skip in report.skips:
+        if skip.missing and cell.implementation.partition(".")[0] == skip.missing:
+            return skip.reason
+        if skip.implementation and _covers(skip, cell):
+            return skip.reason
+    return ""
+
+
+def _covers(skip: Skip, cell: Cell) -> bool:
+    pairs = (
+        (skip.loss, cell.loss),
+        (skip.implementation, cell.implementation),
+        (skip.dtype, cell.dtype),
+        (skip.quantity, cell.quantity.value),
+        (skip.sweep, cell.sweep),
+    )
+    return all(given in ("", found) for given, found in pairs)
+
+
+def _notes(base: Report, head: Report, pairs: Sequence[Pair]) -> Iterator[Note]:
+    for name, report in (("BASE", base), ("HEAD", head)):
+        if report.interrupted:
+            text = f"{name} was interrupted: it has only what was finished until then"
+            yield Note("interrupted", text, warning=True)
+        if report.uncertified:
+            text = f"{name} has {len(report.uncertified):,} exact results that were not certified"
+            yield Note("uncertified", text, warning=True)
+    yield from _about_inputs(base, head, pairs)
+    if [base.config.get(key) for key in _LIMITS] != [head.config.get(key) for key in _LIMITS]:
+        text = "they differ, and which rows have a fault that is measured in ulps depends on them"
+        yield Note("limits", text, warning=True)
+    for name in dict.fromkeys([*base.environment, *head.environment]):
+        before, now = base.environment.get(name, "none"), head.environment.get(name, "none")
+        if before != now:
+            more = "; two machines may round differently: --slack" if name == "platform" else ""
+            yield Note("environment", f"{name} {before} → {now}{more}")
+
+
+def _about_inputs(base: Report, head: Report, pairs: Sequence[Pair]) -> Iterator[Note]:
+    if base.seed != head.seed:
+        text = f"{base.seed} → {head.seed}: random inputs differ, so shares of rows are compared"
+        yield Note("seed", text, warning=True)
+    both = [pair for pair in pairs if pair.base is not None and pair.head is not None]
+    sweeps = dict.fromkeys(pair.cell.sweep for pair in both)
+    described = [each for each in sweeps if _inputs(base, each) != _inputs(head, each)]
+    if described:
+        text = f"described differently in {_named(described)}: shares of rows are compared"
+        yield Note("inputs", text, warning=True)
+    counts = {
+        f"{pair.cell.sweep} ({pair.base.rows:,} → {pair.head.rows:,})": None
+        for pair in both
+        if pair.base is not None and pair.head is not None and pair.base.rows != pair.head.rows
+    }
+    if counts:
+        text = f"their number differs in {_named(counts)}: shares of rows are compared"
+        yield Note("rows", text, warning=True)
+
+
+def _inputs(report: Report, sweep: str) -> list[Any]:
+    """What the configuration says of a sweep's inputs; a command without sweeps has them itself."""
+    sweeps = report.config.get("sweeps")
+    found = sweeps.get(sweep) if isinstance(sweeps, Mapping) else report.config
+    return [found.get(key) for key in _INPUTS] if isinstance(found, Mapping) else []
+
+
+def _named(names: Iterable[str]) -> str:
+    every = list(names)
+    more = [f"{len(every) - _MOST_NAMED:,} more"] if len(every) > _MOST_NAMED else []
+    return ", ".join([*every[:_MOST_NAMED], *more])

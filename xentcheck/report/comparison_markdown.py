@@ -1,0 +1,127 @@
+"""A comparison of two reports → Markdown for a comment on a pull request.
+
+GitHub takes comments of up to 65,536 characters. What is worse comes first; what does not fit is
+counted.
+"""
+
+from collections.abc import Sequence
+
+from xentcheck.comparing import Comparison, Pair
+from xentcheck.model import Report, Standing
+from xentcheck.report import comparison as words
+from xentcheck.report import detail, notation
+from xentcheck.report.markdown import Page, code, fenced, inline
+from xentcheck.scoring import ULP_DEFINITION
+
+LARGEST = 65_536
+"""Bytes, hence no more characters. That is what a comment on GitHub may have."""
+
+_RESERVED = 1024  # bytes for the lines that say what was left out
+_MOST_DETAILS = 50
+_HEADERS = (
+    "| standing | loss | implementation | dtype | quantity | sweep | base ulp | head ulp | what |",
+    "|---|---|---|---|---|---|---:|---:|---|",
+)
+_FOLDED = (Standing.NEW, Standing.GONE, Standing.BETTER)
+
+
+def render(comparison: Comparison, names: tuple[str, str], largest: int = LARGEST) -> str:
+    """The comparison as GitHub-flavoured Markdown of at most ``largest`` bytes of UTF-8.
+
+    ``names`` are those of the files.
+    """
+    page = Page(largest - _RESERVED)
+    page.add(f"### xentcheck: {inline(words.verdict(comparison))}", "")
+    page.add(f"{_counts(comparison)} Head {code(names[1])} against base {code(names[0])}.", "")
+    warnings = [note for note in comparison.notes if note.warning]
+    page.add_some(f"- **{inline(note.topic)}**: {inline(note.text)}" for note in warnings)
+    if warnings:
+        page.add("")
+    tail = Page(page.room // 4)
+    _environment(tail, comparison)
+    page.room -= sum(len(each.encode()) + 1 for each in tail.blocks)
+    worse = [pair for pair in comparison.pairs if pair.standing is Standing.WORSE]
+    if worse:
+        _table(page, worse, page.room // 2)
+        _details(page, comparison.head, worse, page.room * 3 // 4)
+    for standing in _FOLDED:
+        pairs = [pair for pair in comparison.pairs if pair.standing is standing]
+        if pairs and page.add(f"<details><summary>{len(pairs):,} {standing}</summary>", ""):
+            _table(page, pairs, page.room // 2)
+            page.add("</details>", "")
+    return "\n".join([*page.blocks, *tail.blocks]).rstrip("\n") + "\n"
+
+
+def _counts(comparison: Comparison) -> str:
+    tally = comparison.tally
+    counts = ", ".join(f"{tally[each]:,} {each}" for each in words.STANDINGS if tally[each])
+    return f"{counts or 'no cells'}."
+
+
+def _table(page: Page, pairs: Sequence[Pair], room: int) -> None:
+    """A line per cell, as many as there is room for."""
+    part = Page(room)
+    if part.add(*_HEADERS):
+        left = part.add_some(map(_row, pairs))
+        part.blocks.append("")
+        if left:
+            part.blocks += [f"… and {left:,} more: `--format json` has them all.", ""]
+    page.blocks += part.blocks
+    page.room -= room - part.room
+
+
+def _row(pair: Pair) -> str:
+    cell, shown = pair.cell, words.leading(pair)
+    standing = pair.standing.value
+    texts = [" · ".join(words.changes(pair)), pair.reason]
+    if shown is not None:
+        for name, witness in (("base", shown.base_witness), ("head", shown.head_witness)):
+            texts.append("" if witness is None else f"{name} {words.witness_text(witness)}")
+    cells = (
+        f"**{standing}**" if pair.standing is Standing.WORSE else standing,
+        inline(cell.loss),
+        code(cell.implementation),
+        inline(cell.dtype),
+        cell.quantity.value,
+        code(cell.sweep),
+        words.largest(pair.base),
+        words.largest(pair.head),
+        "<br>".join(inline(text) for text in texts if text),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _details(page: Page, head: Report, worse: Sequence[Pair], room: int) -> None:
+    part = Page(room)
+    blocks = [_detail(head, pair) for pair in words.distinct(worse)]
+    left = part.add_some(blocks, _MOST_DETAILS)
+    page.blocks += part.blocks
+    page.room -= room - part.room
+    if left:
+        page.blocks += [f"… and the witnesses of {left:,} more in full: `--format json`.", ""]
+
+
+def _detail(head: Report, pair: Pair) -> str:
+    """A cell that is worse behind its name, with both witnesses and a command to be copied."""
+    cell, shown = pair.cell, words.leading(pair)
+    changes = inline(" · ".join(words.changes(pair)))
+    place = f"{inline(f'{cell.loss}, {cell.dtype} {cell.quantity}')}, sweep {code(cell.sweep)}"
+    summary = f"{code(cell.implementation)} ({place}): {changes}"
+    parts = [f"<details><summary>{summary}</summary>", ""]
+    if shown is not None:
+        parts += [fenced(detail.aligned(words.side_by_side(shown)), "text"), ""]
+        if command := words.replay(head, pair, shown):
+            parts += [fenced(notation.folded(command, 100), "sh"), ""]
+    return "\n".join([*parts, "</details>", ""])
+
+
+def _environment(page: Page, comparison: Comparison) -> None:
+    """What differs and bears on nothing, and what was measured, folded away."""
+    told = [(note.topic, note.text) for note in comparison.notes if not note.warning]
+    if comparison.slack:
+        told.append(("slack", words.slack_text(comparison.slack)))
+    told.append(("measure", f"ulp: {ULP_DEFINITION}"))
+    if not page.add("<details><summary>What else differs, and what was measured</summary>", ""):
+        return
+    left = page.add_some(f"- {inline(topic)}: {inline(text)}" for topic, text in told)
+    page.blocks += [*([f"- … and {left:,} more"] if left else []), "", "</details>", ""]

@@ -1,0 +1,517 @@
+"""The JSON document → Report: what `document` wrote, checked and put back into the model.
+
+A key for which the model has a default may be missing: version 1 of the schema has grown by such
+keys, and reports that were written before are read. Unknown keys are passed over for the same
+reason. The document does not tell everything: a dtype of 64-bit integers stands for all labels
+that are whole numbers, a first break bears its input only.
+"""
+
+import json
+import math
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import numpy as np
+
+from xentcheck.errors import UsageError, did_you_mean
+from xentcheck.floats import FORMATS
+from xentcheck.model import (
+    Array,
+    Cell,
+    Change,
+    Finding,
+    Kind,
+    Measurement,
+    ParameterValue,
+    Quantity,
+    Report,
+    Skip,
+    Source,
+    Standing,
+    Violation,
+    Witness,
+    Yield,
+)
+from xentcheck.report.document import SCHEMA_VERSION, read_array
+
+_WRITES = "xentcheck run CONFIG --format json --output FILE writes a report"
+_MOST_PROBLEMS = 8
+_LONGEST_SHOWN = 40
+_NON_FINITE = ("nan", "inf", "-inf")
+_HEXADECIMAL = re.compile(r"-?0x[01]\.[0-9a-f]+p[+-][0-9]+")
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_REFERENCE_COUNTS = (
+    "rows_sampled_by_mpmath",
+    "witnesses_by_mpmath",
+    "witnesses_confirmed_by_definition",
+    "confirmations_failed",
+)
+
+_REQUIRED: Any = object()
+_Value = TypeVar("_Value")
+_Word = TypeVar("_Word", bound=StrEnum)
+
+
+def read(path: str | Path) -> Report:
+    """The report in a file.
+
+    Raises UsageError, which names the file, what is wrong with it and what would help: it is not
+    there, no JSON, no report, one of another schema version, or has missing or mistyped keys (all
+    of them, by their path).
+    """
+    try:
+        text = Path(path).read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        _refuse(path, "there is no such file", _WRITES)
+    except IsADirectoryError:
+        _refuse(path, "is a directory, not a report", _WRITES)
+    except UnicodeDecodeError as error:
+        message = f"not UTF-8 text (byte {error.start + 1:,})"
+        _refuse(path, message, "write reports with --output: some shells recode what they redirect")
+    except OSError as error:
+        _refuse(path, f"cannot be read: {error.strerror or error}", "")
+    return from_json(text, str(path))
+
+
+def read_all(*paths: str | Path) -> list[Report]:
+    """The reports in several files. Raises one UsageError for all that is wrong with any."""
+    reports, problems = [], []
+    for path in paths:
+        try:
+            reports.append(read(path))
+        except UsageError as error:
+            problems.append(str(error))
+    if problems:
+        raise UsageError("\n".join(problems))
+    return reports
+
+
+def from_json(text: str, name: str) -> Report:
+    """The report in a JSON text; ``name`` is what errors call it. Raises UsageError as `read`."""
+    try:
+        written = json.loads(text, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        place = f"{name}:{error.lineno}"
+        if not text.strip():
+            _refuse(name, "is empty, not a report", _WRITES)
+        _refuse(place, f"not JSON: {error.msg} (column {error.colno})", _WRITES)
+    except (ValueError, RecursionError) as error:
+        _refuse(name, f"not a JSON document that can be read: {error}", _WRITES)
+    if not isinstance(written, dict) or not {"schema_version", "measurements"} <= written.keys():
+        _refuse(name, "not a report of xentcheck run, check or probe", _WRITES)
+    version = written["schema_version"]
+    if version != SCHEMA_VERSION or isinstance(version, bool):
+        _refuse(
+            name,
+            f"schema_version {_shown(version)}, and this is a reader of {SCHEMA_VERSION}",
+            "run the audit again with this version of xentcheck",
+        )
+    if _SURROGATE.search(text) and not _encodable(written):
+        _refuse(name, "not JSON: half a surrogate pair, which no text has", _WRITES)
+    entry = _Entry(written, "")
+    report = _report(entry)
+    if entry.problems:
+        _refuse_all(name, entry.problems, written)
+    return report
+
+
+def _refuse(place: str | Path, message: str, remedy: str) -> NoReturn:
+    raise UsageError(f"{place}: {message}" + (f"\n    help: {remedy}" if remedy else ""))
+
+
+def _refuse_all(name: str, problems: Sequence[str], written: Mapping[str, Any]) -> NoReturn:
+    lines = [f"{name}: {problem}" for problem in problems[:_MOST_PROBLEMS]]
+    if more := len(problems) - _MOST_PROBLEMS:
+        lines += [f"{name}: and {more:,} more"] if more > 0 else []
+    environment = written.get("environment")
+    by = environment.get("xentcheck", "") if isinstance(environment, dict) else ""
+    writer = f" (it says xentcheck {by})" if isinstance(by, str) and by else ""
+    help_ = f"the file was changed or cut since it was written{writer}; run the audit again"
+    raise UsageError("\n".join(lines) + f"\n    help: {help_}")
+
+
+def _no_constant(word: str) -> NoReturn:
+    message = f"{word} is no JSON; a report has such numbers as texts"
+    raise ValueError(message)
+
+
+def _encodable(written: Any) -> bool:
+    try:
+        json.dumps(written, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 1]}…"
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, str):
+        return value in _NON_FINITE
+    return isinstance(value, float) or (_is_integer(value) and abs(value) <= sys.float_info.max)
+
+
+def _to_number(value: Any) -> float:
+    return float(value) if isinstance(value, str) else value
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A JSON object on its way into the model.
+
+    What is wrong with a key is noted with its path, and a stand-in of the right type is given.
+    """
+
+    values: Mapping[str, Any]
+    path: str
+    problems: list[str] = field(default_factory=list)
+
+    def at(self, key: str) -> str:
+        return f"{self.path}.{key}" if self.path else key
+
+    def take(
+        self,
+        key: str,
+        what: str,
+        fits: Callable[[Any], bool],
+        stand_in: _Value,
+        default: Any = _REQUIRED,
+    ) -> Any:
+        """The value of a key if it fits; else its default or, with a problem, a stand-in."""
+        if key not in self.values:
+            if default is not _REQUIRED:
+                return default
+            self.problems.append(f"{self.at(key)} is missing")
+            return stand_in
+        value = self.values[key]
+        if fits(value):
+            return value
+        self.problems.append(f"{self.at(key)}: expected {what}, not {_shown(value)}")
+        return stand_in
+
+    def text(self, key: str, default: Any = _REQUIRED) -> str:
+        return str(self.take(key, "a text", lambda value: isinstance(value, str), "", default))
+
+    def text_or_none(self, key: str) -> str | None:
+        found = self.take(
+            key, "a text or null", lambda value: value is None or isinstance(value, str), None, None
+        )
+        return None if found is None else str(found)
+
+    def flag(self, key: str, default: Any = _REQUIRED) -> bool:
+        def fits(value: Any) -> bool:
+            return isinstance(value, bool)
+
+        return bool(self.take(key, "true or false", fits, False, default))
+
+    def integer(self, key: str, default: Any = _REQUIRED) -> int:
+        return int(self.take(key, "a whole number", _is_integer, 0, default))
+
+    def integer_or_none(self, key: str) -> int | None:
+        def fits(value: Any) -> bool:
+            return value is None or _is_integer(value)
+
+        found = self.take(key, "a whole number or null", fits, None, None)
+        return None if found is None else int(found)
+
+    def number(self, key: str, default: Any = _REQUIRED) -> float:
+        return _to_number(self.take(key, "a number", _is_number, math.nan, default))
+
+    def number_or_none(self, key: str) -> float | None:
+        def fits(value: Any) -> bool:
+            return value is None or _is_number(value)
+
+        found = self.take(key, "a number or null", fits, None, None)
+        return None if found is None else _to_number(found)
+
+    def word(self, key: str, words: type[_Word]) -> _Word:
+        """One of the words of an enum."""
+        known = [each.value for each in words]
+        written = self.text(key)
+        if written in known:
+            return words(written)
+        if isinstance(self.values.get(key), str):
+            self.unknown(key, written, known)
+        return next(iter(words))
+
+    def unknown(self, key: str, written: str, known: Iterable[str]) -> None:
+        """Note that a word is none of the known ones."""
+        hint = did_you_mean(written, known)
+        self.problems.append(f"{self.at(key)}: unknown {_shown(written)}{hint}")
+
+    def mapping(self, key: str, default: Any = _REQUIRED) -> Mapping[str, Any]:
+        def fits(value: Any) -> bool:
+            return isinstance(value, dict)
+
+        found: Mapping[str, Any] = self.take(key, "an object", fits, {}, default)
+        return found
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        def fits(value: Any) -> bool:
+            return isinstance(value, list) and all(isinstance(each, str) for each in value)
+
+        return tuple(self.take(key, "a list of texts", fits, [], []))
+
+    def entry(self, key: str) -> "_Entry":
+        return _Entry(self.mapping(key), self.at(key), self.problems)
+
+    def entry_or_none(self, key: str) -> "_Entry | None":
+        if self.values.get(key) is None:
+            return None
+        return self.entry(key)
+
+    def entries(self, key: str, default: Any = _REQUIRED) -> Iterator["_Entry"]:
+        def fits(value: Any) -> bool:
+            return isinstance(value, list)
+
+        for i, each in enumerate(self.take(key, "a list", fits, [], default)):
+            path = f"{self.at(key)}[{i}]"
+            if isinstance(each, dict):
+                yield _Entry(each, path, self.problems)
+            else:
+                self.problems.append(f"{path}: expected an object, not {_shown(each)}")
+
+    def array(self, key: str, dtype: str) -> Array:
+        if key not in self.values:
+            self.problems.append(f"{self.at(key)} is missing")
+            return np.zeros(0)
+        return self.to_array(self.values[key], self.at(key), dtype)
+
+    def to_array(self, written: Any, path: str, dtype: str) -> Array:
+        """An array: of integers in int64, otherwise of hex floats in the dtype."""
+        first = written
+        while isinstance(first, list) and first:
+            first = first[0]
+        try:
+            return read_array(written, "int64" if _is_integer(first) else dtype)
+        except Exception as error:  # of zlib, base64 or NumPy
+            self.problems.append(f"{path}: no array can be read: {error}")
+            return np.zeros(0)
+
+
+def _report(entry: _Entry) -> Report:
+    return Report(
+        environment={name: str(text) for name, text in entry.mapping("environment").items()},
+        seed=entry.integer("seed"),
+        config=entry.mapping("config"),
+        measurements=tuple(map(_measurement, entry.entries("measurements"))),
+        findings=tuple(map(_finding, entry.entries("findings"))),
+        violations=tuple(map(_violation, entry.entries("violations"))),
+        skips=tuple(map(_skip, entry.entries("skips"))),
+        yields=tuple(map(_yield, entry.entries("yields"))),
+        gated=entry.flag("gated"),
+        interrupted=entry.flag("interrupted", False),
+        uncertified=entry.texts("uncertified"),
+        deaths=entry.texts("deaths"),
+        reference=_reference(entry),
+        origins=_origins(entry),
+        path=entry.text_or_none("path") or "",
+        timeout_s=entry.number_or_none("timeout_s"),
+        sources=tuple(map(_source, entry.entries("sources", []))),
+        baseline=entry.text_or_none("baseline") or "",
+        tolerated=tuple(map(_violation, entry.entries("tolerated", []))),
+        changes=tuple(map(_change, entry.entries("changes", []))),
+    )
+
+
+def _reference(entry: _Entry) -> Mapping[str, Any]:
+    """How the truth was found. The counts that summaries show have to be there."""
+    found = entry.mapping("reference", {})
+    if "decided_by" in found:
+        inner = _Entry(found, entry.at("reference"), entry.problems)
+        decided = _Entry(inner.mapping("decided_by"), inner.at("decided_by"), entry.problems)
+        for tier in decided.values:
+            decided.integer(tier)
+        for name in _REFERENCE_COUNTS:
+            inner.integer(name)
+        inner.flag("binary128")
+    return found
+
+
+def _origins(entry: _Entry) -> Mapping[str, tuple[str, ...]]:
+    inner = _Entry(entry.mapping("origins", {}), entry.at("origins"), entry.problems)
+    return {name: inner.texts(name) for name in inner.values}
+
+
+def _cell(entry: _Entry) -> Cell:
+    dtype = entry.text("dtype")
+    if dtype not in FORMATS and isinstance(entry.values.get("dtype"), str):
+        entry.unknown("dtype", dtype, FORMATS)
+    return Cell(
+        entry.text("loss"),
+        entry.text("implementation"),
+        dtype if dtype in FORMATS else next(iter(FORMATS)),
+        entry.word("quantity", Quantity),
+        entry.text("sweep"),
+    )
+
+
+def _measurement(entry: _Entry) -> Measurement:
+    cell = _cell(entry)
+    witness = _witness(entry, "witness", cell)
+    return Measurement(
+        cell=cell,
+        rows=entry.integer("rows"),
+        max_ulp=entry.number("max_ulp"),
+        p99_ulp=entry.number("p99_ulp"),
+        median_ulp=entry.number("median_ulp"),
+        max_abs=entry.number("max_abs"),
+        counts=_counts(entry),
+        witness=witness,
+        result_dtype=entry.text("result_dtype", ""),
+        max_excess_bits=entry.number_or_none("max_excess_bits"),
+        negative_zeros=entry.integer("negative_zeros", 0),
+        first_break=_first_break(entry.entry_or_none("first_break"), cell),
+        scored=entry.integer("scored", 0),
+        far=entry.integer("far", 0),
+        farthest=_farthest(entry, witness, cell),
+    )
+
+
+def _farthest(entry: _Entry, witness: Witness | None, cell: Cell) -> Witness | None:
+    """The witness of the largest finite error; where none is written, that of the cell is it."""
+    if entry.values.get("farthest") is not None:
+        return _witness(entry, "farthest", cell)
+    return witness if witness is not None and math.isfinite(witness.ulp_error) else None
+
+
+def _counts(entry: _Entry) -> Mapping[Kind, int]:
+    inner = entry.entry("counts")
+    known = [kind.value for kind in Kind]
+    for name in inner.values:
+        if name not in known:
+            inner.unknown(name, name, known)
+    return {Kind(name): inner.integer(name) for name in inner.values if name in known}
+
+
+def _first_break(entry: _Entry | None, cell: Cell) -> tuple[Kind, Witness] | None:
+    if entry is None:
+        return None
+    witness = Witness(
+        **_input(entry, cell),
+        actual=math.nan,
+        expected=math.nan,
+        exact="",
+        ulp_error=math.nan,
+        abs_error=math.nan,
+    )
+    return entry.word("kind", Kind), witness
+
+
+def _input(entry: _Entry, cell: Cell) -> dict[str, Any]:
+    labels = entry.values.get("labels")
+    parameters = entry.entry("parameters")
+    return {
+        "logits": entry.array("logits", cell.dtype),
+        "labels": None if labels is None else entry.array("labels", cell.dtype),
+        "parameters": {
+            name: _parameter(parameters, name, cell.dtype) for name in parameters.values
+        },
+        "row": entry.integer("row", 0),
+        "place": entry.integer("place", 0),
+        "generator": entry.text("generator", ""),
+    }
+
+
+def _parameter(entry: _Entry, name: str, dtype: str) -> ParameterValue:
+    value = entry.values[name]
+    match value:
+        case list() | dict():
+            return entry.to_array(value, entry.at(name), dtype)
+        case str() if value in _NON_FINITE:
+            return float(value)
+        case str() if _HEXADECIMAL.fullmatch(value):
+            return entry.to_array(value, entry.at(name), dtype)
+        case str() | bool() | int() | float():
+            return value
+    entry.problems.append(f"{entry.at(name)}: expected a value, not {_shown(value)}")
+    return 0.0
+
+
+def _witness(parent: _Entry, key: str, cell: Cell) -> Witness | None:
+    entry = parent.entry_or_none(key)
+    if entry is None:
+        return None
+    return Witness(
+        **_input(entry, cell),
+        actual=entry.number("actual"),
+        expected=entry.number("expected"),
+        exact=entry.text("exact"),
+        ulp_error=entry.number("ulp_error"),
+        abs_error=entry.number("abs_error"),
+        index=entry.integer_or_none("index"),
+        result_dtype=entry.text("result_dtype", ""),
+        excess_bits=entry.number_or_none("excess_bits"),
+        radius_ulp=entry.number("radius_ulp", 0.0),
+        note=entry.text("note", ""),
+    )
+
+
+def _finding(entry: _Entry) -> Finding:
+    cell = _cell(entry)
+    return Finding(
+        kind=entry.word("kind", Kind),
+        cell=cell,
+        rows=entry.integer("rows"),
+        witness=_witness(entry, "witness", cell),
+        cause=entry.text_or_none("cause"),
+        hint=entry.text("hint", ""),
+        detail=entry.text("detail", ""),
+        distance=entry.number("distance", 0.0),
+    )
+
+
+def _violation(entry: _Entry) -> Violation:
+    standing = entry.values.get("standing")
+    return Violation(
+        finding=_finding(entry),
+        limit=entry.text("limit"),
+        rule=entry.text("rule", ""),
+        standing=None if standing is None else entry.word("standing", Standing),
+        accepted=entry.text("accepted", ""),
+    )
+
+
+def _change(entry: _Entry) -> Change:
+    return Change(
+        _cell(entry), entry.text("rule"), entry.word("standing", Standing), entry.text("text")
+    )
+
+
+def _source(entry: _Entry) -> Source:
+    return Source(
+        entry.text("loss"), entry.text("implementation"), entry.text("file"), entry.integer("line")
+    )
+
+
+def _skip(entry: _Entry) -> Skip:
+    return Skip(
+        entry.text("reason"),
+        *(
+            entry.text(key, "")
+            for key in ("loss", "implementation", "dtype", "quantity", "sweep", "missing")
+        ),
+    )
+
+
+def _yield(entry: _Entry) -> Yield:
+    return Yield(
+        sweep=entry.text("sweep"),
+        generator=entry.text("generator"),
+        loss=entry.text("loss"),
+        dtype=entry.text("dtype"),
+        rows=entry.integer("rows"),
+        distinct=entry.integer_or_none("distinct"),
+    )
