@@ -45,6 +45,11 @@ def load(path: str | Path) -> Baseline:
     return loads(read_text(path), str(path))
 
 
+def known(path: str | Path) -> Baseline:
+    """The baseline in a file, an empty one where there is none. Raises ConfigError as `load`."""
+    return load(path) if Path(path).exists() else Baseline(path=str(path))
+
+
 def loads(text: str, path: str = "") -> Baseline:
     """The baseline in a text; ``path`` is the file it is from. Raises ConfigError as `load`."""
     root = compose(text, path)

@@ -7,7 +7,7 @@ platform. So a file starts with entries for all, and gets more where a platform 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from xentcheck.model import Cell, Change, Measurement, Standing, Violation
+from xentcheck.model import Cell, Change, Measurement, Report, Standing, Violation
 from xentcheck.standing import Extent, standing
 
 P99 = "p99_ulp"
@@ -41,6 +41,11 @@ class Baseline:
 
     entries: tuple[Entry, ...] = ()
     path: str = ""
+
+    @property
+    def faults(self) -> int:
+        """How many faults are tolerated in all."""
+        return sum(len(each.faults) for each in self.entries)
 
     def entry(self, cell: Cell, platform: str) -> Entry | None:
         """The entry that holds for a cell on a platform."""
@@ -206,6 +211,32 @@ def renewed(
             own = own or (seen.platform if held.measured_on not in ("", seen.platform) else "")
             entries[cell, own] = Entry(cell, wanted, own, recorded)
     return replace(baseline, entries=tuple(sorted(entries.values(), key=_order)))
+
+
+def taken(
+    report: Report, baseline: Baseline, date: str, *, tighten: bool = False
+) -> tuple[Baseline, Report]:
+    """A baseline renewed by a report, and the report as it stands to that.
+
+    The arguments are those of `renewed`; ``date`` is today's.
+    """
+    violations = [
+        replace(each, standing=None, accepted="")
+        for each in (*report.violations, *report.tolerated)
+    ]
+    seen = observed(
+        report.environment["platform"], report.measurements, violations, report.unaudited
+    )
+    recorded = {"date": date, **report.environment}
+    new = renewed(baseline, seen, recorded, tighten=tighten)
+    weighed = weigh(violations, new, seen)
+    return new, replace(
+        report,
+        baseline=new.path,
+        violations=weighed.violations,
+        tolerated=weighed.tolerated,
+        changes=weighed.changes,
+    )
 
 
 def _drop(entries: dict[tuple[Cell, str], Entry], entry: Entry, platform: str) -> None:

@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +29,7 @@ from xentcheck.report.formats import NAMES, SUFFIXES, rendered
 if TYPE_CHECKING:
     from xentcheck.auditing import Progress
     from xentcheck.model import Config, Implementation, Report
+    from xentcheck.ratchet import Baseline
 
 _STDOUT = ("-", "/dev/stdout")
 _PATIENCE = 2.0  # seconds before progress is shown
@@ -57,13 +58,21 @@ class Delivery:
     color: str
 
     @staticmethod
-    def planned(formats: Sequence[str], outputs: Sequence[str], color: str) -> "Delivery":
-        """Format i goes to output i. Raises UsageError for what could not be written later."""
+    def planned(
+        formats: Sequence[str],
+        outputs: Sequence[str],
+        color: str,
+        suffixes: Mapping[str, str] = SUFFIXES,
+    ) -> "Delivery":
+        """Format i goes to output i; without one, as ``suffixes`` has it for the file's name.
+
+        Raises UsageError for what could not be written later.
+        """
         pairs = []
         for i in range(max(len(formats), len(outputs), 1)):
             output = outputs[i] if i < len(outputs) else "-"
             path = None if output in _STDOUT else writable(output)
-            pairs.append(_Destination(_format(formats, i, path), path))
+            pairs.append(_Destination(_format(formats, i, path, suffixes), path))
         paths = [pair.path for pair in pairs]
         for path in paths:
             if paths.count(path) > 1:
@@ -92,27 +101,30 @@ class Delivery:
         return terminal and not plain
 
 
-def _format(formats: Sequence[str], position: int, path: Path | None) -> str:
+def _format(
+    formats: Sequence[str], position: int, path: Path | None, suffixes: Mapping[str, str]
+) -> str:
     if position < len(formats):
         return formats[position]
     if path is None:
         return "table"
-    if path.suffix not in SUFFIXES:
+    if path.suffix not in suffixes:
+        known = NAMES if suffixes is SUFFIXES else dict.fromkeys(suffixes.values())
         raise UsageError(
-            f"no format is given for {path}\n    help: add --format {' or '.join(NAMES)}"
+            f"no format is given for {path}\n    help: add --format {' or '.join(known)}"
         )
-    return SUFFIXES[path.suffix]
+    return suffixes[path.suffix]
 
 
-def writable(output: str) -> Path:
+def writable(output: str, option: str = "--output") -> Path:
     path = Path(output)
     if path.is_dir():
-        raise UsageError(f"--output {output} is a directory")
+        raise UsageError(f"{option} {output} is a directory")
     if not path.parent.is_dir():
-        message = f"--output {output}: there is no directory {path.parent}"
+        message = f"{option} {output}: there is no directory {path.parent}"
         raise UsageError(f"{message}\n    help: mkdir -p {path.parent}")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise UsageError(f"--output {output}: permission denied")
+        raise UsageError(f"{option} {output}: permission denied")
     return path
 
 
@@ -223,21 +235,106 @@ def run_audit(
     extra: Sequence["Implementation"] = (),
     workers: int | None = None,
     timeout_s: float | None = None,
+    keeping: "Keeping | None" = None,
+    witnesses: str = "",
 ) -> int:
-    """Audit, deliver the report, and say with which status to exit."""
-    from xentcheck.auditing import audit
+    """Audit, deliver the report, and say with which status to exit.
 
+    ``keeping`` is what to do with a baseline, ``witnesses`` a folder for the inputs of findings.
+    """
+    from xentcheck.api import audit_config
+
+    keeping = keeping or Keeping()
+    baseline = keeping.loaded(config)
     with foreign(), _ProgressBar() as progress:
-        report = audit(
+        report = audit_config(
             config,
             select=select,
             extra=extra,
+            baseline=baseline,
             workers=workers,
             timeout_s=timeout_s,
             progress=progress,
         )
+    report, text = keeping.taken(report, baseline)
     delivery.deliver(functools.partial(rendered, report))
-    return status_of(report)
+    if witnesses:
+        from xentcheck.report.witnesses import save
+
+        with foreign():
+            saved = save(report, witnesses, config.sweeps)
+        note(f"{witnesses}: {len(saved):,} files of {len(report.findings):,} findings")
+    status = status_of(report)
+    if text is not None and report.baseline:
+        if status in (INTERNAL, INTERRUPTED, NOTHING_AUDITED):
+            complain(f"{report.baseline} is left as it was: not everything was audited")
+        else:
+            write(Path(report.baseline), text)
+    stale = [each for each in report.changes if each.standing == "gone"]
+    if keeping.fail_on_stale and stale and status == WITHIN_LIMITS:
+        entries = "1 entry is" if len(stale) == 1 else f"{len(stale)} entries are"
+        complain(f"{report.baseline}: {entries} stale", "--ratchet takes out what is not there")
+        return VIOLATIONS
+    return status
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """What a run does with its baseline: the paths as given, "" for none."""
+
+    baseline: str = ""
+    write: str = ""
+    ratchet: bool = False
+    fail_on_stale: bool = False
+
+    @staticmethod
+    def planned(
+        config: "Config", baseline: str | None, write: str | None, ratchet: bool, stale: bool
+    ) -> "Keeping":
+        """Raises UsageError for options that exclude each other, or want a baseline."""
+        for option, given in (("--baseline", baseline is not None), ("--ratchet", ratchet)):
+            if write is not None and given:
+                raise UsageError(
+                    f"--write-baseline and {option} exclude each other\n"
+                    "    help: --write-baseline records everything anew, --ratchet takes back what "
+                    "has become better"
+                )
+        known = baseline or write or config.baseline
+        for option, given in (("--ratchet", ratchet), ("--fail-on-stale", stale)):
+            if given and not known:
+                raise UsageError(
+                    f"{option} needs a baseline\n"
+                    "    help: --baseline FILE, or `baseline: FILE` in the configuration"
+                )
+        if write is not None:
+            writable(write, "--write-baseline")
+        return Keeping(baseline or "", write or "", ratchet, stale)
+
+    def loaded(self, config: "Config") -> "Baseline | None":
+        """The baseline to be held against. Raises ConfigError."""
+        from xentcheck import baselines
+
+        if self.write:
+            return baselines.known(self.write)
+        path = self.baseline or config.baseline
+        return baselines.load(path) if path else None
+
+    def taken(self, report: "Report", baseline: "Baseline | None") -> tuple["Report", str | None]:
+        """The report to deliver, and the text of a baseline to write, if it is another."""
+        if baseline is None or not (self.write or self.ratchet):
+            return report, None
+        from datetime import datetime
+
+        from xentcheck import baselines, ratchet
+
+        today = datetime.now().astimezone().date().isoformat()
+        new, settled = ratchet.taken(report, baseline, today, tighten=self.ratchet)
+        told = f"{new.faults:,} faults in {len(new.entries):,} cells are tolerated"
+        if baseline.entries:
+            told += f"; before, {baseline.faults:,} in {len(baseline.entries):,}"
+        note(f"{new.path}: {told}")
+        changed = new != baseline or not Path(new.path).exists()
+        return (report if self.ratchet else settled), baselines.dumps(new) if changed else None
 
 
 def status_of(report: "Report") -> int:

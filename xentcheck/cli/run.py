@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import click
 
-from xentcheck.cli.delivery import Delivery, run_audit
+from xentcheck.cli.delivery import Delivery, Keeping, run_audit
 from xentcheck.cli.door import cli
-from xentcheck.cli.options import reporting, timeout_option, workers_option
+from xentcheck.cli.options import reporting, timeout_option, witnesses_option, workers_option
 
 
 @cli.command(short_help="Audit what a configuration says.")
@@ -22,6 +22,23 @@ from xentcheck.cli.options import reporting, timeout_option, workers_option
     help="Audit only implementations whose name matches, such as 'numpy.*' (repeatable).",
 )
 @click.option("--seed", type=click.IntRange(min=0), help="Instead of the configuration's seed.")
+@click.option(
+    "--baseline",
+    metavar="FILE",
+    help="What is tolerated today, instead of the configuration's: fail on what is new or worse.",
+)
+@click.option(
+    "--write-baseline",
+    metavar="FILE",
+    help="Tolerate from now on what is there today; other platforms' entries stay.",
+)
+@click.option("--ratchet", is_flag=True, help="Take back in the baseline what has become better.")
+@click.option(
+    "--fail-on-stale",
+    is_flag=True,
+    help="Exit with 1 also where the baseline tolerates what is not there any more.",
+)
+@witnesses_option
 @workers_option
 @timeout_option
 def run(
@@ -31,23 +48,39 @@ def run(
     color: str,
     select: Sequence[str],
     seed: int | None,
+    baseline: str | None,
+    write_baseline: str | None,
+    ratchet: bool,
+    fail_on_stale: bool,
+    witnesses: str,
     workers: int | None,
     timeout_s: float | None,
 ) -> int:
     """Audit what a configuration says: many implementations on declared inputs.
 
-    Without limits in CONFIG this is a survey, which reports everything and exits 0; with limits it
-    is a gate.
+    Without limits in CONFIG this is a survey, which reports everything and exits 0; with limits, or
+    with a baseline, it is a gate.
 
     \b
     Examples:
       xentcheck run configs/sweep.yaml
       xentcheck run configs/gate.yaml --format table --output - --format json --output report.json
       xentcheck run configs/sweep.yaml --select 'numpy.accurate'
+      xentcheck run gate.yaml --write-baseline baseline.yaml
+      xentcheck run gate.yaml --baseline baseline.yaml --format junit --output report.xml
     """
     delivery = Delivery.planned(formats, outputs, color)
     from xentcheck.config import load
 
     loaded = load(config)
     config_ = loaded if seed is None else replace(loaded, seed=seed)
-    return run_audit(config_, delivery, select, workers=workers, timeout_s=timeout_s)
+    keeping = Keeping.planned(config_, baseline, write_baseline, ratchet, fail_on_stale)
+    return run_audit(
+        config_,
+        delivery,
+        select,
+        workers=workers,
+        timeout_s=timeout_s,
+        keeping=keeping,
+        witnesses=witnesses,
+    )

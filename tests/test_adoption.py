@@ -1,0 +1,324 @@
+"""A small package adopts a gate, regresses, mends its loss, and moves to another platform.
+
+Everything through the installed command, as its users have it.
+"""
+
+import json
+import platform
+import re
+import subprocess
+import sys
+import sysconfig
+import textwrap
+from pathlib import Path
+
+import pytest
+import yaml
+
+XENTCHECK = Path(sysconfig.get_path("scripts")) / "xentcheck"
+HERE = f"{platform.system()} {platform.machine()}"
+
+NAIVE = """
+import numpy as np
+
+def loss(logits, labels):
+    e = np.exp(logits)
+    return -np.log(e[np.arange(len(e)), labels] / e.sum(axis=1))
+"""
+SHIFTED = """
+import numpy as np
+
+def loss(logits, labels):
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    rows = np.arange(len(logits))
+    return np.log(np.exp(shifted).sum(axis=1)) - shifted[rows, labels]
+"""
+ACCURATE = """
+import numpy as np
+
+def loss(logits, labels):
+    rows = np.arange(len(logits))
+    gaps = logits.astype(np.longdouble) - logits[rows, labels][:, None]
+    gaps[rows, labels] = -np.inf
+    top = np.maximum(gaps.max(axis=1), 0)
+    rest = np.exp(gaps - top[:, None]).sum(axis=1)
+    with np.errstate(divide="ignore"):
+        value = np.where(top > 0, top + np.log(rest + np.exp(-top)), np.log1p(rest))
+    return value.astype(logits.dtype)
+"""
+GATE = """
+implementations:
+  - {loss: softmax_cross_entropy, target: package/losses.py:loss, name: package.loss}
+sweeps:
+  ordinary:
+    losses: softmax_cross_entropy
+    dtypes: float32
+    implementations: package.loss
+    inputs: [{generator: normal, rows: 10, classes: [2, 10], scale: [1, 8]}]
+  confident:
+    losses: softmax_cross_entropy
+    dtypes: float32
+    implementations: package.loss
+    inputs: [{generator: gap, from: -120, to: 120, points: 31, classes: 2}]
+limits:
+  - {implementation: package.loss, max_ulp: 4}
+"""
+
+EMPTY = GATE.partition("limits:")[0].replace("losses: softmax_cross_entropy", "losses: softmax")
+
+
+class Package:
+    """A folder with a loss and a gate."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "package").mkdir()
+        (folder / "package" / "__init__.py").write_text("")
+        (folder / "gate.yaml").write_text(GATE)
+
+    def has(self, loss: str) -> None:
+        (self.folder / "package" / "losses.py").write_text(loss)
+
+    def run(self, *options: str, width: int = 100) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [XENTCHECK, "run", "gate.yaml", *options],
+            cwd=self.folder,
+            env={"PATH": "/usr/bin:/bin", "COLUMNS": str(width)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+    @property
+    def baseline(self) -> str:
+        return (self.folder / "baseline.yaml").read_text()
+
+    @baseline.setter
+    def baseline(self, text: str) -> None:
+        (self.folder / "baseline.yaml").write_text(text)
+
+    def tolerated(self) -> dict[str, dict[str, object]]:
+        """By sweep, what the baseline tolerates."""
+        cells = yaml.safe_load(self.baseline)["cells"]
+        return {each["sweep"]: each["tolerated"] for each in cells}
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Package:
+    return Package(tmp_path)
+
+
+def unfolded(text: str) -> str:
+    return re.sub(r"\s+", " ", text)
+
+
+def test_a_package_adopts_a_gate_regresses_mends_its_loss_and_moves(package: Package) -> None:
+    # without a baseline, the gate would stay shut
+    package.has(SHIFTED)
+    assert package.run().returncode == 1
+
+    adopted = package.run("--write-baseline", "baseline.yaml")
+    assert adopted.returncode == 0, adopted.stderr
+    assert "faults in 2 cells are tolerated" in adopted.stderr
+    assert "tolerated package.loss" in unfolded(adopted.stdout)
+    entries = yaml.safe_load(package.baseline)["cells"]
+    assert [each["sweep"] for each in entries] == ["confident", "ordinary"]
+    assert {"date", "platform", "xentcheck", "numpy"} <= set(entries[0]["recorded"])
+    assert entries[0]["tolerated"]["inaccurate"]["ulp"] > 4
+
+    # quiet from day one, and on every day on which nothing changes
+    quiet = package.run("--baseline", "baseline.yaml", "--fail-on-stale")
+    assert (quiet.returncode, quiet.stderr) == (0, "")
+    assert "gate passed" in unfolded(quiet.stdout)
+    written = package.baseline
+    package.run("--write-baseline", "baseline.yaml")
+    package.run("--baseline", "baseline.yaml", "--ratchet")
+    assert package.baseline == written
+
+    # loud on a regression, with the input that shows it
+    package.has(NAIVE)
+    regressed = package.run("--baseline", "baseline.yaml")
+    assert regressed.returncode == 1
+    told = unfolded(regressed.stdout)
+    assert "nan softmax_cross_entropy package.loss float32 value" in told
+    assert "baseline new; tolerated: nothing of the kind" in told
+    assert "replay xentcheck probe --loss softmax_cross_entropy --logits=" in told
+    assert package.baseline == written
+    ratcheted = package.run("--baseline", "baseline.yaml", "--ratchet")
+    assert ratcheted.returncode == 1
+    assert "nan" not in package.baseline
+
+    # mended: it says so, fails on request, and the ratchet takes back what was tolerated
+    package.baseline = written
+    package.has(ACCURATE)
+    mended = package.run("--baseline", "baseline.yaml")
+    assert mended.returncode == 0
+    assert "nothing is beyond the limits any more" in unfolded(mended.stdout)
+    strict = package.run("--baseline", "baseline.yaml", "--fail-on-stale")
+    assert strict.returncode == 1
+    assert re.search(r"baseline\.yaml: \d entries are stale", strict.stderr)
+    tightened = package.run("--baseline", "baseline.yaml", "--ratchet")
+    assert tightened.returncode == 0
+    assert yaml.safe_load(package.baseline) == {"version": 1, "cells": []}
+    assert package.run("--baseline", "baseline.yaml", "--fail-on-stale").returncode == 0
+    package.has(SHIFTED)
+    again = package.run("--baseline", "baseline.yaml")
+    assert again.returncode == 1
+    assert "nothing in this cell" in unfolded(again.stdout)
+
+    # an entry of another platform tolerates nothing here, and the violation says why
+    package.baseline = written.replace("  rows: ", "  platform: Plan9 mips\n  rows: ")
+    moved = package.run("--baseline", "baseline.yaml")
+    assert moved.returncode == 1
+    assert f"nothing on {HERE}: its entries are for Plan9 mips" in unfolded(moved.stdout)
+    # writing it here leaves the other platform's entries alone
+    assert package.run("--write-baseline", "baseline.yaml").returncode == 0
+    platforms = [each.get("platform") for each in yaml.safe_load(package.baseline)["cells"]]
+    assert platforms == [None, "Plan9 mips"] * 2
+    assert package.run("--baseline", "baseline.yaml").returncode == 0
+
+
+def test_a_part_that_becomes_better_is_told_and_tightened(package: Package) -> None:
+    package.has(NAIVE)
+    package.run("--write-baseline", "baseline.yaml")
+    before = {
+        each["sweep"]: each["tolerated"] for each in yaml.safe_load(package.baseline)["cells"]
+    }
+    package.has(SHIFTED)  # better for large logits, as bad for confident rows
+    better = package.run("--baseline", "baseline.yaml", "--ratchet", "--format", "json")
+    changes = json.loads(better.stdout)["changes"]
+    assert {"better", "gone"} <= {each["standing"] for each in changes}
+    after = package.tolerated()
+    assert "nan" in before["confident"]
+    assert "nan" not in after["confident"]
+
+
+def test_the_configuration_names_its_baseline(package: Package) -> None:
+    package.has(SHIFTED)
+    gate = package.folder / "gate.yaml"
+    gate.write_text(GATE + "baseline: baseline.yaml\n")
+    missing = package.run()
+    assert missing.returncode == 2
+    assert "there is no such baseline" in missing.stderr
+    assert "--write-baseline baseline.yaml" in missing.stderr
+    assert package.run("--write-baseline", "baseline.yaml").returncode == 0
+    assert package.run().returncode == 0
+    package.baseline += "- {loss: softmax}\n"
+    broken = package.run()
+    assert broken.returncode == 2
+    assert re.search(r"baseline\.yaml:\d+: cells\[2\]: 'implementation' is missing", broken.stderr)
+
+
+def test_a_survey_with_a_baseline_is_held_to_the_default_limits(package: Package) -> None:
+    package.has(SHIFTED)
+    (package.folder / "gate.yaml").write_text(GATE.partition("limits:")[0])
+    assert package.run().returncode == 0
+    assert package.run("--write-baseline", "baseline.yaml").returncode == 0
+    assert package.run("--baseline", "baseline.yaml").returncode == 0
+    package.has(NAIVE)
+    assert package.run("--baseline", "baseline.yaml").returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (("--ratchet",), "--ratchet needs a baseline"),
+        (("--fail-on-stale",), "--fail-on-stale needs a baseline"),
+        (("--write-baseline", "b.yaml", "--ratchet"), "exclude each other"),
+        (("--write-baseline", "b.yaml", "--baseline", "b.yaml"), "exclude each other"),
+        (("--write-baseline", "no/b.yaml"), "--write-baseline no/b.yaml: there is no directory no"),
+        (("--baseline", "b.yaml"), "b.yaml: there is no such baseline"),
+    ],
+)
+def test_options_that_cannot_be_meant(
+    package: Package, options: tuple[str, ...], text: str
+) -> None:
+    package.has(ACCURATE)
+    refused = package.run(*options)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert text in refused.stderr
+
+
+def test_a_run_that_did_not_audit_everything_leaves_the_baseline_alone(package: Package) -> None:
+    package.has(SHIFTED)
+    package.run("--write-baseline", "baseline.yaml")
+    written = package.baseline
+    (package.folder / "gate.yaml").write_text(EMPTY)
+    refused = package.run("--write-baseline", "baseline.yaml")
+    assert refused.returncode == 3, refused.stderr
+    assert "left as it was" in refused.stderr
+    assert package.baseline == written
+
+
+class TestExitStatus:
+    """One of each, through the installed command."""
+
+    def test_0_within_limits(self, package: Package) -> None:
+        package.has(ACCURATE)
+        assert package.run().returncode == 0
+
+    def test_1_violations(self, package: Package) -> None:
+        package.has(NAIVE)
+        assert package.run().returncode == 1
+
+    def test_2_configuration(self, package: Package) -> None:
+        package.has(ACCURATE)
+        (package.folder / "gate.yaml").write_text(GATE.replace("max_ulp", "max_ulps"))
+        refused = package.run()
+        assert refused.returncode == 2
+        assert "did you mean 'max_ulp'?" in refused.stderr
+
+    def test_3_nothing_audited(self, package: Package) -> None:
+        package.has(ACCURATE)
+        (package.folder / "gate.yaml").write_text(EMPTY)
+        assert package.run().returncode == 3
+
+    def test_4_internal_error(self, package: Package) -> None:
+        """A fault of ours, planted in the process by a module that Python runs at its start."""
+        package.has(ACCURATE)
+        code = textwrap.dedent(
+            """\
+            import sys
+            from xentcheck import auditing
+            def fail(*_, **__):
+                raise ZeroDivisionError("the very message")
+            auditing.audit = fail
+            from xentcheck.cli import main
+            sys.argv = ["xentcheck", "run", "gate.yaml"]
+            main()
+            """
+        )
+        failed = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=package.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert failed.returncode == 4
+        assert "internal error: ZeroDivisionError: the very message" in failed.stderr
+        assert "Traceback" not in failed.stderr
+
+
+@pytest.mark.parametrize(("ulps", "status"), [("3", 0), ("0x1.7ffffffffffffp1", 1)])
+def test_a_limit_exactly_met_passes_and_one_missed_by_the_smallest_amount_fails(
+    tmp_path: Path, ulps: str, status: int
+) -> None:
+    """sigmoid(0) is 1/2; the loss returns three ulps more."""
+    (tmp_path / "mine.py").write_text(
+        "import numpy as np\n"
+        "def value(logits):\n"
+        "    return np.full(logits.shape, 0.5 + 3 * 2.0**-53)\n"
+    )
+    (tmp_path / "gate.yaml").write_text(
+        "implementations: [{loss: sigmoid, target: mine.py:value, name: mine}]\n"
+        "sweeps: {s: {losses: sigmoid, dtypes: float64, implementations: mine, "
+        "quantities: value, inputs: [{generator: explicit, values: [0]}]}}\n"
+        f"limits: [{{implementation: mine, max_ulp: {ulps}}}]\n"
+    )
+    done = subprocess.run(
+        [XENTCHECK, "run", "gate.yaml"], cwd=tmp_path, capture_output=True, check=False, timeout=60
+    )
+    assert done.returncode == status, done.stderr
