@@ -197,7 +197,8 @@ FIELDS: Mapping[str, tuple[Field, ...]] = {
 TEMPLATE = """\
 # What xentcheck audits: `xentcheck run` followed by the name of this file.
 # Every key is described in docs/configuration.md; `xentcheck list losses` (or
-# generators, implementations, dtypes) says what can be named here.
+# generators, implementations, dtypes) says what can be named here. `xentcheck schema config`
+# prints a JSON Schema, with which an editor completes the keys.
 
 version: 1
 seed: 0          # everything random is drawn from it
@@ -236,7 +237,11 @@ sweeps:
 #
 # limits:
 #   - {implementation: mine, max_ulp: 4}
-#   - {implementation: mine, dtype: bfloat16, max_ulp: 1, or_abs: 1e-6, allow: [convention]}
+#   - {implementation: mine, dtype: bfloat16, p99_ulp: 1, or_abs: 1e-6, allow: [plateau]}
+#
+# What is beyond them today and is tolerated, as `--write-baseline baseline.yaml` wrote it:
+#
+# baseline: baseline.yaml
 """
 
 
