@@ -561,21 +561,21 @@ PLANTED = (
     ),
     Planted(
         "violations that leave the exit status at 0",
-        "xentcheck/cli/delivery.py",
+        "xentcheck/cli/performing.py",
         "    if report.violations:",
         "    if False:",
         ("tests/test_cli.py::TestExitStatus::test_a_gate_exits_1_on_a_violation",),
     ),
     Planted(
         "nothing audited taken for success",
-        "xentcheck/cli/delivery.py",
+        "xentcheck/cli/performing.py",
         "        return NOTHING_AUDITED",
         "        return WITHIN_LIMITS",
         ("tests/test_cli.py::TestExitStatus::test_nothing_audited_exits_3",),
     ),
     Planted(
         "an uncertified case taken for success",
-        "xentcheck/cli/delivery.py",
+        "xentcheck/cli/performing.py",
         "        return INTERNAL\n    if report.interrupted",
         "        return WITHIN_LIMITS\n    if report.interrupted",
         (

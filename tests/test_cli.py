@@ -561,7 +561,7 @@ class TestProbe:
             (["softmax_cross_entropy", "--logits=1", "--label=0", "--labels=1"], "exclude"),
             (["sigmoid", "--logits", "1", "--label", "1"], "no labels"),
             (["sigmoid", "--logits", ""], "expected numbers"),
-            (["sigmoid", "--logits", "1;2"], "expected a number"),
+            (["sigmoid", "--logits", "1;2"], "each a row of its own"),
             (["sigmoid", "--logits", "1", "--implementation", "nobody.*"], "nobody.*"),
             (["sigmod", "--logits", "1"], "did you mean 'sigmoid'?"),
             (["sigmoid", "--logits=max", "--dtype=float16", "--dtype=float32"], "dtype"),

@@ -5,8 +5,10 @@ its name says otherwise.
 """
 
 import importlib.util
+import json
 import shlex
 import shutil
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -486,3 +488,86 @@ def test_a_framework_that_is_not_installed_is_said_with_the_remedy(tmp_path: Pat
         said = f"error: mine.py:plain: {name} is not installed: pip install 'xentcheck[{name}]'"
         assert said in told.stderr.splitlines()
         assert sys.executable not in told.stderr
+
+
+IN_PROCESS = {
+    "torch": """\
+        import torch
+        from torch.nn import functional
+
+        torch.set_num_threads(2)
+        setting = torch.get_num_threads
+
+        def loss(logits, labels):
+            return functional.cross_entropy(logits, labels, reduction="none")
+
+        class Module(torch.nn.Module):
+            def forward(self, logits, labels):
+                return loss(logits, labels)
+
+        subjects = [loss, Module, Module()]
+        """,
+    "jax": """\
+        import jax
+        import jax.numpy as jnp
+
+        def setting():
+            return jax.config.jax_enable_x64
+
+        def loss(logits, labels):
+            rows = jax.nn.log_softmax(logits)
+            return -jnp.take_along_axis(rows, labels[:, None], 1)[:, 0]
+
+        subjects = [loss, lambda logits, labels: loss(logits, labels)]
+        """,
+    "tensorflow": """\
+        import tensorflow as tf
+
+        def setting():
+            return None
+
+        def loss(logits, labels):
+            return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+
+        subjects = [loss]
+        """,
+}
+ASKING = """
+import json
+import xentcheck
+
+told = []
+for subject in subjects:
+    before = setting()
+    report = xentcheck.audit(
+        subject, "softmax_cross_entropy", framework=FRAMEWORK, dtypes=["float64"], or_abs=1e-13
+    )
+    told.append({
+        "changed": setting() != before,
+        "version": report.environment.get(FRAMEWORK, report.environment.get(f"{FRAMEWORK}_cpu")),
+        "dtypes": sorted({m.result_dtype for m in report.measurements}),
+        "quantities": sorted({m.cell.quantity for m in report.measurements}),
+        "ordinary": [m.max_abs for m in report.measurements if m.cell.sweep == "ordinary"],
+    })
+print(json.dumps(told))
+"""
+
+
+class TestFunctionsOfThisProcess:
+    @pytest.mark.parametrize(
+        "framework", [pytest.param(each, marks=needs(each)) for each in IN_PROCESS]
+    )
+    def test_they_are_audited_where_they_are(self, tmp_path: Path, framework: str) -> None:
+        script = tmp_path / "asking.py"
+        script.write_text(dedent(IN_PROCESS[framework]) + f"FRAMEWORK = {framework!r}\n" + ASKING)
+        done = subprocess.run(
+            [sys.executable, str(script)], capture_output=True, text=True, timeout=300, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        for told in json.loads(done.stdout.splitlines()[-1]):
+            assert not told["changed"]
+            assert told["version"]
+            assert told["dtypes"] == ["float64"]
+            assert told["quantities"] == ["gradient", "value"]
+            assert len(told["ordinary"]) == 2
+            assert max(told["ordinary"]) < 1e-13

@@ -3,29 +3,28 @@
 # ruff: noqa: PLC0415
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import click
 
-from xentcheck.cli.delivery import Delivery, foreign, run_audit
-from xentcheck.cli.door import cli
+from xentcheck.cli.delivery import Delivery
+from xentcheck.cli.door import cli, note
 from xentcheck.cli.options import (
     dtype_option,
-    escaped,
     framework_option,
     gradient_option,
     known_dtypes,
     loss_option,
-    opened,
     param_option,
     parameters_from,
     reporting,
     timeout_option,
+    witnesses_option,
     workers_option,
 )
+from xentcheck.cli.performing import foreign, run_audit
 from xentcheck.errors import UsageError
 
-CHECKED_DTYPES = ("float32", "float64")  # by `check`, unless it is told otherwise
+CHECKED_DTYPES = ("float32", "float64")  # those of `api.DTYPES`, which is not imported for --help
 
 
 @cli.command()
@@ -41,8 +40,22 @@ CHECKED_DTYPES = ("float32", "float64")  # by `check`, unless it is told otherwi
 @framework_option
 @gradient_option
 @click.option("--max-ulp", type=float, default=4.0, help="The largest error allowed; 4 unless set.")
+@click.option("--p99-ulp", type=float, help="The largest 99th percentile allowed.")
 @click.option("--or-abs", type=float, default=0.0, help="An absolute error that is fine as well.")
+@click.option("--or-rel", type=float, default=0.0, help="A relative error that is fine as well.")
+@click.option(
+    "--max-excess-bits",
+    type=float,
+    help="The most bits that may be lost beyond what the condition number explains.",
+)
+@click.option(
+    "--allow",
+    multiple=True,
+    metavar="KIND",
+    help="A kind of finding that is no violation, such as plateau (repeatable).",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the random inputs.")
+@witnesses_option
 @workers_option
 @timeout_option
 @reporting
@@ -55,8 +68,13 @@ def check(
     framework: str,
     gradient: str,
     max_ulp: float,
+    p99_ulp: float | None,
     or_abs: float,
+    or_rel: float,
+    max_excess_bits: float | None,
+    allow: Sequence[str],
     seed: int,
+    witnesses: str,
     workers: int | None,
     timeout_s: float | None,
     formats: Sequence[str],
@@ -82,52 +100,45 @@ def check(
       xentcheck check './kernel {logits} {labels} {out}' --loss softmax_cross_entropy
     """
     delivery = Delivery.planned(formats, outputs, color)
-    for name, value in (("--max-ulp", max_ulp), ("--or-abs", or_abs)):
-        if not value >= 0:
+    for name, value in (
+        ("--max-ulp", max_ulp),
+        ("--p99-ulp", p99_ulp),
+        ("--or-abs", or_abs),
+        ("--or-rel", or_rel),
+        ("--max-excess-bits", max_excess_bits),
+    ):
+        if value is not None and not value >= 0:
             raise UsageError(f"{name} {value:g}: has to be 0 or more")
+    from xentcheck import api
     from xentcheck.losses import loss_of
-    from xentcheck.model import Config, LabelKind, Limit, Tolerance
-    from xentcheck.sweeps import standard_sweeps
+    from xentcheck.model import LabelKind
 
     spec = loss_of(loss)
-    chosen = known_dtypes(dtypes, CHECKED_DTYPES)
     kind = LabelKind(label_kind) if label_kind else spec.label_kinds[0]
-    if kind not in spec.label_kinds:
-        raise UsageError(f"{loss} takes {' or '.join(spec.label_kinds)} labels, not {kind} ones")
-    values = parameters_from(spec, kind, params, chosen[0] if len(chosen) == 1 else None)
-    with foreign():
-        implementation = opened(loss, target, gradient, framework, timeout_s)
-    axes = {name: (value,) for name, value in values.items()}
-    sweeps = standard_sweeps(spec, chosen, kind, axes)
-    only = (escaped(implementation.name),)
-    config = Config(
-        sweeps=tuple(replace(sweep, implementations=only) for sweep in sweeps),
-        limits=(
-            Limit(Tolerance(max_ulp, or_abs), path="--max-ulp"),
-            *(
-                Limit(
-                    Tolerance(max_ulp, or_abs, times_condition=True),
-                    quantity=quantity,
-                    path="--max-ulp",
-                )
-                for quantity, label in sorted(spec.cancels)
-                if label == kind
-            ),
-        ),
-        seed=seed,
-        document={
-            "command": "check",
-            "target": target,
-            "framework": framework,
-            "gradient": gradient,
-            "loss": loss,
-            "label_kind": kind,
-            "parameters": values,
-            "dtypes": chosen,
-            "max_ulp": max_ulp,
-            "or_abs": or_abs,
-        },
+    chosen = known_dtypes(dtypes, CHECKED_DTYPES)
+    wanted = api.Check(
+        label_kind,
+        parameters_from(spec, kind, params, chosen[0] if len(chosen) == 1 else None),
+        chosen,
+        (),
+        framework,
+        gradient,
+        max_ulp,
+        p99_ulp,
+        or_abs,
+        or_rel,
+        max_excess_bits,
+        allow,
     )
+    with foreign():
+        made = api.checking(target, loss, wanted, seed=seed, timeout_s=timeout_s)
+    for each in made.notes:
+        note(f"note: {each}")
     return run_audit(
-        config, delivery, extra=(implementation,), workers=workers, timeout_s=timeout_s
+        made.config,
+        delivery,
+        extra=(made.implementation,),
+        workers=workers,
+        timeout_s=timeout_s,
+        witnesses=witnesses,
     )

@@ -7,8 +7,9 @@ import sys
 
 import click
 
-from xentcheck.cli.delivery import emit, foreign, width_of, writable, write
+from xentcheck.cli.delivery import emit, width_of, writable, write
 from xentcheck.cli.door import WITHIN_LIMITS, cli, note
+from xentcheck.cli.performing import foreign
 from xentcheck.errors import UsageError
 
 

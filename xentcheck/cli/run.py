@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import click
 
-from xentcheck.cli.delivery import Delivery, Keeping, run_audit
+from xentcheck.cli.delivery import Delivery
 from xentcheck.cli.door import cli
+from xentcheck.cli.keeping import Keeping
 from xentcheck.cli.options import reporting, timeout_option, witnesses_option, workers_option
+from xentcheck.cli.performing import run_audit
 
 
 @cli.command(short_help="Audit what a configuration says.")

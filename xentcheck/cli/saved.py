@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 import click
 
-from xentcheck.cli.delivery import Delivery, status_of
+from xentcheck.cli.delivery import Delivery
 from xentcheck.cli.door import cli
 from xentcheck.cli.options import reporting
+from xentcheck.cli.performing import status_of
 from xentcheck.report.formats import rendered
 
 

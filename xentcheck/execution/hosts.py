@@ -128,6 +128,7 @@ class _Host:
 
 
 _shared: list[str] = []
+_kept: list[None] = []  # one for each `kept` that lasts
 _hosts: dict[Process, _Host] = {}
 _owner = os.getpid()
 
@@ -180,6 +181,9 @@ def _request(process: Process, work: str, arguments: tuple[Any, ...]) -> Any:
 @contextmanager
 def sharing() -> Iterator[None]:
     """Give the processes of this one, and of its forks, a folder to share while this lasts."""
+    if _kept:  # they have one that lasts longer
+        yield
+        return
     with tempfile.TemporaryDirectory(prefix="xentcheck-", ignore_cleanup_errors=True) as folder:
         _shared.append(folder)
         try:
@@ -188,9 +192,26 @@ def sharing() -> Iterator[None]:
             _shared.pop()
 
 
+@contextmanager
+def kept() -> Iterator[None]:
+    """Between the audits of a session: while this lasts `close` does nothing; then all end."""
+    with sharing():
+        _kept.append(None)
+        try:
+            yield
+        finally:
+            _kept.pop()
+            close()
+
+
 def close() -> None:
     """End all processes of this one."""
     _own()
+    if not _kept:
+        _end()
+
+
+def _end() -> None:
     while _hosts:
         _hosts.popitem()[1].kill()
 
@@ -200,8 +221,14 @@ def _own() -> None:
     global _owner  # noqa: PLW0603
     if _owner != os.getpid():
         _owner = os.getpid()
+        _kept.clear()
         while _hosts:
             _hosts.popitem()[1].forget()
 
 
-atexit.register(close)
+def _leave() -> None:
+    _own()
+    _end()
+
+
+atexit.register(_leave)

@@ -5,10 +5,11 @@ A target is loaded only there: `describe` and `UserFunction` travel to it.
 
 import importlib
 import inspect
+import json
 import pickle
 import shlex
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from xentcheck.model import Array, Implementation, LabelKind, Process, Quantity,
 from xentcheck.registry import (
     AUTO,
     INPUT_DTYPES,
+    common_parameters,
+    defined_at,
     gradient_beside,
     load_target,
     parameters_of,
@@ -65,7 +68,8 @@ def bridge_for(framework: str) -> Bridge:
 class Description:
     """What loading a target told.
 
-    ``gradient``: the function that was found beside it, where one was looked for.
+    ``gradient``: the function that was found beside it, where one was looked for. ``defined``: the
+    file and the line of its code.
     """
 
     parameters: frozenset[str]
@@ -73,6 +77,7 @@ class Description:
     wants_labels: bool
     has_gradient: bool
     gradient: str = ""
+    defined: tuple[str, int] | None = None
 
 
 def process_of(target: Target) -> Process:
@@ -99,6 +104,7 @@ def describe(target: Target) -> Description:
         wants_labels=bool(required_second(signed)),
         has_gradient=found.gradient is not None or target.framework != "numpy",
         gradient=beside,
+        defined=found.defined,
     )
 
 
@@ -184,6 +190,43 @@ def made(target: Target, description: Description) -> Implementation:
         source=target.target,
         process=process_of(target),
         origin=_origin(target, target.target, target.gradient),
+        defined=description.defined,
+    )
+
+
+def given(
+    loss: str,
+    name: str,
+    value: Callable[..., Any],
+    gradient: Callable[..., Any] | str | None = AUTO,
+    framework: str = "numpy",
+    origin: tuple[str, ...] = (),
+) -> Implementation:
+    """Functions of this process, called where they are; as `made`, but for where they run.
+
+    ``gradient`` `AUTO`: the framework differentiates ``value``; NumPy has nothing that does.
+    """
+    bridge = bridge_for(framework)
+    signed = _signed(value)
+    wants = bool(required_second(signed))
+    by_function = gradient if callable(gradient) else None
+    back: Call | None = None
+    if by_function is not None:
+        back = Call(bridge, by_function, loss, Quantity.GRADIENT, "", wants, False)
+    elif gradient == AUTO and framework != "numpy":
+        back = Call(bridge, value, loss, Quantity.GRADIENT, "", wants)
+    return Implementation(
+        loss=loss,
+        name=name,
+        value=Call(bridge, value, loss, Quantity.VALUE, "", wants),
+        gradient=back,
+        dtypes=bridge.dtypes,
+        label_kinds=tuple(LabelKind),
+        parameters=common_parameters(signed, by_function),
+        summary=(inspect.getdoc(value) or "").partition("\n")[0],
+        source=name,
+        origin=origin,
+        defined=defined_at(value),
     )
 
 
@@ -193,7 +236,24 @@ def _origin(target: Target, text: str, gradient: str | None) -> tuple[str, ...]:
         words += ["--framework", target.framework]
     if gradient != AUTO:
         words += ["--gradient", gradient or "none"]
+    for name, value in target.parameters.items():
+        words += ["--bind", f"{name}={json.dumps(value, default=str)}"]
     return tuple(words)
+
+
+def target_named(loss: str, origin: Sequence[str]) -> Target:
+    """The target that the words of an `Implementation.origin` name."""
+    words = list(zip(origin[::2], origin[1::2], strict=True))
+    named = dict(words)
+    text, gradient = named["--implementation"], named.get("--gradient", AUTO)
+    bound = dict(each.split("=", 1) for option, each in words if option == "--bind")
+    parameters = {name: json.loads(value) for name, value in bound.items()}
+    if "{out}" in text:
+        back = () if gradient == AUTO else tuple(shlex.split(gradient))
+        command = tuple(shlex.split(text))
+        return Target(loss, "", text, None, parameters, command=command, gradient_command=back)
+    back_name = None if gradient == "none" else gradient
+    return Target(loss, text, text, back_name, parameters, named.get("--framework", "numpy"))
 
 
 def commanded(target: Target) -> Implementation:

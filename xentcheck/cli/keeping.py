@@ -1,0 +1,73 @@
+"""What a run does with its baseline."""
+
+# ruff: noqa: PLC0415
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xentcheck.cli.delivery import writable
+from xentcheck.cli.door import note
+from xentcheck.errors import UsageError
+
+if TYPE_CHECKING:
+    from xentcheck.model import Config, Report
+    from xentcheck.ratchet import Baseline
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """What a run does with its baseline: the paths as given, "" for none."""
+
+    baseline: str = ""
+    write: str = ""
+    ratchet: bool = False
+    fail_on_stale: bool = False
+
+    @staticmethod
+    def planned(
+        config: "Config", baseline: str | None, write: str | None, ratchet: bool, stale: bool
+    ) -> "Keeping":
+        """Raises UsageError for options that exclude each other, or want a baseline."""
+        for option, given in (("--baseline", baseline is not None), ("--ratchet", ratchet)):
+            if write is not None and given:
+                raise UsageError(
+                    f"--write-baseline and {option} exclude each other\n"
+                    "    help: --write-baseline records everything anew, --ratchet takes back what "
+                    "has become better"
+                )
+        known = baseline or write or config.baseline
+        for option, given in (("--ratchet", ratchet), ("--fail-on-stale", stale)):
+            if given and not known:
+                raise UsageError(
+                    f"{option} needs a baseline\n"
+                    "    help: --baseline FILE, or `baseline: FILE` in the configuration"
+                )
+        if write is not None:
+            writable(write, "--write-baseline")
+        return Keeping(baseline or "", write or "", ratchet, stale)
+
+    def loaded(self, config: "Config") -> "Baseline | None":
+        """The baseline to be held against. Raises ConfigError."""
+        from xentcheck import baselines
+
+        if self.write:
+            return baselines.known(self.write)
+        path = self.baseline or config.baseline
+        return baselines.load(path) if path else None
+
+    def taken(self, report: "Report", baseline: "Baseline | None") -> tuple["Report", str | None]:
+        """The report to deliver, and the text of a baseline to write, if it is another."""
+        if baseline is None or not (self.write or self.ratchet):
+            return report, None
+        from xentcheck import baselines, ratchet
+
+        today = datetime.now().astimezone().date().isoformat()
+        new, settled = ratchet.taken(report, baseline, today, tighten=self.ratchet)
+        told = f"{new.faults:,} faults in {len(new.entries):,} cells are tolerated"
+        if baseline.entries:
+            told += f"; before, {baseline.faults:,} in {len(baseline.entries):,}"
+        note(f"{new.path}: {told}")
+        changed = new != baseline or not Path(new.path).exists()
+        return (report if self.ratchet else settled), baselines.dumps(new) if changed else None

@@ -1,0 +1,150 @@
+"""An audit under way: what it prints and shows on its way, and the status it ends with."""
+
+# ruff: noqa: PLC0415
+
+import contextlib
+import functools
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from xentcheck.cli.delivery import Delivery, write
+from xentcheck.cli.door import (
+    INTERNAL,
+    INTERRUPTED,
+    NOTHING_AUDITED,
+    VIOLATIONS,
+    WITHIN_LIMITS,
+    complain,
+    note,
+)
+from xentcheck.cli.keeping import Keeping
+from xentcheck.errors import INTERNAL_ERROR
+from xentcheck.report.formats import rendered
+
+if TYPE_CHECKING:
+    from xentcheck.auditing import Progress
+    from xentcheck.model import Config, Implementation, Report
+
+_PATIENCE = 2.0  # seconds before progress is shown
+_REDRAW = 0.1  # seconds between two drawings of it
+
+
+def foreign() -> contextlib.AbstractContextManager[Any]:
+    """Around everything that loads or calls code of others: what it prints goes to stderr."""
+    return contextlib.redirect_stdout(sys.stderr)
+
+
+class _ProgressBar:
+    """Progress on stderr, when that is a terminal and the work takes longer than a moment.
+
+    It is drawn when something is reported and by no thread of its own: worker processes are forked
+    from this one.
+    """
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._drawn = 0.0
+        self._wanted = sys.stderr is not None and sys.stderr.isatty()
+        self._live: Any = None
+
+    def __enter__(self) -> "_ProgressBar":
+        return self
+
+    def __call__(self, progress: "Progress") -> None:
+        now = time.monotonic()
+        if not self._wanted or now - self._started < _PATIENCE or now - self._drawn < _REDRAW:
+            return
+        from xentcheck.report import progress as line
+
+        if self._live is None:
+            from rich.console import Console
+            from rich.live import Live
+
+            console = Console(stderr=True)
+            self._live = Live(console=console, auto_refresh=False, transient=True)
+            self._live.start()
+        self._drawn = now
+        width = self._live.console.width
+        self._live.update(line.render(progress, now - self._started, width), refresh=True)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+
+def run_audit(
+    config: "Config",
+    delivery: Delivery,
+    select: Sequence[str] = (),
+    extra: Sequence["Implementation"] = (),
+    workers: int | None = None,
+    timeout_s: float | None = None,
+    keeping: Keeping | None = None,
+    witnesses: str = "",
+) -> int:
+    """Audit, deliver the report, and say with which status to exit.
+
+    ``keeping`` is what to do with a baseline, ``witnesses`` a folder for the inputs of findings.
+    """
+    from xentcheck.api import audit_config
+
+    keeping = keeping or Keeping()
+    baseline = keeping.loaded(config)
+    with foreign(), _ProgressBar() as progress:
+        report = audit_config(
+            config,
+            select=select,
+            extra=extra,
+            baseline=baseline,
+            workers=workers,
+            timeout_s=timeout_s,
+            progress=progress,
+        )
+    report, text = keeping.taken(report, baseline)
+    delivery.deliver(functools.partial(rendered, report))
+    if witnesses:
+        from xentcheck.report.witnesses import save
+
+        with foreign():
+            saved = save(report, witnesses, config.sweeps)
+        note(f"{witnesses}: {len(saved):,} files of {len(report.findings):,} findings")
+    status = status_of(report)
+    if text is not None and report.baseline:
+        if status in (INTERNAL, INTERRUPTED, NOTHING_AUDITED):
+            complain(f"{report.baseline} is left as it was: not everything was audited")
+        else:
+            write(Path(report.baseline), text)
+    stale = [each for each in report.changes if each.standing == "gone"]
+    if keeping.fail_on_stale and stale and status == WITHIN_LIMITS:
+        entries = "1 entry is" if len(stale) == 1 else f"{len(stale)} entries are"
+        complain(f"{report.baseline}: {entries} stale", "--ratchet takes out what is not there")
+        return VIOLATIONS
+    return status
+
+
+def status_of(report: "Report") -> int:
+    for death in report.deaths:
+        note(death)
+    for case in report.uncertified:
+        complain(case if case.startswith(INTERNAL_ERROR) else f"not audited: {case}")
+    if report.uncertified:
+        return INTERNAL
+    if report.interrupted:
+        complain("interrupted: the report has only what was finished until then")
+        return INTERRUPTED
+    if report.violations:
+        return VIOLATIONS
+    if not report.measurements and not report.findings:
+        reasons = dict.fromkeys(skip.reason for skip in report.skips)
+        complain("nothing was audited", "; ".join(reasons) or "the configuration has no cases")
+        return NOTHING_AUDITED
+    return WITHIN_LIMITS

@@ -1,0 +1,389 @@
+"""The pytest plugin: configurations are test files, and their cells are tests.
+
+``--xentcheck FILE`` collects a configuration; files called ``*.xentcheck.yaml`` are collected as
+they are. A test is a loss × implementation × dtype × quantity, over all sweeps. It is audited when
+its turn comes, together with the tests that need the same exact results.
+
+Nothing but pytest and the standard library is imported before a configuration is collected.
+"""
+
+# ruff: noqa: PLC0415
+
+import math
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, TypeAlias
+
+import pytest
+
+if TYPE_CHECKING:
+    from xentcheck.model import Cell, Config, Implementation, Report
+
+SUFFIXES = (".xentcheck.yaml", ".xentcheck.yml")
+MARK = "xentcheck"
+
+_SWEEPS = re.compile(r"^sweeps[ \t]*:", re.MULTILINE)
+_MOST_TOLD = 5  # violations that a failure has in full
+_PATHS = pytest.StashKey[frozenset[Path]]()
+_SESSION = pytest.StashKey[ExitStack]()
+
+_Place: TypeAlias = tuple[str, str, str, str]  # loss, implementation, dtype, quantity
+
+
+class Plugin:
+    """The hooks. An object, so that it can be registered once however it is asked for."""
+
+    def pytest_addoption(self, parser: pytest.Parser) -> None:
+        """The option that names configurations."""
+        parser.getgroup(MARK, "accuracy of losses").addoption(
+            "--xentcheck",
+            action="append",
+            default=[],
+            metavar="CONFIG",
+            help="Collect a configuration of xentcheck, besides everything else (repeatable); "
+            f"files called *{SUFFIXES[0]} are collected as they are.",
+        )
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Let pytest collect the configurations that the option names."""
+        config.addinivalue_line("markers", f"{MARK}: a cell of a configuration of xentcheck")
+        here = config.invocation_params.dir
+        named = [Path(os.path.abspath(here / each)) for each in config.getoption(MARK)]
+        config.stash[_PATHS] = frozenset(named)
+        config.option.xentcheck = [str(path) for path in named]  # for the workers of xdist
+        for path in named:
+            if not path.is_file():
+                raise pytest.UsageError(_problem(path))
+        given = {Path(os.path.abspath(here / each.partition("::")[0])) for each in config.args}
+        config.args += [str(path) for path in dict.fromkeys(named) if path not in given]
+
+    def pytest_unconfigure(self, config: pytest.Config) -> None:
+        """End the processes that were kept between audits."""
+        if _SESSION in config.stash:
+            config.stash[_SESSION].close()
+
+    def pytest_collect_file(
+        self, file_path: Path, parent: pytest.Collector
+    ) -> pytest.Collector | None:
+        """A configuration as a file of tests."""
+        named = file_path in parent.config.stash[_PATHS] or file_path.name.endswith(SUFFIXES)
+        if named or _is_asked_for(file_path, parent.session):
+            made: pytest.Collector = Configuration.from_parent(parent, path=file_path)
+            return made
+        return None
+
+
+plugin = Plugin()
+
+
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """For `-p xentcheck.pytest_plugin`: the same plugin as by the entry point, and once."""
+    del parser
+    if not pluginmanager.has_plugin(MARK):
+        pluginmanager.register(plugin, MARK)
+
+
+class Configuration(pytest.File):
+    """A configuration, whose tests are audited in groups that share exact results."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """The cells of the configuration, and one test for each thing that cannot be audited."""
+        from xentcheck.auditing import check_limits, check_sweeps, described_cells
+        from xentcheck.errors import XentcheckError
+        from xentcheck.execution import hosts
+        from xentcheck.registry import load_registered
+
+        self._reports: dict[CellItem, Report | XentcheckError] = {}
+        try:
+            self._audited = _gated(os.path.relpath(self.path, self.config.invocation_params.dir))
+            registered, skips = load_registered()
+            known = (*registered, *_declared(self._audited))
+            check_sweeps(self._audited, known, skips)
+            described = described_cells(self._audited, known)
+            check_limits(self._audited, described)
+        except XentcheckError as error:
+            raise self.CollectError(str(error)) from None
+        processes = {(each.loss, each.name): each.process for each in known}
+        absent = {(each.implementation or each.loss, each.reason): None for each in skips}
+        obstacles: dict[str, str] = {}  # a framework may have several processes
+        groups: dict[tuple[str, str], dict[_Place, list[Cell]]] = defaultdict(dict)
+        for cell in described:
+            process = processes[cell.loss, cell.implementation]
+            if process is not None and (obstacle := hosts.missing(process)):
+                obstacles.setdefault(obstacle, process.name)
+                continue
+            place = (cell.loss, cell.implementation, cell.dtype, str(cell.quantity))
+            groups[cell.loss, cell.dtype].setdefault(place, []).append(cell)
+        having = {cell.loss for cell in described}
+        for loss in dict.fromkeys(loss for sweep in self._audited.sweeps for loss in sweep.losses):
+            if loss not in having:
+                absent[loss, "no implementation selected"] = None
+        absent |= {(name, reason): None for reason, name in obstacles.items()}
+        for group in groups.values():
+            for at, cells in group.items():
+                yield self._cell(at, cells)
+        for name, reason in absent:
+            yield _marked(SkippedItem.from_parent(self, name=_printable(name)), reason)
+
+    def _cell(self, place: "_Place", cells: "Sequence[Cell]") -> pytest.Item:
+        loss, implementation, dtype, quantity = place
+        name = _printable(f"{loss}[{implementation}-{dtype}-{quantity}]")
+        item: CellItem = CellItem.from_parent(self, name=name)
+        limits = {cell.sweep: self._audited.limit_for(cell) for cell in cells}
+        item.place = place
+        item.sweeps = tuple(sweep for sweep, limit in limits.items() if limit is not None)
+        item.line = max((each.line for each in limits.values() if each is not None), default=0)
+        return _marked(item, "" if item.sweeps else "no limit is for it: it is only surveyed")
+
+    def report(self, item: "CellItem") -> "Report":
+        """What the audit of an item's group found. Raises XentcheckError."""
+        if item not in self._reports:
+            alone = hasattr(self.config, "workerinput")  # of xdist: who does what is not known
+            self._audit([item] if alone else self._group(item))
+        found = self._reports[item]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def _group(self, item: "CellItem") -> "list[CellItem]":
+        """The tests still to be done that need the same exact results."""
+        return [
+            each
+            for each in self.session.items
+            if isinstance(each, CellItem)
+            and each.parent is self
+            and each.group == item.group
+            and each.sweeps
+            and each not in self._reports
+        ]
+
+    def _audit(self, items: "Sequence[CellItem]") -> None:
+        from xentcheck.api import audit_config
+        from xentcheck.errors import XentcheckError
+        from xentcheck.execution import hosts
+
+        if _SESSION not in self.config.stash:
+            self.config.stash[_SESSION] = ExitStack()
+            self.config.stash[_SESSION].enter_context(hosts.kept())
+        try:
+            found = audit_config(_narrowed(self._audited, items))
+        except XentcheckError as error:
+            owners = dict.fromkeys(each.place[1] for each in items)
+            if len(owners) == 1:  # whose error it is
+                self._reports |= dict.fromkeys(items, error)
+                return
+            for owner in owners:
+                self._audit([each for each in items if each.place[1] == owner])
+            return
+        if found.interrupted:
+            raise KeyboardInterrupt
+        self._reports |= dict.fromkeys(items, found)
+
+
+class SkippedItem(pytest.Item):
+    """What is not audited here; it bears a mark that says why."""
+
+    def runtest(self) -> None:
+        """Never reached."""
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """The configuration."""
+        return self.path, 0, self.name
+
+
+class CellItem(pytest.Item):
+    """A loss × implementation × dtype × quantity, in the sweeps that a limit is for.
+
+    ``line`` is that of its limit in the configuration, 0 where there is none.
+    """
+
+    place: "_Place"
+    sweeps: tuple[str, ...]
+    line: int
+
+    @property
+    def group(self) -> tuple[str, str]:
+        """The loss and the dtype."""
+        return self.place[0], self.place[2]
+
+    def setup(self) -> None:
+        """Audit it, unless it has been with others."""
+        from xentcheck.errors import XentcheckError
+
+        assert isinstance(self.parent, Configuration)
+        try:
+            report = self.parent.report(self)
+        except XentcheckError as error:
+            _fail(str(error))
+        if report.uncertified:
+            _fail("not audited: " + "\nnot audited: ".join(report.uncertified))
+        self._report = report
+        self._measured = [each for each in report.measurements if self._is_mine(each.cell)]
+        self._note()
+        if not self._measured and not any(self._is_mine(each.cell) for each in report.findings):
+            self._skip()
+
+    def runtest(self) -> None:
+        """Fail by what is beyond the limits."""
+        mine = [each for each in self._report.violations if self._is_mine(each.finding.cell)]
+        if mine:
+            from xentcheck.report import detail
+
+            _fail(detail.violations(replace(self._report, violations=tuple(mine)), _MOST_TOLD))
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """The limit in the configuration."""
+        return self.path, max(self.line - 1, 0), self.name
+
+    def _is_mine(self, cell: "Cell") -> bool:
+        return self.place == (cell.loss, cell.implementation, cell.dtype, cell.quantity)
+
+    def _note(self) -> None:
+        """Numbers for JUnit XML and whoever else reads the properties of a test."""
+        for name in ("max_ulp", "p99_ulp", "max_abs"):
+            errors = [float(getattr(each, name)) for each in self._measured]
+            if numbers := [each for each in errors if not math.isnan(each)]:
+                self.user_properties.append((name, max(numbers)))
+        kinds: Counter[str] = Counter()
+        for measurement in self._measured:
+            kinds.update({str(kind): int(count) for kind, count in measurement.counts.items()})
+        self.user_properties.append(("rows", sum(int(each.rows) for each in self._measured)))
+        self.user_properties += [(f"rows {kind}", count) for kind, count in kinds.items()]
+        tolerated = sum(self._is_mine(each.finding.cell) for each in self._report.tolerated)
+        if self._report.baseline:
+            self.user_properties.append(("tolerated", tolerated))
+        if reasons := self._reasons():
+            self.user_properties.append(("skipped", "; ".join(reasons)))
+
+    def _reasons(self) -> list[str]:
+        """Why something of it was not audited."""
+        loss, implementation, dtype, quantity = self.place
+        return list(
+            dict.fromkeys(
+                skip.reason
+                for skip in self._report.skips
+                if skip.loss in ("", loss)
+                and skip.implementation in ("", implementation)
+                and skip.dtype in ("", dtype)
+                and skip.quantity in ("", quantity)
+                and skip.sweep in ("", *self.sweeps)
+            )
+        )
+
+    def _skip(self) -> None:
+        reasons = self._reasons()
+        if not reasons:
+            _fail("nothing was audited: its sweeps have no rows")
+        skip = pytest.skip.Exception("; ".join(reasons))
+        skip._use_item_location = True  # the configuration's, not this line
+        raise skip
+
+
+def _gated(path: str) -> "Config":
+    """The configuration in a file; without limits it has those of `xentcheck check`."""
+    from xentcheck.api import default_limits
+    from xentcheck.config import load
+
+    loaded = load(path)
+    return loaded if loaded.limits else replace(loaded, limits=default_limits(loaded.sweeps))
+
+
+def _declared(config: "Config") -> "list[Implementation]":
+    """The names of a configuration's own implementations, which are not loaded yet."""
+    from xentcheck.model import Implementation
+
+    return [
+        Implementation(
+            loss=each.loss,
+            name=each.name,
+            value=None,
+            gradient=None,
+            dtypes=(),
+            label_kinds=(),
+            parameters=frozenset(),
+        )
+        for each in config.targets
+    ]
+
+
+def _narrowed(config: "Config", items: "Sequence[CellItem]") -> "Config":
+    """What of a configuration is about some cells of one group.
+
+    Every number comes out as it does when all of the configuration is audited: rows are drawn by
+    the names of sweeps, and a variant comes with what it is another way to call.
+    """
+    from xentcheck.model import Cell, Quantity
+    from xentcheck.registry import escaped, selected
+
+    loss, dtype = items[0].group
+    wanted = {each.place[3] for each in items}
+    in_use = {sweep for each in items for sweep in each.sweeps}
+    names = {each.place[1] for each in items}
+    names |= {name.rpartition("@")[0] for name in names if "@" in name}
+    sweeps = []
+    cells = []
+    for sweep in config.sweeps:
+        chosen = sorted(name for name in names if selected(name, sweep.implementations))
+        quantities = [Quantity(each) for each in sweep.quantities if each in wanted]
+        if sweep.name not in in_use or loss not in sweep.losses or dtype not in sweep.dtypes:
+            continue
+        sweeps.append(
+            replace(
+                sweep,
+                losses=(loss,),
+                dtypes=(dtype,),
+                quantities=tuple(quantities),
+                implementations=tuple(map(escaped, chosen)),
+            )
+        )
+        cells += [
+            Cell(loss, name, dtype, each, sweep.name) for name in chosen for each in quantities
+        ]
+    return replace(
+        config,
+        sweeps=tuple(sweeps),
+        limits=tuple(each for each in config.limits if any(map(each.selects, cells))),
+        targets=tuple(each for each in config.targets if each.loss == loss and each.name in names),
+    )
+
+
+def _is_asked_for(path: Path, session: pytest.Session) -> bool:
+    """Whether a configuration is an argument of pytest itself, such as by the name of a test."""
+    if path.suffix not in (".yaml", ".yml") or not session.isinitpath(path):
+        return False
+    return bool(_SWEEPS.search(path.read_text(encoding="utf-8", errors="replace")))
+
+
+def _problem(path: Path) -> str:
+    """Why a file that is none cannot be a configuration."""
+    from xentcheck.config import load
+    from xentcheck.errors import ConfigError
+
+    try:
+        load(os.path.relpath(path))
+    except ConfigError as error:
+        return f"--xentcheck {error}"
+    return f"--xentcheck {path}: it is no file"
+
+
+def _marked(item: pytest.Item, reason: str) -> pytest.Item:
+    item.add_marker(MARK)
+    if reason:
+        item.add_marker(pytest.mark.skip(reason=reason))
+    return item
+
+
+def _printable(name: str) -> str:
+    """A name with escapes for what would break a line."""
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in name
+    )
+
+
+def _fail(text: str) -> NoReturn:
+    raise pytest.fail.Exception(text, pytrace=False) from None
