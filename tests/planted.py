@@ -1026,7 +1026,7 @@ PLANTED = (
     Planted(
         "a ratchet that loosens",
         "xentcheck/ratchet.py",
-        "now[rule] if stands is Standing.BETTER else extent",
+        "now[rule] if stands is Standing.BETTER else before",
         "now[rule]",
         (
             "tests/test_ratchet.py::TestRenewed::test_tightening_takes_back_what_is_better_and_tolerates_nothing_more",

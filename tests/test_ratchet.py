@@ -55,6 +55,13 @@ class TestStanding:
             # shares of the rows are compared, exactly
             (Extent(6, 200, 10.0), Extent(3, 100, 10.0), Standing.SAME),
             (Extent(1, 3), Extent(333333333333, 1000000000000), Standing.WORSE),
+            # what has no error in ulps is beyond all of them
+            (Extent(3, 100), Extent(3, 100, 10.0), Standing.WORSE),
+            (Extent(3, 100, 10.0), Extent(3, 100), Standing.BETTER),
+            (Extent(3, 100), Extent(3, 100), Standing.SAME),
+            # what goes as far as chance has it is there, or it is not
+            (Extent(9, 100, 99.0, steady=False), Extent(3, 100, 10.0), Standing.SAME),
+            (Extent(9, 100, 99.0, steady=False), None, Standing.NEW),
             (None, Extent(3, 100), Standing.GONE),
             (Extent(3, 100), None, Standing.NEW),
             (None, None, Standing.SAME),

@@ -9,7 +9,7 @@ that goes is better, and worse outweighs better.
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from xentcheck.model import (
@@ -23,13 +23,10 @@ from xentcheck.model import (
     Standing,
     Witness,
 )
-from xentcheck.standing import Extent, standing
+from xentcheck.standing import Extent, extent, standing
 
 MAX_ULP = "max_ulp"
 """The rule of a difference in the largest error of a cell."""
-
-_UNSTEADY = frozenset({Kind.NON_DETERMINISTIC, Kind.TIMED_OUT})
-"""Kinds whose extent changes from run to run: they are there, or they are not."""
 
 _INPUTS = ("inputs", "labels", "parameters", "label_kind", "logits")
 _LIMITS = ("limits", "max_ulp", "or_abs")
@@ -206,13 +203,7 @@ def _of_kinds(base: Side | None, head: Side | None, slack: float) -> Iterator[Di
         now, after = _fault(head, kind)
         if now is None and known is None:
             continue
-        if now is None or known is None:
-            stands = standing(now, known, slack)
-        elif kind in _UNSTEADY:
-            stands = Standing.SAME
-        else:
-            stands = standing(_decided(now, known), _decided(known, now), slack)
-        yield Difference(kind.value, stands, known, now, before, after)
+        yield Difference(kind.value, standing(now, known, slack), known, now, before, after)
 
 
 def _fault(side: Side | None, kind: Kind) -> tuple[Extent | None, Witness | None]:
@@ -222,25 +213,11 @@ def _fault(side: Side | None, kind: Kind) -> tuple[Extent | None, Witness | None
     finding = side.faults.get(kind)
     if finding is None:
         return None, side.witness
-    return Extent(finding.rows, side.rows, _ulps(finding)), finding.witness
+    return extent(finding, side.rows), finding.witness
 
 
-def _ulps(finding: Finding) -> float | None:
-    """By how many ulps a finding is off, or two results of it differ; None where it has none."""
-    if finding.distance:
-        return finding.distance
-    if finding.witness is None or math.isnan(finding.witness.ulp_error):
-        return None
-    return finding.witness.ulp_error
-
-
-def _decided(extent: Extent, other: Extent) -> Extent:
-    """Where only the other is in ulps, this one is beyond all of them: an infinity, a NaN."""
-    return replace(extent, ulp=math.inf) if extent.ulp is None and _measured(other) else extent
-
-
-def _measured(extent: Extent | None) -> bool:
-    return extent is not None and extent.ulp is not None
+def _measured(fault: Extent | None) -> bool:
+    return fault is not None and fault.ulp is not None
 
 
 def _gravity(difference: Difference) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from xentcheck.model import Cell, Change, Measurement, Report, Standing, Violation
-from xentcheck.standing import Extent, standing
+from xentcheck.standing import Extent, extent, standing
 
 P99 = "p99_ulp"
 """The rule of a violation that is about a cell's 99th percentile, not about a kind."""
@@ -100,12 +100,10 @@ def observed(
 
 def _extent(violation: Violation, measurement: Measurement | None) -> Extent:
     finding = violation.finding
-    ulp = finding.distance or (finding.witness.ulp_error if finding.witness else float("nan"))
-    if measurement is None:
-        return Extent(finding.rows, finding.rows, ulp if ulp == ulp else None)
-    if violation.rule == P99:
-        return Extent(finding.rows, measurement.rows, measurement.p99_ulp)
-    return Extent(finding.rows, measurement.rows, ulp if ulp == ulp else None)
+    whole = extent(finding, finding.rows if measurement is None else measurement.rows)
+    if violation.rule == P99 and measurement is not None:
+        return replace(whole, ulp=measurement.p99_ulp)
+    return whole
 
 
 def weigh(violations: Sequence[Violation], baseline: Baseline, seen: Observed) -> Weighed:
@@ -134,9 +132,9 @@ def weigh(violations: Sequence[Violation], baseline: Baseline, seen: Observed) -
     return Weighed(tuple(failing), tuple(tolerated), tuple(changes))
 
 
-def _text(extent: Extent) -> str:
-    rows = f"{extent.rows:,} of {extent.of:,} rows"
-    return rows if extent.ulp is None else f"{rows}, {extent.ulp:.6g} ulp"
+def _text(fault: Extent) -> str:
+    rows = f"{fault.rows:,} of {fault.of:,} rows"
+    return rows if fault.ulp is None else f"{rows}, {fault.ulp:.6g} ulp"
 
 
 def _untolerated(
@@ -249,16 +247,16 @@ def _drop(entries: dict[tuple[Cell, str], Entry], entry: Entry, platform: str) -
 
 def _tightened(known: Faults, now: Faults) -> dict[str, Extent]:
     tightened = {}
-    for rule, extent in known.items():
-        stands = standing(now.get(rule), extent)
+    for rule, before in known.items():
+        stands = standing(now.get(rule), before)
         if stands is not Standing.GONE:
-            tightened[rule] = now[rule] if stands is Standing.BETTER else extent
+            tightened[rule] = now[rule] if stands is Standing.BETTER else before
     return tightened
 
 
 def _differs(one: Faults, other: Faults) -> bool:
     return one.keys() != other.keys() or any(
-        standing(extent, other[rule]) is not Standing.SAME for rule, extent in one.items()
+        standing(each, other[rule]) is not Standing.SAME for rule, each in one.items()
     )
 
 
