@@ -1,8 +1,11 @@
-"""A question in the moment: every implementation of a loss on one input."""
+"""A question in the moment: every implementation of a loss on one input.
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+The input is given in numbers, as a row or a block of rows, or it is a row of a sweep.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -15,17 +18,19 @@ from xentcheck.auditing import (
     patient,
 )
 from xentcheck.collection import Arbitration, Tally, close, compare, measure
+from xentcheck.collection.shown import alone
 from xentcheck.errors import UnknownNameError, UnsupportedError, UsageError
 from xentcheck.execution import Outcomes, hosts, unsupported
 from xentcheck.floats import FORMATS, format_of, from_float64, to_float64
 from xentcheck.losses import loss_of
-from xentcheck.losses.spec import Loss
+from xentcheck.losses.spec import Loss, picked
 from xentcheck.model import (
     Array,
     Case,
     Cell,
     Enclosures,
     Finding,
+    Float64Array,
     Implementation,
     Kind,
     LabelKind,
@@ -36,17 +41,30 @@ from xentcheck.model import (
     Quantity,
     Report,
     Skip,
+    Sweep,
+    Witness,
 )
 from xentcheck.reference import Tier, Truth, confirm, exact
 from xentcheck.scoring import ULP_DEFINITION, decimal_text, expected, kind_of, score
+from xentcheck.sweeps import cases, fitted
 from xentcheck.sweeps.parameters import combinations, materialise
 
 METHOD = "mpmath intervals, precision raised until decided"
 
 
+DTYPES = ("float16", "bfloat16", "float32", "float64")
+
+Row: TypeAlias = Sequence[float]
+Rows: TypeAlias = Sequence[Row]
+
+
 @dataclass(frozen=True, slots=True)
 class ProbeNumber:
-    """One result of a probe against the exact one."""
+    """One result of a probe against the exact one.
+
+    ``row`` is its number in the input, for a row of a sweep in that sweep; ``index`` its component,
+    None for a value per row.
+    """
 
     row: int
     index: int | None
@@ -60,7 +78,10 @@ class ProbeNumber:
 
 @dataclass(frozen=True, slots=True)
 class ProbeLine:
-    """What one implementation returned for one quantity in one dtype."""
+    """What one implementation returned for one quantity in one dtype.
+
+    ``note`` says what else it did, other than to return a result.
+    """
 
     implementation: str
     dtype: str
@@ -71,19 +92,33 @@ class ProbeLine:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ProbeResult:
-    """All implementations of a loss on one input."""
+    """All implementations of a loss on one input.
+
+    ``rows`` has, by dtype, the row of a sweep that was asked about.
+    """
 
     report: Report
     lines: tuple[ProbeLine, ...]
+    rows: Mapping[str, Witness] = field(default_factory=dict)
+
+    _repr_html_: ClassVar[Callable[["ProbeResult"], str]]  # as for `Report`
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Asked:
+    """A case, and the only row of it that is shown (None: all are)."""
+
+    case: Case
+    row: int | None = None
 
 
 def probe(
     loss_id: str,
-    logits: Sequence[float],
+    logits: Row | Rows,
     *,
-    labels: float | Sequence[float] | None = None,
+    labels: float | Row | Rows | None = None,
     parameters: Mapping[str, Any] | None = None,
-    dtypes: Sequence[str] = ("float16", "bfloat16", "float32", "float64"),
+    dtypes: Sequence[str] = DTYPES,
     implementations: Sequence[str] = ("*",),
     extra: Sequence[Implementation] = (),
     timeout_s: float | None = None,
@@ -92,11 +127,12 @@ def probe(
 
     Args:
         loss_id: the loss.
-        logits: one row; for an elementwise loss each number is a row of its own.
-        labels: an integer class, a distribution, or for an elementwise loss one target or one per
-            number. For softmax and log_softmax the component that is differentiated (default: the
-            largest).
-        parameters: by name; reals are rounded to each dtype, lists become class vectors.
+        logits: one row, or rows of one length; for an elementwise loss each number is a row.
+        labels: an integer class, or one per row where there are rows; a distribution, or one per
+            row; for an elementwise loss one target or one per number. For softmax and log_softmax
+            the component that is differentiated (default: the largest).
+        parameters: by name; reals are rounded to each dtype, lists become class vectors, lists of
+            rows a number per row and class.
         dtypes: the logits are rounded to each of them.
         implementations: patterns of names.
         extra: further implementations, beside the registered ones.
@@ -110,6 +146,87 @@ def probe(
         UsageError: no logits, or labels or parameters that do not go with the loss.
     """
     loss = loss_of(loss_id)
+
+    def asked(dtype: str) -> _Asked:
+        return _Asked(_probe_case(loss, dtype, logits, labels, parameters or {}))
+
+    return _answered(loss, asked, dtypes, implementations, extra, timeout_s)
+
+
+def probe_row(
+    loss_id: str,
+    sweep: Sweep,
+    row: int,
+    *,
+    seed: int = 0,
+    block: bool = False,
+    dtypes: Sequence[str] = DTYPES,
+    implementations: Sequence[str] = ("*",),
+    extra: Sequence[Implementation] = (),
+    timeout_s: float | None = None,
+) -> ProbeResult:
+    """All implementations of a loss on a row of a sweep, as `probe` asks them.
+
+    Args:
+        loss_id: one of the sweep's losses.
+        sweep: where the row is from, with its labels and parameters; under a reduction with all
+            rows of its case.
+        row: its number among the sweep's rows for this loss and dtype, as reports have it.
+        seed: what the sweep's random numbers are drawn from.
+        block: whether it is asked about in its case, in the company it was audited in.
+        dtypes: of the sweep's; in each it is another row.
+
+    Raises:
+        UnknownNameError: no such loss or dtype, or a pattern that matches nothing.
+        UsageError: the sweep is not for this loss or dtype, or has no such row.
+    """
+    loss = loss_of(loss_id)
+    for kind, name, known in (
+        ("loss", loss.id, sweep.losses),
+        *(("dtype", dtype, sweep.dtypes) for dtype in dtypes),
+    ):
+        if name not in known:
+            raise UnknownNameError(f"{kind} of sweep {sweep.name}", name, known)
+    fitting, reasons = fitted(sweep, loss)
+    if fitting is None:
+        message = f"sweep {sweep.name} is not for {loss.id}, which {'; '.join(reasons)}"
+        raise UsageError(message)
+
+    def asked(dtype: str) -> _Asked:
+        case, place = located(fitting, loss, dtype, seed, row)
+        if block and not case.reduced:
+            return _Asked(case, place)
+        return _Asked(case if case.reduced else alone(case, place)[0])
+
+    return _answered(loss, asked, dtypes, implementations, extra, timeout_s, numbered=row)
+
+
+def located(sweep: Sweep, loss: Loss, dtype: str, seed: int, row: int) -> tuple[Case, int]:
+    """The case of a sweep that has a row, and the row's place there.
+
+    ``row`` counts as reports do: from 0 over all cases for this loss and dtype. Raises UsageError
+    when there are not so many.
+    """
+    rows = 0
+    for case in cases(sweep, loss, dtype, seed):
+        rows = case.start + case.rows
+        if 0 <= row < rows:
+            return case, row - case.start
+    message = (
+        f"sweep {sweep.name} has {rows:,} rows for {loss.id} in {dtype}: there is no row {row}"
+    )
+    raise UsageError(message)
+
+
+def _answered(
+    loss: Loss,
+    asked: Callable[[str], _Asked],
+    dtypes: Sequence[str],
+    implementations: Sequence[str],
+    extra: Sequence[Implementation],
+    timeout_s: float | None,
+    numbered: int | None = None,
+) -> ProbeResult:
     registered, skips = registry.load_registered()
     known = [patient(each, timeout_s) for each in (*registered, *extra) if each.loss == loss.id]
     check_patterns(implementations, known)
@@ -127,17 +244,38 @@ def probe(
     processes = {each.process for each in chosen if each.process is not None}
     hosts.start(processes)
     try:
-        return _probe(loss, logits, labels, parameters or {}, dtypes, chosen, unique, processes)
+        by_dtype = {dtype: asked(dtype) for dtype in dtypes}
+        result = _probe(loss, by_dtype, chosen, unique, processes)
     finally:
         hosts.close()
+    if numbered is None:
+        return result
+    rows = {dtype: _input(each, numbered) for dtype, each in by_dtype.items()}
+    return replace(result, rows=rows)
+
+
+def _input(asked: _Asked, number: int) -> Witness:
+    """The row that was asked about; under a reduction its block."""
+    case = asked.case
+    where: Any = slice(None) if case.reduced else asked.row or 0
+    nothing = float("nan")
+    return Witness(
+        logits=case.logits[where],
+        labels=None if case.labels is None else case.labels[where],
+        parameters=picked(case.parameters, where),
+        actual=nothing,
+        expected=nothing,
+        exact="",
+        ulp_error=nothing,
+        abs_error=nothing,
+        row=number,
+        generator=case.generator,
+    )
 
 
 def _probe(
     loss: Loss,
-    logits: Sequence[float],
-    labels: float | Sequence[float] | None,
-    parameters: Mapping[str, Any],
-    dtypes: Sequence[str],
+    asked: Mapping[str, _Asked],
     chosen: Sequence[Implementation],
     unique: dict[Skip, None],
     processes: Iterable[Process],
@@ -146,13 +284,14 @@ def _probe(
     measurements: list[Measurement] = []
     findings: list[Finding] = []
     confirmed = 0
-    for dtype in dtypes:
-        case = _probe_case(loss, dtype, logits, labels, parameters)
-        certain = exact(case)
-        truth = Truth(case, tiers=(Tier.MPMATH,))
+    for dtype, each_asked in asked.items():
+        case, row = each_asked.case, each_asked.row
+        shown = case if row is None else alone(case, row)[0]
+        certain = exact(shown)
+        truth = Truth(case, tiers=(Tier.MPMATH,) if row is None else ())
         arbitration = Arbitration(exact)
         came: dict[tuple[str, Quantity], Outcomes] = {}
-        confirmed += sum(confirm(case, row) for row in range(case.rows))
+        confirmed += sum(confirm(shown, place) for place in range(shown.rows))
         for each in chosen:
             reason = unsupported(each, case)
             if reason:
@@ -179,7 +318,7 @@ def _probe(
                 measurements.append(measurement)
                 findings += found
                 enclosures = certain.value if quantity is Quantity.VALUE else certain.gradient
-                numbers = _numbers(observed, enclosures, loss, quantity)
+                numbers = _numbers(_of_row(observed, row), enclosures, loss, quantity, shown.start)
                 lines.append(ProbeLine(each.name, dtype, quantity, numbers, note))
     report = Report(
         environment=environment(processes),
@@ -196,12 +335,20 @@ def _probe(
             "ulp": ULP_DEFINITION,
             "witnesses_confirmed_by_definition": confirmed,
         },
+        origins={f"{each.loss} {each.name}": each.origin for each in chosen if each.origin},
     )
     return ProbeResult(report, tuple(lines))
 
 
+def _of_row(observed: Outcomes, row: int | None) -> Outcomes:
+    """What came back for one row of a block."""
+    if row is None or observed.results is None:
+        return observed
+    return Outcomes(observed.results[row : row + 1], observed.valid[row : row + 1])
+
+
 def _numbers(
-    observed: Outcomes, truth: Enclosures, loss: Loss, quantity: Quantity
+    observed: Outcomes, truth: Enclosures, loss: Loss, quantity: Quantity, start: int
 ) -> tuple[ProbeNumber, ...]:
     results = observed.results
     if results is None:
@@ -221,7 +368,7 @@ def _numbers(
             continue
         numbers.append(
             ProbeNumber(
-                row=position[0] if position else 0,
+                row=start + (position[0] if position else 0),
                 index=position[1] if len(position) > 1 else None,
                 actual=float(to_float64(np.asarray(results[position]))),
                 exact=decimal_text(truth, position),
@@ -237,8 +384,8 @@ def _numbers(
 def _probe_case(
     loss: Loss,
     dtype: str,
-    logits: Sequence[float],
-    labels: float | Sequence[float] | None,
+    logits: Row | Rows,
+    labels: float | Row | Rows | None,
     parameters: Mapping[str, Any],
 ) -> Case:
     if dtype not in FORMATS:
@@ -246,12 +393,16 @@ def _probe_case(
     if not len(logits):
         message = "there are no logits"
         raise UsageError(message)
-    x = from_float64(np.asarray(logits, dtype=np.float64), dtype)
-    if loss.layout is Layout.ROWS:
+    x = from_float64(_array("logits", logits), dtype)
+    if x.ndim == 2 and loss.layout is Layout.ELEMENTWISE:
+        message = f"{loss.id} takes single numbers, each a row of its own, not rows of numbers"
+        raise UsageError(message)
+    single = x.ndim == 1 and loss.layout is Layout.ROWS
+    if single:
         x = x[np.newaxis]
     declared = loss.parameter("ignore_index")
     ignored = parameters.get("ignore_index", declared.default if declared else None)
-    kind, label = _probe_labels(loss, dtype, x, labels, ignored)
+    kind, label = _probe_labels(loss, dtype, x, labels, ignored, single=single)
     return Case(
         sweep="probe",
         generator="explicit",
@@ -264,15 +415,34 @@ def _probe_case(
     )
 
 
+def _array(what: str, given: Any) -> Float64Array:
+    """Numbers, or rows of numbers, which have to be of one length."""
+    rows = [each for each in given if np.ndim(each)]
+    if not rows:
+        return np.asarray(given, dtype=np.float64)
+    lengths = [np.size(each) for each in given]
+    for number, length in enumerate(lengths):
+        if length != lengths[0] or np.ndim(given[number]) != 1:
+            message = f"{what}: row 0 has {lengths[0]} numbers, and row {number} has {length}"
+            raise UsageError(message)
+    if not lengths[0]:
+        message = f"{what}: the rows are empty"
+        raise UsageError(message)
+    return np.asarray(given, dtype=np.float64)
+
+
 def _probe_labels(
     loss: Loss,
     dtype: str,
     x: Array,
-    labels: float | Sequence[float] | None,
+    labels: float | Row | Rows | None,
     ignored: int | None,
+    *,
+    single: bool,
 ) -> tuple[LabelKind, Array | None]:
+    """The kind of the labels and the labels, of a block or of a ``single`` row."""
     kinds = loss.label_kinds
-    size = x.shape[-1]
+    rows, size = len(x), x.shape[-1]
     if LabelKind.NONE in kinds:
         if labels is not None:
             message = f"{loss.id} takes no labels"
@@ -280,41 +450,78 @@ def _probe_labels(
         return LabelKind.NONE, None
     if labels is None:
         if loss.per_class:
-            return LabelKind.INTEGER, np.array([np.argmax(to_float64(x))], dtype=np.int64)
+            return LabelKind.INTEGER, np.argmax(to_float64(x), axis=1).astype(np.int64)
         message = f"{loss.id} needs {' or '.join(kinds)} labels"
         raise UsageError(message)
-    if isinstance(labels, (int, float)):
-        if LabelKind.TARGET in kinds:
-            return LabelKind.TARGET, from_float64(np.full(size, float(labels)), dtype)
-        if LabelKind.INTEGER not in kinds:
-            message = f"{loss.id} needs a distribution, one number per class"
-            raise UsageError(message)
-        if not float(labels).is_integer():
-            message = f"label {labels} is not a class number"
-            raise UsageError(message)
-        if not (0 <= labels < size or labels == ignored):
-            message = f"label {int(labels)} is not one of the classes 0 to {size - 1}"
-            raise UsageError(message)
-        return LabelKind.INTEGER, np.array([int(labels)], dtype=np.int64)
-    if len(labels) != size:
-        message = f"{len(labels)} labels for {size} logits"
-        raise UsageError(message)
-    rounded = from_float64(np.asarray(labels, dtype=np.float64), dtype)
     if LabelKind.TARGET in kinds:
-        return LabelKind.TARGET, rounded
+        targets = _array("labels", np.full(size, labels) if _scalar(labels) else labels)
+        if targets.shape != x.shape:
+            raise UsageError(_misfit(targets, x))
+        return LabelKind.TARGET, from_float64(targets, dtype)
+    if _scalar(labels) or (not single and not np.ndim(labels[0])):  # type: ignore[index]
+        return LabelKind.INTEGER, _classes(loss, np.atleast_1d(labels), rows, size, ignored)
+    distributions = _array("labels", labels)
+    if single and distributions.ndim == 1:
+        distributions = distributions[np.newaxis]
+    if distributions.shape != x.shape:
+        raise UsageError(_misfit(distributions[0] if single else distributions, x))
     if LabelKind.DISTRIBUTION not in kinds:
         message = f"{loss.id} takes a class number as its label, not a distribution"
         raise UsageError(message)
-    return LabelKind.DISTRIBUTION, rounded[np.newaxis]
+    return LabelKind.DISTRIBUTION, from_float64(distributions, dtype)
+
+
+def _scalar(given: Any) -> bool:
+    return np.ndim(given) == 0
+
+
+def _misfit(labels: Array, x: Array) -> str:
+    if labels.ndim == 1:
+        return f"{len(labels)} labels for {x.shape[-1]} logits"
+    shapes = (f"{each.shape[0]} rows of {each.shape[1]}" for each in (labels, x))
+    return "labels of {} for logits of {}".format(*shapes)
+
+
+def _classes(
+    loss: Loss, given: Sequence[float] | Array, rows: int, size: int, ignored: int | None
+) -> Array:
+    """Class numbers, one per row."""
+    if LabelKind.INTEGER not in loss.label_kinds:
+        message = f"{loss.id} needs a distribution, one number per class"
+        raise UsageError(message)
+    if len(given) != rows:
+        message = (
+            f"{len(given)} label{'s' * (len(given) > 1)} for {rows} row{'s' * (rows > 1)} of logits"
+        )
+        raise UsageError(message)
+    for label in map(float, given):
+        if not label.is_integer():
+            message = f"label {label} is not a class number"
+            raise UsageError(message)
+        if not (0 <= label < size or label == ignored):
+            message = f"label {int(label)} is not one of the classes 0 to {size - 1}"
+            raise UsageError(message)
+    return np.asarray(given, dtype=np.float64).astype(np.int64)
 
 
 def _probe_parameters(
     loss: Loss, kind: LabelKind, dtype: str, x: Array, parameters: Mapping[str, Any]
 ) -> dict[str, ParameterValue]:
-    axes = {name: (value,) for name, value in parameters.items()}
+    matrices = {}
+    axes = {}
+    for name, value in parameters.items():
+        declared = loss.parameter(name)
+        if declared is not None and declared.kind == "row-matrix" and np.ndim(value[:1]) == 2:
+            matrix = _array(name, value)
+            if matrix.shape != x.shape:
+                shapes = (f"{each.shape[0]} rows of {each.shape[1]}" for each in (matrix, x))
+                message = "{} has {} numbers for logits of {}".format(name, *shapes)
+                raise UsageError(message)
+            matrices[name] = from_float64(matrix, dtype)
+        axes[name] = (value[0] if name in matrices else value,)
     (combination,) = combinations(loss, kind, axes)
     for name, (_, value) in combination.items():
         if isinstance(value, list | tuple) and len(value) != x.shape[-1]:
             message = f"{name} has {len(value)} numbers for {x.shape[-1]} classes"
             raise UsageError(message)
-    return materialise(combination, x.shape, dtype, seed=0, place=("probe",))
+    return materialise(combination, x.shape, dtype, seed=0, place=("probe",)) | matrices

@@ -2,22 +2,21 @@
 
 # ruff: noqa: PLC0415
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from xentcheck.cli.delivery import Delivery, foreign, status_of
+from xentcheck.cli.delivery import Delivery
 from xentcheck.cli.door import cli
 from xentcheck.cli.options import (
     dtype_option,
-    escaped,
     framework_option,
     gradient_option,
     known_dtypes,
     loss_option,
-    number_from,
     numbers_from,
     opened,
     param_option,
@@ -25,26 +24,51 @@ from xentcheck.cli.options import (
     reporting,
     timeout_option,
 )
-from xentcheck.errors import UsageError
+from xentcheck.cli.performing import foreign, status_of
+from xentcheck.errors import UnknownNameError, UsageError
 from xentcheck.report.formats import rendered
 
 if TYPE_CHECKING:
     from xentcheck.losses.spec import Loss
+    from xentcheck.model import Sweep
+    from xentcheck.probing import ProbeResult
 
 PROBED_DTYPES = ("float32",)
+STANDARD = "standard"  # the sweeps of `check`, instead of a configuration's
 
 
 @cli.command()
 @loss_option
 @click.option(
     "--logits",
-    required=True,
     metavar="NUMBERS",
     help="The first argument: 1000,2000,3000. Also 1e4, -inf, nan, 0x1.8p3, and with one dtype "
-    "max, smallest_subnormal. For an elementwise loss every number is a row.",
+    "max, smallest_subnormal. For an elementwise loss every number is a row; for others semicolons "
+    "separate rows: '1,2;3,4'.",
 )
-@click.option("--label", metavar="LABEL", help="A class, or the target of an elementwise loss.")
-@click.option("--labels", metavar="NUMBERS", help="A distribution over the classes: 0,0.3,0.7.")
+@click.option(
+    "--label",
+    metavar="LABEL",
+    help="A class, or the target of an elementwise loss; of several rows one each: 0,2,1.",
+)
+@click.option(
+    "--labels",
+    metavar="NUMBERS",
+    help="A distribution over the classes, or one per row: 0,0.3,0.7.",
+)
+@click.option(
+    "--row",
+    metavar="FILE:SWEEP:ROW",
+    help="Instead: a row that a sweep of a configuration has for this loss and dtype, with its "
+    "labels and parameters. Of the sweeps of `check`: standard:SWEEP:ROW.",
+)
+@click.option("--block", is_flag=True, help="With --row: in the block of rows it is audited in.")
+@click.option("--seed", type=click.IntRange(min=0), help="With --row: instead of the file's seed.")
+@click.option(
+    "--label-kind",
+    type=click.Choice(["integer", "distribution"]),
+    help="With --row standard:…, as for `check`.",
+)
 @param_option
 @dtype_option(PROBED_DTYPES)
 @click.option(
@@ -57,18 +81,30 @@ PROBED_DTYPES = ("float32",)
 )
 @framework_option
 @gradient_option
+@click.option(
+    "--bind",
+    "bound",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A keyword argument of every call of your own function (repeatable).",
+)
 @timeout_option
 @reporting
 def probe(
     loss: str,
-    logits: str,
+    logits: str | None,
     label: str | None,
     labels: str | None,
+    row: str | None,
+    block: bool,
+    seed: int | None,
+    label_kind: str | None,
     params: Sequence[str],
     dtypes: Sequence[str],
     patterns: Sequence[str],
     framework: str,
     gradient: str,
+    bound: Sequence[str],
     timeout_s: float | None,
     formats: Sequence[str],
     outputs: Sequence[str],
@@ -85,42 +121,44 @@ def probe(
       xentcheck probe --loss softmax_cross_entropy --logits 20,0,0 --labels 0.9,0.1,0
       xentcheck probe --loss sigmoid_binary_cross_entropy --logits=-745,710 --label 1
       xentcheck probe --loss logsumexp --logits 1e4,1e4 --dtype float16 --dtype bfloat16
+      xentcheck probe --loss softmax_cross_entropy --logits '1,2;3,4' --label 0,1 \\
+          --param reduction=mean
+      xentcheck probe --loss softmax_cross_entropy --row configs/sweep.yaml:ordinary:161
     """
     delivery = Delivery.planned(formats, outputs, color)
-    from xentcheck import probing
     from xentcheck.losses import loss_of
-    from xentcheck.model import LabelKind
+    from xentcheck.registry import escaped
 
     spec = loss_of(loss)
     chosen = known_dtypes(dtypes, PROBED_DTYPES)
-    only = chosen[0] if len(chosen) == 1 else None
-    numbers = numbers_from("--logits", logits, only)
-    if label is not None and labels is not None:
-        raise UsageError("--label and --labels exclude each other")
-    given: float | Sequence[float] | None = None
-    if label is not None:
-        given = number_from("--label", label, only)
-    elif labels is not None:
-        given = numbers_from("--labels", labels, only)
-    distribution = labels is not None and LabelKind.DISTRIBUTION in spec.label_kinds
-    kind = LabelKind.DISTRIBUTION if distribution else spec.label_kinds[0]
-    values = parameters_from(spec, kind, params, only)
-    for name, value in values.items():
-        if value == "random":
-            raise UsageError(f"--param {name}=random: a probe needs its numbers, one per class")
-    if kind is LabelKind.INTEGER and isinstance(given, float):
-        _check_class(given, len(numbers), spec, values)
+    question: _Numbers | _RowOfSweep
+    if row is not None:
+        for option, value in (("--logits", logits), ("--label", label), ("--labels", labels)):
+            if value is not None:
+                raise UsageError(f"--row has its own input: {option} goes without it")
+        question = _row_of_sweep(row, spec, chosen, label_kind, params, seed, block=block)
+    elif logits is None:
+        raise UsageError("there is nothing to ask about\n    help: add --logits, or --row")
+    else:
+        for option, given in (
+            ("--block", block),
+            ("--seed", seed is not None),
+            ("--label-kind", label_kind),
+        ):
+            if given:
+                raise UsageError(f"{option} goes with --row")
+        question = _numbers(logits, label, labels, params, spec, chosen)
+    arguments = _bound(bound)
     with foreign():
         own = {
-            each: opened(loss, each, gradient, framework, timeout_s)
+            each: opened(loss, each, gradient, framework, timeout_s, arguments)
             for each in patterns
             if ":" in each or "{out}" in each
         }
-        result = probing.probe(
+        if bound and not own:
+            raise UsageError("--bind goes with --implementation, and your own function there")
+        result = question.asked(
             loss,
-            numbers,
-            labels=given,
-            parameters=values,
             dtypes=chosen,
             implementations=tuple(
                 escaped(own[each].name) if each in own else each for each in patterns
@@ -132,13 +170,11 @@ def probe(
     config = {
         "command": "probe",
         "loss": loss,
-        "logits": numbers,
-        "labels": given,
-        "parameters": values,
+        **question.document(),
         "dtypes": chosen,
         "implementations": patterns,
     }
-    result = replace(result, report=replace(result.report, config=config))
+    result = replace(result, report=replace(result.report, config=config, timeout_s=timeout_s))
 
     def render(form: str, width: int, *, color: bool) -> str:
         if form != "table":
@@ -150,6 +186,190 @@ def probe(
 
     delivery.deliver(render)
     return status_of(result.report)
+
+
+@dataclass(frozen=True, slots=True)
+class _Numbers:
+    """An input that is written out."""
+
+    logits: Any
+    labels: Any
+    parameters: Mapping[str, Any]
+
+    def asked(self, loss: str, **how: Any) -> "ProbeResult":
+        from xentcheck import probing
+
+        return probing.probe(
+            loss, self.logits, labels=self.labels, parameters=self.parameters, **how
+        )
+
+    def document(self) -> dict[str, Any]:
+        return {"logits": self.logits, "labels": self.labels, "parameters": self.parameters}
+
+
+@dataclass(frozen=True, slots=True)
+class _RowOfSweep:
+    """A row of a sweep, and the words that name it."""
+
+    sweep: "Sweep"
+    row: int
+    seed: int
+    block: bool
+    words: tuple[str, ...]
+
+    def asked(self, loss: str, **how: Any) -> "ProbeResult":
+        from xentcheck import probing
+
+        return probing.probe_row(
+            loss, self.sweep, self.row, seed=self.seed, block=self.block, **how
+        )
+
+    def document(self) -> dict[str, Any]:
+        return {"row": self.words, "block": self.block}
+
+
+def _numbers(
+    logits: str,
+    label: str | None,
+    labels: str | None,
+    params: Sequence[str],
+    spec: "Loss",
+    dtypes: Sequence[str],
+) -> _Numbers:
+    from xentcheck.model import LabelKind
+
+    only = dtypes[0] if len(dtypes) == 1 else None
+    numbers = _rows("--logits", logits, only)
+    if label is not None and labels is not None:
+        raise UsageError("--label and --labels exclude each other")
+    given: Any = None
+    if label is not None:
+        given = numbers_from("--label", label, only)
+        if len(given) == 1 and not isinstance(numbers[0], tuple):
+            (given,) = given
+        elif not isinstance(numbers[0], tuple) and LabelKind.TARGET not in spec.label_kinds:
+            raise UsageError(f"--label {label}: expected one number, for there is one row")
+    elif labels is not None:
+        given = _rows("--labels", labels, only)
+        if isinstance(numbers[0], tuple) and not isinstance(given[0], tuple):
+            message = f"--labels {labels}: expected a distribution for each of {len(numbers)} rows"
+            raise UsageError(f"{message}\n    help: separate them by semicolons, or use --label")
+    distribution = labels is not None and LabelKind.DISTRIBUTION in spec.label_kinds
+    kind = LabelKind.DISTRIBUTION if distribution else spec.label_kinds[0]
+    values = _parameters(spec, kind, params, only)
+    if kind is LabelKind.INTEGER and label is not None:
+        classes = len(numbers[0]) if isinstance(numbers[0], tuple) else len(numbers)
+        for each in given if isinstance(given, tuple) else (given,):
+            _check_class(each, classes, spec, values)
+    return _Numbers(numbers, given, values)
+
+
+def _rows(option: str, written: str, dtype: str | None) -> tuple[Any, ...]:
+    """Numbers; rows of them, of one length, where semicolons separate them."""
+    if ";" not in written:
+        return numbers_from(option, written, dtype)
+    rows = tuple(numbers_from(option, each, dtype) for each in written.split(";"))
+    for number, each in enumerate(rows):
+        if len(each) != len(rows[0]):
+            message = f"row {number} has {len(each)} numbers, and row 0 has {len(rows[0])}"
+            raise UsageError(f"{option}: {message}")
+    return rows
+
+
+def _parameters(
+    spec: "Loss", kind: Any, params: Sequence[str], dtype: str | None
+) -> dict[str, Any]:
+    """The values of parameters; those per row are rows of numbers."""
+    by_row = {}
+    for text in params:
+        name, _, written = text.partition("=")
+        parameter = spec.parameter(name)
+        if parameter is not None and parameter.kind == "row-matrix" and ";" in written:
+            _rows(f"--param {name}", written, dtype)
+            by_row[name] = written.split(";")
+    values = parameters_from(
+        spec, kind, [text for text in params if text.partition("=")[0] not in by_row], dtype
+    )
+    for name, rows in by_row.items():
+        read = [parameters_from(spec, kind, [f"{name}={each}"], dtype)[name] for each in rows]
+        values[name] = tuple(read)
+    for name, value in values.items():
+        if value == "random":
+            raise UsageError(f"--param {name}=random: a probe needs its numbers, one per class")
+    return values
+
+
+def _row_of_sweep(
+    row: str,
+    spec: "Loss",
+    dtypes: Sequence[str],
+    label_kind: str | None,
+    params: Sequence[str],
+    seed: int | None,
+    *,
+    block: bool,
+) -> _RowOfSweep:
+    from xentcheck.numbers import parse_integer
+
+    place, name, written = (*row.rsplit(":", 2), "", "")[:3]
+    if not (place and name and written):
+        raise UsageError(
+            f"--row {row}: expected FILE:SWEEP:ROW\n"
+            "    help: such as configs/sweep.yaml:ordinary:161, or standard:wide:3"
+        )
+    try:
+        number = parse_integer(written)
+    except ValueError as error:
+        raise UsageError(f"--row {row}: {error}") from None
+    words = ["--row", row]
+    if place == STANDARD:
+        sweeps = _standard(spec, dtypes, label_kind, params)
+        words += ["--label-kind", label_kind] if label_kind else []
+        words += [word for each in params for word in ("--param", each)]
+        drawn = seed or 0
+    else:
+        from xentcheck.config import load
+
+        if params or label_kind:
+            option = "--param" if params else "--label-kind"
+            raise UsageError(f"{option} goes with --row standard:…; a file's sweep has its own")
+        config = load(place)
+        sweeps = config.sweeps
+        drawn = config.seed if seed is None else seed
+    words += [] if seed is None else ["--seed", str(seed)]
+    by_name = {sweep.name: sweep for sweep in sweeps}
+    if name not in by_name:
+        raise UnknownNameError(f"sweep of {place}", name, by_name)
+    return _RowOfSweep(by_name[name], number, drawn, block, tuple(words))
+
+
+def _standard(
+    spec: "Loss", dtypes: Sequence[str], label_kind: str | None, params: Sequence[str]
+) -> Sequence["Sweep"]:
+    """The sweeps of `check` with these options."""
+    from xentcheck.model import LabelKind
+    from xentcheck.sweeps import standard_sweeps
+
+    kind = LabelKind(label_kind) if label_kind else spec.label_kinds[0]
+    if kind not in spec.label_kinds:
+        known = " or ".join(spec.label_kinds)
+        raise UsageError(f"{spec.id} takes {known} labels, not {kind} ones")
+    values = parameters_from(spec, kind, params, dtypes[0] if len(dtypes) == 1 else None)
+    return standard_sweeps(spec, dtypes, kind, {name: (each,) for name, each in values.items()})
+
+
+def _bound(bound: Sequence[str]) -> dict[str, Any]:
+    """Keyword arguments: JSON where a value is that, else text."""
+    arguments = {}
+    for text in bound:
+        name, separator, written = text.partition("=")
+        if not separator or not name.isidentifier():
+            raise UsageError(f"--bind {text}: expected NAME=VALUE")
+        try:
+            arguments[name] = json.loads(written)
+        except ValueError:
+            arguments[name] = written
+    return arguments
 
 
 def _check_class(label: float, classes: int, loss: "Loss", values: Mapping[str, Any]) -> None:

@@ -203,6 +203,7 @@ def _input(shown: Shown) -> dict[str, Any]:
         "labels": None if case.labels is None else case.labels[where],
         "parameters": picked(case.parameters, where),
         "row": shown.number,
+        "place": shown.row if case.reduced else 0,
         "generator": case.generator,
     }
 

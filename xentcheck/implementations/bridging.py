@@ -9,8 +9,10 @@ framework by `deferred`, so that declaring costs no import.
 
 import importlib
 import inspect
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +26,11 @@ DTYPES = ("float16", "bfloat16", "float32", "float64")
 SHARED_FOLDER = "XENTCHECK_SHARED_FOLDER"
 """The environment variable that names a folder all processes of a run share, to keep what they
 compile; not set: there is none."""
+
+
+NUMPY_DATA = ('w["logits"]', 'w["labels"]')
+NUMPY_ARRAY = 'w["{}"]'
+"""How a script writes its arrays; see `Sketch`."""
 
 
 class _Deferred:
@@ -78,6 +85,53 @@ class Job:
         return cotangent
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Sketch:
+    """A call that a script of its own has to make.
+
+    The script has the function by the name ``function``, and ``w`` maps names to NumPy arrays:
+    ``logits``, ``labels`` (integer where ``integer`` is true), and the ``parameters`` that are
+    arrays; numbers of the dtype are float32 there where NumPy has no such dtype. ``labels`` is what
+    the call is given for them: ``"labels"``, ``"None"``, or ``""`` for nothing. ``shapes`` are
+    those of all arrays.
+    """
+
+    function: str
+    quantity: Quantity
+    dtype: str
+    labels: str
+    integer: bool
+    parameters: Mapping[str, Any]
+    shapes: Mapping[str, tuple[int, ...]]
+    per_class: bool
+    variant: str = ""
+
+    @property
+    def reduced(self) -> bool:
+        """As of a `Job`."""
+        return bool(self.parameters.get("reduction", "none") != "none")
+
+    @property
+    def arrays(self) -> tuple[str, ...]:
+        """The parameters that are arrays."""
+        return tuple(name for name, each in self.parameters.items() if isinstance(each, np.ndarray))
+
+    def called(self, x: str, labels: str, *more: str, array: str = "{}") -> str:
+        """The call in Python, of tensors by these names; ``array`` makes one of a parameter."""
+        given = [x] if not self.labels else [x, labels if self.labels == "labels" else "None"]
+        for name, value in self.parameters.items():
+            made = array.format(name) if isinstance(value, np.ndarray) else _literal(value)
+            given.append(f"{name}={made}")
+        return f"{self.function}({', '.join((*given, *more))})"
+
+
+def _literal(value: Any) -> str:
+    """A number, a word or a truth value in Python."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return f'float("{value}")'
+    return repr(value)
+
+
 def padded(array: Array, rows: int) -> Array:
     """So many rows: those of the array, and copies of its first one."""
     return np.concatenate([array, np.repeat(array[:1], rows - len(array), axis=0)])
@@ -93,10 +147,16 @@ class Bridge(ABC):
     dtypes: tuple[str, ...] = DTYPES
     variants: Mapping[str, str] = {}
     labels_always: bool = False  # functions of per-class losses are given labels too
+    preparing: str = ""  # the function of its module that `prepared` is
 
     @abstractmethod
     def value(self, job: Job) -> Array:
         """The results of the function, in the dtype that the framework returned."""
+
+    @contextmanager
+    def visiting(self) -> Iterator[None]:
+        """In a process that is not its own: puts back what it sets for the whole of it."""
+        yield
 
     def prepared(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """A user's object as a function of tensors ``(logits, labels, **parameters)``."""
@@ -112,6 +172,13 @@ class Bridge(ABC):
             UnsupportedError: the framework differentiates nothing.
         """
         raise UnsupportedError("has no gradient of its own")
+
+    def script(self, sketch: Sketch) -> tuple[str, ...]:
+        """Lines of Python that leave in ``result`` what `value` or `gradient` gives.
+
+        Here of functions that are given the arrays as they are.
+        """
+        return (f"result = {sketch.called(*NUMPY_DATA, array=NUMPY_ARRAY)}",)
 
 
 @dataclass(frozen=True, slots=True)

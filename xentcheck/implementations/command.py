@@ -66,7 +66,7 @@ class Command:
                     np.save(path, array, allow_pickle=False)
                     texts[name] = str(path)
                 else:
-                    texts[name] = _text(value)
+                    texts[name] = text_of(value)
             words = [_PLACEHOLDER.sub(lambda m: texts.get(m[1], m[0]), w) for w in self.words]
             done = subprocess.run(
                 words, capture_output=True, text=True, errors="replace", check=False
@@ -88,7 +88,8 @@ class Command:
         return result
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """What a placeholder becomes that stands for no array."""
     if value is None:
         return ""
     if isinstance(value, bool):

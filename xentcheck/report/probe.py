@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from xentcheck.model import NOTES, Kind, Quantity, Report, Witness
+from xentcheck.model import NOTES, Kind, Quantity, Witness
 from xentcheck.report import notation
 from xentcheck.report.table import labelled, skipped
 from xentcheck.scoring import ULP_DEFINITION
@@ -31,7 +31,7 @@ def render_probe(result: "ProbeResult", width: int) -> Group:
     parts: list[RenderableType] = []
     for dtype, quantities in groups.items():
         parts.append(Text(dtype, style="bold"))
-        parts.append(labelled([("input", each) for each in _inputs(result.report, dtype)]))
+        parts.append(labelled([("input", each) for each in _inputs(result, dtype)]))
         for quantity, lines in quantities.items():
             parts += [Text(), *_results(quantity, lines, width)]
         parts.append(Text())
@@ -41,16 +41,20 @@ def render_probe(result: "ProbeResult", width: int) -> Group:
     return Group(*parts)
 
 
-def _inputs(report: Report, dtype: str) -> list[str]:
+def _inputs(result: "ProbeResult", dtype: str) -> list[str]:
     """The rows in decimal and hex, each once: every measurement bears them in its witness."""
+    if dtype in result.rows:
+        asked = result.rows[dtype]
+        return [f"row {asked.row:,} of the sweep, from {asked.generator}: {_input(asked)}"]
     rows: dict[int, Witness] = {}
-    for measurement in report.measurements:
+    for measurement in result.report.measurements:
         if measurement.cell.dtype == dtype and measurement.witness is not None:
             rows.setdefault(measurement.witness.row, measurement.witness)
-    return [
-        "  ".join(f"{word} {text}" for word, text in notation.input_lines(witness))
-        for _, witness in sorted(rows.items())
-    ]
+    return [_input(witness) for _, witness in sorted(rows.items())]
+
+
+def _input(witness: Witness) -> str:
+    return "  ".join(f"{word} {text}" for word, text in notation.input_lines(witness))
 
 
 def _results(

@@ -17,7 +17,14 @@ from typing import Any
 import numpy as np
 
 from xentcheck.errors import UnsupportedError
-from xentcheck.implementations.bridging import Bridge, Job, adapter, deferred
+from xentcheck.implementations.bridging import (
+    NUMPY_DATA,
+    Bridge,
+    Job,
+    Sketch,
+    adapter,
+    deferred,
+)
 from xentcheck.model import Array, Implementation, LabelKind, Process
 
 xgb: Any = deferred("xgboost")
@@ -34,6 +41,11 @@ class XGBoostBridge(Bridge):
     def value(self, job: Job) -> Array:
         """What the booster predicts."""
         return np.asarray(job.function(job.logits, inplace=job.variant == "inplace"))
+
+    def script(self, sketch: Sketch) -> tuple[str, ...]:
+        """The call."""
+        more = ("inplace=True",) if sketch.variant == "inplace" else ()
+        return (f"result = {sketch.called(*NUMPY_DATA, *more)}",)
 
 
 @cache

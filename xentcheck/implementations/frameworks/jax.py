@@ -4,8 +4,10 @@ Double precision is switched on: without it JAX makes float32 of float64 in sile
 scalars do not widen a result either way, and neither does anything else that is called here.
 """
 
+import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from itertools import chain
@@ -14,7 +16,15 @@ from typing import Any
 import numpy as np
 
 from xentcheck.errors import UnsupportedError
-from xentcheck.implementations.bridging import SHARED_FOLDER, Bridge, Job, adapter, deferred, padded
+from xentcheck.implementations.bridging import (
+    SHARED_FOLDER,
+    Bridge,
+    Job,
+    Sketch,
+    adapter,
+    deferred,
+    padded,
+)
 from xentcheck.model import Array, Implementation, LabelKind, Process, Quantity
 
 jax: Any = deferred("jax")
@@ -52,6 +62,17 @@ class JaxBridge(Bridge):
         "vmap": "jax.vmap over single rows",
     }
 
+    @contextmanager
+    def visiting(self) -> Iterator[None]:
+        """Double precision stays as it was."""
+        double = jax.config.jax_enable_x64
+        _settled.cache_clear()
+        try:
+            yield
+        finally:
+            jax.config.update("jax_enable_x64", double)
+            _settled.cache_clear()
+
     def value(self, job: Job) -> Array:
         """What the function returns; with variant `jvp`, as the primal of a zero tangent."""
         return _computed(job, Quantity.VALUE)
@@ -60,8 +81,60 @@ class JaxBridge(Bridge):
         """By jax.vjp; with variant `jit`, compiled together with the value."""
         return _computed(job, Quantity.GRADIENT)
 
+    def script(self, sketch: Sketch) -> tuple[str, ...]:
+        """As many rows as the bridge makes of them, for eager calls are compiled too."""
+        shape = sketch.shapes["logits"]
+        block = shape[0] if sketch.reduced else _block(shape[0], math.prod(shape))
+        copies = block - shape[0]
+
+        def made(name: str, *, by_row: bool = True, integer: bool = False) -> str:
+            rows = "[rows]" if by_row and copies else ""
+            kind = "" if integer else f', "{sketch.dtype}"'
+            return f'jnp.array(w["{name}"]{rows}{kind})'
+
+        names = ["x"]
+        lines = [f"rows = [*range({shape[0]}), *[0] * {copies}]"] if copies else []
+        lines.append(f"x = {made('logits')}")
+        if sketch.labels == "labels" or (sketch.quantity is Quantity.GRADIENT and sketch.per_class):
+            names.append("y")
+            lines.append(f"y = {made('labels', integer=sketch.integer)}")
+        for name in sketch.arrays:
+            names.append(name)
+            lines.append(f"{name} = {made(name, by_row=len(sketch.shapes[name]) == 2)}")
+        given = ", ".join(names)
+        lines += [f"def value({given}):", f"    return {_call_in_script(sketch)}"]
+        function = "value"
+        if sketch.quantity is Quantity.GRADIENT:
+            ones = "jnp.ones_like(result)"
+            if sketch.per_class:
+                ones = "jax.nn.one_hot(y, result.shape[-1], dtype=result.dtype)"
+            function = "gradient"
+            lines += [
+                f"def gradient({given}):",
+                f"    result, back = jax.vjp(lambda x: value({given}), x)",
+                f"    return back({ones})[0]",
+            ]
+        call = f"jax.jit({function})" if sketch.variant == "jit" else function
+        return (*lines, f"result = {call}({given})")
+
 
 JAX = JaxBridge()
+
+
+def _call_in_script(sketch: Sketch) -> str:
+    """What a function makes of ``x`` and ``y``."""
+    match sketch.variant:
+        case "axis0":
+            return f"{sketch.called('x.T', 'y.T', 'axis=0')}.T"
+        case "vmap":
+            own = ["x", *["y"] * (sketch.labels == "labels")]
+            own += [name for name in sketch.arrays if len(sketch.shapes[name]) == 2]
+            mapped = ", ".join(own)
+            return f"jax.vmap(lambda {mapped}: {sketch.called('x', 'y')})({mapped})"
+        case "jvp":
+            zeros = "(x,), (jnp.zeros_like(x),)"
+            return f"jax.jvp(lambda x: {sketch.called('x', 'y')}, {zeros})[0]"
+    return sketch.called("x", "y")
 
 
 @cache

@@ -14,8 +14,8 @@ import ml_dtypes
 import numpy as np
 
 from xentcheck.errors import UnsupportedError
-from xentcheck.implementations.bridging import Bridge, Job, adapter, deferred
-from xentcheck.model import Array, Implementation, Process
+from xentcheck.implementations.bridging import Bridge, Job, Sketch, adapter, deferred
+from xentcheck.model import Array, Implementation, Process, Quantity
 
 nn: Any = deferred("mlx.nn")
 losses: Any = deferred("mlx.nn.losses")
@@ -47,6 +47,31 @@ class MlxBridge(Bridge):
         x, function = _tensor(job.logits), _bound(job)
         seed = _tensor(job.cotangent(tuple(function(x).shape)))
         return _back(core.vjp(function, [x], [seed])[1][0])
+
+    def script(self, sketch: Sketch) -> tuple[str, ...]:
+        """The call, and mx.vjp."""
+        gradient = sketch.quantity is Quantity.GRADIENT
+        real = f'mx.array(w["{{}}"], dtype=mx.{sketch.dtype})'
+        lines = [
+            "import mlx.core as mx",
+            "mx.set_default_device(mx.cpu)",
+            f"x = {real.format('logits')}",
+        ]
+        if sketch.labels == "labels" or (gradient and sketch.per_class):
+            made = 'mx.array(w["labels"])' if sketch.integer else real.format("labels")
+            lines.append(f"y = {made}")
+        call = sketch.called("x", "y", array=real)
+        if sketch.variant == "axis0":
+            call = f"{sketch.called('x.T', 'y' if sketch.integer else 'y.T', 'axis=0')}.T"
+        lines += ["def value(x):", f"    return {call}"]
+        if sketch.variant == "compile":
+            lines.append("value = mx.compile(value)")
+        if not gradient:
+            return (*lines, "result = value(x)")
+        ones = "mx.ones_like(value(x))"
+        if sketch.per_class:
+            ones = "(mx.arange(x.shape[1]) == y[:, None]).astype(x.dtype)"
+        return (*lines, f"result = mx.vjp(value, [x], [{ones}])[1][0]")
 
 
 def _tensor(array: Array) -> Any:

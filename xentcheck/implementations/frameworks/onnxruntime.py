@@ -12,7 +12,15 @@ from typing import Any
 import numpy as np
 
 from xentcheck.errors import UnsupportedError
-from xentcheck.implementations.bridging import Bridge, Job, adapter, deferred
+from xentcheck.implementations.bridging import (
+    NUMPY_ARRAY,
+    NUMPY_DATA,
+    Bridge,
+    Job,
+    Sketch,
+    adapter,
+    deferred,
+)
 from xentcheck.model import Array, Implementation, LabelKind, Process
 
 ort: Any = deferred("onnxruntime")
@@ -63,6 +71,22 @@ class OnnxRuntimeBridge(Bridge):
             result = np.asarray(job.function(*image, **job.parameters))
             return result if job.reduced else result[0]
         return np.asarray(job.function(*job.data, **job.parameters))
+
+    def script(self, sketch: Sketch) -> tuple[str, ...]:
+        """The call."""
+        image = ('w["logits"].T.copy()[None]', 'w["labels"][None]')
+        match sketch.variant:
+            case "unoptimised":
+                call = sketch.called(*NUMPY_DATA, "optimised=False", array=NUMPY_ARRAY)
+            case "axis0":
+                turned = 'w["logits"].T.copy()'
+                call = f"{sketch.called(turned, '', 'axis=0', array=NUMPY_ARRAY)}.T"
+            case "spatial":
+                call = sketch.called(*image, array=NUMPY_ARRAY)
+                call += "" if sketch.reduced else "[0]"
+            case _:
+                return super().script(sketch)
+        return (f"result = {call}",)
 
 
 @cache

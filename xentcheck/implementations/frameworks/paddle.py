@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from xentcheck.errors import UnsupportedError
-from xentcheck.implementations.bridging import Bridge, Job, adapter
-from xentcheck.model import Array, Implementation, LabelKind, Process
+from xentcheck.implementations.bridging import Bridge, Job, Sketch, adapter
+from xentcheck.model import Array, Implementation, LabelKind, Process, Quantity
 
 INTEGER = (LabelKind.INTEGER,)
 DISTRIBUTION = (LabelKind.DISTRIBUTION,)
@@ -64,6 +64,27 @@ class PaddleBridge(Bridge):
             return np.asarray(paddle.grad(result, x, cotangent)[0].numpy())
         except RuntimeError as error:
             raise _translated(error, job) from error
+
+    def script(self, sketch: Sketch) -> tuple[str, ...]:
+        """The call, and paddle.grad."""
+        gradient = sketch.quantity is Quantity.GRADIENT
+        lines = ["import paddle", 'paddle.set_device("cpu")', 'x = paddle.to_tensor(w["logits"])']
+        if sketch.labels == "labels" or (gradient and sketch.per_class):
+            lines.append('y = paddle.to_tensor(w["labels"])')
+        if gradient:
+            lines.append("x.stop_gradient = False")
+        data: tuple[str, ...] = ("x", "y")
+        back = ""
+        if sketch.variant == "axis0":
+            data, back = ("x.t()", "y", "axis=0"), ".t()" if sketch.per_class else ""
+        call = sketch.called(*data, array='paddle.to_tensor(w["{}"])')
+        lines.append(f"result = {call}{back}")
+        if gradient:
+            ones = "paddle.ones_like(result)"
+            if sketch.per_class:
+                ones = "paddle.nn.functional.one_hot(y, result.shape[1]).astype(result.dtype)"
+            lines.append(f"result = paddle.grad(result, x, {ones})[0]")
+        return tuple(lines)
 
 
 def _tensor(array: Array) -> Any:

@@ -18,8 +18,8 @@ import ml_dtypes
 import numpy as np
 
 from xentcheck.errors import UnsupportedError
-from xentcheck.implementations.bridging import Bridge, Job, adapter, deferred
-from xentcheck.model import Array, Implementation, LabelKind, Process
+from xentcheck.implementations.bridging import Bridge, Job, Sketch, adapter, deferred
+from xentcheck.model import Array, Implementation, LabelKind, Process, Quantity
 
 torch: Any = deferred("torch")
 functional: Any = deferred("torch.nn.functional")
@@ -56,6 +56,18 @@ class TorchBridge(Bridge):
 
     process = PROCESS
     variants = VARIANTS
+    preparing = "_prepared"
+
+    @contextlib.contextmanager
+    def visiting(self) -> Iterator[None]:
+        """The number of threads stays as it was."""
+        threads = torch.get_num_threads()
+        _settled.cache_clear()
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+            _settled.cache_clear()
 
     def prepared(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """What is called with tensors for a function, an nn.Module, or an autograd.Function.
@@ -90,6 +102,26 @@ class TorchBridge(Bridge):
                 raise RuntimeError(message)
             return _array(gradient)
 
+    def script(self, sketch: Sketch) -> tuple[str, ...]:
+        """The call, and autograd's; one thread."""
+        on = ', device="cuda"' if sketch.variant.startswith("cuda") else ""
+        real = f", dtype=torch.{sketch.dtype}{on}"
+        gradient = sketch.quantity is Quantity.GRADIENT
+        lines = ["torch.set_num_threads(1)", f'x = torch.tensor(w["logits"]{real})']
+        if sketch.variant == "strided":
+            lines.append("x = torch.stack([x, x], dim=-1)[..., 0]")
+        if gradient:
+            lines[-1] += ".requires_grad_()"
+        if sketch.labels == "labels" or (gradient and sketch.per_class):
+            lines.append(f'y = torch.tensor(w["labels"]{on if sketch.integer else real})')
+        lines += _call_in_script(sketch, f'torch.tensor(w["{{}}"]{real})')
+        if gradient:
+            ones = "torch.ones_like(result)"
+            if sketch.per_class:
+                ones = "torch.zeros_like(result).scatter_(1, y[:, None], 1.0)"
+            lines.append(f"(result,) = torch.autograd.grad(result, x, {ones})")
+        return tuple(lines)
+
     def _called(self, job: Job, x: Any) -> Any:
         function = self.prepared(job.function)
         labels = () if job.labels is None else (_tensor(job.labels, x.device),)
@@ -122,6 +154,38 @@ class TorchBridge(Bridge):
                 return call(x, functional.one_hot(*labels, x.shape[1]).to(x.dtype))
             case _:
                 return call(x, *labels)
+
+
+def _call_in_script(sketch: Sketch, array: str) -> tuple[str, ...]:
+    """Lines that leave in ``result`` what a function makes of ``x`` and ``y``."""
+    call = functools.partial(sketch.called, array=array)
+    match sketch.variant:
+        case "compile" | "cuda-compile":
+            whole = replace(sketch, function="compiled")
+            return (
+                f"compiled = torch.compile({sketch.function}, dynamic=True, fullgraph=True)",
+                f"result = {whole.called('x', 'y', array=array)}",
+            )
+        case "autocast":
+            inside = 'with torch.autocast("cpu", dtype=torch.bfloat16):'
+            return (inside, f"    result = {call('x', 'y')}")
+        case "jvp":
+            inside = f"lambda x: {call('x', 'y')}, (x,), (torch.ones_like(x),)"
+            return (f"result = torch.func.jvp({inside})[0]",)
+        case "dim0":
+            turned = call("x.t().contiguous()", "y", "dim=0")
+            return (f"result = {turned}{'.t()' if sketch.per_class else ''}",)
+        case "spatial":
+            spread = call("x.unsqueeze(-1)", "y.unsqueeze(-1)")
+            return (f"result = {spread}{'' if sketch.reduced else '.squeeze(-1)'}",)
+        case "single":
+            rows = "zip(x.split(1), y.split(1))" if sketch.labels else "zip(x.split(1))"
+            row = "a, b" if sketch.labels else "(a,)"
+            return (f"result = torch.cat([{call('a', 'b')} for {row} in {rows}])",)
+        case "onehot":
+            one_hot = "torch.nn.functional.one_hot(y, x.shape[1]).to(x.dtype)"
+            return (f"result = {call('x', one_hot)}",)
+    return (f"result = {call('x', 'y')}",)
 
 
 @functools.cache

@@ -16,7 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from xentcheck.implementations.bridging import Bridge, Job, adapter, deferred
+from xentcheck.implementations.bridging import (
+    NUMPY_ARRAY,
+    Bridge,
+    Job,
+    Sketch,
+    adapter,
+    deferred,
+)
 from xentcheck.model import Array, Implementation, LabelKind, Process
 
 special: Any = deferred("scipy.special")
@@ -42,6 +49,14 @@ class SciPyBridge(Bridge):
         turned = (each if each.ndim == 1 else np.ascontiguousarray(each.T) for each in job.data)
         result = np.asarray(job.function(*turned, axis=0, **job.parameters))
         return np.ascontiguousarray(result.T)
+
+    def script(self, sketch: Sketch) -> tuple[str, ...]:
+        """The call; of arrays in C order along the first axis."""
+        if sketch.variant != "axis0":
+            return super().script(sketch)
+        labels = 'w["labels"]' if sketch.integer else 'w["labels"].T.copy()'
+        call = sketch.called('w["logits"].T.copy()', labels, "axis=0", array=NUMPY_ARRAY)
+        return (f"result = {call}.T",)
 
 
 def softmax(logits: Array, *, axis: int = 1) -> Any:

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from xentcheck.errors import UnsupportedError
-from xentcheck.implementations.bridging import Bridge, Job, adapter, deferred
-from xentcheck.model import Array, Implementation, LabelKind, Process
+from xentcheck.implementations.bridging import Bridge, Job, Sketch, adapter, deferred
+from xentcheck.model import Array, Implementation, LabelKind, Process, Quantity
 
 losses: Any = deferred("sklearn._loss")
 metrics: Any = deferred("sklearn.metrics")
@@ -74,6 +74,22 @@ class LossObjectBridge(Bridge):
             case "loss_gradient":
                 return np.asarray(result[1])
         return np.asarray(result[0])
+
+    def script(self, sketch: Sketch) -> tuple[str, ...]:
+        """The loss object and its method."""
+        method, place = ".loss", ""
+        if sketch.reduced:
+            method = ""
+        elif sketch.quantity is Quantity.GRADIENT:
+            method = f".{sketch.variant or 'gradient'}"
+            place = {"": "", "loss_gradient": "[1]"}.get(sketch.variant, "[0]")
+        elif sketch.variant == "loss_gradient":
+            method, place = ".loss_gradient", "[0]"
+        return (
+            'x, y = w["logits"], w["labels"].astype(w["logits"].dtype)',
+            f"made = {sketch.function}(x)",
+            f"result = made{method}(y_true=y, raw_prediction=x){place}",
+        )
 
 
 def _arguments(job: Job) -> dict[str, Array]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from xentcheck.errors import UnsupportedError
-from xentcheck.implementations.bridging import Bridge, Job, adapter, deferred, padded
+from xentcheck.implementations.bridging import Bridge, Job, Sketch, adapter, deferred, padded
 from xentcheck.model import Array, Implementation, LabelKind, Process, Quantity
 
 tf: Any = deferred("tensorflow")
@@ -174,6 +174,7 @@ class TensorflowBridge(Bridge):
         "pip install 'xentcheck[tensorflow]'",
         (("KERAS_BACKEND", "tensorflow"), ("TF_CPP_MIN_LOG_LEVEL", "3")),
     )
+    preparing = "_prepared"
     variants: Mapping[str, str] = {
         "function": "in a graph, tf.function",
         "xla": "compiled by XLA, tf.function(jit_compile=True)",
@@ -198,6 +199,55 @@ class TensorflowBridge(Bridge):
     def gradient(self, job: Job) -> Array:
         """By tf.GradientTape; in the variants `function` and `xla` within the compiled graph."""
         return self._run(job, Quantity.GRADIENT)
+
+    def script(self, sketch: Sketch) -> tuple[str, ...]:
+        """The call, in a GradientTape for the gradient, and all of it in a graph where asked."""
+        gradient = sketch.quantity is Quantity.GRADIENT
+        rows = sketch.shapes["logits"][0]
+        more = 0 if sketch.variant != "xla" or sketch.reduced else _missing(rows)
+
+        def made(name: str) -> str:
+            array = f'w["{name}"]'
+            if more and _by_row(name, np.empty(sketch.shapes[name])):
+                array += "[rows]"
+            whole = name == "labels" and sketch.integer
+            return f"tf.constant({array})" if whole else f'tf.cast({array}, "{sketch.dtype}")'
+
+        names = {"x": made("logits")}
+        if sketch.labels == "labels" or (gradient and sketch.per_class):
+            names["y"] = made("labels")
+        names |= {name: made(name) for name in sketch.arrays}
+        turned = sketch.called("x", "y")
+        if sketch.variant == "onehot":
+            turned = sketch.called("x", "tf.one_hot(y, x.shape[1], dtype=x.dtype)")
+        if sketch.variant == "axis0":
+            turned = sketch.called("tf.transpose(x)", "tf.transpose(y)", "axis=0")
+            turned = f"tf.transpose({turned})" if sketch.per_class else turned
+        given = ", ".join(names)
+        lines = [
+            "tf.config.threading.set_intra_op_parallelism_threads(1)",
+            "tf.config.threading.set_inter_op_parallelism_threads(1)",
+            *([f"rows = [*range({rows}), *[0] * {more}]"] if more else []),
+            *(f"{name} = {text}" for name, text in names.items()),
+            f"def compute({given}):",
+        ]
+        if gradient:
+            ones = ""
+            if sketch.per_class:
+                one_hot = "tf.one_hot(y, tf.shape(x)[1], dtype=result.dtype)"
+                ones = f", output_gradients={one_hot}"
+            lines += [
+                "    with tf.GradientTape() as tape:",
+                "        tape.watch(x)",
+                f"        result = {turned}",
+                f"    return tf.convert_to_tensor(tape.gradient(result, x{ones}))",
+            ]
+        else:
+            lines.append(f"    return tf.convert_to_tensor({turned})")
+        if sketch.variant in _COMPILED:
+            compiled = sketch.variant == "xla"
+            lines.append(f"compute = tf.function(compute, jit_compile={compiled})")
+        return (*lines, f"result = compute({given})")
 
     def _run(self, job: Job, quantity: Quantity) -> Array:
         _set_up()

@@ -1,0 +1,496 @@
+"""The witness of every finding as a file of its own, beside a script that shows it again.
+
+The script needs what it computes with, and nothing of xentcheck: an adapter's framework, or the
+file or package that the implementation is in. (Of the built-in field guide that is xentcheck.)
+"""
+
+import contextlib
+import hashlib
+import importlib
+import re
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xentcheck import registry
+from xentcheck.errors import TargetError, UsageError
+from xentcheck.execution import hosts, open_target
+from xentcheck.floats import FORMATS, format_of, to_float64
+from xentcheck.implementations.bridging import NUMPY_ARRAY, NUMPY_DATA, Call, Sketch
+from xentcheck.implementations.command import Command, text_of
+from xentcheck.implementations.excerpts import excerpt
+from xentcheck.implementations.user import UserFunction, target_named
+from xentcheck.losses import LOSSES
+from xentcheck.model import (
+    Array,
+    Cell,
+    Finding,
+    Implementation,
+    Process,
+    Quantity,
+    Report,
+    Sweep,
+    Witness,
+)
+from xentcheck.probing import located
+from xentcheck.report import notation
+from xentcheck.sweeps import fitted
+
+_LONGEST_NAME = 140  # characters of a file's name
+_LONGEST_COMMENT = 400
+_NATIVE = ("float16", "float32", "float64")  # the dtypes that NumPy itself can load
+_UNSAFE = re.compile(r"[^A-Za-z0-9._+@-]+")
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+
+def save(report: Report, directory: str | Path, sweeps: Sequence[Sweep] = ()) -> tuple[Path, ...]:
+    """Write the witness of every finding to a folder, which is made if it is not there.
+
+    Each is a ``.npz`` that plain NumPy loads: ``logits`` with an axis of rows, ``labels``, the
+    parameters by their names, ``actual`` and ``expected`` in float64, ``exact`` as text, and names.
+    Numbers of a dtype that NumPy lacks are float32. Beside it is a Python script that calls the
+    implementation on them.
+
+    Args:
+        report: what was found.
+        directory: the folder.
+        sweeps: those that were audited. What was found of a whole call, or of a function whose
+            rows depend on each other, is saved with the block of rows if they are given; else it
+            is the row alone.
+
+    Returns:
+        The paths of all files, in the order of the findings.
+
+    Raises:
+        UsageError: something cannot be written.
+    """
+    folder = Path(directory)
+    paths: list[Path] = []
+    names: set[str] = set()
+    findings = [*report.findings, *(each.finding for each in report.violations)]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        known = _Known(report)
+        for finding in dict.fromkeys(findings):
+            if finding.witness is None:
+                continue
+            name = _name(finding, names)
+            archive, script = folder / f"{name}.npz", folder / f"{name}.py"
+            given = _input(report, finding, finding.witness, sweeps)
+            with archive.open("wb") as file:
+                np.savez(file, **_arrays(finding, finding.witness, given))  # type: ignore[arg-type]
+            text = _script(report, finding, finding.witness, given, known)
+            script.write_text(text, encoding="utf-8")
+            paths += [archive, script]
+    except OSError as error:
+        where = error.filename or folder
+        message = f"cannot write {where}: {error.strerror or error}"
+        raise UsageError(message) from None
+    finally:
+        hosts.close()
+    return tuple(paths)
+
+
+def _name(finding: Finding, taken: set[str]) -> str:
+    """A file's name that no other finding has, also where capitals are the same as small letters.
+
+    A name that had to be changed, or cut, bears a hash of what it was.
+    """
+    cell = finding.cell
+    parts = (cell.loss, cell.implementation, cell.dtype, cell.quantity, cell.sweep, finding.kind)
+    whole = "-".join(parts)
+    slug = _UNSAFE.sub("_", whole)
+    mark = hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    if slug != whole or len(slug) > _LONGEST_NAME or slug.casefold() in taken:
+        slug = f"{slug[:_LONGEST_NAME]}-{mark}"
+    made, number = slug, 1
+    while made.casefold() in taken:
+        number += 1
+        made = f"{slug}-{number}"
+    taken.add(made.casefold())
+    return made
+
+
+# the archive ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Input:
+    """What an implementation is called with, by name; arrays have an axis of rows.
+
+    ``place`` is where what is shown stands in the result.
+    """
+
+    given: Mapping[str, Any]
+    place: tuple[int, ...]
+
+    @property
+    def arrays(self) -> dict[str, Array]:
+        return {name: each for name, each in self.given.items() if isinstance(each, np.ndarray)}
+
+
+def _input(report: Report, finding: Finding, witness: Witness, sweeps: Sequence[Sweep]) -> _Input:
+    """The witness, or the block of rows that it was in."""
+    cell = finding.cell
+    parameters = witness.parameters
+    if witness.parameters.get("reduction", "none") != "none":
+        given = {"logits": witness.logits, "labels": witness.labels, **parameters}
+        row: tuple[int, ...] = () if cell.quantity is Quantity.VALUE else (witness.place,)
+    else:
+        loss = LOSSES[cell.loss]
+        of = {each.name: each for each in sweeps}.get(cell.sweep)
+        fitting = None if of is None else fitted(of, loss)[0]
+        if fitting is not None and notation.takes_company(report, finding):
+            case, place = located(fitting, loss, cell.dtype, report.seed, witness.row)
+            given = {"logits": case.logits, "labels": case.labels, **case.parameters}
+            row = (place,)
+        else:
+            labels = None if witness.labels is None else witness.labels[np.newaxis]
+            given = {"logits": witness.logits[np.newaxis], "labels": labels}
+            for name, value in parameters.items():
+                declared = loss.parameter(name)
+                by_row = declared is not None and declared.kind == "row-matrix"
+                array = isinstance(value, np.ndarray) and by_row
+                given[name] = value[np.newaxis] if array else value  # type: ignore[index]
+            row = (0,)
+    given = {name: value for name, value in given.items() if value is not None}
+    return _Input(given, row if witness.index is None else (*row, witness.index))
+
+
+def _arrays(finding: Finding, witness: Witness, given: _Input) -> dict[str, Array]:
+    arrays = {name: _plain(each) for name, each in given.given.items()}
+    texts = {
+        "loss": finding.cell.loss,
+        "implementation": finding.cell.implementation,
+        "dtype": finding.cell.dtype,
+        "quantity": finding.cell.quantity,
+        "sweep": finding.cell.sweep,
+        "kind": finding.kind,
+        "result_dtype": witness.result_dtype,
+        "exact": witness.exact,
+    }
+    arrays |= {name: np.array(str(text)) for name, text in texts.items()}
+    arrays |= {"actual": np.array(witness.actual), "expected": np.array(witness.expected)}
+    return arrays | {"place": np.array(given.place, dtype=np.int64)}
+
+
+def _plain(value: Any) -> Array:
+    """An array that NumPy loads without further packages, with the same numbers."""
+    array = np.asarray(value)
+    known = format_of(array.dtype)
+    return array if known is None or known.name in _NATIVE else to_float64(array).astype(np.float32)
+
+
+# the script ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """What a script is made of, in this order. ``notes`` are comments, ``call`` gives result."""
+
+    call: Sequence[str]
+    environment: Sequence[tuple[str, str]] = ()
+    imports: Sequence[str] = ()
+    definitions: Sequence[str] = ()
+    notes: Sequence[str] = ()
+
+
+@dataclass(slots=True, eq=False)
+class _Known:
+    """The implementations that a report is about; users' own are opened when they are asked for."""
+
+    report: Report
+    _registered: dict[tuple[str, str], Implementation] = field(default_factory=dict)
+    _opened: dict[tuple[str, ...], tuple[Implementation, str] | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._registered = {(each.loss, each.name): each for each in registry.implementations()}
+
+    def of(self, cell: Cell) -> tuple[Implementation | None, str]:
+        """The implementation (None: it cannot be found), and the gradient found beside it."""
+        words = self.report.origins.get(f"{cell.loss} {cell.implementation}")
+        if not words:
+            return self._registered.get((cell.loss, cell.implementation)), ""
+        key = (cell.loss, *words)
+        if key not in self._opened:
+            self._opened[key] = None
+            with contextlib.suppress(TargetError):
+                self._opened[key] = open_target(target_named(cell.loss, words))
+        return self._opened[key] or (None, "")
+
+
+def _script(
+    report: Report, finding: Finding, witness: Witness, given: _Input, known: _Known
+) -> str:
+    cell = finding.cell
+    implementation, beside = known.of(cell)
+    function: Any = None
+    if implementation is not None:
+        is_value = cell.quantity is Quantity.VALUE
+        function = implementation.value if is_value else implementation.gradient
+    match function:
+        case Call():
+            lines = _of_call(function, cell, given, beside)
+        case Command():
+            lines = _of_command(function, cell, given)
+        case _:
+            lines = _of_function(getattr(function, "function", function), cell, given)
+    return "\n".join(
+        [
+            *(f"# {each}".rstrip() for each in _comment(report, finding, witness, lines.notes)),
+            *_environment(lines.environment),
+            *sorted({"from pathlib import Path", "import numpy as np", *lines.imports}),
+            "",
+            *(f"{each}\n" for each in lines.definitions),
+            'w = dict(np.load(Path(__file__).with_suffix(".npz")))',
+            *lines.call,
+            *_shown(witness, given),
+            "",
+        ]
+    )
+
+
+def _comment(
+    report: Report, finding: Finding, witness: Witness, notes: Sequence[str]
+) -> Iterator[str]:
+    """What was found, in lines without a line's end in them."""
+    cell = finding.cell
+    what = f"the {cell.quantity} of {cell.loss} by {cell.implementation} in {cell.dtype}"
+    texts = [f"{finding.kind}: {what}, row {witness.row} of sweep {cell.sweep}"]
+    if finding.detail:
+        texts.append(finding.detail)
+    if witness.exact:
+        came = witness.result_dtype and f" ({witness.result_dtype})"
+        texts.append(f"exact     {notation.exact_text(witness.exact)}")
+        texts.append(f"expected  {notation.value_text(witness.expected)}{came}")
+        texts.append(f"came      {notation.value_text(witness.actual)}")
+    command = shlex.join(notation.replay(report, finding))
+    if len(command) <= _LONGEST_COMMENT:
+        texts.append(command)
+    for text in (*texts, *notes):
+        yield " ".join(notation.clean(text).split("\n"))
+
+
+def _environment(variables: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """Lines that set environment variables, which have to come before any import."""
+    if variables:
+        yield "import os"
+        for name, value in variables:
+            yield f"os.environ[{name!r}] = {value!r}"
+
+
+def _shown(witness: Witness, given: _Input) -> Iterator[str]:
+    """Lines that print what came, beside what ought to."""
+    if not witness.exact:
+        yield "print(result)"
+        return
+    place = ", ".join(map(str, given.place))
+    yield f'actual, expected = float(result{place and f"[{place}]"}), float(w["expected"])'
+    yield 'print("actual  ", actual, actual.hex())'
+    yield 'print("expected", expected, expected.hex())'
+
+
+def _sketch(
+    cell: Cell, given: _Input, function: str, labels: str | None = None, **more: Any
+) -> Sketch:
+    """The call of the function of that name; ``labels`` unless the loss decides about them."""
+    loss = LOSSES[cell.loss]
+    if labels is None:
+        enter = cell.quantity is Quantity.GRADIENT or not loss.per_class
+        labels = "labels" if enter and "labels" in given.given else ""
+    data = ("logits", "labels")
+    return Sketch(
+        function,
+        more.pop("quantity", cell.quantity),
+        cell.dtype,
+        labels,
+        "labels" in given.given and given.given["labels"].dtype.kind in "iu",
+        {name: each for name, each in given.given.items() if name not in data},
+        {name: each.shape for name, each in given.arrays.items()},
+        **{"per_class": loss.per_class, **more},
+    )
+
+
+def _of_call(call: Call, cell: Cell, given: _Input, beside: str) -> _Lines:
+    """An adapter's function, or a user's, through its bridge."""
+    bridge = call.bridge
+    function = call.function
+    per_class = LOSSES[cell.loss].per_class
+    own = isinstance(function, UserFunction)
+    imports: list[str] = []
+    definitions: list[str] = []
+    notes: list[str] = []
+    if isinstance(function, UserFunction):
+        name, notes = "function", [_WHERE]
+        definitions += _loaded(function, beside)
+        if bridge.preparing:
+            prepare = getattr(sys.modules[type(bridge).__module__], bridge.preparing)
+            taken = excerpt(prepare)
+            imports += taken.imports
+            definitions = [
+                *taken.definitions,
+                *definitions,
+                f"function = {bridge.preparing}(function)",
+            ]
+    elif _importable(function):
+        name = function.__name__
+        taken = excerpt(function)
+        imports += taken.imports
+        definitions += taken.definitions
+    else:
+        name, notes = "function", [_NOBODY]
+        definitions.append(_MISSING)
+    by_function = cell.quantity is Quantity.GRADIENT and not call.differentiated
+    labels = None
+    if per_class and not by_function:
+        labels = ""
+        if call.wants_labels:
+            labels = "labels" if bridge.labels_always and "labels" in given.given else "None"
+    sketch = _sketch(
+        cell,
+        given,
+        name,
+        labels,
+        variant=call.variant,
+        quantity=Quantity.VALUE if by_function else cell.quantity,
+        per_class=per_class and not by_function,
+    )
+    native = bridge.process.name == "numpy"
+    more, lines = _numpy(cell, given) if native else ((), ())
+    modules = () if native else _framework(bridge.process)
+    return _Lines(
+        (*lines, *bridge.script(sketch)),
+        bridge.process.environment,
+        (*imports, *more, *modules, *(("import functools", "import sys") if own else ())),
+        definitions,
+        notes,
+    )
+
+
+_NOBODY = "Nothing is known of where its code is: put it in place of `function`."
+_MISSING = (
+    "def function(*data, **parameters):\n"
+    '    raise NotImplementedError("put the implementation here")'
+)
+_WHERE = "To be run where xentcheck was run: it loads the file or module from there."
+
+
+def _framework(process: Process) -> tuple[str, ...]:
+    """The names that the scripts of bridges use for a framework's modules."""
+    names = {
+        "torch": ("import torch",),
+        "jax": ("import jax", "import jax.numpy as jnp"),
+        "tensorflow": ("import tensorflow as tf",),
+    }
+    return tuple(line for each in process.modules for line in names.get(each, ()))
+
+
+def _importable(function: Any) -> bool:
+    """Whether a function can be had from its module by its name."""
+    module, name = getattr(function, "__module__", ""), getattr(function, "__qualname__", "")
+    if module in ("", "__main__", None) or "." in name:
+        return False
+    try:
+        return getattr(importlib.import_module(module), name, None) is function
+    except ImportError:
+        return False
+
+
+def _numpy(cell: Cell, given: _Input) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Imports and lines that make arrays of the dtype, and let overflow be a result."""
+    quiet = 'np.seterr(all="ignore")'
+    if cell.dtype in _NATIVE:
+        return (), (quiet,)
+    real = [name for name, each in given.arrays.items() if format_of(each.dtype) is not None]
+    kind = FORMATS[cell.dtype].dtype.name
+    cast = f"    w[name] = w[name].astype(ml_dtypes.{kind})"
+    return ("import ml_dtypes",), (quiet, f"for name in {real}:", cast)
+
+
+def _of_function(function: Callable[..., Any] | None, cell: Cell, given: _Input) -> _Lines:
+    """A function of NumPy arrays that a package has."""
+    more, lines = _numpy(cell, given)
+    imports, definitions, notes = list(more), [_MISSING], [_NOBODY]
+    name = "function"
+    if function is not None and _importable(function):
+        name = function.__name__
+        imports.append(f"from {function.__module__} import {name}")
+        definitions, notes = [], []
+    call = _sketch(cell, given, name).called(*NUMPY_DATA, array=NUMPY_ARRAY)
+    return _Lines((*lines, f"result = {call}"), (), imports, definitions, notes)
+
+
+def _loaded(function: UserFunction, beside: str) -> list[str]:
+    """Lines that leave a user's function in ``function``."""
+    target = function.target
+    place, attribute = registry.place_of(target)
+    if function.quantity is Quantity.GRADIENT:
+        named = beside or target.gradient or ""
+        other, _, attribute = named.rpartition(":")
+        place = other or place
+    path = Path(place)
+    lines = []
+    if place.endswith(".py"):
+        folder = str(path.parent)
+        lines.append(f"sys.path.insert(0, {folder!r})")
+        lines += [
+            "import importlib.util",
+            f'spec = importlib.util.spec_from_file_location("target", {place!r})',
+            "target = importlib.util.module_from_spec(spec)",
+            'sys.modules["target"] = target',
+            "spec.loader.exec_module(target)",
+        ]
+    else:
+        lines += ['sys.path.insert(0, "")', f"import {place} as target"]
+    lines.append(f"function = target.{attribute}")
+    if target.parameters:
+        bound = ", ".join(f"**{{{name!r}: {value!r}}}" for name, value in target.parameters.items())
+        lines.append(f"function = functools.partial(function, {bound})")
+    return ["\n".join(lines)]
+
+
+def _of_command(command: Command, cell: Cell, given: _Input) -> _Lines:
+    """A program, on files."""
+    values = {**command.parameters, **given.given}
+    if not _sketch(cell, given, "").labels:
+        values["labels"] = None
+    more, lines = _numpy(cell, given)
+    files = [name for name, each in values.items() if isinstance(each, np.ndarray | list | tuple)]
+    texts = {name: f"{{folder}}/{name}.npy" for name in (*files, "out")}
+    texts |= {"dtype": cell.dtype}
+    for name, value in values.items():
+        if name not in texts:
+            texts[name] = text_of(value).replace("{", "{{").replace("}", "}}")
+    words = []
+    for word in command.words:
+        parts = _PLACEHOLDER.split(word)
+        made = ""
+        for i, part in enumerate(parts):
+            known = texts.get(part, f"{{{{{part}}}}}") if i % 2 else None
+            made += part.replace("{", "{{").replace("}", "}}") if known is None else known
+        words.append(f"f{made!r}" if "{" in made else repr(made))
+    saved = []
+    for name in files:
+        array = isinstance(values[name], np.ndarray)
+        what = NUMPY_ARRAY.format(name) if array else f"np.array({values[name]!r})"
+        saved.append(f'np.save(f"{{folder}}/{name}.npy", {what})')
+    return _Lines(
+        (
+            *lines,
+            "folder = tempfile.mkdtemp()",
+            *saved,
+            f"subprocess.run([{', '.join(words)}], check=True)",
+            'result = np.load(f"{folder}/out.npy")',
+            'if result.dtype.kind == "V":',
+            '    result = result.view(w["logits"].dtype)',
+        ),
+        (),
+        (*more, "import subprocess", "import tempfile"),
+        (),
+        (_WHERE,),
+    )
