@@ -113,7 +113,10 @@ def test_configurations_that_are_shipped_are_valid(path: Path) -> None:
 def test_there_are_configurations_and_the_template_is_one() -> None:
     assert len(CONFIGURATIONS) >= 7
     assert problems(CONFIG, yaml.safe_load(TEMPLATE)) == []
-    commented = [line.removeprefix("# ") for line in TEMPLATE.split("# limits:")[1].splitlines()]
+    commented = [
+        line.removeprefix("# ")
+        for line in TEMPLATE.split("# limits:")[1].split("\n#\n")[0].splitlines()
+    ]
     limits = "\n".join(["limits:", *commented[1:]])
     written = yaml.safe_load(SMALL + limits.replace("  - ", "- "))
     assert written["limits"][1]["or_abs"] == "1e-6"

@@ -366,7 +366,7 @@ def _of_call(call: Call, cell: Cell, given: _Input, beside: str) -> _Lines:
     return _Lines(
         (*lines, *bridge.script(sketch)),
         bridge.process.environment,
-        (*imports, *more, *modules, *(("import functools", "import sys") if own else ())),
+        (*imports, *more, *modules, *(("import sys",) if own else ())),
         definitions,
         notes,
     )
@@ -450,7 +450,7 @@ def _loaded(function: UserFunction, beside: str) -> list[str]:
     lines.append(f"function = target.{attribute}")
     if target.parameters:
         bound = ", ".join(f"**{{{name!r}: {value!r}}}" for name, value in target.parameters.items())
-        lines.append(f"function = functools.partial(function, {bound})")
+        lines += ["import functools", f"function = functools.partial(function, {bound})"]
     return ["\n".join(lines)]
 
 
