@@ -20,6 +20,7 @@ from xentcheck.model import (
 from xentcheck.report import notation
 
 _LONGEST_COMMAND = 16_384  # characters
+_MOST_NUMBERS = _LONGEST_COMMAND // 2  # of which each takes a digit and a comma at least
 _Item = TypeVar("_Item")
 
 
@@ -73,7 +74,7 @@ def gist(finding: Finding) -> str:
 
 def replay(report: Report, finding: Finding) -> list[str]:
     """The words of a command that shows the finding again, none where they would be too many."""
-    command = notation.replay(report, finding)
+    command = notation.replay(report, finding, _MOST_NUMBERS)
     return command if sum(map(len, command)) <= _LONGEST_COMMAND else []
 
 

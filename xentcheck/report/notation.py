@@ -164,8 +164,10 @@ def exact_brief(text: str) -> str:
     return brief(value)
 
 
-def replay(report: Report, finding: Finding) -> list[str]:
+def replay(report: Report, finding: Finding, most: float = math.inf) -> list[str]:
     """The words of a command that shows a finding again; none for a finding without a witness.
+
+    ``most``: none either where more numbers would have to stand in it.
 
     The input stands in it, in numbers that read back as they are. Where it is long, or where a row
     is not all that it takes, the command names the row of the sweep that the report is of, as long
@@ -180,6 +182,8 @@ def replay(report: Report, finding: Finding) -> list[str]:
     row = _row(report, cell, witness) if company or witness.logits.size > _LONGEST_REPLAY else []
     if row:
         command += [*row, "--block"] if company else row
+    elif witness.logits.size > most:
+        return []
     else:
         command += _numbers(witness)
     command += ["--dtype", cell.dtype]
