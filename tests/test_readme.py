@@ -16,7 +16,7 @@ def test_continuous_integration_runs_the_test_command_of_the_readme():
         ["bash", "-c", shell], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
     assert found.startswith("python3 -m venv .venv && ")
-    assert found.endswith("python -m pytest")
+    assert found.endswith("python -m pytest -n auto")
     assert f"```sh\n{found}\n```" in README
 
 
