@@ -4,6 +4,7 @@ Everything through the installed command, as its users have it.
 """
 
 import json
+import os
 import platform
 import re
 import subprocess
@@ -83,7 +84,7 @@ class Package:
         return subprocess.run(
             [XENTCHECK, "run", "gate.yaml", *options],
             cwd=self.folder,
-            env={"PATH": "/usr/bin:/bin", "COLUMNS": str(width)},
+            env={**os.environ, "COLUMNS": str(width)},
             capture_output=True,
             text=True,
             check=False,

@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from xentcheck.baselines import RULES
 from xentcheck.config import FIELDS, LABEL_KINDS
 from xentcheck.floats import FORMATS
 from xentcheck.implementations.user import FRAMEWORKS
@@ -29,7 +30,6 @@ _INFINITE = r"\.?[iI][nN][fF]([iI][nN][iI][tT][yY])?"
 _NAN = r"\.?[nN][aA][nN]"
 _WILDCARD = r"[*?\[]"
 _HEX_FLOAT = r"^(-?0x[01]\.[0-9a-f]+p[+-][0-9]+|-?inf|nan)$"
-_RULES = (*map(str, Kind), "p99_ulp")
 
 
 def text(what: str) -> str:
@@ -84,7 +84,7 @@ def baseline() -> Schema:
         "tolerated": _described(
             {
                 "type": "object",
-                "properties": {rule: {"$ref": "#/$defs/fault"} for rule in _RULES},
+                "properties": {rule: {"$ref": "#/$defs/fault"} for rule in RULES},
                 "additionalProperties": False,
                 "minProperties": 1,
             },
@@ -130,7 +130,7 @@ def report() -> Schema:
     }
     violation: dict[str, Schema] = {
         "limit": {"type": "string"},
-        "rule": {"enum": ["", *_RULES]},
+        "rule": {"enum": ["", *RULES]},
         "standing": _or_null({"$ref": "#/$defs/standing"}),
         "accepted": {"type": "string"},
         **finding,
@@ -173,7 +173,7 @@ def report() -> Schema:
     }
     change: dict[str, Schema] = {
         **cell,
-        "rule": {"enum": ["", *_RULES]},
+        "rule": {"enum": ["", *RULES]},
         "standing": {"$ref": "#/$defs/standing"},
         "text": {"type": "string"},
     }

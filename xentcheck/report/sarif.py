@@ -15,6 +15,7 @@ from typing import Any
 
 from xentcheck.collection import HINTS
 from xentcheck.model import NOTES, Cell, Finding, Kind, Report, Violation
+from xentcheck.ratchet import P99
 from xentcheck.report import detail, notation
 from xentcheck.report.document import number
 from xentcheck.report.table import skipped
@@ -23,8 +24,6 @@ from xentcheck.scoring import ULP_DEFINITION
 SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 )
-P99 = "p99_ulp"
-
 _ROOT = "%SRCROOT%"
 _KINDS: Mapping[Kind, str] = {
     Kind.CRASHED: "The process died in the call.",
