@@ -13,7 +13,7 @@ from xentcheck.cli.performing import foreign
 from xentcheck.errors import UsageError
 
 
-@cli.command("list")
+@cli.command("list", short_help="List losses, implementations, generators or dtypes.")
 @click.argument("what", type=click.Choice(["losses", "implementations", "generators", "dtypes"]))
 @click.option(
     "--format",
