@@ -1,6 +1,7 @@
 """Which findings violate which limits, and what a violation says."""
 
 import dataclasses
+import math
 
 import pytest
 
@@ -40,6 +41,20 @@ def test_row_dependence_is_measured_in_ulps(distance, violates):
     assert bool(judged([finding], Limit(Tolerance(4.0)))) is violates
     allowing = Limit(Tolerance(4.0), allow=frozenset({Kind.ROW_DEPENDENT}))
     assert judged([finding], allowing) == ()
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "bound"),
+    [
+        (Tolerance(math.inf, p99_ulp=4.0), "p99_ulp 4"),
+        (Tolerance(math.inf, max_excess_bits=2.0), "max_excess_bits 2"),
+        (Tolerance(4.0, p99_ulp=100.0), "max_ulp 4"),
+    ],
+)
+def test_row_dependence_is_held_to_the_narrowest_bound(tolerance, bound):
+    assert judged([found(Kind.ROW_DEPENDENT, 4.0)], Limit(tolerance)) == ()
+    (violation,) = judged([found(Kind.ROW_DEPENDENT, 5.0)], Limit(tolerance))
+    assert violation.limit == bound
 
 
 @pytest.mark.parametrize(

@@ -159,7 +159,7 @@ def test_of_a_hundred_rows_one_may_be_farther_off_than_p99_ulp():
     def off(bad):
         def value(logits):
             right = 1 / (1 + np.exp(-logits.astype(np.float64)))
-            return np.where(np.arange(len(logits)) < bad, 0.25, right).astype(np.float32)
+            return np.where(logits < 0.001 * bad - 0.0005, 0.25, right).astype(np.float32)
 
         return Implementation(
             "sigmoid", "mine", value, None, ("float32",), tuple(LabelKind), frozenset()

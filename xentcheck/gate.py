@@ -56,8 +56,19 @@ def _violates(finding: Finding, limit: Limit) -> bool:
     if finding.kind in NOTES:
         return finding.kind in limit.forbid
     if finding.kind is Kind.ROW_DEPENDENT:
-        return finding.distance > limit.tolerance.max_ulp
+        return finding.distance > _narrowest(limit.tolerance)[0]
     return True
+
+
+def _narrowest(tolerance: Tolerance) -> tuple[float, str]:
+    """By how many ulps a row may move, and the bound that says so."""
+    bits = tolerance.max_excess_bits
+    bounds = (
+        (tolerance.max_ulp, f"max_ulp {tolerance.max_ulp:g}"),
+        (tolerance.p99_ulp, f"p99_ulp {tolerance.p99_ulp:g}"),
+        (2.0**bits if bits < 1000 else math.inf, f"max_excess_bits {bits:g}"),
+    )
+    return min(bounds, key=lambda bound: bound[0])
 
 
 def _by_percentile(measurement: Measurement, limit: Limit) -> Violation:
@@ -79,7 +90,7 @@ def _by_percentile(measurement: Measurement, limit: Limit) -> Violation:
 def _allows(finding: Finding, limit: Limit) -> str:
     tolerance = limit.tolerance
     if finding.kind is Kind.ROW_DEPENDENT:
-        return f"max_ulp {tolerance.max_ulp:g}"
+        return _narrowest(tolerance)[1]
     if finding.kind not in IN_TOLERANCE and finding.kind is not Kind.WRONG_SIGN:
         return f"{finding.kind} is not allowed"
     bounds = []
