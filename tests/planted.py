@@ -528,8 +528,8 @@ PLANTED = (
     Planted(
         "no finding is a violation",
         "xentcheck/gate.py",
-        "        return finding.distance > limit.tolerance.max_ulp\n    return True",
-        "        return finding.distance > limit.tolerance.max_ulp\n    return False",
+        "        return finding.distance > _narrowest(limit.tolerance)[0]\n    return True",
+        "        return finding.distance > _narrowest(limit.tolerance)[0]\n    return False",
         (
             "tests/test_scoring.py::test_a_limit_allows_the_kinds_it_names_and_notes_and_nothing_else",
         ),
@@ -553,7 +553,7 @@ PLANTED = (
     Planted(
         "a dependence on neighbours never a violation",
         "xentcheck/gate.py",
-        "return finding.distance > limit.tolerance.max_ulp",
+        "return finding.distance > _narrowest(limit.tolerance)[0]",
         "return False",
         (
             "tests/test_scoring.py::test_a_dependence_on_neighbours_violates_from_beyond_the_limit_on",

@@ -319,6 +319,11 @@ class TestStands:
         assert self.asked(off, max_ulp=4.0, times_condition=True, condition=math.nan)[0] is True
         assert self.asked(off, p99_ulp=4.0, max_ulp=99.0)[1] is True
 
+    def test_nothing_is_allowed_stays_nothing_however_hard_the_problem_is(self):
+        bounds = {"max_ulp": 0.0, "times_condition": True, "condition": math.inf}
+        assert self.asked(0.5 + 2.0**-24, **bounds) == (True, False)
+        assert self.asked(0.5, **bounds) == (False, False)
+
     def test_zero_lies_in_the_smallest_format_of_all(self):
         zero = (Fraction(0), Fraction(0))
         assert self.asked(2.0**-149, zero, max_ulp=1.0) == (False, False)

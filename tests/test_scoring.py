@@ -15,6 +15,7 @@ from xentcheck.model import (
     Balls,
     Cell,
     Config,
+    Enclosures,
     Finding,
     Kind,
     Limit,
@@ -28,6 +29,7 @@ from xentcheck.scoring import (
     decimal_text,
     excess_bits,
     expected,
+    kind_of,
     radius_in_ulps,
     score,
 )
@@ -467,3 +469,18 @@ def test_a_nan_elsewhere_in_a_block_hides_no_overflow():
     scores = score(actual, balls, quantity=Quantity.VALUE, tolerance=Tolerance())
     assert KINDS[scores.kinds[1]] is Kind.MISSED_OVERFLOW
     assert scores.kinds[0] == RIGHT
+
+
+def test_a_limit_of_nothing_stays_nothing_at_an_infinite_condition_number():
+    tolerance = Tolerance(0.0, times_condition=True)
+    exact = Enclosures(
+        np.array([1.0]), np.zeros(1), np.array([-1]), np.zeros(1), np.zeros(1, dtype=np.uint8)
+    )
+    scored = score(
+        np.array([0.5 + 2.0**-24], dtype=np.float32),
+        exact,
+        np.array([np.inf]),
+        quantity=Quantity.VALUE,
+        tolerance=tolerance,
+    )
+    assert kind_of(int(scored.kinds[0])) is Kind.INACCURATE

@@ -170,7 +170,8 @@ class _Held:
             slack = 2.0**-20
             factor = np.fmax(condition, 1.0)
             if tolerance.times_condition:
-                limit, p99 = limit * factor, p99 * factor
+                limit = _times(tolerance.max_ulp, factor)
+                p99 = _times(tolerance.p99_ulp, factor)
             if tolerance.max_excess_bits < target.precision:
                 # log2(2·ulps) − log2(condition) ≤ bits, and no more bits can be lost than there are
                 most = 2.0 ** (tolerance.max_excess_bits - 1.0) * factor
@@ -425,6 +426,12 @@ def _errors(
     return error, absolute, radius, touches
 
 
+def _times(bound: float, factor: float | Float64Array) -> Float64Array:
+    """A bound times condition numbers; nothing stays nothing, however hard the problem is."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(bound == 0, 0.0, bound * np.asarray(factor)), dtype=np.float64)
+
+
 def stands(
     actual: float,
     ends: tuple[Fraction, Fraction],
@@ -468,12 +475,12 @@ def stands(
         bound = Fraction(tolerance.or_rel)
         within = True if most <= bound * smallest else False if least > bound * largest else None
         otherwise.append(within)
-    in_ulps = met(tolerance.max_ulp * factor, *ulps)
+    in_ulps = met(float(_times(tolerance.max_ulp, factor)), *ulps)
     if bits > tolerance.max_excess_bits:
         in_ulps = False
     return (
         _not_any([in_ulps, *otherwise]),
-        _not_any([met(tolerance.p99_ulp * factor, *ulps), *otherwise]),
+        _not_any([met(float(_times(tolerance.p99_ulp, factor)), *ulps), *otherwise]),
     )
 
 
