@@ -230,6 +230,12 @@ def test_a_survey_with_a_baseline_is_held_to_the_default_limits(package: Package
         (("--write-baseline", "b.yaml", "--baseline", "b.yaml"), "exclude each other"),
         (("--write-baseline", "no/b.yaml"), "--write-baseline no/b.yaml: there is no directory no"),
         (("--baseline", "b.yaml"), "b.yaml: there is no such baseline"),
+        (("--baseline", ""), "--baseline '': expected the name of a file"),
+        (("--write-baseline", "-"), "--write-baseline '-': expected the name of a file"),
+        (
+            ("--write-baseline", "b.json", "--output", "b.json"),
+            "b.json: the baseline and a report would go to one file",
+        ),
     ],
 )
 def test_options_that_cannot_be_meant(

@@ -440,6 +440,13 @@ class TestErrors:
             ({"label_kind": "integers"}, UnknownNameError, "did you mean 'integer'"),
             ({"label_kind": "target"}, UsageError, "takes integer or distribution labels"),
             ({"max_ulp": -1}, UsageError, "max_ulp -1: has to be 0 or more"),
+            ({"max_ulp": "4"}, UsageError, "expected a number"),
+            ({"max_ulp": 10**400}, UsageError, "beyond float64"),
+            ({"allow": 3}, UsageError, "expected a name, or a list of names"),
+            ({"dtypes": np.float32}, UsageError, "expected a name, or a list of names"),
+            ({"seed": -1}, UsageError, "seed=-1: expected a whole number"),
+            ({"seed": 1.5}, UsageError, "expected a whole number"),
+            ({"workers": 0}, UsageError, "there has to be one at least"),
             ({"or_rel": math.nan}, UsageError, "or_rel nan: has to be 0 or more"),
             ({"p99_ulp": -0.5}, UsageError, "p99_ulp -0.5: has to be"),
             ({"parameters": {"label_smoothin": 0}}, UnknownNameError, "'label_smoothing'"),
@@ -461,6 +468,19 @@ class TestErrors:
     ) -> None:
         with pytest.raises(error, match=message):
             xentcheck.audit(naive, **{"loss": CE, **arguments})
+
+    def test_numbers_may_be_numpys(self) -> None:
+        plain = xentcheck.audit(naive, CE, dtypes="float16", max_ulp=4)
+        numpys = xentcheck.audit(naive, CE, dtypes="float16", max_ulp=np.float32(4))
+        assert len(numpys.violations) == len(plain.violations) > 0
+
+    def test_a_time_limit_is_more_than_nothing(self) -> None:
+        with pytest.raises(UsageError, match="more than 0"):
+            xentcheck.probe(CE, [1, 2], labels=0, timeout_s=-1)
+
+    def test_what_is_no_configuration(self) -> None:
+        with pytest.raises(UsageError, match="expected a configuration"):
+            xentcheck.audit(3)  # type: ignore[arg-type]
 
     def test_a_function_needs_a_loss(self) -> None:
         with pytest.raises(UsageError, match="test_api:naive: loss= has to say"):

@@ -38,7 +38,7 @@ from xentcheck.model import (
     Violation,
 )
 from xentcheck.report import csv as csv_format
-from xentcheck.report import github, junit, markdown, sarif
+from xentcheck.report import github, junit, markdown, sarif, table
 from xentcheck.report.formats import NAMES, SUFFIXES, rendered
 
 JUNIT = etree.XMLSchema(etree.parse(Path(__file__).parent / "schemas" / "junit.xsd"))
@@ -539,7 +539,7 @@ class TestGithub:
         assert properties["file"] == str(tmp_path.resolve() / "a,b:c.py")
         assert message.startswith("[20, 0, 0] label 0 → 0, exact 4.122e-9\n\nlimit")
         assert "xentcheck probe --loss" in message.splitlines()[-1]
-        assert last == "xentcheck: 1 violation"
+        assert last == "xentcheck: failed, 1 violation"
 
     def test_ten_errors_the_gravest_first_and_how_many_more(self) -> None:
         mild = [failing(cell(f"mild {i}")) for i in range(20)]
@@ -564,13 +564,31 @@ class TestGithub:
             Change(cell("gone"), "nan", Standing.GONE, "is not there any more"),
             Change(cell("better"), "nan", Standing.BETTER, "3 rows instead of 5"),
         )
-        text = github.render(gate(changes=changes, baseline="known.yaml"), Path.cwd())
+        measured = (measurement(cell()),)
+        known = gate(changes=changes, baseline="known.yaml", measurements=measured)
+        text = github.render(known, Path.cwd())
         (stale, _, said), (better, _, told) = annotations(text)
         assert (stale, better) == ("warning", "notice")
         assert "gone" in said
         assert "known.yaml" in said
         assert "3 rows instead of 5" in told
         assert text.endswith("xentcheck: passed\n")
+
+    @pytest.mark.parametrize(
+        ("changes", "outcome"),
+        [
+            ({}, "nothing was audited"),
+            ({"uncertified": ("row 3",)}, "1 case without a certified result"),
+            ({"interrupted": True, "measurements": (measurement(cell()),)}, "interrupted"),
+        ],
+    )
+    def test_only_what_was_wholly_audited_has_passed(
+        self, changes: dict[str, Any], outcome: str
+    ) -> None:
+        one = gate(**changes)
+        assert github.render(one, Path.cwd()).endswith(f"xentcheck: {outcome}\n")
+        assert markdown.render(one).startswith(f"## xentcheck: {outcome}\n")
+        assert re.search(rf"gate +{outcome}\n", table.render(one, 100))
 
     def test_what_is_not_certified_is_an_error(self) -> None:
         (only,) = annotations(github.render(report(uncertified=("row 3",)), Path.cwd()))
@@ -664,7 +682,7 @@ class TestRun:
         assert text.startswith(f"## xentcheck: failed, {count} violations\n")
         Page(text)
         written = (place / "out.github").read_text()
-        assert written.endswith(f"xentcheck: {count} violations\n")
+        assert written.endswith(f"xentcheck: failed, {count} violations\n")
         assert [level for level, _, _ in annotations(written)].count("error") == min(count, 10)
 
     def test_names_of_files_say_their_format(self, place: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from xentcheck.auditing import audit
+from xentcheck.collection import arbitration
 from xentcheck.config import loads
 from xentcheck.errors import ConfigError
 from xentcheck.model import Implementation, Kind, LabelKind, Report, Tolerance
@@ -124,14 +125,19 @@ def test_an_irrational_error_is_put_on_one_side_of_the_limits_next_to_it(x, dtyp
 
 
 def test_a_mean_is_put_on_one_side_too():
-    """Under a reduction: the mean of softplus(0) and softplus(0) is log 2."""
+    """Under a reduction: of four rows, (0, 0) and (1, 0) with each of their labels."""
     with mpmath.workprec(400):
-        error = abs(mpmath.mpf(0.6875) - mpmath.log(2)) / mpmath.mpf(2) ** -53
+        rows = (mpmath.log(2), mpmath.log(2), mpmath.log1p(mpmath.e), mpmath.log1p(1 / mpmath.e))
+        exact = sum(rows) / 4
+        unit = mpmath.mpf(2) ** -53  # between 1/2 and 1
+        actual = float((mpmath.nint(exact / unit) + 3) * unit)
+        error = abs(mpmath.mpf(actual) - exact) / unit
         nearest = float(error)
         low = nearest if mpmath.mpf(nearest) < error else below(nearest)
 
     def value(logits, labels, *, reduction="none"):
-        return np.float64(0.6875)
+        assert len(logits) == 4
+        return np.float64(actual)
 
     mine = Implementation(
         "softmax_cross_entropy",
@@ -145,7 +151,7 @@ def test_a_mean_is_put_on_one_side_too():
     text = (
         "sweeps: {{s: {{losses: softmax_cross_entropy, dtypes: float64, quantities: value, "
         "implementations: mine, parameters: {{reduction: mean}}, "
-        "inputs: [{{generator: explicit, values: [[0, 0]]}}]}}}}\n"
+        "inputs: [{{generator: explicit, values: [[0, 0], [1, 0]]}}]}}}}\n"
         "limits: [{{implementation: mine, max_ulp: {}}}]\n"
     )
     for bound, right in ((math.nextafter(low, math.inf), True), (low, False)):
@@ -349,3 +355,74 @@ sweeps:
     assert "no implementation is called 'numpy.acurate'" in first.message
     assert first.remedy == "did you mean 'numpy.accurate'?"
     assert "'mine.*'" in second.message
+
+
+def test_excess_bits_as_they_are_reported_can_be_met_exactly():
+    """Where all bits are lost the measure is capped, and float64 alone would go to and fro."""
+
+    def value(logits):
+        return np.zeros(logits.shape, dtype=np.float32)
+
+    zero = Implementation(
+        "log_sigmoid", "mine", value, None, ("float32",), tuple(LabelKind), frozenset()
+    )
+    for x in (-3.3, -0.7, -1.9, 0.4):
+        (measured,) = run(zero, "float32", "max_excess_bits: 60", f"[{x}]").measurements
+        bits = measured.max_excess_bits
+        assert bits > 20
+        assert passes(zero, "float32", f"max_excess_bits: {bits!r}", f"[{x}]")
+        assert not passes(zero, "float32", f"max_excess_bits: {below(bits)!r}", f"[{x}]")
+
+
+def test_what_another_bound_allows_is_not_worked_out_to_the_last_bit(monkeypatch):
+    """`{max_ulp: 0, or_abs: …}` is how one asks for absolute errors only."""
+
+    def refuse(*_given):
+        raise AssertionError
+
+    monkeypatch.setattr(arbitration, "ends", refuse)
+
+    def value(logits):
+        return np.ones(logits.shape, dtype=np.float32)
+
+    one = Implementation(
+        "sigmoid", "mine", value, None, ("float32",), tuple(LabelKind), frozenset()
+    )
+    values = "[100, 1e10, 1e30]"
+    assert passes(one, "float32", "max_ulp: 0, or_abs: 1e-6", values)
+    # and what is right to 2^-50 ulp is right
+    assert passes(one, "float32", "max_ulp: 0", values)
+
+
+def test_the_smallest_number_of_the_wrong_sign_is_one_too():
+    def value(logits):
+        return np.full(logits.shape, -1e-30, dtype=np.float32)
+
+    tiny = Implementation(
+        "sigmoid", "mine", value, None, ("float32",), tuple(LabelKind), frozenset()
+    )
+    (violation,) = run(tiny, "float32", "max_ulp: inf").violations
+    assert violation.finding.kind is Kind.WRONG_SIGN
+
+
+def test_a_limit_that_later_ones_hide_is_an_error():
+    text = """
+sweeps:
+  s: {losses: softplus, dtypes: float32, inputs: [{generator: explicit, values: [0]}]}
+limits:
+  - {implementation: numpy.accurate, max_ulp: 4}
+  - {implementation: "numpy.*", max_ulp: 9}
+"""
+    with pytest.raises(ConfigError, match="never applies: later limits select all"):
+        audit(loads(text, "gate.yaml"))
+
+
+def test_what_is_beyond_the_tolerance_by_definition_cannot_be_forbidden():
+    text = """
+sweeps:
+  s: {losses: softplus, dtypes: float32, inputs: [{generator: explicit, values: [0]}]}
+limits:
+  - {max_ulp: 1e8, forbid: [vanished-gradient]}
+"""
+    with pytest.raises(ConfigError, match="max_ulp, or_abs, or_rel and max_excess_bits say where"):
+        loads(text, "gate.yaml")

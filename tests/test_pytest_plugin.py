@@ -147,6 +147,32 @@ class TestItems:
         assert names == set(NAMES)
 
 
+class TestAgain:
+    def test_what_failed_last_is_known_again(self, project: pytest.Pytester) -> None:
+        project.makepyfile(test_own="def test_own(): assert False")
+        arguments = ("-q", "--tb=no", "-k", "numpy or own")
+        first = project.runpytest_subprocess(*arguments).parseoutcomes()
+        again = project.runpytest_subprocess(*arguments, "--lf").parseoutcomes()
+        assert first["failed"] == again["failed"] > 1
+        assert "passed" not in again
+
+    def test_an_option_in_the_ini_file_counts_from_there(self, project: pytest.Pytester) -> None:
+        project.path.joinpath("gate.yaml").write_text(CONFIG)
+        project.path.joinpath("pytest.ini").write_text(
+            "[pytest]\naddopts = --xentcheck gate.yaml\n"
+        )
+        folder = project.path / "below"
+        folder.mkdir()
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "--co", "-q"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert f"{CE}[numpy.naive-float32-value]" in done.stdout, done.stdout + done.stderr
+
+
 class TestCollection:
     def test_an_option_adds_a_configuration_to_the_tests(self, project: pytest.Pytester) -> None:
         project.makepyfile(test_own="def test_own(): pass")

@@ -201,6 +201,16 @@ class TestRenewed:
         (entry,) = self.entries(Baseline((tolerating(),)), platform=THERE)
         assert (entry.platform, entry.recorded) == (HERE, BEFORE)
 
+    def test_a_platform_that_is_mended_is_not_held_to_the_entry_for_all(self):
+        old = Baseline(
+            (tolerating(recorded={"platform": THERE}), tolerating(rows=9, platform=HERE))
+        )
+        for tighten in (False, True):
+            (entry,) = self.entries(old, tighten=tighten)
+            assert entry.platform == THERE
+            (failing,) = weighed([violation()], entry).violations
+            assert failing.standing is Standing.NEW
+
     def test_tightening_takes_back_what_is_better_and_tolerates_nothing_more(self):
         old = Baseline((tolerating(), tolerating(cell=OTHER)))
         cells = (CELL, OTHER)
@@ -251,6 +261,14 @@ class TestFile:
         assert "    inaccurate: {rows: 31, ulp: 0.30000000000000004}" in lines
         assert "  platform: Darwin arm64" in lines
         assert max(map(len, lines)) <= 100
+
+    def test_numbers_are_those_of_yaml(self):
+        faults = {"inaccurate": Extent(1, 2, 1e16), "row-dependent": Extent(1, 2, math.inf)}
+        written = baselines.dumps(Baseline((Entry(CELL, faults),)))
+        assert "ulp: 1.0e+16" in written
+        assert "ulp: .inf" in written
+        assert "!!" not in written
+        assert baselines.loads(written).entries[0].faults == faults
 
     def test_nothing_left_to_tolerate_is_a_file_too(self):
         assert baselines.loads(baselines.dumps(Baseline((), "b.yaml")), "b.yaml").entries == ()

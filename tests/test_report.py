@@ -683,3 +683,9 @@ def test_a_worker_that_died_is_told_in_table_and_document():
     report = Report({}, 0, {}, (), (), (), (), (), gated=False, deaths=("a worker died of X",))
     assert "a worker died of X" in table.render(report, 80, color=False)
     assert document.to_document(report)["deaths"] == ["a worker died of X"]
+
+
+def test_json_of_texts_that_no_encoding_takes_can_be_written_and_read() -> None:
+    finding = Finding(Kind.RAISED, cell(), 1, detail="ValueError: \ud800")
+    text = document.to_json(report(findings=(finding,)))
+    assert json.loads(text.encode("utf-8"))["findings"][0]["detail"] == "ValueError: \ud800"

@@ -220,6 +220,7 @@ def audit(
         max_excess_bits,
         _several(allow),
     )
+    seed = None if seed is None else _seed(seed)
     if loss is None:
         return audit_config(
             _config(subject, check),
@@ -383,15 +384,12 @@ def checking(
     Text is loaded here, in its own process. Raises XentcheckError for what cannot be meant.
     """
     spec = loss_of(loss)
-    for name, value in (
-        ("max_ulp", check.max_ulp),
-        ("or_abs", check.or_abs),
-        ("or_rel", check.or_rel),
-        ("p99_ulp", check.p99_ulp),
-        ("max_excess_bits", check.max_excess_bits),
-    ):
-        if value is not None and not value >= 0:
-            raise UsageError(f"{name} {value:g}: has to be 0 or more")
+    bounds: dict[str, Any] = {
+        name: _bound(name, getattr(check, name))
+        for name in ("max_ulp", "or_abs", "or_rel", "p99_ulp", "max_excess_bits")
+        if getattr(check, name) is not None or name in ("max_ulp", "or_abs", "or_rel")
+    }
+    check = replace(check, **bounds)
     dtypes = _known("dtype", check.dtypes, tuple(FORMATS)) or DTYPES
     quantities = _known("quantity", check.quantities, tuple(Quantity)) or tuple(Quantity)
     allow = _known("kind", check.allow, tuple(Kind))
@@ -539,7 +537,32 @@ def out_of_range(parameter: Parameter, number: float) -> str:
 
 
 def _several(given: str | Iterable[str]) -> tuple[str, ...]:
-    return (given,) if isinstance(given, str) else tuple(given)
+    """Names: a lone one is a list of one. Raises UsageError for what is neither."""
+    if isinstance(given, str):
+        return (given,)
+    if isinstance(given, type) or not isinstance(given, Iterable):
+        raise UsageError(f"{given!r}: expected a name, or a list of names")
+    return tuple(given)
+
+
+def _bound(name: str, value: Any) -> float:
+    """A limit as a plain float. Raises UsageError for what is none."""
+    plain = isinstance(value, int | float | np.integer | np.floating)
+    if not plain or isinstance(value, bool):
+        raise UsageError(f"{name}={value!r}: expected a number")
+    try:
+        number = float(value)
+    except OverflowError:
+        raise UsageError(f"{name}: beyond float64; inf is no limit") from None
+    if not number >= 0:
+        raise UsageError(f"{name} {number:g}: has to be 0 or more")
+    return number
+
+
+def _seed(seed: Any) -> int:
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise UsageError(f"seed={seed!r}: expected a whole number, 0 or more")
+    return int(seed)
 
 
 def _known(what: str, names: Iterable[str], known: Sequence[str]) -> tuple[str, ...]:
@@ -565,6 +588,8 @@ def _config(subject: Any, check: Check) -> Config:
             raise ConfigError([replace(each, line=0) for each in error.problems]) from None
     if callable(subject):
         raise UsageError(f"{_name_of(subject)}: loss= has to say what it computes")
+    if not isinstance(subject, str | os.PathLike):
+        raise UsageError(f"{subject!r}: expected a configuration: its path, or a mapping")
     path = os.fspath(subject)
     if isinstance(path, str) and not Path(path).exists() and (":" in path or "{out}" in path):
         raise UsageError(f"{path}: loss= has to say what it computes, if that is a target")

@@ -144,6 +144,9 @@ def audit(
     A case whose exact results cannot be certified is not scored; the report says so. On
     KeyboardInterrupt what is under way is finished, and the report has all that is done.
     """
+    check_time(timeout_s)
+    if workers is not None and workers < 1:
+        raise UsageError(f"{workers} workers: there has to be one at least")
     registered, skips = registry.load_registered()
     try:
         targets = open_targets([replace(each, timeout_s=timeout_s) for each in config.targets])
@@ -157,6 +160,12 @@ def audit(
         return replace(run.report(workers), timeout_s=timeout_s)
     finally:
         hosts.close()
+
+
+def check_time(timeout_s: float | None) -> None:
+    """Refuse what is no time limit. Raises UsageError."""
+    if timeout_s is not None and not timeout_s > 0:
+        raise UsageError(f"a time limit of {timeout_s:g} s: it has to be more than 0")
 
 
 def patient(implementation: Implementation, timeout_s: float | None) -> Implementation:
@@ -221,10 +230,22 @@ def check_sweeps(
 
 
 def check_limits(config: Config, described: Sequence[Cell]) -> None:
-    """Refuse a limit whose implementation is in no cell that it would be for."""
+    """Refuse a limit that governs no cell: nobody has its implementation, or later ones hide it.
+
+    The latter of limits in a file, where someone expects them to count.
+    """
     problems = []
+    governing = {id(config.limit_for(cell)) for cell in described}
     for limit in config.limits:
-        if limit.implementation == "*" or any(limit.selects(cell) for cell in described):
+        if id(limit) in governing:
+            continue
+        if any(limit.selects(cell) for cell in described):
+            if limit.line:
+                message = "never applies: later limits select all that it does"
+                remedy = "the last limit that selects a cell governs it"
+                problems.append(Problem(limit.path, message, config.path, limit.line, remedy))
+            continue
+        if limit.implementation == "*":
             continue
         anyone = replace(limit, implementation="*")
         names = dict.fromkeys(each.implementation for each in described if anyone.selects(each))

@@ -67,26 +67,14 @@ def loads(text: str, path: str = "") -> Baseline:
 def dumps(baseline: Baseline) -> str:
     """A baseline as text; the same entries always give the same text."""
     document = {"version": VERSION, "cells": [_entry(each) for each in baseline.entries]}
-    written: str = yaml.dump(
+    written: str = yaml.safe_dump(
         document,
-        Dumper=_Dumper,
         sort_keys=False,
         allow_unicode=True,
         width=_WIDTH,
         default_flow_style=None,
     )
     return _HEAD + written
-
-
-class _Dumper(yaml.SafeDumper):
-    """A number as Python writes it, which reads back as the same."""
-
-
-def _float(dumper: yaml.SafeDumper, value: float) -> yaml.Node:
-    return dumper.represent_scalar("tag:yaml.org,2002:float", repr(value))
-
-
-_Dumper.add_representer(float, _float)
 
 
 def _entry(entry: Entry) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import yaml
 
 from xentcheck.errors import ConfigError
 from xentcheck.floats import FORMATS
+from xentcheck.gate import IN_TOLERANCE
 from xentcheck.implementations.user import FRAMEWORKS
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Loss
@@ -715,6 +716,12 @@ class _ConfigReader(Reader):
                 else frozenset()
                 for key in ("allow", "forbid")
             }
+            for kind in sorted(kinds["forbid"] & IN_TOLERANCE):
+                self.fault(
+                    entries["forbid"],
+                    f"{kind} is what is beyond the bounds of the limit, and forbidden there",
+                    "max_ulp, or_abs, or_rel and max_excess_bits say where that begins",
+                )
             for kind in sorted(kinds["allow"] & kinds["forbid"]):
                 self.fault(entries["forbid"], f"{kind} is allowed by the same limit")
             self.reach(item, entries, patterns, sweeps, names, complete)

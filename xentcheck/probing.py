@@ -13,6 +13,7 @@ from xentcheck import registry
 from xentcheck.auditing import (
     SURVEY_TOLERANCE,
     check_patterns,
+    check_time,
     environment,
     function_for,
     patient,
@@ -227,6 +228,7 @@ def _answered(
     timeout_s: float | None,
     numbered: int | None = None,
 ) -> ProbeResult:
+    check_time(timeout_s)
     registered, skips = registry.load_registered()
     known = [patient(each, timeout_s) for each in (*registered, *extra) if each.loss == loss.id]
     check_patterns(implementations, known)

@@ -13,7 +13,7 @@ import math
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -53,7 +53,7 @@ class Plugin:
         """Let pytest collect the configurations that the option names."""
         config.addinivalue_line("markers", f"{MARK}: a cell of a configuration of xentcheck")
         here = config.invocation_params.dir
-        named = [Path(os.path.abspath(here / each)) for each in config.getoption(MARK)]
+        named = [_found(each, here, config.rootpath) for each in config.getoption(MARK)]
         config.stash[_PATHS] = frozenset(named)
         config.option.xentcheck = [str(path) for path in named]  # for the workers of xdist
         for path in named:
@@ -105,6 +105,7 @@ class Configuration(pytest.File):
             known = (*registered, *_declared(self._audited))
             check_sweeps(self._audited, known, skips)
             described = described_cells(self._audited, known)
+            self._known = {each.name for each in known}
             check_limits(self._audited, described)
         except XentcheckError as error:
             raise self.CollectError(str(error)) from None
@@ -128,12 +129,17 @@ class Configuration(pytest.File):
             for at, cells in group.items():
                 yield self._cell(at, cells)
         for name, reason in absent:
-            yield _marked(SkippedItem.from_parent(self, name=_printable(name)), reason)
+            skipped = SkippedItem.from_parent(self, **self._named(_printable(name)))
+            yield _marked(skipped, reason)
+
+    def _named(self, name: str) -> dict[str, str]:
+        """The name and the id of a test; the id as text, by which --lf knows it again."""
+        return {"name": name, "nodeid": f"{self.nodeid}::{name}"}
 
     def _cell(self, place: "_Place", cells: "Sequence[Cell]") -> pytest.Item:
         loss, implementation, dtype, quantity = place
         name = _printable(f"{loss}[{implementation}-{dtype}-{quantity}]")
-        item: CellItem = CellItem.from_parent(self, name=name)
+        item: CellItem = CellItem.from_parent(self, **self._named(name))
         limits = {cell.sweep: self._audited.limit_for(cell) for cell in cells}
         item.place = place
         item.sweeps = tuple(sweep for sweep, limit in limits.items() if limit is not None)
@@ -171,7 +177,7 @@ class Configuration(pytest.File):
             self.config.stash[_SESSION] = ExitStack()
             self.config.stash[_SESSION].enter_context(hosts.kept())
         try:
-            found = audit_config(_narrowed(self._audited, items))
+            found = audit_config(_narrowed(self._audited, items, self._known))
         except XentcheckError as error:
             owners = dict.fromkeys(each.place[1] for each in items)
             if len(owners) == 1:  # whose error it is
@@ -311,7 +317,7 @@ def _declared(config: "Config") -> "list[Implementation]":
     ]
 
 
-def _narrowed(config: "Config", items: "Sequence[CellItem]") -> "Config":
+def _narrowed(config: "Config", items: "Sequence[CellItem]", known: "Set[str]") -> "Config":
     """What of a configuration is about some cells of one group.
 
     Every number comes out as it does when all of the configuration is audited: rows are drawn by
@@ -324,7 +330,8 @@ def _narrowed(config: "Config", items: "Sequence[CellItem]") -> "Config":
     wanted = {each.place[3] for each in items}
     in_use = {sweep for each in items for sweep in each.sweeps}
     names = {each.place[1] for each in items}
-    names |= {name.rpartition("@")[0] for name in names if "@" in name}
+    plain = {name: name.rpartition("@")[0] for name in names if "@" in name}
+    names |= {each for each in plain.values() if each in known}
     sweeps = []
     cells = []
     for sweep in config.sweeps:
@@ -344,12 +351,20 @@ def _narrowed(config: "Config", items: "Sequence[CellItem]") -> "Config":
         cells += [
             Cell(loss, name, dtype, each, sweep.name) for name in chosen for each in quantities
         ]
+    governing = {id(config.limit_for(cell)) for cell in cells}
     return replace(
         config,
         sweeps=tuple(sweeps),
-        limits=tuple(each for each in config.limits if any(map(each.selects, cells))),
+        limits=tuple(each for each in config.limits if id(each) in governing),
         targets=tuple(each for each in config.targets if each.loss == loss and each.name in names),
     )
+
+
+def _found(name: str, here: Path, root: Path) -> Path:
+    """A configuration from where pytest is called; of an option in its ini-file, from the root."""
+    path = Path(os.path.abspath(here / name))
+    from_root = Path(os.path.abspath(root / name))
+    return from_root if from_root.is_file() and not path.is_file() else path
 
 
 def _is_asked_for(path: Path, session: pytest.Session) -> bool:

@@ -203,6 +203,8 @@ def renewed(
         if not _differs(wanted, held.faults):
             continue
         _drop(entries, held, seen.platform)
+        if not wanted and (cell, "") in entries:  # it would hold here from now on
+            _drop(entries, entries[cell, ""], seen.platform)
         if wanted:
             # what was measured elsewhere stays as it was, beside an entry of this platform's own
             own = held.platform or (seen.platform if (cell, "") in entries else "")

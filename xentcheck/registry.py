@@ -260,7 +260,7 @@ def _faults(declared: Implementation) -> tuple[str, ...]:
     loss = LOSSES.get(declared.loss)
     if loss is None:
         faults.append(f"there is no loss {declared.loss!r}{did_you_mean(declared.loss, LOSSES)}")
-    if not declared.name or ":" in declared.name or "{out}" in declared.name:
+    if not declared.name.strip() or ":" in declared.name or "{out}" in declared.name:
         faults.append(
             f"{declared.name!r} cannot be a name: those with ':' or '{{out}}' are targets"
         )

@@ -43,6 +43,9 @@ def kind_of(code: int) -> Kind | None:
 _CODE = {kind: np.int8(position) for position, kind in enumerate(KINDS)}
 
 
+NOTHING = 2.0**-50
+"""So many ulps off is as good as right, whatever the limit: also one of 0."""
+
 DECISIVE = 2.0**-10
 """A radius of so many ulps, or of that part of the error, leaves a score as good as certain."""
 
@@ -149,7 +152,8 @@ class _Held:
     ``limit`` and ``p99`` are numbers, or arrays where they depend on the condition numbers, which
     are approximate: ``slack`` is how far off, relatively, these are taken to be at most. ``sign``
     is the limit for results of the wrong sign: where the ulps do not bound an error, the sign has
-    to be right wherever the problem settles it.
+    to be right wherever the problem settles it. ``unsure``: where these numbers leave it open
+    whether excess bits are bounded at all.
     """
 
     limit: float | Float64Array
@@ -158,6 +162,7 @@ class _Held:
     or_abs: float
     or_rel: float
     slack: float
+    unsure: npt.NDArray[np.bool_] | None = None
 
     @classmethod
     def to(cls, tolerance: Tolerance, condition: Float64Array | None, target: Format) -> "_Held":
@@ -166,6 +171,7 @@ class _Held:
         everything = 2.0 ** (target.precision - 1)  # an error of so many ulps leaves no bit
         sign: float | Float64Array = min(limit, everything)
         slack = 2.0**-51
+        unsure = None
         if condition is not None and conditioned(tolerance):
             slack = 2.0**-20
             factor = np.fmax(condition, 1.0)
@@ -176,19 +182,24 @@ class _Held:
                 # log2(2·ulps) − log2(condition) ≤ bits, and no more bits can be lost than there are
                 most = 2.0 ** (tolerance.max_excess_bits - 1.0) * factor
                 limit = np.minimum(limit, np.where(most >= everything, np.inf, np.fmax(most, 0.5)))
+                unsure = np.abs(most - everything) <= slack * everything
             sign = np.where(factor >= everything, limit, np.minimum(limit, everything))
-        return cls(limit, p99, sign, tolerance.or_abs, tolerance.or_rel, slack)
+        return cls(limit, p99, sign, tolerance.or_abs, tolerance.or_rel, slack, unsure)
 
     @property
     def simple(self) -> bool:
         """Whether there is no bound but one of the ulps, and one of the absolute error."""
-        return not self.or_rel and not np.min(self.p99) < np.inf
+        unsure = self.unsure is not None and bool(self.unsure.any())
+        return not self.or_rel and not np.min(self.p99) < np.inf and not unsure
 
     def at(self, where: npt.NDArray[np.bool_]) -> "_Held":
         def of(bound: float | Float64Array) -> float | Float64Array:
             return bound if isinstance(bound, float | int) else bound[where]
 
-        return replace(self, limit=of(self.limit), p99=of(self.p99), sign=of(self.sign))
+        unsure = None if self.unsure is None else self.unsure[where]
+        return replace(
+            self, limit=of(self.limit), p99=of(self.p99), sign=of(self.sign), unsure=unsure
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -218,7 +229,9 @@ def _scored(judged: _Judged, exact: Enclosures, settled: Settled | None = None) 
         far = (ulp_error - radius > held.p99) & ~otherwise
     else:
         beyond, far = settled.beyond, settled.far
-    without_sign = beyond | ((ulp_error - radius > held.sign) & ~otherwise)
+    # a result of the wrong sign is off by more than 2^(p − 1) ulp, but maybe by less than float64
+    # can add to that
+    without_sign = beyond | ((ulp_error >= (1.0 - 2.0**-10) * held.sign) & ~otherwise)
 
     kinds = np.full(a.shape, RIGHT, dtype=np.int8)
     undefined = np.isnan(exact.hi)
@@ -283,23 +296,52 @@ def _near(
 ) -> npt.NDArray[np.bool_]:
     """Where an enclosure, or float64 itself, leaves it open on which side of a limit a result is.
 
-    Nothing is open where the error is exactly 0.
+    It is not where another bound is met for certain.
     """
+    unit = np.ldexp(1.0, np.clip(exact.exponent, -5000, 5000))
+    around = exact.radius * unit
+    otherwise = _Sides.none(ulp_error.shape)
+    if held.or_abs:
+        otherwise = otherwise.or_of(abs_error, held.or_abs, around + 2.0**-50 * held.or_abs)
+    if held.or_rel:
+        bound = held.or_rel * np.abs(exact.hi) * unit
+        margin = around * (1.0 + held.or_rel) + 2.0**-50 * bound
+        otherwise = otherwise.or_of(abs_error, bound, margin)
     near = np.zeros(ulp_error.shape, dtype=np.bool_)
-    for bound in (held.limit, held.p99):
-        margin = radius + held.slack * np.where(np.isfinite(bound), bound, 0.0)
-        near |= np.abs(ulp_error - bound) <= margin
-    if held.or_abs or held.or_rel:
-        unit = np.ldexp(1.0, np.clip(exact.exponent, -5000, 5000))
-        around = exact.radius * unit
-        if held.or_abs:
-            near |= np.abs(abs_error - held.or_abs) <= around + 2.0**-50 * held.or_abs
-        if held.or_rel:
-            bounded = held.or_rel * np.abs(exact.hi) * unit
-            around = around * (1.0 + held.or_rel) + 2.0**-50 * bounded
-            near |= np.abs(abs_error - bounded) <= around
-    near &= ~((ulp_error == 0) & (radius == 0))
+    for bounds, unsure in ((held.limit, held.unsure), (held.p99, None)):
+        margin = radius + held.slack * np.where(np.isfinite(bounds), bounds, 0.0)
+        sides = _Sides.of(ulp_error, bounds, margin)
+        right = ulp_error + radius <= NOTHING
+        met, missed = sides.met | right, sides.missed & ~right
+        if unsure is not None:
+            met, missed = met & (right | ~unsure), missed & ~unsure
+        near |= ~(met | otherwise.met | (missed & otherwise.missed))
     return near
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sides:
+    """Where one of some bounds is met for certain, and where all of them are missed."""
+
+    met: npt.NDArray[np.bool_]
+    missed: npt.NDArray[np.bool_]
+
+    @staticmethod
+    def none(shape: tuple[int, ...]) -> "_Sides":
+        """No bound: nothing that could be met."""
+        return _Sides(np.zeros(shape, dtype=np.bool_), np.ones(shape, dtype=np.bool_))
+
+    @staticmethod
+    def of(error: Float64Array, bound: float | Float64Array, margin: Float64Array) -> "_Sides":
+        """One bound, of errors that are known to within a margin."""
+        return _Sides((error + margin < bound) | (error + margin == 0), error - margin > bound)
+
+    def or_of(
+        self, error: Float64Array, bound: float | Float64Array, margin: Float64Array
+    ) -> "_Sides":
+        """With another bound."""
+        other = _Sides.of(error, bound, margin)
+        return _Sides(self.met | other.met, self.missed & other.missed)
 
 
 _TOUCHING = 2.0**-38
@@ -470,6 +512,8 @@ def stands(
 
     factor = max(1.0, condition) if tolerance.times_condition and condition == condition else 1.0
     ulps = (least / units[1], most / units[0])
+    if ulps[1] <= NOTHING:
+        ulps = (Fraction(0), Fraction(0))
     otherwise = [met(tolerance.or_abs, least, most)] if tolerance.or_abs else []
     if tolerance.or_rel:
         bound = Fraction(tolerance.or_rel)

@@ -36,6 +36,11 @@ class Delivery:
     destinations: tuple[_Destination, ...]
     color: str
 
+    @property
+    def files(self) -> tuple[Path | None, ...]:
+        """Where the formats go; None is standard output."""
+        return tuple(each.path for each in self.destinations)
+
     @staticmethod
     def planned(
         formats: Sequence[str],

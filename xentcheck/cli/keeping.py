@@ -2,13 +2,13 @@
 
 # ruff: noqa: PLC0415
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xentcheck.cli.delivery import writable
-from xentcheck.cli.door import note
 from xentcheck.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,9 +27,20 @@ class Keeping:
 
     @staticmethod
     def planned(
-        config: "Config", baseline: str | None, write: str | None, ratchet: bool, stale: bool
+        config: "Config",
+        baseline: str | None,
+        write: str | None,
+        ratchet: bool,
+        stale: bool,
+        taken: Collection[Path | None] = (),
     ) -> "Keeping":
-        """Raises UsageError for options that exclude each other, or want a baseline."""
+        """Raises UsageError for options that exclude each other, or want a baseline.
+
+        ``taken``: the files that reports go to.
+        """
+        for option, path in (("--baseline", baseline), ("--write-baseline", write)):
+            if path is not None and not path.strip(" -"):
+                raise UsageError(f"{option} {path!r}: expected the name of a file")
         for option, given in (("--baseline", baseline is not None), ("--ratchet", ratchet)):
             if write is not None and given:
                 raise UsageError(
@@ -44,8 +55,10 @@ class Keeping:
                     f"{option} needs a baseline\n"
                     "    help: --baseline FILE, or `baseline: FILE` in the configuration"
                 )
-        if write is not None:
-            writable(write, "--write-baseline")
+        if write is not None and writable(write, "--write-baseline").resolve() in [
+            each.resolve() for each in taken if each is not None
+        ]:
+            raise UsageError(f"{write}: the baseline and a report would go to one file")
         return Keeping(baseline or "", write or "", ratchet, stale)
 
     def loaded(self, config: "Config") -> "Baseline | None":
@@ -57,10 +70,12 @@ class Keeping:
         path = self.baseline or config.baseline
         return baselines.load(path) if path else None
 
-    def taken(self, report: "Report", baseline: "Baseline | None") -> tuple["Report", str | None]:
-        """The report to deliver, and the text of a baseline to write, if it is another."""
+    def taken(
+        self, report: "Report", baseline: "Baseline | None"
+    ) -> tuple["Report", str | None, str]:
+        """The report to deliver, the text of a baseline to write, if it is another, and a note."""
         if baseline is None or not (self.write or self.ratchet):
-            return report, None
+            return report, None, ""
         from xentcheck import baselines, ratchet
 
         today = datetime.now().astimezone().date().isoformat()
@@ -68,6 +83,12 @@ class Keeping:
         told = f"{new.faults:,} faults in {len(new.entries):,} cells are tolerated"
         if baseline.entries:
             told += f"; before, {baseline.faults:,} in {len(baseline.entries):,}"
-        note(f"{new.path}: {told}")
+        strange = {each.cell for each in baseline.entries} - {
+            *(each.cell for each in report.measurements),
+            *report.unaudited,
+        }
+        if strange:
+            told += f"; {len(strange):,} of them the configuration does not describe"
         changed = new != baseline or not Path(new.path).exists()
-        return (report if self.ratchet else settled), baselines.dumps(new) if changed else None
+        text = baselines.dumps(new) if changed else None
+        return (report if self.ratchet else settled), text, f"{new.path}: {told}"

@@ -109,7 +109,7 @@ def run_audit(
             timeout_s=timeout_s,
             progress=progress,
         )
-    report, text = keeping.taken(report, baseline)
+    report, text, told = keeping.taken(report, baseline)
     delivery.deliver(functools.partial(rendered, report))
     if witnesses:
         from xentcheck.report.witnesses import save
@@ -118,11 +118,13 @@ def run_audit(
             saved = save(report, witnesses, config.sweeps)
         note(f"{witnesses}: {len(saved):,} files of {len(report.findings):,} findings")
     status = status_of(report)
-    if text is not None and report.baseline:
+    if told:
         if status in (INTERNAL, INTERRUPTED, NOTHING_AUDITED):
             complain(f"{report.baseline} is left as it was: not everything was audited")
         else:
-            write(Path(report.baseline), text)
+            note(told)
+            if text is not None:
+                write(Path(report.baseline), text)
     stale = [each for each in report.changes if each.standing == "gone"]
     if keeping.fail_on_stale and stale and status == WITHIN_LIMITS:
         entries = "1 entry is" if len(stale) == 1 else f"{len(stale)} entries are"

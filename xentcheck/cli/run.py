@@ -76,7 +76,9 @@ def run(
 
     loaded = load(config)
     config_ = loaded if seed is None else replace(loaded, seed=seed)
-    keeping = Keeping.planned(config_, baseline, write_baseline, ratchet, fail_on_stale)
+    keeping = Keeping.planned(
+        config_, baseline, write_baseline, ratchet, fail_on_stale, delivery.files
+    )
     return run_audit(
         config_,
         delivery,

@@ -34,6 +34,7 @@ _BOOT = (
 )
 
 _LAST_WORDS = 160  # characters
+_LONGEST_WAIT_S = 1e6
 _LEAVING_S = 5.0  # how long a process that closed its connection may take to end
 
 
@@ -90,7 +91,8 @@ class _Host:
         return answer.result
 
     def _receive(self) -> Any:
-        if not self._connection.poll(self._timeout):
+        # a poll counts milliseconds in 31 bits: beyond some days there is no limit
+        if not self._connection.poll(None if self._timeout > _LONGEST_WAIT_S else self._timeout):
             raise CallError(Kind.TIMED_OUT, f"gave no result within {self._timeout:g} s")
         return pickle.loads(self._connection.recv_bytes())
 

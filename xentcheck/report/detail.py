@@ -151,6 +151,17 @@ def in_full(report: Report, finding: Finding, *more: tuple[str, str]) -> str:
     return f"{notation.clean(headline(finding))}\n{aligned(lines(report, finding, *more))}".rstrip()
 
 
+def outcome(report: Report) -> str:
+    """What came of a gate, in a few words; ``passed`` only of what was wholly audited."""
+    if report.uncertified:
+        return f"{notation.count(len(report.uncertified), 'case')} without a certified result"
+    if report.violations:
+        return f"failed, {notation.count(len(report.violations), 'violation')}"
+    if report.interrupted:
+        return "interrupted"
+    return "passed" if report.measurements or report.findings else "nothing was audited"
+
+
 def baseline_text(report: Report) -> str:
     """What the baseline comes to, in one line: ``b.yaml: 12 tolerated, 2 better, 1 stale``."""
     tally = Counter(change.standing for change in report.changes)

@@ -11,6 +11,7 @@ import enum
 import json
 import math
 import os
+import re
 import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -35,11 +36,14 @@ from xentcheck.scoring import ULP_DEFINITION
 
 SCHEMA_VERSION = 1
 LONGEST_LIST = 1024
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def to_json(report: Report) -> str:
     """The document as text with a final newline; the same report always gives the same text."""
-    return json.dumps(to_document(report), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(to_document(report), indent=1, ensure_ascii=False, allow_nan=False)
+    # names of files and texts of exceptions may have what no encoding takes
+    return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
 
 
 def to_document(report: Report) -> dict[str, Any]:

@@ -71,10 +71,8 @@ def _notices(report: Report, errors: Sequence[str], warnings: Sequence[str]) -> 
 def _last(report: Report) -> str:
     if not report.gated:
         return f"xentcheck: a survey, {notation.count(len(report.findings), 'finding')}"
-    count = len(report.violations)
-    verdict = notation.count(count, "violation") if count else "passed"
     known = f", {len(report.tolerated):,} tolerated" if report.tolerated else ""
-    return f"xentcheck: {verdict}{known}"
+    return f"xentcheck: {detail.outcome(report)}{known}"
 
 
 def _about(

@@ -93,14 +93,10 @@ def render(report: Report, largest: int = LARGEST) -> str:
 
 
 def _verdict(report: Report) -> str:
-    if report.uncertified:
-        return f"{notation.count(len(report.uncertified), 'case')} without a certified result"
-    if not report.gated:
+    if not report.gated and not report.uncertified:
         faults = sum(each.kind not in NOTES for each in report.findings)
         return f"a survey, {notation.count(faults, 'finding')}"
-    if report.violations:
-        return f"failed, {notation.count(len(report.violations), 'violation')}"
-    return "passed" if report.measurements or report.findings else "nothing was audited"
+    return detail.outcome(report)
 
 
 def _counts(report: Report, lines: Sequence[Line]) -> str:

@@ -411,8 +411,7 @@ def _summary(report: Report, lines: Sequence[Line]) -> RenderableType:
     if report.baseline:
         entries.append(("baseline", detail.baseline_text(report)))
     if report.gated:
-        failing = len(report.violations)
-        entries.append(("gate", notation.count(failing, "violation") if failing else "passed"))
+        entries.append(("gate", detail.outcome(report)))
     else:
         entries.append(("survey", "no limits in the configuration, so the exit status is 0"))
     return labelled(entries)
