@@ -176,7 +176,12 @@ FIELDS: Mapping[str, tuple[Field, ...]] = {
             "The most bits that may be lost beyond what the condition number explains.",
             "none",
         ),
-        Field("or_abs", "number ≥ 0", "An absolute error that is allowed as well.", "`0`"),
+        Field(
+            "or_abs",
+            "number ≥ 0",
+            "An absolute error that is allowed as well, though not of rows that move with others.",
+            "`0`",
+        ),
         Field("or_rel", "number ≥ 0", "A relative error that is allowed as well.", "`0`"),
         Field(
             "times_condition",
