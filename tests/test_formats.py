@@ -38,7 +38,7 @@ from xentcheck.model import (
     Violation,
 )
 from xentcheck.report import csv as csv_format
-from xentcheck.report import github, junit, markdown, sarif, table
+from xentcheck.report import github, html, junit, markdown, sarif, table
 from xentcheck.report.formats import NAMES, SUFFIXES, rendered
 
 JUNIT = etree.XMLSchema(etree.parse(Path(__file__).parent / "schemas" / "junit.xsd"))
@@ -275,6 +275,16 @@ class TestCsv:
         assert [row["verdict"] for row in rows] == ["broken", "inexact", "ok"]
         gated = parsed_csv(csv_format.render(report(measurements=measured, gated=True)))
         assert {row["verdict"] for row in gated} == {"ok"}
+
+    def test_what_a_baseline_tolerates_is_called_that_in_every_format(self) -> None:
+        known = dataclasses.replace(failing(cell(), Kind.NAN), standing=Standing.SAME)
+        measured = (measurement(cell(), 1.0, {Kind.NAN: 1}),)
+        one = gate(tolerated=(known,), baseline="known.yaml", measurements=measured)
+        (row,) = parsed_csv(csv_format.render(one))
+        assert row["verdict"] == "tolerated"
+        for text in (html.of_report(one), markdown.render(one), table.render(one, 100)):
+            assert "tolerated" in text
+        assert "tolerated 1 of 1 line" in html.of_report(one)
 
 
 class TestJunit:

@@ -14,7 +14,7 @@ from typing import Any
 
 from xentcheck.model import Cell, Finding, Kind, Measurement, Report, Violation
 from xentcheck.report import detail, notation
-from xentcheck.report.table import survey_verdict
+from xentcheck.report.table import verdict
 
 _CELL = ("verdict", "loss", "implementation", "dtype", "quantity", "sweep", "rows", "scored")
 _NUMBERS = ("max_ulp", "p99_ulp", "median_ulp", "max_abs", "max_excess_bits", "negative_zeros")
@@ -59,9 +59,9 @@ def rows(report: Report) -> list[dict[str, Any]]:
     for cell in dict.fromkeys([*measured, *found, *violated, *tolerated]):
         findings = found[cell] or [each.finding for each in violated[cell] + tolerated[cell]]
         counts = _counts(measured.get(cell), findings)
-        verdict = "FAIL" if violated[cell] else "ok" if report.gated else survey_verdict(counts)
+        failing, known = bool(violated[cell]), bool(tolerated[cell])
         row = {
-            "verdict": verdict,
+            "verdict": verdict(report, counts, failing=failing, tolerated=known),
             "loss": cell.loss,
             "implementation": cell.implementation,
             "dtype": cell.dtype,

@@ -17,7 +17,13 @@ MOST_LINES = 60
 MOST_TOLD = 5
 
 _WIDTH = 100  # characters of what is shown as plain text
-_COLORS = {"FAIL": "#d64545", "broken": "#d64545", "inexact": "#c98a1b", "ok": "#3f9d5a"}
+_COLORS = {
+    "FAIL": "#d64545",
+    "broken": "#d64545",
+    "inexact": "#c98a1b",
+    "tolerated": "#c98a1b",
+    "ok": "#3f9d5a",
+}
 _RULE = "1px solid rgba(128,128,128,.35)"
 _FAINT = "opacity:.7"
 _CELL = "padding:2px 8px;white-space:nowrap;vertical-align:top;border:0;background:none"

@@ -134,11 +134,14 @@ def merged(report: Report) -> list[Line]:
         measured[_place(measurement.cell)].append(measurement)
     for finding in report.findings:
         found[_place(finding.cell)].append(finding)
-    verdicts = {_place(each.finding.cell): "tolerated" for each in report.tolerated}
-    verdicts |= {_place(each.finding.cell): "FAIL" for each in report.violations}
-    default = "ok" if report.gated else ""
-    places = dict.fromkeys([*measured, *found, *verdicts])
-    lines = [_line(p, measured[p], found[p], verdicts.get(p, default)) for p in places]
+    failing = {_place(each.finding.cell) for each in report.violations}
+    tolerated = {_place(each.finding.cell) for each in report.tolerated}
+    places = dict.fromkeys([*measured, *found, *failing, *tolerated])
+    lines = []
+    for place in places:
+        counts = _counts(measured[place], found[place])
+        word = verdict(report, counts, failing=place in failing, tolerated=place in tolerated)
+        lines.append(_line(place, measured[place], found[place], counts, word))
     return sorted(lines, key=lambda line: line.severity)
 
 
@@ -146,20 +149,12 @@ def _line(
     place: tuple[str, str, str, Quantity],
     measurements: Sequence[Measurement],
     findings: Sequence[Finding],
+    counts: Mapping[Kind, int],
     verdict: str,
 ) -> Line:
-    """``verdict`` "": what its kinds make of it in a survey."""
-    counts: Counter[Kind] = Counter()
-    counted = set()
-    for measurement in measurements:
-        counts.update(measurement.counts)
-        counted |= {(measurement.cell.sweep, kind) for kind in measurement.counts}
-    for finding in findings:
-        if (finding.cell.sweep, finding.kind) not in counted:
-            counts[finding.kind] += finding.rows
     return Line(
         *place,
-        verdict=verdict or survey_verdict(counts),
+        verdict=verdict,
         rows=sum(each.rows for each in measurements),
         max_ulp=_worst([each.max_ulp for each in measurements]),
         p99_ulp=_worst([each.p99_ulp for each in measurements]),
@@ -172,7 +167,29 @@ def _line(
     )
 
 
-def survey_verdict(counts: Mapping[Kind, int]) -> str:
+def _counts(measurements: Sequence[Measurement], findings: Sequence[Finding]) -> Counter[Kind]:
+    """The rows of each kind; those of findings that no measurement counts as well."""
+    counts: Counter[Kind] = Counter()
+    counted = set()
+    for measurement in measurements:
+        counts.update(measurement.counts)
+        counted |= {(measurement.cell.sweep, kind) for kind in measurement.counts}
+    for finding in findings:
+        if (finding.cell.sweep, finding.kind) not in counted:
+            counts[finding.kind] += finding.rows
+    return counts
+
+
+def verdict(report: Report, counts: Mapping[Kind, int], *, failing: bool, tolerated: bool) -> str:
+    """What is said of a cell or a line in a word: of a gate, or of its kinds in a survey."""
+    if failing:
+        return "FAIL"
+    if tolerated:
+        return "tolerated"
+    return "ok" if report.gated else _survey_verdict(counts)
+
+
+def _survey_verdict(counts: Mapping[Kind, int]) -> str:
     """How bad it is in a word: ``broken``, ``inexact`` or ``ok``."""
     faults = [notation.gravity(kind) for kind in counts if kind not in NOTES]
     if not faults:
