@@ -67,7 +67,6 @@ __all__ = [
     "default_limits",
     "implementation",
     "opened",
-    "out_of_range",
     "probe",
     "read_report",
 ]
@@ -524,18 +523,6 @@ def opened(
     return made, ()
 
 
-def out_of_range(parameter: Parameter, number: float) -> str:
-    """What a number has to be that this parameter does not take; "" where it does."""
-    low, high = parameter.minimum, parameter.maximum
-    if (low is None or number >= low) and (high is None or number <= high):
-        return ""
-    bounds = (
-        "" if low is None else f"at least {low:g}",
-        "" if high is None else f"at most {high:g}",
-    )
-    return f"has to be {' and '.join(filter(None, bounds))}"
-
-
 def _several(given: str | Iterable[str]) -> tuple[str, ...]:
     """Names: a lone one is a list of one. Raises UsageError for what is neither."""
     if isinstance(given, str):
@@ -651,7 +638,7 @@ def _number(parameter: Parameter, value: Any) -> float | int:
     if not plain or (whole and not float(value).is_integer()):
         what = "a whole number" if whole else "a number"
         raise UsageError(f"{parameter.name}={value!r}: expected {what}")
-    problem = out_of_range(parameter, value)
+    problem = parameter.out_of_range(value)
     if problem:
         raise UsageError(f"{parameter.name}={value:g}: {problem}")
     return int(value) if whole else float(value)

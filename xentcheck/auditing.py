@@ -188,9 +188,15 @@ def _check_unique(known: Iterable[Implementation]) -> None:
 def check_patterns(select: Sequence[str], known: Iterable[Implementation]) -> None:
     """Refuse a pattern that matches no implementation's name, with the nearest name."""
     names = sorted({each.name for each in known})
-    for pattern in select:
+    for pattern in _unmatched(select, names):
+        raise UnknownNameError("implementation", pattern, names)
+
+
+def _unmatched(patterns: Iterable[str], names: Iterable[str]) -> Iterator[str]:
+    """The patterns that select none of the names."""
+    for pattern in patterns:
         if not any(registry.selected(name, (pattern,)) for name in names):
-            raise UnknownNameError("implementation", pattern, names)
+            yield pattern
 
 
 def described_cells(config: Config, known: Sequence[Implementation]) -> tuple[Cell, ...]:
@@ -217,9 +223,7 @@ def check_sweeps(
     unloaded = [skip.reason for skip in skips if skip.implementation]
     problems = []
     for sweep in config.sweeps:
-        for pattern in sweep.implementations:
-            if any(registry.selected(name, (pattern,)) for name in names):
-                continue
+        for pattern in _unmatched(sweep.implementations, names):
             best = nearest(pattern.replace("*", ""), names)
             remedy = "; ".join(([f"did you mean {best!r}?"] if best else []) + unloaded)
             message = f"no implementation is called {pattern!r}"

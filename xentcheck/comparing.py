@@ -31,7 +31,9 @@ MAX_ULP = "max_ulp"
 _INPUTS = ("inputs", "labels", "parameters", "label_kind", "logits")
 _LIMITS = ("limits", "max_ulp", "or_abs")
 _MOST_NAMED = 6
-_ORDER = (Standing.WORSE, Standing.NEW, Standing.GONE, Standing.BETTER, Standing.SAME)
+ORDER = (Standing.WORSE, Standing.NEW, Standing.GONE, Standing.BETTER, Standing.SAME)
+"""Worst first, as they are told."""
+
 _COMES = (Standing.WORSE, Standing.NEW)
 _GOES = (Standing.BETTER, Standing.GONE)
 
@@ -234,7 +236,7 @@ def _severity(pair: Pair) -> tuple[Any, ...]:
     now = None if first is None else first.head or first.base
     ulp = 0.0 if now is None or now.ulp is None else now.ulp
     gravity = (math.inf, math.inf) if first is None else _gravity(first)
-    return (_ORDER.index(pair.standing), gravity, -ulp)
+    return (ORDER.index(pair.standing), gravity, -ulp)
 
 
 def _why(report: Report, cell: Cell) -> str:

@@ -109,6 +109,17 @@ class Parameter:
     choices: tuple[str, ...] = ()
     label_kinds: tuple[LabelKind, ...] = ()  # empty: with every kind of label
 
+    def out_of_range(self, number: float) -> str:
+        """What a number has to be that this parameter does not take; "" where it does."""
+        low, high = self.minimum, self.maximum
+        if (low is None or number >= low) and (high is None or number <= high):
+            return ""
+        bounds = (
+            "" if low is None else f"at least {low:g}",
+            "" if high is None else f"at most {high:g}",
+        )
+        return f"has to be {' and '.join(filter(None, bounds))}"
+
 
 @dataclass(frozen=True, slots=True)
 class Option:
@@ -127,6 +138,11 @@ class Option:
     choices: tuple[str, ...] = ()
     many: bool = False
     required: bool = False
+
+
+def reduces(parameters: Mapping[str, Any]) -> bool:
+    """Whether parameters make one result of all rows."""
+    return bool(parameters.get("reduction", "none") != "none")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -161,7 +177,7 @@ class Case:
     @property
     def reduced(self) -> bool:
         """Whether the rows make one result."""
-        return bool(self.parameters.get("reduction", "none") != "none")
+        return reduces(self.parameters)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

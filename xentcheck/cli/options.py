@@ -192,17 +192,8 @@ def _parameter(parameter: "Parameter", written: str, dtype: str | None) -> Any:
 
 
 def _check_range(parameter: "Parameter", number: float) -> None:
-    low, high = parameter.minimum, parameter.maximum
-    if not (low is None or number >= low) or not (high is None or number <= high):
-        bounds = " and ".join(
-            part
-            for part in (
-                "" if low is None else f"at least {low:g}",
-                "" if high is None else f"at most {high:g}",
-            )
-            if part
-        )
-        raise UsageError(f"--param {parameter.name}={number:g}: has to be {bounds}")
+    if problem := parameter.out_of_range(number):
+        raise UsageError(f"--param {parameter.name}={number:g}: {problem}")
 
 
 def numbers_from(option: str, written: str, dtype: str | None) -> tuple[float, ...]:

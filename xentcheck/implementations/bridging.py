@@ -20,7 +20,7 @@ import numpy as np
 
 from xentcheck.errors import UnsupportedError
 from xentcheck.losses import LOSSES
-from xentcheck.model import Array, Implementation, LabelKind, Process, Quantity
+from xentcheck.model import Array, Implementation, LabelKind, Process, Quantity, reduces
 
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 SHARED_FOLDER = "XENTCHECK_SHARED_FOLDER"
@@ -66,7 +66,7 @@ class Job:
     @property
     def reduced(self) -> bool:
         """Whether one number comes back for the whole block."""
-        return bool(self.parameters.get("reduction", "none") != "none")
+        return reduces(self.parameters)
 
     @property
     def data(self) -> tuple[Array, ...]:
@@ -109,7 +109,7 @@ class Sketch:
     @property
     def reduced(self) -> bool:
         """As of a `Job`."""
-        return bool(self.parameters.get("reduction", "none") != "none")
+        return reduces(self.parameters)
 
     @property
     def arrays(self) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from xentcheck.comparing import MAX_ULP, Comparison, Difference, Pair, Side
+from xentcheck.comparing import MAX_ULP, ORDER, Comparison, Difference, Pair, Side
 from xentcheck.model import Finding, Kind, Report, Standing, Witness
 from xentcheck.report import detail, notation
 from xentcheck.report.document import number, of_witness, plain
@@ -24,9 +24,6 @@ from xentcheck.scoring import ULP_DEFINITION
 from xentcheck.standing import Extent
 
 SCHEMA_VERSION = 1
-
-STANDINGS = (Standing.WORSE, Standing.NEW, Standing.GONE, Standing.BETTER, Standing.SAME)
-"""In the order in which they are told."""
 
 _STYLES = {
     Standing.WORSE: "bold red",
@@ -165,7 +162,7 @@ def summary(comparison: Comparison, names: tuple[str, str]) -> Iterator[tuple[st
         cells = notation.count(len(report.measurements), "cell")
         rows = notation.count(sum(each.rows for each in report.measurements), "row")
         yield word, f"{name}: {cells}, {rows}, seed {report.seed}"
-    counts = ", ".join(f"{each} {tally[each]:,}" for each in STANDINGS if tally[each])
+    counts = ", ".join(f"{each} {tally[each]:,}" for each in ORDER if tally[each])
     yield "cells", counts or "none"
     if comparison.slack:
         yield "slack", slack_text(comparison.slack)
@@ -312,7 +309,7 @@ def to_json(comparison: Comparison, names: tuple[str, str]) -> str:
         "ulp": ULP_DEFINITION,
         "slack": comparison.slack,
         "worse": tally[Standing.WORSE] > 0,
-        "counts": {each.value: tally[each] for each in STANDINGS},
+        "counts": {each.value: tally[each] for each in ORDER},
         "base": _report(comparison.base, names[0]),
         "head": _report(comparison.head, names[1]),
         "notes": [

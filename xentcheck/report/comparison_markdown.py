@@ -6,7 +6,7 @@ counted.
 
 from collections.abc import Sequence
 
-from xentcheck.comparing import Comparison, Pair
+from xentcheck.comparing import ORDER, Comparison, Pair
 from xentcheck.model import Report, Standing
 from xentcheck.report import comparison as words
 from xentcheck.report import detail, notation
@@ -54,7 +54,7 @@ def render(comparison: Comparison, names: tuple[str, str], largest: int = LARGES
 
 def _counts(comparison: Comparison) -> str:
     tally = comparison.tally
-    counts = ", ".join(f"{tally[each]:,} {each}" for each in words.STANDINGS if tally[each])
+    counts = ", ".join(f"{tally[each]:,} {each}" for each in ORDER if tally[each])
     return f"{counts or 'no cells'}."
 
 

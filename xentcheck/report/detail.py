@@ -52,6 +52,18 @@ def gravest(violations: Iterable[Violation]) -> list[Violation]:
     return sorted(violations, key=lambda each: severity(each.finding))
 
 
+def leading(violations: Iterable[Violation]) -> list[Violation]:
+    """The violations, the gravest first, but those that show nothing new behind all others."""
+    new, repeated = distinct(gravest(violations), lambda each: each.finding)
+    return new + repeated
+
+
+def faults(report: Report) -> tuple[list[Finding], list[Finding]]:
+    """The findings that are no notes, the gravest first: `distinct` ones, and the others."""
+    found = (each for each in report.findings if each.kind not in NOTES)
+    return distinct(sorted(found, key=severity), lambda each: each)
+
+
 def place(cell: Cell) -> str:
     """Where it was seen, in words: ``numpy.naive (softplus, float32 value, sweep extreme)``."""
     return f"{cell.implementation} ({cell.loss}, {cell.dtype} {cell.quantity}, sweep {cell.sweep})"
@@ -115,8 +127,7 @@ def lines(
 
 def violations(report: Report, most: int) -> str:
     """The violations as plain text: so many in full, the gravest first and each kind of them."""
-    new, repeated = distinct(gravest(report.violations), lambda each: each.finding)
-    chosen = (new + repeated)[:most]
+    chosen = leading(report.violations)[:most]
     parts = [notation.count(len(report.violations), "violation")]
     parts += [in_full(report, each.finding, *limits(each)) for each in chosen]
     if more := len(report.violations) - len(chosen):

@@ -7,7 +7,7 @@ notice says how many there are besides.
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from xentcheck.model import NOTES, Finding, Report, Standing
+from xentcheck.model import Finding, Report, Standing
 from xentcheck.report import detail, notation
 
 MOST = 10
@@ -28,8 +28,7 @@ def render(report: Report, root: Path) -> str:
 def _errors(report: Report, root: Path) -> Iterator[str]:
     for text in report.uncertified:
         yield _command("error", f"not audited: {text}", "xentcheck: no certified result")
-    new, repeated = detail.distinct(detail.gravest(report.violations), lambda each: each.finding)
-    for violation in new + repeated:
+    for violation in detail.leading(report.violations):
         finding = violation.finding
         told = detail.lines(report, finding, *detail.limits(violation))
         yield _about(report, "error", finding, detail.rule(violation), told, root)
@@ -44,8 +43,7 @@ def _warnings(report: Report, root: Path) -> Iterator[str]:
             text = f"{detail.change_text(change)}\nin {report.baseline or 'the baseline'}"
             yield _command("warning", text, "xentcheck: stale in the baseline")
     if not report.gated:
-        faults = [each for each in report.findings if each.kind not in NOTES]
-        new, repeated = detail.distinct(sorted(faults, key=detail.severity), lambda each: each)
+        new, repeated = detail.faults(report)
         for finding in new + repeated:
             told = detail.lines(report, finding)
             yield _about(report, "warning", finding, str(finding.kind), told, root)

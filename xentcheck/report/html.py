@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
-from xentcheck.model import NOTES, Kind, Report
+from xentcheck.model import Kind, Report
 from xentcheck.probing import ProbeResult
 from xentcheck.report import detail, notation, table
 from xentcheck.report.probe import render_probe
@@ -132,13 +132,10 @@ def _told(report: Report) -> Iterator[str]:
         heading, _, rest = text.partition("\n\n")
         yield _folded(f"{heading}, the gravest in full", _plain(rest), unfolded=True)
         return
-    faults = sorted(
-        (each for each in report.findings if each.kind not in NOTES), key=detail.severity
-    )
-    if faults and not report.gated:
-        new, _ = detail.distinct(faults, lambda each: each)
+    new, repeated = detail.faults(report)
+    if new and not report.gated:
         text = "\n\n".join(detail.in_full(report, each) for each in new[:MOST_TOLD])
-        heading = f"{notation.count(len(faults), 'finding')}, the gravest in full"
+        heading = f"{notation.count(len(new) + len(repeated), 'finding')}, the gravest in full"
         yield _folded(heading, _plain(text))
 
 

@@ -72,16 +72,13 @@ def render(report: Report, largest: int = LARGEST) -> str:
         page.add(f"- {trouble}", "")
     _table(page, bad)
     if report.gated:
-        ordered = detail.gravest(report.violations)
-        new, repeated = detail.distinct(ordered, lambda each: each.finding)
-        ordered = [*new, *repeated]
+        ordered = detail.leading(report.violations)
         blocks = [_violation(report, each) for each in ordered[:_MOST_FINDINGS]]
         _findings(page, "Violations", blocks, len(ordered))
     else:
-        faults = [each for each in report.findings if each.kind not in NOTES]
-        few, _ = detail.distinct(sorted(faults, key=detail.severity), lambda each: each)
-        blocks = [_finding(report, each) for each in few[:_MOST_FINDINGS]]
-        _findings(page, "The gravest findings", blocks, len(faults))
+        new, repeated = detail.faults(report)
+        blocks = [_finding(report, each) for each in new[:_MOST_FINDINGS]]
+        _findings(page, "The gravest findings", blocks, len(new) + len(repeated))
     _list(page, "Tolerated by the baseline", [_tolerated(each) for each in report.tolerated])
     _list(
         page,

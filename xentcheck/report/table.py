@@ -344,9 +344,8 @@ def _violations(report: Report, width: int) -> list[RenderableType]:
     """The violations with what is needed to see them again, each kind of them first."""
     if not report.violations:
         return []
-    ordered = sorted(report.violations, key=lambda each: detail.severity(each.finding))
-    new, repeated = detail.distinct(ordered, lambda each: each.finding)
-    chosen = (new + repeated)[:_MOST_VIOLATIONS]
+    ordered = detail.leading(report.violations)
+    chosen = ordered[:_MOST_VIOLATIONS]
     parts: list[RenderableType] = [
         Text(f"{notation.count(len(ordered), 'violation')}, the gravest first", style="bold red"),
         Text(),
@@ -378,12 +377,12 @@ def _changes(report: Report) -> list[RenderableType]:
 
 
 def _top_findings(report: Report, width: int) -> list[RenderableType]:
-    faults = [each for each in report.findings if each.kind not in NOTES]
-    if not faults:
+    new, repeated = detail.faults(report)
+    if not new:
         return []
-    new, _ = detail.distinct(sorted(faults, key=detail.severity), lambda each: each)
     chosen = new[:_MOST_DETAILS]
-    heading = f"{len(chosen)} of {notation.count(len(faults), 'finding')}, the gravest first"
+    count = notation.count(len(new) + len(repeated), "finding")
+    heading = f"{len(chosen)} of {count}, the gravest first"
     parts: list[RenderableType] = [Text(heading, style="bold"), Text()]
     for finding in chosen:
         parts += [*_detail(report, finding, width), Text()]

@@ -36,6 +36,7 @@ from xentcheck.model import (
     Report,
     Sweep,
     Witness,
+    reduces,
 )
 from xentcheck.probing import located
 from xentcheck.report import notation
@@ -138,7 +139,7 @@ def _input(report: Report, finding: Finding, witness: Witness, sweeps: Sequence[
     """The witness, or the block of rows that it was in."""
     cell = finding.cell
     parameters = witness.parameters
-    if witness.parameters.get("reduction", "none") != "none":
+    if reduces(witness.parameters):
         given = {"logits": witness.logits, "labels": witness.labels, **parameters}
         row: tuple[int, ...] = () if cell.quantity is Quantity.VALUE else (witness.place,)
     else:

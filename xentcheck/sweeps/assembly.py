@@ -12,7 +12,7 @@ import numpy as np
 from xentcheck.errors import EmptySweepError, UnknownNameError, UsageError
 from xentcheck.floats import FORMATS, from_float64
 from xentcheck.losses.spec import Loss, picked
-from xentcheck.model import Array, Case, LabelKind, ParameterValue, Sweep
+from xentcheck.model import Array, Case, LabelKind, ParameterValue, Sweep, reduces
 from xentcheck.sweeps.catalogue import GENERATORS
 from xentcheck.sweeps.domain import to_domain
 from xentcheck.sweeps.generator import Batch, Generator, Request, stream, with_defaults
@@ -378,7 +378,7 @@ def _cuts(
 
     With an ``ignore_index`` under a reduction, a cut with nothing but ignored rows comes last.
     """
-    reduced = scalars.get("reduction", "none") != "none"
+    reduced = reduces(scalars)
     longest = MOST_REDUCED_ROWS if reduced else MOST_ROWS if shape[1:] else MOST_SINGLE_NUMBERS
     most = min(longest, chunk_rows(int(np.prod(shape[1:]))))
     for first in range(0, shape[0], most):
