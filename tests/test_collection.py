@@ -569,9 +569,9 @@ def test_a_result_is_decided_once_however_often_it_is_shown(monkeypatch):
     asked = []
     original = deciding.exact_component
 
-    def counting(given, row, quantity, index):
+    def counting(given, row, quantity, index, dtype):
         asked.append((row, quantity, index))
-        return original(given, row, quantity, index)
+        return original(given, row, quantity, index, dtype)
 
     monkeypatch.setattr(deciding, "exact_component", counting)
     rows = case([[1.0, 2.0]], loss="logsumexp")

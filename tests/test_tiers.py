@@ -992,7 +992,7 @@ def test_conditions_are_the_arbiter_s_to_a_billionth(loss):
             (Quantity.VALUE, certain.value_condition),
             (Quantity.GRADIENT, certain.gradient_condition),
         ):
-            found = truth.condition(quantity, rows)
+            found = truth.condition(quantity, rows, "float32")
             # a result that all but cancels has a condition that is only known to be large
             large = want > 2.0**20
             assert (found[large] > 2.0**19).all()

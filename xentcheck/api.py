@@ -30,7 +30,7 @@ from xentcheck.errors import (
 from xentcheck.execution import hosts, open_target
 from xentcheck.floats import FORMATS
 from xentcheck.implementations import user
-from xentcheck.losses import LOSSES, loss_of
+from xentcheck.losses import loss_of
 from xentcheck.losses.spec import Loss
 from xentcheck.model import (
     UNREACHABLE,
@@ -42,7 +42,6 @@ from xentcheck.model import (
     Parameter,
     Quantity,
     Report,
-    Sweep,
     Target,
     Tolerance,
 )
@@ -55,6 +54,7 @@ from xentcheck.sweeps import standard_sweeps
 from xentcheck.sweeps.parameters import MATRIX_WORDS, VECTOR_WORDS
 
 __all__ = [
+    "DEFAULT_LIMITS",
     "Check",
     "Checking",
     "ProbeResult",
@@ -64,7 +64,6 @@ __all__ = [
     "audit_config",
     "check_results",
     "checking",
-    "default_limits",
     "implementation",
     "opened",
     "probe",
@@ -77,6 +76,13 @@ Configuration: TypeAlias = str | os.PathLike[str] | Mapping[str, Any] | Config
 DTYPES = ("float32", "float64")
 """What a loss of the user's is checked in, unless something else is asked for."""
 
+CHECK_TOLERANCE = Tolerance(max_ulp=4.0, or_excess_bits=2.0)
+"""What `check` holds a result to: few ulps, or an error that the inputs' own rounding explains."""
+
+DEFAULT_LIMITS = (Limit(CHECK_TOLERANCE, path="max_ulp"),)
+"""The limits of `check`, and of a configuration without limits where something can fail by it."""
+
+_BOUNDS = ("max_ulp", "p99_ulp", "or_abs", "or_rel", "max_excess_bits", "or_excess_bits")
 _MOST_TOLD = 5  # violations that an AssertionError has in full
 
 
@@ -90,22 +96,30 @@ class Check:
     quantities: Sequence[str] = ()
     framework: str = "numpy"
     gradient: Function | str | None = AUTO
-    max_ulp: float = 4.0
+    max_ulp: float | None = None
     p99_ulp: float | None = None
     or_abs: float = 0.0
     or_rel: float = 0.0
     max_excess_bits: float | None = None
+    or_excess_bits: float | None = None
     allow: Sequence[str] = ()
 
     @property
     def tolerance(self) -> Tolerance:
-        """The limits in numbers."""
+        """The limits in numbers: those of `CHECK_TOLERANCE` where none bounds the ulps."""
+        ulps = (self.max_ulp, self.p99_ulp, self.max_excess_bits)
+        least = CHECK_TOLERANCE
+        if any(each is not None for each in ulps):
+            least = Tolerance(max_ulp=math.inf)
         return Tolerance(
-            max_ulp=self.max_ulp,
+            max_ulp=least.max_ulp if self.max_ulp is None else self.max_ulp,
             or_abs=self.or_abs,
             or_rel=self.or_rel,
             max_excess_bits=math.inf if self.max_excess_bits is None else self.max_excess_bits,
             p99_ulp=math.inf if self.p99_ulp is None else self.p99_ulp,
+            or_excess_bits=(
+                least.or_excess_bits if self.or_excess_bits is None else self.or_excess_bits
+            ),
         )
 
 
@@ -155,11 +169,12 @@ def audit(
     quantities: str | Iterable[str] = (),
     framework: str = "numpy",
     gradient: Function | str | None = AUTO,
-    max_ulp: float = 4.0,
+    max_ulp: float | None = None,
     p99_ulp: float | None = None,
     or_abs: float = 0.0,
     or_rel: float = 0.0,
     max_excess_bits: float | None = None,
+    or_excess_bits: float | None = None,
     allow: str | Iterable[str] = (),
     seed: int | None = None,
     select: str | Iterable[str] = (),
@@ -185,12 +200,13 @@ def audit(
         gradient: a function of the same arguments that returns the shape of ``logits``, or text
             that names one; ``auto``: by the framework, or a function that stands beside and is
             named after it; None: only the value.
-        max_ulp: the largest error allowed, in ulps; where the inputs themselves cancel, times the
-            condition number.
+        max_ulp: the largest error allowed, in ulps. Without it, ``p99_ulp`` and
+            ``max_excess_bits`` an error has to be within 4 ulp, or have at most 2 excess bits.
         p99_ulp: the 99th percentile allowed, in ulps.
         or_abs: an absolute error that is fine as well.
         or_rel: a relative error that is fine as well.
-        max_excess_bits: the most bits that may be lost beyond what the conditioning explains.
+        max_excess_bits: the most bits that may be lost beyond what the condition number explains.
+        or_excess_bits: so few excess bits are fine, whatever the ulps.
         allow: kinds of finding that are no violation.
         seed: of the random inputs; that of the configuration, or 0, unless given.
         select: of a configuration only the implementations that one of these patterns matches.
@@ -217,6 +233,7 @@ def audit(
         or_abs,
         or_rel,
         max_excess_bits,
+        or_excess_bits,
         _several(allow),
     )
     seed = None if seed is None else _seed(seed)
@@ -260,11 +277,12 @@ def assert_accurate(
     quantities: str | Iterable[str] = (),
     framework: str = "numpy",
     gradient: Function | str | None = AUTO,
-    max_ulp: float = 4.0,
+    max_ulp: float | None = None,
     p99_ulp: float | None = None,
     or_abs: float = 0.0,
     or_rel: float = 0.0,
     max_excess_bits: float | None = None,
+    or_excess_bits: float | None = None,
     allow: str | Iterable[str] = (),
     seed: int = 0,
     workers: int | None = 1,
@@ -297,6 +315,7 @@ def assert_accurate(
         or_abs=or_abs,
         or_rel=or_rel,
         max_excess_bits=max_excess_bits,
+        or_excess_bits=or_excess_bits,
         allow=allow,
         seed=seed,
         workers=workers,
@@ -327,7 +346,7 @@ def audit_config(
     if baseline is None and config.baseline:
         baseline = baselines.load(config.baseline)
     if baseline is not None and not config.limits:
-        config = replace(config, limits=default_limits(config.sweeps))
+        config = replace(config, limits=DEFAULT_LIMITS)
     return auditing.audit(
         config if seed is None else replace(config, seed=seed),
         select=select,
@@ -385,8 +404,8 @@ def checking(
     spec = loss_of(loss)
     bounds: dict[str, Any] = {
         name: _bound(name, getattr(check, name))
-        for name in ("max_ulp", "or_abs", "or_rel", "p99_ulp", "max_excess_bits")
-        if getattr(check, name) is not None or name in ("max_ulp", "or_abs", "or_rel")
+        for name in _BOUNDS
+        if getattr(check, name) is not None or name in ("or_abs", "or_rel")
     }
     check = replace(check, **bounds)
     dtypes = _known("dtype", check.dtypes, tuple(FORMATS)) or DTYPES
@@ -429,41 +448,17 @@ def checking(
         "parameters": values,
         "dtypes": dtypes,
         "quantities": quantities,
-        "max_ulp": check.max_ulp,
-        "p99_ulp": check.p99_ulp,
-        "or_abs": check.or_abs,
-        "or_rel": check.or_rel,
-        "max_excess_bits": check.max_excess_bits,
+        **bounds_of(check.tolerance),
         "allow": allow,
     }
-    limits = default_limits(sweeps, check.tolerance, frozenset(map(Kind, allow)))
+    limits = (Limit(check.tolerance, frozenset(map(Kind, allow)), path="max_ulp"),)
     return Checking(Config(sweeps, limits, seed=seed, document=document), made, notes)
 
 
-def default_limits(
-    sweeps: Iterable[Sweep],
-    tolerance: Tolerance | None = None,
-    allow: frozenset[Kind] = frozenset(),
-) -> tuple[Limit, ...]:
-    """The limits of `check`: one for all, multiplied by the condition number where inputs cancel.
-
-    ``tolerance`` None: 4 ulp.
-    """
-    tolerance = tolerance or Tolerance()
-    limits = [Limit(tolerance, allow, path="max_ulp")]
-    conditioned = replace(tolerance, times_condition=True)
-    sweeps = tuple(sweeps)
-    for loss in dict.fromkeys(loss for sweep in sweeps for loss in sweep.losses):
-        spec = LOSSES[loss]
-        having = [sweep for sweep in sweeps if loss in sweep.losses]
-        for quantity, labels in sorted(spec.cancels):
-            where = [each for each in having if (each.label_kind or spec.label_kinds[0]) == labels]
-            names = ["*"] if where == having else [escaped(each.name) for each in where]
-            limits += [
-                Limit(conditioned, allow, loss=loss, quantity=quantity, sweep=name, path="max_ulp")
-                for name in names
-            ]
-    return tuple(limits)
+def bounds_of(tolerance: Tolerance) -> dict[str, float | None]:
+    """The bounds of a tolerance by name, None for one that bounds nothing."""
+    numbers = {name: float(getattr(tolerance, name)) for name in _BOUNDS}
+    return {name: each if math.isfinite(each) else None for name, each in numbers.items()}
 
 
 def opened(

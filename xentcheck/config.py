@@ -49,7 +49,7 @@ DTYPES = ("float16", "bfloat16", "float32", "float64")  # what "all" stands for
 LABEL_KINDS = tuple(kind.value for kind in LabelKind if kind is not LabelKind.NONE)
 
 _LIMIT_PATTERNS = ("loss", "implementation", "dtype", "quantity", "sweep")
-_LIMIT_NUMBERS = ("max_ulp", "p99_ulp", "max_excess_bits", "or_abs", "or_rel")
+_LIMIT_NUMBERS = ("max_ulp", "p99_ulp", "max_excess_bits", "or_abs", "or_rel", "or_excess_bits")
 _WILDCARD = re.compile(r"[*?\[]")
 
 
@@ -183,6 +183,13 @@ FIELDS: Mapping[str, tuple[Field, ...]] = {
             "`0`",
         ),
         Field("or_rel", "number ≥ 0", "A relative error that is allowed as well.", "`0`"),
+        Field(
+            "or_excess_bits",
+            "number ≥ 0",
+            "An error is allowed as well if it costs at most this many bits beyond what the "
+            "condition number explains. `check` has 2.",
+            "none",
+        ),
         Field(
             "times_condition",
             "`true`, `false`",
@@ -725,7 +732,7 @@ class _ConfigReader(Reader):
                 self.fault(
                     entries["forbid"],
                     f"{kind} is what is beyond the bounds of the limit, and forbidden there",
-                    "max_ulp, or_abs, or_rel and max_excess_bits say where that begins",
+                    f"{', '.join(_LIMIT_NUMBERS)} say where that begins",
                 )
             for kind in sorted(kinds["allow"] & kinds["forbid"]):
                 self.fault(entries["forbid"], f"{kind} is allowed by the same limit")
@@ -769,6 +776,7 @@ class _ConfigReader(Reader):
             times_condition=bool(times),
             max_excess_bits=given.get("max_excess_bits", math.inf),
             p99_ulp=given.get("p99_ulp", math.inf),
+            or_excess_bits=given.get("or_excess_bits", -math.inf),
         )
 
     def reach(

@@ -107,4 +107,6 @@ def _allows(finding: Finding, limit: Limit) -> str:
 def _otherwise(tolerance: Tolerance) -> str:
     """The errors that are fine as well."""
     text = f" or_abs {tolerance.or_abs:g}" if tolerance.or_abs else ""
-    return text + (f" or_rel {tolerance.or_rel:g}" if tolerance.or_rel else "")
+    text += f" or_rel {tolerance.or_rel:g}" if tolerance.or_rel else ""
+    bits = tolerance.or_excess_bits
+    return text + (f" or_excess_bits {bits:g}" if bits > -math.inf else "")

@@ -427,7 +427,8 @@ class Tolerance:
     """How far a result may be off before it counts as inaccurate.
 
     Met in ulps (``max_ulp``, and no more than ``max_excess_bits`` beyond what the problem's
-    condition number explains) or, where they are given, in absolute or relative error. With
+    condition number explains) or, where they are given, in absolute or relative error, or by having
+    no more than ``or_excess_bits``. With
     ``times_condition`` the ulps are multiplied by the condition number where that is above 1.
     ``p99_ulp`` is for a cell: of a hundred rows, one may be farther off than that.
     """
@@ -438,6 +439,11 @@ class Tolerance:
     times_condition: bool = False
     max_excess_bits: float = math.inf
     p99_ulp: float = math.inf
+    or_excess_bits: float = -math.inf
+
+
+OTHER_BOUNDS = ("times_condition", "or_excess_bits", "or_abs", "or_rel")
+"""The fields of a tolerance that allow more ulps than `max_ulp`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -562,7 +568,8 @@ class Measurement:
     fault (no note), or that has none, with its kind: on a sweep that goes from mild to extreme,
     where the implementation breaks. ``scored`` is how many rows have a finite error, ``far`` how
     many of them are farther off than the limit's ``p99_ulp``, and ``farthest`` the witness of the
-    largest of these errors.
+    largest of these errors. ``met`` is the bound by which that error is allowed, where it is more
+    than ``max_ulp``: one of `OTHER_BOUNDS`, "" otherwise.
     """
 
     cell: Cell
@@ -580,6 +587,7 @@ class Measurement:
     scored: int = 0
     far: int = 0
     farthest: Witness | None = None
+    met: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -292,11 +292,11 @@ class CellItem(pytest.Item):
 
 def _gated(path: str) -> "Config":
     """The configuration in a file; without limits it has those of `xentcheck check`."""
-    from xentcheck.api import default_limits
+    from xentcheck.api import DEFAULT_LIMITS
     from xentcheck.config import load
 
     loaded = load(path)
-    return loaded if loaded.limits else replace(loaded, limits=default_limits(loaded.sweeps))
+    return loaded if loaded.limits else replace(loaded, limits=DEFAULT_LIMITS)
 
 
 def _declared(config: "Config") -> "list[Implementation]":

@@ -14,7 +14,7 @@ from xentcheck.config import FIELDS, LABEL_KINDS
 from xentcheck.floats import FORMATS
 from xentcheck.implementations.user import FRAMEWORKS
 from xentcheck.losses import LOSSES
-from xentcheck.model import Kind, Option, Parameter, Quantity, Standing
+from xentcheck.model import OTHER_BOUNDS, Kind, Option, Parameter, Quantity, Standing
 from xentcheck.numbers import NAMES
 from xentcheck.report.document import SCHEMA_VERSION, plain
 from xentcheck.sweeps import GENERATORS, Generator
@@ -145,6 +145,7 @@ def report() -> Schema:
             for name in ("max_ulp", "p99_ulp", "median_ulp", "max_abs")
         },
         "max_excess_bits": _or_null({"$ref": "#/$defs/number"}),
+        "met": _or_null({"enum": list(OTHER_BOUNDS)}),
         "counts": {
             "type": "object",
             "propertyNames": {"$ref": "#/$defs/kind"},
@@ -402,6 +403,7 @@ _LIMIT: Mapping[str, Schema] = {
     "max_excess_bits": _BOUND,
     "or_abs": _BOUND,
     "or_rel": _BOUND,
+    "or_excess_bits": _BOUND,
     "times_condition": {"type": "boolean"},
     "allow": _KINDS,
     "forbid": _KINDS,

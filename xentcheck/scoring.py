@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, fields, replace
 from decimal import Context, Decimal
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -44,10 +45,16 @@ _CODE = {kind: np.int8(position) for position, kind in enumerate(KINDS)}
 
 
 NOTHING = 2.0**-50
-"""So many ulps off is as good as right, whatever the limit: also one of 0."""
+"""Errors below this many ulps count as exact, even under a limit of 0."""
 
 DECISIVE = 2.0**-10
-"""A radius of so many ulps, or of that part of the error, leaves a score as good as certain."""
+"""A score is settled when the radius is below this many ulps, or this fraction of the error."""
+
+LARGEST_ULP = np.finfo(np.float64).max
+"""What an error of more ulps than float64 can hold is reported as."""
+
+_FAR = 2.0**900
+"""From so many ulps on, absolute errors are taken directly: a bound in ulps may overflow."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,10 +88,11 @@ class Scores:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Settled:
-    """How each result stands to a tolerance, decided beyond doubt: see `stands`."""
+    """For each result: how it stands to a tolerance, decided exactly; see `stands`."""
 
     beyond: npt.NDArray[np.bool_]
     far: npt.NDArray[np.bool_]
+    signed: npt.NDArray[np.bool_]
 
 
 def score(
@@ -142,64 +150,85 @@ def score(
 
 def conditioned(tolerance: Tolerance) -> bool:
     """Whether what a tolerance allows depends on the condition number."""
-    return tolerance.times_condition or math.isfinite(tolerance.max_excess_bits)
+    return (
+        tolerance.times_condition
+        or math.isfinite(tolerance.max_excess_bits)
+        or tolerance.or_excess_bits > -math.inf
+    )
+
+
+def allowed(
+    tolerance: Tolerance, condition: Float64Array | None, target: Format
+) -> float | Float64Array:
+    """By how many ulps a result may be off: a number, or an array where it is `conditioned`."""
+    return _Held.to(tolerance, condition, target).limit
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Held:
     """What results are held to, in ulps of each, and otherwise.
 
-    ``limit`` and ``p99`` are numbers, or arrays where they depend on the condition numbers, which
-    are approximate: ``slack`` is how far off, relatively, these are taken to be at most. ``sign``
-    is the limit for results of the wrong sign: where the ulps do not bound an error, the sign has
-    to be right wherever the problem settles it. ``unsure``: where these numbers leave it open
-    whether excess bits are bounded at all.
+    ``limit`` and ``p99`` are numbers, or arrays where they depend on the condition numbers. These
+    are approximate: to ``slack`` relatively, and as far as the exact result is known.
+    ``unsigned``: where the problem does not settle the sign, so that a wrong one counts by its
+    ulps; ``unsure``: where that is open.
     """
 
     limit: float | Float64Array
     p99: float | Float64Array
-    sign: float | Float64Array
     or_abs: float
     or_rel: float
     slack: float
+    unsigned: npt.NDArray[np.bool_] | None = None
     unsure: npt.NDArray[np.bool_] | None = None
 
     @classmethod
     def to(cls, tolerance: Tolerance, condition: Float64Array | None, target: Format) -> "_Held":
         limit: float | Float64Array = tolerance.max_ulp
         p99: float | Float64Array = tolerance.p99_ulp
-        everything = 2.0 ** (target.precision - 1)  # an error of so many ulps leaves no bit
-        sign: float | Float64Array = min(limit, everything)
-        slack = 2.0**-51
-        unsure = None
-        if condition is not None and conditioned(tolerance):
-            slack = 2.0**-20
-            factor = np.fmax(condition, 1.0)
-            if tolerance.times_condition:
-                limit = _times(tolerance.max_ulp, factor)
-                p99 = _times(tolerance.p99_ulp, factor)
-            if tolerance.max_excess_bits < target.precision:
-                # log2(2·ulps) − log2(condition) ≤ bits, and no more bits can be lost than there are
-                most = 2.0 ** (tolerance.max_excess_bits - 1.0) * factor
-                limit = np.minimum(limit, np.where(most >= everything, np.inf, np.fmax(most, 0.5)))
-                unsure = np.abs(most - everything) <= slack * everything
-            sign = np.where(factor >= everything, limit, np.minimum(limit, everything))
-        return cls(limit, p99, sign, tolerance.or_abs, tolerance.or_rel, slack, unsure)
+        others = (tolerance.or_abs, tolerance.or_rel)
+        if condition is None or not conditioned(tolerance):
+            return cls(limit, p99, *others, 2.0**-51)
+        slack = 2.0**-20
+        factor = np.fmax(condition, 1.0)
+        if tolerance.times_condition:
+            limit = _times(tolerance.max_ulp, factor)
+            p99 = _times(tolerance.p99_ulp, factor)
+        limit = np.minimum(limit, _in_ulps(tolerance.max_excess_bits, factor, target))
+        explained = _in_ulps(tolerance.or_excess_bits, factor, target)
+        limit, p99 = np.maximum(limit, explained), np.maximum(p99, explained)
+        loose = 2.0 ** (target.precision - 1)  # inputs that are off by half an ulp turn the sign
+        unsure = np.abs(factor - loose) <= slack * loose
+        return cls(limit, p99, *others, slack, factor >= loose, unsure)
 
     @property
     def simple(self) -> bool:
         """Whether there is no bound but one of the ulps, and one of the absolute error."""
-        unsure = self.unsure is not None and bool(self.unsure.any())
-        return not self.or_rel and not np.min(self.p99) < np.inf and not unsure
+        return not self.or_rel and not np.min(self.p99) < np.inf and self.unsigned is None
+
+    @property
+    def conditioned(self) -> bool:
+        """Whether the bounds depend on the condition numbers."""
+        return self.unsigned is not None
 
     def at(self, where: npt.NDArray[np.bool_]) -> "_Held":
-        def of(bound: float | Float64Array) -> float | Float64Array:
-            return bound if isinstance(bound, float | int) else bound[where]
+        """What some of the results are held to."""
+        chosen: dict[str, Any] = {
+            each.name: value[where]
+            for each in fields(self)
+            if isinstance(value := getattr(self, each.name), np.ndarray) and value.ndim
+        }
+        return replace(self, **chosen)
 
-        unsure = None if self.unsure is None else self.unsure[where]
-        return replace(
-            self, limit=of(self.limit), p99=of(self.p99), sign=of(self.sign), unsure=unsure
-        )
+
+def _in_ulps(bits: float, factor: Float64Array, target: Format) -> float | Float64Array:
+    """By how many ulps a result may be off to have at most so many excess bits."""
+    if bits >= target.precision:
+        return math.inf
+    if bits == -math.inf:
+        return 0.0
+    # log2(2·ulps) − log2(condition) ≤ bits; an error of half an ulp has lost nothing
+    return np.asarray(np.fmax(2.0 ** (bits - 1.0) * factor, 0.5))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -219,19 +248,16 @@ class _Judged:
 def _scored(judged: _Judged, exact: Enclosures, settled: Settled | None = None) -> Scores:
     """Scores against enclosures of any kind."""
     a, target, held = judged.a, judged.target, judged.held
-    ulp_error, abs_error, radius, touches = _errors(a, exact, target)
-    otherwise = abs_error <= held.or_abs
-    if held.or_rel:
-        scale = np.ldexp(np.abs(exact.hi), np.clip(exact.exponent, -5000, 5000))
-        otherwise |= abs_error <= held.or_rel * scale
+    errors = _errors(a, exact, target)
+    ulp_error, abs_error, radius = errors.ulps, errors.absolute, errors.radius
+    by_abs, by_rel = _other_bounds(held, exact, errors)
+    excused = ulp_error <= np.maximum(by_abs, by_rel)
     if settled is None:
-        beyond = (ulp_error - radius > held.limit) & ~otherwise
-        far = (ulp_error - radius > held.p99) & ~otherwise
+        beyond = (ulp_error - radius > held.limit) & ~excused
+        far = (ulp_error - radius > held.p99) & ~excused
+        signed = ~excused if held.unsigned is None else np.where(held.unsigned, beyond, ~excused)
     else:
-        beyond, far = settled.beyond, settled.far
-    # a result of the wrong sign is off by more than 2^(p − 1) ulp, but maybe by less than float64
-    # can add to that
-    without_sign = beyond | ((ulp_error >= (1.0 - 2.0**-10) * held.sign) & ~otherwise)
+        beyond, far, signed = settled.beyond, settled.far, settled.signed
 
     kinds = np.full(a.shape, RIGHT, dtype=np.int8)
     undefined = np.isnan(exact.hi)
@@ -240,7 +266,8 @@ def _scored(judged: _Judged, exact: Enclosures, settled: Settled | None = None) 
     overflowing &= ~undefined & ~infinite
     finite = ~(undefined | infinite | overflowing)
     # what rounds to zero has no sign to get wrong
-    sign = np.where(exact.exponent < target.min_exponent - target.precision, 0.0, np.sign(exact.hi))
+    vanishing = target.min_exponent - target.precision
+    sign = np.where(exact.exponent < vanishing, 0.0, np.sign(exact.hi))
     negative = (sign < 0) | ((sign == 0) & (a < 0) & judged.nonnegative)
 
     is_nan, is_inf = np.isnan(a), np.isinf(a)
@@ -248,75 +275,136 @@ def _scored(judged: _Judged, exact: Enclosures, settled: Settled | None = None) 
     opposite = np.where(sign == 0, negative, np.sign(a) * sign < 0)
     zero = "vanished-gradient" if judged.quantity is Quantity.GRADIENT else "spurious-underflow"
     subnormal = exact.exponent < target.min_exponent
+    # a format without infinities overflows to NaN, or stops at its largest number
+    right = (undefined & is_nan) | (infinite & (a == exact.hi)) | (overflowing & is_inf & ~opposite)
+    saturated = np.zeros(a.shape, dtype=np.bool_)
+    if not target.has_infinity:
+        right |= (overflowing | infinite) & is_nan
+        saturated = (overflowing | infinite) & (np.abs(a) == target.max) & ~opposite
 
     def mark(kind: Kind, where: npt.NDArray[np.bool_]) -> None:
-        kinds[where & (kinds == RIGHT)] = _CODE[kind]
+        kinds[where & (kinds == RIGHT) & ~right] = _CODE[kind]
 
+    mark(Kind.CONVENTION, saturated)
     mark(Kind.NAN, ~undefined & is_nan)
     mark(Kind.MISSED_NAN, undefined & ~is_nan)
     mark(Kind.SPURIOUS_OVERFLOW, finite & is_inf)
     mark(Kind.WRONG_SIGN, (infinite | overflowing) & ~is_nan & (a != 0) & opposite)
     mark(Kind.MISSED_OVERFLOW, infinite & is_number)
     mark(Kind.MISSED_OVERFLOW, overflowing & is_number & beyond)
-    mark(Kind.WRONG_SIGN, finite & is_number & without_sign & (a != 0) & opposite)
+    mark(Kind.WRONG_SIGN, finite & is_number & signed & (a != 0) & opposite)
     wrong = finite & is_number & beyond
     mark(Kind.FTZ, wrong & (a == 0) & subnormal)
     mark(Kind(zero), wrong & (a == 0))
     mark(Kind.INACCURATE, wrong)
 
     accepted = _accepted(exact.accepts, a, is_nan)
-    noted = (kinds != RIGHT) & accepted
+    noted = ((kinds != RIGHT) & accepted) | saturated
     kinds[noted] = _CODE[Kind.CONVENTION]
 
     unknown = radius > DECISIVE * np.maximum(ulp_error, 1.0)
-    unknown |= touches & (ulp_error > DECISIVE)
+    unknown |= errors.touches & (ulp_error > DECISIVE)
     unknown |= (np.abs(exact.hi) <= exact.radius) & (radius > DECISIVE) & beyond & (a != 0)
+    # which kind it is may depend on what a ball reaches across
+    unknown |= wrong & (a == 0) & _reaches(exact, target.min_exponent)
+    of_sign = signed & (np.sign(a) * np.sign(exact.hi) <= 0) & (a != 0)
+    unknown |= of_sign & _reaches(exact, vanishing)
     undecided = (exact.radius > 0) & ~undefined & ~infinite
     undecided &= (unknown & is_number) | unsettled | np.isinf(exact.radius)
     near = np.zeros(a.shape, dtype=np.bool_)
     if settled is None:
-        near = _near(held, exact, ulp_error, abs_error, radius)
+        turned = opposite & (a != 0)
+        near = _near(held, errors, by_abs, by_rel, turned)
         near &= is_number & ~undefined & ~infinite
         undecided |= near
 
-    right = (undefined & is_nan) | (infinite & (a == exact.hi))
-    right |= overflowing & is_inf & ~opposite
     scored = (finite | overflowing) & is_number & ~noted
     ulp_error = np.where(right, 0.0, np.where(scored, ulp_error, np.nan))
     abs_error = np.where(right, 0.0, np.where(scored, abs_error, np.nan))
     return Scores(ulp_error, abs_error, kinds, undecided, near, far & scored)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Errors:
+    """How far off results are, meaningful where both sides are finite.
+
+    ``ulps``: in ulps of the exact result, ``unit`` the exponent of these ulps. ``radius``: of the
+    enclosure, in ulps. ``touches``: it reaches a power of two, where the ulp changes.
+    """
+
+    ulps: Float64Array
+    absolute: Float64Array
+    radius: Float64Array
+    touches: npt.NDArray[np.bool_]
+    unit: npt.NDArray[Any]
+    shift: npt.NDArray[Any]
+    target: Format
+
+
+def _other_bounds(
+    held: _Held, exact: Enclosures, errors: _Errors
+) -> tuple[Float64Array, Float64Array]:
+    """The absolute and the relative bound in ulps of each result; 0 where there is none.
+
+    In ulps they do not underflow where absolute errors do, below the smallest number of float64.
+    """
+    nothing = np.zeros(errors.ulps.shape)
+    by_abs = by_rel = nothing
+    if held.or_abs:
+        by_abs = np.ldexp(held.or_abs, -errors.unit)
+        far = errors.ulps >= _FAR
+        if far.any():
+            met = errors.absolute <= held.or_abs
+            by_abs = np.where(far, np.where(met, np.inf, 0.0), by_abs)
+    if held.or_rel:
+        by_rel = held.or_rel * np.ldexp(np.abs(exact.hi), errors.shift)
+    return by_abs, by_rel
+
+
+def _reaches(exact: Enclosures, power: int) -> npt.NDArray[np.bool_]:
+    """Whether an enclosure has magnitudes on both sides of 2^power."""
+    shift = np.clip(exact.exponent - power, -5000, 5000)
+    size, rest = np.abs(exact.hi), np.abs(exact.lo) + exact.radius
+    low = np.ldexp(np.maximum(size - rest, 0.0), shift)
+    return np.asarray((low < 1.0) & (np.ldexp(size + rest, shift) >= 1.0))
+
+
 def _near(
     held: _Held,
-    exact: Enclosures,
-    ulp_error: Float64Array,
-    abs_error: Float64Array,
-    radius: Float64Array,
+    errors: _Errors,
+    by_abs: Float64Array,
+    by_rel: Float64Array,
+    turned: npt.NDArray[np.bool_],
 ) -> npt.NDArray[np.bool_]:
     """Where an enclosure, or float64 itself, leaves it open on which side of a limit a result is.
 
-    It is not where another bound is met for certain.
+    It is not where another bound is met for certain. ``turned``: results of the wrong sign, whose
+    kind depends on whether the problem settles the sign.
     """
-    unit = np.ldexp(1.0, np.clip(exact.exponent, -5000, 5000))
-    around = exact.radius * unit
-    otherwise = _Sides.none(ulp_error.shape)
+    ulps, radius = errors.ulps, errors.radius
+    otherwise = _Sides.none(ulps.shape)
     if held.or_abs:
-        otherwise = otherwise.or_of(abs_error, held.or_abs, around + 2.0**-50 * held.or_abs)
+        otherwise = otherwise.or_of(ulps, by_abs, radius + 2.0**-50 * _finite(by_abs))
     if held.or_rel:
-        bound = held.or_rel * np.abs(exact.hi) * unit
-        margin = around * (1.0 + held.or_rel) + 2.0**-50 * bound
-        otherwise = otherwise.or_of(abs_error, bound, margin)
-    near = np.zeros(ulp_error.shape, dtype=np.bool_)
-    for bounds, unsure in ((held.limit, held.unsure), (held.p99, None)):
-        margin = radius + held.slack * np.where(np.isfinite(bounds), bounds, 0.0)
-        sides = _Sides.of(ulp_error, bounds, margin)
-        right = ulp_error + radius <= NOTHING
+        margin = radius * (1.0 + held.or_rel) + 2.0**-50 * by_rel
+        otherwise = otherwise.or_of(ulps, by_rel, margin)
+    slack: float | Float64Array = held.slack
+    if held.conditioned:
+        # a condition number is known as far as the exact result is
+        slack = slack + np.minimum(radius * 2.0 ** (2 - errors.target.precision), 1e300)
+    near = turned & ~(otherwise.met | otherwise.missed)
+    if held.unsure is not None:
+        near |= turned & held.unsure & ~otherwise.met
+    right = ulps + radius <= NOTHING
+    for bounds in (held.limit, held.p99):
+        sides = _Sides.of(ulps, bounds, radius + slack * _finite(bounds))
         met, missed = sides.met | right, sides.missed & ~right
-        if unsure is not None:
-            met, missed = met & (right | ~unsure), missed & ~unsure
         near |= ~(met | otherwise.met | (missed & otherwise.missed))
     return near
+
+
+def _finite(bounds: float | Float64Array) -> Float64Array:
+    return np.where(np.isfinite(bounds), bounds, 0.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -424,7 +512,10 @@ def _accepted(
 def _overflows(
     exact: Enclosures, target: Format
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Whether |exact| >= max + ulp(max)/2, which rounds to infinity; where that is unsettled."""
+    """Whether |exact| rounds to beyond the format's largest number; where that is unsettled.
+
+    It does from max + ulp(max)/2 on; without infinities only above that, since the tie is to even.
+    """
     half = 2.0**-target.precision
     top = math.ldexp(target.max, -target.max_exponent)
     near = np.abs(exact.exponent - target.max_exponent) < 900
@@ -434,18 +525,13 @@ def _overflows(
         above = (np.abs(exact.hi) - np.ldexp(top, shift)) + (
             np.abs(exact.lo) - np.ldexp(half, shift)
         )
-        over = (exact.exponent > target.max_exponent) | (near & (above >= 0))
+        reached = above >= 0 if target.has_infinity else above > 0
+        over = (exact.exponent > target.max_exponent) | (near & reached)
         unsettled = near & (np.abs(above) <= exact.radius)
     return (exact.hi != 0) & over, (exact.hi != 0) & unsettled
 
 
-def _errors(
-    a: Float64Array, exact: Enclosures, target: Format
-) -> tuple[Float64Array, Float64Array, Float64Array, npt.NDArray[np.bool_]]:
-    """(ulp_error, abs_error, radius in ulps, touches), meaningful where both sides are finite.
-
-    ``touches``: the enclosure reaches a power of two, where the ulp changes.
-    """
+def _errors(a: Float64Array, exact: Enclosures, target: Format) -> _Errors:
     with np.errstate(all="ignore"):
         below = (np.abs(exact.hi) - 1.0) + np.abs(exact.lo) < exact.radius
         own = np.where(exact.hi == 0, target.min_exponent, exact.exponent - below)
@@ -453,10 +539,10 @@ def _errors(
         shift = np.clip(exact.exponent - unit, -5000, 5000)
         # everything in ulps of the exact result: exact for neighbours (Sterbenz), else to 2^-53
         error = np.abs((np.ldexp(a, -unit) - np.ldexp(exact.hi, shift)) - np.ldexp(exact.lo, shift))
-        error = np.where(np.isinf(error), np.finfo(np.float64).max, error)
+        error = np.where(np.isinf(error), LARGEST_ULP, error)
         absolute = np.ldexp(error, unit)
         direct = np.abs(a - np.ldexp(exact.hi, np.clip(exact.exponent, -5000, 5000)))
-        absolute = np.where(error >= 2.0**900, direct, absolute)
+        absolute = np.where(error >= _FAR, direct, absolute)
         radius = np.ldexp(exact.radius, shift)
         above = (2.0 - np.abs(exact.hi)) - np.abs(exact.lo) <= exact.radius
         lower_end = below & (exact.exponent > target.min_exponent)
@@ -465,7 +551,7 @@ def _errors(
             lower_end &= exact.exponent != 0
             upper_end &= exact.exponent != -1
         touches = (exact.hi != 0) & (lower_end | upper_end)
-    return error, absolute, radius, touches
+    return _Errors(error, absolute, radius, touches, unit, shift, target)
 
 
 def _times(bound: float, factor: float | Float64Array) -> Float64Array:
@@ -481,8 +567,9 @@ def stands(
     tolerance: Tolerance,
     condition: float,
     bits: float,
-) -> tuple[bool | None, bool | None]:
-    """Whether a finite result is beyond a tolerance, and farther off than its ``p99_ulp``.
+) -> tuple[bool | None, bool | None, bool | None]:
+    """Whether a finite result is beyond a tolerance, farther off than its ``p99_ulp``, and held
+    to its sign (where that is the wrong one).
 
     In exact arithmetic; None where ``ends``, between which the exact result lies, leave it open.
 
@@ -510,22 +597,24 @@ def stands(
             return True
         return True if high <= Fraction(bound) else False if low > Fraction(bound) else None
 
-    factor = max(1.0, condition) if tolerance.times_condition and condition == condition else 1.0
+    known = max(1.0, condition) if condition == condition else 1.0
+    factor = known if tolerance.times_condition else 1.0
     ulps = (least / units[1], most / units[0])
     if ulps[1] <= NOTHING:
         ulps = (Fraction(0), Fraction(0))
-    otherwise = [met(tolerance.or_abs, least, most)] if tolerance.or_abs else []
+    excused = [met(tolerance.or_abs, least, most)] if tolerance.or_abs else []
     if tolerance.or_rel:
         bound = Fraction(tolerance.or_rel)
         within = True if most <= bound * smallest else False if least > bound * largest else None
-        otherwise.append(within)
+        excused.append(within)
+    explained = bits <= tolerance.or_excess_bits
     in_ulps = met(float(_times(tolerance.max_ulp, factor)), *ulps)
     if bits > tolerance.max_excess_bits:
         in_ulps = False
-    return (
-        _not_any([in_ulps, *otherwise]),
-        _not_any([met(float(_times(tolerance.p99_ulp, factor)), *ulps), *otherwise]),
-    )
+    p99 = met(float(_times(tolerance.p99_ulp, factor)), *ulps)
+    beyond = _not_any([in_ulps, explained, *excused])
+    loose = conditioned(tolerance) and known >= 2.0 ** (FORMATS[dtype].precision - 1)
+    return beyond, _not_any([p99, explained, *excused]), beyond if loose else _not_any(excused)
 
 
 def _not_any(answers: list[bool | None]) -> bool | None:
@@ -596,12 +685,12 @@ def radius_in_ulps(exact: Enclosures, index: tuple[int, ...], dtype: str) -> flo
 
 
 def excess_bits(ulp_error: float, condition: float, dtype: str) -> float:
-    """Bits lost beyond what the condition number explains: log2(error) − log2(condition), ≥ 0.
+    """Bits lost beyond what the condition number explains: log2(2·error) − log2(condition), ≥ 0.
 
-    An error of at most half an ulp has lost nothing; more than the precision cannot be lost.
+    An error of at most half an ulp has lost nothing, and at most all bits count.
     """
     if not ulp_error > 0.5:
         return 0.0
-    lost = min(math.log2(2.0 * ulp_error), float(FORMATS[dtype].precision))
+    lost = 1.0 + math.log2(ulp_error)
     explained = math.log2(condition) if condition > 1.0 else 0.0
-    return max(lost - explained, 0.0)
+    return min(max(lost - explained, 0.0), float(FORMATS[dtype].precision))

@@ -39,7 +39,12 @@ CHECKED_DTYPES = ("float32", "float64")  # those of `api.DTYPES`, which is not i
 @dtype_option(CHECKED_DTYPES)
 @framework_option
 @gradient_option
-@click.option("--max-ulp", type=float, default=4.0, help="The largest error allowed; 4 unless set.")
+@click.option(
+    "--max-ulp",
+    type=float,
+    help="The largest error allowed. Unless this or another bound of the ulps is set: 4 ulp, or 2 "
+    "excess bits.",
+)
 @click.option("--p99-ulp", type=float, help="The largest 99th percentile allowed.")
 @click.option("--or-abs", type=float, default=0.0, help="An absolute error that is fine as well.")
 @click.option("--or-rel", type=float, default=0.0, help="A relative error that is fine as well.")
@@ -47,6 +52,11 @@ CHECKED_DTYPES = ("float32", "float64")  # those of `api.DTYPES`, which is not i
     "--max-excess-bits",
     type=float,
     help="The most bits that may be lost beyond what the condition number explains.",
+)
+@click.option(
+    "--or-excess-bits",
+    type=float,
+    help="So few bits lost beyond what the condition number explains are fine as well.",
 )
 @click.option(
     "--allow",
@@ -67,11 +77,12 @@ def check(
     dtypes: Sequence[str],
     framework: str,
     gradient: str,
-    max_ulp: float,
+    max_ulp: float | None,
     p99_ulp: float | None,
     or_abs: float,
     or_rel: float,
     max_excess_bits: float | None,
+    or_excess_bits: float | None,
     allow: Sequence[str],
     seed: int,
     witnesses: str,
@@ -106,6 +117,7 @@ def check(
         ("--or-abs", or_abs),
         ("--or-rel", or_rel),
         ("--max-excess-bits", max_excess_bits),
+        ("--or-excess-bits", or_excess_bits),
     ):
         if value is not None and not value >= 0:
             raise UsageError(f"{name} {value:g}: has to be 0 or more")
@@ -128,6 +140,7 @@ def check(
         or_abs,
         or_rel,
         max_excess_bits,
+        or_excess_bits,
         allow,
     )
     with foreign():

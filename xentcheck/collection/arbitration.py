@@ -45,7 +45,7 @@ Certain = tuple[Enclosures, Float64Array]
 """An enclosure by the arbiter and the condition number, (1,) each."""
 
 
-def certain(case: Case, row: int, quantity: Quantity, index: int | None) -> Certain:
+def certain(case: Case, row: int, quantity: Quantity, index: int | None, dtype: str) -> Certain:
     """What a result ought to be.
 
     Args:
@@ -53,6 +53,7 @@ def certain(case: Case, row: int, quantity: Quantity, index: int | None) -> Cert
         row: its place in the block.
         quantity: of the value or the gradient.
         index: the component, None for a value per row or per block.
+        dtype: that of the result.
 
     Raises:
         UncertifiedError: the arbiter cannot decide it.
@@ -60,7 +61,7 @@ def certain(case: Case, row: int, quantity: Quantity, index: int | None) -> Cert
     if case.reduced:
         place = (row,) if index is None else (row, index)
         return _one_of(exact(case), quantity, () if quantity is Quantity.VALUE else place)
-    return exact_component(case, row, quantity, index or 0)
+    return exact_component(case, row, quantity, index or 0, dtype)
 
 
 def _one_of(block: Exact, quantity: Quantity, position: tuple[int, ...]) -> Certain:
@@ -86,23 +87,22 @@ def settled(
     plain = score(actual, enclosures, condition, quantity=quantity, tolerance=Tolerance())
     bits = excess_bits(float(plain.ulp_error[0]), float(condition[0]), target.name)
 
-    def asked(bounds: tuple[Fraction, Fraction]) -> tuple[bool | None, bool | None]:
+    def asked(bounds: tuple[Fraction, Fraction]) -> tuple[bool | None, bool | None, bool | None]:
         value = float(to_float64(actual)[0])
         return stands(value, bounds, target.name, tolerance, float(condition[0]), bits)
 
-    beyond: bool | None = None
-    far: bool | None = None
+    answers: tuple[bool | None, bool | None, bool | None] = (None, None, None)
     exactly = midpoint(enclosures, (0,)) if enclosures.radius[0] == 0 else None
     if exactly is not None:
-        beyond, far = asked((exactly, exactly))
+        answers = asked((exactly, exactly))
     for precision in PRECISIONS if exactly is None else ():
         bounds = ends(case, row, quantity, index or 0, precision)
         if bounds is None:
             break
-        beyond, far = asked(bounds)
-        if beyond is not None and far is not None:
+        answers = asked(bounds)
+        if None not in answers:
             break
-    return Settled(np.array([bool(beyond)]), np.array([bool(far)]))
+    return Settled(*(np.array([bool(each)]) for each in answers))
 
 
 @dataclass(slots=True)
@@ -120,13 +120,13 @@ class Arbitration:
 
     def exact(self, shown: Shown, quantity: Quantity) -> Certain:
         """The enclosure and the condition number of a shown result, (1,) each."""
-        key = (*content(shown.case), quantity, shown.position)
+        key = (*content(shown.case), quantity, shown.position, shown.result_dtype)
         if key not in self._known:
             if shown.case.reduced:
                 self._known[key] = self._of_block(shown, quantity)
             else:
                 self._known[key] = exact_component(
-                    shown.case, shown.row, quantity, shown.index or 0
+                    shown.case, shown.row, quantity, shown.index or 0, shown.result_dtype
                 )
             self.confirmed += 1
         return self._known[key]

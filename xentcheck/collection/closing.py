@@ -125,8 +125,22 @@ def close(
         scored=collected.ulps.count,
         far=collected.far,
         farthest=largest,
+        met=_met(collected.largest, largest, tolerance),
     )
     return measurement, findings
+
+
+def _met(largest: Shown | None, witness: Witness | None, tolerance: Tolerance) -> str:
+    """By which of `OTHER_BOUNDS` the largest error is allowed, beyond ``max_ulp``; "": by none."""
+    if largest is None or largest.kind is not None or witness is None:
+        return ""
+    if not witness.ulp_error > tolerance.max_ulp:
+        return ""
+    if witness.excess_bits is not None and witness.excess_bits <= tolerance.or_excess_bits:
+        return "or_excess_bits"
+    if witness.abs_error <= tolerance.or_abs:
+        return "or_abs"
+    return "times_condition" if tolerance.times_condition else "or_rel"
 
 
 _WITHOUT_RESULT = (

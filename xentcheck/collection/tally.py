@@ -21,7 +21,7 @@ from xentcheck.collection.arbitration import certain, settled
 from xentcheck.collection.plateaus import CLIPPED, PLATEAU_ROWS, Height, Heights
 from xentcheck.collection.shown import Shown, alone, badness, gravity, moved
 from xentcheck.execution import Incident, Outcomes, observe
-from xentcheck.floats import FORMATS, format_of, to_float64
+from xentcheck.floats import format_of, to_float64
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Loss
 from xentcheck.model import (
@@ -164,7 +164,9 @@ class _Part:
         )
 
         def condition(of: npt.NDArray[np.intp]) -> Float64Array | None:
-            return self.truth.condition(self.quantity, of) if conditioned(tolerance) else None
+            if not conditioned(tolerance):
+                return None
+            return self.truth.condition(self.quantity, of, self.dtype)
 
         scores = scoring(own, self.truth.at(self.quantity, self.span), condition(rows))
         for level in range(1, len(self.truth.tiers)):
@@ -190,7 +192,7 @@ class _Part:
         for position in map(tuple, positions):
             row = self.span.start + position[0] if position else 0
             index = position[1] if len(position) == 2 else None
-            truth = certain(self.case, row, self.quantity, index)
+            truth = certain(self.case, row, self.quantity, index, self.dtype)
             actual = np.atleast_1d(own[position])
             stand = settled(self.case, row, self.quantity, index, actual, truth, tolerance)
             scores = scores.patched(position, scoring(actual, *truth, settled=stand))
@@ -376,13 +378,10 @@ def _collect_excess(
     if len(rows) == len(worst):
         chosen = part.span
     errors = ulps[rows] if len(rows) < len(worst) else ulps
-    condition = part.truth.condition(part.quantity, chosen)
+    condition = part.truth.condition(part.quantity, chosen, part.dtype)
     explained = condition.reshape(len(rows) if condition.ndim else 1, -1)
     with np.errstate(invalid="ignore"):
         explained = np.maximum(explained, 1.0)
-    most = 2.0 ** (FORMATS[part.dtype].precision - 1)  # no more bits can be lost than there are
-    if (worst[rows] > most).any():
-        errors = np.minimum(errors, most)
     beyond = errors / explained
     place, column = np.unravel_index(int(beyond.argmax()), beyond.shape)
     if np.isnan(beyond[place, column]):

@@ -10,6 +10,7 @@ from xentcheck.execution import Incident, Outcomes
 from xentcheck.floats import Format, format_of, to_float64, ulp_exponent
 from xentcheck.model import Array, Float64Array, Implementation, Kind, Quantity, Tolerance
 from xentcheck.reference import Truth
+from xentcheck.scoring import LARGEST_ULP, allowed, conditioned
 
 
 def compare(
@@ -37,10 +38,10 @@ def compare(
     narrow = min(_format(plain.results), _format(other.results), key=lambda each: each.precision)
     a, b = to_float64(plain.results), to_float64(other.results)
     distance = _distance(a, b, narrow)
-    most = np.asarray(2.0 * tolerance.max_ulp)
-    if tolerance.times_condition:
-        condition = truth.condition(quantity, np.arange(case.rows))
-        most = most * np.fmax(condition, 1.0)
+    condition = None
+    if conditioned(tolerance):
+        condition = truth.condition(quantity, np.arange(case.rows), narrow.name)
+    most = 2.0 * np.asarray(allowed(tolerance, condition, narrow))
     with np.errstate(invalid="ignore"):
         near = np.abs(a - b) <= 2.0 * tolerance.or_abs
     apart = (distance > most) & ~near
@@ -71,7 +72,7 @@ def _distance(a: Float64Array, b: Float64Array, target: Format) -> Float64Array:
         finite = np.isfinite(a) & np.isfinite(b)
         exponents = np.frexp(np.where(finite & (larger > 0), larger, 1.0))[1] - 1
         unit = np.ldexp(1.0, ulp_exponent(exponents, target.name))
-        distance = np.abs(a - b) / unit
+        distance = np.minimum(np.abs(a - b) / unit, LARGEST_ULP)
     same: npt.NDArray[np.bool_] = (a == b) | (np.isnan(a) & np.isnan(b))
     same |= ((a == 0) | (b == 0)) & (larger < target.smallest_normal)
     return np.where(same, 0.0, np.where(finite, distance, np.inf))

@@ -27,6 +27,7 @@ from xentcheck.losses.spec import (
     Outcome,
     Row,
     RowResult,
+    roundings,
 )
 from xentcheck.model import (
     Accepts,
@@ -152,7 +153,10 @@ def _condition_kl(
         return 1.0 + np.abs(log_t) if log_target else np.ones_like(gradient)
     t = np.exp(labels) if log_target else labels
     x = np.where(np.isfinite(block.x), block.x, 0.0)
-    parts = np.sum(t * (1.0 + np.abs(log_t) + np.abs(x)), axis=1)
+    counts = t > 0
+    log_t, x = np.where(counts, log_t, 0.0), np.where(counts, x, 0.0)
+    summed = roundings(x.shape[1]) * np.abs(log_t - x)
+    parts = np.sum(t * (1.0 + np.abs(log_t) + np.abs(x) + summed), axis=1)
     return np.asarray(parts / np.abs(value))
 
 
@@ -165,7 +169,8 @@ def _condition_js(
         return np.asarray(1.0 + 2.0 * q / total / np.abs(gradient))
     by_p = np.abs(p * np.where(np.isfinite(gradient), gradient, 0.0))
     by_q = np.abs(q * np.log1p(np.where(q > 0, (q - p) / total, 0.0)) / 2)
-    return np.asarray(1.0 + np.sum(by_p + by_q, axis=1) / np.abs(value))
+    moves = np.sum(by_p + by_q, axis=1) / np.abs(value)
+    return np.asarray(1.0 + roundings(p.shape[1]) + moves)
 
 
 _REDUCTION = Parameter(
@@ -196,7 +201,6 @@ KL_DIVERGENCE = Loss(
         Parameter("log_target", "flag", "the targets are log-probabilities", default=False),
         _REDUCTION,
     ),
-    cancels=frozenset({(Quantity.VALUE, LabelKind.DISTRIBUTION)}),
 )
 
 JS_DIVERGENCE = Loss(
@@ -219,7 +223,4 @@ JS_DIVERGENCE = Loss(
     condition=_condition_js,
     parameters=(_REDUCTION,),
     nonnegative=True,
-    cancels=frozenset(
-        {(Quantity.VALUE, LabelKind.DISTRIBUTION), (Quantity.GRADIENT, LabelKind.DISTRIBUTION)}
-    ),
 )

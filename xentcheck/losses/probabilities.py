@@ -28,6 +28,7 @@ from xentcheck.losses.spec import (
     Outcome,
     Row,
     RowResult,
+    roundings,
 )
 from xentcheck.model import (
     Accepts,
@@ -189,7 +190,8 @@ def _define_entropy(ops: Arithmetic, row: Row) -> RowResult:
 
 
 def _by_value(block: Block, value: Float64Array, gradient: Float64Array) -> Float64Array:
-    return np.asarray(1.0 + np.abs(block.x * gradient).sum(axis=1) / np.abs(value))
+    moves = np.abs(block.x * gradient).sum(axis=1) / np.abs(value)
+    return np.asarray(1.0 + roundings(block.x.shape[1]) + moves)
 
 
 def _condition_value(
@@ -206,7 +208,8 @@ def _condition_binary(
     p, z = block.x, np.asarray(block.labels)
     if quantity is Quantity.VALUE:
         return np.asarray(1.0 + np.abs(p * gradient) / np.abs(value))
-    return np.asarray((p + z) / np.abs(p - z) + p / (1 - p))
+    # the gradient is (p − z) / (p (1 − p))
+    return np.asarray((p + z) / (p * (1 - p)) / np.abs(gradient) + p / (1 - p))
 
 
 def _condition_entropy(
@@ -214,8 +217,9 @@ def _condition_entropy(
 ) -> Float64Array:
     if quantity is Quantity.VALUE:
         return _by_value(block, value, gradient)
-    log_p = np.log(block.x)
-    return np.asarray((1.0 + np.abs(log_p)) / np.abs(1.0 + log_p))
+    base = str(block.parameters.get("base", "e"))
+    unit = 1.0 if base == "e" else np.log(float(base))
+    return np.asarray((1.0 + np.abs(np.log(block.x))) / unit / np.abs(gradient))
 
 
 _REDUCTION = Parameter(

@@ -199,36 +199,83 @@ def _by_value(block: Block, value: Float64Array, gradient: Float64Array) -> Floa
     return np.asarray(1.0 + np.abs(block.x * gradient) / np.abs(value))
 
 
-def _condition(
+def _condition_sigmoid(
     block: Block, value: Float64Array, gradient: Float64Array, quantity: Quantity
 ) -> Float64Array:
     if quantity is Quantity.VALUE:
         return _by_value(block, value, gradient)
-    return np.asarray(1.0 + np.abs(block.x))
+    up, down = _sides(block.x)
+    return np.asarray(1.0 + np.abs(block.x) * np.abs(up - down))
+
+
+def _condition_log(
+    block: Block, value: Float64Array, gradient: Float64Array, quantity: Quantity
+) -> Float64Array:
+    """Of log_sigmoid and softplus, whose gradient is σ(∓x): it moves by x σ(±x) of itself."""
+    if quantity is Quantity.VALUE:
+        return _by_value(block, value, gradient)
+    size = np.abs(block.x)
+    large, small = _sides(size)
+    return np.asarray(1.0 + size * np.where(gradient > 0.5, small, large))
+
+
+def _sides(x: Float64Array) -> tuple[Float64Array, Float64Array]:
+    """σ(x) and σ(−x)."""
+    with np.errstate(over="ignore"):
+        return 1 / (1 + np.exp(-x)), 1 / (1 + np.exp(x))
+
+
+def _smoothed(block: Block) -> Float64Array:
+    smoothing = float(block.parameters.get("label_smoothing", 0.0))
+    return np.asarray(np.asarray(block.labels) * (1.0 - smoothing) + smoothing / 2)
 
 
 def _condition_bce(
     block: Block, value: Float64Array, gradient: Float64Array, quantity: Quantity
 ) -> Float64Array:
+    """The gradient is a difference of (1−z) σ(x) and w z σ(−x), which may cancel."""
     if quantity is Quantity.VALUE:
         return _by_value(block, value, gradient)
-    x, z = block.x, np.asarray(block.labels)
-    smoothing = float(block.parameters.get("label_smoothing", 0.0))
-    z = z * (1.0 - smoothing) + smoothing / 2
-    weight = float(block.parameters.get("pos_weight", 1.0))
-    with np.errstate(over="ignore"):
-        up, down = 1 / (1 + np.exp(-x)), 1 / (1 + np.exp(x))
+    z, weight = _smoothed(block), float(block.parameters.get("pos_weight", 1.0))
+    up, down = _sides(block.x)
     parts = (1 - z) * up + z * weight * down
-    return np.asarray((1.0 + np.abs(x)) * np.maximum(parts / np.abs(gradient), 1.0))
+    moves = np.abs(block.x) * ((1 - z) + z * weight) * up * down
+    return np.asarray(np.maximum((parts + moves) / np.abs(gradient), 1.0))
 
 
 def _condition_focal(
     block: Block, value: Float64Array, gradient: Float64Array, quantity: Quantity
 ) -> Float64Array:
-    if quantity is Quantity.VALUE:
-        return _by_value(block, value, gradient)
+    """The gradient is a sum of three terms with the factor q^γ; with soft targets they cancel.
+
+    q is rounded before the power, which makes γ roundings of that one.
+    """
     gamma = float(block.parameters.get("gamma", 2.0))
-    return np.asarray((1.0 + np.abs(block.x)) * (1.0 + gamma))
+    if quantity is Quantity.VALUE:
+        return gamma + _by_value(block, value, gradient)
+    alpha = block.parameters.get("alpha")
+    z, x, size = np.asarray(block.labels), block.x, np.abs(block.x)
+    up, down = _sides(x)
+    balance = 1.0 if alpha is None else alpha * z + (1.0 - alpha) * (1.0 - z)
+    missed = z * down + (1 - z) * up
+    hard = (z == 0.0) | (z == 1.0)  # there the missed mass is σ(±x), which may underflow
+    slope = np.where(hard, np.where(z > 0.5, up, down), up * down / missed)
+    soft = np.log1p(np.exp(-size))
+    entropy = z * (soft + np.maximum(-x, 0.0)) + (1 - z) * (soft + np.maximum(x, 0.0))
+    of_missed = np.abs(1 - 2 * z) * slope  # by how much q moves with x, relatively
+    # three terms, each over q^γ, with what they move by; that of the last is γ q'/q BCE
+    terms = (
+        ((1 - z) * up, gamma * of_missed + down),
+        (z * down, gamma * of_missed + up),
+        (
+            gamma * of_missed * entropy,
+            abs(gamma - 1) * of_missed + np.abs(up - down) + ((1 - z) * up + z * down) / entropy,
+        ),
+    )
+    parts = sum(term * (1.0 + gamma + size * move) for term, move in terms)
+    whole = np.abs(gradient) / (balance * missed**gamma)
+    whole = np.where(hard, sum(term for term, _ in terms), whole)
+    return np.asarray(np.maximum(parts / whole, 1.0))
 
 
 _REDUCTION = Parameter(
@@ -255,7 +302,7 @@ SIGMOID = Loss(
     source=_SOURCE,
     evaluate=_without_target(_SIGMOID_LIMITS, _of_sigmoid, _rearranged),
     definition=_without_target(_SIGMOID_LIMITS, _of_sigmoid, _textbook),
-    condition=_condition,
+    condition=_condition_sigmoid,
     nonnegative=True,
     reducible=False,
 )
@@ -273,7 +320,7 @@ LOG_SIGMOID = Loss(
     source=_SOURCE,
     evaluate=_without_target(_LOG_SIGMOID_LIMITS, _of_log_sigmoid, _rearranged),
     definition=_without_target(_LOG_SIGMOID_LIMITS, _of_log_sigmoid, _textbook),
-    condition=_condition,
+    condition=_condition_log,
     reducible=False,
 )
 
@@ -290,7 +337,7 @@ SOFTPLUS = Loss(
     source=_SOURCE,
     evaluate=_without_target(_SOFTPLUS_LIMITS, _of_softplus, _rearranged),
     definition=_without_target(_SOFTPLUS_LIMITS, _of_softplus, _textbook),
-    condition=_condition,
+    condition=_condition_log,
     nonnegative=True,
     reducible=False,
 )

@@ -5,6 +5,7 @@ A loss states its formula twice, over an abstract `Arithmetic`: as the textbook 
 the same function; the reference evaluates the second for every row and holds it against the first.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, overload
@@ -195,6 +196,18 @@ Evaluator = Callable[[Arithmetic, Row], RowResult]
 Conditioner = Callable[[Block, Float64Array, Float64Array, Quantity], Float64Array]
 
 
+def roundings(terms: int) -> float:
+    """By how many roundings a sum of that many terms is off, in whatever order: about √n.
+
+    Condition numbers count them, as they count the one of the result itself: a sound formula adds
+    its terms in the dtype, and cannot be held to less.
+
+    Source: N. Higham and T. Mary, "A new approach to probabilistic rounding error analysis", SIAM
+    J. Sci. Comput. 41(5), 2019.
+    """
+    return math.sqrt(max(terms - 1, 0))
+
+
 def _ones(block: Block) -> Float64Array:
     return np.ones(block.rows)
 
@@ -205,9 +218,6 @@ class Loss:
 
     ``per_class``: the value is one number per class instead of one per row. ``label_kinds``: the
     first is the default. ``nonnegative``: the exact value is never below 0.
-    ``cancels``: the quantities whose problem itself is ill-conditioned, by the kind of labels: a
-    difference of what the inputs give only rounded. There a limit may be multiplied by the
-    condition number, and `check` does so.
     ``definition`` covers finite rows in the interior of the domain; ``evaluate`` covers every row,
     by the ``limit`` convention.
     ``row_weights`` is what each row adds to the denominator of ``reduction: mean``.
@@ -231,7 +241,6 @@ class Loss:
     parameters: tuple[Parameter, ...] = ()
     per_class: bool = False
     nonnegative: bool = False
-    cancels: frozenset[tuple[Quantity, LabelKind]] = frozenset()
     reducible: bool = True
     row_weights: Callable[[Block], Float64Array] = _ones
 

@@ -18,7 +18,7 @@ import numpy as np
 from mpmath import libmp
 
 from xentcheck.errors import INTERNAL_ERROR, UncertifiedError
-from xentcheck.floats import to_float64
+from xentcheck.floats import FORMATS, to_float64
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import (
     Block,
@@ -72,7 +72,12 @@ def exact(case: Case) -> Exact:
     value = _join(
         [_pack_all(result.value) for result in results], shape if loss.per_class else shape[:1]
     )
-    value_condition, gradient_condition = conditions(loss, block, value, gradient)
+    smallest = FORMATS[case.dtype].smallest_normal
+    approximate = value.midpoints(), gradient.midpoints()
+    value_condition, gradient_condition = (
+        condition(loss, block, *approximate, quantity, smallest)
+        for quantity in (Quantity.VALUE, Quantity.GRADIENT)
+    )
     if reduction != "none":
         value, gradient = _reduce(loss, case, block, results, reduction)
         value_condition = np.full((), np.nan)
@@ -373,16 +378,32 @@ def _join(parts: Sequence[Enclosures], shape: tuple[int, ...]) -> Enclosures:
     return Enclosures.joined(parts).reshaped(shape)
 
 
-def conditions(
-    loss: Loss, block: Block, value: Enclosures, gradient: Enclosures
-) -> tuple[Float64Array, Float64Array]:
-    """The condition numbers of value and gradient, of their shapes."""
+def condition(
+    loss: Loss,
+    block: Block,
+    value: Float64Array,
+    gradient: Float64Array,
+    quantity: Quantity,
+    smallest: float,
+) -> Float64Array:
+    """The condition numbers of one quantity, of its shape.
+
+    Args:
+        loss: the loss.
+        block: the rows.
+        value: its approximate values.
+        gradient: its approximate gradients.
+        quantity: of which of them.
+        smallest: the smallest normal number of the result's dtype. Below it an ulp does not shrink
+            any more, so a condition number is taken relative to it: at a zero of the result it
+            is finite, and says how much of an error the inputs explain.
+    """
+    own = value if quantity is Quantity.VALUE else gradient
     with np.errstate(all="ignore"):
-        by_value, by_gradient = (
-            loss.condition(block, value.midpoints(), gradient.midpoints(), quantity)
-            for quantity in (Quantity.VALUE, Quantity.GRADIENT)
-        )
-    return by_value, by_gradient
+        kept = np.where(np.abs(own) < smallest, np.copysign(smallest, own), own)
+        if quantity is Quantity.VALUE:
+            return loss.condition(block, kept, gradient, quantity)
+        return loss.condition(block, value, kept, quantity)
 
 
 def _reduce(
@@ -410,10 +431,17 @@ def _reduce(
     )
 
 
+def _as_summand(outcome: Outcome) -> Outcome:
+    """A row that may be NaN or 0 counts as 0 in a sum, for which NaN is accepted."""
+    if outcome.number != outcome.number and outcome.accepts & Accepts.ZERO:
+        return Outcome(0.0, (outcome.accepts & ~Accepts.ZERO) | Accepts.NAN)
+    return outcome
+
+
 def _reduced(
     ops: IntervalArithmetic, results: Sequence[RowResult], divisor: Interval, reduction: str
 ) -> tuple[Outcome, list[Components], int]:
-    outcomes = [result.value.outcomes[0] for result in results]
+    outcomes = [_as_summand(result.value.outcomes[0]) for result in results]
     if reduction == "mean" and divisor.is_zero:
         # a mean over nothing: NaN or 0, and no gradient
         zero = Outcome(0.0)

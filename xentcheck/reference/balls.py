@@ -76,6 +76,10 @@ class ArrayArithmetic:
         """An array of zeros of the format."""
         return np.zeros(shape, dtype=self.dtype)
 
+    def unknown(self, shape: Any) -> "Ball":
+        """Numbers of which nothing is known: a radius of inf."""
+        return Ball(self, self.zeros(shape), absolute=self.zeros(shape) + np.inf)
+
 
 FLOAT64 = ArrayArithmetic("float64", np.dtype(np.float64), 2.0**-53, 746.0)
 BINARY128 = (
@@ -230,9 +234,14 @@ class Ball:
         relative = compound(given * (1.0 + given), arithmetic.function)
         absolute = None
         if self.absolute is not None:
-            # |e^a − 1| ≤ a(1 + a) for a ≤ 1; beyond, nothing is known
-            spread = np.where(self.absolute < 0.5, self.absolute, np.inf)
-            absolute = _times(midpoint, spread * (1.0 + self.absolute)) * (1.0 + 2.0 * relative)
+            # |e^a − 1| ≤ a(1 + a) for a ≤ 1; beyond, e^x is known only where it underflows for
+            # certain, which a midpoint that did says nothing about
+            spread = self.absolute * (1.0 + self.absolute)
+            absolute = times(midpoint, spread) * (1.0 + 2.0 * relative)
+            reach = self.midpoint * (1.0 - self.relative) + self.absolute
+            gone = (reach < -arithmetic.widest) | (self.midpoint == -np.inf)
+            unknown = ~(self.absolute < 0.5) & ~gone
+            absolute = np.where(unknown, np.inf, absolute)
         return self._like(midpoint, relative, absolute, 1)
 
     def log(self) -> "Ball":
@@ -296,8 +305,8 @@ def _sum(one: Array | None, other: Array | None) -> Array | None:
     return one + other
 
 
-def _times(one: Array, other: Array) -> Array:
-    """A product in which 0 · inf is 0."""
+def times(one: Array, other: Array) -> Array:
+    """The product of two arrays, in which 0 · inf is 0."""
     return np.where(one == 0, one, one * np.where(one == 0, 1.0, other))
 
 

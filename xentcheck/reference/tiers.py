@@ -132,24 +132,30 @@ class Truth:
                 numbers[here] = known.of(quantity, every[here]).midpoints()
         return numbers
 
-    def condition(self, quantity: Quantity, rows: Rows | slice) -> Float64Array:
-        """Condition numbers of some rows; of the value under a reduction: NaN, ()."""
+    def condition(self, quantity: Quantity, rows: Rows | slice, dtype: str) -> Float64Array:
+        """Condition numbers of some rows; of the value under a reduction: NaN, ().
+
+        ``dtype`` is that of the results which are held to them.
+        """
         if self._reduced and quantity is Quantity.VALUE:
             return np.full((), np.nan)
         block = arbiter.block_of(self.case, rows)
         value, gradient = self._approximate(block, rows)
-        with np.errstate(all="ignore"):
-            return self._loss.condition(block, value, gradient, quantity)
+        smallest = FORMATS[dtype].smallest_normal
+        return arbiter.condition(self._loss, block, value, gradient, quantity, smallest)
 
     def _approximate(self, block: Block, rows: Rows | slice) -> tuple[Float64Array, Float64Array]:
         """Values and gradients of some rows in float64, by the sharpest tier they are on."""
-        if self._reduced or self.quantities != frozenset(Quantity):
-            pieces = FORMS[self._loss.id](FLOAT64, block, frozenset(Quantity)).quantities
-            return (
-                pieces[Quantity.VALUE].ball.midpoint,
-                pieces[Quantity.GRADIENT].ball.midpoint,
-            )
-        return self.midpoints(Quantity.VALUE, rows), self.midpoints(Quantity.GRADIENT, rows)
+        known = frozenset() if self._reduced else self.quantities
+        numbers = {each: self.midpoints(each, rows) for each in known}
+        if known != frozenset(Quantity):
+            # what was not asked for, or is known only divided by the rows' weights
+            arithmetic = FLOAT64 if FORMATS[self.case.dtype].bits <= 32 else BINARY128 or FLOAT64
+            with np.errstate(all="ignore"):
+                pieces = FORMS[self._loss.id](arithmetic, block, frozenset(Quantity)).quantities
+                for quantity, piece in pieces.items():
+                    numbers.setdefault(quantity, piece.ball.midpoint.astype(np.float64))
+        return numbers[Quantity.VALUE], numbers[Quantity.GRADIENT]
 
     def _enclosed(self, tier: Tier, rows: Rows | None) -> dict[Quantity, Results]:
         """Enclosures by one tier of some rows, or of all."""
@@ -306,10 +312,19 @@ def _nothing(piece: Piece, quantity: Quantity) -> None:
 
 
 def _total(piece: Piece, divisor: Ball | None) -> None:
-    """The rows' values added up; infinities and NaN among them decide."""
+    """The rows' values added up.
+
+    Infinities and NaN among them decide, unless a row is still open: it might be another one. A
+    row that may be NaN or 0 counts as 0, and NaN is accepted for the total.
+    """
     ball = piece.ball
+    if piece.accepts is not None:
+        either = np.isnan(ball.midpoint) & ((piece.accepts & Accepts.ZERO) != 0)
+        piece.put(np.asarray(either), 0.0, Accepts.NAN)
     odd = ~np.isfinite(ball.midpoint)
-    if odd.any():
+    if ball.absolute is not None and np.isinf(ball.absolute).any():
+        piece.ball = ball.arithmetic.unknown(())
+    elif odd.any():
         plain = float(np.sum(ball.midpoint[odd].astype(np.float64)))
         piece.ball = Ball(ball.arithmetic, ball.arithmetic.exact(plain).midpoint)
     else:
@@ -322,12 +337,19 @@ def _total(piece: Piece, divisor: Ball | None) -> None:
 
 
 def exact_component(
-    case: Case, row: int, quantity: Quantity, index: int
+    case: Case, row: int, quantity: Quantity, index: int, dtype: str = ""
 ) -> tuple[Enclosures, Float64Array]:
     """One exact result of one row by the arbiter, and its condition number, (1,) each.
 
     The condition number is approximate, like all of them: what it depends on beside the result
     itself comes from float64.
+
+    Args:
+        case: the block that has the row.
+        row: its place in the block.
+        quantity: of the value or the gradient.
+        index: the component (0 of a value per row).
+        dtype: that of the result which is held to it; "" is the case's own.
 
     Raises:
         UncertifiedError: the arbiter cannot decide the result.
@@ -338,9 +360,10 @@ def exact_component(
     with np.errstate(all="ignore"):
         pieces = FORMS[loss.id](FLOAT64, block, frozenset(Quantity)).quantities
         near = {each: piece.ball.midpoint.copy() for each, piece in pieces.items()}
-        near[quantity].reshape(1, -1)[0, index] = found.midpoints()[0]
-        value, gradient = near[Quantity.VALUE], near[Quantity.GRADIENT]
-        condition = loss.condition(block, value, gradient, quantity)
+    near[quantity].reshape(1, -1)[0, index] = found.midpoints()[0]
+    smallest = FORMATS[dtype or case.dtype].smallest_normal
+    both = near[Quantity.VALUE], near[Quantity.GRADIENT]
+    condition = arbiter.condition(loss, block, *both, quantity, smallest)
     return found, np.array([condition.reshape(1, -1)[0, index]])
 
 

@@ -171,6 +171,7 @@ def _measurement(measurement: Measurement) -> dict[str, Any]:
         "median_ulp": number(measurement.median_ulp),
         "max_abs": number(measurement.max_abs),
         "max_excess_bits": None if excess is None else number(excess),
+        "met": measurement.met or None,
         "counts": {str(kind): count for kind, count in measurement.counts.items()},
         "result_dtype": measurement.result_dtype,
         "negative_zeros": measurement.negative_zeros,

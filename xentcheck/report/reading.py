@@ -372,6 +372,7 @@ def _measurement(entry: _Entry) -> Measurement:
         witness=witness,
         result_dtype=entry.text("result_dtype", ""),
         max_excess_bits=entry.number_or_none("max_excess_bits"),
+        met=entry.text_or_none("met") or "",
         negative_zeros=entry.integer("negative_zeros", 0),
         first_break=_first_break(entry.entry_or_none("first_break"), cell),
         scored=entry.integer("scored", 0),

@@ -74,6 +74,7 @@ class Line:
     witness: Witness | None
     result_dtypes: tuple[str, ...]
     negative_zeros: int
+    met: str = ""  # what allows the largest error of a line that is ok, beyond `max_ulp`
 
     @property
     def severity(self) -> tuple[float, ...]:
@@ -164,7 +165,19 @@ def _line(
         witness=_worst_witness(measurements, findings),
         result_dtypes=tuple(dict.fromkeys(m.result_dtype for m in measurements if m.result_dtype)),
         negative_zeros=sum(each.negative_zeros for each in measurements),
+        met=_met(measurements) if verdict == "ok" else "",
     )
+
+
+def _met(measurements: Sequence[Measurement]) -> str:
+    """What allows the largest error, where that is more than `max_ulp`."""
+    allowed = [each for each in measurements if each.met]
+    if not allowed:
+        return ""
+    worst = max(allowed, key=lambda each: each.max_ulp)
+    if worst.met != "or_excess_bits" or worst.farthest is None:
+        return f"within {worst.met}"
+    return f"explained by conditioning: {worst.farthest.excess_bits or 0:.1f} excess bits"
 
 
 def _counts(measurements: Sequence[Measurement], findings: Sequence[Finding]) -> Counter[Kind]:
@@ -314,7 +327,7 @@ def _rows(lines: Sequence[Line], width: int) -> Iterator[RenderableType]:
 
 def _below(line: Line) -> str:
     witness = "" if line.verdict == "ok" else _witness(line.witness)
-    return " · ".join(part for part in (_other_kinds(line), witness) if part)
+    return " · ".join(part for part in (line.met, _other_kinds(line), witness) if part)
 
 
 def _count(number: int) -> str:

@@ -32,7 +32,7 @@ def _quotient(numerator: Ball, denominator: Ball) -> Ball:
     Multiplying by a power of two is exact, so the numerator comes back only then.
     """
     quotient = numerator / denominator
-    mantissa, _ = np.frexp(quotient.midpoint.astype(np.float64))
+    mantissa, _ = np.frexp(quotient.midpoint)  # in its own format: float64 would round it
     exact = (np.abs(mantissa) == 0.5) & (
         quotient.midpoint * denominator.midpoint == numerator.midpoint
     )

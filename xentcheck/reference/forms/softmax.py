@@ -25,7 +25,14 @@ import numpy as np
 from xentcheck.losses.labels import ignored_rows, masses
 from xentcheck.losses.spec import Block
 from xentcheck.model import Accepts, Array, Float64Array, LabelKind, Quantity
-from xentcheck.reference.balls import FLOAT64, SLACK, ArrayArithmetic, Ball, compound
+from xentcheck.reference.balls import (
+    FLOAT64,
+    SLACK,
+    ArrayArithmetic,
+    Ball,
+    compound,
+    times,
+)
 from xentcheck.reference.forms.pieces import Form, Mask, Piece, Pieces
 
 INF = float("inf")
@@ -78,6 +85,8 @@ class _Softmax:
             largest = x[self.rows, self.top]
         self.pivot = arithmetic.exact(largest)
         self.drop = self._drops(x, noise)
+        if noise is not None:
+            self._repivot(x, noise)
         self.power = self.drop.exp()
         self.tail = self._tail(largest)
         self.whole = self.tail + 1.0
@@ -104,6 +113,25 @@ class _Softmax:
         tail = self.power.total()
         power[self.rows, self.top] = 1.0
         return tail
+
+    def _repivot(self, x: Float64Array, noise: Array) -> None:
+        """Make sure that no difference is above 0, where exp is not taken.
+
+        Rounded sums x + n can tie or swap where the exact ones do not. So the top is chosen again
+        from the differences. A difference that is still above 0, by rounding, counts as 0 with a
+        radius that covers both: the exact one may be above 0 by no more than that radius.
+        """
+        top = np.asarray(self.drop.midpoint.argmax(axis=1))
+        if (top != self.top).any():
+            self.top = top
+            self.pivot = self.arithmetic.exact(x[self.rows, top])
+            self.drop = self._drops(x, noise)
+        drop = self.drop
+        above = np.maximum(drop.midpoint, self.arithmetic.zeros(()))
+        if (above > 0).any():
+            radius = (drop.radius + above) * SLACK
+            midpoint = np.minimum(drop.midpoint, self.arithmetic.zeros(()))
+            self.drop = Ball(self.arithmetic, midpoint, drop.relative, radius)
 
     def _drops(self, x: Float64Array, noise: Array | None) -> Ball:
         """(z_j − z_m), with −inf where the class drops out."""
@@ -145,8 +173,11 @@ class _Softmax:
         else:
             p = self.power * share[:, np.newaxis]
         if self.whole.absolute is not None:
-            # p = power/whole with an absolute bound of whole: |δ(1/whole)| ≤ δ, whole ≥ 1
-            extra = (self.power.midpoint + 1.0) * self.whole.absolute[:, np.newaxis]
+            # p = power/whole with an absolute bound δ of whole: |δ(1/whole)| ≤ δ, whole ≥ 1
+            largest = self.power.midpoint * (1.0 + self.power.relative)
+            if self.power.absolute is not None:
+                largest = largest + self.power.absolute
+            extra = times(largest, self.whole.absolute[:, np.newaxis])
             size = 1.0 if factor is None else np.abs(factor.midpoint)[:, np.newaxis]
             absolute = extra * size * (2.0 * SLACK)
             p.absolute = absolute if p.absolute is None else p.absolute + absolute
