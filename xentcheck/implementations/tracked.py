@@ -151,6 +151,16 @@ def error_of_exp(x: Tracked, exponent: Exponents, rounding: Any) -> Exponents:
     return np.where(x.error > 0, UNKNOWN, bound)
 
 
+def error_of_far_exp(x: Tracked, negative: Mask, exponent: Exponents) -> Exponents:
+    """Where e^±L of this exponent stands for e^x, |x| >= L.
+
+    For x <= −L it is too large by less than itself. With an error of at most |x|/2, x <= −L/2
+    still holds, and e^(−L/2) bounds both.
+    """
+    sure = negative & (x.error <= x.exponent - 2)
+    return np.where(sure, exponent // 2 + 1, UNKNOWN)
+
+
 def error_of_log(x: Tracked, rounding: Any) -> Exponents:
     """|log x − log x'| <= |x − x'| / min(x, x'), with x >= x'/2."""
     bound = np.maximum(x.error - (x.exponent - 2), rounding) + 1

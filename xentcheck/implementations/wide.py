@@ -21,13 +21,13 @@ import numpy.typing as npt
 from xentcheck.implementations.double_double import DoubleDouble, normalised
 from xentcheck.implementations.tracked import (
     EXACT,
-    UNKNOWN,
     ZERO_EXPONENT,
     Exponents,
     Mask,
     Operand,
     Tracked,
     error_of_exp,
+    error_of_far_exp,
     error_of_log,
     error_of_product,
     error_of_quotient,
@@ -110,7 +110,7 @@ class Wide(Tracked):
         count = self.mantissa.shape[axis]
         top = self.exponent.max(axis=axis, keepdims=True, initial=ZERO_EXPONENT)
         scale = np.where(self.is_zero, top, self.scale)
-        lowest = scale.min(axis=axis, keepdims=True, initial=UNKNOWN)
+        lowest = scale.min(axis=axis, keepdims=True, initial=-ZERO_EXPONENT)
         doublings = count.bit_length()
         base = np.maximum(lowest, top - self.bits - _GUARD - doublings)
         rounding = np.squeeze(np.where(lowest < base, base, EXACT), axis)
@@ -127,8 +127,7 @@ class Wide(Tracked):
         result = _rounded(mantissa, scale, EXACT, self.bits)
         rounding = np.where(self.is_zero, EXACT, result.exponent - self.bits)
         error = error_of_exp(self, result.exponent, rounding)
-        # Beyond −2^30 the exact result lies between 0 and the one given.
-        edge = np.where(_SIGN(self.mantissa) < 0, result.exponent, UNKNOWN)
+        edge = error_of_far_exp(self, self.mantissa < 0, result.exponent)
         return result._with_error(np.where(self.exponent > _BEYOND, edge, error))
 
     def log(self) -> "Wide":
@@ -235,7 +234,6 @@ def _leading(mantissa: int) -> tuple[int, int]:
 _SHIFTED = np.frompyfunc(_shifted, 2, 1)
 _LEADING: Any = np.frompyfunc(_leading, 1, 2)
 _LENGTH = np.frompyfunc(int.bit_length, 1, 1)
-_SIGN = np.frompyfunc(lambda value: (value > 0) - (value < 0), 1, 1)
 _FRACTION = np.frompyfunc(lambda value: value / (1 << value.bit_length()), 1, 1)
 
 
