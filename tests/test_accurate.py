@@ -337,15 +337,17 @@ def _at_the_zero(case: Crossing, dtype: str) -> int | None:
     return low
 
 
-def near_zeros(name: str, dtype: str, seed: int) -> Iterator[tuple[Crossing, Any, Any]]:
-    """Cases with blocks of six neighbouring rows around a zero of their result, without end."""
+def near_zeros(
+    name: str, dtype: str, seed: int, reach: int = 2
+) -> Iterator[tuple[Crossing, Any, Any]]:
+    """Cases, without end, each with ``reach`` neighbouring rows on both sides of a zero."""
     rng = np.random.default_rng([seed, list(CROSSINGS).index(name), DTYPES.index(dtype)])
     while True:
         case = CROSSINGS[name](rng)
         zero = _at_the_zero(case, dtype)
         if zero is None:
             continue
-        rows = [_moved(case, zero + step, dtype) for step in range(-2, 4)]
+        rows = [_moved(case, zero + step, dtype) for step in range(1 - reach, 1 + reach)]
         x = np.array([row[0] for row in rows])
         labels = None if case.label is None else np.array([row[1] for row in rows])
         if LOSSES[case.loss].layout.value == "elementwise":
@@ -525,6 +527,31 @@ def test_ordinary_rows_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> Non
             bare = labels if spec.label_kinds != (LabelKind.NONE,) else None
             _call(loss, quantity, x, bare)
     assert passes == []
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_extreme_rows_are_settled(loss: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With hard labels nothing cancels, however far apart the logits are."""
+    passes = _widths(monkeypatch)
+    spec = LOSSES[loss]
+    ends = [1e-300, 1e-20, 30.0, 700.0, 1e5, 1e30, 1.7e308]
+    if spec.domain.value != "logits":
+        ends = [5e-324, 1e-300, 1e-20, 0.25, 1 - 2.0**-53]
+    numbers = np.array(ends + [-each for each in ends] if spec.domain.value == "logits" else ends)
+    if spec.domain.value == "log-probabilities":
+        numbers = np.log(numbers)
+    grid = np.stack([each.ravel() for each in np.meshgrid(numbers, numbers)], axis=1)
+    if spec.layout.value == "elementwise":
+        x, labels = np.concatenate([numbers, numbers]), np.repeat([0.0, 1.0], len(numbers))
+    else:
+        x, labels = np.concatenate([grid, grid]), np.repeat([0, 1], len(grid))
+        if spec.label_kinds == (LabelKind.DISTRIBUTION,):
+            labels = np.eye(2)[labels]
+    for quantity in Quantity:
+        assert np.isfinite(_call(loss, quantity, x, labels)).any()
+        if loss != "logsumexp" or quantity is GRADIENT:
+            assert passes == []
+    assert max((bits for _, bits in passes), default=0) <= 2048
 
 
 def test_only_rows_in_which_too_much_cancelled_are_computed_again(

@@ -4,7 +4,7 @@ Inputs are taken as the exact numbers they are, everything is computed in double
 with exponents of its own (`double_double`), in forms in which nothing cancels but what the problem
 itself cancels, and the result is rounded once. Infinities and NaN follow the ``limit`` convention.
 All parameters, label kinds and reductions of each loss are supported; 8-bit inputs give float32
-results. It is slow (about a microsecond per logit) and meant as proof that a limit can be met.
+results. It is slow (about two microseconds per logit) and meant as proof that a limit can be met.
 
 Next to a zero of a result its terms cancel. Every number carries a bound of its error (`tracked`),
 so a result shows how much of it was lost. The rows in which it is too much are computed again by
@@ -427,12 +427,12 @@ class _Logistic:
         x = to_float64(logits)
         self.nan = np.isnan(x)
         self.above, self.below = x == np.inf, x == -np.inf
-        self._magnitude = number(_finite(np.abs(x)))
-        e = where(self.above | self.below, 0.0, (-self._magnitude).exp())
+        self.magnitude = number(_finite(np.abs(x)))
+        e = where(self.above | self.below, 0.0, (-self.magnitude).exp())
         self.positive = x >= 0
         self.high, self.low = where(self.positive, 1.0, e), where(self.positive, e, 1.0)
         self.whole = e + 1.0
-        self._tail = e.log1p()
+        self.tail = e.log1p()
 
     @property
     def up(self) -> Tracked:
@@ -447,12 +447,12 @@ class _Logistic:
     @property
     def softplus_up(self) -> Tracked:
         """softplus(x); infinite at +inf."""
-        return self._tail + where(self.positive, self._magnitude, 0.0)
+        return self.tail + where(self.positive, self.magnitude, 0.0)
 
     @property
     def softplus_down(self) -> Tracked:
         """softplus(−x); infinite at −inf."""
-        return self._tail + where(self.positive, 0.0, self._magnitude)
+        return self.tail + where(self.positive, 0.0, self.magnitude)
 
 
 def _sigmoid_gradient(logits: Array) -> Array:
@@ -581,7 +581,11 @@ def sigmoid_binary_cross_entropy(
 
 
 class _Focal:
-    """α_t q^γ BCE(x, z), with q = z σ(−x) + (1 − z) σ(x) the chance of being wrong."""
+    """α_t q^γ BCE(x, z), with q = z σ(−x) + (1 − z) σ(x) the chance of being wrong.
+
+    Where all of the target lies on the side of x, q = m e/(1 + e) with e = e^−|x| and the mass m:
+    log q = log m − |x| − log1p(e) and σ(x) σ(−x)/q = 1/(m (1 + e)) hold however small e is.
+    """
 
     def __init__(
         self, number: Maker, logits: Array, labels: Array, alpha: float | None, gamma: float
@@ -591,14 +595,22 @@ class _Focal:
         self.balance = number(np.ones(len(labels)))
         if alpha is not None:
             self.balance = case.on * alpha + case.off * (number(1.0) - alpha)
-        wrong = (case.on * case.parts.low + case.off * case.parts.high) / case.parts.whole
-        self.sure = wrong.is_zero
-        self.wrong = where(self.sure, 1.0, wrong)
-        self.modulation = self.balance if gamma == 0 else self.balance * self._power()
-        self.absent = self.sure | self.balance.is_zero
-
-    def _power(self) -> Tracked:
-        return (self.wrong.log() * self.gamma).exp()
+        parts = case.parts
+        wrong = (case.on * parts.low + case.off * parts.high) / parts.whole
+        sure = wrong.is_zero
+        one_sided = where(parts.positive, case.off, case.on).is_zero & ~sure
+        mass = where(one_sided, where(parts.positive, case.on, case.off), 1.0)
+        wrong = where(sure | one_sided, 1.0, wrong)
+        self.modulation = self.balance
+        if gamma:
+            far = mass.log() - parts.magnitude - parts.tail
+            log_wrong = where(one_sided, far, wrong.log())
+            self.modulation = self.balance * (log_wrong * gamma).exp()
+        # σ(x) σ(−x)/q
+        self.ratio = where(
+            one_sided, number(1.0) / (mass * parts.whole), parts.up * parts.down / wrong
+        )
+        self.absent = sure | self.balance.is_zero
 
     def value(self) -> Result:
         """(rows,)"""
@@ -608,8 +620,7 @@ class _Focal:
     def gradient(self) -> Result:
         """(rows,)"""
         case = self.case
-        parts = case.parts
-        share = (case.off - case.on) * parts.up * parts.down / self.wrong * case.value
+        share = (case.off - case.on) * self.ratio * case.value
         gradient = self.modulation * (case.slope + share * self.gamma)
         return where(self.absent, 0.0, gradient), _special(case.nan)
 
