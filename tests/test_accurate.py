@@ -393,6 +393,22 @@ def test_divergences_of_neighbouring_distributions(dtype: str) -> None:
             [[0.5, 0.5, 0.0]] * 3,
             {"temperature": 1.0},
         ),
+        # the same with charges of two words, beside which 2^−1012 is lost in a third
+        (
+            "softmax_cross_entropy",
+            GRADIENT,
+            [[0.0, 0.0, -700.0], [1.0, 1.0, -150.0]],
+            [[0.1, 0.1, 0.0]] * 2,
+            {"weight": np.array([0.3, 0.3, 0.3])},
+        ),
+        # 1 + 2^−70 + t log t − 1 − 2^−70, in an order in which two words keep the first two only
+        (
+            "kl_divergence",
+            VALUE,
+            [[-1.0, 1.0, 0.0, 0.0, -(2.0**-70), 2.0**-70, 0.0, 0.0]],
+            [[1.0, 1.0, 1e-300, 0.0, 1.0, 1.0, 0.0, 0.0]],
+            {},
+        ),
         # σ(x) − ½ is about x/4: up to 2^−1071
         (
             "sigmoid_binary_cross_entropy",
