@@ -4,80 +4,128 @@ Inputs are taken as the exact numbers they are, everything is computed in double
 with exponents of its own (`double_double`), in forms in which nothing cancels but what the problem
 itself cancels, and the result is rounded once. Infinities and NaN follow the ``limit`` convention.
 All parameters, label kinds and reductions of each loss are supported; 8-bit inputs give float32
-results. It is slow (about a microsecond per logit) and meant as proof that a limit can be met.
+results. It is slow (about two microseconds per logit) and meant as proof that a limit can be met.
+
+Next to a zero of a result its terms cancel. Every number carries a bound of its error (`tracked`),
+so a result shows how much of it was lost. The rows in which it is too much are computed again by
+the same formulas in wider arithmetic (`wide`), and wider still until enough is left.
 
 A result is a pair: the finite numbers, and ``special``, float64, which is 0 where the number holds
 and NaN or an infinity where that is the result.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from xentcheck.floats import format_of, from_float64, to_float64
-from xentcheck.implementations.double_double import (
-    LN_10,
-    DoubleDouble,
-    asymmetry,
-    exp,
-    log,
-    log1p,
-    where,
-    x_log_x,
-)
+from xentcheck.floats import FORMATS, Format, format_of, from_float64, to_float64
+from xentcheck.implementations.double_double import DoubleDouble
+from xentcheck.implementations.tracked import ZERO_EXPONENT, Mask, Tracked, where, x_log_x
+from xentcheck.implementations.wide import Wide
 from xentcheck.model import Array, Float64Array
 from xentcheck.registry import INPUT_DTYPES, implementation
 
-Mask: TypeAlias = npt.NDArray[np.bool_]
-Result: TypeAlias = tuple[DoubleDouble, Float64Array]
+Maker: TypeAlias = Callable[[npt.ArrayLike], Tracked]  # tracked numbers of float64 ones
+Rows: TypeAlias = slice | npt.NDArray[np.intp]
+Result: TypeAlias = tuple[Tracked, Float64Array]
+Settled: TypeAlias = tuple[DoubleDouble, Float64Array]
+Formula: TypeAlias = Callable[[Maker, Rows], Result]  # of these rows, in that arithmetic
 
 NAME = "numpy.accurate"
-_number = DoubleDouble.of
+_ALL = slice(None)
+_SPARE = 6  # an error of 2^−6 ulp is added to the half of the rounding
+_FIRST_WIDTH = 256  # bits of the second pass
+# A product of four float64 numbers and their inverses is below 2^4400. So 2^13 bits leave an error
+# below the smallest subnormal number, however much cancels; one doubling more is for good measure.
+_LAST_WIDTH = 2**14
 
 
-def _rounded(result: Result, like: Array) -> Array:
-    """The result in the dtype of ``like`` (float32 for 8-bit inputs), rounded once."""
-    number, special = result
+def _result_format(like: Array) -> Format:
     known = format_of(like.dtype)
     assert known is not None
-    if known.name == "float64":
-        nearest = number.to_float64()
-    else:
-        nearest = from_float64(number.to_odd(), known.name if known.bits > 8 else "float32")
+    return known if known.bits > 8 else FORMATS["float32"]
+
+
+def _settled(formula: Formula, like: Array) -> Settled:
+    """All rows in double-double arithmetic, then those in doubt in wider and wider arithmetic.
+
+    A row is in doubt when an error may be more than 2^−6 ulp of its result in the dtype.
+    """
+    known = _result_format(like)
+    smallest = known.min_exponent - known.precision + 1
+
+    def in_doubt(number: Tracked, special: Float64Array) -> Mask:
+        doubt = number.in_doubt(known.precision + _SPARE, smallest - _SPARE) & (special == 0)
+        return np.asarray(doubt.any(axis=tuple(range(1, doubt.ndim))))
+
+    number, special = formula(DoubleDouble.of, _ALL)
+    assert isinstance(number, DoubleDouble)
+    rows, bits = np.flatnonzero(in_doubt(number, special)), _FIRST_WIDTH
+    while len(rows) and bits <= _LAST_WIDTH:
+        again, more = formula(partial(Wide.of, bits=bits), rows)
+        assert isinstance(again, Wide)
+        number = number.replaced(rows, again.to_double_double())
+        special[rows] = more
+        rows = rows[in_doubt(again, more)]
+        bits *= 2
+    return number, special
+
+
+def _rounded(result: Settled, like: Array) -> Array:
+    """The result in the dtype of ``like`` (float32 for 8-bit inputs), rounded once."""
+    number, special = result
+    name = _result_format(like).name
+    nearest = number.to_float64() if name == "float64" else from_float64(number.to_odd(), name)
     # special + 0: no −0 where the result is 0
     return np.asarray(np.where(special == 0, nearest + 0, special.astype(nearest.dtype)))
 
 
-def _reduced(result: Result, like: Array, reduction: str, weights: Float64Array) -> Array:
+def _computed(formula: Formula, like: Array) -> Array:
+    return _rounded(_settled(formula, like), like)
+
+
+def _reduced(formula: Formula, like: Array, reduction: str, weights: Float64Array) -> Array:
     """Values of rows, (rows,), or their sum or weighted mean, (); a mean over nothing is 0."""
     if reduction == "none":
-        return _rounded(result, like)
-    total, special = result[0].sum(0), result[1].sum()
-    if reduction == "mean":
-        divisor = _number(weights).sum(0)
-        if divisor.is_zero:
-            return _rounded((_number(0.0), np.zeros(())), like)
-        total = total / divisor
-    return _rounded((total, special), like)
+        return _computed(formula, like)
+    if reduction == "mean" and not weights.any():
+        return _rounded((DoubleDouble.of(0.0), np.zeros(())), like)
+
+    def total(number: Maker, _: Rows) -> Result:
+        """All rows together: one row."""
+        value, special = formula(number, _ALL)
+        value = value.sum(0)
+        if reduction == "mean":
+            value = value / number(weights).sum(0)
+        return value[None], special.sum()[None]
+
+    return np.asarray(_computed(total, like)[0])
 
 
-def _shared(result: Result, like: Array, reduction: str, weights: Float64Array) -> Array:
+def _shared(formula: Formula, like: Array, reduction: str, weights: Float64Array) -> Array:
     """The gradient of what `_reduced` gives."""
     if reduction != "mean":
-        return _rounded(result, like)
-    divisor = _number(weights).sum(0)
-    if divisor.is_zero:
-        return _rounded((_number(np.zeros(result[0].shape)), np.zeros(result[0].shape)), like)
-    return _rounded((result[0] / divisor, result[1]), like)
+        return _computed(formula, like)
+    if not weights.any():
+        return _rounded((DoubleDouble.of(np.zeros(like.shape)), np.zeros(like.shape)), like)
+
+    def share(number: Maker, rows: Rows) -> Result:
+        gradient, special = formula(number, rows)
+        return gradient / number(weights).sum(0), special
+
+    return _computed(share, like)
 
 
 def _ones(array: Array) -> Float64Array:
     return np.ones(len(array))
 
 
-def _finite(x: Float64Array, fallback: float = 0.0) -> DoubleDouble:
-    return _number(np.where(np.isfinite(x), x, fallback))
+def _finite(x: Float64Array) -> Float64Array:
+    """The numbers where they are finite, 0 elsewhere."""
+    return np.where(np.isfinite(x), x, 0.0)
 
 
 def _special(nan: Mask, infinite: Mask | None = None, sign: Any = 1.0) -> Float64Array:
@@ -106,7 +154,9 @@ class _Softmax:
     drops out of it. ``undefined`` rows hold NaN, several +inf, or nothing but −inf.
     """
 
-    def __init__(self, logits: Array, temperature: float = 1.0, noise: Array | None = None) -> None:
+    def __init__(
+        self, number: Maker, logits: Array, temperature: float = 1.0, noise: Array | None = None
+    ) -> None:
         x = to_float64(logits)
         shake = np.zeros_like(x) if noise is None else to_float64(noise)
         infinite = x == np.inf
@@ -118,9 +168,9 @@ class _Softmax:
         self.infinite = (count > 0)[:, 0] & ~nan[:, 0]
         self.nan = nan[:, 0]
         self.temperature = temperature
-        parts = [_finite(x)] if noise is None else [_finite(x), _finite(shake)]
+        parts = [number(_finite(each)) for each in ([x] if noise is None else [x, shake])]
 
-        def above(column: npt.NDArray[np.intp]) -> DoubleDouble:
+        def above(column: npt.NDArray[np.intp]) -> Tracked:
             """x + noise less that of one class; apart, for one may vanish beside the other."""
             differences = [part - _at(part, column) for part in parts]
             return differences[0] if noise is None else differences[0] + differences[1]
@@ -130,36 +180,36 @@ class _Softmax:
         self.top = self._top_of(above(first).approximately())
         self.largest = _at(parts[0], self.top)[:, 0] / temperature
         self.gap = above(self.top) / temperature
-        self.powers = where(self.dropped, 0.0, exp(self.gap))
+        self.powers = where(self.dropped, 0.0, self.gap.exp())
         self.is_top = _one_hot(self.top[:, 0], x.shape[1])
         self.tail = where(self.is_top, 0.0, self.powers).sum(1)[:, None]
-        self.log_whole = log1p(self.tail)
+        self.log_whole = self.tail.log1p()
 
     def _top_of(self, approximate: Float64Array) -> npt.NDArray[np.intp]:
         return np.asarray(np.where(self.dropped, -np.inf, approximate).argmax(axis=1)[:, None])
 
     @property
-    def p(self) -> DoubleDouble:
+    def p(self) -> Tracked:
         """(rows, classes)"""
         return self.powers / (self.tail + 1.0)
 
     @property
-    def rest(self) -> DoubleDouble:
+    def rest(self) -> Tracked:
         """The sum over the other classes, (rows, classes)"""
         return where(self.is_top, self.tail, self.tail + 1.0 - self.powers)
 
     @property
-    def complement(self) -> DoubleDouble:
+    def complement(self) -> Tracked:
         """1 − p, (rows, classes)"""
         return self.rest / (self.tail + 1.0)
 
     @property
-    def surprise(self) -> DoubleDouble:
+    def surprise(self) -> Tracked:
         """−log p >= 0, (rows, classes); what stands at a dropped class means nothing."""
         return self.log_whole - self.gap
 
     @property
-    def logsumexp(self) -> DoubleDouble:
+    def logsumexp(self) -> Tracked:
         """(rows,), for rows without +inf and without noise"""
         return self.largest + self.log_whole[:, 0]
 
@@ -169,30 +219,41 @@ class _Softmax:
         return _special(np.broadcast_to(self.undefined[:, None], self.dropped.shape))
 
 
-def _at(z: DoubleDouble, column: npt.NDArray[np.intp]) -> DoubleDouble:
+def _at(z: Tracked, column: npt.NDArray[np.intp]) -> Tracked:
     return z[np.arange(len(column))[:, None], column]
 
 
 def _softmax_gradient(
     logits: Array, labels: Array, *, temperature: float = 1.0, noise: Array | None = None
 ) -> Array:
-    rows = _Softmax(logits, temperature, noise)
-    column = labels[:, None].astype(np.intp)
-    minus = where(_one_hot(labels, logits.shape[1]), rows.complement, -rows.p)
-    return _rounded((_at(rows.p, column) * minus / temperature, rows.per_class), logits)
+    def slopes(number: Maker, rows: Rows) -> Result:
+        label = labels[rows]
+        case = _Softmax(number, logits[rows], temperature, None if noise is None else noise[rows])
+        minus = where(_one_hot(label, logits.shape[1]), case.complement, -case.p)
+        own = _at(case.p, label[:, None].astype(np.intp))
+        return own * minus / temperature, case.per_class
+
+    return _computed(slopes, logits)
 
 
 @implementation("softmax", NAME, gradient=_softmax_gradient, dtypes=INPUT_DTYPES, sound=True)
 def softmax(logits: Array, *, temperature: float = 1.0, noise: Array | None = None) -> Array:
     """e^(z−m) / (1 + Σ over the others) in double-double arithmetic."""
-    rows = _Softmax(logits, temperature, noise)
-    return _rounded((rows.p, rows.per_class), logits)
+
+    def shares(number: Maker, rows: Rows) -> Result:
+        case = _Softmax(number, logits[rows], temperature, None if noise is None else noise[rows])
+        return case.p, case.per_class
+
+    return _computed(shares, logits)
 
 
 def _log_softmax_gradient(logits: Array, labels: Array) -> Array:
-    rows = _Softmax(logits)
-    minus = where(_one_hot(labels, logits.shape[1]), rows.complement, -rows.p)
-    return _rounded((minus, rows.per_class), logits)
+    def slopes(number: Maker, rows: Rows) -> Result:
+        case = _Softmax(number, logits[rows])
+        own = _one_hot(labels[rows], logits.shape[1])
+        return where(own, case.complement, -case.p), case.per_class
+
+    return _computed(slopes, logits)
 
 
 @implementation(
@@ -200,22 +261,29 @@ def _log_softmax_gradient(logits: Array, labels: Array) -> Array:
 )
 def log_softmax(logits: Array) -> Array:
     """−((m − x) + log1p(Σ over the others)) in double-double arithmetic."""
-    rows = _Softmax(logits)
-    undefined = np.broadcast_to(rows.undefined[:, None], rows.dropped.shape)
-    return _rounded((-rows.surprise, _special(undefined, rows.dropped, -1.0)), logits)
+
+    def log_shares(number: Maker, rows: Rows) -> Result:
+        case = _Softmax(number, logits[rows])
+        undefined = np.broadcast_to(case.undefined[:, None], case.dropped.shape)
+        return -case.surprise, _special(undefined, case.dropped, -1.0)
+
+    return _computed(log_shares, logits)
 
 
 def _logsumexp_gradient(logits: Array) -> Array:
-    rows = _Softmax(logits)
-    return _rounded((rows.p, rows.per_class), logits)
+    return softmax(logits)
 
 
 @implementation("logsumexp", NAME, gradient=_logsumexp_gradient, dtypes=INPUT_DTYPES, sound=True)
 def logsumexp(logits: Array) -> Array:
     """m + log1p(Σ over the others) in double-double arithmetic."""
-    rows = _Softmax(logits)
-    sign = np.where(rows.empty, -1.0, 1.0)
-    return _rounded((rows.logsumexp, _special(rows.nan, rows.infinite | rows.empty, sign)), logits)
+
+    def values(number: Maker, rows: Rows) -> Result:
+        case = _Softmax(number, logits[rows])
+        sign = np.where(case.empty, -1.0, 1.0)
+        return case.logsumexp, _special(case.nan, case.infinite | case.empty, sign)
+
+    return _computed(values, logits)
 
 
 class _CrossEntropy:
@@ -223,6 +291,7 @@ class _CrossEntropy:
 
     def __init__(
         self,
+        number: Maker,
         logits: Array,
         labels: Array,
         weight: Array | None,
@@ -232,60 +301,68 @@ class _CrossEntropy:
         z_loss: float,
     ) -> None:
         classes = logits.shape[1]
-        self.rows = _Softmax(logits, temperature)
-        weights = np.ones(classes) if weight is None else to_float64(weight)
+        self.softmax = _Softmax(number, logits, temperature)
+        self.ignored = np.zeros(len(labels), dtype=bool)
+        masses = to_float64(labels) if labels.ndim == 2 else np.zeros(logits.shape)
         if labels.ndim == 1:
             self.ignored = labels == ignore_index
-            safe = np.where(self.ignored, 0, labels)
-            masses = _one_hot(safe, classes).astype(np.float64)
-            self.row_weights = np.where(self.ignored, 0.0, weights[safe])
-        else:
-            self.ignored = np.zeros(len(labels), dtype=bool)
-            masses = to_float64(labels)
-            self.row_weights = _ones(labels)
+            masses = _one_hot(np.where(self.ignored, 0, labels), classes).astype(np.float64)
         bad_label = _in_row(~np.isfinite(masses))
         # Times the number of classes, and divided by it at the end: no rounding of ε/C, so that a
         # gradient that is exactly 0 comes out as 0.
-        self.scale = classes if label_smoothing else 1
-        self.charges = _finite(masses)
+        self.scale = float(classes if label_smoothing else 1)
+        self.charges = number(_finite(masses))
         if label_smoothing:
-            keep = (_number(1.0) - label_smoothing) * classes
+            keep = (number(1.0) - label_smoothing) * float(classes)
             self.charges = self.charges * keep + label_smoothing
         if weight is not None:
-            self.charges = self.charges * weights
+            self.charges = self.charges * to_float64(weight)
         self.z_loss = z_loss
-        undefined = self.rows.undefined | bad_label | (self.rows.infinite & (z_loss != 0))
+        undefined = self.softmax.undefined | bad_label | (self.softmax.infinite & (z_loss != 0))
         self.undefined = undefined & ~self.ignored
 
     def value(self) -> Result:
         """(rows,)"""
-        rows, charged = self.rows, ~self.charges.is_zero
-        counted = charged & ~rows.dropped
-        value = where(counted, self.charges * rows.surprise, 0.0).sum(1) / self.scale
+        softmax, charged = self.softmax, ~self.charges.is_zero
+        counted = charged & ~softmax.dropped
+        value = where(counted, self.charges * softmax.surprise, 0.0).sum(1) / self.scale
         if self.z_loss:
-            value = value + rows.logsumexp * rows.logsumexp * self.z_loss
-        infinite = np.where(charged & rows.dropped, np.sign(self.charges.hi) * np.inf, 0.0)
+            value = value + softmax.logsumexp * softmax.logsumexp * self.z_loss
+        infinite = np.where(charged & softmax.dropped, np.sign(self.charges.fraction) * np.inf, 0.0)
         special = np.where(self.undefined, np.nan, infinite.sum(axis=1))
         return where(self.ignored, 0.0, value), np.where(self.ignored, 0.0, special)
 
     def gradient(self) -> Result:
         """(rows, classes)"""
-        rows = self.rows
-        gradient = _sum_of_others(self.charges) * rows.powers - self.charges * rows.rest
-        gradient = gradient / (rows.tail + 1.0) / self.scale
+        softmax = self.softmax
+        gradient = _sum_of_others(self.charges) * softmax.powers - self.charges * softmax.rest
+        gradient = gradient / (softmax.tail + 1.0) / self.scale
         if self.z_loss:
-            gradient = gradient + (rows.logsumexp * self.z_loss).doubled()[:, None] * rows.p
-        undefined = np.broadcast_to(self.undefined[:, None], rows.dropped.shape)
-        return where(self.ignored[:, None], 0.0, gradient / rows.temperature), _special(undefined)
+            gradient = gradient + (softmax.logsumexp * self.z_loss).doubled()[:, None] * softmax.p
+        undefined = np.broadcast_to(self.undefined[:, None], softmax.dropped.shape)
+        gradient = where(self.ignored[:, None], 0.0, gradient / softmax.temperature)
+        return gradient, _special(undefined)
 
 
-def _sum_of_others(c: DoubleDouble) -> DoubleDouble:
+def _sum_of_others(c: Tracked) -> Tracked:
     """Σ_{k≠j} c_k for each class j, without subtracting a c_j that is most of the sum."""
-    largest = np.abs(np.ldexp(c.hi, np.maximum(c.exponent - c.exponent.max(initial=0), -1070)))
+    top = c.exponent.max(axis=1, keepdims=True, initial=ZERO_EXPONENT)
+    largest = np.abs(np.ldexp(c.fraction, np.maximum(c.exponent - top, -1070)))
     is_largest = _one_hot(largest.argmax(axis=1), c.shape[1])
     rest = where(is_largest, 0.0, c).sum(1)[:, None]
     total = where(is_largest, c, 0.0).sum(1)[:, None] + rest
     return where(is_largest, rest, total - c)
+
+
+def _label_weights(
+    labels: Array, classes: int, weight: Array | None, ignore_index: int
+) -> Float64Array:
+    """What each row counts in a mean: w_y, 0 where it is ignored, 1 for a distribution; (rows,)."""
+    if labels.ndim == 2:
+        return _ones(labels)
+    ignored = labels == ignore_index
+    weights = np.ones(classes) if weight is None else to_float64(weight)
+    return np.where(ignored, 0.0, weights[np.where(ignored, 0, labels).astype(np.intp)])
 
 
 def _cross_entropy_gradient(
@@ -299,8 +376,13 @@ def _cross_entropy_gradient(
     z_loss: float = 0.0,
     reduction: str = "none",
 ) -> Array:
-    case = _CrossEntropy(logits, labels, weight, ignore_index, label_smoothing, temperature, z_loss)
-    return _shared(case.gradient(), logits, reduction, case.row_weights)
+    more = weight, ignore_index, label_smoothing, temperature, z_loss
+
+    def slopes(number: Maker, rows: Rows) -> Result:
+        return _CrossEntropy(number, logits[rows], labels[rows], *more).gradient()
+
+    weights = _label_weights(labels, logits.shape[1], weight, ignore_index)
+    return _shared(slopes, logits, reduction, weights)
 
 
 @implementation(
@@ -322,54 +404,82 @@ def softmax_cross_entropy(
     reduction: str = "none",
 ) -> Array:
     """Σ c_k ((m − z_k) + log1p(Σ over the others)) in double-double arithmetic."""
-    case = _CrossEntropy(logits, labels, weight, ignore_index, label_smoothing, temperature, z_loss)
-    return _reduced(case.value(), logits, reduction, case.row_weights)
+    more = weight, ignore_index, label_smoothing, temperature, z_loss
+
+    def values(number: Maker, rows: Rows) -> Result:
+        return _CrossEntropy(number, logits[rows], labels[rows], *more).value()
+
+    weights = _label_weights(labels, logits.shape[1], weight, ignore_index)
+    return _reduced(values, logits, reduction, weights)
 
 
 # The sigmoid family
 
 
 class _Logistic:
-    """σ(±x) and the finite part of softplus(±x); at ±inf their limits."""
+    """σ(±x) and the finite part of softplus(±x); at ±inf their limits.
 
-    def __init__(self, logits: Array) -> None:
+    With e = e^−|x|: σ(x) = ``high``/(1 + e) and σ(−x) = ``low``/(1 + e), of which one is 1 and the
+    other e.
+    """
+
+    def __init__(self, number: Maker, logits: Array) -> None:
         x = to_float64(logits)
         self.nan = np.isnan(x)
         self.above, self.below = x == np.inf, x == -np.inf
-        infinite = self.above | self.below
-        e = where(infinite, 0.0, exp(-_finite(np.abs(x))))
-        large, small = _number(1.0) / (e + 1.0), e / (e + 1.0)
+        self.magnitude = number(_finite(np.abs(x)))
+        e = where(self.above | self.below, 0.0, (-self.magnitude).exp())
         self.positive = x >= 0
-        self.up, self.down = where(self.positive, large, small), where(self.positive, small, large)
-        self._tail = log1p(e)
-        self._magnitude = _finite(np.abs(x))
+        self.high, self.low = where(self.positive, 1.0, e), where(self.positive, e, 1.0)
+        self.whole = e + 1.0
+        self.tail = e.log1p()
 
     @property
-    def softplus_up(self) -> DoubleDouble:
+    def up(self) -> Tracked:
+        """σ(x)"""
+        return self.high / self.whole
+
+    @property
+    def down(self) -> Tracked:
+        """σ(−x)"""
+        return self.low / self.whole
+
+    @property
+    def softplus_up(self) -> Tracked:
         """softplus(x); infinite at +inf."""
-        return self._tail + where(self.positive, self._magnitude, 0.0)
+        return self.tail + where(self.positive, self.magnitude, 0.0)
 
     @property
-    def softplus_down(self) -> DoubleDouble:
+    def softplus_down(self) -> Tracked:
         """softplus(−x); infinite at −inf."""
-        return self._tail + where(self.positive, 0.0, self._magnitude)
+        return self.tail + where(self.positive, 0.0, self.magnitude)
 
 
 def _sigmoid_gradient(logits: Array) -> Array:
-    parts = _Logistic(logits)
-    return _rounded((parts.up * parts.down, _special(parts.nan)), logits)
+    def slopes(number: Maker, rows: Rows) -> Result:
+        parts = _Logistic(number, logits[rows])
+        return parts.up * parts.down, _special(parts.nan)
+
+    return _computed(slopes, logits)
 
 
 @implementation("sigmoid", NAME, gradient=_sigmoid_gradient, dtypes=INPUT_DTYPES, sound=True)
 def sigmoid(logits: Array) -> Array:
     """With e = e^−|x|: 1/(1+e) or e/(1+e), in double-double arithmetic."""
-    parts = _Logistic(logits)
-    return _rounded((parts.up, _special(parts.nan)), logits)
+
+    def values(number: Maker, rows: Rows) -> Result:
+        parts = _Logistic(number, logits[rows])
+        return parts.up, _special(parts.nan)
+
+    return _computed(values, logits)
 
 
 def _log_sigmoid_gradient(logits: Array) -> Array:
-    parts = _Logistic(logits)
-    return _rounded((parts.down, _special(parts.nan)), logits)
+    def slopes(number: Maker, rows: Rows) -> Result:
+        parts = _Logistic(number, logits[rows])
+        return parts.down, _special(parts.nan)
+
+    return _computed(slopes, logits)
 
 
 @implementation(
@@ -377,30 +487,43 @@ def _log_sigmoid_gradient(logits: Array) -> Array:
 )
 def log_sigmoid(logits: Array) -> Array:
     """min(x, 0) − log1p(e^−|x|) in double-double arithmetic."""
-    parts = _Logistic(logits)
-    return _rounded((-parts.softplus_down, _special(parts.nan, parts.below, -1.0)), logits)
+
+    def values(number: Maker, rows: Rows) -> Result:
+        parts = _Logistic(number, logits[rows])
+        return -parts.softplus_down, _special(parts.nan, parts.below, -1.0)
+
+    return _computed(values, logits)
 
 
 @implementation("softplus", NAME, gradient=sigmoid, dtypes=INPUT_DTYPES, sound=True)
 def softplus(logits: Array) -> Array:
     """max(x, 0) + log1p(e^−|x|) in double-double arithmetic."""
-    parts = _Logistic(logits)
-    return _rounded((parts.softplus_up, _special(parts.nan, parts.above)), logits)
+
+    def values(number: Maker, rows: Rows) -> Result:
+        parts = _Logistic(number, logits[rows])
+        return parts.softplus_up, _special(parts.nan, parts.above)
+
+    return _computed(values, logits)
 
 
 class _Binary:
     """on·softplus(−x) + off·softplus(x), with on and off from target, weight and smoothing."""
 
     def __init__(
-        self, logits: Array, labels: Array, pos_weight: float = 1.0, label_smoothing: float = 0.0
+        self,
+        number: Maker,
+        logits: Array,
+        labels: Array,
+        pos_weight: float = 1.0,
+        label_smoothing: float = 0.0,
     ) -> None:
         z = to_float64(labels)
-        self.parts = _Logistic(logits)
+        self.parts = _Logistic(number, logits)
         self.nan = self.parts.nan | ~np.isfinite(z)
-        self.on = _finite(z)
-        self.off = _number(1.0) - self.on
+        self.on = number(_finite(z))
+        self.off = number(1.0) - self.on
         if label_smoothing:
-            keep, half = _number(1.0) - label_smoothing, _number(label_smoothing).doubled(-1)
+            keep, half = number(1.0) - label_smoothing, number(label_smoothing).doubled(-1)
             self.on, self.off = self.on * keep + half, self.off * keep + half
         self.on = self.on * pos_weight
         self.infinite = (self.parts.above & ~self.off.is_zero) | (
@@ -408,14 +531,14 @@ class _Binary:
         )
 
     @property
-    def value(self) -> DoubleDouble:
+    def value(self) -> Tracked:
         """(rows,), where it is finite"""
         return self.on * self.parts.softplus_down + self.off * self.parts.softplus_up
 
     @property
-    def slope(self) -> DoubleDouble:
-        """(rows,)"""
-        return self.off * self.parts.up - self.on * self.parts.down
+    def slope(self) -> Tracked:
+        """(rows,); the common divisor last, so that what is exactly 0 comes out as 0"""
+        return (self.off * self.parts.high - self.on * self.parts.low) / self.parts.whole
 
 
 def _sigmoid_bce_gradient(
@@ -426,8 +549,11 @@ def _sigmoid_bce_gradient(
     label_smoothing: float = 0.0,
     reduction: str = "none",
 ) -> Array:
-    case = _Binary(logits, labels, pos_weight, label_smoothing)
-    return _shared((case.slope, _special(case.nan)), logits, reduction, _ones(logits))
+    def slopes(number: Maker, rows: Rows) -> Result:
+        case = _Binary(number, logits[rows], labels[rows], pos_weight, label_smoothing)
+        return case.slope, _special(case.nan)
+
+    return _shared(slopes, logits, reduction, _ones(logits))
 
 
 @implementation(
@@ -446,28 +572,45 @@ def sigmoid_binary_cross_entropy(
     reduction: str = "none",
 ) -> Array:
     """z softplus(−x) + (1 − z) softplus(x) in double-double arithmetic."""
-    case = _Binary(logits, labels, pos_weight, label_smoothing)
-    special = _special(case.nan, case.infinite)
-    return _reduced((case.value, special), logits, reduction, _ones(logits))
+
+    def values(number: Maker, rows: Rows) -> Result:
+        case = _Binary(number, logits[rows], labels[rows], pos_weight, label_smoothing)
+        return case.value, _special(case.nan, case.infinite)
+
+    return _reduced(values, logits, reduction, _ones(logits))
 
 
 class _Focal:
-    """α_t q^γ BCE(x, z), with q = z σ(−x) + (1 − z) σ(x) the chance of being wrong."""
+    """α_t q^γ BCE(x, z), with q = z σ(−x) + (1 − z) σ(x) the chance of being wrong.
 
-    def __init__(self, logits: Array, labels: Array, alpha: float | None, gamma: float) -> None:
-        self.case = case = _Binary(logits, labels)
+    Where all of the target lies on the side of x, q = m e/(1 + e) with e = e^−|x| and the mass m:
+    log q = log m − |x| − log1p(e) and σ(x) σ(−x)/q = 1/(m (1 + e)) hold however small e is.
+    """
+
+    def __init__(
+        self, number: Maker, logits: Array, labels: Array, alpha: float | None, gamma: float
+    ) -> None:
+        self.case = case = _Binary(number, logits, labels)
         self.gamma = gamma
-        self.balance = _number(np.ones(len(labels)))
+        self.balance = number(np.ones(len(labels)))
         if alpha is not None:
-            self.balance = case.on * alpha + case.off * (_number(1.0) - alpha)
-        wrong = case.on * case.parts.down + case.off * case.parts.up
-        self.sure = wrong.is_zero
-        self.wrong = where(self.sure, 1.0, wrong)
-        self.modulation = self.balance if gamma == 0 else self.balance * self._power()
-        self.absent = self.sure | self.balance.is_zero
-
-    def _power(self) -> DoubleDouble:
-        return exp(log(self.wrong) * self.gamma)
+            self.balance = case.on * alpha + case.off * (number(1.0) - alpha)
+        parts = case.parts
+        wrong = (case.on * parts.low + case.off * parts.high) / parts.whole
+        sure = wrong.is_zero
+        one_sided = where(parts.positive, case.off, case.on).is_zero & ~sure
+        mass = where(one_sided, where(parts.positive, case.on, case.off), 1.0)
+        wrong = where(sure | one_sided, 1.0, wrong)
+        self.modulation = self.balance
+        if gamma:
+            far = mass.log() - parts.magnitude - parts.tail
+            log_wrong = where(one_sided, far, wrong.log())
+            self.modulation = self.balance * (log_wrong * gamma).exp()
+        # σ(x) σ(−x)/q
+        self.ratio = where(
+            one_sided, number(1.0) / (mass * parts.whole), parts.up * parts.down / wrong
+        )
+        self.absent = sure | self.balance.is_zero
 
     def value(self) -> Result:
         """(rows,)"""
@@ -477,8 +620,7 @@ class _Focal:
     def gradient(self) -> Result:
         """(rows,)"""
         case = self.case
-        parts = case.parts
-        share = (case.off - case.on) * parts.up * parts.down / self.wrong * case.value
+        share = (case.off - case.on) * self.ratio * case.value
         gradient = self.modulation * (case.slope + share * self.gamma)
         return where(self.absent, 0.0, gradient), _special(case.nan)
 
@@ -491,8 +633,10 @@ def _focal_gradient(
     gamma: float = 2.0,
     reduction: str = "none",
 ) -> Array:
-    case = _Focal(logits, labels, alpha, gamma)
-    return _shared(case.gradient(), logits, reduction, _ones(logits))
+    def slopes(number: Maker, rows: Rows) -> Result:
+        return _Focal(number, logits[rows], labels[rows], alpha, gamma).gradient()
+
+    return _shared(slopes, logits, reduction, _ones(logits))
 
 
 @implementation(
@@ -507,16 +651,19 @@ def sigmoid_focal_loss(
     reduction: str = "none",
 ) -> Array:
     """e^(γ log q) times the softplus form, q a sum of positives, in double-double arithmetic."""
-    case = _Focal(logits, labels, alpha, gamma)
-    return _reduced(case.value(), logits, reduction, _ones(logits))
+
+    def values(number: Maker, rows: Rows) -> Result:
+        return _Focal(number, logits[rows], labels[rows], alpha, gamma).value()
+
+    return _reduced(values, logits, reduction, _ones(logits))
 
 
 # Losses of probabilities and log-probabilities
 
 
-def _positive(p: Float64Array) -> DoubleDouble:
+def _positive(p: Float64Array) -> Float64Array:
     """The numbers where a logarithm can be taken of them, 1 elsewhere."""
-    return _number(np.where((p > 0) & np.isfinite(p), p, 1.0))
+    return np.where((p > 0) & np.isfinite(p), p, 1.0)
 
 
 def _masses(labels: Array, classes: int) -> Float64Array:
@@ -530,12 +677,14 @@ def _outside(p: Float64Array) -> Mask:
 
 
 def _categorical_gradient(probabilities: Array, labels: Array, *, reduction: str = "none") -> Array:
-    p = to_float64(probabilities)
-    y = _masses(labels, p.shape[1])
-    nan = _in_row(_outside(p) | ~np.isfinite(y))[:, None]
-    gradient = -(_finite(y) / _positive(p))
-    special = _special(np.broadcast_to(nan, p.shape), (p == 0) & (y != 0), -np.sign(y))
-    return _shared((gradient, special), probabilities, reduction, _ones(p))
+    def slopes(number: Maker, rows: Rows) -> Result:
+        p = to_float64(probabilities[rows])
+        y = _masses(labels[rows], p.shape[1])
+        nan = _in_row(_outside(p) | ~np.isfinite(y))[:, None]
+        gradient = -(number(_finite(y)) / number(_positive(p)))
+        return gradient, _special(np.broadcast_to(nan, p.shape), (p == 0) & (y != 0), -np.sign(y))
+
+    return _shared(slopes, probabilities, reduction, _ones(probabilities))
 
 
 @implementation(
@@ -549,26 +698,33 @@ def categorical_cross_entropy(
     probabilities: Array, labels: Array, *, reduction: str = "none"
 ) -> Array:
     """−Σ y log p over the classes with y > 0, in double-double arithmetic."""
-    p = to_float64(probabilities)
-    y = _masses(labels, p.shape[1])
-    nan = _in_row(_outside(p) | ~np.isfinite(y))
-    value = -(_finite(y) * log(_positive(p))).sum(1)
-    special = _special(nan, _in_row((p == 0) & (y != 0)))
-    return _reduced((value, special), probabilities, reduction, _ones(p))
+
+    def values(number: Maker, rows: Rows) -> Result:
+        p = to_float64(probabilities[rows])
+        y = _masses(labels[rows], p.shape[1])
+        nan = _in_row(_outside(p) | ~np.isfinite(y))
+        value = -(number(_finite(y)) * number(_positive(p)).log()).sum(1)
+        return value, _special(nan, _in_row((p == 0) & (y != 0)))
+
+    return _reduced(values, probabilities, reduction, _ones(probabilities))
 
 
 def _binary_gradient(probabilities: Array, labels: Array, *, reduction: str = "none") -> Array:
-    p, z = to_float64(probabilities), to_float64(labels)
-    nan = _outside(p) | (p > 1) | ~np.isfinite(z)
-    # (p − z)/(p (1 − p)), where p = 0 or 1 cancels against z = 0 or 1
-    chance, rest = _number(np.where((p > 0) & (p <= 1), p, 1.0)), _number(1.0) - _finite(p)
-    rest = where(rest.is_zero, 1.0, rest)
-    soft = (_finite(p) - _finite(z)) / chance / rest
-    hard = where(z == 0, _number(1.0) / rest, _number(-1.0) / chance)
-    gradient = where((z == 0) | (z == 1), hard, soft)
-    special = np.where((p == 0) & (z != 0), -np.inf, np.where((p == 1) & (z != 1), np.inf, 0.0))
-    special = np.where(nan, np.nan, special)
-    return _shared((gradient, special), probabilities, reduction, _ones(p))
+    def slopes(number: Maker, rows: Rows) -> Result:
+        p, z = to_float64(probabilities[rows]), to_float64(labels[rows])
+        nan = _outside(p) | (p > 1) | ~np.isfinite(z)
+        # (p − z)/(p (1 − p)), where p = 0 or 1 cancels against z = 0 or 1
+        chance = number(np.where((p > 0) & (p <= 1), p, 1.0))
+        given, target = number(_finite(p)), number(_finite(z))
+        rest = number(1.0) - given
+        rest = where(rest.is_zero, 1.0, rest)
+        soft = (given - target) / chance / rest
+        hard = where(z == 0, number(1.0) / rest, number(-1.0) / chance)
+        gradient = where((z == 0) | (z == 1), hard, soft)
+        special = np.where((p == 0) & (z != 0), -np.inf, np.where((p == 1) & (z != 1), np.inf, 0.0))
+        return gradient, np.where(nan, np.nan, special)
+
+    return _shared(slopes, probabilities, reduction, _ones(probabilities))
 
 
 @implementation(
@@ -576,22 +732,21 @@ def _binary_gradient(probabilities: Array, labels: Array, *, reduction: str = "n
 )
 def binary_cross_entropy(probabilities: Array, labels: Array, *, reduction: str = "none") -> Array:
     """−z log p − (1 − z) log1p(−p) in double-double arithmetic."""
-    p, z = to_float64(probabilities), to_float64(labels)
-    nan = _outside(p) | (p > 1) | ~np.isfinite(z)
-    against = log1p(-_number(np.where((p >= 0) & (p < 1), p, 0.0)))
-    value = -(_finite(z) * log(_positive(p)) + (_number(1.0) - _finite(z)) * against)
-    special = _special(nan, ((p == 0) & (z != 0)) | ((p == 1) & (z != 1)))
-    return _reduced((value, special), probabilities, reduction, _ones(p))
+
+    def values(number: Maker, rows: Rows) -> Result:
+        p, z = to_float64(probabilities[rows]), to_float64(labels[rows])
+        nan = _outside(p) | (p > 1) | ~np.isfinite(z)
+        against = (-number(np.where((p >= 0) & (p < 1), p, 0.0))).log1p()
+        target = number(_finite(z))
+        value = -(target * number(_positive(p)).log() + (number(1.0) - target) * against)
+        return value, _special(nan, ((p == 0) & (z != 0)) | ((p == 1) & (z != 1)))
+
+    return _reduced(values, probabilities, reduction, _ones(probabilities))
 
 
-def _nll_weights(
-    labels: Array, classes: int, weight: Array | None, ignore_index: int
-) -> tuple[npt.NDArray[np.intp], Float64Array]:
-    """The labels with 0 for ignored ones, and w_y with 0 for ignored rows."""
-    ignored = labels == ignore_index
-    safe = np.where(ignored, 0, labels).astype(np.intp)
-    weights = np.ones(classes) if weight is None else to_float64(weight)
-    return safe, np.where(ignored, 0.0, weights[safe])
+def _safe(labels: Array, ignore_index: int) -> npt.NDArray[np.intp]:
+    """The labels with 0 for ignored ones."""
+    return np.where(labels == ignore_index, 0, labels).astype(np.intp)
 
 
 def _nll_gradient(
@@ -603,10 +758,14 @@ def _nll_gradient(
     reduction: str = "none",
 ) -> Array:
     classes = log_probabilities.shape[1]
-    safe, weights = _nll_weights(labels, classes, weight, ignore_index)
-    gradient = where(_one_hot(safe, classes), -_number(weights)[:, None], 0.0)
-    result = (gradient, np.zeros(gradient.shape))
-    return _shared(result, log_probabilities, reduction, weights)
+    weights = _label_weights(labels, classes, weight, ignore_index)
+
+    def slopes(number: Maker, rows: Rows) -> Result:
+        label = _one_hot(_safe(labels[rows], ignore_index), classes)
+        gradient = where(label, -number(weights[rows])[:, None], 0.0)
+        return gradient, np.zeros(gradient.shape)
+
+    return _shared(slopes, log_probabilities, reduction, weights)
 
 
 @implementation("nll_loss", NAME, gradient=_nll_gradient, dtypes=INPUT_DTYPES, sound=True)
@@ -619,29 +778,40 @@ def nll_loss(
     reduction: str = "none",
 ) -> Array:
     """−w_y x_y, an exact product rounded once."""
-    safe, weights = _nll_weights(labels, log_probabilities.shape[1], weight, ignore_index)
-    x = np.take_along_axis(to_float64(log_probabilities), safe[:, None], axis=1)[:, 0]
-    ignored = labels == ignore_index
-    special = _special(np.isnan(x) & ~ignored, np.isinf(x) & (weights != 0), -np.sign(x))
-    value = -(_finite(x) * weights)
-    return _reduced((value, special), log_probabilities, reduction, weights)
+    weights = _label_weights(labels, log_probabilities.shape[1], weight, ignore_index)
+
+    def values(number: Maker, rows: Rows) -> Result:
+        label, own = labels[rows], weights[rows]
+        safe = _safe(label, ignore_index)[:, None]
+        x = np.take_along_axis(to_float64(log_probabilities[rows]), safe, axis=1)[:, 0]
+        special = _special(
+            np.isnan(x) & (label != ignore_index), np.isinf(x) & (own != 0), -np.sign(x)
+        )
+        return -(number(_finite(x)) * own), special
+
+    return _reduced(values, log_probabilities, reduction, weights)
 
 
-def _kl_target(labels: Array, log_target: bool) -> tuple[DoubleDouble, DoubleDouble, Mask, Mask]:
+def _kl_target(
+    number: Maker, labels: Array, log_target: bool
+) -> tuple[Tracked, Tracked, Mask, Mask]:
     """(t, log t, where t is 0, where t is no number)."""
     given = to_float64(labels)
     if log_target:
         absent, nan = given == -np.inf, np.isnan(given) | (given == np.inf)
-        return where(absent, 0.0, exp(_finite(given))), _finite(given), absent, nan
-    return _finite(given), log(_positive(given)), given == 0, _outside(given)
+        log_t = number(_finite(given))
+        return where(absent, 0.0, log_t.exp()), log_t, absent, nan
+    return number(_finite(given)), number(_positive(given)).log(), given == 0, _outside(given)
 
 
 def _kl_gradient(
     log_probabilities: Array, labels: Array, *, log_target: bool = False, reduction: str = "none"
 ) -> Array:
-    t, _, _, nan = _kl_target(labels, log_target)
-    special = _special(np.broadcast_to(_in_row(nan)[:, None], nan.shape))
-    return _shared((-t, special), log_probabilities, reduction, _ones(labels))
+    def slopes(number: Maker, rows: Rows) -> Result:
+        t, _, _, nan = _kl_target(number, labels[rows], log_target)
+        return -t, _special(np.broadcast_to(_in_row(nan)[:, None], nan.shape))
+
+    return _shared(slopes, log_probabilities, reduction, _ones(labels))
 
 
 @implementation("kl_divergence", NAME, gradient=_kl_gradient, dtypes=INPUT_DTYPES, sound=True)
@@ -649,68 +819,81 @@ def kl_divergence(
     log_probabilities: Array, labels: Array, *, log_target: bool = False, reduction: str = "none"
 ) -> Array:
     """Σ t (log t − x) over the classes with t > 0, in double-double arithmetic."""
-    x = to_float64(log_probabilities)
-    t, log_t, absent, nan = _kl_target(labels, log_target)
-    value = where(absent, 0.0, t * (log_t - _finite(x))).sum(1)
-    infinite = np.where(np.isinf(x) & ~absent, -x, 0.0).sum(axis=1)
-    special = np.where(_in_row(nan | np.isnan(x)), np.nan, infinite)
-    return _reduced((value, special), log_probabilities, reduction, _ones(labels))
+
+    def values(number: Maker, rows: Rows) -> Result:
+        x = to_float64(log_probabilities[rows])
+        t, log_t, absent, nan = _kl_target(number, labels[rows], log_target)
+        value = where(absent, 0.0, t * (log_t - number(_finite(x)))).sum(1)
+        infinite = np.where(np.isinf(x) & ~absent, -x, 0.0).sum(axis=1)
+        return value, np.where(_in_row(nan | np.isnan(x)), np.nan, infinite)
+
+    return _reduced(values, log_probabilities, reduction, _ones(labels))
 
 
-def _js_parts(
-    probabilities: Array, labels: Array
-) -> tuple[Float64Array, Float64Array, Mask, DoubleDouble, DoubleDouble]:
-    """(p, q, rows with NaN, p + q, (p − q)/(p + q)), the last 0 where p = q = 0."""
-    p, q = to_float64(probabilities), to_float64(labels)
-    nan = _in_row(_outside(p) | _outside(q))
-    safe_p, safe_q = np.where(_outside(p), 0.0, p), np.where(_outside(q), 0.0, q)
-    total = _number(safe_p) + _number(safe_q)
-    difference = _number(safe_p) - _number(safe_q)
-    return safe_p, safe_q, nan, total, difference / where(total.is_zero, 1.0, total)
+class _JensenShannon:
+    """p + q and d = (p − q)/(p + q) of each class, d = 0 where p = q = 0."""
+
+    def __init__(self, number: Maker, probabilities: Array, labels: Array) -> None:
+        p, q = to_float64(probabilities), to_float64(labels)
+        self.nan = _in_row(_outside(p) | _outside(q))
+        self.p_is_zero, self.q_is_positive = p == 0, q > 0
+        self.p = number(np.where(_outside(p), 0.0, p))
+        self.q = number(np.where(_outside(q), 0.0, q))
+        self.total = self.p + self.q
+        self.divisor = where(self.total.is_zero, 1.0, self.total)
+        self.d = (self.p - self.q) / self.divisor
 
 
 def _js_gradient(probabilities: Array, labels: Array, *, reduction: str = "none") -> Array:
-    p, q, nan, total, d = _js_parts(probabilities, labels)
-    near = (d.exponent < 0) & ~total.is_zero  # |d| < 1/2
-    ratio = _number(p).doubled() / where(total.is_zero, 1.0, total)
-    # Where p = q = 0 anything is accepted; 2 is the ratio as p tends to 0.
-    ratio = where(total.is_zero, 2.0, where(near | (p == 0), 1.0, ratio))
-    logs = where(near, log1p(where(near, d, 0.0)), log(ratio))
-    special = _special(np.broadcast_to(nan[:, None], p.shape), (p == 0) & (q > 0), -1.0)
-    return _shared((logs.doubled(-1), special), probabilities, reduction, _ones(p))
+    def slopes(number: Maker, rows: Rows) -> Result:
+        case = _JensenShannon(number, probabilities[rows], labels[rows])
+        nothing = case.total.is_zero
+        near = (case.d.exponent < 0) & ~nothing  # |d| < 1/2
+        ratio = case.p.doubled() / case.divisor
+        # Where p = q = 0 anything is accepted; 2 is the ratio as p tends to 0.
+        ratio = where(nothing, 2.0, where(near | case.p_is_zero, 1.0, ratio))
+        logs = where(near, where(near, case.d, 0.0).log1p(), ratio.log())
+        nan = np.broadcast_to(case.nan[:, None], near.shape)
+        return logs.doubled(-1), _special(nan, case.p_is_zero & case.q_is_positive, -1.0)
+
+    return _shared(slopes, probabilities, reduction, _ones(probabilities))
 
 
 @implementation("js_divergence", NAME, gradient=_js_gradient, dtypes=INPUT_DTYPES, sound=True)
 def js_divergence(probabilities: Array, labels: Array, *, reduction: str = "none") -> Array:
     """¼ Σ (p + q) g((p − q)/(p + q)) with g by its series near 0, in double-double arithmetic."""
-    p, q, nan, total, d = _js_parts(probabilities, labels)
-    near = d.exponent < -6
-    divisor = where(total.is_zero, 1.0, total)
-    far = x_log_x(_number(p).doubled() / divisor) + x_log_x(_number(q).doubled() / divisor)
-    shares = total * where(near, asymmetry(where(near, d, 0.0)), far)
-    value = (shares.sum(1)).doubled(-2)
-    return _reduced((value, _special(nan)), probabilities, reduction, _ones(p))
+
+    def values(number: Maker, rows: Rows) -> Result:
+        case = _JensenShannon(number, probabilities[rows], labels[rows])
+        far = x_log_x(case.p.doubled() / case.divisor) + x_log_x(case.q.doubled() / case.divisor)
+        near = case.d.exponent < -6
+        g = where(near, where(near, case.d, 0.0).asymmetry(), far)
+        return (case.total * g).sum(1).doubled(-2), _special(case.nan)
+
+    return _reduced(values, probabilities, reduction, _ones(probabilities))
 
 
-def _unit(base: str) -> DoubleDouble:
-    return DoubleDouble.of_decimal(LN_10) if base == "10" else log(_number(2.0))
+def _in_base(nats: Tracked, base: str, number: Maker) -> Tracked:
+    return nats if base == "e" else nats / number(float(base)).log()
 
 
 def _entropy_gradient(probabilities: Array, *, base: str = "e", reduction: str = "none") -> Array:
-    p = to_float64(probabilities)
-    gradient = -(log(_positive(p)) + 1.0)
-    if base != "e":
-        gradient = gradient / _unit(base)
-    nan = np.broadcast_to(_in_row(_outside(p))[:, None], p.shape)
-    return _shared((gradient, _special(nan, p == 0)), probabilities, reduction, _ones(p))
+    def slopes(number: Maker, rows: Rows) -> Result:
+        p = to_float64(probabilities[rows])
+        gradient = -(number(_positive(p)).log() + 1.0)
+        nan = np.broadcast_to(_in_row(_outside(p))[:, None], p.shape)
+        return _in_base(gradient, base, number), _special(nan, p == 0)
+
+    return _shared(slopes, probabilities, reduction, _ones(probabilities))
 
 
 @implementation("entropy", NAME, gradient=_entropy_gradient, dtypes=INPUT_DTYPES, sound=True)
 def entropy(probabilities: Array, *, base: str = "e", reduction: str = "none") -> Array:
     """−Σ p log p over the classes with p > 0, over log of the base, in double-double arithmetic."""
-    p = to_float64(probabilities)
-    value = -x_log_x(_number(np.where(_outside(p), 1.0, p))).sum(1)
-    if base != "e":
-        value = value / _unit(base)
-    result = (value, _special(_in_row(_outside(p))))
-    return _reduced(result, probabilities, reduction, _ones(p))
+
+    def values(number: Maker, rows: Rows) -> Result:
+        p = to_float64(probabilities[rows])
+        value = -x_log_x(number(np.where(_outside(p), 1.0, p))).sum(1)
+        return _in_base(value, base, number), _special(_in_row(_outside(p)))
+
+    return _reduced(values, probabilities, reduction, _ones(probabilities))

@@ -2,12 +2,14 @@
 
 A number is ``(hi + lo)·2**exponent`` with |lo| at most half an ulp of hi, hi in [½, 1) or 0, and an
 exponent of its own, so that e^−800 and the largest float64 squared are numbers like any other.
-Relative errors stay below 2^−98 for every operation here (addition of opposite signs: relative to
-the larger operand).
+Relative errors stay below 2^−102 for arithmetic (addition of opposite signs: relative to the larger
+operand), 2^−100 for e^x and 2^−96 for logarithms; ``error`` bounds what they come to (`tracked`).
 
 Sources: T. J. Dekker, "A floating-point technique for extending the available precision", 1971;
 Y. Hida, X. S. Li and D. H. Bailey, "Library for double-double and quad-double arithmetic", 2007;
-S. Boldo and G. Melquiond on rounding to odd, "Emulation of FMA and correctly rounded sums", 2008.
+M. Joldes, J.-M. Muller and V. Popescu, "Tight and rigorous error bounds for basic building blocks
+of double-word arithmetic", ACM TOMS 44(2), 2017; S. Boldo and G. Melquiond on rounding to odd,
+"Emulation of FMA and correctly rounded sums", 2008.
 """
 
 import decimal
@@ -17,13 +19,30 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from xentcheck.implementations.tracked import (
+    EXACT,
+    ZERO_EXPONENT,
+    Exponents,
+    Mask,
+    Operand,
+    Tracked,
+    error_of_exp,
+    error_of_far_exp,
+    error_of_log,
+    error_of_product,
+    error_of_quotient,
+    error_of_sum,
+)
 from xentcheck.model import Float64Array
 
 Pair: TypeAlias = tuple[Float64Array, Float64Array]
 
 _SPLITTER = 134217729.0  # 2^27 + 1
-_ZERO_EXPONENT = -(2**40)  # below every exponent that a calculation reaches
 _NEGLIGIBLE = -2000  # an operand shifted by as much leaves no trace
+_ARITHMETIC = 102  # bits of a sum, a product or a quotient that are right
+_EXPONENTIAL = 100  # of e^x
+_LOGARITHM = 96  # of a logarithm or `asymmetry`
+_UNBROKEN = 900  # a float64 number in [½, 1) shifted down by as much loses nothing
 
 
 def _two_sum(a: Float64Array, b: Float64Array) -> Pair:
@@ -95,7 +114,6 @@ with decimal.localcontext() as _context:
     _LN2 = _D(2).ln()
     _LN2_HI = round(float(_LN2) * 2**30) / 2**30  # times an integer below 2^23 it is exact
     _LN2_LO = _constants(_LN2 - _D(_LN2_HI))
-    LN_10 = _D(10).ln()
 
 
 def _horner(x: Pair, coefficients: Pair, exact_from: int) -> Pair:
@@ -110,78 +128,107 @@ def _horner(x: Pair, coefficients: Pair, exact_from: int) -> Pair:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class DoubleDouble:
+class DoubleDouble(Tracked):
     """An array of numbers ``(hi + lo)·2**exponent``, normalised; all finite."""
 
     hi: Float64Array
     lo: Float64Array
-    exponent: npt.NDArray[np.int64]
+    exponent: Exponents
+    error: Exponents
 
     @classmethod
     def of(cls, values: npt.ArrayLike) -> "DoubleDouble":
         """Finite float64 numbers, exactly."""
         values = np.asarray(values, dtype=np.float64)
-        return normalised(values, np.zeros_like(values), np.zeros(values.shape, np.int64))
-
-    @classmethod
-    def of_decimal(cls, value: decimal.Decimal) -> "DoubleDouble":
-        """One number to 107 bits, as a zero-dimensional array."""
-        hi, lo = _constants(value)
-        return normalised(hi[0], lo[0], np.int64(0))
+        return normalised(values, np.zeros_like(values), np.zeros(values.shape, np.int64), EXACT)
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of the array."""
-        return self.hi.shape
-
-    @property
-    def is_zero(self) -> npt.NDArray[np.bool_]:
-        """Where the number is exactly 0."""
-        return np.asarray(self.hi == 0)
+    def fraction(self) -> Float64Array:
+        """``hi``"""
+        return self.hi
 
     def __getitem__(self, index: Any) -> "DoubleDouble":
         return DoubleDouble(
-            np.asarray(self.hi[index]), np.asarray(self.lo[index]), np.asarray(self.exponent[index])
+            np.asarray(self.hi[index]),
+            np.asarray(self.lo[index]),
+            np.asarray(self.exponent[index]),
+            np.asarray(self.error[index]),
         )
 
     def __neg__(self) -> "DoubleDouble":
-        return DoubleDouble(-self.hi, -self.lo, self.exponent)
+        return DoubleDouble(-self.hi, -self.lo, self.exponent, self.error)
 
-    def __add__(self, other: "DoubleDouble | Float64Array | float") -> "DoubleDouble":
+    def __add__(self, other: Operand) -> "DoubleDouble":
         b = _as_double_double(other)
         exponent = np.maximum(self.exponent, b.exponent)
-        return normalised(*_add(self._at(exponent), b._at(exponent)), exponent)
+        # Two float64 numbers whose exponents are not too far apart: the sum is exact.
+        short = (self.lo == 0) & (b.lo == 0)
+        apart = np.abs(self.exponent - b.exponent)
+        exact = short & ((apart < _UNBROKEN) | self.is_zero | b.is_zero)
+        error = error_of_sum(self, b, np.where(exact, EXACT, exponent - _ARITHMETIC))
+        return normalised(*_add(self._at(exponent), b._at(exponent)), exponent, error)
 
-    def __sub__(self, other: "DoubleDouble | Float64Array | float") -> "DoubleDouble":
+    def __sub__(self, other: Operand) -> "DoubleDouble":
         return self + -_as_double_double(other)
 
-    def __mul__(self, other: "DoubleDouble | Float64Array | float") -> "DoubleDouble":
+    def __mul__(self, other: Operand) -> "DoubleDouble":
         b = _as_double_double(other)
         product = _multiply((self.hi, self.lo), (b.hi, b.lo))
-        return normalised(*product, self.exponent + b.exponent)
+        exponent = self.exponent + b.exponent
+        rounding = np.where((self.lo == 0) & (b.lo == 0), EXACT, exponent - _ARITHMETIC)
+        return normalised(*product, exponent, error_of_product(self, b, rounding))
 
-    def __truediv__(self, other: "DoubleDouble | Float64Array | float") -> "DoubleDouble":
+    def __truediv__(self, other: Operand) -> "DoubleDouble":
         """The quotient; a divisor of 0 is not allowed."""
         b = _as_double_double(other)
         quotient = _divide((self.hi, self.lo), (b.hi, b.lo))
-        return normalised(*quotient, self.exponent - b.exponent)
+        exponent = self.exponent - b.exponent
+        error = error_of_quotient(self, b, exponent + 1 - _ARITHMETIC)
+        return normalised(*quotient, exponent, error)
 
-    def _at(self, exponent: npt.NDArray[np.int64]) -> Pair:
+    def _at(self, exponent: Exponents) -> Pair:
         shift = np.clip(self.exponent - exponent, _NEGLIGIBLE, -_NEGLIGIBLE).astype(np.int32)
         return np.ldexp(self.hi, shift), np.ldexp(self.lo, shift)
 
     def sum(self, axis: int) -> "DoubleDouble":
         """The sum along an axis, in pairs of pairs: the same in any company of other rows."""
-        exponent = self.exponent.max(axis=axis, keepdims=True, initial=_ZERO_EXPONENT)
+        exponent = self.exponent.max(axis=axis, keepdims=True, initial=ZERO_EXPONENT)
         hi, lo = (np.moveaxis(each, axis, 0) for each in self._at(exponent))
+        if not len(hi):
+            return DoubleDouble.of(np.zeros(hi.shape[1:]))
+        # Each of the additions that a term goes through rounds a part of Σ|term|.
+        size = np.frexp(np.abs(hi).sum(axis=0))[1] + len(hi).bit_length().bit_length()
+        largest = self.error.max(axis=axis, keepdims=True)
+        shares = np.exp2(np.maximum(self.error - largest, _NEGLIGIBLE).astype(np.float64))
+        carried = np.squeeze(largest, axis) + np.frexp(shares.sum(axis=axis))[1]
         while len(hi) > 1:
             half = len(hi) // 2
             odd = (hi[2 * half :], lo[2 * half :])
             hi, lo = _add((hi[:half], lo[:half]), (hi[half : 2 * half], lo[half : 2 * half]))
             hi, lo = np.concatenate([hi, odd[0]]), np.concatenate([lo, odd[1]])
-        if not len(hi):
-            return DoubleDouble.of(np.zeros(hi.shape[1:]))
-        return normalised(hi[0], lo[0], np.squeeze(exponent, axis))
+        exponent = np.squeeze(exponent, axis)
+        error = np.maximum(carried, exponent + size - _ARITHMETIC) + 1
+        return normalised(hi[0], lo[0], exponent, error)
+
+    def exp(self) -> "DoubleDouble":
+        """See `exp`."""
+        return exp(self)
+
+    def log(self) -> "DoubleDouble":
+        """See `log`."""
+        return log(self)
+
+    def log1p(self) -> "DoubleDouble":
+        """See `log1p`."""
+        return log1p(self)
+
+    def asymmetry(self) -> "DoubleDouble":
+        """See `asymmetry`; for |d| < 2^−6."""
+        return asymmetry(self)
+
+    def chosen(self, condition: Mask, a: Operand, b: Operand) -> "DoubleDouble":
+        """See `where`."""
+        return where(condition, a, b)
 
     def to_float64(self) -> Float64Array:
         """Rounded to nearest, once, also below the normal range."""
@@ -197,74 +244,102 @@ class DoubleDouble:
         even = (self.hi.view(np.int64) & 1) == 0
         toward = np.nextafter(self.hi, np.copysign(np.inf, self.lo))
         odd = np.where(even & (self.lo != 0), toward, self.hi)
-        return np.ldexp(odd, _int32(self.exponent))
-
-    def approximately(self) -> Float64Array:
-        """Within one ulp; infinities and zeros beyond the range of float64."""
-        return np.ldexp(self.hi, _int32(self.exponent))
+        return np.ldexp(odd, np.clip(self.exponent, -(2**20), 2**20).astype(np.int32))
 
     def doubled(self, times: int = 1) -> "DoubleDouble":
         """Multiplied by 2**times, exactly."""
-        return DoubleDouble(
-            self.hi, self.lo, np.where(self.hi == 0, self.exponent, self.exponent + times)
-        )
+        exponent = np.where(self.is_zero, self.exponent, self.exponent + times)
+        return DoubleDouble(self.hi, self.lo, exponent, self.error + times)
+
+    def replaced(self, rows: npt.NDArray[np.intp], new: "DoubleDouble") -> "DoubleDouble":
+        """A copy in which these rows, (rows, …), are new."""
+        parts = []
+        for old, part in (
+            (self.hi, new.hi),
+            (self.lo, new.lo),
+            (self.exponent, new.exponent),
+            (self.error, new.error),
+        ):
+            copy: Any = np.array(old)
+            copy[rows] = part
+            parts.append(copy)
+        return DoubleDouble(*parts)
 
 
-def _int32(exponent: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
-    return np.clip(exponent, -(2**20), 2**20).astype(np.int32)
+def _as_double_double(value: Operand) -> DoubleDouble:
+    if isinstance(value, DoubleDouble):
+        return value
+    assert not isinstance(value, Tracked)
+    return DoubleDouble.of(value)
 
 
-def _as_double_double(value: DoubleDouble | Float64Array | float) -> DoubleDouble:
-    return value if isinstance(value, DoubleDouble) else DoubleDouble.of(value)
-
-
-def normalised(hi: Any, lo: Any, exponent: Any) -> DoubleDouble:
+def normalised(hi: Any, lo: Any, exponent: Any, error: Any) -> DoubleDouble:
     """``(hi + lo)·2**exponent`` with hi in [½, 1), or 0 with the smallest exponent."""
     hi = np.asarray(hi, dtype=np.float64)
     mantissa, shift = np.frexp(hi)
     low = np.ldexp(np.asarray(lo, dtype=np.float64), -shift)
-    new = np.where(mantissa == 0, _ZERO_EXPONENT, np.asarray(exponent) + shift)
-    return DoubleDouble(mantissa, np.broadcast_to(low, mantissa.shape), new.astype(np.int64))
+    new = np.where(mantissa == 0, ZERO_EXPONENT, np.asarray(exponent) + shift)
+    return DoubleDouble(
+        mantissa,
+        np.broadcast_to(low, mantissa.shape),
+        new.astype(np.int64),
+        np.broadcast_to(np.asarray(error, dtype=np.int64), mantissa.shape),
+    )
 
 
-def where(
-    condition: npt.NDArray[np.bool_], a: DoubleDouble | float, b: DoubleDouble | float
-) -> DoubleDouble:
+def where(condition: Mask, a: Operand, b: Operand) -> DoubleDouble:
     """Elementwise choice."""
     x, y = _as_double_double(a), _as_double_double(b)
     return DoubleDouble(
         np.where(condition, x.hi, y.hi),
         np.where(condition, x.lo, y.lo),
         np.where(condition, x.exponent, y.exponent),
+        np.where(condition, x.error, y.error),
     )
+
+
+def _with_error(x: DoubleDouble, error: Exponents) -> DoubleDouble:
+    return DoubleDouble(x.hi, x.lo, x.exponent, error)
 
 
 def exp(x: DoubleDouble) -> DoubleDouble:
-    """e^x; relative error below 2^−98·max(1, |x|/16). Beyond ±2^20 as at ±2^20."""
-    beyond = x.exponent > 20
+    """e^x; relative error below 2^−100·max(1, |x|/16). Beyond ±2^20 as at ±2^20."""
+    given, beyond = x, x.exponent > 20
     x = where(beyond, DoubleDouble.of(np.copysign(2.0**20, x.hi)), x)
     turns = np.rint(x.approximately() / _LN2_HI)
     # Where turns is 0, x may be too small for float64 to hold; e^x is 1 + x to all digits then.
-    reduced = (x - DoubleDouble.of(turns * _LN2_HI)) - DoubleDouble.of(turns) * DoubleDouble(
-        *_LN2_LO_NORMALISED
-    )
+    reduced = (x - DoubleDouble.of(turns * _LN2_HI)) - DoubleDouble.of(turns) * _LN2_LO_NUMBER
     pair = reduced._at(np.zeros_like(reduced.exponent))
     step = np.clip(np.rint(pair[0] * _STEPS), -23, 23)
     r = _add(pair, (-step / _STEPS, np.zeros_like(step)))
     series = _horner(r, _INVERSE_FACTORIALS, 8)
     index = step.astype(np.intp) + 23
-    result = _multiply(series, (_EXP_TABLE[0][index], _EXP_TABLE[1][index]))
-    return normalised(*result, turns.astype(np.int64))
+    product = _multiply(series, (_EXP_TABLE[0][index], _EXP_TABLE[1][index]))
+    result = normalised(*product, turns.astype(np.int64), EXACT)
+    rounding = result.exponent + np.maximum(x.exponent - 4, 0) - _EXPONENTIAL
+    rounding = np.where(given.is_zero, EXACT, rounding)
+    error = error_of_exp(given, result.exponent, rounding)
+    edge = error_of_far_exp(given, given.hi < 0, result.exponent)
+    return _with_error(result, np.where(beyond, edge, error))
 
 
 def log(x: DoubleDouble) -> DoubleDouble:
-    """Natural logarithm of x > 0; relative error below 2^−98, also next to 1."""
-    return _log(x, None)
+    """Natural logarithm of x > 0; relative error below 2^−96, also next to 1."""
+    result = _log(x, None)
+    return _with_error(result, error_of_log(x, _rounding_of_log(result)))
 
 
 def log1p(x: DoubleDouble) -> DoubleDouble:
-    """log(1 + x) for x > −1; relative error below 2^−98, also for small x."""
-    return _log(x + 1.0, x)
+    """log(1 + x) for x > −1; relative error below 2^−96, also for small x."""
+    whole = x + 1.0
+    result = _log(whole, x)
+    # Where x is small the series takes x itself, else the sum with its rounding.
+    near = _with_error(whole, np.where(x.exponent < _NEAR_ONE, x.error, whole.error))
+    return _with_error(result, error_of_log(near, _rounding_of_log(result)))
+
+
+def _rounding_of_log(result: DoubleDouble) -> Exponents:
+    return np.where(result.is_zero, EXACT, result.exponent - _LOGARITHM)
 
 
 def _log(x: DoubleDouble, minus_one: DoubleDouble | None) -> DoubleDouble:
@@ -276,20 +351,18 @@ def _log(x: DoubleDouble, minus_one: DoubleDouble | None) -> DoubleDouble:
     step = np.clip(np.rint(hi * _STEPS), 45, 91)
     center = step / _STEPS
     zero = np.zeros_like(center)
-    u = normalised(*_divide(_add((hi, lo), (-center, zero)), (center, zero)), 0)
+    u = normalised(*_divide(_add((hi, lo), (-center, zero)), (center, zero)), 0, EXACT)
     if minus_one is not None:
-        near = minus_one.exponent < -8
+        near = minus_one.exponent < _NEAR_ONE
         u = where(near, minus_one, u)
         step, exponent = np.where(near, _STEPS, step), np.where(near, 0, exponent)
     s = u / (u + 2.0)  # log(1 + u) = 2 atanh(u/(2 + u))
     square = _multiply(*(((s * 1.0)._at(np.zeros_like(s.exponent)),) * 2))
-    series = (s * normalised(*_horner(square, _INVERSE_ODD, 5), 0)).doubled()
+    series = (s * normalised(*_horner(square, _INVERSE_ODD, 5), 0, EXACT)).doubled()
     index = step.astype(np.intp) - 45
-    table = normalised(_LOG_TABLE[0][index], _LOG_TABLE[1][index], 0)
+    table = normalised(_LOG_TABLE[0][index], _LOG_TABLE[1][index], 0, EXACT)
     turns = exponent.astype(np.float64)
-    whole = DoubleDouble.of(turns * _LN2_HI) + (
-        DoubleDouble.of(turns) * DoubleDouble(*_LN2_LO_NORMALISED) + table
-    )
+    whole = DoubleDouble.of(turns * _LN2_HI) + (DoubleDouble.of(turns) * _LN2_LO_NUMBER + table)
     return whole + series
 
 
@@ -300,13 +373,9 @@ def asymmetry(d: DoubleDouble) -> DoubleDouble:
     """
     square = d * d
     pair = square._at(np.zeros_like(d.exponent))
-    return square * normalised(*_horner(pair, _ENTROPY_SERIES, 4), 0)
+    return square * normalised(*_horner(pair, _ENTROPY_SERIES, 4), 0, -_LOGARITHM)
 
 
-def x_log_x(x: DoubleDouble) -> DoubleDouble:
-    """x log x for x >= 0, with 0 log 0 = 0."""
-    return x * log(where(x.is_zero, 1.0, x))
-
-
-_low = normalised(*_LN2_LO, 0)
-_LN2_LO_NORMALISED = (_low.hi[0], _low.lo[0], _low.exponent[0])
+_NEAR_ONE = -8  # log1p takes its series in x itself where |x| < 2^−8
+_low = normalised(*_LN2_LO, 0, EXACT)
+_LN2_LO_NUMBER = DoubleDouble(_low.hi[0], _low.lo[0], _low.exponent[0], _low.error[0])
