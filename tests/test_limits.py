@@ -449,5 +449,5 @@ sweeps:
 limits:
   - {max_ulp: 1e8, forbid: [vanished-gradient]}
 """
-    with pytest.raises(ConfigError, match="max_ulp, or_abs, or_rel and max_excess_bits say where"):
+    with pytest.raises(ConfigError, match="or_abs, or_rel, or_excess_bits say where"):
         loads(text, "gate.yaml")

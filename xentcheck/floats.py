@@ -75,6 +75,9 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         )
     }
 )
+LARGEST_ULP = FORMATS["float64"].max
+"""What an error of more ulps than float64 can hold is reported as."""
+
 _BY_SCALAR = {known.dtype.type: known for known in FORMATS.values()}
 
 

@@ -15,7 +15,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from xentcheck.floats import FORMATS, Format, format_of, round_exact, to_float64, ulp_exponent
+from xentcheck.floats import (
+    FORMATS,
+    LARGEST_ULP,
+    Format,
+    format_of,
+    round_exact,
+    to_float64,
+    ulp_exponent,
+)
 from xentcheck.model import (
     Accepts,
     Array,
@@ -50,8 +58,8 @@ NOTHING = 2.0**-50
 DECISIVE = 2.0**-10
 """A score is settled when the radius is below this many ulps, or this fraction of the error."""
 
-LARGEST_ULP = np.finfo(np.float64).max
-"""What an error of more ulps than float64 can hold is reported as."""
+_MOST_ULP = 2.0**1022
+"""No condition number allows more ulps: an error that has saturated is beyond every limit."""
 
 _FAR = 2.0**900
 """From so many ulps on, absolute errors are taken directly: a bound in ulps may overflow."""
@@ -228,7 +236,7 @@ def _in_ulps(bits: float, factor: Float64Array, target: Format) -> float | Float
     if bits == -math.inf:
         return 0.0
     # log2(2·ulps) − log2(condition) ≤ bits; an error of half an ulp has lost nothing
-    return np.asarray(np.fmax(2.0 ** (bits - 1.0) * factor, 0.5))
+    return np.fmax(_times(2.0 ** (bits - 1.0), factor), 0.5)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -475,7 +483,10 @@ def _screened(judged: _Judged, exact: Balls) -> Scores:
         none = np.zeros(a.shape, dtype=np.bool_)  # what is near is left to the arbiter
         margin = radius + judged.held.slack * limit
         may_be_beyond = ~(ulp_error < limit - margin)  # also NaN
-        if exact.accepts is None and not may_be_beyond.any():
+        # among subnormals a result of the wrong sign may be within the limit
+        turned = (a < 0) != (midpoint < 0)
+        turned &= a != 0
+        if exact.accepts is None and not may_be_beyond.any() and not turned.any():
             return Scores(ulp_error, abs_error, kinds, undecided, none, none)
         beyond = ulp_error > limit + margin
         undecided |= may_be_beyond & ~beyond
@@ -485,7 +496,7 @@ def _screened(judged: _Judged, exact: Balls) -> Scores:
             known = exact.relative * np.abs(midpoint) + 2.0**-50 * or_abs
             undecided |= np.abs(abs_error - or_abs) <= known
         odd = ~(ulp_error < np.inf)
-        odd |= beyond & (a * midpoint <= 0)  # also where the product underflows
+        odd |= turned | (beyond & (a == 0))
         if judged.nonnegative:
             odd |= beyond & (a < 0)
         if not (midpoint.max() < target.max and midpoint.min() > -target.max):  # also NaN
@@ -556,8 +567,9 @@ def _errors(a: Float64Array, exact: Enclosures, target: Format) -> _Errors:
 
 def _times(bound: float, factor: float | Float64Array) -> Float64Array:
     """A bound times condition numbers; nothing stays nothing, however hard the problem is."""
-    with np.errstate(invalid="ignore"):
-        return np.asarray(np.where(bound == 0, 0.0, bound * np.asarray(factor)), dtype=np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        product = np.asarray(np.where(bound == 0, 0.0, bound * np.asarray(factor)), np.float64)
+    return product if bound == math.inf else np.minimum(product, _MOST_ULP)
 
 
 def stands(

@@ -7,10 +7,10 @@ import numpy.typing as npt
 
 from xentcheck.collection.tally import Tally, note
 from xentcheck.execution import Incident, Outcomes
-from xentcheck.floats import Format, format_of, to_float64, ulp_exponent
+from xentcheck.floats import LARGEST_ULP, Format, format_of, to_float64, ulp_exponent
 from xentcheck.model import Array, Float64Array, Implementation, Kind, Quantity, Tolerance
 from xentcheck.reference import Truth
-from xentcheck.scoring import LARGEST_ULP, allowed, conditioned
+from xentcheck.scoring import allowed, conditioned
 
 
 def compare(

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from xentcheck.floats import FORMATS, hex_text, to_float64
+from xentcheck.floats import FORMATS, LARGEST_ULP, hex_text, to_float64
 from xentcheck.losses import LOSSES
 from xentcheck.model import (
     UNREACHABLE,
@@ -51,7 +51,10 @@ def ulps(value: float) -> str:
     """An error in ulps in at most seven characters: ``0.50``, ``3.97``, ``1204``, ``1.6e7``.
 
     NaN, which stands for "no row has a finite error", is a dash; only no error at all is ``0``.
+    What float64 cannot hold is ``>1e308``.
     """
+    if value == LARGEST_ULP:
+        return ">1e308"
     if math.isnan(value):
         return "-"
     if value == 0 or math.isinf(value):
