@@ -894,3 +894,21 @@ def test_a_busy_worker_leaves_when_it_next_turns_to_a_parent_that_was_killed(tmp
     with output:
         assert wait([output], PATIENCE) == [output]  # no process holds the other end
         assert output.read() == b""
+
+
+def test_more_workers_than_there_are_file_descriptors_for_are_fewer_workers():
+    """In a process with a low limit: 40 workers would take more descriptors than it has."""
+    pytest.importorskip("resource")
+    code = (
+        "import resource, os\n"
+        "most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (64, most))\n"
+        "from xentcheck.execution.pool import run\n"
+        "with run(lambda task, tell: (task, os.getpid()), range(200), 40, None) as results:\n"
+        "    found = [result for _, result in results]\n"
+        "assert [task for task, _ in found] == list(range(200))\n"
+        "print(len({pid for _, pid in found}))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert 1 < int(done.stdout) < 20

@@ -22,7 +22,7 @@ from importlib.util import find_spec
 from multiprocessing.connection import Connection
 from typing import Any
 
-from xentcheck.errors import XentcheckError, ending
+from xentcheck.errors import UsageError, XentcheckError, ending
 from xentcheck.execution.host import Answer
 from xentcheck.execution.invocation import CallError, Invocation
 from xentcheck.implementations.bridging import SHARED_FOLDER
@@ -55,6 +55,18 @@ class _Host:
     """One process under way."""
 
     def __init__(self, process: Process) -> None:
+        try:
+            self._start(process)
+        except OSError as error:
+            name = process.name or "code of others"
+            raise UsageError(
+                f"no process can be started for {name}: {error.strerror or error}; raise the "
+                "limit (ulimit -n: open files, ulimit -u: processes)"
+            ) from error
+        self._timeout = process.timeout_s
+        self._started = False
+
+    def _start(self, process: Process) -> None:
         ours, theirs = socket.socketpair()
         environment = {**os.environ, **dict(process.environment)}
         if _shared:
@@ -72,8 +84,6 @@ class _Host:
                 start_new_session=True,  # Ctrl-C is for who asks
             )
         self._connection = Connection(ours.detach())
-        self._timeout = process.timeout_s
-        self._started = False
 
     def request(self, work: str, arguments: tuple[Any, ...]) -> Any:
         """The answer to a request. Raises what the host raised, or CallError when it is gone."""

@@ -121,7 +121,8 @@ def run(
         tasks: taken one at a time, when there is a worker for it; at most ``AHEAD * workers`` are
             out at a time, so they may be very many. Tasks and results must pickle.
         workers: how many processes, at least 1. One: in this process, in order, and ``tell`` does
-            nothing. There are never more processes than tasks.
+            nothing. There are never more processes than tasks, or than there are file descriptors
+            for.
         again: called when a worker died; returns the task to do instead, at the same position and
             on a fresh worker. What it raises ends the run at once.
 
@@ -138,10 +139,29 @@ def run(
     """
     if workers < 1:
         raise ValueError(f"workers is {workers}, want at least 1")
+    workers = min(workers, max(_affordable(), 1))
     context = _context(work) if workers > 1 else None
     if context is None:
         return _Here(work, tasks)
     return _Pool(context, work, tasks, workers, again)
+
+
+def _affordable() -> int:
+    """For how many workers there are file descriptors."""
+    try:
+        import resource  # noqa: PLC0415  (POSIX has it)
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        taken = len(os.listdir("/dev/fd"))
+    except (ImportError, OSError):
+        return sys.maxsize
+    if limit == resource.RLIM_INFINITY:
+        return sys.maxsize
+    return (limit - taken - _SPARE_DESCRIPTORS) // _DESCRIPTORS_EACH
+
+
+_DESCRIPTORS_EACH = 3  # a pipe, the end of the process, and one more while it starts
+_SPARE_DESCRIPTORS = 24  # for a worker's own process of users' code, files and outputs
 
 
 def cores() -> int:
