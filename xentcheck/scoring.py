@@ -40,6 +40,12 @@ def kind_of(code: int) -> Kind | None:
     return None if code == RIGHT else KINDS[code]
 
 
+def lost_kind(quantity: Quantity) -> Kind:
+    """The kind of a zero that should not be one, unless subnormal results are flushed to it."""
+    is_gradient = quantity is Quantity.GRADIENT
+    return Kind.VANISHED_GRADIENT if is_gradient else Kind.SPURIOUS_UNDERFLOW
+
+
 _CODE = {kind: np.int8(position) for position, kind in enumerate(KINDS)}
 
 
@@ -246,7 +252,6 @@ def _scored(judged: _Judged, exact: Enclosures, settled: Settled | None = None) 
     is_nan, is_inf = np.isnan(a), np.isinf(a)
     is_number = ~(is_nan | is_inf)
     opposite = np.where(sign == 0, negative, np.sign(a) * sign < 0)
-    zero = "vanished-gradient" if judged.quantity is Quantity.GRADIENT else "spurious-underflow"
     subnormal = exact.exponent < target.min_exponent
 
     def mark(kind: Kind, where: npt.NDArray[np.bool_]) -> None:
@@ -261,7 +266,7 @@ def _scored(judged: _Judged, exact: Enclosures, settled: Settled | None = None) 
     mark(Kind.WRONG_SIGN, finite & is_number & without_sign & (a != 0) & opposite)
     wrong = finite & is_number & beyond
     mark(Kind.FTZ, wrong & (a == 0) & subnormal)
-    mark(Kind(zero), wrong & (a == 0))
+    mark(lost_kind(judged.quantity), wrong & (a == 0))
     mark(Kind.INACCURATE, wrong)
 
     accepted = _accepted(exact.accepts, a, is_nan)

@@ -20,6 +20,7 @@ from xentcheck.model import (
     Enclosures,
     Exact,
     Float64Array,
+    Kind,
     Quantity,
     Tolerance,
     Witness,
@@ -31,6 +32,7 @@ from xentcheck.scoring import (
     excess_bits,
     expected,
     kind_of,
+    lost_kind,
     midpoint,
     radius_in_ulps,
     score,
@@ -137,8 +139,13 @@ class Arbitration:
             self._blocks[key] = self.decide(shown.case)
         return _one_of(self._blocks[key], quantity, shown.position)
 
-    def witness(self, shown: Shown, cell: Cell, tolerance: Tolerance) -> Witness:
-        """The witness, scored again against the arbiter's enclosure."""
+    def witness(
+        self, shown: Shown, cell: Cell, tolerance: Tolerance, *, flushes: bool = True
+    ) -> Witness:
+        """The witness, scored again against the arbiter's enclosure.
+
+        ``flushes``: whether zeros for subnormal results are flushed ones, in this cell.
+        """
         try:
             enclosures, condition = self.exact(shown, cell.quantity)
         except UncertifiedError as error:
@@ -159,6 +166,8 @@ class Arbitration:
             place = (shown.case, shown.row, cell.quantity, shown.index)
             again = scoring(settled=settled(*place, actual, (enclosures, condition), tolerance))
         kind = kind_of(int(again.kinds[0]))
+        if kind is Kind.FTZ and not flushes:
+            kind = lost_kind(cell.quantity)
         if kind is not shown.kind:
             self.failures.append(
                 f"{INTERNAL_ERROR}: {cell.quantity} of {cell.implementation} on row {shown.number} "

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,11 +14,13 @@ from xentcheck.model import (
     Finding,
     Kind,
     Measurement,
+    Quantity,
     Tolerance,
     Witness,
 )
 from xentcheck.scoring import (
     KINDS,
+    lost_kind,
 )
 
 HINTS: Mapping[Kind, str] = {
@@ -63,14 +66,54 @@ def _find_plateaus(collected: Tally) -> str:
     return f"height {height:.6g}, from exact {widest.nearest:.6g} on"
 
 
+def _blame_zeros(collected: Tally, quantity: Quantity) -> str:
+    """Call zeros for subnormal results faults where nothing is seen to flush them.
+
+    Returns what there is to say about them, or ''.
+    """
+    zeros = collected.zeros
+    if zeros.flushes:
+        return ""
+    kind = lost_kind(quantity)
+    renamed: dict[int, Shown] = {}
+
+    def again(shown: Shown | None) -> Shown | None:
+        if shown is None or shown.kind is not Kind.FTZ:
+            return shown
+        return renamed.setdefault(id(shown), replace(shown, kind=kind))
+
+    named = again(collected.shown.get(None))
+    if named is not None:
+        collected.shown[None] = named
+    collected.largest = again(collected.largest)
+    collected.most_excess = again(collected.most_excess)
+    if zeros.worst is None or zeros.first is None:
+        return ""
+    rows = zeros.rows.total()
+    collected.counts -= zeros.rows
+    collected.counts[kind] += rows
+    collected.shown.pop(Kind.FTZ, None)
+    offer(collected, kind, replace(zeros.worst, kind=kind))
+    if collected.first is None or zeros.first.number <= collected.first.number:
+        collected.first = replace(zeros.first, kind=kind)
+    where = f"on {rows:,} rows the exact result is subnormal"
+    if zeros.subnormals:
+        return f"{where}; other subnormal results come back, so nothing is flushed"
+    return f"{where}, and nothing shows that such results are flushed"
+
+
 def close(
     cell: Cell, collected: Tally, tolerance: Tolerance, arbitration: Arbitration
 ) -> tuple[Measurement, list[Finding]]:
     """The measurement of a cell, and its findings, gravest first. To be called once per tally."""
     plateau = _find_plateaus(collected)
+    details = {
+        Kind.PLATEAU: plateau,
+        lost_kind(cell.quantity): _blame_zeros(collected, cell.quantity),
+    }
 
     def settle(shown: Shown) -> Witness:
-        return arbitration.witness(shown, cell, tolerance)
+        return arbitration.witness(shown, cell, tolerance, flushes=collected.zeros.flushes)
 
     witnesses: dict[Kind | None, Witness] = {
         kind: settle(shown)
@@ -99,7 +142,7 @@ def close(
             collected.counts[kind],
             witness=witnesses.get(kind),
             hint=HINTS.get(kind, ""),
-            detail=plateau if kind is Kind.PLATEAU else "",
+            detail=details.get(kind, ""),
         )
         for kind in KINDS
         if collected.counts[kind] and kind not in collected.incidents

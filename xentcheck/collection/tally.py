@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xentcheck.collection.arbitration import certain, settled
+from xentcheck.collection.flushing import Zeros, subnormal
 from xentcheck.collection.plateaus import CLIPPED, PLATEAU_ROWS, Height, Heights
 from xentcheck.collection.shown import Shown, alone, badness, gravity, moved
 from xentcheck.execution import Incident, Outcomes, observe
@@ -36,7 +37,16 @@ from xentcheck.model import (
 )
 from xentcheck.quantiles import Quantiles
 from xentcheck.reference import Truth, row_parts
-from xentcheck.scoring import KINDS, RIGHT, Scores, conditioned, excess_bits, kind_of, score
+from xentcheck.scoring import (
+    KINDS,
+    RIGHT,
+    Scores,
+    conditioned,
+    excess_bits,
+    kind_of,
+    lost_kind,
+    score,
+)
 
 PART_ELEMENTS = 1 << 16
 """Results that are scored together: near a core's cache, and enough that calls cost little."""
@@ -47,7 +57,8 @@ class Tally:
     """What is collected of one cell while its cases go by.
 
     ``shown`` has the witness of each kind, and under None that of the cell. ``heights`` watches
-    results that may be plateaus.
+    results that may be plateaus, ``zeros`` what may be flushed subnormal results (`Kind.FTZ`, until
+    it is closed).
     """
 
     rows: int = 0
@@ -61,6 +72,7 @@ class Tally:
     most_excess: Shown | None = None  # the most excess bits, if there are any
     first: Shown | None = None  # the first row with a fault
     heights: Heights = field(default_factory=Heights)
+    zeros: Zeros = field(default_factory=Zeros)
     incidents: dict[Kind, Incident] = field(default_factory=dict)
     incident_rows: Counter[Kind] = field(default_factory=Counter)
     incident_cases: dict[Kind, Shown] = field(default_factory=dict)
@@ -96,6 +108,7 @@ class Tally:
         for height, found in other.heights.known.items():
             self.heights.watch(height, found.moved(offset))
         _forget(self)
+        self.zeros.merge(other.zeros, offset)
         for name, incident in other.incidents.items():
             known = self.incidents.get(name)
             if known is None or incident.distance > known.distance:
@@ -139,6 +152,7 @@ def measure(
         part = _Part(case, span, quantity, target.name, truth)
         scores = part.scores(results, tolerance, loss)
         _collect(collected, part, results, scores, observed.valid[span])
+    collected.zeros.examine(implementation, quantity)
     return observed
 
 
@@ -268,6 +282,7 @@ def _collect(
         collected.max_abs = max(collected.max_abs, float(largest))
         _collect_excess(collected, part, results, scores, worst, alive)
     _offer_worst(collected, part, results, scores, worst, gravest, alive)
+    _collect_subnormals(collected, part, results, alive)
     at_fault = alive & (gravest != RIGHT)
     if not at_fault.any():
         return
@@ -276,6 +291,7 @@ def _collect(
         row = int(broken[0])
         column, kind = int(kinds[row].argmin()), KINDS[gravest[row]]
         collected.first = part.shown(results, scores, row, column, kind)
+    _collect_zeros(collected, part, results, scores, gravest, alive)
     watched = _collect_heights(collected, part, results, scores, at_fault)
     for code in np.unique(gravest[at_fault]).tolist():
         here = np.flatnonzero(at_fault & (gravest == code))
@@ -288,6 +304,52 @@ def _collect(
 
 _NOTED = np.array([*(kind in NOTES for kind in KINDS), True])
 """By the code of a kind, and of what is right: whether it is no fault."""
+
+
+def _collect_subnormals(
+    collected: Tally, part: _Part, results: Array, alive: npt.NDArray[np.bool_]
+) -> None:
+    """Count the rows with subnormal results where the exact ones are subnormal."""
+    if collected.zeros.subnormals:  # one is proof enough
+        return
+    found = subnormal(results if results.ndim == 0 else results[part.span])
+    if not found.any():
+        return
+    smallest = FORMATS[part.dtype].smallest_normal
+    if results.ndim == 0:
+        exact = part.truth.at(part.quantity, part.span).midpoints()
+    else:
+        exact = part.truth.midpoints(part.quantity, part.span)
+    found &= np.abs(exact) < smallest
+    rows = found.reshape(len(alive), -1).any(axis=1) & alive
+    collected.zeros.subnormals += int(np.count_nonzero(rows))
+
+
+def _collect_zeros(
+    collected: Tally,
+    part: _Part,
+    results: Array,
+    scores: Scores,
+    gravest: npt.NDArray[np.int8],
+    alive: npt.NDArray[np.bool_],
+) -> None:
+    """Note the rows whose kind depends on whether subnormal results are flushed."""
+    kinds = scores.kinds.reshape(len(gravest), -1)
+    zeros = kinds == KINDS.index(Kind.FTZ)
+    rows = np.flatnonzero(
+        zeros.any(axis=1) & alive & (gravest > KINDS.index(lost_kind(part.quantity)))
+    )
+    if not len(rows):
+        return
+    errors = np.where(zeros[rows], scores.ulp_error.reshape(len(gravest), -1)[rows], -1.0)
+    place, column = (int(each) for each in np.unravel_index(errors.argmax(), errors.shape))
+    first = int(rows[0])
+    codes, counts = np.unique(gravest[rows], return_counts=True)
+    collected.zeros.add(
+        Counter({KINDS[code]: int(n) for code, n in zip(codes, counts, strict=True)}),
+        part.shown(results, scores, int(rows[place]), column, Kind.FTZ),
+        part.shown(results, scores, first, int(zeros[first].argmax()), Kind.FTZ),
+    )
 
 
 def _offer_kind(

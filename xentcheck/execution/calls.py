@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from xentcheck.errors import UnsupportedError
 from xentcheck.execution import hosts
 from xentcheck.execution.invocation import CallError, invoke, same_bits
 from xentcheck.floats import Format, format_of, ulp_distance
@@ -101,6 +102,17 @@ def observe(
     if shape != () and not case.reduced:
         incidents += _regroup(run, results)
     return Outcomes(results, valid, tuple(incidents))
+
+
+def answer(implementation: Implementation, case: Case, quantity: Quantity) -> Array | None:
+    """What comes back of one call, without any look at how it behaves; None where it failed."""
+    function = implementation.value if quantity is Quantity.VALUE else implementation.gradient
+    assert function is not None
+    shape = result_shape(case, quantity)
+    try:
+        return _Run(function, implementation.process, case, quantity, shape).call()
+    except (CallError, UnsupportedError):
+        return None
 
 
 def _narrower(result: Format, source: Format) -> bool:
