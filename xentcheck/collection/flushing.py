@@ -147,7 +147,7 @@ def _experiment(
         results = scaled.results(implementation, factors)
         if results is None:
             return None
-        seen = _judged(results, scaled.exact(factors), index, target)
+        seen = _judged(results, scaled.exact(factors), target)
         if seen.subnormals or seen.flushes:
             return seen
     return _Seen()
@@ -293,7 +293,12 @@ def _factors(scaled: _Scaled, target: Format) -> Float64Array:
         wanted = [((sizes >= low) & (sizes < 2 * low)).sum() for low in (tiny / 2, tiny)]
         if min(wanted) >= NEAR:
             break
-        between(factors[here], factors[here + 1])
+        first, last = here, here + 1  # of the range that is near
+        while first > 0 and tiny / 2 < sizes[first] < 2 * tiny:
+            first -= 1
+        while last < len(sizes) - 1 and tiny / 2 < sizes[last] < 2 * tiny:
+            last += 1
+        between(factors[first], factors[last])
     step = 1 if normal[here] else -1
     last = here + (step > 0)
     while 0 <= last + step < len(factors) and sizes[last] >= least:
@@ -314,24 +319,29 @@ def _chosen(factors: Float64Array, sizes: Float64Array, target: Format) -> Float
     return factors[np.sort(np.concatenate(chosen))]
 
 
-def _judged(results: Array, exact: Float64Array, index: int, target: Format) -> _Seen:
-    """What results say, whose exact ones lie on both sides of the smallest normal number.
-
-    Beside it a result may be on the other side than the exact one: by as much, relatively, as the
-    normal results are off.
-    """
+def _judged(results: Array, exact: Float64Array, target: Format) -> _Seen:
+    """What results say, whose exact ones lie on both sides of the smallest normal number."""
     tiny, least = target.smallest_normal, target.smallest_subnormal
     proof = (subnormal(results) & (np.abs(exact) < tiny)).any(axis=1)
     if proof.any():
         return _Seen(subnormals=int(np.count_nonzero(proof)))
-    sizes, came = np.abs(exact[:, index]), np.abs(to_float64(results[:, index]))
+    columns = zip(np.abs(exact).T, np.abs(to_float64(results)).T, strict=True)
+    return _Seen(flushes=any(_vanishes(sizes, came, tiny, least) for sizes, came in columns))
+
+
+def _vanishes(sizes: Float64Array, came: Float64Array, tiny: float, least: float) -> bool:
+    """Whether results are numbers down to the smallest normal one, and zeros below it.
+
+    Beside it a result may be on the other side than the exact one: by as much, relatively, as the
+    normal results are off.
+    """
     numbers = (sizes >= tiny) & (came > 0) & np.isfinite(came)
+    numbers &= sizes < 16 * tiny
     if not numbers.any():
-        return _Seen()
+        return False
     off = float((np.abs(came - sizes)[numbers] / sizes[numbers]).max())
     margin = 1.0 + 2.0**-5 + 2.0 * off
     lost = (came == 0) & (sizes >= tiny * margin)
     below = (sizes < tiny / margin) & (sizes >= 4 * least)
     uppermost = below & (sizes >= tiny / 2)
-    flushes = not lost.any() and bool(uppermost.any()) and bool((came[below] == 0).all())
-    return _Seen(flushes=flushes)
+    return not lost.any() and bool(uppermost.any()) and bool((came[below] == 0).all())
