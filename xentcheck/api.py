@@ -33,6 +33,7 @@ from xentcheck.implementations import user
 from xentcheck.losses import LOSSES, loss_of
 from xentcheck.losses.spec import Loss
 from xentcheck.model import (
+    NOTES,
     UNREACHABLE,
     Config,
     Implementation,
@@ -97,6 +98,7 @@ class Check:
     or_rel: float = 0.0
     max_excess_bits: float | None = None
     allow: Sequence[str] = ()
+    forbid: Sequence[str] = ()
 
     @property
     def tolerance(self) -> Tolerance:
@@ -162,6 +164,7 @@ def audit(
     or_rel: float = 0.0,
     max_excess_bits: float | None = None,
     allow: str | Iterable[str] = (),
+    forbid: str | Iterable[str] = (),
     seed: int | None = None,
     select: str | Iterable[str] = (),
     baseline: str | os.PathLike[str] | None = None,
@@ -193,6 +196,7 @@ def audit(
         or_rel: a relative error that is fine as well.
         max_excess_bits: the most bits that may be lost beyond what the conditioning explains.
         allow: kinds of finding that are no violation.
+        forbid: notes that are one: ``fp-signal``, ``ftz``, ``convention``.
         seed: of the random inputs; that of the configuration, or 0, unless given.
         select: of a configuration only the implementations that one of these patterns matches.
         baseline: a file that says what is tolerated, instead of the configuration's own.
@@ -219,6 +223,7 @@ def audit(
         or_rel,
         max_excess_bits,
         _several(allow),
+        _several(forbid),
     )
     seed = None if seed is None else _seed(seed)
     if loss is None:
@@ -267,6 +272,7 @@ def assert_accurate(
     or_rel: float = 0.0,
     max_excess_bits: float | None = None,
     allow: str | Iterable[str] = (),
+    forbid: str | Iterable[str] = (),
     seed: int = 0,
     workers: int | None = 1,
     timeout_s: float | None = None,
@@ -299,6 +305,7 @@ def assert_accurate(
         or_rel=or_rel,
         max_excess_bits=max_excess_bits,
         allow=allow,
+        forbid=forbid,
         seed=seed,
         workers=workers,
         timeout_s=timeout_s,
@@ -393,6 +400,10 @@ def checking(
     dtypes = _known("dtype", check.dtypes, tuple(FORMATS)) or DTYPES
     quantities = _known("quantity", check.quantities, tuple(Quantity)) or tuple(Quantity)
     allow = _known("kind", check.allow, tuple(Kind))
+    forbid = _known("note", check.forbid, tuple(sorted(NOTES)))
+    for name in forbid:
+        if name in allow:
+            raise UsageError(f"{name} is allowed and forbidden at once")
     kind = spec.label_kinds[0]
     if check.label_kind is not None:
         (named,) = _known("kind of labels", (check.label_kind,), tuple(LabelKind))
@@ -436,8 +447,11 @@ def checking(
         "or_rel": check.or_rel,
         "max_excess_bits": check.max_excess_bits,
         "allow": allow,
+        "forbid": forbid,
     }
-    limits = default_limits(sweeps, check.tolerance, frozenset(map(Kind, allow)))
+    limits = default_limits(
+        sweeps, check.tolerance, frozenset(map(Kind, allow)), frozenset(map(Kind, forbid))
+    )
     return Checking(Config(sweeps, limits, seed=seed, document=document), made, notes)
 
 
@@ -445,13 +459,14 @@ def default_limits(
     sweeps: Iterable[Sweep],
     tolerance: Tolerance | None = None,
     allow: frozenset[Kind] = frozenset(),
+    forbid: frozenset[Kind] = frozenset(),
 ) -> tuple[Limit, ...]:
     """The limits of `check`: one for all, multiplied by the condition number where inputs cancel.
 
     ``tolerance`` None: 4 ulp.
     """
     tolerance = tolerance or Tolerance()
-    limits = [Limit(tolerance, allow, path="max_ulp")]
+    limits = [Limit(tolerance, allow, forbid, path="max_ulp")]
     conditioned = replace(tolerance, times_condition=True)
     sweeps = tuple(sweeps)
     for loss in dict.fromkeys(loss for sweep in sweeps for loss in sweep.losses):
@@ -461,7 +476,9 @@ def default_limits(
             where = [each for each in having if (each.label_kind or spec.label_kinds[0]) == labels]
             names = ["*"] if where == having else [escaped(each.name) for each in where]
             limits += [
-                Limit(conditioned, allow, loss=loss, quantity=quantity, sweep=name, path="max_ulp")
+                Limit(
+                    conditioned, allow, forbid, loss, quantity=quantity, sweep=name, path="max_ulp"
+                )
                 for name in names
             ]
     return tuple(limits)

@@ -54,6 +54,12 @@ CHECKED_DTYPES = ("float32", "float64")  # those of `api.DTYPES`, which is not i
     metavar="KIND",
     help="A kind of finding that is no violation, such as plateau (repeatable).",
 )
+@click.option(
+    "--forbid",
+    multiple=True,
+    metavar="NOTE",
+    help="A note that is a violation: fp-signal, ftz or convention (repeatable).",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the random inputs.")
 @witnesses_option
 @workers_option
@@ -73,6 +79,7 @@ def check(
     or_rel: float,
     max_excess_bits: float | None,
     allow: Sequence[str],
+    forbid: Sequence[str],
     seed: int,
     witnesses: str,
     workers: int | None,
@@ -129,6 +136,7 @@ def check(
         or_rel,
         max_excess_bits,
         allow,
+        forbid,
     )
     with foreign():
         made = api.checking(target, loss, wanted, seed=seed, timeout_s=timeout_s)

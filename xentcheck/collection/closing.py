@@ -42,6 +42,7 @@ HINTS: Mapping[Kind, str] = {
     Kind.INACCURATE: "digits were lost; the witness shows where most of them went",
     Kind.ROW_DEPENDENT: "a row's result changes with its neighbours: a shift or sum over the batch",
     Kind.INCONSISTENT: "the same function, called another way, gives another result",
+    Kind.FP_SIGNAL: "under errstate(all='raise') or warnings as errors the call would raise",
     Kind.FTZ: "subnormal results are flushed to zero",
     Kind.CONVENTION: "differs from the limit convention in a way that is accepted",
 }

@@ -243,7 +243,7 @@ class _Scaled:
     def exact(self, factors: Float64Array) -> Float64Array:
         """The exact results: (factors, components). NaN where they are not known."""
         parts = [
-            _approximately(Truth(case, {self.quantity}), self.quantity).reshape(case.rows, -1)
+            approximately(Truth(case, {self.quantity}), self.quantity).reshape(case.rows, -1)
             for case in self.cases(factors)
         ]
         return np.concatenate(parts)
@@ -263,7 +263,8 @@ class _Scaled:
         return np.concatenate(parts)
 
 
-def _approximately(truth: Truth, quantity: Quantity) -> Float64Array:
+def approximately(truth: Truth, quantity: Quantity) -> Float64Array:
+    """The exact results of all rows in float64, by the lowest tier; NaN where it knows nothing."""
     exact = truth.at(quantity, slice(None))
     unsure = exact.absolute if isinstance(exact, Balls) else exact.radius
     numbers = exact.midpoints()

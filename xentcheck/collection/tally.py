@@ -18,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from xentcheck.collection.arbitration import certain, settled
-from xentcheck.collection.flushing import Zeros, subnormal
+from xentcheck.collection.flushing import Zeros, approximately, subnormal
 from xentcheck.collection.plateaus import CLIPPED, PLATEAU_ROWS, Height, Heights
 from xentcheck.collection.shown import Shown, alone, badness, gravity, moved
 from xentcheck.execution import Incident, Outcomes, observe
-from xentcheck.floats import FORMATS, format_of, to_float64
+from xentcheck.floats import FORMATS, Format, format_of, to_float64
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Loss
 from xentcheck.model import (
@@ -32,6 +32,7 @@ from xentcheck.model import (
     Float64Array,
     Implementation,
     Kind,
+    LabelKind,
     Quantity,
     Tolerance,
 )
@@ -50,6 +51,10 @@ from xentcheck.scoring import (
 
 PART_ELEMENTS = 1 << 16
 """Results that are scored together: near a core's cache, and enough that calls cost little."""
+
+
+SIGNALS = 8
+"""After so many rows that signal, no more are looked for in the same part of a sweep."""
 
 
 @dataclass(slots=True, eq=False)
@@ -133,7 +138,14 @@ def measure(
 
     ``thorough``: call it again with the same rows, and with them in other order and company.
     """
-    observed = observe(implementation, case, quantity, thorough=thorough)
+    signalled = collected.incident_rows[Kind.FP_SIGNAL]
+    observed = observe(
+        implementation,
+        case,
+        quantity,
+        thorough=thorough,
+        finite=partial(_finite, truth, quantity) if signalled < SIGNALS else None,
+    )
     collected.rows += case.rows
     for incident in observed.incidents:
         note(collected, incident, case)
@@ -154,6 +166,28 @@ def measure(
         _collect(collected, part, results, scores, observed.valid[span])
     collected.zeros.examine(implementation, quantity)
     return observed
+
+
+def _finite(truth: Truth, quantity: Quantity, target: Format) -> npt.NDArray[np.bool_]:
+    """Which rows have finite inputs, and exact results that are finite in a format: (rows,).
+
+    A gradient is often made with the value: where that is known, it has to be finite as well.
+    """
+    case = truth.case
+    arrays = [case.logits, *(each for each in case.parameters.values() if np.ndim(each) == 2)]
+    if case.labels is not None and case.label_kind is not LabelKind.INTEGER:
+        arrays.append(case.labels)
+    with np.errstate(invalid="ignore"):
+        by_row = [np.isfinite(to_float64(each)) for each in arrays]
+        by_row += [
+            np.abs(approximately(truth, each)) < target.max
+            for each in truth.quantities & {quantity, Quantity.VALUE}
+        ]
+    rows = np.ones(case.rows, dtype=np.bool_)
+    for finite in by_row:
+        rows &= finite.reshape(len(np.atleast_1d(finite)), -1).all(axis=1)
+    shared = [each for each in case.parameters.values() if np.ndim(each) == 1]
+    return rows & all(bool(np.isfinite(to_float64(each)).all()) for each in shared)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
