@@ -171,7 +171,8 @@ def measure(
 def _finite(truth: Truth, quantity: Quantity, target: Format) -> npt.NDArray[np.bool_]:
     """Which rows have finite inputs, and exact results that are finite in a format: (rows,).
 
-    A gradient is often made with the value: where that is known, it has to be finite as well.
+    A gradient is often made with the value: where that is known, it has to be finite as well. A
+    result beside which the convention accepts another one counts as none.
     """
     case = truth.case
     arrays = [case.logits, *(each for each in case.parameters.values() if np.ndim(each) == 2)]
@@ -179,10 +180,11 @@ def _finite(truth: Truth, quantity: Quantity, target: Format) -> npt.NDArray[np.
         arrays.append(case.labels)
     with np.errstate(invalid="ignore"):
         by_row = [np.isfinite(to_float64(each)) for each in arrays]
-        by_row += [
-            np.abs(approximately(truth, each)) < target.max
-            for each in truth.quantities & {quantity, Quantity.VALUE}
-        ]
+        for each in truth.quantities & {quantity, Quantity.VALUE}:
+            by_row.append(np.abs(approximately(truth, each)) < target.max)
+            accepts = truth.at(each, slice(None)).accepts
+            if accepts is not None:
+                by_row.append(accepts == 0)
     rows = np.ones(case.rows, dtype=np.bool_)
     for finite in by_row:
         rows &= finite.reshape(len(np.atleast_1d(finite)), -1).all(axis=1)
