@@ -108,10 +108,11 @@ def subnormal(results: Array) -> npt.NDArray[np.bool_]:
     target = format_of(results.dtype)
     assert target is not None
     width = np.dtype(f"u{results.dtype.itemsize}")
-    bits = np.ascontiguousarray(results).view(width).reshape(results.shape)
+    bits = np.atleast_1d(np.ascontiguousarray(results, dtype=target.dtype)).view(width)
     magnitude = bits & width.type((1 << (target.bits - 1)) - 1)
     magnitude -= width.type(1)  # a zero becomes the largest number
-    return np.asarray(magnitude < width.type((1 << (target.precision - 1)) - 1))
+    found: npt.NDArray[np.bool_] = magnitude < width.type((1 << (target.precision - 1)) - 1)
+    return found.reshape(results.shape)
 
 
 COARSE = np.unique(np.concatenate([np.arange(1, 65) / 32.0, np.ldexp(1.0, np.arange(-64, 130, 2))]))

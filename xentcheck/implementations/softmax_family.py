@@ -86,7 +86,8 @@ class _Tail:
         # A row all −inf: shifting by −inf would give NaN where logsumexp is −inf.
         self.largest = np.where(np.isneginf(largest), np.zeros_like(largest), largest)
         self.empty = np.isneginf(largest)
-        self.gap = x - self.largest
+        with np.errstate(over="ignore"):  # a gap of −inf is as good: its power is 0
+            self.gap = x - self.largest
         powers = np.exp(self.gap)
         others = powers.copy()
         np.put_along_axis(others, top, 0, axis=1)
