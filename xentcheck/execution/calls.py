@@ -97,7 +97,8 @@ def observe(
         if error.kind is Kind.RAISED and shape != () and rows > 1:
             return _isolate(run, rows, shape, str(error))
         return _failed(rows, error)
-    incidents, signals = run.mutations(), run.signals
+    signals = run.signals
+    incidents = run.mutations()
     target = format_of(results.dtype)
     source = format_of(case.logits.dtype)
     assert target is not None

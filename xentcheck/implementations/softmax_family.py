@@ -408,8 +408,8 @@ class _Fused:
 
     def value(self) -> Array:
         surprise = self.tail.log_whole - self.tail.gap
-        zero = np.zeros_like(surprise)
-        loss = np.where(self.charges == 0, zero, self.charges * surprise).sum(axis=1)
+        free = self.charges == 0
+        loss = (self.charges * np.where(free, np.zeros_like(surprise), surprise)).sum(axis=1)
         if self.z_loss:
             loss = loss + self.z_loss * self.tail.logsumexp**2
         loss = np.where(self.tail.empty[:, 0], np.asarray(np.nan, loss.dtype), loss)
