@@ -535,7 +535,7 @@ sweeps:
     dtypes: float32
     implementations: mine
     inputs:
-      - {generator: explicit, values: [[20, 0, 0], [1, 2, 3], [100, 0, 0]]}
+      - {generator: explicit, values: [[20, 0, 0], [1, 2, 3], [100, 100, 0]]}
 implementations:
   - {loss: softmax_cross_entropy, name: mine, target: "losses.py:loss"}
 """

@@ -33,6 +33,7 @@ from xentcheck.implementations import user
 from xentcheck.losses import loss_of
 from xentcheck.losses.spec import Loss
 from xentcheck.model import (
+    NOTES,
     UNREACHABLE,
     Config,
     Implementation,
@@ -103,6 +104,7 @@ class Check:
     max_excess_bits: float | None = None
     or_excess_bits: float | None = None
     allow: Sequence[str] = ()
+    forbid: Sequence[str] = ()
 
     @property
     def tolerance(self) -> Tolerance:
@@ -176,6 +178,7 @@ def audit(
     max_excess_bits: float | None = None,
     or_excess_bits: float | None = None,
     allow: str | Iterable[str] = (),
+    forbid: str | Iterable[str] = (),
     seed: int | None = None,
     select: str | Iterable[str] = (),
     baseline: str | os.PathLike[str] | None = None,
@@ -208,6 +211,7 @@ def audit(
         max_excess_bits: the most bits that may be lost beyond what the condition number explains.
         or_excess_bits: so few excess bits are fine, whatever the ulps.
         allow: kinds of finding that are no violation.
+        forbid: notes that are one: ``fp-signal``, ``ftz``, ``convention``.
         seed: of the random inputs; that of the configuration, or 0, unless given.
         select: of a configuration only the implementations that one of these patterns matches.
         baseline: a file that says what is tolerated, instead of the configuration's own.
@@ -235,6 +239,7 @@ def audit(
         max_excess_bits,
         or_excess_bits,
         _several(allow),
+        _several(forbid),
     )
     seed = None if seed is None else _seed(seed)
     if loss is None:
@@ -284,6 +289,7 @@ def assert_accurate(
     max_excess_bits: float | None = None,
     or_excess_bits: float | None = None,
     allow: str | Iterable[str] = (),
+    forbid: str | Iterable[str] = (),
     seed: int = 0,
     workers: int | None = 1,
     timeout_s: float | None = None,
@@ -317,6 +323,7 @@ def assert_accurate(
         max_excess_bits=max_excess_bits,
         or_excess_bits=or_excess_bits,
         allow=allow,
+        forbid=forbid,
         seed=seed,
         workers=workers,
         timeout_s=timeout_s,
@@ -411,6 +418,10 @@ def checking(
     dtypes = _known("dtype", check.dtypes, tuple(FORMATS)) or DTYPES
     quantities = _known("quantity", check.quantities, tuple(Quantity)) or tuple(Quantity)
     allow = _known("kind", check.allow, tuple(Kind))
+    forbid = _known("note", check.forbid, tuple(sorted(NOTES)))
+    for name in forbid:
+        if name in allow:
+            raise UsageError(f"{name} is allowed and forbidden at once")
     kind = spec.label_kinds[0]
     if check.label_kind is not None:
         (named,) = _known("kind of labels", (check.label_kind,), tuple(LabelKind))
@@ -450,8 +461,10 @@ def checking(
         "quantities": quantities,
         **bounds_of(check.tolerance),
         "allow": allow,
+        "forbid": forbid,
     }
-    limits = (Limit(check.tolerance, frozenset(map(Kind, allow)), path="max_ulp"),)
+    kinds = (frozenset(map(Kind, allow)), frozenset(map(Kind, forbid)))
+    limits = (Limit(check.tolerance, *kinds, path="max_ulp"),)
     return Checking(Config(sweeps, limits, seed=seed, document=document), made, notes)
 
 

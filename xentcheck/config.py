@@ -200,7 +200,8 @@ FIELDS: Mapping[str, tuple[Field, ...]] = {
         Field(
             "forbid",
             "list of kinds",
-            "Kinds that are one; `convention` and `ftz` are not, unless they are forbidden.",
+            "Kinds that are one; `convention`, `fp-signal` and `ftz` are not, unless they are "
+            "forbidden.",
             "none",
         ),
     ),

@@ -1,10 +1,10 @@
 """Measurements and findings × limits → violations.
 
 A kind that a limit does not allow by name is forbidden, but for notes: `convention` and `ftz` say
-that a result differs in a way the field accepts, and are violations only where they are forbidden
-by name. Kinds measured in ulps were found with the limit's own tolerance already; a row that
-depends on its neighbours violates only when it moves by more ulps than the limit has. A cell that
-no limit selects is surveyed, not gated.
+that a result differs in a way the field accepts, `fp-signal` that the way to it would end some
+runs. They are violations only where they are forbidden by name. Kinds measured in ulps were found
+with the limit's own tolerance already; a row that depends on its neighbours violates only when it
+moves by more ulps than the limit has. A cell that no limit selects is surveyed, not gated.
 """
 
 import math

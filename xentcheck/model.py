@@ -75,12 +75,13 @@ class Kind(StrEnum):
     ROW_DEPENDENT = "row-dependent"
     INCONSISTENT = "inconsistent"
     INVARIANT = "invariant"
+    FP_SIGNAL = "fp-signal"
     FTZ = "ftz"
     CONVENTION = "convention"
 
 
-NOTES = frozenset({Kind.FTZ, Kind.CONVENTION})
-"""Kinds that say how a result differs in a way the field accepts; no gate forbids them."""
+NOTES = frozenset({Kind.FP_SIGNAL, Kind.FTZ, Kind.CONVENTION})
+"""Kinds of what the field accepts, a result or a signal; a gate forbids them only by name."""
 
 
 class Accepts(IntFlag):

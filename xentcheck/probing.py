@@ -46,7 +46,7 @@ from xentcheck.model import (
     Witness,
 )
 from xentcheck.reference import Tier, Truth, confirm, exact
-from xentcheck.scoring import ULP_DEFINITION, decimal_text, expected, kind_of, score
+from xentcheck.scoring import ULP_DEFINITION, decimal_text, expected, kind_of, score, unflushed_kind
 from xentcheck.sweeps import cases, fitted
 from xentcheck.sweeps.parameters import combinations, materialise
 
@@ -320,7 +320,15 @@ def _probe(
                 measurements.append(measurement)
                 findings += found
                 enclosures = certain.value if quantity is Quantity.VALUE else certain.gradient
-                numbers = _numbers(_of_row(observed, row), enclosures, loss, quantity, shown.start)
+                numbers = _numbers(
+                    _of_row(observed, row),
+                    enclosures,
+                    loss,
+                    quantity,
+                    shown.start,
+                    classes=shown.classes,
+                    flushes=collected.flushing.flushes,
+                )
                 lines.append(ProbeLine(each.name, dtype, quantity, numbers, note))
     report = Report(
         environment=environment(processes),
@@ -350,7 +358,14 @@ def _of_row(observed: Outcomes, row: int | None) -> Outcomes:
 
 
 def _numbers(
-    observed: Outcomes, truth: Enclosures, loss: Loss, quantity: Quantity, start: int
+    observed: Outcomes,
+    truth: Enclosures,
+    loss: Loss,
+    quantity: Quantity,
+    start: int,
+    *,
+    classes: int,
+    flushes: bool,
 ) -> tuple[ProbeNumber, ...]:
     results = observed.results
     if results is None:
@@ -361,6 +376,7 @@ def _numbers(
         quantity=quantity,
         tolerance=SURVEY_TOLERANCE,
         nonnegative=loss.nonnegative and quantity is Quantity.VALUE,
+        terms=classes,
     )
     target = format_of(results.dtype)
     assert target is not None
@@ -368,6 +384,9 @@ def _numbers(
     for position in np.ndindex(results.shape):
         if position and not observed.valid[position[0]]:
             continue
+        kind = kind_of(int(scores.kinds[position]))
+        if kind is Kind.FTZ and not flushes:
+            kind = unflushed_kind(quantity, float(to_float64(np.asarray(results[position]))))
         numbers.append(
             ProbeNumber(
                 row=start + (position[0] if position else 0),
@@ -376,7 +395,7 @@ def _numbers(
                 exact=decimal_text(truth, position),
                 expected=expected(truth, position, target.name),
                 ulp_error=float(scores.ulp_error[position]),
-                kind=kind_of(int(scores.kinds[position])),
+                kind=kind,
                 result_dtype=target.name,
             )
         )

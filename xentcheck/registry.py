@@ -57,12 +57,15 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 class _Quiet:
     """A function for which overflow and invalid operations are results, not warnings.
 
-    A class, not a closure: it can be sent to another process.
+    Who has them logged still hears of them. A class, not a closure: it can be sent to another
+    process.
     """
 
     function: Callable[..., Any]
 
     def __call__(self, *arguments: Any, **parameters: Any) -> Any:
+        if "log" in np.geterr().values():
+            return self.function(*arguments, **parameters)
         with np.errstate(all="ignore"):
             return self.function(*arguments, **parameters)
 
@@ -81,7 +84,8 @@ def implementation(
 
     The function itself stays as it is. Parameters are read from the signatures (a name counts when
     value and gradient both take it), the summary from the docstring's first line. Both functions
-    are called under ``np.errstate(all="ignore")``. ``sound``: what is claimed of it, None for
+    are called under ``np.errstate(all="ignore")``, or in an audit where overflow, division by zero
+    and invalid operations are logged. ``sound``: what is claimed of it, None for
     nothing. Stack the decorator to declare one function several times.
 
     A loss, dtype or kind of labels that there is not is no error here, where it would break the

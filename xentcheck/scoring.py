@@ -49,6 +49,17 @@ def kind_of(code: int) -> Kind | None:
     return None if code == RIGHT else KINDS[code]
 
 
+def lost_kind(quantity: Quantity) -> Kind:
+    """The kind of a zero that should not be one, unless subnormal results are flushed to it."""
+    is_gradient = quantity is Quantity.GRADIENT
+    return Kind.VANISHED_GRADIENT if is_gradient else Kind.SPURIOUS_UNDERFLOW
+
+
+def unflushed_kind(quantity: Quantity, actual: float) -> Kind:
+    """What `Kind.FTZ` becomes where nothing is seen to flush."""
+    return lost_kind(quantity) if actual == 0 else Kind.INACCURATE
+
+
 _CODE = {kind: np.int8(position) for position, kind in enumerate(KINDS)}
 
 
@@ -111,6 +122,7 @@ def score(
     quantity: Quantity,
     tolerance: Tolerance,
     nonnegative: bool = False,
+    terms: int = 1,
     settled: Settled | None = None,
 ) -> Scores:
     """Score an array of results.
@@ -123,6 +135,7 @@ def score(
         quantity: names the kind of a zero that should not be one.
         tolerance: beyond it a finite result is at fault.
         nonnegative: the exact result is known not to be negative, even where it is below 2^-1100.
+        terms: how many terms a result may be the sum of, each of which may have been flushed.
         settled: how the results stand to the tolerance, where that was decided otherwise.
 
     Raises:
@@ -140,6 +153,7 @@ def score(
             quantity=quantity,
             tolerance=tolerance,
             nonnegative=nonnegative,
+            terms=terms,
             settled=settled,
         )
         return one.shaped(())
@@ -147,7 +161,7 @@ def score(
     with np.errstate(invalid="ignore", over="ignore"):
         a = to_float64(actual)
         held = _Held.to(tolerance, condition, target)
-        judged = _Judged(a, target, quantity, held, nonnegative)
+        judged = _Judged(a, target, quantity, held, nonnegative, max(terms, 1))
         if isinstance(exact, Enclosures):
             return _scored(judged, exact, settled)
         narrow = exact.absolute is None and exact.relative <= _TOUCHING
@@ -248,6 +262,7 @@ class _Judged:
     quantity: Quantity
     held: _Held
     nonnegative: bool
+    terms: int
 
     def at(self, where: npt.NDArray[np.bool_]) -> "_Judged":
         return replace(self, a=self.a[where], held=self.held.at(where))
@@ -281,8 +296,8 @@ def _scored(judged: _Judged, exact: Enclosures, settled: Settled | None = None) 
     is_nan, is_inf = np.isnan(a), np.isinf(a)
     is_number = ~(is_nan | is_inf)
     opposite = np.where(sign == 0, negative, np.sign(a) * sign < 0)
-    zero = "vanished-gradient" if judged.quantity is Quantity.GRADIENT else "spurious-underflow"
-    subnormal = exact.exponent < target.min_exponent
+    # what flushing to zero can take away: each term that is below the normal range
+    flushed = judged.terms * np.ldexp(1.0, np.clip(target.min_exponent - errors.unit, -5000, 5000))
     # a format without infinities overflows to NaN, or stops at its largest number
     right = (undefined & is_nan) | (infinite & (a == exact.hi)) | (overflowing & is_inf & ~opposite)
     saturated = np.zeros(a.shape, dtype=np.bool_)
@@ -302,8 +317,8 @@ def _scored(judged: _Judged, exact: Enclosures, settled: Settled | None = None) 
     mark(Kind.MISSED_OVERFLOW, overflowing & is_number & beyond)
     mark(Kind.WRONG_SIGN, finite & is_number & signed & (a != 0) & opposite)
     wrong = finite & is_number & beyond
-    mark(Kind.FTZ, wrong & (a == 0) & subnormal)
-    mark(Kind(zero), wrong & (a == 0))
+    mark(Kind.FTZ, wrong & (ulp_error < flushed) & _normal_or_zero(a, target))
+    mark(lost_kind(judged.quantity), wrong & (a == 0))
     mark(Kind.INACCURATE, wrong)
 
     accepted = _accepted(exact.accepts, a, is_nan)
@@ -314,7 +329,7 @@ def _scored(judged: _Judged, exact: Enclosures, settled: Settled | None = None) 
     unknown |= errors.touches & (ulp_error > DECISIVE)
     unknown |= (np.abs(exact.hi) <= exact.radius) & (radius > DECISIVE) & beyond & (a != 0)
     # which kind it is may depend on what a ball reaches across
-    unknown |= wrong & (a == 0) & _reaches(exact, target.min_exponent)
+    unknown |= wrong & (np.abs(ulp_error - flushed) <= radius)
     of_sign = signed & (np.sign(a) * np.sign(exact.hi) <= 0) & (a != 0)
     unknown |= of_sign & _reaches(exact, vanishing)
     undecided = (exact.radius > 0) & ~undefined & ~infinite
@@ -347,6 +362,11 @@ class _Errors:
     unit: npt.NDArray[Any]
     shift: npt.NDArray[Any]
     target: Format
+
+
+def _normal_or_zero(a: Float64Array, target: Format) -> npt.NDArray[np.bool_]:
+    """What comes back where subnormal numbers are flushed."""
+    return np.asarray((a == 0) | (np.abs(a) >= target.smallest_normal))
 
 
 def _other_bounds(
@@ -486,6 +506,7 @@ def _screened(judged: _Judged, exact: Balls) -> Scores:
         # among subnormals a result of the wrong sign may be within the limit
         turned = (a < 0) != (midpoint < 0)
         turned &= a != 0
+        flushable = 2.0 * judged.terms * target.smallest_normal
         if exact.accepts is None and not may_be_beyond.any() and not turned.any():
             return Scores(ulp_error, abs_error, kinds, undecided, none, none)
         beyond = ulp_error > limit + margin
@@ -496,7 +517,7 @@ def _screened(judged: _Judged, exact: Balls) -> Scores:
             known = exact.relative * np.abs(midpoint) + 2.0**-50 * or_abs
             undecided |= np.abs(abs_error - or_abs) <= known
         odd = ~(ulp_error < np.inf)
-        odd |= turned | (beyond & (a == 0))
+        odd |= turned | (beyond & ((a == 0) | (abs_error < flushable)))
         if judged.nonnegative:
             odd |= beyond & (a < 0)
         if not (midpoint.max() < target.max and midpoint.min() > -target.max):  # also NaN

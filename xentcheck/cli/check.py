@@ -64,6 +64,12 @@ CHECKED_DTYPES = ("float32", "float64")  # those of `api.DTYPES`, which is not i
     metavar="KIND",
     help="A kind of finding that is no violation, such as plateau (repeatable).",
 )
+@click.option(
+    "--forbid",
+    multiple=True,
+    metavar="NOTE",
+    help="A note that is a violation: fp-signal, ftz or convention (repeatable).",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the random inputs.")
 @witnesses_option
 @workers_option
@@ -84,6 +90,7 @@ def check(
     max_excess_bits: float | None,
     or_excess_bits: float | None,
     allow: Sequence[str],
+    forbid: Sequence[str],
     seed: int,
     witnesses: str,
     workers: int | None,
@@ -142,6 +149,7 @@ def check(
         max_excess_bits,
         or_excess_bits,
         allow,
+        forbid,
     )
     with foreign():
         made = api.checking(target, loss, wanted, seed=seed, timeout_s=timeout_s)

@@ -20,6 +20,7 @@ from xentcheck.model import (
     Enclosures,
     Exact,
     Float64Array,
+    Kind,
     Quantity,
     Tolerance,
     Witness,
@@ -35,6 +36,7 @@ from xentcheck.scoring import (
     radius_in_ulps,
     score,
     stands,
+    unflushed_kind,
 )
 
 PRECISIONS = (128, 512, 2048, 8192)
@@ -137,8 +139,13 @@ class Arbitration:
             self._blocks[key] = self.decide(shown.case)
         return _one_of(self._blocks[key], quantity, shown.position)
 
-    def witness(self, shown: Shown, cell: Cell, tolerance: Tolerance) -> Witness:
-        """The witness, scored again against the arbiter's enclosure."""
+    def witness(
+        self, shown: Shown, cell: Cell, tolerance: Tolerance, *, flushes: bool = True
+    ) -> Witness:
+        """The witness, scored again against the arbiter's enclosure.
+
+        ``flushes``: whether zeros for subnormal results are flushed ones, in this cell.
+        """
         try:
             enclosures, condition = self.exact(shown, cell.quantity)
         except UncertifiedError as error:
@@ -153,12 +160,15 @@ class Arbitration:
             quantity=cell.quantity,
             tolerance=tolerance,
             nonnegative=LOSSES[cell.loss].nonnegative and cell.quantity is Quantity.VALUE,
+            terms=shown.case.classes,
         )
         again = scoring()
         if again.near[0]:
             place = (shown.case, shown.row, cell.quantity, shown.index)
             again = scoring(settled=settled(*place, actual, (enclosures, condition), tolerance))
         kind = kind_of(int(again.kinds[0]))
+        if kind is Kind.FTZ and not flushes:
+            kind = unflushed_kind(cell.quantity, shown.actual)
         if kind is not shown.kind:
             self.failures.append(
                 f"{INTERNAL_ERROR}: {cell.quantity} of {cell.implementation} on row {shown.number} "

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,11 +14,13 @@ from xentcheck.model import (
     Finding,
     Kind,
     Measurement,
+    Quantity,
     Tolerance,
     Witness,
 )
 from xentcheck.scoring import (
     KINDS,
+    unflushed_kind,
 )
 
 HINTS: Mapping[Kind, str] = {
@@ -39,6 +42,7 @@ HINTS: Mapping[Kind, str] = {
     Kind.INACCURATE: "digits were lost; the witness shows where most of them went",
     Kind.ROW_DEPENDENT: "a row's result changes with its neighbours: a shift or sum over the batch",
     Kind.INCONSISTENT: "the same function, called another way, gives another result",
+    Kind.FP_SIGNAL: "under errstate(all='raise') or warnings as errors the call would raise",
     Kind.FTZ: "subnormal results are flushed to zero",
     Kind.CONVENTION: "differs from the limit convention in a way that is accepted",
 }
@@ -63,14 +67,58 @@ def _find_plateaus(collected: Tally) -> str:
     return f"height {height:.6g}, from exact {widest.nearest:.6g} on"
 
 
+def _blame_unflushed(collected: Tally, quantity: Quantity) -> dict[Kind, str]:
+    """Call what flushing would excuse a fault where nothing is seen to flush.
+
+    Returns what there is to say about the findings that this makes, by kind.
+    """
+    flushing = collected.flushing
+    if flushing.flushes:
+        return {}
+    renamed: dict[int, Shown] = {}
+
+    def again(shown: Shown | None) -> Shown | None:
+        if shown is None or shown.kind is not Kind.FTZ:
+            return shown
+        kind = unflushed_kind(quantity, shown.actual)
+        return renamed.setdefault(id(shown), replace(shown, kind=kind))
+
+    named = again(collected.shown.get(None))
+    if named is not None:
+        collected.shown[None] = named
+    collected.largest = again(collected.largest)
+    collected.most_excess = again(collected.most_excess)
+    said = {}
+    for doubtful in (flushing.zeros, flushing.partial):
+        worst, first = again(doubtful.worst), again(doubtful.first)
+        if worst is None or first is None or worst.kind is None:
+            continue
+        rows = doubtful.rows.total()
+        collected.counts -= doubtful.rows
+        collected.counts[worst.kind] += rows
+        collected.shown.pop(Kind.FTZ, None)
+        offer(collected, worst.kind, worst)
+        if collected.first is None or first.number <= collected.first.number:
+            collected.first = first
+        if doubtful is flushing.zeros:
+            where = f"on {rows:,} rows the exact result is subnormal"
+            said[worst.kind] = (
+                f"{where}; other subnormal results come back, so nothing is flushed"
+                if flushing.subnormals
+                else f"{where}, and nothing shows that such results are flushed"
+            )
+    return said
+
+
 def close(
     cell: Cell, collected: Tally, tolerance: Tolerance, arbitration: Arbitration
 ) -> tuple[Measurement, list[Finding]]:
     """The measurement of a cell, and its findings, gravest first. To be called once per tally."""
     plateau = _find_plateaus(collected)
+    details = {Kind.PLATEAU: plateau, **_blame_unflushed(collected, cell.quantity)}
 
     def settle(shown: Shown) -> Witness:
-        return arbitration.witness(shown, cell, tolerance)
+        return arbitration.witness(shown, cell, tolerance, flushes=collected.flushing.flushes)
 
     witnesses: dict[Kind | None, Witness] = {
         kind: settle(shown)
@@ -99,7 +147,7 @@ def close(
             collected.counts[kind],
             witness=witnesses.get(kind),
             hint=HINTS.get(kind, ""),
-            detail=plateau if kind is Kind.PLATEAU else "",
+            detail=details.get(kind, ""),
         )
         for kind in KINDS
         if collected.counts[kind] and kind not in collected.incidents

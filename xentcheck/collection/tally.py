@@ -18,10 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from xentcheck.collection.arbitration import certain, settled
+from xentcheck.collection.flushing import Flushing, approximately, subnormal
 from xentcheck.collection.plateaus import CLIPPED, PLATEAU_ROWS, Height, Heights
 from xentcheck.collection.shown import Shown, alone, badness, gravity, moved
 from xentcheck.execution import Incident, Outcomes, observe
-from xentcheck.floats import format_of, to_float64
+from xentcheck.floats import FORMATS, Format, format_of, to_float64
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Loss
 from xentcheck.model import (
@@ -31,15 +32,29 @@ from xentcheck.model import (
     Float64Array,
     Implementation,
     Kind,
+    LabelKind,
     Quantity,
     Tolerance,
 )
 from xentcheck.quantiles import Quantiles
 from xentcheck.reference import Truth, row_parts
-from xentcheck.scoring import KINDS, RIGHT, Scores, conditioned, excess_bits, kind_of, score
+from xentcheck.scoring import (
+    KINDS,
+    RIGHT,
+    Scores,
+    conditioned,
+    excess_bits,
+    kind_of,
+    lost_kind,
+    score,
+)
 
 PART_ELEMENTS = 1 << 16
 """Results that are scored together: near a core's cache, and enough that calls cost little."""
+
+
+SIGNALS = 8
+"""After so many rows that signal, no more are looked for in the same part of a sweep."""
 
 
 @dataclass(slots=True, eq=False)
@@ -47,7 +62,8 @@ class Tally:
     """What is collected of one cell while its cases go by.
 
     ``shown`` has the witness of each kind, and under None that of the cell. ``heights`` watches
-    results that may be plateaus.
+    results that may be plateaus, ``zeros`` what may be flushed subnormal results (`Kind.FTZ`, until
+    it is closed).
     """
 
     rows: int = 0
@@ -61,6 +77,7 @@ class Tally:
     most_excess: Shown | None = None  # the most excess bits, if there are any
     first: Shown | None = None  # the first row with a fault
     heights: Heights = field(default_factory=Heights)
+    flushing: Flushing = field(default_factory=Flushing)
     incidents: dict[Kind, Incident] = field(default_factory=dict)
     incident_rows: Counter[Kind] = field(default_factory=Counter)
     incident_cases: dict[Kind, Shown] = field(default_factory=dict)
@@ -96,6 +113,7 @@ class Tally:
         for height, found in other.heights.known.items():
             self.heights.watch(height, found.moved(offset))
         _forget(self)
+        self.flushing.merge(other.flushing, offset)
         for name, incident in other.incidents.items():
             known = self.incidents.get(name)
             if known is None or incident.distance > known.distance:
@@ -120,7 +138,14 @@ def measure(
 
     ``thorough``: call it again with the same rows, and with them in other order and company.
     """
-    observed = observe(implementation, case, quantity, thorough=thorough)
+    signalled = collected.incident_rows[Kind.FP_SIGNAL]
+    observed = observe(
+        implementation,
+        case,
+        quantity,
+        thorough=thorough,
+        finite=partial(_finite, truth, quantity) if signalled < SIGNALS else None,
+    )
     collected.rows += case.rows
     for incident in observed.incidents:
         note(collected, incident, case)
@@ -139,7 +164,32 @@ def measure(
         part = _Part(case, span, quantity, target.name, truth)
         scores = part.scores(results, tolerance, loss)
         _collect(collected, part, results, scores, observed.valid[span])
+    collected.flushing.examine(implementation, quantity)
     return observed
+
+
+def _finite(truth: Truth, quantity: Quantity, target: Format) -> npt.NDArray[np.bool_]:
+    """Which rows have finite inputs, and exact results that are finite in a format: (rows,).
+
+    A gradient is often made with the value: where that is known, it has to be finite as well. A
+    result beside which the convention accepts another one counts as none.
+    """
+    case = truth.case
+    arrays = [case.logits, *(each for each in case.parameters.values() if np.ndim(each) == 2)]
+    if case.labels is not None and case.label_kind is not LabelKind.INTEGER:
+        arrays.append(case.labels)
+    with np.errstate(invalid="ignore"):
+        by_row = [np.isfinite(to_float64(each)) for each in arrays]
+        for each in truth.quantities & {quantity, Quantity.VALUE}:
+            by_row.append(np.abs(approximately(truth, each)) < target.max)
+            accepts = truth.at(each, slice(None)).accepts
+            if accepts is not None:
+                by_row.append(accepts == 0)
+    rows = np.ones(case.rows, dtype=np.bool_)
+    for finite in by_row:
+        rows &= finite.reshape(len(np.atleast_1d(finite)), -1).all(axis=1)
+    shared = [each for each in case.parameters.values() if np.ndim(each) == 1]
+    return rows & all(bool(np.isfinite(to_float64(each)).all()) for each in shared)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -161,6 +211,7 @@ class _Part:
             quantity=self.quantity,
             tolerance=tolerance,
             nonnegative=loss.nonnegative and self.quantity is Quantity.VALUE,
+            terms=self.case.classes,
         )
 
         def condition(of: npt.NDArray[np.intp]) -> Float64Array | None:
@@ -270,6 +321,7 @@ def _collect(
         collected.max_abs = max(collected.max_abs, float(largest))
         _collect_excess(collected, part, results, scores, worst, alive)
     _offer_worst(collected, part, results, scores, worst, gravest, alive)
+    _collect_subnormals(collected, part, results, alive)
     at_fault = alive & (gravest != RIGHT)
     if not at_fault.any():
         return
@@ -278,6 +330,7 @@ def _collect(
         row = int(broken[0])
         column, kind = int(kinds[row].argmin()), KINDS[gravest[row]]
         collected.first = part.shown(results, scores, row, column, kind)
+    _collect_doubtful(collected, part, results, scores, gravest, alive)
     watched = _collect_heights(collected, part, results, scores, at_fault)
     for code in np.unique(gravest[at_fault]).tolist():
         here = np.flatnonzero(at_fault & (gravest == code))
@@ -290,6 +343,61 @@ def _collect(
 
 _NOTED = np.array([*(kind in NOTES for kind in KINDS), True])
 """By the code of a kind, and of what is right: whether it is no fault."""
+
+
+def _collect_subnormals(
+    collected: Tally, part: _Part, results: Array, alive: npt.NDArray[np.bool_]
+) -> None:
+    """Count the rows with subnormal results where the exact ones are subnormal."""
+    if collected.flushing.subnormals:  # one is proof enough
+        return
+    found = subnormal(results if results.ndim == 0 else results[part.span])
+    if not found.any():
+        return
+    smallest = FORMATS[part.dtype].smallest_normal
+    if results.ndim == 0:
+        exact = part.truth.at(part.quantity, part.span).midpoints()
+    else:
+        exact = part.truth.midpoints(part.quantity, part.span)
+    found &= np.abs(exact) < smallest
+    rows = found.reshape(len(alive), -1).any(axis=1) & alive
+    collected.flushing.subnormals += int(np.count_nonzero(rows))
+
+
+def _collect_doubtful(
+    collected: Tally,
+    part: _Part,
+    results: Array,
+    scores: Scores,
+    gravest: npt.NDArray[np.int8],
+    alive: npt.NDArray[np.bool_],
+) -> None:
+    """Note the rows whose kind depends on whether subnormal results are flushed."""
+    kinds = scores.kinds.reshape(len(gravest), -1)
+    flushed = kinds == KINDS.index(Kind.FTZ)
+    if not flushed.any():
+        return
+    own = results if results.ndim == 0 else results[part.span]
+    zero = flushed & (to_float64(own).reshape(kinds.shape) == 0)
+    flushing, none = collected.flushing, np.zeros(len(gravest), dtype=np.bool_)
+    for doubtful, where, kind, others in (
+        (flushing.zeros, zero, lost_kind(part.quantity), none),
+        (flushing.partial, flushed & ~zero, Kind.INACCURATE, zero.any(axis=1)),
+    ):
+        rows = np.flatnonzero(where.any(axis=1) & ~others & alive & (gravest > KINDS.index(kind)))
+        if not len(rows):
+            continue
+        errors = np.where(where[rows], scores.ulp_error.reshape(kinds.shape)[rows], -1.0)
+        place, column = (int(each) for each in np.unravel_index(errors.argmax(), errors.shape))
+        first = int(rows[0])
+        codes, counts = np.unique(gravest[rows], return_counts=True)
+        worst = part.shown(results, scores, int(rows[place]), column, Kind.FTZ)
+        doubtful.add(
+            Counter({KINDS[code]: int(n) for code, n in zip(codes, counts, strict=True)}),
+            worst,
+            part.shown(results, scores, first, int(where[first].argmax()), Kind.FTZ),
+        )
+        flushing.latest = worst
 
 
 def _offer_kind(

@@ -3,7 +3,7 @@ processes that frameworks and users' code have to themselves, and the workers th
 """
 
 from xentcheck.execution import hosts
-from xentcheck.execution.calls import Incident, Outcomes, observe, unsupported
+from xentcheck.execution.calls import Incident, Outcomes, answer, observe, unsupported
 from xentcheck.execution.pool import Death, Run, cores
 from xentcheck.execution.pool import run as run_tasks
 from xentcheck.execution.targets import open_target, open_targets
@@ -13,6 +13,7 @@ __all__ = [
     "Incident",
     "Outcomes",
     "Run",
+    "answer",
     "cores",
     "hosts",
     "observe",

@@ -3,7 +3,9 @@
 Every call gets fresh copies of the arrays. A thorough look calls the block twice as it is (the
 results must be the same to the bit) and once with its rows reversed and in other company (each
 row's result must still be the same). A block that raises is halved until the rows that do are
-found; the others keep their results.
+found; the others keep their results. One that signals an overflow, an invalid operation or a
+division by zero, although the inputs and the exact results are finite, is halved until a row that
+does so alone is found.
 """
 
 from collections.abc import Callable
@@ -13,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from xentcheck.errors import UnsupportedError
 from xentcheck.execution import hosts
 from xentcheck.execution.invocation import CallError, invoke, same_bits
 from xentcheck.floats import Format, format_of, ulp_distance
@@ -62,7 +65,12 @@ class Outcomes:
 
 
 def observe(
-    implementation: Implementation, case: Case, quantity: Quantity, *, thorough: bool = True
+    implementation: Implementation,
+    case: Case,
+    quantity: Quantity,
+    *,
+    thorough: bool = True,
+    finite: Callable[[Format], npt.NDArray[np.bool_]] | None = None,
 ) -> Outcomes:
     """Call an implementation on a case and check how it behaves.
 
@@ -71,6 +79,8 @@ def observe(
         case: the block of rows.
         quantity: which of its functions to call.
         thorough: call it more than once, to see whether its results depend on more than the row.
+        finite: says which rows have finite inputs and, in the format of the results, finite exact
+            results, (rows,). A thorough look then tells what is signalled on those.
 
     Raises:
         UnsupportedError: it says that it does not take such inputs.
@@ -87,6 +97,7 @@ def observe(
         if error.kind is Kind.RAISED and shape != () and rows > 1:
             return _isolate(run, rows, shape, str(error))
         return _failed(rows, error)
+    signals = run.signals
     incidents = run.mutations()
     target = format_of(results.dtype)
     source = format_of(case.logits.dtype)
@@ -100,7 +111,20 @@ def observe(
     incidents += _repeat(run, results)
     if shape != () and not case.reduced:
         incidents += _regroup(run, results)
+    if signals and finite is not None:
+        incidents += _signalled(run, signals, np.flatnonzero(finite(target)))
     return Outcomes(results, valid, tuple(incidents))
+
+
+def answer(implementation: Implementation, case: Case, quantity: Quantity) -> Array | None:
+    """What comes back of one call, without any look at how it behaves; None where it failed."""
+    function = implementation.value if quantity is Quantity.VALUE else implementation.gradient
+    assert function is not None
+    shape = result_shape(case, quantity)
+    try:
+        return _Run(function, implementation.process, case, quantity, shape).call()
+    except (CallError, UnsupportedError):
+        return None
 
 
 def _narrower(result: Format, source: Format) -> bool:
@@ -136,6 +160,7 @@ class _Run:
         )
         self.insists = not self.with_labels and _wants_labels(function, case)
         self._mutated: list[str] = []
+        self.signals: tuple[str, ...] = ()  # of the last call
 
     def call(self, rows: npt.NDArray[np.intp] | None = None) -> Array:
         """Results for these rows, or for all of them."""
@@ -152,6 +177,7 @@ class _Run:
         else:
             done = hosts.invoke(self.process, self.function, data, parameters, shape)
         self._mutated += done.mutated
+        self.signals = done.signals
         return done.result
 
     def mutations(self) -> list[Incident]:
@@ -222,6 +248,37 @@ def _regroup(run: _Run, results: Array) -> list[Incident]:
     distance = max(found.values())
     detail = f"the same rows in other order and company differ by up to {distance:g} ulp"
     return [Incident(Kind.ROW_DEPENDENT, tuple(sorted(found)), detail, distance)]
+
+
+def _signalled(run: _Run, signals: tuple[str, ...], rows: npt.NDArray[np.intp]) -> list[Incident]:
+    """The first of some rows that signals alone, found by halving; ``signals`` are the block's."""
+
+    def of(block: npt.NDArray[np.intp]) -> tuple[str, ...]:
+        if not len(block):
+            return ()
+        try:
+            run.call(block)
+        except CallError:  # told of elsewhere
+            return ()
+        return run.signals
+
+    found = signals if len(rows) == run.case.rows else of(rows)
+    if not found:
+        return []
+    block = rows
+    while len(block) > 1:
+        for half in np.array_split(block, 2):
+            told = of(half)
+            if told:
+                block, found = half, told
+                break
+        else:
+            detail = f"{', '.join(found)}, with these rows together only"
+            return [Incident(Kind.FP_SIGNAL, tuple(block.tolist()), detail)]
+    detail = ", ".join(found)
+    if len(rows) > 1:
+        detail += "; at least on the rows counted: not every row was called alone"
+    return [Incident(Kind.FP_SIGNAL, tuple(block.tolist()), detail)]
 
 
 def _isolate(run: _Run, rows: int, shape: tuple[int, ...], first: str) -> Outcomes:

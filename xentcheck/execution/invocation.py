@@ -1,5 +1,11 @@
-"""One call of foreign code: the one ``try`` round it, and what is checked of its result."""
+"""One call of foreign code: the one ``try`` round it, and what is checked of its result.
 
+A call also tells what it signals: overflow, invalid operation, division by zero. NumPy's error
+state has them logged, which changes no result; what the function ignores on purpose, in an error
+state of its own, is not logged. Where it has them warned about, the warnings are taken.
+"""
+
+import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,10 +23,14 @@ from xentcheck.model import Array, Kind
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Invocation:
-    """What came back, and the names of the arguments that were written into."""
+    """What came back, the names of the arguments that were written into, and what was signalled.
+
+    ``signals`` are as NumPy words them, each once: "overflow encountered in exp".
+    """
 
     result: Array
     mutated: tuple[str, ...] = ()
+    signals: tuple[str, ...] = ()
 
 
 class CallError(Exception):
@@ -33,6 +43,20 @@ class CallError(Exception):
 
     def __str__(self) -> str:
         return self.detail
+
+
+_SIGNAL = re.compile(r"(?:overflow|invalid value|divide by zero) encountered(?: in \w[\w ]*)?")
+
+
+class _Signals:
+    """Takes what NumPy logs; ``seen`` has each signal once, in the order they came."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, None] = {}
+
+    def write(self, text: str) -> None:
+        """Note the signals that a text tells of."""
+        self.seen.update(dict.fromkeys(_SIGNAL.findall(text)))
 
 
 def invoke(
@@ -58,14 +82,21 @@ def invoke(
         name: value.copy(order="C") if isinstance(value, np.ndarray) else value
         for name, value in parameters.items()
     }
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
+    signals = _Signals()
+    with (
+        warnings.catch_warnings(record=True) as warned,
+        np.errstate(over="log", invalid="log", divide="log", under="ignore", call=signals),
+    ):
         warnings.simplefilter("ignore")
+        warnings.simplefilter("always", RuntimeWarning)
         try:
             returned = function(*arguments, **given)
         except (KeyboardInterrupt, UnsupportedError):
             raise
         except BaseException as error:  # SystemExit and its like are the function's own
             raise CallError(Kind.RAISED, describe(error)) from error
+    for each in warned:
+        signals.write(str(each.message))
     mutated = [
         name
         for name, now, then in zip(("logits", "labels"), arguments, data, strict=False)
@@ -76,7 +107,7 @@ def invoke(
         for name, value in parameters.items()
         if isinstance(value, np.ndarray) and not same_bits(given[name], value).all()
     ]
-    return Invocation(_checked(returned, shape), tuple(mutated))
+    return Invocation(_checked(returned, shape), tuple(mutated), tuple(signals.seen))
 
 
 def _checked(returned: Any, shape: tuple[int, ...]) -> Array:

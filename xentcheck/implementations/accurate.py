@@ -128,9 +128,14 @@ def _finite(x: Float64Array) -> Float64Array:
     return np.where(np.isfinite(x), x, 0.0)
 
 
+def _infinity(sign: Any) -> Float64Array:
+    """An infinity of that sign; NaN for 0 and NaN."""
+    return np.where(np.abs(sign) > 0, np.copysign(np.inf, sign), np.nan)
+
+
 def _special(nan: Mask, infinite: Mask | None = None, sign: Any = 1.0) -> Float64Array:
     """NaN, an infinity of that sign, or 0."""
-    special = np.zeros(nan.shape) if infinite is None else np.where(infinite, sign * np.inf, 0.0)
+    special = np.zeros(nan.shape) if infinite is None else np.where(infinite, _infinity(sign), 0.0)
     return np.where(nan, np.nan, special)
 
 
@@ -328,7 +333,7 @@ class _CrossEntropy:
         value = where(counted, self.charges * softmax.surprise, 0.0).sum(1) / self.scale
         if self.z_loss:
             value = value + softmax.logsumexp * softmax.logsumexp * self.z_loss
-        infinite = np.where(charged & softmax.dropped, np.sign(self.charges.fraction) * np.inf, 0.0)
+        infinite = np.where(charged & softmax.dropped, _infinity(self.charges.fraction), 0.0)
         special = np.where(self.undefined, np.nan, infinite.sum(axis=1))
         return where(self.ignored, 0.0, value), np.where(self.ignored, 0.0, special)
 

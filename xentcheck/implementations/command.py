@@ -10,6 +10,7 @@ does not have. NumPy's format has no bfloat16 and no float8; their files are of 
 import re
 import subprocess
 import tempfile
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,9 @@ from xentcheck.model import Array
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 DATA = frozenset({"logits", "labels", "out", "dtype"})
 """Placeholders that are no parameters; ``{dtype}`` is the name of the logits' dtype."""
+
+_WARNING = re.compile(r"RuntimeWarning: (.+)")
+"""How Python writes to standard error that a program was warned, such as of an overflow."""
 
 _TAIL = 500  # characters of what a failing program wrote that its error shows
 
@@ -51,6 +55,8 @@ class Command:
     def __call__(self, logits: Array, labels: Array | None = None, **parameters: Any) -> Array:
         """Run the program.
 
+        What it warns of on standard error, as Python does, is warned of here.
+
         Raises:
             RuntimeError: it failed, or wrote no array. (Its exit status and last words are told.)
         """
@@ -75,6 +81,8 @@ class Command:
                 last = " ".join(done.stderr.split())[-_TAIL:]
                 how = ending(done.returncode)
                 raise RuntimeError(f"{words[0]} ended with {how}" + (f": {last}" if last else ""))
+            for warning in dict.fromkeys(_WARNING.findall(done.stderr)):
+                warnings.warn(warning, RuntimeWarning, stacklevel=2)
             try:
                 result = np.load(out, allow_pickle=False)
             except FileNotFoundError:

@@ -339,7 +339,9 @@ def _focal_sum_gradient(
     number = logits.dtype.type
     on, off, q, ce = _focal_parts(logits, labels)
     # q'/q = ± on·off/q; for a hard label q is one of the two, and cancels instead of dividing by 0
-    ratio = np.where(labels == 1, -on, np.where(labels == 0, off, (1 - 2 * labels) * on * off / q))
+    hard = (labels == 0) | (labels == 1)
+    soft = (1 - 2 * labels) * on * off / np.where(hard, np.ones_like(q), q)
+    ratio = np.where(labels == 1, -on, np.where(labels == 0, off, soft))
     inner = number(gamma) * _times(ratio, ce) + ((1 - labels) * on - labels * off)
     return _shared(_alpha_t(labels, alpha) * q ** number(gamma) * inner, reduction)
 

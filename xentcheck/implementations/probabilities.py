@@ -41,13 +41,18 @@ def _shared(gradient: Array, reduction: str) -> Array:
 
 
 def _x_log_y(x: Array, y: Array) -> Array:
-    """x log y with 0 log 0 = 0."""
-    return np.asarray(np.where(x == 0, np.zeros_like(y), x * np.log(y)))
+    """x log y with 0 log 0 = 0, and no signal of the logarithm that is not taken."""
+    return np.asarray(np.where(x == 0, np.zeros_like(y), x * np.log(_unless(x == 0, y))))
 
 
 def _ratio(y: Array, p: Array) -> Array:
-    """y / p with 0/0 = 0."""
-    return np.asarray(np.where(y == 0, np.zeros_like(p), y / p))
+    """y / p with 0/0 = 0, and no signal of the quotient that is not taken."""
+    return np.asarray(np.where(y == 0, np.zeros_like(p), y / _unless(y == 0, p)))
+
+
+def _unless(other: Array, x: Array) -> Array:
+    """x, but 1 where the result is another one: there nothing is signalled."""
+    return np.asarray(np.where(other, np.ones_like(x), x))
 
 
 # categorical_cross_entropy
@@ -176,9 +181,10 @@ def bce_clamped(probabilities: Array, labels: Array) -> Array:
 @at_least_float32
 def _bce_log1p_gradient(probabilities: Array, labels: Array, *, reduction: str = "none") -> Array:
     p, z = probabilities, labels
-    soft = (p - z) / p / (1 - p)
-    hard = np.where(z == 0, 1 / (1 - p), -1 / p)
-    return _shared(np.asarray(np.where((z == 0) | (z == 1), hard, soft)), reduction)
+    certain = (z == 0) | (z == 1)
+    soft = (p - z) / _unless(certain, p) / _unless(certain, 1 - p)
+    hard = 1 / _unless(~certain, np.asarray(np.where(z == 0, 1 - p, -p)))
+    return _shared(np.asarray(np.where(certain, hard, soft)), reduction)
 
 
 @implementation("binary_cross_entropy", "numpy.log1p", gradient=_bce_log1p_gradient, sound=True)
@@ -186,7 +192,8 @@ def _bce_log1p_gradient(probabilities: Array, labels: Array, *, reduction: str =
 def bce_log1p(probabilities: Array, labels: Array, *, reduction: str = "none") -> Array:
     """−z log p − (1 − z) log1p(−p) without the terms that are 0; gradient (p − z)/(p (1 − p))."""
     z, rest = labels, 1 - labels
-    against = np.where(rest == 0, np.zeros_like(z), rest * np.log1p(-probabilities))
+    kept = np.where(rest == 0, np.zeros_like(z), probabilities)
+    against = np.where(rest == 0, np.zeros_like(z), rest * np.log1p(-kept))
     return _reduced(np.asarray(0 - _x_log_y(z, probabilities) - against), reduction)
 
 
@@ -288,7 +295,8 @@ def kl_masked(
     log_probabilities: Array, labels: Array, *, log_target: bool = False, reduction: str = "none"
 ) -> Array:
     """Σ t (log t − x) over the classes with t > 0."""
-    t, log_t = (np.exp(labels), labels) if log_target else (labels, np.log(labels))
+    t = np.exp(labels) if log_target else labels
+    log_t = labels if log_target else np.log(_unless(labels == 0, labels))
     terms = np.where(t == 0, np.zeros_like(t), t * (log_t - log_probabilities))
     return _reduced(np.asarray(terms.sum(axis=1)), reduction)
 
@@ -324,9 +332,11 @@ def _js_series_gradient(probabilities: Array, labels: Array, *, reduction: str =
     d = (p - q) / total
     ratio = 2 * p / total
     # a subnormal ratio is too coarse; its logarithm is large, so a difference loses nothing
+    coarse = ratio < np.finfo(ratio.dtype).tiny
     apart = np.log(p) - np.log(total / 2)
-    far = np.where(ratio < np.finfo(ratio.dtype).tiny, apart, np.log(ratio))
-    logs = np.where(d > -0.5, np.log1p(d), far)
+    far = np.where(coarse, apart, np.log(_unless(coarse, ratio)))
+    near = d > -0.5
+    logs = np.where(near, np.log1p(np.where(near, d, np.zeros_like(d))), far)
     return _shared(np.asarray(logs / 2), reduction)
 
 
@@ -336,10 +346,13 @@ def js_atanh(probabilities: Array, labels: Array, *, reduction: str = "none") ->
     """Per class ¼ (p + q) (2 d atanh d + log1p(−d²)) with d = (p − q)/(p + q): never below 0."""
     p, q = probabilities, labels
     total = p + q
-    d = (p - q) / np.where(total == 0, np.ones_like(total), total)
-    near = 2 * d * np.arctanh(d) + np.log1p(-d * d)
-    far = _x_log_y(2 * p / total, 2 * p / total) + _x_log_y(2 * q / total, 2 * q / total)
-    shares = total * np.where(np.abs(d) < 0.5, near, far)
+    whole = _unless(total == 0, total)
+    d = (p - q) / whole
+    alike = np.abs(d) < 0.5
+    small = np.where(alike, d, np.zeros_like(d))
+    near = 2 * small * np.arctanh(small) + np.log1p(-small * small)
+    far = _x_log_y(2 * p / whole, 2 * p / whole) + _x_log_y(2 * q / whole, 2 * q / whole)
+    shares = total * np.where(alike, near, far)
     return _reduced(np.asarray(shares.sum(axis=1) / 4), reduction)
 
 

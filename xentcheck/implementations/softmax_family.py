@@ -86,7 +86,8 @@ class _Tail:
         # A row all −inf: shifting by −inf would give NaN where logsumexp is −inf.
         self.largest = np.where(np.isneginf(largest), np.zeros_like(largest), largest)
         self.empty = np.isneginf(largest)
-        self.gap = x - self.largest
+        with np.errstate(over="ignore"):  # a gap of −inf is as good: its power is 0
+            self.gap = x - self.largest
         powers = np.exp(self.gap)
         others = powers.copy()
         np.put_along_axis(others, top, 0, axis=1)
@@ -407,8 +408,8 @@ class _Fused:
 
     def value(self) -> Array:
         surprise = self.tail.log_whole - self.tail.gap
-        zero = np.zeros_like(surprise)
-        loss = np.where(self.charges == 0, zero, self.charges * surprise).sum(axis=1)
+        free = self.charges == 0
+        loss = (self.charges * np.where(free, np.zeros_like(surprise), surprise)).sum(axis=1)
         if self.z_loss:
             loss = loss + self.z_loss * self.tail.logsumexp**2
         loss = np.where(self.tail.empty[:, 0], np.asarray(np.nan, loss.dtype), loss)

@@ -45,6 +45,7 @@ _KINDS: Mapping[Kind, str] = {
     Kind.ROW_DEPENDENT: "The result of a row changes with its neighbours.",
     Kind.INCONSISTENT: "Two ways to call one function disagree.",
     Kind.INVARIANT: "A property that every result has does not hold.",
+    Kind.FP_SIGNAL: "The call signalled an overflow, an invalid operation or a division by zero.",
     Kind.FTZ: "Subnormal results are flushed to zero.",
     Kind.CONVENTION: "The result follows another convention, which is accepted.",
 }

@@ -1,0 +1,371 @@
+"""Zeros that came back for subnormal results: flushed on purpose, or lost.
+
+Hardware and compilers may flush subnormal results to zero, and the field accepts that (`ftz`). A
+zero that comes of an overflow on the way looks the same. So a zero counts as flushed only where
+the same implementation is seen to flush. An experiment scales the row until its exact result
+passes through the smallest normal number: an implementation that flushes returns numbers down to
+there, and zeros below. One subnormal result, in the experiment or anywhere in the cell, is proof
+that it does not flush.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from xentcheck.collection.shown import Shown, badness, moved
+from xentcheck.errors import UncertifiedError
+from xentcheck.execution import answer
+from xentcheck.floats import FORMATS, Format, format_of, from_float64, to_float64
+from xentcheck.losses.spec import picked
+from xentcheck.model import (
+    Array,
+    Balls,
+    Case,
+    Float64Array,
+    Implementation,
+    Kind,
+    LabelKind,
+    Quantity,
+)
+from xentcheck.reference import Truth
+
+EXPERIMENTS = 4
+"""So many experiments that tell nothing are made for a cell in one part of a sweep."""
+
+WIDEST = 64
+"""A row of more classes is cut to a few of them: what is flushed does not depend on the others."""
+
+
+@dataclass(slots=True, eq=False)
+class Doubtful:
+    """Rows whose kind depends on whether subnormal results are flushed.
+
+    ``rows`` counts them by the kind they have otherwise. ``worst`` and ``first`` are the largest
+    error and the first row among them.
+    """
+
+    rows: Counter[Kind] = field(default_factory=Counter)
+    worst: Shown | None = None
+    first: Shown | None = None
+
+    def add(self, rows: Counter[Kind], worst: Shown, first: Shown) -> None:
+        """Take in some more."""
+        self.rows += rows
+        if self.worst is None or badness(worst) > badness(self.worst):
+            self.worst = worst
+        if self.first is None:
+            self.first = first
+
+    def merge(self, other: "Doubtful", offset: int) -> None:
+        """Take in those of later cases, whose rows are numbered from ``offset``."""
+        if other.worst is not None and other.first is not None:
+            self.add(other.rows, moved(other.worst, offset), moved(other.first, offset))
+
+
+@dataclass(slots=True, eq=False)
+class Flushing:
+    """What is known of a cell's subnormal results, and of the rows that depend on it.
+
+    ``zeros`` came back for subnormal results; ``partial`` results lack no more than flushed terms.
+    ``subnormals`` counts the rows with a subnormal result where the exact one is subnormal.
+    ``flushed``: an experiment saw the implementation flush. ``latest`` is where the next experiment
+    starts.
+    """
+
+    zeros: Doubtful = field(default_factory=Doubtful)
+    partial: Doubtful = field(default_factory=Doubtful)
+    subnormals: int = 0
+    flushed: bool = False
+    experiments: int = 0
+    latest: Shown | None = None
+
+    @property
+    def flushes(self) -> bool:
+        """Whether the implementation is seen to flush, and nothing speaks against it."""
+        return self.flushed and not self.subnormals
+
+    @property
+    def open(self) -> bool:
+        """Whether there is something to find out by another experiment."""
+        return not self.subnormals and not self.flushed and self.experiments < EXPERIMENTS
+
+    def merge(self, other: "Flushing", offset: int) -> None:
+        """Take in that of later cases, whose rows are numbered from ``offset``."""
+        self.zeros.merge(other.zeros, offset)
+        self.partial.merge(other.partial, offset)
+        self.subnormals += other.subnormals
+        self.flushed |= other.flushed
+        self.experiments += other.experiments
+
+    def examine(self, implementation: Implementation, quantity: Quantity) -> None:
+        """Make an experiment from the last doubtful row, if there is something to find out."""
+        shown, self.latest = self.latest, None
+        if shown is None or not self.open:
+            return
+        self.experiments += 1
+        target = FORMATS[shown.result_dtype]
+        try:
+            seen = _experiment(implementation, shown, quantity, target)
+        except UncertifiedError:
+            return
+        if seen is None:  # it failed on an ordinary row: it is not asked again
+            self.experiments = EXPERIMENTS
+            return
+        self.subnormals += seen.subnormals
+        self.flushed |= seen.flushes
+
+
+def subnormal(results: Array) -> npt.NDArray[np.bool_]:
+    """Where results are subnormal numbers, by their bits; shape kept."""
+    target = format_of(results.dtype)
+    assert target is not None
+    width = np.dtype(f"u{results.dtype.itemsize}")
+    bits = np.atleast_1d(np.ascontiguousarray(results, dtype=target.dtype)).view(width)
+    magnitude = bits & width.type((1 << (target.bits - 1)) - 1)
+    magnitude -= width.type(1)  # a zero becomes the largest number
+    found: npt.NDArray[np.bool_] = magnitude < width.type((1 << (target.precision - 1)) - 1)
+    return found.reshape(results.shape)
+
+
+COARSE = np.unique(np.concatenate([np.arange(1, 65) / 32.0, np.ldexp(1.0, np.arange(-64, 130, 2))]))
+"""The factors by which a row is scaled at first: fine around 1, and far on both sides."""
+
+FINE = 31
+"""So many factors are tried between two neighbours at a time."""
+
+ROUNDS = 6
+
+NEAR = 8
+"""So many rows are wanted on either side of the smallest normal number."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What came of an experiment: rows with subnormal results, and whether it flushes."""
+
+    subnormals: int = 0
+    flushes: bool = False
+
+
+def _experiment(
+    implementation: Implementation, shown: Shown, quantity: Quantity, target: Format
+) -> _Seen | None:
+    """Call an implementation with a row scaled through the subnormal range; None: it failed."""
+    row, index = _narrowed(_single(shown), shown.index)
+    for what in _scalable(row):
+        scaled = _Scaled(row, what, quantity, index)
+        factors = _factors(scaled, target)
+        if not len(factors):
+            continue
+        results = scaled.results(implementation, factors)
+        if results is None:
+            return None
+        seen = _judged(results, scaled.exact(factors), target, row.classes)
+        if seen.subnormals or seen.flushes:
+            return seen
+    return _Seen()
+
+
+def _single(shown: Shown) -> Case:
+    """The row of a candidate alone; under a reduction one of the block's that is not 0."""
+    case = shown.case
+    if case.rows == 1:
+        return case
+    place = shown.row
+    if shown.single:
+        apart = {name: each for name, each in case.parameters.items() if name != "reduction"}
+        values = Truth(replace(case, parameters=apart), {Quantity.VALUE})
+        numbers = np.abs(values.midpoints(Quantity.VALUE, slice(None)))
+        place = int(np.nan_to_num(numbers, nan=-1.0, posinf=-1.0).argmax())
+    rows = slice(place, place + 1)
+    return replace(
+        case,
+        logits=case.logits[rows],
+        labels=None if case.labels is None else case.labels[rows],
+        parameters=picked(case.parameters, rows),
+    )
+
+
+def _narrowed(row: Case, index: int | None) -> tuple[Case, int]:
+    """A row without most of its classes, and the place of a component in it."""
+    place = index or 0
+    ignored = row.parameters.get("ignore_index", -1)
+    if row.classes <= WIDEST or not isinstance(ignored, int) or ignored >= 0:
+        return row, place
+    integer = row.label_kind is LabelKind.INTEGER
+    label = int(row.labels[0]) if integer and row.labels is not None else place
+    kept = {place, label % row.classes, int(np.argmax(to_float64(row.logits[0])))}
+    columns = np.array([*sorted(kept), *(k for k in range(len(kept) + 5) if k not in kept)][:8])
+    labels = row.labels
+    if labels is not None:
+        labels = labels[:, columns] if not integer else np.flatnonzero(columns == label)[:1]
+    parameters = {
+        name: each[..., columns] if isinstance(each, np.ndarray) else each
+        for name, each in row.parameters.items()
+    }
+    narrow = replace(row, logits=row.logits[:, columns], labels=labels, parameters=parameters)
+    return narrow, int(np.flatnonzero(columns == place)[0])
+
+
+def _scalable(row: Case) -> Iterator[str]:
+    """What of a row may be scaled, and by what name: the logits first."""
+    yield "logits"
+    if row.label_kind in (LabelKind.DISTRIBUTION, LabelKind.TARGET):
+        yield "labels"
+    yield from (name for name, each in row.parameters.items() if isinstance(each, np.ndarray))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scaled:
+    """A row, what of it is scaled, and the component of its results that is looked at."""
+
+    row: Case
+    what: str
+    quantity: Quantity
+    index: int
+
+    def cases(self, factors: Float64Array) -> Sequence[Case]:
+        """The row times each of the factors: rows of one case, or where it cannot be, of many."""
+        row = self.row
+        shared = row.parameters.get(self.what)
+        if row.reduced or (isinstance(shared, np.ndarray) and shared.ndim == 1):
+            return [self._times(factors[k : k + 1]) for k in range(len(factors))]
+        return [self._times(factors)]
+
+    def _times(self, factors: Float64Array) -> Case:
+        row = self.row
+
+        def given(name: str, array: Array) -> Array:
+            by_row = name in ("logits", "labels") or array.ndim == 2
+            if name != self.what:
+                return np.repeat(array, len(factors), axis=0) if by_row else array
+            with np.errstate(all="ignore"):
+                scaled = to_float64(array) * factors.reshape(-1, *[1] * (array.ndim - 1))
+            return from_float64(scaled, row.dtype)
+
+        return replace(
+            row,
+            logits=given("logits", row.logits),
+            labels=None if row.labels is None else given("labels", row.labels),
+            parameters={
+                name: given(name, each) if isinstance(each, np.ndarray) else each
+                for name, each in row.parameters.items()
+            },
+        )
+
+    def exact(self, factors: Float64Array) -> Float64Array:
+        """The exact results: (factors, components). NaN where they are not known."""
+        parts = [
+            approximately(Truth(case, {self.quantity}), self.quantity).reshape(case.rows, -1)
+            for case in self.cases(factors)
+        ]
+        return np.concatenate(parts)
+
+    def magnitudes(self, factors: Float64Array) -> Float64Array:
+        """How large the component is that is looked at: (factors,)."""
+        return np.abs(self.exact(factors)[:, self.index])
+
+    def results(self, implementation: Implementation, factors: Float64Array) -> Array | None:
+        """What comes back: (factors, components). None: a call failed."""
+        parts = []
+        for case in self.cases(factors):
+            came = answer(implementation, case, self.quantity)
+            if came is None:
+                return None
+            parts.append(came.reshape(case.rows, -1))
+        return np.concatenate(parts)
+
+
+def approximately(truth: Truth, quantity: Quantity) -> Float64Array:
+    """The exact results of all rows in float64, by the lowest tier; NaN where it knows nothing."""
+    exact = truth.at(quantity, slice(None))
+    unsure = exact.absolute if isinstance(exact, Balls) else exact.radius
+    numbers = exact.midpoints()
+    return numbers if unsure is None else np.where(np.isfinite(unsure), numbers, np.nan)
+
+
+def _factors(scaled: _Scaled, target: Format) -> Float64Array:
+    """Factors that take the exact result through the subnormal range; none where nothing does."""
+    tiny, least = target.smallest_normal, target.smallest_subnormal
+    factors, sizes = COARSE, scaled.magnitudes(COARSE)
+
+    def between(a: float, b: float) -> None:
+        nonlocal factors, sizes
+        more = np.setdiff1d(np.linspace(a, b, FINE + 2)[1:-1], factors)
+        joined = np.concatenate([factors, more])
+        order = np.argsort(joined)
+        sizes = np.concatenate([sizes, scaled.magnitudes(more)])[order] if len(more) else sizes
+        factors = joined[order]
+
+    for _ in range(ROUNDS):
+        known = np.isfinite(sizes)
+        normal = sizes >= tiny
+        crossing = np.flatnonzero((normal[1:] != normal[:-1]) & known[1:] & known[:-1])
+        if not len(crossing):
+            return np.zeros(0)
+        here = int(crossing[np.abs(np.log2(factors[crossing])).argmin()])
+        wanted = [((sizes >= low) & (sizes < 2 * low)).sum() for low in (tiny / 2, tiny)]
+        if min(wanted) >= NEAR:
+            break
+        first, last = here, here + 1  # of the range that is near
+        while first > 0 and tiny / 2 < sizes[first] < 2 * tiny:
+            first -= 1
+        while last < len(sizes) - 1 and tiny / 2 < sizes[last] < 2 * tiny:
+            last += 1
+        between(factors[first], factors[last])
+    step = 1 if normal[here] else -1
+    last = here + (step > 0)
+    while 0 <= last + step < len(factors) and sizes[last] >= least:
+        last += step
+    between(*sorted((factors[here], factors[last])))
+    return _chosen(factors, sizes, target, scaled.row.classes)
+
+
+def _chosen(factors: Float64Array, sizes: Float64Array, target: Format, terms: int) -> Float64Array:
+    """Some factors of each range: normal results, the uppermost subnormal ones, and the others."""
+    tiny, least = target.smallest_normal, target.smallest_subnormal
+    ranges = (
+        (tiny, 16 * terms * tiny, 2 * NEAR),
+        (tiny / 2, tiny, 2 * NEAR),
+        (least, tiny / 2, 4 * NEAR),
+    )
+    chosen = []
+    for low, high, most in ranges:
+        here = np.flatnonzero((sizes >= low) & (sizes < high))
+        here = here[np.unique(sizes[here], return_index=True)[1]]
+        chosen.append(here[np.linspace(0, len(here) - 1, min(most, len(here))).astype(np.intp)])
+    return factors[np.sort(np.concatenate(chosen))]
+
+
+def _judged(results: Array, exact: Float64Array, target: Format, terms: int) -> _Seen:
+    """What results say, whose exact ones lie on both sides of the smallest normal number."""
+    tiny, least = target.smallest_normal, target.smallest_subnormal
+    proof = (subnormal(results) & (np.abs(exact) < tiny)).any(axis=1)
+    if proof.any():
+        return _Seen(subnormals=int(np.count_nonzero(proof)))
+    columns = zip(np.abs(exact).T, np.abs(to_float64(results)).T, strict=True)
+    vanish = (_vanishes(sizes, came, tiny, least, terms) for sizes, came in columns)
+    return _Seen(flushes=any(vanish))
+
+
+def _vanishes(
+    sizes: Float64Array, came: Float64Array, tiny: float, least: float, terms: int
+) -> bool:
+    """Whether results are numbers down to the smallest normal one, and zeros below it.
+
+    Beside it a result may be on the other side than the exact one: by as much, relatively, as the
+    normal results are off. A sum of several terms may lose all of them while it is still normal.
+    """
+    numbers = (sizes >= terms * tiny) & (came > 0) & np.isfinite(came)
+    numbers &= sizes < 16 * terms * tiny
+    if not numbers.any():
+        return False
+    off = float((np.abs(came - sizes)[numbers] / sizes[numbers]).max())
+    margin = 1.0 + 2.0**-5 + 2.0 * off
+    lost = (came == 0) & (sizes >= tiny * margin * terms)
+    below = (sizes < tiny / margin) & (sizes >= 4 * least)
+    uppermost = below & (sizes >= tiny / 2)
+    return not lost.any() and bool(uppermost.any()) and bool((came[below] == 0).all())
