@@ -91,16 +91,18 @@ def _blame_zeros(collected: Tally, quantity: Quantity) -> str:
     if zeros.worst is None or zeros.first is None:
         return ""
     rows = zeros.rows.total()
+    others = collected.counts[kind]
     collected.counts -= zeros.rows
     collected.counts[kind] += rows
     collected.shown.pop(Kind.FTZ, None)
     offer(collected, kind, replace(zeros.worst, kind=kind))
     if collected.first is None or zeros.first.number <= collected.first.number:
         collected.first = replace(zeros.first, kind=kind)
-    where = f"on {rows:,} rows the exact result is subnormal"
+    if others:  # results that are no question of flushing tell more
+        return ""
     if zeros.subnormals:
-        return f"{where}; other subnormal results come back, so nothing is flushed"
-    return f"{where}, and nothing shows that such results are flushed"
+        return "other subnormal results come back, so nothing is flushed"
+    return "the exact results are subnormal, and nothing shows that such results are flushed"
 
 
 def close(
