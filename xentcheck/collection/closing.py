@@ -93,19 +93,20 @@ def _blame_unflushed(collected: Tally, quantity: Quantity) -> dict[Kind, str]:
         worst, first = again(doubtful.worst), again(doubtful.first)
         if worst is None or first is None or worst.kind is None:
             continue
-        rows = doubtful.rows.total()
+        others = collected.counts[worst.kind]
         collected.counts -= doubtful.rows
-        collected.counts[worst.kind] += rows
+        collected.counts[worst.kind] += doubtful.rows.total()
         collected.shown.pop(Kind.FTZ, None)
         offer(collected, worst.kind, worst)
         if collected.first is None or first.number <= collected.first.number:
             collected.first = first
-        if doubtful is flushing.zeros:
-            where = f"on {rows:,} rows the exact result is subnormal"
+        # results that are no question of flushing tell more
+        if doubtful is flushing.zeros and not others:
             said[worst.kind] = (
-                f"{where}; other subnormal results come back, so nothing is flushed"
+                "other subnormal results come back, so nothing is flushed"
                 if flushing.subnormals
-                else f"{where}, and nothing shows that such results are flushed"
+                else "the exact results are subnormal, and nothing shows that such results are "
+                "flushed"
             )
     return said
 
