@@ -433,6 +433,30 @@ def test_a_witness_is_numbered_from_the_start_of_its_sweep_after_a_merge():
     assert findings[Kind.NAN].witness.row == 105
 
 
+def first_break(tally, loss=CE):
+    """(kind, row) of the first row of a sweep that breaks."""
+    told = closed(tally, loss)[0].first_break
+    return None if told is None else (told[0], told[1].row)
+
+
+def test_the_first_row_that_breaks_is_numbered_from_the_start_of_its_sweep_after_a_merge():
+    """Also where the parts before it are without a fault, and where later parts have one too."""
+
+    def odd(x):
+        result = np.where(x[:, 0] == 9, np.float32("nan"), logsumexp(x))
+        return np.where(x[:, 0] == 8, np.float32(-1e30), result)
+
+    sound, nine, eight = [1.0, 2.0], [9.0, 2.0], [8.0, 2.0]
+    rows = np.array([*[sound] * 5, nine, *[sound] * 2, eight, nine])
+    for sizes in ([10], [2, 3, 5], [5, 5], [6, 4], [1] * 10):
+        tally = in_parts(odd, rows, sizes, loss="logsumexp")
+        whole = Tally()
+        whole.merge(in_parts(odd, rows[:3], [3], loss="logsumexp"), 0)
+        whole.merge(tally, 100)
+        assert first_break(whole, "logsumexp") == (Kind.NAN, 105)
+    assert first_break(in_parts(odd, rows[:5], [2, 3], loss="logsumexp"), "logsumexp") is None
+
+
 @pytest.mark.parametrize("sizes", [[6], [1] * 6, [2, 4], [3, 3]])
 def test_a_plateau_may_lie_across_parts(sizes):
     rows = TestPlateau.ROWS

@@ -235,6 +235,31 @@ def test_an_elementary_function_may_err_by_32_units_of_its_last_place(monkeypatc
     assert contains(OPS.exp(OPS.number(side * 2.0**-100)), 1 + side * Fraction(1, 2**100))
 
 
+@pytest.mark.parametrize("side", [1, -1])
+@pytest.mark.parametrize("argument", [1.5, -20.0, 0.75, 2.0**-20])
+@pytest.mark.parametrize("name", ["exp", "log", "log1p"])
+@pytest.mark.usefixtures("precise")
+def test_every_elementary_function_may_be_off_by_63_parts_in_2_to_the_76(
+    monkeypatch, name, argument, side
+):
+    """64 times the error that is documented, at 64 bits and the 12 that guard them."""
+    argument = argument if name == "exp" else abs(argument)
+    ball = getattr(flint.arb(argument), name)()
+    true = {"mpf_exp": libmp.mpf_exp, "mpf_log": libmp.mpf_log}
+
+    def off(function):
+        def wrong(x, precision, rounding):
+            assert precision == OPS.precision + 12
+            factor = libmp.mpf_add(libmp.fone, libmp.from_man_exp(side * 63, -precision))
+            return libmp.mpf_mul(true[function](x, precision + 200, rounding), factor)
+
+        return wrong
+
+    for function in true:
+        monkeypatch.setattr(libmp, function, off(function))
+    assert holds_ball(getattr(OPS, name)(OPS.number(argument)), ball)
+
+
 @pytest.mark.parametrize(
     ("logits", "label", "value", "gradient"),
     [

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.enclosing import enclose
-from xentcheck.floats import FORMATS, from_float64, ulp
+from xentcheck.floats import FORMATS, from_float64, round_exact, ulp
 from xentcheck.gate import judge
 from xentcheck.model import (
     Accepts,
@@ -166,6 +166,26 @@ def test_a_negative_result_of_a_positive_exact_value_is_a_wrong_sign():
     assert scored(1e-8, Fraction(0), nonnegative=True)[1] is Kind.INACCURATE
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("side", [1, -1])
+def test_what_rounds_to_the_smallest_subnormal_has_a_sign_and_what_rounds_to_zero_has_none(
+    dtype, side
+):
+    """Both in a result of the other sign, more than an ulp off."""
+    smallest = Fraction(FORMATS[dtype].smallest_subnormal)
+    limit = Tolerance(max_ulp=1.0)
+    for part in (Fraction(1, 2) + Fraction(1, 2**40), Fraction(3, 4), Fraction(999, 1000)):
+        exact = side * part * smallest
+        assert round_exact(exact, dtype) != 0
+        wrong = scored(-side * float(smallest), exact, dtype, tolerance=limit)
+        assert wrong == (pytest.approx(1 + float(part)), Kind.WRONG_SIGN)
+    for part in (Fraction(1, 2) - Fraction(1, 2**40), Fraction(1, 3)):
+        exact = side * part * smallest
+        assert round_exact(exact, dtype) == 0
+        wrong = scored(-side * float(smallest), exact, dtype, tolerance=limit)
+        assert wrong == (pytest.approx(1 + float(part)), Kind.INACCURATE)
+
+
 def test_a_limit_exactly_met_passes_and_the_next_number_fails():
     limit = Tolerance(max_ulp=4.0)
     assert scored(1 + 4 * 2.0**-23, Fraction(1), tolerance=limit) == (4.0, None)
@@ -173,6 +193,22 @@ def test_a_limit_exactly_met_passes_and_the_next_number_fails():
     assert scored(1 + 4 * 2.0**-23, Fraction(1) + Fraction(1, 2**60), tolerance=limit)[1] is None
     assert scored(1 + 4 * 2.0**-23, beyond, tolerance=limit)[1] is Kind.INACCURATE
     assert scored(1 + 5 * 2.0**-23, Fraction(1), tolerance=limit)[1] is Kind.INACCURATE
+
+
+@pytest.mark.parametrize("condition", [np.nan, 2.0])
+def test_an_error_of_exactly_p99_ulp_is_not_far_and_the_next_one_is(condition):
+    bound = 4.0 if condition != condition else 2.0
+    tolerance = Tolerance(max_ulp=100.0, p99_ulp=bound, times_condition=condition == condition)
+    for ulps, far in ((3, False), (4, False), (5, True)):
+        scores = score(
+            np.array([1.5 + ulps * 2.0**-23], dtype=np.float32),
+            enclose([Fraction(3, 2)]),
+            np.array([condition]),
+            quantity=Quantity.VALUE,
+            tolerance=tolerance,
+        )
+        assert scores.ulp_error[0] == ulps
+        assert bool(scores.far[0]) is far
 
 
 def test_absolute_error_can_meet_a_limit_instead():
