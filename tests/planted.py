@@ -261,6 +261,15 @@ PLANTED = (
         ),
     ),
     Planted(
+        "one minus p under noise known 64 times too well",
+        "xentcheck/reference/forms/softmax.py",
+        "absolute = (4.0 * SLACK) * (self.whole.absolute",
+        "absolute = (0.0625 * SLACK) * (self.whole.absolute",
+        (
+            "tests/test_tiers.py::test_noise_that_cancels_large_logits_is_contained_in_no_more_than_a_few_times_its_error",
+        ),
+    ),
+    Planted(
         "one form of JS a little beyond where it holds",
         "xentcheck/reference/forms/divergence.py",
         "    near = np.asarray(distance <= 0.5)\n",

@@ -640,6 +640,25 @@ def test_noise_that_cancels_a_difference_of_logits_is_contained(dtype):
             assert_contained(given_case)
 
 
+def test_noise_that_cancels_large_logits_is_contained_in_no_more_than_a_few_times_its_error():
+    """Differences of 2^35 are rounded by up to 2^-18, those of logits and those of noise."""
+    rng = np.random.default_rng(37)
+    large = rng.uniform(0.5, 1.0, 400) * 2.0**36
+    top = rng.uniform(2.0, 4.0, (400, 2))  # z = 0 for the one class, 4 to 8 for the other
+    x = from_float64(np.column_stack([-large, top[:, 0]]), "float32")
+    noise = from_float64(np.column_stack([large, top[:, 1]]), "float32")
+    labels = np.ones(400, dtype=np.int64)
+    given_case = case("softmax", to_float64(x), labels, noise=to_float64(noise).tolist())
+    assert assert_contained(given_case)
+    # p (1 − p) of the top
+    found = enclosed(Truth(given_case).at(Quantity.GRADIENT, slice(0, 400)))
+    want = exact(given_case).gradient
+    shift = np.ldexp(1.0, want.exponent - found.exponent)
+    error = np.abs((found.hi - want.hi * shift) + (found.lo - want.lo * shift))
+    # a radius an 8th as large would not do
+    assert (error > found.radius / 8)[:, 1].any()
+
+
 @BOTH
 def test_an_ignored_row_is_zero_whatever_its_logits(dtype):
     rows = [[NAN, 1.0], [INF, INF], [-INF, -INF], [1.0, 2.0]]
