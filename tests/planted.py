@@ -149,8 +149,8 @@ PLANTED = (
     Planted(
         "no sign for what rounds to the smallest subnormal",
         "xentcheck/scoring.py",
-        "exact.exponent < target.min_exponent - target.precision",
-        "exact.exponent <= target.min_exponent - target.precision",
+        "sign = np.where(exact.exponent < ",
+        "sign = np.where(exact.exponent <= ",
         (
             "tests/test_scoring.py::test_what_rounds_to_the_smallest_subnormal_has_a_sign_and_what_rounds_to_zero_has_none",
         ),

@@ -147,11 +147,12 @@ def test_the_error_that_p99_ulp_allows_is_not_far_and_excess_bits_are_met_exactl
     factor = condition if condition == condition else 1.0
     for bound, far in ((3.0 / factor, False), (below(3.0 / factor), True)):
         tolerance = Tolerance(100.0, p99_ulp=bound, times_condition=True)
-        assert stands(HALF_WITH_3_ULPS, half, "float32", tolerance, condition, 0.0) == (False, far)
+        found = stands(HALF_WITH_3_ULPS, half, "float32", tolerance, condition, 0.0)
+        assert found[:2] == (False, far)
     for most, beyond in ((2.5, False), (below(2.5), True)):
         tolerance = Tolerance(100.0, max_excess_bits=most)
         found = stands(HALF_WITH_3_ULPS, half, "float32", tolerance, condition, 2.5)
-        assert found == (beyond, False)
+        assert found[:2] == (beyond, False)
 
 
 @pytest.mark.parametrize("dtype", BITS)

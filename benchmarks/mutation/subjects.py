@@ -25,13 +25,13 @@ SUBJECTS: Final = {
     "xentcheck/floats.py": Subject(18, ("tests/test_floats.py",)),
     "xentcheck/scoring.py": Subject(45, ("tests/test_scoring.py", *COLLECTED)),
     "xentcheck/reference/intervals.py": Subject(
-        18, ("tests/test_intervals.py", "tests/test_reference.py")
+        14, ("tests/test_intervals.py", "tests/test_reference.py")
     ),
     "xentcheck/reference/arbiter.py": Subject(
-        20, ("tests/test_intervals.py", "tests/test_reference.py", "tests/test_limits.py")
+        8, ("tests/test_intervals.py", "tests/test_reference.py", "tests/test_limits.py")
     ),
     "xentcheck/reference/balls.py": Subject(
-        25,
+        10,
         (
             "tests/test_balls.py",
             f"{TIERS}::test_what_a_form_says_of_the_arguments_of_its_functions_is_true",
@@ -39,7 +39,7 @@ SUBJECTS: Final = {
         ),
     ),
     "xentcheck/reference/tiers.py": Subject(
-        14,
+        4,
         (
             TIERS,
             "-k",
@@ -50,13 +50,13 @@ SUBJECTS: Final = {
         ),
     ),
     "xentcheck/reference/forms/pieces.py": Subject(
-        6, (TIERS, "-k", f"every_branch or {EVERY_FORM}")
+        2, (TIERS, "-k", f"every_branch or {EVERY_FORM}")
     ),
     "xentcheck/reference/forms/divergence.py": Subject(
-        18, (TIERS, "-k", f"divergence or {EVERY_FORM}")
+        6, (TIERS, "-k", f"divergence or {EVERY_FORM}")
     ),
     "xentcheck/reference/forms/probabilities.py": Subject(
-        18,
+        6,
         (
             TIERS,
             "-k",
@@ -68,7 +68,7 @@ SUBJECTS: Final = {
         ),
     ),
     "xentcheck/reference/forms/sigmoid.py": Subject(
-        18,
+        6,
         (
             TIERS,
             "-k",
@@ -79,7 +79,7 @@ SUBJECTS: Final = {
         ),
     ),
     "xentcheck/reference/forms/softmax.py": Subject(
-        32,
+        12,
         (
             TIERS,
             "-k",
@@ -90,10 +90,10 @@ SUBJECTS: Final = {
             ),
         ),
     ),
-    "xentcheck/collection/tally.py": Subject(30, COLLECTED),
-    "xentcheck/collection/arbitration.py": Subject(16, COLLECTED),
-    "xentcheck/collection/closing.py": Subject(10, (*COLLECTED, "tests/test_variants.py")),
-    "xentcheck/collection/plateaus.py": Subject(10, COLLECTED),
-    "xentcheck/collection/shown.py": Subject(6, COLLECTED),
-    "xentcheck/collection/variants.py": Subject(8, ("tests/test_variants.py",)),
+    "xentcheck/collection/tally.py": Subject(12, COLLECTED),
+    "xentcheck/collection/arbitration.py": Subject(6, COLLECTED),
+    "xentcheck/collection/closing.py": Subject(4, (*COLLECTED, "tests/test_variants.py")),
+    "xentcheck/collection/plateaus.py": Subject(4, COLLECTED),
+    "xentcheck/collection/shown.py": Subject(2, COLLECTED),
+    "xentcheck/collection/variants.py": Subject(3, ("tests/test_variants.py",)),
 }
