@@ -16,7 +16,7 @@ from xentcheck.cli import cli
 from xentcheck.errors import UncertifiedError
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Components, Outcome, Row, RowResult
-from xentcheck.model import Accepts, Case
+from xentcheck.model import Accepts, Case, Quantity
 from xentcheck.reference import arbiter, confirm, exact, tiers
 from xentcheck.reference.intervals import Interval, IntervalArithmetic, UndecidedError
 
@@ -193,8 +193,73 @@ def test_a_rearrangement_that_is_wrong_is_caught_by_the_definition(monkeypatch):
         confirm(case, 0)
 
 
+def test_a_rearrangement_that_is_infinite_where_the_definition_is_not_is_caught(monkeypatch):
+    loss = LOSSES["logsumexp"]
+
+    def wrong(ops, row: Row):
+        return RowResult(Components([Outcome(np.inf)]), loss.evaluate(ops, row).gradient)
+
+    table = {"logsumexp": dataclasses.replace(loss, evaluate=wrong)}
+    monkeypatch.setattr(arbiter, "LOSSES", table)
+    with pytest.raises(UncertifiedError, match="by the definition"):
+        confirm(one("logsumexp", [[1.0, 2.0]]), 0)
+
+
 def test_the_definition_does_not_speak_of_infinities():
     assert not confirm(one("logsumexp", [[1.0, -np.inf]]), 0)
+
+
+ROWS = [[1.0, 2.0, -3.0], [0.5, -1.5, 0.25], [-4.0, 7.0, 1.0]]
+
+
+def holds(bounds, ball):
+    """Whether two ends have an arb ball between them, and lie within 2^-100 of it."""
+    lower, upper = (
+        flint.arb(flint.fmpq(int(each.numerator), int(each.denominator))) for each in bounds
+    )
+    slack = flint.arb(2) ** -100
+    return bool(lower <= ball) and bool(ball <= upper) and bool(upper - lower < slack)
+
+
+@pytest.mark.usefixtures("precise")
+def test_the_ends_of_a_result_are_of_its_own_row_and_component():
+    case = one("softmax", ROWS, [2, 0, 1])
+    for row, logits in enumerate(ROWS):
+        powers = [flint.arb(each).exp() for each in logits]
+        p = [each / sum(powers) for each in powers]
+        mine = p[int(case.labels[row])]
+        for k in range(3):
+            own = int(k == int(case.labels[row]))
+            assert holds(arbiter.ends(case, row, Quantity.VALUE, k, 128), p[k])
+            slope = mine * (own - p[k])
+            assert holds(arbiter.ends(case, row, Quantity.GRADIENT, k, 128), slope)
+
+
+@pytest.mark.usefixtures("precise")
+@pytest.mark.parametrize(("reduction", "divisor"), [("sum", 1), ("mean", 6)])
+def test_the_ends_of_a_reduced_result_are_of_all_rows(reduction, divisor):
+    weight = np.array([1.0, 3.0, 2.0])
+    case = one("softmax_cross_entropy", ROWS, [2, 0, 1], reduction=reduction, weight=weight)
+    total = flint.arb(0)
+    for row, (logits, label) in enumerate(zip(ROWS, [2, 0, 1], strict=True)):
+        powers = [flint.arb(each).exp() for each in logits]
+        total += weight[label] * (sum(powers).log() - logits[label])
+        for k in range(3):
+            slope = weight[label] * (powers[k] / sum(powers) - int(k == label)) / divisor
+            assert holds(arbiter.ends(case, row, Quantity.GRADIENT, k, 128), slope)
+    assert holds(arbiter.ends(case, 0, Quantity.VALUE, 0, 128), total / divisor)
+
+
+def test_a_result_that_is_no_number_has_no_ends_and_an_exact_zero_is_both_its_ends():
+    case = one("softmax_cross_entropy", [[np.nan, 0.0], [np.inf, 0.0], [1.0, 2.0]], [0, 1, -100])
+    assert arbiter.ends(case, 0, Quantity.VALUE, 0, 128) is None
+    assert arbiter.ends(case, 1, Quantity.VALUE, 0, 128) is None
+    assert arbiter.ends(case, 2, Quantity.VALUE, 0, 128) == (0, 0)
+    assert arbiter.ends(case, 2, Quantity.GRADIENT, 1, 128) == (0, 0)
+    # e^-13000 and e^-14000 are on either side of 2^-20000
+    far = one("sigmoid", [-13000.0, -14000.0])
+    assert arbiter.ends(far, 0, Quantity.VALUE, 0, 128) is not None
+    assert arbiter.ends(far, 1, Quantity.VALUE, 0, 128) is None
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
