@@ -13,7 +13,16 @@ from xentcheck.collection import arbitration as deciding
 from xentcheck.collection.plateaus import MOST_HEIGHTS
 from xentcheck.errors import UncertifiedError
 from xentcheck.losses import LOSSES
-from xentcheck.model import Case, Cell, Implementation, Kind, LabelKind, Quantity, Tolerance
+from xentcheck.model import (
+    Case,
+    Cell,
+    Enclosures,
+    Implementation,
+    Kind,
+    LabelKind,
+    Quantity,
+    Tolerance,
+)
 from xentcheck.reference import Truth, exact
 
 CE = "softmax_cross_entropy"
@@ -259,6 +268,28 @@ def test_a_reduced_value_is_one_result_of_the_whole_block(reduction, divisor):
     assert witness.expected == float(np.float32(2 * math.log(2) / divisor))
     assert witness.actual == float(reduced(witness.logits, witness.labels, reduction))
     assert measurement.median_ulp == measurement.max_ulp == witness.ulp_error
+
+
+@pytest.mark.parametrize("start", [0, 7])
+def test_a_witness_of_a_reduced_block_has_the_number_of_its_first_row(start):
+    block = case([[0.0, 0.0], [1.0, 1.0]], reduction="sum", start=start)
+    measurement, findings = collected(lambda x, y, reduction: np.float32(9), block)
+    assert findings[Kind.INACCURATE].witness.row == start
+    assert measurement.witness.row == start
+    kind, first = measurement.first_break
+    assert (kind, first.row) == (Kind.INACCURATE, start)
+
+
+def test_where_rows_raise_and_the_others_have_no_error_there_is_no_largest_one():
+    def picky(x):
+        if (x[:, 0] == 2).any():
+            raise ValueError("two")
+        return x[:, 0] * np.float32("nan")
+
+    tally = tallied(picky, case(ONES[:4], loss="logsumexp"))
+    assert tally.counts == {Kind.NAN: 3}
+    assert tally.largest is None
+    assert math.isnan(closed(tally, "logsumexp")[0].max_ulp)
 
 
 def test_a_reduction_that_raises_shows_the_whole_block():
@@ -587,6 +618,22 @@ def test_heights_that_are_forgotten_keep_their_counts_and_witnesses():
 
 
 # What is shown, by the arbiter.
+
+
+@pytest.mark.parametrize("side", [-1.0, 0.0, 1.0])
+def test_a_result_near_a_limit_is_settled_by_the_exact_value_and_not_by_a_midpoint(side):
+    """sigmoid(0) is 1/2; a ball that has it has its midpoint on either side."""
+    row = case([0.0], loss="sigmoid")
+    given = np.array([1.0]), np.array([side * 2.0**-70]), np.array([-1]), np.array([2.0**-69])
+    if side < 0:
+        inner = math.nextafter(1.0, 0.0)
+        given = np.array([inner * 2]), np.array([2.0**-52 - 2.0**-70]), np.array([-2]), given[3]
+    truth = Enclosures(*given, np.zeros(1, dtype=np.uint8)), np.array([1.0])
+    actual = np.array([0.5 + 3 * 2.0**-24], dtype=np.float32)
+    for limit, beyond in ((3.0, False), (math.nextafter(3.0, 0.0), True)):
+        tolerance = Tolerance(limit, p99_ulp=limit)
+        stand = deciding.settled(row, 0, Quantity.VALUE, None, actual, truth, tolerance)
+        assert (bool(stand.beyond[0]), bool(stand.far[0])) == (beyond, beyond)
 
 
 def test_a_result_is_decided_once_however_often_it_is_shown(monkeypatch):
