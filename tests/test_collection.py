@@ -340,6 +340,14 @@ class TestPlateau:
         assert findings[Kind.INACCURATE].witness.logits[1] in (1.0, 14.0)
         assert 9 < findings[Kind.INACCURATE].witness.ulp_error < 11
 
+    def test_zero_is_no_height(self):
+        """A loss that comes out as 0 vanished, it was not clipped."""
+        top = float(np.finfo(np.float32).max)
+        rows = [[-np.inf, 0.0], *([-part * top, top] for part in (0.25, 0.5, 1.0))]
+        measurement, findings = collected(lambda x, y: np.zeros_like(x[:, 0]), case(rows))
+        assert measurement.counts == {Kind.MISSED_OVERFLOW: 4}
+        assert set(findings) == {Kind.MISSED_OVERFLOW}
+
     def test_overflow_that_is_missed_on_it_belongs_to_it(self):
         """Infinite exact losses, and finite ones that the format cannot hold."""
         top = float(np.finfo(np.float32).max)
