@@ -16,7 +16,7 @@ from xentcheck.cli import cli
 from xentcheck.errors import UncertifiedError
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Components, Outcome, Row, RowResult
-from xentcheck.model import Accepts, Case, Quantity
+from xentcheck.model import Accepts, Case, LabelKind, Quantity
 from xentcheck.reference import arbiter, confirm, exact, tiers
 from xentcheck.reference.intervals import Interval, IntervalArithmetic, UndecidedError
 
@@ -175,6 +175,27 @@ def test_a_row_that_stays_undecided_is_an_error_that_names_it(monkeypatch):
     monkeypatch.setattr(arbiter, "LOSSES", {"softplus": stubborn})
     with pytest.raises(UncertifiedError, match=r"softplus in float64, sweep 'sweep', row 0 \[0x1"):
         exact(one("softplus", [1.5]))
+
+
+def test_a_row_that_no_loss_is_defined_for_is_an_error_that_names_it():
+    labels = np.array([[0.5, 0.5], [np.inf, 0.0]])
+    rows = Case(
+        *("sweep", "explicit", "softmax_cross_entropy", "float64"),
+        np.array([[1.0, 2.0], [3.0, 4.0]]),
+        LabelKind.DISTRIBUTION,
+        labels,
+        {},
+    )
+    message = r"inf is not a real number: softmax_cross_entropy in float64, sweep 'sweep', row 1 "
+    with pytest.raises(UncertifiedError, match=message):
+        exact(rows)
+
+
+@pytest.mark.parametrize(("classes", "more"), [(7, False), (8, False), (9, True)])
+def test_a_row_is_named_by_its_first_eight_numbers(classes, more):
+    named = arbiter.place(one("softmax", np.zeros((1, classes)), [0]), 0)
+    shown = ", ".join(["0x0.0p+0"] * min(classes, 8))
+    assert f"[{shown}{', …' if more else ''}]" in named
 
 
 def test_a_rearrangement_that_is_wrong_is_caught_by_the_definition(monkeypatch):
