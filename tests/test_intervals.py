@@ -191,6 +191,17 @@ def test_a_row_that_no_loss_is_defined_for_is_an_error_that_names_it():
         exact(rows)
 
 
+def test_a_number_beyond_all_exponents_is_a_point_at_the_largest_of_its_sign():
+    """e^(1e300): no float64 has its exponent, and no dtype is near it."""
+    logs, labels = np.array([[-1.0]]), np.array([[1e300]])
+    kind, parameters = LabelKind.DISTRIBUTION, {"log_target": True}
+    row = Case("sweep", "explicit", "kl_divergence", "float64", logs, kind, labels, parameters)
+    for found, sign in ((exact(row).value, 1.0), (exact(row).gradient, -1.0)):
+        parts = (found.hi, found.lo, found.exponent, found.radius)
+        assert [each.item() for each in parts] == [sign, 0.0, arbiter.EXPONENT_LIMIT, 0.0]
+        assert arbiter.EXPONENT_LIMIT > 2000
+
+
 @pytest.mark.parametrize(("classes", "more"), [(7, False), (8, False), (9, True)])
 def test_a_row_is_named_by_its_first_eight_numbers(classes, more):
     named = arbiter.place(one("softmax", np.zeros((1, classes)), [0]), 0)

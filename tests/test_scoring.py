@@ -524,6 +524,14 @@ def test_what_may_just_overflow_is_undecided(result):
         assert undecided(result, exact, 2.0**-41) is open_
 
 
+@pytest.mark.parametrize("actual", [1.0, -1.0, 2.0, 1e-30])
+def test_a_sign_that_an_enclosure_leaves_open_is_undecided_among_subnormals_too(actual):
+    """Where the error is certain to many digits, but not whether the sign is wrong."""
+    exact = Fraction(1, 2**140)
+    assert undecided(actual, exact, 2.0)
+    assert not undecided(actual, exact, 0.5)
+
+
 def test_an_infinite_radius_is_undecided_whatever_came_back():
     for actual in (1.5, 0.0, np.nan, np.inf):
         assert undecided(actual, Fraction(3, 2), np.inf)
