@@ -147,6 +147,136 @@ PLANTED = (
         ),
     ),
     Planted(
+        "no sign for what rounds to the smallest subnormal",
+        "xentcheck/scoring.py",
+        "sign = np.where(exact.exponent < ",
+        "sign = np.where(exact.exponent <= ",
+        (
+            "tests/test_scoring.py::test_what_rounds_to_the_smallest_subnormal_has_a_sign_and_what_rounds_to_zero_has_none",
+        ),
+    ),
+    Planted(
+        "an error that exactly meets p99_ulp is beyond it",
+        "xentcheck/scoring.py",
+        "far = (ulp_error - radius > held.p99)",
+        "far = (ulp_error - radius >= held.p99)",
+        ("tests/test_scoring.py::test_an_error_of_exactly_p99_ulp_is_not_far_and_the_next_one_is",),
+    ),
+    Planted(
+        "a bound that the nearer end meets exactly is missed",
+        "xentcheck/scoring.py",
+        "low > Fraction(bound)",
+        "low >= Fraction(bound)",
+        ("tests/test_limits.py::test_an_end_of_an_enclosure_that_meets_a_bound_exactly_meets_it",),
+    ),
+    Planted(
+        "a bound that the farther end meets exactly is left open",
+        "xentcheck/scoring.py",
+        "high <= Fraction(bound)",
+        "high < Fraction(bound)",
+        (
+            "tests/test_limits.py::test_an_end_of_an_enclosure_that_meets_a_bound_exactly_meets_it",
+            "tests/test_limits.py::test_the_error_that_p99_ulp_allows_is_not_far_and_excess_bits_are_met_exactly",
+        ),
+    ),
+    Planted(
+        "a relative bound that the nearer end meets exactly is missed",
+        "xentcheck/scoring.py",
+        "least > bound * largest",
+        "least >= bound * largest",
+        (
+            "tests/test_limits.py::test_an_end_of_an_enclosure_that_meets_a_relative_bound_exactly_meets_it",
+        ),
+    ),
+    Planted(
+        "a relative bound that the farther end meets exactly is left open",
+        "xentcheck/scoring.py",
+        "most <= bound * smallest",
+        "most < bound * smallest",
+        (
+            "tests/test_limits.py::test_an_end_of_an_enclosure_that_meets_a_relative_bound_exactly_meets_it",
+        ),
+    ),
+    Planted(
+        "excess bits that exactly meet their bound are beyond it",
+        "xentcheck/scoring.py",
+        "if bits > tolerance.max_excess_bits:",
+        "if bits >= tolerance.max_excess_bits:",
+        (
+            "tests/test_limits.py::test_the_error_that_p99_ulp_allows_is_not_far_and_excess_bits_are_met_exactly",
+        ),
+    ),
+    Planted(
+        "the first break of a part not numbered from the start",
+        "xentcheck/collection/tally.py",
+        "self.first = moved(other.first, offset)",
+        "self.first = other.first",
+        (
+            "tests/test_collection.py::test_the_first_row_that_breaks_is_numbered_from_the_start_of_its_sweep_after_a_merge",
+        ),
+    ),
+    Planted(
+        "elementary functions trusted to a 64th of their margin",
+        "xentcheck/reference/intervals.py",
+        "libmp.mpf_shift(_ONE, -(precision + 6))",
+        "libmp.mpf_shift(_ONE, -(precision + 12))",
+        (
+            "tests/test_intervals.py::test_an_elementary_function_may_err_by_32_units_of_its_last_place",
+            "tests/test_intervals.py::test_every_elementary_function_may_be_off_by_63_parts_in_2_to_the_76",
+        ),
+    ),
+    Planted(
+        "one minus p of a label from a numerator known 64 times too well",
+        "xentcheck/reference/forms/softmax.py",
+        "compound(4.0 * max(self.whole.relative, power.relative)",
+        "compound(0.0625 * max(self.whole.relative, power.relative)",
+        ("tests/test_tiers.py::test_one_minus_p_is_known_to_at_least_what_its_derivation_gives",),
+    ),
+    Planted(
+        "one minus p of every class from a numerator known 64 times too well",
+        "xentcheck/reference/forms/softmax.py",
+        "compound(4.0 * self.whole.relative",
+        "compound(0.0625 * self.whole.relative",
+        ("tests/test_tiers.py::test_one_minus_p_is_known_to_at_least_what_its_derivation_gives",),
+    ),
+    Planted(
+        "one minus p of a label known 64 times too well",
+        "xentcheck/reference/forms/softmax.py",
+        "        result.below_one = self.competing\n",
+        "        result.relative /= 64.0\n        result.below_one = self.competing\n",
+        (
+            "tests/test_tiers.py::test_one_minus_p_is_known_to_at_least_what_its_derivation_gives",
+            "tests/test_tiers.py::test_one_minus_p_is_contained_where_its_logits_differ_by_more_bits_than_float64_has",
+        ),
+    ),
+    Planted(
+        "one minus p of every class known 64 times too well",
+        "xentcheck/reference/forms/softmax.py",
+        "        return Ball(self.arithmetic, rest, relative, sign=1) / self.whole[:, np.newaxis]",
+        "        rest = rest / self.whole.midpoint[:, np.newaxis]\n"
+        "        return Ball(self.arithmetic, rest, relative / 64.0, sign=1)",
+        (
+            "tests/test_tiers.py::test_one_minus_p_is_known_to_at_least_what_its_derivation_gives",
+            "tests/test_tiers.py::test_one_minus_p_is_contained_where_its_logits_differ_by_more_bits_than_float64_has",
+        ),
+    ),
+    Planted(
+        "one minus p under noise known 64 times too well",
+        "xentcheck/reference/forms/softmax.py",
+        "absolute = (4.0 * SLACK) * (self.whole.absolute",
+        "absolute = (0.0625 * SLACK) * (self.whole.absolute",
+        (
+            "tests/test_tiers.py::test_noise_that_cancels_large_logits_is_contained_in_no_more_than_a_few_times_its_error",
+        ),
+    ),
+    Planted(
+        "one form of JS a little beyond where it holds",
+        "xentcheck/reference/forms/divergence.py",
+        "    near = np.asarray(distance <= 0.5)\n",
+        "    near = np.asarray(distance <= 0.9)\n",
+        ("tests/test_tiers.py::test_what_a_form_says_of_the_arguments_of_its_functions_is_true",),
+    ),
+    Planted(
         "rounding inwards",
         "xentcheck/reference/intervals.py",
         "_DOWN = libmp.round_floor\n_UP = libmp.round_ceiling",

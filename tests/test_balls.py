@@ -272,6 +272,21 @@ def test_what_is_uncertain_of_an_exponent_is_magnified_by_its_size(arithmetic):
     contains(power, np.vectorize(lambda each: MP.exp(MP.mpf(each) / 3), ["O"])(x))
 
 
+@pytest.mark.parametrize("side", [-1, 1])
+@pytest.mark.parametrize("arithmetic", ARITHMETICS)
+def test_a_function_of_a_wide_ball_contains_that_of_either_end(arithmetic, side):
+    """Of balls that are known to 2^-16 of themselves, far wider than any rounding."""
+    width = Fraction(1, 2**16)
+    x = np.random.default_rng(6).uniform(0.01, 600.0, 200)
+    ball = arithmetic.exact(x, sign=1).within(float(width))
+    ends = real(exactly(x) * (1 + side * width))
+    for exponent in (0.5, 1.0, 2.0, 7.25):
+        contains(ball.power(exponent), np.array([MP.power(each, exponent) for each in ends]))
+    contains(ball.log(), np.array([MP.log(each) for each in ends]))
+    contains(ball.log1p(), np.array([MP.log1p(each) for each in ends]))
+    contains((-ball).exp(), np.array([MP.exp(-each) for each in ends]))
+
+
 @pytest.mark.parametrize("arithmetic", ARITHMETICS)
 def test_a_difference_of_exact_numbers_has_no_known_sign(arithmetic):
     """Added to a positive number it may cancel, so the bound has to be absolute."""

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.mutation.subjects import SUBJECTS
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -23,3 +25,15 @@ def test_a_subject_is_measured_side_by_side_and_written_with_its_targets(tmp_pat
     assert "numpy" in json.dumps(document["environment"])
     assert "--help" in json.dumps(document)
     assert '"met"' in json.dumps(document)
+
+
+def test_every_module_that_the_mutation_run_is_for_is_in_it_with_tests_that_exist():
+    package = ROOT / "xentcheck"
+    modules = [package / f"{name}.py" for name in ("scoring", "floats", "quantiles")]
+    for room in ("reference", "collection"):
+        modules += (each for each in (package / room).rglob("*.py") if each.name != "__init__.py")
+    assert {str(each.relative_to(ROOT).as_posix()) for each in modules} == set(SUBJECTS)
+    for subject in SUBJECTS.values():
+        files = [each.split("::")[0] for each in subject.tests if each.startswith("tests/")]
+        assert files
+        assert all((ROOT / file).is_file() for file in files)

@@ -13,7 +13,16 @@ from xentcheck.collection import arbitration as deciding
 from xentcheck.collection.plateaus import MOST_HEIGHTS
 from xentcheck.errors import UncertifiedError
 from xentcheck.losses import LOSSES
-from xentcheck.model import Case, Cell, Implementation, Kind, LabelKind, Quantity, Tolerance
+from xentcheck.model import (
+    Case,
+    Cell,
+    Enclosures,
+    Implementation,
+    Kind,
+    LabelKind,
+    Quantity,
+    Tolerance,
+)
 from xentcheck.reference import Truth, exact
 
 CE = "softmax_cross_entropy"
@@ -263,6 +272,28 @@ def test_a_reduced_value_is_one_result_of_the_whole_block(reduction, divisor):
     assert measurement.median_ulp == measurement.max_ulp == witness.ulp_error
 
 
+@pytest.mark.parametrize("start", [0, 7])
+def test_a_witness_of_a_reduced_block_has_the_number_of_its_first_row(start):
+    block = case([[0.0, 0.0], [1.0, 1.0]], reduction="sum", start=start)
+    measurement, findings = collected(lambda x, y, reduction: np.float32(9), block)
+    assert findings[Kind.INACCURATE].witness.row == start
+    assert measurement.witness.row == start
+    kind, first = measurement.first_break
+    assert (kind, first.row) == (Kind.INACCURATE, start)
+
+
+def test_where_rows_raise_and_the_others_have_no_error_there_is_no_largest_one():
+    def picky(x):
+        if (x[:, 0] == 2).any():
+            raise ValueError("two")
+        return x[:, 0] * np.float32("nan")
+
+    tally = tallied(picky, case(ONES[:4], loss="logsumexp"))
+    assert tally.counts == {Kind.NAN: 3}
+    assert tally.largest is None
+    assert math.isnan(closed(tally, "logsumexp")[0].max_ulp)
+
+
 def test_a_reduction_that_raises_shows_the_whole_block():
     def raising(_x, _y, reduction):
         raise ValueError(reduction)
@@ -310,6 +341,14 @@ class TestPlateau:
         assert measurement.counts == {Kind.PLATEAU: 4, Kind.INACCURATE: 2}
         assert findings[Kind.INACCURATE].witness.logits[1] in (1.0, 14.0)
         assert 9 < findings[Kind.INACCURATE].witness.ulp_error < 11
+
+    def test_zero_is_no_height(self):
+        """A loss that comes out as 0 vanished, it was not clipped."""
+        top = float(np.finfo(np.float32).max)
+        rows = [[-np.inf, 0.0], *([-part * top, top] for part in (0.25, 0.5, 1.0))]
+        measurement, findings = collected(lambda x, y: np.zeros_like(x[:, 0]), case(rows))
+        assert measurement.counts == {Kind.MISSED_OVERFLOW: 4}
+        assert set(findings) == {Kind.MISSED_OVERFLOW}
 
     def test_overflow_that_is_missed_on_it_belongs_to_it(self):
         """Infinite exact losses, and finite ones that the format cannot hold."""
@@ -433,6 +472,30 @@ def test_a_witness_is_numbered_from_the_start_of_its_sweep_after_a_merge():
     third.merge(tally, 100)
     _, findings = closed(third, "logsumexp")
     assert findings[Kind.NAN].witness.row == 105
+
+
+def first_break(tally, loss=CE):
+    """(kind, row) of the first row of a sweep that breaks."""
+    told = closed(tally, loss)[0].first_break
+    return None if told is None else (told[0], told[1].row)
+
+
+def test_the_first_row_that_breaks_is_numbered_from_the_start_of_its_sweep_after_a_merge():
+    """Also where the parts before it are without a fault, and where later parts have one too."""
+
+    def odd(x):
+        result = np.where(x[:, 0] == 9, np.float32("nan"), logsumexp(x))
+        return np.where(x[:, 0] == 8, np.float32(-1e30), result)
+
+    sound, nine, eight = [1.0, 2.0], [9.0, 2.0], [8.0, 2.0]
+    rows = np.array([*[sound] * 5, nine, *[sound] * 2, eight, nine])
+    for sizes in ([10], [2, 3, 5], [5, 5], [6, 4], [1] * 10):
+        tally = in_parts(odd, rows, sizes, loss="logsumexp")
+        whole = Tally()
+        whole.merge(in_parts(odd, rows[:3], [3], loss="logsumexp"), 0)
+        whole.merge(tally, 100)
+        assert first_break(whole, "logsumexp") == (Kind.NAN, 105)
+    assert first_break(in_parts(odd, rows[:5], [2, 3], loss="logsumexp"), "logsumexp") is None
 
 
 @pytest.mark.parametrize("sizes", [[6], [1] * 6, [2, 4], [3, 3]])
@@ -565,6 +628,22 @@ def test_heights_that_are_forgotten_keep_their_counts_and_witnesses():
 
 
 # What is shown, by the arbiter.
+
+
+@pytest.mark.parametrize("side", [-1.0, 0.0, 1.0])
+def test_a_result_near_a_limit_is_settled_by_the_exact_value_and_not_by_a_midpoint(side):
+    """sigmoid(0) is 1/2; a ball that has it has its midpoint on either side."""
+    row = case([0.0], loss="sigmoid")
+    given = np.array([1.0]), np.array([side * 2.0**-70]), np.array([-1]), np.array([2.0**-69])
+    if side < 0:
+        inner = math.nextafter(1.0, 0.0)
+        given = np.array([inner * 2]), np.array([2.0**-52 - 2.0**-70]), np.array([-2]), given[3]
+    truth = Enclosures(*given, np.zeros(1, dtype=np.uint8)), np.array([1.0])
+    actual = np.array([0.5 + 3 * 2.0**-24], dtype=np.float32)
+    for limit, beyond in ((3.0, False), (math.nextafter(3.0, 0.0), True)):
+        tolerance = Tolerance(limit, p99_ulp=limit)
+        stand = deciding.settled(row, 0, Quantity.VALUE, None, actual, truth, tolerance)
+        assert (bool(stand.beyond[0]), bool(stand.far[0])) == (beyond, beyond)
 
 
 def test_a_result_is_decided_once_however_often_it_is_shown(monkeypatch):

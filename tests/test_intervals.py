@@ -16,7 +16,7 @@ from xentcheck.cli import cli
 from xentcheck.errors import UncertifiedError
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Components, Outcome, Row, RowResult
-from xentcheck.model import Accepts, Case
+from xentcheck.model import Accepts, Case, LabelKind, Quantity
 from xentcheck.reference import arbiter, confirm, exact, tiers
 from xentcheck.reference.intervals import Interval, IntervalArithmetic, UndecidedError
 
@@ -177,6 +177,38 @@ def test_a_row_that_stays_undecided_is_an_error_that_names_it(monkeypatch):
         exact(one("softplus", [1.5]))
 
 
+def test_a_row_that_no_loss_is_defined_for_is_an_error_that_names_it():
+    labels = np.array([[0.5, 0.5], [np.inf, 0.0]])
+    rows = Case(
+        *("sweep", "explicit", "softmax_cross_entropy", "float64"),
+        np.array([[1.0, 2.0], [3.0, 4.0]]),
+        LabelKind.DISTRIBUTION,
+        labels,
+        {},
+    )
+    message = r"inf is not a real number: softmax_cross_entropy in float64, sweep 'sweep', row 1 "
+    with pytest.raises(UncertifiedError, match=message):
+        exact(rows)
+
+
+def test_a_number_beyond_all_exponents_is_a_point_at_the_largest_of_its_sign():
+    """e^(1e300): no float64 has its exponent, and no dtype is near it."""
+    logs, labels = np.array([[-1.0]]), np.array([[1e300]])
+    kind, parameters = LabelKind.DISTRIBUTION, {"log_target": True}
+    row = Case("sweep", "explicit", "kl_divergence", "float64", logs, kind, labels, parameters)
+    for found, sign in ((exact(row).value, 1.0), (exact(row).gradient, -1.0)):
+        parts = (found.hi, found.lo, found.exponent, found.radius)
+        assert [each.item() for each in parts] == [sign, 0.0, arbiter.EXPONENT_LIMIT, 0.0]
+        assert arbiter.EXPONENT_LIMIT > 2000
+
+
+@pytest.mark.parametrize(("classes", "more"), [(7, False), (8, False), (9, True)])
+def test_a_row_is_named_by_its_first_eight_numbers(classes, more):
+    named = arbiter.place(one("softmax", np.zeros((1, classes)), [0]), 0)
+    shown = ", ".join(["0x0.0p+0"] * min(classes, 8))
+    assert f"[{shown}{', …' if more else ''}]" in named
+
+
 def test_a_rearrangement_that_is_wrong_is_caught_by_the_definition(monkeypatch):
     loss = LOSSES["logsumexp"]
 
@@ -193,8 +225,73 @@ def test_a_rearrangement_that_is_wrong_is_caught_by_the_definition(monkeypatch):
         confirm(case, 0)
 
 
+def test_a_rearrangement_that_is_infinite_where_the_definition_is_not_is_caught(monkeypatch):
+    loss = LOSSES["logsumexp"]
+
+    def wrong(ops, row: Row):
+        return RowResult(Components([Outcome(np.inf)]), loss.evaluate(ops, row).gradient)
+
+    table = {"logsumexp": dataclasses.replace(loss, evaluate=wrong)}
+    monkeypatch.setattr(arbiter, "LOSSES", table)
+    with pytest.raises(UncertifiedError, match="by the definition"):
+        confirm(one("logsumexp", [[1.0, 2.0]]), 0)
+
+
 def test_the_definition_does_not_speak_of_infinities():
     assert not confirm(one("logsumexp", [[1.0, -np.inf]]), 0)
+
+
+ROWS = [[1.0, 2.0, -3.0], [0.5, -1.5, 0.25], [-4.0, 7.0, 1.0]]
+
+
+def holds(bounds, ball):
+    """Whether two ends have an arb ball between them, and lie within 2^-100 of it."""
+    lower, upper = (
+        flint.arb(flint.fmpq(int(each.numerator), int(each.denominator))) for each in bounds
+    )
+    slack = flint.arb(2) ** -100
+    return bool(lower <= ball) and bool(ball <= upper) and bool(upper - lower < slack)
+
+
+@pytest.mark.usefixtures("precise")
+def test_the_ends_of_a_result_are_of_its_own_row_and_component():
+    case = one("softmax", ROWS, [2, 0, 1])
+    for row, logits in enumerate(ROWS):
+        powers = [flint.arb(each).exp() for each in logits]
+        p = [each / sum(powers) for each in powers]
+        mine = p[int(case.labels[row])]
+        for k in range(3):
+            own = int(k == int(case.labels[row]))
+            assert holds(arbiter.ends(case, row, Quantity.VALUE, k, 128), p[k])
+            slope = mine * (own - p[k])
+            assert holds(arbiter.ends(case, row, Quantity.GRADIENT, k, 128), slope)
+
+
+@pytest.mark.usefixtures("precise")
+@pytest.mark.parametrize(("reduction", "divisor"), [("sum", 1), ("mean", 6)])
+def test_the_ends_of_a_reduced_result_are_of_all_rows(reduction, divisor):
+    weight = np.array([1.0, 3.0, 2.0])
+    case = one("softmax_cross_entropy", ROWS, [2, 0, 1], reduction=reduction, weight=weight)
+    total = flint.arb(0)
+    for row, (logits, label) in enumerate(zip(ROWS, [2, 0, 1], strict=True)):
+        powers = [flint.arb(each).exp() for each in logits]
+        total += weight[label] * (sum(powers).log() - logits[label])
+        for k in range(3):
+            slope = weight[label] * (powers[k] / sum(powers) - int(k == label)) / divisor
+            assert holds(arbiter.ends(case, row, Quantity.GRADIENT, k, 128), slope)
+    assert holds(arbiter.ends(case, 0, Quantity.VALUE, 0, 128), total / divisor)
+
+
+def test_a_result_that_is_no_number_has_no_ends_and_an_exact_zero_is_both_its_ends():
+    case = one("softmax_cross_entropy", [[np.nan, 0.0], [np.inf, 0.0], [1.0, 2.0]], [0, 1, -100])
+    assert arbiter.ends(case, 0, Quantity.VALUE, 0, 128) is None
+    assert arbiter.ends(case, 1, Quantity.VALUE, 0, 128) is None
+    assert arbiter.ends(case, 2, Quantity.VALUE, 0, 128) == (0, 0)
+    assert arbiter.ends(case, 2, Quantity.GRADIENT, 1, 128) == (0, 0)
+    # e^-13000 and e^-14000 are on either side of 2^-20000
+    far = one("sigmoid", [-13000.0, -14000.0])
+    assert arbiter.ends(far, 0, Quantity.VALUE, 0, 128) is not None
+    assert arbiter.ends(far, 1, Quantity.VALUE, 0, 128) is None
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
@@ -233,6 +330,31 @@ def test_an_elementary_function_may_err_by_32_units_of_its_last_place(monkeypatc
     computed = libmp.mpf_sub(libmp.fone, libmp.from_man_exp(side * 32, -76))
     monkeypatch.setattr(libmp, "mpf_exp", lambda *_: computed)
     assert contains(OPS.exp(OPS.number(side * 2.0**-100)), 1 + side * Fraction(1, 2**100))
+
+
+@pytest.mark.parametrize("side", [1, -1])
+@pytest.mark.parametrize("argument", [1.5, -20.0, 0.75, 2.0**-20])
+@pytest.mark.parametrize("name", ["exp", "log", "log1p"])
+@pytest.mark.usefixtures("precise")
+def test_every_elementary_function_may_be_off_by_63_parts_in_2_to_the_76(
+    monkeypatch, name, argument, side
+):
+    """64 times the error that is documented, at 64 bits and the 12 that guard them."""
+    argument = argument if name == "exp" else abs(argument)
+    ball = getattr(flint.arb(argument), name)()
+    true = {"mpf_exp": libmp.mpf_exp, "mpf_log": libmp.mpf_log}
+
+    def off(function):
+        def wrong(x, precision, rounding):
+            assert precision == OPS.precision + 12
+            factor = libmp.mpf_add(libmp.fone, libmp.from_man_exp(side * 63, -precision))
+            return libmp.mpf_mul(true[function](x, precision + 200, rounding), factor)
+
+        return wrong
+
+    for function in true:
+        monkeypatch.setattr(libmp, function, off(function))
+    assert holds_ball(getattr(OPS, name)(OPS.number(argument)), ball)
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,68 @@ def test_a_limit_is_met_exactly_also_where_no_interval_shrinks_to_a_point(dtype)
         assert (not report.violations) is right
 
 
+HALF_WITH_3_ULPS = 0.5 + 3 * 2.0**-24  # in float32
+STANDS = {
+    # a bound that the error meets with both ends; with the nearer end; that neither meets
+    "max_ulp": (Tolerance(3.0), Tolerance(2.0), Tolerance(1.5)),
+    "or_abs": (
+        Tolerance(0.0, or_abs=3 * 2.0**-24),
+        Tolerance(0.0, or_abs=2 * 2.0**-24),
+        Tolerance(0.0, or_abs=1.5 * 2.0**-24),
+    ),
+}
+
+
+@pytest.mark.parametrize("key", STANDS)
+def test_an_end_of_an_enclosure_that_meets_a_bound_exactly_meets_it(key):
+    """The exact result is from 1/2 to 1/2 + 1 ulp, so that a result is off by 2 to 3 ulps."""
+    ends = (Fraction(1, 2), Fraction(1, 2) + Fraction(1, 2**24))
+    wide, narrow, narrower = STANDS[key]
+
+    def beyond(tolerance, ends=ends):
+        return stands(HALF_WITH_3_ULPS, ends, "float32", tolerance, math.nan, 0.0)[0]
+
+    assert beyond(wide) is False
+    assert beyond(narrow) is None
+    assert beyond(narrower) is True
+    # and where the exact result is one number
+    assert beyond(wide, (ends[0], ends[0])) is False
+    assert beyond(narrow, (ends[0], ends[0])) is True
+
+
+def test_an_end_of_an_enclosure_that_meets_a_relative_bound_exactly_meets_it():
+    ulp = Fraction(1, 2**24)
+
+    def beyond(result, bound, *ends):
+        tolerance = Tolerance(0.0, or_rel=bound)
+        return stands(float(result), ends, "float32", tolerance, math.nan, 0.0)[0]
+
+    # off by 4 to 5 units of 2^-24, relatively to numbers from 1 on: all meet 5, the lower end 5
+    # alone is off by as much
+    lower, upper = Fraction(1), 1 + ulp
+    assert beyond(1 - 4 * ulp, 5 * 2.0**-24, lower, upper) is False
+    assert beyond(1 - 4 * ulp, below(5 * 2.0**-24), lower, upper) is None
+    # off by 4 to 5 units of numbers up to 1: the upper end alone meets 4
+    lower, upper = 1 - ulp, Fraction(1)
+    assert beyond(1 + 4 * ulp, 4 * 2.0**-24, lower, upper) is None
+    assert beyond(1 + 4 * ulp, below(4 * 2.0**-24), lower, upper) is True
+    assert beyond(1 + 4 * ulp, 4 * 2.0**-24, upper, upper) is False
+
+
+@pytest.mark.parametrize("condition", [math.nan, 1.0, 3.0])
+def test_the_error_that_p99_ulp_allows_is_not_far_and_excess_bits_are_met_exactly(condition):
+    half = (Fraction(1, 2), Fraction(1, 2))
+    factor = condition if condition == condition else 1.0
+    for bound, far in ((3.0 / factor, False), (below(3.0 / factor), True)):
+        tolerance = Tolerance(100.0, p99_ulp=bound, times_condition=True)
+        found = stands(HALF_WITH_3_ULPS, half, "float32", tolerance, condition, 0.0)
+        assert found[:2] == (False, far)
+    for most, beyond in ((2.5, False), (below(2.5), True)):
+        tolerance = Tolerance(100.0, max_excess_bits=most)
+        found = stands(HALF_WITH_3_ULPS, half, "float32", tolerance, condition, 2.5)
+        assert found[:2] == (beyond, False)
+
+
 @pytest.mark.parametrize("dtype", BITS)
 def test_a_right_result_meets_a_limit_of_nothing(dtype):
     assert passes(shifted(0.0, dtype), dtype, "max_ulp: 0")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.enclosing import enclose
-from xentcheck.floats import FORMATS, from_float64, ulp
+from xentcheck.floats import FORMATS, from_float64, round_exact, ulp
 from xentcheck.gate import judge
 from xentcheck.model import (
     Accepts,
@@ -166,6 +166,26 @@ def test_a_negative_result_of_a_positive_exact_value_is_a_wrong_sign():
     assert scored(1e-8, Fraction(0), nonnegative=True)[1] is Kind.INACCURATE
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("side", [1, -1])
+def test_what_rounds_to_the_smallest_subnormal_has_a_sign_and_what_rounds_to_zero_has_none(
+    dtype, side
+):
+    """Both in a result of the other sign, more than an ulp off."""
+    smallest = Fraction(FORMATS[dtype].smallest_subnormal)
+    limit = Tolerance(max_ulp=1.0)
+    for part in (Fraction(1, 2) + Fraction(1, 2**40), Fraction(3, 4), Fraction(999, 1000)):
+        exact = side * part * smallest
+        assert round_exact(exact, dtype) != 0
+        wrong = scored(-side * float(smallest), exact, dtype, tolerance=limit)
+        assert wrong == (pytest.approx(1 + float(part)), Kind.WRONG_SIGN)
+    for part in (Fraction(1, 2) - Fraction(1, 2**40), Fraction(1, 3)):
+        exact = side * part * smallest
+        assert round_exact(exact, dtype) == 0
+        wrong = scored(-side * float(smallest), exact, dtype, tolerance=limit)
+        assert wrong == (pytest.approx(1 + float(part)), Kind.INACCURATE)
+
+
 def test_a_limit_exactly_met_passes_and_the_next_number_fails():
     limit = Tolerance(max_ulp=4.0)
     assert scored(1 + 4 * 2.0**-23, Fraction(1), tolerance=limit) == (4.0, None)
@@ -175,11 +195,37 @@ def test_a_limit_exactly_met_passes_and_the_next_number_fails():
     assert scored(1 + 5 * 2.0**-23, Fraction(1), tolerance=limit)[1] is Kind.INACCURATE
 
 
+@pytest.mark.parametrize("condition", [np.nan, 2.0])
+def test_an_error_of_exactly_p99_ulp_is_not_far_and_the_next_one_is(condition):
+    bound = 4.0 if condition != condition else 2.0
+    tolerance = Tolerance(max_ulp=100.0, p99_ulp=bound, times_condition=condition == condition)
+    for ulps, far in ((3, False), (4, False), (5, True)):
+        scores = score(
+            np.array([1.5 + ulps * 2.0**-23], dtype=np.float32),
+            enclose([Fraction(3, 2)]),
+            np.array([condition]),
+            quantity=Quantity.VALUE,
+            tolerance=tolerance,
+        )
+        assert scores.ulp_error[0] == ulps
+        assert bool(scores.far[0]) is far
+
+
 def test_absolute_error_can_meet_a_limit_instead():
     exact = Fraction(4122, 10**12)
     assert scored(0.0, exact)[1] is Kind.SPURIOUS_UNDERFLOW
     assert scored(0.0, exact, tolerance=Tolerance(or_abs=1e-7))[1] is None
     assert scored(0.0, exact, tolerance=Tolerance(or_abs=1e-9))[1] is Kind.SPURIOUS_UNDERFLOW
+
+
+@pytest.mark.parametrize("size", [Fraction(1, 3), Fraction(1), Fraction(1000), Fraction(1, 2**130)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_relative_error_can_meet_a_limit_instead_whatever_the_size_of_the_result(size, dtype):
+    actual = float(size * (1 + Fraction(1, 1000)))
+    actual = float(from_float64(np.array(actual), dtype))
+    for bound, kind in ((2e-3, None), (5e-4, Kind.INACCURATE)):
+        tolerance = Tolerance(max_ulp=1.0, or_rel=bound)
+        assert scored(actual, size, dtype, tolerance=tolerance)[1] is kind
 
 
 def test_a_condition_number_widens_only_a_tolerance_that_asks_for_it():
@@ -198,6 +244,24 @@ def test_enormous_errors_stay_numbers():
     assert scored(1e300, Fraction(0), "float64")[1] is Kind.INACCURATE
 
 
+@pytest.mark.parametrize(
+    ("actual", "exact"),
+    [
+        (1.0, 1 + Fraction(1, 2**60)),  # beyond the bits of float64
+        (-1.0, -1 - Fraction(1, 2**60)),
+        (1e300, Fraction(1, 2**1074)),  # more ulps than float64 has numbers for
+        (1e300, Fraction(0)),
+        (-3.0, Fraction(10) ** 300),
+    ],
+)
+def test_the_absolute_error_is_the_difference_to_the_exact_value(actual, exact):
+    scores = score(
+        np.array([actual]), enclose([exact]), quantity=Quantity.VALUE, tolerance=Tolerance()
+    )
+    want = float(abs(Fraction(actual) - exact))
+    assert scores.abs_error[0] == pytest.approx(want, rel=1e-15, abs=0.0)
+
+
 def test_integers_are_refused():
     with pytest.raises(TypeError, match="int64"):
         score(
@@ -214,6 +278,20 @@ def test_expected_rounds_the_exact_value_once():
     assert expected(exact, (0,), "float32") == 1 + 2**-23
     assert expected(enclose([Fraction(2) ** 200]), (0,), "float32") == np.inf
     assert np.isnan(expected(enclose([np.nan]), (0,), "float32"))
+
+
+def test_magnitudes_beyond_all_formats_are_expected_as_infinity_or_zero_and_told_by_their_power():
+    for power in (2000, 30000):
+        huge, tiny = enclose([Fraction(2) ** power]), enclose([-(Fraction(2) ** -power)])
+        for dtype in ("float16", "float64"):
+            assert expected(huge, (0,), dtype) == np.inf
+            assert expected(tiny, (0,), dtype) == 0
+            assert np.signbit(expected(tiny, (0,), dtype))
+            assert scored(np.inf, Fraction(2) ** power, dtype) == (0.0, None)
+            assert scored(-np.inf, -(Fraction(2) ** power), dtype) == (0.0, None)
+    # 30000 · log10(2) = 9030.8998…
+    assert decimal_text(enclose([Fraction(2) ** 30000]), (0,)) == "10^9030.9"
+    assert decimal_text(enclose([-(Fraction(2) ** -30000)]), (0,)) == "-10^-9030.9"
 
 
 def test_decimal_text_has_more_digits_than_float64():
@@ -334,6 +412,46 @@ def test_scores_of_balls_follow_a_limit_for_each_result():
     assert scores.kinds.tolist() == [KINDS.index(Kind.INACCURATE), RIGHT]
 
 
+def test_balls_are_held_to_p99_ulp():
+    balls = Balls(np.array([1.5, 1.5]), NARROW, None, None)
+    actual = np.array([1.5 + 2 * 2.0**-23, 1.5 + 9 * 2.0**-23], dtype=np.float32)
+    tolerance = Tolerance(max_ulp=1000.0, p99_ulp=4.0)
+    scores = score(actual, balls, quantity=Quantity.VALUE, tolerance=tolerance)
+    assert scores.far.tolist() == [False, True]
+    assert scores.kinds.tolist() == [RIGHT, RIGHT]
+
+
+@pytest.mark.parametrize("limit", [2.0**23, 2.0**24, 3.0**22])
+def test_a_limit_of_as_many_ulps_as_there_are_numbers_lets_no_sign_through(limit):
+    balls = Balls(np.array([1.5, 1.5, -1.5]), NARROW, None, None)
+    actual = np.array([-1e-30, 1e-30, 1e-30], dtype=np.float32)
+    tolerance = Tolerance(max_ulp=limit)
+    scores = score(actual, balls, quantity=Quantity.VALUE, tolerance=tolerance)
+    wrong, right = KINDS.index(Kind.WRONG_SIGN), RIGHT
+    within = limit >= 1.5 * 2**23
+    assert scores.kinds[[0, 2]].tolist() == [wrong, wrong]
+    assert scores.kinds[1] == (right if within else KINDS.index(Kind.INACCURATE))
+
+
+def test_float64_results_below_the_floor_of_balls_are_undecided():
+    """A ball has a radius of 2^-500 at least; no result of 32 bits is as small as that."""
+    exact = np.array([1.5, 1e-155, -1e-155, 1e300, 1e-100])
+    balls = Balls(exact, 2.0**-49, None, None)
+    actual = exact * np.array([1.0 + 2.0**-20, 1.0 + 2.0**-20, 3.0, 1.0 - 2.0**-20, 2.0])
+    scores = score(actual, balls, quantity=Quantity.VALUE, tolerance=Tolerance())
+    assert scores.undecided.tolist() == [False, True, True, False, False]
+
+
+@pytest.mark.parametrize(("condition", "kind"), [(1.0, Kind.INACCURATE), (3.0, None)])
+def test_a_single_result_is_held_to_its_own_condition_number(condition, kind):
+    balls = Balls(np.array(1.5), NARROW, None, None)
+    tolerance = Tolerance(max_ulp=4.0, times_condition=True)
+    actual = np.array(1.5 + 8 * 2.0**-23, dtype=np.float32)
+    scores = score(actual, balls, np.array(condition), quantity=Quantity.VALUE, tolerance=tolerance)
+    assert scores.kinds.shape == ()
+    assert kind_of(int(scores.kinds)) is kind
+
+
 @pytest.mark.parametrize("wrong", [0.0, 100.0])
 def test_a_single_result_is_scored_as_a_single_result(wrong):
     """Of a reduced block: no shape."""
@@ -404,6 +522,14 @@ def test_what_may_just_overflow_is_undecided(result):
     for offset, open_ in ((0, True), (4, False), (-4, False)):
         exact = threshold * (1 + offset * Fraction(1, 2**40))
         assert undecided(result, exact, 2.0**-41) is open_
+
+
+@pytest.mark.parametrize("actual", [1.0, -1.0, 2.0, 1e-30])
+def test_a_sign_that_an_enclosure_leaves_open_is_undecided_among_subnormals_too(actual):
+    """Where the error is certain to many digits, but not whether the sign is wrong."""
+    exact = Fraction(1, 2**140)
+    assert undecided(actual, exact, 2.0)
+    assert not undecided(actual, exact, 0.5)
 
 
 def test_an_infinite_radius_is_undecided_whatever_came_back():

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ from xentcheck.model import (
 from xentcheck.reference import (
     Tier,
     Truth,
+    arbiter,
     balls,
     disagreement,
     exact,
@@ -175,6 +177,97 @@ def test_the_arbiter_is_contained_with_functions_as_inaccurate_as_allowed(
         monkeypatch.setattr(module, "np", Inaccurate(direction))
     for case in cases(loss, dtype, seed=34):
         assert_contained(case)
+
+
+# What the proofs of the radii lean on.
+
+
+def test_what_a_form_says_of_the_arguments_of_its_functions_is_true(monkeypatch):
+    """Exponentials of nothing above 0, logarithms of what is above it, condition numbers."""
+    seen = Counter()
+
+    def condition_number(x):
+        plain = np.isfinite(x) & (x != 0)
+        x = np.where(plain, x, 1.0)
+        with np.errstate(all="ignore"):
+            return np.where(plain, np.abs(x / ((1.0 + x) * np.log1p(x))), 0.0)
+
+    def checked(name, holds):
+        function = getattr(balls.Ball, name)
+
+        def checking(ball, *given, **named):
+            x = np.asarray(ball.midpoint).astype(np.float64)
+            certain = ball.relative == 0 and ball.absolute is None
+            assert holds(x[~np.isnan(x)], certain, *given, **named), (name, given, named)
+            seen[name] += 1
+            return function(ball, *given, **named)
+
+        monkeypatch.setattr(balls.Ball, name, checking)
+
+    def within(x, certain, condition=1.0):
+        """A condition number counts where there is an error that it magnifies."""
+        small = condition_number(x) <= condition * (1 + 2.0**-40)
+        return (x >= -1).all() and (certain or small.all())
+
+    checked("exp", lambda x, _: (x <= 0).all())
+    checked("log", lambda x, _: (x >= 0).all())
+    checked("log1p", within)
+    checked("power", lambda x, _, exponent: (x >= 0).all() and exponent >= 0)
+    for loss in LOSSES.values():
+        for dtype in ("float32", "float64"):
+            for each in cases(loss, dtype, seed=35):
+                list(claims(each))
+    # p and q at every distance (p − q)/(p + q) from −1 to 1
+    distance = np.linspace(-1.0, 1.0, 401)
+    pairs = np.column_stack([0.5 + distance / 2, 0.5 - distance / 2])
+    list(claims(case("js_divergence", pairs, pairs[:, ::-1], dtype="float64")))
+    assert set(seen) == {"exp", "log", "log1p", "power"}
+
+
+def form_of(given_case, quantity):
+    """What the form of a case says of one quantity, in float64."""
+    block = arbiter.block_of(given_case)
+    with np.errstate(all="ignore"):
+        found = FORMS[given_case.loss](FLOAT64, block, frozenset({quantity}))
+    return found.quantities[quantity].ball
+
+
+@pytest.mark.parametrize("classes", [2, 40])
+def test_one_minus_p_is_known_to_at_least_what_its_derivation_gives(classes):
+    """The sum S and the exponential e are known to r: p = e/S to 3r, S − e to 4r, 1 − p to 6r.
+
+    The errors of S and e are mostly the same, so that results alone show no smaller radius.
+    """
+    rows = np.linspace(0.0, 3.0, classes)[np.newaxis, :] * np.array([[1.0], [-1.0]])
+    labels = np.array([0, classes - 1])
+    p = form_of(case("logsumexp", rows), Quantity.GRADIENT)
+    least = 2.0 * p.relative - 8.0 * FLOAT64.unit  # the roundings of p are not in 6r
+    of_labels = form_of(case("log_softmax", rows, labels), Quantity.GRADIENT)
+    assert of_labels.relative >= least
+    hot = np.eye(classes)[labels]
+    of_distributions = form_of(case(CE, rows, hot), Quantity.GRADIENT)
+    column = (np.arange(2), labels)
+    size = np.abs(of_distributions.midpoint[column])
+    assert (of_distributions.radius[column] >= least * size).all()
+
+
+def test_one_minus_p_is_contained_where_its_logits_differ_by_more_bits_than_float64_has():
+    """The rounding of such a difference beyond 256 is up to 256 roundings of its exponential."""
+    rng = np.random.default_rng(36)
+    top = rng.uniform(0.5, 1.0, 400) * 2.0**-30
+    other = -rng.uniform(257.0, 300.0, 400)
+    rows = from_float64(np.column_stack([top, other]), "float32")
+    labels = np.zeros(400, dtype=np.int64)
+    for loss, given_labels in ((CE, labels), ("log_softmax", labels), (CE, np.eye(2)[labels])):
+        given_case = case(loss, to_float64(rows), given_labels)
+        assert assert_contained(given_case)
+        found = enclosed(Truth(given_case).at(Quantity.GRADIENT, slice(0, 400)))
+        want = exact(given_case).gradient
+        with np.errstate(all="ignore"):
+            shift = np.ldexp(1.0, want.exponent - found.exponent)
+            error = np.abs((found.hi - want.hi * shift) + (found.lo - want.lo * shift))
+        # a radius a 32nd as large would not do
+        assert (error[:, 0] > found.radius[:, 0] / 32).any()
 
 
 # How narrow: relative to the result where nothing cancels.
@@ -545,6 +638,25 @@ def test_noise_that_cancels_a_difference_of_logits_is_contained(dtype):
                 "softmax", rows, [label] * 4, dtype=dtype, noise=noise, temperature=temperature
             )
             assert_contained(given_case)
+
+
+def test_noise_that_cancels_large_logits_is_contained_in_no_more_than_a_few_times_its_error():
+    """Differences of 2^35 are rounded by up to 2^-18, those of logits and those of noise."""
+    rng = np.random.default_rng(37)
+    large = rng.uniform(0.5, 1.0, 400) * 2.0**36
+    top = rng.uniform(2.0, 4.0, (400, 2))  # z = 0 for the one class, 4 to 8 for the other
+    x = from_float64(np.column_stack([-large, top[:, 0]]), "float32")
+    noise = from_float64(np.column_stack([large, top[:, 1]]), "float32")
+    labels = np.ones(400, dtype=np.int64)
+    given_case = case("softmax", to_float64(x), labels, noise=to_float64(noise).tolist())
+    assert assert_contained(given_case)
+    # p (1 − p) of the top
+    found = enclosed(Truth(given_case).at(Quantity.GRADIENT, slice(0, 400)))
+    want = exact(given_case).gradient
+    shift = np.ldexp(1.0, want.exponent - found.exponent)
+    error = np.abs((found.hi - want.hi * shift) + (found.lo - want.lo * shift))
+    # a radius an 8th as large would not do
+    assert (error > found.radius / 8)[:, 1].any()
 
 
 @BOTH

@@ -1,0 +1,1 @@
+"""A mutation run over the parts that everything else believes: see README.md."""

@@ -1,0 +1,99 @@
+"""The modules that are mutated, how many mutants of each, and the tests that they are run against.
+
+Tests stand in the order in which they run, the likeliest to notice and the fastest first: a mutant
+is dead at its first failure.
+"""
+
+from typing import Final, NamedTuple
+
+
+class Subject(NamedTuple):
+    """A sample of the mutants of one module, and pytest's arguments for them."""
+
+    mutants: int
+    tests: tuple[str, ...]
+
+
+TIERS: Final = "tests/test_tiers.py"
+EVERY_FORM: Final = "form_says"
+"""A word of the tests' names: they look at all forms."""
+
+COLLECTED: Final = ("tests/test_collection.py", "tests/test_limits.py", "tests/test_execution.py")
+
+SUBJECTS: Final = {
+    "xentcheck/quantiles.py": Subject(12, ("tests/test_quantiles.py", "tests/test_collection.py")),
+    "xentcheck/floats.py": Subject(18, ("tests/test_floats.py",)),
+    "xentcheck/scoring.py": Subject(45, ("tests/test_scoring.py", *COLLECTED)),
+    "xentcheck/reference/intervals.py": Subject(
+        14, ("tests/test_intervals.py", "tests/test_reference.py")
+    ),
+    "xentcheck/reference/arbiter.py": Subject(
+        8, ("tests/test_intervals.py", "tests/test_reference.py", "tests/test_limits.py")
+    ),
+    "xentcheck/reference/balls.py": Subject(
+        10,
+        (
+            "tests/test_balls.py",
+            f"{TIERS}::test_what_a_form_says_of_the_arguments_of_its_functions_is_true",
+            f"{TIERS}::test_enclosures_are_narrow_wherever_nothing_cancels",
+        ),
+    ),
+    "xentcheck/reference/tiers.py": Subject(
+        4,
+        (
+            TIERS,
+            "-k",
+            (
+                "reduc or left or decided or go_up or goes_up or one_component or conditions "
+                "or mpmath_alone or tiers_are or billionth or (contains and float32)"
+            ),
+        ),
+    ),
+    "xentcheck/reference/forms/pieces.py": Subject(
+        2, (TIERS, "-k", f"every_branch or {EVERY_FORM}")
+    ),
+    "xentcheck/reference/forms/divergence.py": Subject(
+        6, (TIERS, "-k", f"divergence or {EVERY_FORM}")
+    ),
+    "xentcheck/reference/forms/probabilities.py": Subject(
+        6,
+        (
+            TIERS,
+            "-k",
+            (
+                f"{EVERY_FORM} or entropy_in or nll_in or probabilities_in or gradient_of_entropy "
+                "or ((entropy or nll or categorical) and not softmax and not sigmoid "
+                "and (float32 or float64))"
+            ),
+        ),
+    ),
+    "xentcheck/reference/forms/sigmoid.py": Subject(
+        6,
+        (
+            TIERS,
+            "-k",
+            (
+                f"{EVERY_FORM} or sigmoid_family or logits_in or focal_loss "
+                "or ((sigmoid or softplus) and (float32 or float64))"
+            ),
+        ),
+    ),
+    "xentcheck/reference/forms/softmax.py": Subject(
+        12,
+        (
+            TIERS,
+            "-k",
+            (
+                f"{EVERY_FORM} or cross_entropy_with or softmax_family or noise or one_minus_p "
+                "or ignored_row or weight_of_zero or one_hot or class_count "
+                "or ((softmax or logsumexp) and (float32 or float64))"
+            ),
+        ),
+    ),
+    "xentcheck/collection/tally.py": Subject(12, COLLECTED),
+    "xentcheck/collection/arbitration.py": Subject(6, COLLECTED),
+    "xentcheck/collection/closing.py": Subject(4, (*COLLECTED, "tests/test_variants.py")),
+    "xentcheck/collection/plateaus.py": Subject(4, COLLECTED),
+    "xentcheck/collection/shown.py": Subject(2, COLLECTED),
+    "xentcheck/collection/variants.py": Subject(3, ("tests/test_variants.py",)),
+}
