@@ -100,6 +100,8 @@ def _sweep(loss: Loss, kind: LabelKind, parameters: Mapping[str, Any], rows: int
             options["classes"] = (2, 5)
         if "special" in known:
             options["special"] = "all"
+        if generator.name == "grid":
+            options |= {"classes": (2,)}
         if generator.name == "boundary" and loss.layout is Layout.ROWS:
             options |= {"classes": (2,), "patterns": ("zeros",)}
         inputs.append(InputSpec(generator.name, options))

@@ -431,17 +431,22 @@ def _reduce(
     )
 
 
-def _as_summand(outcome: Outcome) -> Outcome:
-    """A row that may be NaN or 0 counts as 0 in a sum, for which NaN is accepted."""
-    if outcome.number != outcome.number and outcome.accepts & Accepts.ZERO:
-        return Outcome(0.0, (outcome.accepts & ~Accepts.ZERO) | Accepts.NAN)
-    return outcome
+def _as_summands(outcomes: list[Outcome]) -> list[Outcome]:
+    """Beside others a row that may be NaN or 0 counts as 0, and NaN is accepted for the sum."""
+    either = [
+        outcome.number != outcome.number and bool(outcome.accepts & Accepts.ZERO)
+        for outcome in outcomes
+    ]
+    if all(either):
+        return outcomes
+    zero = Outcome(0.0, Accepts.NAN)
+    return [zero if may else outcome for may, outcome in zip(either, outcomes, strict=True)]
 
 
 def _reduced(
     ops: IntervalArithmetic, results: Sequence[RowResult], divisor: Interval, reduction: str
 ) -> tuple[Outcome, list[Components], int]:
-    outcomes = [_as_summand(result.value.outcomes[0]) for result in results]
+    outcomes = _as_summands([result.value.outcomes[0] for result in results])
     if reduction == "mean" and divisor.is_zero:
         # a mean over nothing: NaN or 0, and no gradient
         zero = Outcome(0.0)

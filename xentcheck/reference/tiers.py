@@ -315,12 +315,13 @@ def _total(piece: Piece, divisor: Ball | None) -> None:
     """The rows' values added up.
 
     Infinities and NaN among them decide, unless a row is still open: it might be another one. A
-    row that may be NaN or 0 counts as 0, and NaN is accepted for the total.
+    row that may be NaN or 0 counts as 0 beside others, and NaN is accepted for the total.
     """
     ball = piece.ball
     if piece.accepts is not None:
         either = np.isnan(ball.midpoint) & ((piece.accepts & Accepts.ZERO) != 0)
-        piece.put(np.asarray(either), 0.0, Accepts.NAN)
+        if not either.all():
+            piece.put(np.asarray(either), 0.0, Accepts.NAN)
     odd = ~np.isfinite(ball.midpoint)
     if ball.absolute is not None and np.isinf(ball.absolute).any():
         piece.ball = ball.arithmetic.unknown(())
