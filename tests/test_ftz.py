@@ -1,5 +1,6 @@
 """A zero for a subnormal result is flushed only where the implementation is seen to flush."""
 
+import json
 import math
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from xentcheck.auditing import audit
 from xentcheck.collection.flushing import subnormal
 from xentcheck.floats import FORMATS, from_float64
 from xentcheck.model import Implementation, Kind, LabelKind, Limit, Quantity
-from xentcheck.report import document
+from xentcheck.report import csv, document, reading, table
 
 TINY = np.finfo(np.float32).tiny
 
@@ -315,3 +316,71 @@ def test_check_fails_on_an_overflow_and_passes_what_flushes(tmp_path):
     assert "ftz" in told.stdout
     told = checked(tmp_path, by_hand, "--forbid", "ftz")
     assert told.returncode == 1, told.stdout
+
+
+def flushing_logsumexp(x):
+    """−log p of the first class by log1p, each term flushed on its own, one row off by 40 ulp."""
+    gaps = x[:, 1:] - x[:, :1]
+    terms = np.exp(gaps.astype(np.float64))
+    terms = np.where(terms < TINY, 0.0, terms).sum(axis=1)
+    result = np.log1p(terms).astype(np.float32)
+    result = np.where(result < TINY, 0, result).astype(np.float32)
+    return np.where(gaps[:, 0] == -5, result + 40 * np.spacing(result), result)
+
+
+def unflushed_logsumexp(x):
+    result = np.log1p(np.exp((x[:, 1:] - x[:, :1]).astype(np.float64)).sum(axis=1))
+    lost = np.exp((x[:, 2] - x[:, 0]).astype(np.float64))
+    return np.where(result < 3 * TINY, np.maximum(result - lost, TINY), result).astype(np.float32)
+
+
+TERMS = """
+sweeps:
+  low:
+    losses: logsumexp
+    dtypes: [float32]
+    implementations: [mine]
+    inputs:
+      - generator: explicit
+        values: [[0, -86.8, -88.2], [0, -87.7, -87.9], [0, -95, -96], [0, -5, -6]]
+"""
+
+
+class TestTermsOfASum:
+    """Each term may be flushed alone: then a normal result is off by less than they are."""
+
+    def report(self, value):
+        loaded = config.loads(TERMS)
+        implementation = mine(value, None, loss="logsumexp", dtypes=("float32",))
+        return audit(loaded, extra=[implementation])
+
+    def test_a_partial_sum_of_what_is_seen_to_flush_is_flushed(self):
+        (measurement,) = self.report(flushing_logsumexp).measurements
+        assert measurement.counts == {Kind.FTZ: 3, Kind.INACCURATE: 1}
+
+    def test_without_evidence_it_is_inaccurate(self):
+        (measurement,) = self.report(unflushed_logsumexp).measurements
+        assert Kind.FTZ not in measurement.counts
+        assert measurement.counts[Kind.INACCURATE] >= 1
+
+    def test_the_worst_result_that_was_not_flushed_stands_beside_the_worst_of_all(self):
+        report = self.report(flushing_logsumexp)
+        (measurement,) = report.measurements
+        assert measurement.max_ulp > 2.0**22
+        assert measurement.max_normal_ulp == pytest.approx(40, abs=0.6)
+        assert measurement.normal.logits.tolist() == [0, -5, -6]
+        text = document.to_json(report)
+        (written,) = json.loads(text)["measurements"]
+        assert written["max_normal_ulp"] == measurement.max_normal_ulp
+        assert written["normal"]["logits"] == [float(each).hex() for each in (0, -5, -6)]
+        (read,) = reading.from_json(text, "r.json").measurements
+        assert read.max_normal_ulp == measurement.max_normal_ulp
+        assert read.normal.logits.tolist() == [0, -5, -6]
+        (row,) = csv.rows(report)
+        assert row["max_normal_ulp"] == measurement.max_normal_ulp
+        assert f"{measurement.max_normal_ulp:.1f} ulp without ftz" in table.render(report, 100)
+
+    def test_where_nothing_is_flushed_the_two_are_one(self):
+        (measurement,) = self.report(unflushed_logsumexp).measurements
+        assert measurement.normal is measurement.farthest
+        assert measurement.max_normal_ulp == measurement.max_ulp

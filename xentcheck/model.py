@@ -569,7 +569,9 @@ class Measurement:
     fault (no note), or that has none, with its kind: on a sweep that goes from mild to extreme,
     where the implementation breaks. ``scored`` is how many rows have a finite error, ``far`` how
     many of them are farther off than the limit's ``p99_ulp``, and ``farthest`` the witness of the
-    largest of these errors. ``met`` is the bound by which that error is allowed, where it is more
+    largest of these errors. ``max_normal_ulp`` and ``normal`` are the largest error and its witness
+    without the results that were flushed to zero (`Kind.FTZ`): those of all where there are none.
+    ``met`` is the bound by which that error is allowed, where it is more
     than ``max_ulp``: one of `OTHER_BOUNDS`, "" otherwise.
     """
 
@@ -588,6 +590,8 @@ class Measurement:
     scored: int = 0
     far: int = 0
     farthest: Witness | None = None
+    max_normal_ulp: float = math.nan
+    normal: Witness | None = None
     met: str = ""
 
 

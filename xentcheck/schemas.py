@@ -142,7 +142,7 @@ def report() -> Schema:
         "far": {"$ref": "#/$defs/count"},
         **{
             name: {"$ref": "#/$defs/number"}
-            for name in ("max_ulp", "p99_ulp", "median_ulp", "max_abs")
+            for name in ("max_ulp", "max_normal_ulp", "p99_ulp", "median_ulp", "max_abs")
         },
         "max_excess_bits": _or_null({"$ref": "#/$defs/number"}),
         "met": _or_null({"enum": list(OTHER_BOUNDS)}),
@@ -155,6 +155,7 @@ def report() -> Schema:
         "negative_zeros": {"$ref": "#/$defs/count"},
         "witness": _or_null({"$ref": "#/$defs/witness"}),
         "farthest": _or_null({"$ref": "#/$defs/witness"}),
+        "normal": _or_null({"$ref": "#/$defs/witness"}),
         "first_break": _or_null(_whole_object({"kind": {"$ref": "#/$defs/kind"}, **_INPUT})),
     }
     witness: dict[str, Schema] = {

@@ -158,6 +158,9 @@ def close(
     if witness is None and findings:
         witness = findings[0].witness
     largest = _farthest(collected, witnesses, settle)
+    normal = largest
+    if collected.flushing.flushes and collected.normal is not collected.largest:
+        normal = None if collected.normal is None else settle(collected.normal)
     measurement = Measurement(
         cell=cell,
         rows=collected.rows,
@@ -174,7 +177,9 @@ def close(
         scored=collected.ulps.count,
         far=collected.far,
         farthest=largest,
-        met=_met(collected.largest, largest, tolerance),
+        max_normal_ulp=np.nan if normal is None else normal.ulp_error,
+        normal=normal,
+        met=_met(collected.largest if normal is largest else collected.normal, normal, tolerance),
     )
     return measurement, findings
 

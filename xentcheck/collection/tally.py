@@ -74,6 +74,7 @@ class Tally:
     counts: Counter[Kind] = field(default_factory=Counter)
     shown: dict[Kind | None, Shown] = field(default_factory=dict)
     largest: Shown | None = None  # the largest finite error
+    normal: Shown | None = None  # the largest one of a result that flushing does not explain
     most_excess: Shown | None = None  # the most excess bits, if there are any
     first: Shown | None = None  # the first row with a fault
     heights: Heights = field(default_factory=Heights)
@@ -89,10 +90,6 @@ class Tally:
         """The largest finite error so far in ulps; NaN when there is none."""
         return self.ulps.largest
 
-    def exceeds(self, error: float) -> bool:
-        """Whether an error at least as large has been seen."""
-        return self.largest is not None and self.largest.ulp_error >= error
-
     def merge(self, other: "Tally", offset: int) -> None:
         """Take in the tally of later cases, whose rows are numbered from ``offset``."""
         self.rows += other.rows
@@ -106,8 +103,9 @@ class Tally:
         self.counts += other.counts
         for kind, shown in other.shown.items():
             offer(self, kind, moved(shown, offset))
-        if other.largest is not None and not self.exceeds(other.largest.ulp_error):
-            self.largest = moved(other.largest, offset)
+        same = self.normal is self.largest and other.normal is other.largest
+        self.largest = _larger(self.largest, other.largest, offset)
+        self.normal = self.largest if same else _larger(self.normal, other.normal, offset)
         if self.first is None and other.first is not None:
             self.first = moved(other.first, offset)
         for height, found in other.heights.known.items():
@@ -269,6 +267,13 @@ class _Part:
             abs_error=float(scores.abs_error[here]),
             single=results.ndim == 0,
         )
+
+
+def _larger(mine: Shown | None, theirs: Shown | None, offset: int) -> Shown | None:
+    """The larger of two errors, mine where they are equal; theirs is of later rows."""
+    if theirs is None or (mine is not None and mine.ulp_error >= theirs.ulp_error):
+        return mine
+    return moved(theirs, offset)
 
 
 def note(collected: Tally, incident: Incident, case: Case) -> None:
@@ -445,14 +450,29 @@ def _offer_worst(
     def shown(row: int, column: int) -> Shown:
         return part.shown(results, scores, row, column, kind_of(int(kinds[row, column])))
 
-    largest = np.where(alive, worst, -1.0)
-    most = float(largest.max())
-    if most >= 0 and not collected.exceeds(most):
-        ties = np.flatnonzero(largest == most)
-        codes = np.where(ulps[ties] == most, kinds[ties], RIGHT + 1)
-        place, column = np.unravel_index(int(codes.argmin()), codes.shape)
-        collected.largest = shown(int(ties[place]), int(column))
-        offer(collected, None, collected.largest)
+    def worst_of(rows: Float64Array, held: Shown | None, codes: Array) -> Shown | None:
+        """What takes the place of the largest error held: among equal ones the gravest kind."""
+        most = float(rows.max())
+        if most < 0 or (held is not None and held.ulp_error >= most):
+            return None
+        ties = np.flatnonzero(rows == most)
+        gravities = np.where(ulps[ties] == most, codes[ties], RIGHT + 1)
+        place, column = np.unravel_index(int(gravities.argmin()), gravities.shape)
+        return shown(int(ties[place]), int(column))
+
+    same = collected.normal is collected.largest
+    new = worst_of(np.where(alive, worst, -1.0), collected.largest, kinds)
+    if new is not None:
+        collected.largest = new
+        offer(collected, None, new)
+    flushed = kinds == KINDS.index(Kind.FTZ)
+    if same and not flushed.any():
+        collected.normal = collected.largest
+    else:
+        others = np.fmax.reduce(np.where(flushed, np.nan, ulps), axis=1, initial=-1.0)
+        codes = np.where(flushed, RIGHT + 1, kinds)
+        normal = worst_of(np.where(alive, others, -1.0), collected.normal, codes)
+        collected.normal = normal or collected.normal
     candidates = np.flatnonzero(alive & (gravest < KINDS.index(Kind.INACCURATE)))
     if not len(candidates):
         return

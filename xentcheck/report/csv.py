@@ -17,7 +17,15 @@ from xentcheck.report import detail, notation
 from xentcheck.report.table import verdict
 
 _CELL = ("verdict", "loss", "implementation", "dtype", "quantity", "sweep", "rows", "scored")
-_NUMBERS = ("max_ulp", "p99_ulp", "median_ulp", "max_abs", "max_excess_bits", "negative_zeros")
+_NUMBERS = (
+    "max_ulp",
+    "max_normal_ulp",
+    "p99_ulp",
+    "median_ulp",
+    "max_abs",
+    "max_excess_bits",
+    "negative_zeros",
+)
 _GATE = ("violations", "tolerated", "limit")
 _WITNESS = (
     "kind",

@@ -167,6 +167,7 @@ def _measurement(measurement: Measurement) -> dict[str, Any]:
         "scored": measurement.scored,
         "far": measurement.far,
         "max_ulp": number(measurement.max_ulp),
+        "max_normal_ulp": number(measurement.max_normal_ulp),
         "p99_ulp": number(measurement.p99_ulp),
         "median_ulp": number(measurement.median_ulp),
         "max_abs": number(measurement.max_abs),
@@ -177,6 +178,7 @@ def _measurement(measurement: Measurement) -> dict[str, Any]:
         "negative_zeros": measurement.negative_zeros,
         "witness": of_witness(measurement.witness),
         "farthest": _farthest(measurement),
+        "normal": _normal(measurement),
         "first_break": _first_break(measurement),
     }
 
@@ -185,6 +187,12 @@ def _farthest(measurement: Measurement) -> dict[str, Any] | None:
     """The witness of the largest finite error, where that is not the cell's witness anyway."""
     same = measurement.farthest is measurement.witness
     return None if same else of_witness(measurement.farthest)
+
+
+def _normal(measurement: Measurement) -> dict[str, Any] | None:
+    """The witness of the largest error that is not flushed, where another one is larger."""
+    same = measurement.normal is measurement.farthest
+    return None if same else of_witness(measurement.normal)
 
 
 def _first_break(measurement: Measurement) -> dict[str, Any] | None:

@@ -361,6 +361,8 @@ def _cell(entry: _Entry) -> Cell:
 def _measurement(entry: _Entry) -> Measurement:
     cell = _cell(entry)
     witness = _witness(entry, "witness", cell)
+    farthest = _farthest(entry, witness, cell)
+    normal_ulp = entry.number("max_normal_ulp", math.nan)
     return Measurement(
         cell=cell,
         rows=entry.integer("rows"),
@@ -377,7 +379,9 @@ def _measurement(entry: _Entry) -> Measurement:
         first_break=_first_break(entry.entry_or_none("first_break"), cell),
         scored=entry.integer("scored", 0),
         far=entry.integer("far", 0),
-        farthest=_farthest(entry, witness, cell),
+        farthest=farthest,
+        max_normal_ulp=normal_ulp,
+        normal=None if math.isnan(normal_ulp) else _normal(entry, farthest, cell),
     )
 
 
@@ -386,6 +390,11 @@ def _farthest(entry: _Entry, witness: Witness | None, cell: Cell) -> Witness | N
     if entry.values.get("farthest") is not None:
         return _witness(entry, "farthest", cell)
     return witness if witness is not None and math.isfinite(witness.ulp_error) else None
+
+
+def _normal(entry: _Entry, farthest: Witness | None, cell: Cell) -> Witness | None:
+    """The witness of the largest error that is not flushed; where none is written, of all."""
+    return farthest if entry.values.get("normal") is None else _witness(entry, "normal", cell)
 
 
 def _counts(entry: _Entry) -> Mapping[Kind, int]:

@@ -74,6 +74,7 @@ class Line:
     witness: Witness | None
     result_dtypes: tuple[str, ...]
     negative_zeros: int
+    max_normal_ulp: float = math.nan  # of the results that were not flushed to zero
     met: str = ""  # what allows the largest error of a line that is ok, beyond `max_ulp`
 
     @property
@@ -165,6 +166,7 @@ def _line(
         witness=_worst_witness(measurements, findings),
         result_dtypes=tuple(dict.fromkeys(m.result_dtype for m in measurements if m.result_dtype)),
         negative_zeros=sum(each.negative_zeros for each in measurements),
+        max_normal_ulp=_worst([each.max_normal_ulp for each in measurements]),
         met=_met(measurements) if verdict == "ok" else "",
     )
 
@@ -174,10 +176,10 @@ def _met(measurements: Sequence[Measurement]) -> str:
     allowed = [each for each in measurements if each.met]
     if not allowed:
         return ""
-    worst = max(allowed, key=lambda each: each.max_ulp)
-    if worst.met != "or_excess_bits" or worst.farthest is None:
+    worst = max(allowed, key=lambda each: each.max_normal_ulp)
+    if worst.met != "or_excess_bits" or worst.normal is None:
         return f"within {worst.met}"
-    return f"explained by conditioning: {worst.farthest.excess_bits or 0:.1f} excess bits"
+    return f"explained by conditioning: {worst.normal.excess_bits or 0:.1f} excess bits"
 
 
 def _counts(measurements: Sequence[Measurement], findings: Sequence[Finding]) -> Counter[Kind]:
@@ -340,6 +342,8 @@ def _other_kinds(line: Line) -> str:
     for kind in (Kind.NAN, Kind.SPURIOUS_OVERFLOW):
         others.pop(kind, None)
     parts = [notation.kinds(others)]
+    if Kind.FTZ in others and line.max_normal_ulp != line.max_ulp:
+        parts.append(f"{notation.ulps(line.max_normal_ulp)} ulp without ftz")
     if line.negative_zeros:
         parts.append(f"−0 for 0 {line.negative_zeros:,}")
     if line.result_dtypes not in ((), (line.dtype,)):
