@@ -348,6 +348,18 @@ def test_gap_is_swept_over_the_given_range_by_steps_or_ratios() -> None:
         made(LSE, "gap", **{"from": -1.0, "to": 1.0, "spacing": "log"})
 
 
+def test_gap_is_swept_above_each_base() -> None:
+    options = {"from": -1.0, "to": 1.0, "points": 3, "classes": (3,), "base": (0.5, -20.0)}
+    (case,) = made(LSE, "gap", **options)
+    others = np.sort(case.logits, axis=1)[:, 1]  # two are equal, so it is one of them
+    np.testing.assert_array_equal(others, [0.5, 0.5, 0.5, -20.0, -20.0, -20.0])
+    gaps = case.logits.sum(axis=1) - 3 * others
+    np.testing.assert_array_equal(gaps, [-1.0, 0.0, 1.0, -1.0, 0.0, 1.0])
+    assert set((case.logits != others[:, None]).argmax(axis=1)[[0, 2, 3, 5]]) == {0, 2}
+    alone = numbers(SOFTPLUS, "gap", **{k: v for k, v in options.items() if k != "classes"})
+    np.testing.assert_array_equal(alone, [-0.5, 0.5, 1.5, -21.0, -20.0, -19.0])
+
+
 def test_gap_makes_the_dominating_class_the_target_and_not() -> None:
     (case,) = made(CE, "gap", **{"from": 20.0, "to": 20.0, "points": 1, "classes": (3,)})
     dominating = case.logits.argmax(axis=1)
@@ -844,6 +856,7 @@ def test_obstacles_are_reasons_and_leave_the_sweep_empty(
 
 
 PIECEMEAL: Mapping[str, dict[str, Any]] = {
+    "zero-crossing": {"rows": 20},
     "explicit": {"values": tuple((k / 32, -k / 64) for k in range(40))},
     "normal": {"classes": (2, 3, 2), "scale": (1.0, 5.0), "rows": 60},
     "ulp-uniform": {"classes": (2, 3), "rows": 60},
