@@ -38,6 +38,9 @@ from xentcheck.quantiles import Quantiles
 from xentcheck.reference import Truth, row_parts
 from xentcheck.scoring import KINDS, RIGHT, Scores, conditioned, excess_bits, kind_of, score
 
+MOST_LED = 64
+"""So many numbers a row has at most that is gone on from: as many as a command can hold."""
+
 PART_ELEMENTS = 1 << 16
 """Results that are scored together: near a core's cache, and enough that calls cost little."""
 
@@ -47,7 +50,8 @@ class Tally:
     """What is collected of one cell while its cases go by.
 
     ``shown`` has the witness of each kind, and under None that of the cell. ``heights`` watches
-    results that may be plateaus.
+    results that may be plateaus. ``leaders`` has the largest finite error of short finite rows, by
+    their class count and generator, where somebody wants to go on from them; merging drops them.
     """
 
     rows: int = 0
@@ -66,6 +70,7 @@ class Tally:
     incident_cases: dict[Kind, Shown] = field(default_factory=dict)
     result_dtype: str = ""
     negative_zeros: int = 0
+    leaders: dict[tuple[int, str], Shown] | None = None
 
     @property
     def worst(self) -> float:
@@ -76,34 +81,58 @@ class Tally:
         """Whether an error at least as large has been seen."""
         return self.largest is not None and self.largest.ulp_error >= error
 
-    def merge(self, other: "Tally", offset: int) -> None:
-        """Take in the tally of later cases, whose rows are numbered from ``offset``."""
+    def merge(self, other: "Tally", offset: int, found: int = 0) -> None:
+        """Take in the tally of later cases, whose rows are numbered from ``offset``.
+
+        Those that were searched for are numbered from ``found``.
+        """
         self.rows += other.rows
         self.ulps.merge(other.ulps)
         self.max_abs = max(self.max_abs, other.max_abs)
         if other.max_excess_bits is not None:
             if other.most_excess and other.max_excess_bits > (self.max_excess_bits or 0.0):
-                self.most_excess = moved(other.most_excess, offset)
+                self.most_excess = moved(other.most_excess, offset, found)
             self.max_excess_bits = max(self.max_excess_bits or 0.0, other.max_excess_bits)
         self.far += other.far
         self.counts += other.counts
         for kind, shown in other.shown.items():
-            offer(self, kind, moved(shown, offset))
+            offer(self, kind, moved(shown, offset, found))
         if other.largest is not None and not self.exceeds(other.largest.ulp_error):
-            self.largest = moved(other.largest, offset)
-        if self.first is None and other.first is not None:
-            self.first = moved(other.first, offset)
-        for height, found in other.heights.known.items():
-            self.heights.watch(height, found.moved(offset))
+            self.largest = moved(other.largest, offset, found)
+        if other.first is not None:
+            first = moved(other.first, offset, found)
+            if self.first is None or first.place < self.first.place:
+                self.first = first
+        for height, seen in other.heights.known.items():
+            self.heights.watch(height, seen.moved(offset, found))
         _forget(self)
         for name, incident in other.incidents.items():
             known = self.incidents.get(name)
             if known is None or incident.distance > known.distance:
                 self.incidents[name] = incident
-                self.incident_cases[name] = moved(other.incident_cases[name], offset)
+                self.incident_cases[name] = moved(other.incident_cases[name], offset, found)
         self.incident_rows += other.incident_rows
         self.result_dtype = other.result_dtype or self.result_dtype
         self.negative_zeros += other.negative_zeros
+
+
+def place_found(collected: Tally, rows: int) -> None:
+    """Number what was found after the rows of the sweep's own, of which there are so many."""
+    moves: dict[int, Shown] = {}
+
+    def placed(shown: Shown) -> Shown:
+        return moves.setdefault(id(shown), moved(shown, 0, rows))
+
+    collected.shown = {kind: placed(shown) for kind, shown in collected.shown.items()}
+    collected.incident_cases = {
+        kind: placed(shown) for kind, shown in collected.incident_cases.items()
+    }
+    for name in ("largest", "most_excess", "first"):
+        shown = getattr(collected, name)
+        if shown is not None:
+            setattr(collected, name, placed(shown))
+    for height, found in collected.heights.known.items():
+        collected.heights.known[height] = found.moved(0, rows)
 
 
 def measure(
@@ -124,9 +153,34 @@ def measure(
     collected.rows += case.rows
     for incident in observed.incidents:
         note(collected, incident, case)
-    results = observed.results
-    if results is None:
-        return observed
+    if observed.results is not None:
+        _take(collected, case, observed.results, observed.valid, truth, quantity, tolerance)
+    return observed
+
+
+def take(
+    collected: Tally,
+    case: Case,
+    results: Array,
+    truth: Truth,
+    quantity: Quantity,
+    tolerance: Tolerance,
+) -> None:
+    """Score and collect a case that was called already; there is a result for every row."""
+    collected.rows += case.rows
+    valid = np.ones(case.rows, dtype=np.bool_)
+    _take(collected, case, results, valid, truth, quantity, tolerance)
+
+
+def _take(
+    collected: Tally,
+    case: Case,
+    results: Array,
+    valid: npt.NDArray[np.bool_],
+    truth: Truth,
+    quantity: Quantity,
+    tolerance: Tolerance,
+) -> None:
     loss = LOSSES[case.loss]
     is_value = quantity is Quantity.VALUE
     target = format_of(results.dtype)
@@ -138,8 +192,25 @@ def measure(
     for span in spans:
         part = _Part(case, span, quantity, target.name, truth)
         scores = part.scores(results, tolerance, loss)
-        _collect(collected, part, results, scores, observed.valid[span])
-    return observed
+        _collect(collected, part, results, scores, valid[span])
+
+
+def weigh(results: Array, case: Case, truth: Truth, quantity: Quantity) -> Float64Array:
+    """The error of each row in ulps, (rows,), as well as it is known without the arbiter.
+
+    Infinite where a result is at fault and has no finite error, and -1 where nothing is known. The
+    case is of one block, and under no reduction.
+    """
+    target = format_of(results.dtype)
+    assert target is not None
+    part = _Part(case, slice(0, case.rows), quantity, target.name, truth)
+    scores = part.rough(results, LOSSES[case.loss])
+    ulps = scores.ulp_error.reshape(case.rows, -1)
+    kinds = scores.kinds.reshape(case.rows, -1)
+    without = np.isnan(ulps) & (kinds < KINDS.index(Kind.INACCURATE))
+    known = np.where(without, np.inf, np.nan_to_num(ulps, nan=0.0, posinf=np.inf))
+    known[scores.undecided.reshape(case.rows, -1)] = -1.0
+    return np.asarray(known.max(axis=1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -180,6 +251,22 @@ class _Part:
             scores = scores.patched(where, again)
         if scores.near.any():
             scores = self._settled(own, scores, tolerance, scoring)
+        return scores
+
+    def rough(self, results: Array, loss: Loss) -> Scores:
+        """Scores by the tiers below the arbiter; some may stay undecided."""
+        scoring = partial(
+            score,
+            quantity=self.quantity,
+            tolerance=Tolerance(max_ulp=0.0),
+            nonnegative=loss.nonnegative and self.quantity is Quantity.VALUE,
+        )
+        scores = scoring(results, self.truth.at(self.quantity, self.span))
+        for level in range(1, len(self.truth.tiers) - 1):
+            where = np.flatnonzero(scores.undecided.reshape(len(results), -1).any(axis=1))
+            if len(where):
+                sharper = self.truth.sharper(self.quantity, where, level)
+                scores = scores.patched(where, scoring(results[where], sharper))
         return scores
 
     def _settled(
@@ -337,6 +424,8 @@ def _offer_worst(
 
     largest = np.where(alive, worst, -1.0)
     most = float(largest.max())
+    if collected.leaders is not None:
+        _lead(collected.leaders, part, largest, shown, ulps)
     if most >= 0 and not collected.exceeds(most):
         ties = np.flatnonzero(largest == most)
         codes = np.where(ulps[ties] == most, kinds[ties], RIGHT + 1)
@@ -351,6 +440,32 @@ def _offer_worst(
         codes = np.where(blamed, kinds[candidates], RIGHT + 1)
         place, column = np.unravel_index(int(codes.argmin()), codes.shape)
         offer(collected, None, shown(int(candidates[place]), int(column)))
+
+
+def _lead(
+    leaders: dict[tuple[int, str], Shown],
+    part: _Part,
+    errors: Float64Array,
+    shown: Callable[[int, int], Shown],
+    ulps: Float64Array,
+) -> None:
+    """Keep the row with the largest finite error of this part, if it can be gone on from."""
+    case = part.case
+    if case.classes > MOST_LED or case.reduced:
+        return
+    key = (case.classes, case.generator)
+    held = leaders.get(key)
+    row = int(errors.argmax())
+    if errors[row] <= (0.0 if held is None else held.ulp_error):
+        return
+    given = [case.logits[part.span]]
+    if case.labels is not None and case.labels.dtype.kind != "i":
+        given.append(case.labels[part.span])
+    numbers = np.concatenate([to_float64(each).reshape(len(errors), -1) for each in given], axis=1)
+    finite = np.asarray(np.isfinite(numbers).all(axis=1))
+    row = int(np.where(finite, errors, -1.0).argmax())
+    if finite[row] and errors[row] > (0.0 if held is None else held.ulp_error):
+        leaders[key] = shown(row, int(np.nan_to_num(ulps[row], nan=-1.0).argmax()))
 
 
 def _collect_excess(

@@ -23,6 +23,7 @@ from xentcheck.model import (
     Witness,
 )
 from xentcheck.registry import escaped
+from xentcheck.sweeps import ADAPTIVE
 
 _LONGEST_REPLAY = 64  # numbers in a command line that one still wants to paste
 _LIST = re.compile(r"[a-z_-]+=[^\s,;]+([,;][^\s,;]+)+")
@@ -223,7 +224,12 @@ def _dependent(report: Report) -> frozenset[tuple[str, str, str]]:
 
 
 def _row(report: Report, cell: Cell, witness: Witness) -> list[str]:
-    """The words for a row of a sweep, none where it is not known how to make that again."""
+    """The words for a row of a sweep, none where it is not known how to make that again.
+
+    What was found by a search is made again by no sweep.
+    """
+    if witness.generator in ADAPTIVE:
+        return []
     config = report.config
     seed = config.get("seed", 0)
     words: list[str] = []

@@ -76,6 +76,9 @@ def parts(sweep: Sweep, loss: Loss, dtype: str, seed: int) -> Sequence[Part]:
     runs: list[_Run] = []
     reasons = []
     for position, generator, request in requests:
+        if generator.adaptive:
+            reasons.append(f"{generator.name}: it goes on from the rows of other inputs")
+            continue
         reason = generator.reason_against(request)
         planned = [] if reason else list(_runs(whole, position, generator, request))
         if not planned:
@@ -138,12 +141,26 @@ def inapplicable(sweep: Sweep, loss: Loss, dtype: str | None = None) -> tuple[tu
     ``dtype`` None: for any of the sweep's dtypes; a reason that is not true of all names its own.
     """
     found: dict[tuple[str, str], None] = {}
+    reduced = set(sweep.parameters.get("reduction", ())) - {"none", None}
     for each in sweep.dtypes if dtype is None else (dtype,):
         for _, generator, request in _requests(sweep, loss, each, 0):
             reason = generator.reason_against(request)
+            if generator.adaptive and reduced:
+                reason = "rows under a reduction are left as they are"
             if reason:
                 found.setdefault((generator.name, reason))
     return tuple(found)
+
+
+def adaptive_inputs(
+    sweep: Sweep, loss: Loss, dtype: str
+) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+    """The inputs of a sweep that depend on the implementation: generators with all options."""
+    return tuple(
+        (generator.name, request.options)
+        for _, generator, request in _requests(sweep, loss, dtype, 0)
+        if generator.adaptive
+    )
 
 
 def _requests(

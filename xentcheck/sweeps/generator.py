@@ -95,7 +95,8 @@ def _no_obstacle(_request: Request) -> str:
 class Generator:
     """A way to make inputs, with the options a configuration may give it.
 
-    ``obstacle`` says why a request that fits the layout cannot be met, or "".
+    ``obstacle`` says why a request that fits the layout cannot be met, or "". ``adaptive``: its
+    rows depend on the implementation, and are found while that is audited; ``produce`` gives none.
     """
 
     name: str
@@ -104,6 +105,7 @@ class Generator:
     layouts: frozenset[Layout]
     produce: Callable[[Request], Iterator[Batch]]
     obstacle: Callable[[Request], str] = _no_obstacle
+    adaptive: bool = False
 
     def reason_against(self, request: Request) -> str:
         """Why this generator has nothing to give for the request; "" if it has."""
