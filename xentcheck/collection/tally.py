@@ -198,8 +198,9 @@ def _take(
 def weigh(results: Array, case: Case, truth: Truth, quantity: Quantity) -> Float64Array:
     """The error of each row in ulps, (rows,), as well as it is known without the arbiter.
 
-    Infinite where a result is at fault and has no finite error, and -1 where nothing is known. The
-    case is of one block, and under no reduction.
+    Infinite where a result is at fault and has no finite error, and -1 where nothing is known.
+    Subnormal results have no weight: their bits are few, and many back ends flush them. The case is
+    of one block, and under no reduction.
     """
     target = format_of(results.dtype)
     assert target is not None
@@ -209,6 +210,7 @@ def weigh(results: Array, case: Case, truth: Truth, quantity: Quantity) -> Float
     kinds = scores.kinds.reshape(case.rows, -1)
     without = np.isnan(ulps) & (kinds < KINDS.index(Kind.INACCURATE))
     known = np.where(without, np.inf, np.nan_to_num(ulps, nan=0.0, posinf=np.inf))
+    known[~part.normal(slice(None)).reshape(known.shape) & np.isfinite(known)] = 0.0
     known[scores.undecided.reshape(case.rows, -1)] = -1.0
     return np.asarray(known.max(axis=1))
 
@@ -252,6 +254,12 @@ class _Part:
         if scores.near.any():
             scores = self._settled(own, scores, tolerance, scoring)
         return scores
+
+    def normal(self, rows: slice | npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
+        """Which exact results of some of its rows are normal numbers of the results' dtype."""
+        places = np.arange(self.span.start, self.span.stop)[rows]
+        exact = np.abs(self.truth.midpoints(self.quantity, places))
+        return np.asarray(exact >= FORMATS[self.dtype].smallest_normal)
 
     def rough(self, results: Array, loss: Loss) -> Scores:
         """Scores by the tiers below the arbiter; some may stay undecided."""
@@ -449,23 +457,28 @@ def _lead(
     shown: Callable[[int, int], Shown],
     ulps: Float64Array,
 ) -> None:
-    """Keep the row with the largest finite error of this part, if it can be gone on from."""
+    """Keep the row with the largest finite error of this part, if it can be gone on from.
+
+    Subnormal results are no reason to, as for `weigh`.
+    """
     case = part.case
     if case.classes > MOST_LED or case.reduced:
         return
     key = (case.classes, case.generator)
-    held = leaders.get(key)
-    row = int(errors.argmax())
-    if errors[row] <= (0.0 if held is None else held.ulp_error):
+    least = leaders[key].ulp_error if key in leaders else 0.0
+    if not errors.max() > least:
         return
     given = [case.logits[part.span]]
     if case.labels is not None and case.labels.dtype.kind != "i":
         given.append(case.labels[part.span])
     numbers = np.concatenate([to_float64(each).reshape(len(errors), -1) for each in given], axis=1)
-    finite = np.asarray(np.isfinite(numbers).all(axis=1))
-    row = int(np.where(finite, errors, -1.0).argmax())
-    if finite[row] and errors[row] > (0.0 if held is None else held.ulp_error):
-        leaders[key] = shown(row, int(np.nan_to_num(ulps[row], nan=-1.0).argmax()))
+    fit = np.isfinite(numbers).all(axis=1) & (errors > least)
+    rows = np.flatnonzero(fit)
+    worth = np.where(part.normal(rows).reshape(len(rows), -1), ulps[rows], -1.0)
+    worth = np.nan_to_num(worth, nan=-1.0)
+    if worth.size and worth.max() > least:
+        place, column = np.unravel_index(int(worth.argmax()), worth.shape)
+        leaders[key] = shown(int(rows[place]), int(column))
 
 
 def _collect_excess(

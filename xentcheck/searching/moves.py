@@ -103,7 +103,7 @@ def _changed(
 
 def _steps(count: int, dtype: str, rng: np.random.Generator) -> Array:
     """So many ulps, of either sign: every order of magnitude equally likely."""
-    sizes = np.exp2(rng.uniform(0.0, FORMATS[dtype].precision - FINEST, (count,)))
+    sizes = np.exp2(rng.uniform(0.0, max(1, FORMATS[dtype].precision - FINEST), (count,)))
     return np.asarray(np.where(rng.random((count,)) < 0.5, -1, 1) * sizes.astype(np.int64))
 
 
