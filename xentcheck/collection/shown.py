@@ -48,7 +48,9 @@ class Shown:
 
 def moved(shown: Shown, offset: int, found: int = 0) -> Shown:
     """The same candidate in a sweep with ``offset`` more rows, or ``found`` more, before it."""
-    return replace(shown, number=shown.number + (found if shown.found else offset))
+    if shown.found:
+        return replace(shown, number=shown.number + found)
+    return replace(shown, number=shown.number + offset)
 
 
 def alone(case: Case, row: int) -> tuple[Case, int]:
