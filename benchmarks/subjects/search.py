@@ -162,7 +162,8 @@ def _climbed(
             best = (float(errors[top]), float(bits[top]))
         if known is not None:
             rows, errors = np.concatenate([known[0], rows]), np.concatenate([known[1], errors])
-        order = np.argsort(-errors, kind="stable")[:PARENTS]
+        _, first = np.unique(rows, axis=0, return_index=True)  # or the parents become one row
+        order = first[np.argsort(-errors[first], kind="stable")][:PARENTS]
         parents[width] = (rows[order], errors[order])
     return best
 

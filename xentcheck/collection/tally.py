@@ -210,7 +210,7 @@ def weigh(results: Array, case: Case, truth: Truth, quantity: Quantity) -> Float
     kinds = scores.kinds.reshape(case.rows, -1)
     without = np.isnan(ulps) & (kinds < KINDS.index(Kind.INACCURATE))
     known = np.where(without, np.inf, np.nan_to_num(ulps, nan=0.0, posinf=np.inf))
-    known[~part.normal(slice(None)).reshape(known.shape) & np.isfinite(known)] = 0.0
+    known[~part.normal(slice(None), results).reshape(known.shape) & np.isfinite(known)] = 0.0
     known[scores.undecided.reshape(case.rows, -1)] = -1.0
     return np.asarray(known.max(axis=1))
 
@@ -255,11 +255,13 @@ class _Part:
             scores = self._settled(own, scores, tolerance, scoring)
         return scores
 
-    def normal(self, rows: slice | npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
-        """Which exact results of some of its rows are normal numbers of the results' dtype."""
+    def normal(self, rows: slice | npt.NDArray[np.intp], like: Array) -> npt.NDArray[np.bool_]:
+        """Which exact results of some of its rows are normal numbers of the dtype of others."""
         places = np.arange(self.span.start, self.span.stop)[rows]
         exact = np.abs(self.truth.midpoints(self.quantity, places))
-        return np.asarray(exact >= FORMATS[self.dtype].smallest_normal)
+        target = format_of(like.dtype)
+        assert target is not None
+        return np.asarray(exact >= target.smallest_normal)
 
     def rough(self, results: Array, loss: Loss) -> Scores:
         """Scores by the tiers below the arbiter; some may stay undecided."""
@@ -433,7 +435,7 @@ def _offer_worst(
     largest = np.where(alive, worst, -1.0)
     most = float(largest.max())
     if collected.leaders is not None:
-        _lead(collected.leaders, part, largest, shown, ulps)
+        _lead(collected.leaders, part, results, largest, shown, ulps)
     if most >= 0 and not collected.exceeds(most):
         ties = np.flatnonzero(largest == most)
         codes = np.where(ulps[ties] == most, kinds[ties], RIGHT + 1)
@@ -453,6 +455,7 @@ def _offer_worst(
 def _lead(
     leaders: dict[tuple[int, str], Shown],
     part: _Part,
+    results: Array,
     errors: Float64Array,
     shown: Callable[[int, int], Shown],
     ulps: Float64Array,
@@ -474,7 +477,7 @@ def _lead(
     numbers = np.concatenate([to_float64(each).reshape(len(errors), -1) for each in given], axis=1)
     fit = np.isfinite(numbers).all(axis=1) & (errors > least)
     rows = np.flatnonzero(fit)
-    worth = np.where(part.normal(rows).reshape(len(rows), -1), ulps[rows], -1.0)
+    worth = np.where(part.normal(rows, results).reshape(len(rows), -1), ulps[rows], -1.0)
     worth = np.nan_to_num(worth, nan=-1.0)
     if worth.size and worth.max() > least:
         place, column = np.unravel_index(int(worth.argmax()), worth.shape)
