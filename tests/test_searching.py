@@ -555,3 +555,21 @@ def test_no_search_ends_in_a_failed_confirmation() -> None:
         report = audited(rough, *inputs, loss=loss, dtypes=("float32", "float64"))
         assert not [each for each in report.uncertified if each.startswith(INTERNAL_ERROR)]
         assert report.measurements
+
+
+def test_an_error_that_conditioning_explains_is_printed_with_that_word() -> None:
+    near = InputSpec("zero-crossing", {"classes": (3,)})
+    measured = only(audited(shifted_logsumexp, near))
+    lines = dict(notation.witness_lines(measured.witness))
+    assert measured.max_ulp > 1e9
+    assert "ulp (explained by conditioning: 0.0 excess bits), " in lines["error"]
+    assert notation.outcome_text(measured.witness).endswith(" (explained by conditioning)")
+
+    def lossy(x: np.ndarray) -> np.ndarray:
+        return np.log(np.exp(x).sum(axis=1, dtype=np.float16)).astype(x.dtype)
+
+    measured = only(audited(lossy, InputSpec("normal", {"classes": (3,)})))
+    assert measured.witness.excess_bits > 2
+    lines = dict(notation.witness_lines(measured.witness))
+    assert lines["error"].endswith(f", {measured.witness.excess_bits:.1f} excess bits")
+    assert "explained" not in notation.outcome_text(measured.witness)
