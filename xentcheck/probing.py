@@ -47,7 +47,7 @@ from xentcheck.model import (
 )
 from xentcheck.reference import Tier, Truth, confirm, exact
 from xentcheck.scoring import ULP_DEFINITION, decimal_text, expected, kind_of, score, unflushed_kind
-from xentcheck.sweeps import cases, fitted
+from xentcheck.sweeps import ADAPTIVE, cases, fitted
 from xentcheck.sweeps.parameters import combinations, materialise
 
 METHOD = "mpmath intervals, precision raised until decided"
@@ -216,6 +216,12 @@ def located(sweep: Sweep, loss: Loss, dtype: str, seed: int, row: int) -> tuple[
     message = (
         f"sweep {sweep.name} has {rows:,} rows for {loss.id} in {dtype}: there is no row {row}"
     )
+    named = [spec.generator for spec in sweep.inputs if spec.generator in ADAPTIVE]
+    if named and row >= rows:
+        message += (
+            f"\n    help: what {' or '.join(dict.fromkeys(named))} found has numbers beyond those; "
+            "it is asked about by --logits, as its line in the report has it"
+        )
     raise UsageError(message)
 
 

@@ -12,6 +12,7 @@ from benchmarks.subjects import (
     probing,
     reference,
     scaling,
+    search,
     startup,
     workers,
 )
@@ -37,5 +38,6 @@ SUBJECTS: Mapping[str, Subject] = {
     "exhaustive": Subject("every float32 of a region, two workers", exhaustive.measure),
     "startup": Subject("commands that compute nothing", startup.measure),
     "probing": Subject("a probe against importing the framework it asks", probing.measure),
+    "search": Subject("the standard sweep's worst error against a minute's search", search.measure),
     "configs": Subject("rows of the survey that reach mpmath", configs.measure),
 }

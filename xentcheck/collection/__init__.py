@@ -3,7 +3,7 @@
 from xentcheck.collection.arbitration import Arbitration, content
 from xentcheck.collection.closing import HINTS, close
 from xentcheck.collection.shown import Shown, gravity
-from xentcheck.collection.tally import Tally, lost, measure
+from xentcheck.collection.tally import Tally, lost, measure, note, place_found, take, weigh
 from xentcheck.collection.variants import compare
 
 __all__ = [
@@ -17,4 +17,8 @@ __all__ = [
     "gravity",
     "lost",
     "measure",
+    "note",
+    "place_found",
+    "take",
+    "weigh",
 ]

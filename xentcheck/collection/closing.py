@@ -211,7 +211,7 @@ def _first_break(collected: Tally) -> tuple[Kind, Witness] | None:
     seen = [shown for kind, shown in collected.incident_cases.items() if kind in _WITHOUT_RESULT]
     if collected.first is not None:
         seen.append(collected.first)
-    first = min(seen, key=lambda each: each.number, default=None)
+    first = min(seen, key=lambda each: each.place, default=None)
     if first is None or first.kind is None:
         return None
     return first.kind, bare_witness(first, "")

@@ -56,13 +56,14 @@ class Doubtful:
         self.rows += rows
         if self.worst is None or badness(worst) > badness(self.worst):
             self.worst = worst
-        if self.first is None:
+        if self.first is None or first.place < self.first.place:
             self.first = first
 
-    def merge(self, other: "Doubtful", offset: int) -> None:
-        """Take in those of later cases, whose rows are numbered from ``offset``."""
+    def merge(self, other: "Doubtful", offset: int, found: int) -> None:
+        """Take in those of later cases; see `Tally.merge`."""
         if other.worst is not None and other.first is not None:
-            self.add(other.rows, moved(other.worst, offset), moved(other.first, offset))
+            worst, first = (moved(each, offset, found) for each in (other.worst, other.first))
+            self.add(other.rows, worst, first)
 
 
 @dataclass(slots=True, eq=False)
@@ -92,10 +93,10 @@ class Flushing:
         """Whether there is something to find out by another experiment."""
         return not self.subnormals and not self.flushed and self.experiments < EXPERIMENTS
 
-    def merge(self, other: "Flushing", offset: int) -> None:
-        """Take in that of later cases, whose rows are numbered from ``offset``."""
-        self.zeros.merge(other.zeros, offset)
-        self.partial.merge(other.partial, offset)
+    def merge(self, other: "Flushing", offset: int, found: int) -> None:
+        """Take in that of later cases; see `Tally.merge`."""
+        self.zeros.merge(other.zeros, offset, found)
+        self.partial.merge(other.partial, offset, found)
         self.subnormals += other.subnormals
         self.flushed |= other.flushed
         self.experiments += other.experiments

@@ -66,12 +66,12 @@ class Height:
             distance=other.distance if farther else self.distance,
         )
 
-    def moved(self, offset: int) -> "Height":
-        """The same in a sweep with ``offset`` more rows before it."""
+    def moved(self, offset: int, more: int = 0) -> "Height":
+        """The same in a sweep with ``offset`` more rows, or ``more`` found, before it."""
         return replace(
             self,
-            best={kind: moved(shown, offset) for kind, shown in self.best.items()},
-            farthest=moved(self.farthest, offset),
+            best={kind: moved(shown, offset, more) for kind, shown in self.best.items()},
+            farthest=moved(self.farthest, offset, more),
         )
 
     def is_plateau(self, height: float) -> bool:

@@ -6,13 +6,15 @@ import numpy as np
 
 from xentcheck.losses.spec import picked
 from xentcheck.model import Case, Kind
+from xentcheck.sweeps import ADAPTIVE
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shown:
     """A candidate for a witness: a case of its row alone (under a reduction: the block).
 
-    ``row`` is its place in that case, ``number`` its number within the sweep.
+    ``row`` is its place in that case, ``number`` its number within the sweep; rows that were found
+    by a search are numbered on their own until the sweep is closed.
     """
 
     case: Case
@@ -27,6 +29,16 @@ class Shown:
     single: bool = False  # the result is one number for all rows
 
     @property
+    def found(self) -> bool:
+        """Whether a search made it, for one implementation; it is no row of the sweep's own."""
+        return self.case.generator in ADAPTIVE
+
+    @property
+    def place(self) -> tuple[bool, int]:
+        """Where it comes among the rows of its sweep: what was found comes last."""
+        return (self.found, self.number)
+
+    @property
     def position(self) -> tuple[int, ...]:
         """Where its result stands among those of its case."""
         if self.single:
@@ -34,8 +46,10 @@ class Shown:
         return (self.row,) if self.index is None else (self.row, self.index)
 
 
-def moved(shown: Shown, offset: int) -> Shown:
-    """The same candidate in a sweep with ``offset`` more rows before it."""
+def moved(shown: Shown, offset: int, found: int = 0) -> Shown:
+    """The same candidate in a sweep with ``offset`` more rows, or ``found`` more, before it."""
+    if shown.found:
+        return replace(shown, number=shown.number + found)
     return replace(shown, number=shown.number + offset)
 
 

@@ -49,6 +49,9 @@ from xentcheck.scoring import (
     score,
 )
 
+MOST_LED = 64
+"""So many numbers a row has at most that is gone on from: as many as a command can hold."""
+
 PART_ELEMENTS = 1 << 16
 """Results that are scored together: near a core's cache, and enough that calls cost little."""
 
@@ -62,8 +65,9 @@ class Tally:
     """What is collected of one cell while its cases go by.
 
     ``shown`` has the witness of each kind, and under None that of the cell. ``heights`` watches
-    results that may be plateaus, ``zeros`` what may be flushed subnormal results (`Kind.FTZ`, until
-    it is closed).
+    results that may be plateaus, ``flushing`` those that may be flushed (`Kind.FTZ`, until it is
+    closed). ``leaders`` has the largest finite error of short finite rows, by their class count and
+    generator, where somebody wants to go on from them; merging drops them.
     """
 
     rows: int = 0
@@ -84,42 +88,70 @@ class Tally:
     incident_cases: dict[Kind, Shown] = field(default_factory=dict)
     result_dtype: str = ""
     negative_zeros: int = 0
+    leaders: dict[tuple[int, str], Shown] | None = None
 
     @property
     def worst(self) -> float:
         """The largest finite error so far in ulps; NaN when there is none."""
         return self.ulps.largest
 
-    def merge(self, other: "Tally", offset: int) -> None:
-        """Take in the tally of later cases, whose rows are numbered from ``offset``."""
+    def merge(self, other: "Tally", offset: int, found: int = 0) -> None:
+        """Take in the tally of later cases, whose rows are numbered from ``offset``.
+
+        Those that were searched for are numbered from ``found``.
+        """
         self.rows += other.rows
         self.ulps.merge(other.ulps)
         self.max_abs = max(self.max_abs, other.max_abs)
         if other.max_excess_bits is not None:
             if other.most_excess and other.max_excess_bits > (self.max_excess_bits or 0.0):
-                self.most_excess = moved(other.most_excess, offset)
+                self.most_excess = moved(other.most_excess, offset, found)
             self.max_excess_bits = max(self.max_excess_bits or 0.0, other.max_excess_bits)
         self.far += other.far
         self.counts += other.counts
         for kind, shown in other.shown.items():
-            offer(self, kind, moved(shown, offset))
+            offer(self, kind, moved(shown, offset, found))
         same = self.normal is self.largest and other.normal is other.largest
-        self.largest = _larger(self.largest, other.largest, offset)
-        self.normal = self.largest if same else _larger(self.normal, other.normal, offset)
-        if self.first is None and other.first is not None:
-            self.first = moved(other.first, offset)
-        for height, found in other.heights.known.items():
-            self.heights.watch(height, found.moved(offset))
+        self.largest = _larger(self.largest, other.largest, offset, found)
+        self.normal = self.largest if same else _larger(self.normal, other.normal, offset, found)
+        if other.first is not None:
+            first = moved(other.first, offset, found)
+            if self.first is None or first.place < self.first.place:
+                self.first = first
+        for height, seen in other.heights.known.items():
+            self.heights.watch(height, seen.moved(offset, found))
         _forget(self)
-        self.flushing.merge(other.flushing, offset)
+        self.flushing.merge(other.flushing, offset, found)
         for name, incident in other.incidents.items():
             known = self.incidents.get(name)
             if known is None or incident.distance > known.distance:
                 self.incidents[name] = incident
-                self.incident_cases[name] = moved(other.incident_cases[name], offset)
+                self.incident_cases[name] = moved(other.incident_cases[name], offset, found)
         self.incident_rows += other.incident_rows
         self.result_dtype = other.result_dtype or self.result_dtype
         self.negative_zeros += other.negative_zeros
+
+
+def place_found(collected: Tally, rows: int) -> None:
+    """Number what was found after the rows of the sweep's own, of which there are so many."""
+    moves: dict[int, Shown] = {}
+
+    def placed(shown: Shown) -> Shown:
+        return moves.setdefault(id(shown), moved(shown, 0, rows))
+
+    collected.shown = {kind: placed(shown) for kind, shown in collected.shown.items()}
+    collected.incident_cases = {
+        kind: placed(shown) for kind, shown in collected.incident_cases.items()
+    }
+    known = [(collected, name) for name in ("largest", "normal", "most_excess", "first")]
+    for doubtful in (collected.flushing.zeros, collected.flushing.partial):
+        known += [(doubtful, name) for name in ("worst", "first")]
+    for holder, name in known:
+        shown = getattr(holder, name)
+        if shown is not None:
+            setattr(holder, name, placed(shown))
+    for height, found in collected.heights.known.items():
+        collected.heights.known[height] = found.moved(0, rows)
 
 
 def measure(
@@ -147,9 +179,37 @@ def measure(
     collected.rows += case.rows
     for incident in observed.incidents:
         note(collected, incident, case)
-    results = observed.results
-    if results is None:
-        return observed
+    if observed.results is not None:
+        came = (observed.results, observed.valid)
+        _take(collected, implementation, case, *came, truth, quantity, tolerance)
+    return observed
+
+
+def take(
+    collected: Tally,
+    implementation: Implementation,
+    case: Case,
+    results: Array,
+    truth: Truth,
+    quantity: Quantity,
+    tolerance: Tolerance,
+) -> None:
+    """Score and collect a case that was called already; there is a result for every row."""
+    collected.rows += case.rows
+    valid = np.ones(case.rows, dtype=np.bool_)
+    _take(collected, implementation, case, results, valid, truth, quantity, tolerance)
+
+
+def _take(
+    collected: Tally,
+    implementation: Implementation,
+    case: Case,
+    results: Array,
+    valid: npt.NDArray[np.bool_],
+    truth: Truth,
+    quantity: Quantity,
+    tolerance: Tolerance,
+) -> None:
     loss = LOSSES[case.loss]
     is_value = quantity is Quantity.VALUE
     target = format_of(results.dtype)
@@ -161,9 +221,28 @@ def measure(
     for span in spans:
         part = _Part(case, span, quantity, target.name, truth)
         scores = part.scores(results, tolerance, loss)
-        _collect(collected, part, results, scores, observed.valid[span])
+        _collect(collected, part, results, scores, valid[span])
     collected.flushing.examine(implementation, quantity)
-    return observed
+
+
+def weigh(results: Array, case: Case, truth: Truth, quantity: Quantity) -> Float64Array:
+    """The error of each row in ulps, (rows,), as well as it is known without the arbiter.
+
+    Infinite where a result is at fault and has no finite error, and -1 where nothing is known.
+    Subnormal results have no weight: their bits are few, and many back ends flush them. The case is
+    of one block, and under no reduction.
+    """
+    target = format_of(results.dtype)
+    assert target is not None
+    part = _Part(case, slice(0, case.rows), quantity, target.name, truth)
+    scores = part.rough(results, LOSSES[case.loss])
+    ulps = scores.ulp_error.reshape(case.rows, -1)
+    kinds = scores.kinds.reshape(case.rows, -1)
+    without = np.isnan(ulps) & (kinds < KINDS.index(Kind.INACCURATE))
+    known = np.where(without, np.inf, np.nan_to_num(ulps, nan=0.0, posinf=np.inf))
+    known[~part.normal(slice(None), results).reshape(known.shape) & np.isfinite(known)] = 0.0
+    known[scores.undecided.reshape(case.rows, -1)] = -1.0
+    return np.asarray(known.max(axis=1))
 
 
 def _finite(truth: Truth, quantity: Quantity, target: Format) -> npt.NDArray[np.bool_]:
@@ -233,6 +312,30 @@ class _Part:
             scores = self._settled(own, scores, tolerance, scoring)
         return scores
 
+    def normal(self, rows: slice | npt.NDArray[np.intp], like: Array) -> npt.NDArray[np.bool_]:
+        """Which exact results of some of its rows are normal numbers of the dtype of others."""
+        places = np.arange(self.span.start, self.span.stop)[rows]
+        exact = np.abs(self.truth.midpoints(self.quantity, places))
+        target = format_of(like.dtype)
+        assert target is not None
+        return np.asarray(exact >= target.smallest_normal)
+
+    def rough(self, results: Array, loss: Loss) -> Scores:
+        """Scores by the tiers below the arbiter; some may stay undecided."""
+        scoring = partial(
+            score,
+            quantity=self.quantity,
+            tolerance=Tolerance(max_ulp=0.0),
+            nonnegative=loss.nonnegative and self.quantity is Quantity.VALUE,
+        )
+        scores = scoring(results, self.truth.at(self.quantity, self.span))
+        for level in range(1, len(self.truth.tiers) - 1):
+            where = np.flatnonzero(scores.undecided.reshape(len(results), -1).any(axis=1))
+            if len(where):
+                sharper = self.truth.sharper(self.quantity, where, level)
+                scores = scores.patched(where, scoring(results[where], sharper))
+        return scores
+
     def _settled(
         self, own: Array, scores: Scores, tolerance: Tolerance, scoring: Callable[..., Scores]
     ) -> Scores:
@@ -269,11 +372,11 @@ class _Part:
         )
 
 
-def _larger(mine: Shown | None, theirs: Shown | None, offset: int) -> Shown | None:
+def _larger(mine: Shown | None, theirs: Shown | None, offset: int, found: int) -> Shown | None:
     """The larger of two errors, mine where they are equal; theirs is of later rows."""
     if theirs is None or (mine is not None and mine.ulp_error >= theirs.ulp_error):
         return mine
-    return moved(theirs, offset)
+    return moved(theirs, offset, found)
 
 
 def note(collected: Tally, incident: Incident, case: Case) -> None:
@@ -460,8 +563,11 @@ def _offer_worst(
         place, column = np.unravel_index(int(gravities.argmin()), gravities.shape)
         return shown(int(ties[place]), int(column))
 
+    largest = np.where(alive, worst, -1.0)
+    if collected.leaders is not None:
+        _lead(collected.leaders, part, results, largest, shown, ulps)
     same = collected.normal is collected.largest
-    new = worst_of(np.where(alive, worst, -1.0), collected.largest, kinds)
+    new = worst_of(largest, collected.largest, kinds)
     if new is not None:
         collected.largest = new
         offer(collected, None, new)
@@ -481,6 +587,38 @@ def _offer_worst(
         codes = np.where(blamed, kinds[candidates], RIGHT + 1)
         place, column = np.unravel_index(int(codes.argmin()), codes.shape)
         offer(collected, None, shown(int(candidates[place]), int(column)))
+
+
+def _lead(
+    leaders: dict[tuple[int, str], Shown],
+    part: _Part,
+    results: Array,
+    errors: Float64Array,
+    shown: Callable[[int, int], Shown],
+    ulps: Float64Array,
+) -> None:
+    """Keep the row with the largest finite error of this part, if it can be gone on from.
+
+    Subnormal results are no reason to, as for `weigh`.
+    """
+    case = part.case
+    if case.classes > MOST_LED or case.reduced:
+        return
+    key = (case.classes, case.generator)
+    least = leaders[key].ulp_error if key in leaders else 0.0
+    if not errors.max() > least:
+        return
+    given = [case.logits[part.span]]
+    if case.labels is not None and case.labels.dtype.kind != "i":
+        given.append(case.labels[part.span])
+    numbers = np.concatenate([to_float64(each).reshape(len(errors), -1) for each in given], axis=1)
+    fit = np.isfinite(numbers).all(axis=1) & (errors > least)
+    rows = np.flatnonzero(fit)
+    worth = np.where(part.normal(rows, results).reshape(len(rows), -1), ulps[rows], -1.0)
+    worth = np.nan_to_num(worth, nan=-1.0)
+    if worth.size and worth.max() > least:
+        place, column = np.unravel_index(int(worth.argmax()), worth.shape)
+        leaders[key] = shown(int(rows[place]), int(column))
 
 
 def _collect_excess(

@@ -23,7 +23,11 @@ from xentcheck.model import (
     Witness,
 )
 from xentcheck.registry import escaped
+from xentcheck.sweeps import ADAPTIVE
 
+EXPLAINED = "explained by conditioning"
+FEW_ULPS = 4.0  # fewer need no explanation
+FEW_BITS = 2.0
 _LONGEST_REPLAY = 64  # numbers in a command line that one still wants to paste
 _LIST = re.compile(r"[a-z_-]+=[^\s,;]+([,;][^\s,;]+)+")
 _OF_CALLS = frozenset(
@@ -133,12 +137,20 @@ def input_text(witness: Witness, most: int = 4) -> str:
 def outcome_text(witness: Witness) -> str:
     """``[2] nan, exact 4.12e-09``: the component where there is one, what came, what is right.
 
-    Where nothing came that could be scored: what happened instead.
+    With it, whether the error is explained by the conditioning of the input. Where nothing came
+    that could be scored: what happened instead.
     """
     if not witness.exact:
         return clean(witness.note)
     component = "" if witness.index is None else f"[{witness.index}] "
-    return f"{component}{brief(witness.actual)}, exact {exact_brief(witness.exact)}"
+    text = f"{component}{brief(witness.actual)}, exact {exact_brief(witness.exact)}"
+    return f"{text} ({EXPLAINED})" if is_explained(witness) else text
+
+
+def is_explained(witness: Witness) -> bool:
+    """Whether an error of many ulps is no more than the rounding of the input itself explains."""
+    bits = witness.excess_bits
+    return bits is not None and bits <= FEW_BITS and witness.ulp_error > FEW_ULPS
 
 
 def exact_text(text: str) -> str:
@@ -226,7 +238,12 @@ def _dependent(report: Report) -> frozenset[tuple[str, str, str]]:
 
 
 def _row(report: Report, cell: Cell, witness: Witness) -> list[str]:
-    """The words for a row of a sweep, none where it is not known how to make that again."""
+    """The words for a row of a sweep, none where it is not known how to make that again.
+
+    What was found by a search is made again by no sweep.
+    """
+    if witness.generator in ADAPTIVE:
+        return []
     config = report.config
     seed = config.get("seed", 0)
     words: list[str] = []
@@ -329,9 +346,12 @@ def witness_lines(witness: Witness, most: int = 8) -> list[tuple[str, str]]:
     lines.append((f"expected{component}", value_text(witness.expected)))
     lines.append((f"exact{component}", exact_text(witness.exact)))
     if not math.isnan(witness.ulp_error):
-        error = f"{ulps(witness.ulp_error)} ulp, {scientific(witness.abs_error)} absolute"
-        if witness.excess_bits is not None:
-            error += f", {witness.excess_bits:.1f} excess bits"
+        error, absolute = ulps(witness.ulp_error), scientific(witness.abs_error)
+        bits = "" if witness.excess_bits is None else f"{witness.excess_bits:.1f} excess bits"
+        if is_explained(witness):
+            error = f"{error} ulp ({EXPLAINED}: {bits}), {absolute} absolute"
+        else:
+            error = ", ".join(filter(None, (f"{error} ulp", f"{absolute} absolute", bits)))
         lines.append(("error", error))
     if witness.note:
         lines.append(("note", witness.note))

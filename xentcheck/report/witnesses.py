@@ -40,7 +40,7 @@ from xentcheck.model import (
 )
 from xentcheck.probing import located
 from xentcheck.report import notation
-from xentcheck.sweeps import fitted
+from xentcheck.sweeps import ADAPTIVE, fitted
 
 _LONGEST_NAME = 140  # characters of a file's name
 _LONGEST_COMMENT = 400
@@ -146,7 +146,8 @@ def _input(report: Report, finding: Finding, witness: Witness, sweeps: Sequence[
         loss = LOSSES[cell.loss]
         of = {each.name: each for each in sweeps}.get(cell.sweep)
         fitting = None if of is None else fitted(of, loss)[0]
-        if fitting is not None and notation.takes_company(report, finding):
+        found = witness.generator in ADAPTIVE  # no row of the sweep's own
+        if fitting is not None and not found and notation.takes_company(report, finding):
             case, place = located(fitting, loss, cell.dtype, report.seed, witness.row)
             given = {"logits": case.logits, "labels": case.labels, **case.parameters}
             row = (place,)

@@ -1,6 +1,7 @@
 """Where inputs come from: generators, and the cases that a sweep makes of them."""
 
-from xentcheck.sweeps.assembly import Part, cases, fitted, inapplicable, parts
+from xentcheck.sweeps.adaptive import ADAPTIVE
+from xentcheck.sweeps.assembly import Part, adaptive_inputs, cases, fitted, inapplicable, parts
 from xentcheck.sweeps.catalogue import GENERATORS
 from xentcheck.sweeps.counting import Tally, tally
 from xentcheck.sweeps.generator import Generator, with_defaults
@@ -9,10 +10,12 @@ from xentcheck.sweeps.recorded import read_arrays
 from xentcheck.sweeps.standard import standard_sweeps
 
 __all__ = [
+    "ADAPTIVE",
     "GENERATORS",
     "Generator",
     "Part",
     "Tally",
+    "adaptive_inputs",
     "cases",
     "fitted",
     "inapplicable",

@@ -76,6 +76,9 @@ def parts(sweep: Sweep, loss: Loss, dtype: str, seed: int) -> Sequence[Part]:
     runs: list[_Run] = []
     reasons = []
     for position, generator, request in requests:
+        if generator.adaptive:
+            reasons.append(f"{generator.name}: it goes on from the rows of other inputs")
+            continue
         reason = generator.reason_against(request)
         planned = [] if reason else list(_runs(whole, position, generator, request))
         if not planned:
@@ -138,12 +141,26 @@ def inapplicable(sweep: Sweep, loss: Loss, dtype: str | None = None) -> tuple[tu
     ``dtype`` None: for any of the sweep's dtypes; a reason that is not true of all names its own.
     """
     found: dict[tuple[str, str], None] = {}
+    reduced = set(sweep.parameters.get("reduction", ())) - {"none", None}
     for each in sweep.dtypes if dtype is None else (dtype,):
         for _, generator, request in _requests(sweep, loss, each, 0):
             reason = generator.reason_against(request)
+            if generator.adaptive and reduced:
+                reason = "rows under a reduction are left as they are"
             if reason:
                 found.setdefault((generator.name, reason))
     return tuple(found)
+
+
+def adaptive_inputs(
+    sweep: Sweep, loss: Loss, dtype: str
+) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+    """The inputs of a sweep that depend on the implementation: generators with all options."""
+    return tuple(
+        (generator.name, request.options)
+        for _, generator, request in _requests(sweep, loss, dtype, 0)
+        if generator.adaptive
+    )
 
 
 def _requests(
@@ -151,6 +168,7 @@ def _requests(
 ) -> Iterator[tuple[int, Generator, Request]]:
     if dtype not in FORMATS:
         raise UnknownNameError("dtype", dtype, FORMATS)
+    kind = sweep.label_kind or loss.label_kinds[0]
     for position, spec in enumerate(sweep.inputs):
         if spec.generator not in GENERATORS:
             raise UnknownNameError("generator", spec.generator, GENERATORS)
@@ -164,7 +182,7 @@ def _requests(
         yield (
             position,
             generator,
-            Request(options, loss.layout, loss.domain, FORMATS[dtype], streams),
+            Request(options, loss.layout, loss.domain, FORMATS[dtype], streams, loss.id, kind),
         )
 
 
@@ -258,7 +276,7 @@ def _runs(whole: _Whole, position: int, generator: Generator, request: Request) 
     for batch in generator.produce(request):
         if batch.rows:
             labels = batch.labels
-            kind = None if labels is None else (labels.shape[1:], labels.dtype)
+            kind = (labels.shape[1:], labels.dtype) if isinstance(labels, np.ndarray) else labels
             groups.setdefault((batch.classes, batch.distinct, kind), []).append(batch)
     for number, group in enumerate(groups.values()):
         first = 0
@@ -292,7 +310,7 @@ def _cases(
     pieces: Sequence[_Piece],
     place: tuple[object, ...],
 ) -> Iterator[Case]:
-    rows, recorded = _block(pieces, request)
+    rows = _block(pieces, request)
     start = 0
     for combination in whole.combined:
         # The label comes first: it decides how many rows parameters per row are for.
@@ -303,7 +321,7 @@ def _cases(
             whole.kind,
             whole.sweep.targets,
             scalars,
-            recorded,
+            _recorded(pieces, logarithmic=bool(scalars.get("log_target"))),
             whole.dtype,
             stream(whole.seed, *place, "labels"),
             pieces[0].first,
@@ -335,19 +353,27 @@ def _scalars(combination: Mapping[str, Any]) -> dict[str, ParameterValue]:
     }
 
 
-def _block(pieces: Sequence[_Piece], request: Request) -> tuple[Array, Array | None]:
-    """Rounded rows, and the labels that came with them."""
+def _block(pieces: Sequence[_Piece], request: Request) -> Array:
+    """Rounded rows."""
     made = [_rounded(piece, request) for piece in pieces]
     rows = made[0] if len(made) == 1 else np.concatenate(made)
-    given = [
-        np.asarray(piece.batch.labels[piece.first : piece.last])
-        for piece in pieces
-        if piece.batch.labels is not None
-    ]
-    labels = np.concatenate(given) if given else None
-    if pieces[0].batch.distinct and labels is None:
+    if pieces[0].batch.distinct and pieces[0].batch.labels is None:
         rows = rows[_first_of_equals(rows)]
-    return rows, labels
+    return rows
+
+
+def _recorded(pieces: Sequence[_Piece], *, logarithmic: bool) -> Array | None:
+    """The labels that came with the rows, or are made with them."""
+    given = []
+    for piece in pieces:
+        labels = piece.batch.labels
+        if labels is not None and not isinstance(labels, np.ndarray):
+            labels = labels(piece.first, piece.last, logarithmic=logarithmic)
+        elif labels is not None:
+            labels = np.asarray(labels[piece.first : piece.last])
+        if labels is not None:
+            given.append(labels)
+    return np.concatenate(given) if given else None
 
 
 def _rounded(piece: _Piece, request: Request) -> Array:

@@ -5,13 +5,13 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from xentcheck.errors import UsageError, did_you_mean
 from xentcheck.floats import Format
-from xentcheck.model import Array, Domain, Layout, Option
+from xentcheck.model import Array, Domain, LabelKind, Layout, Option
 from xentcheck.numbers import parse_number
 from xentcheck.sweeps.rows import Maker, Stream, stacked
 
@@ -28,6 +28,7 @@ DOMAIN_BOUNDS: Mapping[Domain, tuple[float, float]] = {
 class Request:
     """What a generator is to produce: its options, for what kind of input, in what format.
 
+    ``loss`` is the id of the loss that the rows are for, ``label_kind`` what its labels are.
     ``stream`` opens the generator's own random streams. Draws from them must not depend on
     ``format``, so that every dtype of a sweep sees the same numbers before rounding.
     """
@@ -37,11 +38,20 @@ class Request:
     domain: Domain
     format: Format
     stream: Stream
+    loss: str
+    label_kind: LabelKind
 
     @property
     def widths(self) -> tuple[int, ...]:
         """The class counts asked for; (0,) for an elementwise loss, which has none."""
         return tuple(self.options["classes"]) if self.layout is Layout.ROWS else (0,)
+
+
+class LabelMaker(Protocol):
+    """Makes the labels of the rows from a first one up to a last one, which is left out."""
+
+    def __call__(self, first: int, last: int, *, logarithmic: bool) -> Array | None:
+        """The labels; ``logarithmic``: as log-probabilities instead of probabilities."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,7 +63,7 @@ class Batch:
     logits, to be taken there. ``saturate``: a finite number beyond the format becomes its largest
     one instead of infinity. ``distinct``: rows that became equal by rounding are wanted once
     (among those made together). ``labels``: came with the rows, and are used where they fit the
-    loss.
+    loss; or they are made with the rows, when they are asked for.
     """
 
     rows: int
@@ -62,7 +72,7 @@ class Batch:
     verbatim: bool = False
     saturate: bool = True
     distinct: bool = False
-    labels: Array | None = None
+    labels: Array | LabelMaker | None = None
 
 
 def batch_of(array: Array, **treatment: Any) -> Batch:
@@ -85,7 +95,8 @@ def _no_obstacle(_request: Request) -> str:
 class Generator:
     """A way to make inputs, with the options a configuration may give it.
 
-    ``obstacle`` says why a request that fits the layout cannot be met, or "".
+    ``obstacle`` says why a request that fits the layout cannot be met, or "". ``adaptive``: its
+    rows depend on the implementation, and are found while that is audited; ``produce`` gives none.
     """
 
     name: str
@@ -94,6 +105,7 @@ class Generator:
     layouts: frozenset[Layout]
     produce: Callable[[Request], Iterator[Batch]]
     obstacle: Callable[[Request], str] = _no_obstacle
+    adaptive: bool = False
 
     def reason_against(self, request: Request) -> str:
         """Why this generator has nothing to give for the request; "" if it has."""

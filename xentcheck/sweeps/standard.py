@@ -9,8 +9,10 @@ from typing import Any
 from xentcheck.floats import FORMATS
 from xentcheck.losses.spec import Loss
 from xentcheck.model import Domain, InputSpec, LabelKind, Layout, Sweep
+from xentcheck.sweeps.crossing import ZEROS
 
 EXHAUSTED_BITS = 16
+BASES = (0.7, -17.69, 61.3)  # no gap above them is a difference that rounds to nothing
 VOCABULARY = 65_540  # float16 overflows when it sums that many ones
 
 
@@ -22,14 +24,18 @@ def standard_sweeps(
 ) -> tuple[Sweep, ...]:
     """The sweeps that together audit a loss, each with the given dtypes, labels and parameters.
 
-    ``ordinary``: drawn logits, of up to 1000 classes. ``extreme``: boundary values, gaps through
-    p→1, offsets, ties, rows far below zero, rows of mixed scale. ``masked`` and ``special``: −inf
+    ``ordinary``: drawn logits, of up to 1000 classes, and a climb from the worst of them; for
+    elementwise losses also thresholds of the implementation. ``extreme``: boundary values, gaps
+    through p→1, offsets, ties, rows far below zero, rows of mixed scale. ``zeros``: rows next to
+    zeros of the result, for losses that have some. ``masked`` and ``special``: −inf
     at some classes; any infinity and NaN (for rows and elementwise losses as they apply).
     ``wide``: a few rows beyond 65,536 classes. ``exhaustive``: every value of a 16-bit dtype,
     with targets 0 and 1 where there are targets, for elementwise losses.
     """
     elementwise = loss.layout is Layout.ELEMENTWISE
     plan = _elementwise(loss) if elementwise else _rows(loss.domain)
+    if (loss.id, label_kind or loss.label_kinds[0]) in ZEROS:
+        plan.append(("zeros", "all", [("zero-crossing", {"rows": 32 if elementwise else 8})]))
     return tuple(
         Sweep(
             name=name,
@@ -81,7 +87,16 @@ def _elementwise(loss: Loss) -> _Plan:
     else:
         extreme += [("ulp-uniform", {"from": 0.5, "to": 1.0, "rows": 32})]
     return [
-        ("ordinary", "all", [("normal", {"scale": (1.0, 10.0)}), ("uniform", {"scale": (30.0,)})]),
+        (
+            "ordinary",
+            "all",
+            [
+                ("normal", {"scale": (1.0, 10.0), "rows": 64}),
+                ("uniform", {"scale": (30.0, 104.0), "rows": 64}),
+                ("threshold", {}),
+                ("climb", {}),
+            ],
+        ),
         ("extreme", "all", extreme),
         ("special", "all", _special(domain)),
         ("exhaustive", targets, [("exhaustive", {"special": "all"})]),
@@ -104,6 +119,8 @@ def _rows(domain: Domain) -> _Plan:
     if domain is Domain.LOGITS:
         extreme += [
             ("gap", {"from": -750.0, "to": 750.0, "points": 31}),
+            ("gap", {"from": -104.3, "to": 104.3, "points": 29, "classes": (3,), "base": BASES}),
+            ("gap", {"from": -104.3, "to": 104.3, "points": 29, "classes": (5,), "base": 17.69}),
             ("offset", {}),
         ]
     if domain is not Domain.PROBABILITIES:
@@ -114,10 +131,12 @@ def _rows(domain: Domain) -> _Plan:
             "ordinary",
             "all",
             [
-                ("normal", {"scale": (1.0, 10.0), "classes": few, "rows": 3}),
+                ("normal", {"scale": (1.0, 10.0), "classes": few, "rows": 6}),
+                ("uniform", {"scale": (90.0,), "classes": (2, 3, 5, 10), "rows": 12}),
                 ("exponential", {"scale": (3.0, -30.0), "classes": (5,), "rows": 3}),
                 ("normal", {"scale": (3.0,), "classes": (129,), "rows": 2}),
                 ("uniform", {"scale": (8.0,), "classes": (1000,), "rows": 1}),
+                ("climb", {}),
             ],
         ),
         ("extreme", "all", extreme),

@@ -235,18 +235,21 @@ def _tied(
 
 def _gap(request: Request) -> Iterator[Batch]:
     _check_spacing(request.options, "gap")
+    rows = request.options["points"] * len(request.options["base"])
     for classes in request.widths:
-        make = partial(_gap_rows, request.options, classes)
-        yield Batch(request.options["points"], classes, make, distinct=True)
+        yield Batch(rows, classes, partial(_gap_rows, request.options, classes), distinct=True)
 
 
 def _gap_rows(options: Mapping[str, Any], classes: int, first: int, last: int) -> Float64Array:
-    gaps = evenly_spaced(options)[first:last]
-    base = float(options["base"])
+    """Every gap above the first base, then above the next one."""
+    number = np.arange(first, last)
+    points = options["points"]
+    gaps = evenly_spaced(options)[number % points]
+    base = np.array(options["base"], dtype=np.float64)[number // points]
     if not classes:
-        return base + gaps
-    rows = np.full((len(gaps), classes), base)
-    rows[np.arange(len(gaps)), np.arange(first, last) % classes] += gaps
+        return np.asarray(base + gaps)
+    rows = np.repeat(base[:, None], classes, axis=1)
+    rows[np.arange(len(number)), number % classes] += gaps
     return rows
 
 
@@ -499,7 +502,7 @@ SYSTEMATIC = (
             Option("to", "real", "last gap", 40.0),
             Option("points", "integer", "how many gaps", 81, minimum=1, maximum=MOST_POINTS),
             _SPACING,
-            Option("base", "real", "logit of the other classes", 0.0),
+            Option("base", "real", "logit of the other classes", (0.0,), many=True),
             classes_option(2),
         ),
         EVERY_LAYOUT,

@@ -1,0 +1,65 @@
+"""Inputs that depend on the implementation: declared here, found in `xentcheck.searching`."""
+
+from collections.abc import Iterator
+
+from xentcheck.model import Option
+from xentcheck.sweeps.generator import EVERY_LAYOUT, Batch, Generator, Request
+
+MOST_ROUNDS = 4096
+MOST_KEPT = 64
+
+
+def _nothing(_request: Request) -> Iterator[Batch]:
+    return iter(())
+
+
+ADAPTING = (
+    Generator(
+        "climb",
+        "from the worst rows of the other inputs a short climb to worse ones, for each "
+        "implementation and quantity; rows of up to 64 numbers",
+        (
+            Option(
+                "rounds",
+                "integer",
+                "blocks of rows that are tried at most",
+                16,
+                minimum=1,
+                maximum=MOST_ROUNDS,
+            ),
+            Option(
+                "starts",
+                "integer",
+                "class counts, those with the largest errors, that are started from",
+                1,
+                minimum=1,
+                maximum=MOST_KEPT,
+            ),
+            Option(
+                "rows",
+                "integer",
+                "of the rows found so many are kept, the worst",
+                2,
+                minimum=1,
+                maximum=MOST_KEPT,
+            ),
+        ),
+        EVERY_LAYOUT,
+        _nothing,
+        adaptive=True,
+    ),
+    Generator(
+        "threshold",
+        "the numbers on both sides of jumps of an implementation's error, where it changes its "
+        "form: single numbers, or the first of two classes",
+        (
+            Option("from", "real", "where the axis begins, as a logit", -128.0),
+            Option("to", "real", "where it ends", 128.0),
+        ),
+        EVERY_LAYOUT,
+        _nothing,
+        adaptive=True,
+    ),
+)
+
+ADAPTIVE = frozenset(each.name for each in ADAPTING)
