@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -143,7 +144,9 @@ def place_found(collected: Tally, rows: int) -> None:
     collected.incident_cases = {
         kind: placed(shown) for kind, shown in collected.incident_cases.items()
     }
-    known = [(collected, name) for name in ("largest", "normal", "most_excess", "first")]
+    known: list[tuple[Any, str]] = [
+        (collected, name) for name in ("largest", "normal", "most_excess", "first")
+    ]
     for doubtful in (collected.flushing.zeros, collected.flushing.partial):
         known += [(doubtful, name) for name in ("worst", "first")]
     for holder, name in known:
