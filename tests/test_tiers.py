@@ -687,13 +687,15 @@ def test_a_weight_of_zero_at_a_masked_label_adds_nothing(dtype):
 
 @pytest.mark.parametrize("gap", [1.0, 10.0, 30.0, 80.0])
 @pytest.mark.parametrize("classes", [2, 4, 40, 300])
-def test_a_confident_gradient_of_a_one_hot_distribution_keeps_its_digits(gap, classes):
-    """p − y of a one-hot y is −(1 − p) and p: nothing is left over of Σy − y."""
+@pytest.mark.parametrize("weight", [None, 0.7])
+def test_a_confident_gradient_of_a_one_hot_distribution_keeps_its_digits(gap, classes, weight):
+    """p − y of a one-hot y is −(1 − p) and p: nothing is left over of Σy − y, weighted or not."""
     x = np.zeros((2, classes))
     x[0, 0] = x[1, classes - 1] = gap
     labels = np.zeros((2, classes))
     labels[0, 0] = labels[1, classes - 1] = 1.0
-    given_case = case(CE, x, labels)
+    weights = {} if weight is None else {"weight": [weight] * classes}
+    given_case = case(CE, x, labels, **weights)
     assert_contained(given_case)
     found = enclosed(Truth(given_case).at(Quantity.GRADIENT, slice(0, 2)))
     assert (found.hi != 0).all()
