@@ -115,10 +115,11 @@ PLANTED = (
     Planted(
         "every tolerance widened by the condition number",
         "xentcheck/scoring.py",
-        "if condition is not None and conditioned(tolerance):\n            slack = 2.0**-20\n"
-        "            factor = np.fmax(condition, 1.0)\n            if tolerance.times_condition:",
-        "if condition is not None:\n            slack = 2.0**-20\n"
-        "            factor = np.fmax(condition, 1.0)\n            if True:",
+        "if condition is None or not conditioned(tolerance):\n            return cls(limit, p99, "
+        "*others, 2.0**-51)\n        slack = 2.0**-20\n        factor = np.fmax(condition, 1.0)\n"
+        "        if tolerance.times_condition:",
+        "if condition is None:\n            return cls(limit, p99, *others, 2.0**-51)\n"
+        "        slack = 2.0**-20\n        factor = np.fmax(condition, 1.0)\n        if True:",
         (
             "tests/test_scoring.py::test_a_condition_number_widens_only_a_tolerance_that_asks_for_it",
         ),
@@ -126,8 +127,8 @@ PLANTED = (
     Planted(
         "an absolute tolerance that is always met",
         "xentcheck/scoring.py",
-        "otherwise = abs_error <= held.or_abs",
-        "otherwise = abs_error >= held.or_abs",
+        "excused = ulp_error <= np.maximum(by_abs, by_rel)",
+        "excused = ulp_error >= np.maximum(by_abs, by_rel)",
         ("tests/test_scoring.py::test_absolute_error_can_meet_a_limit_instead",),
     ),
     Planted(
@@ -209,8 +210,8 @@ PLANTED = (
     Planted(
         "the first break of a part not numbered from the start",
         "xentcheck/collection/tally.py",
-        "self.first = moved(other.first, offset)",
-        "self.first = other.first",
+        "first = moved(other.first, offset, found)",
+        "first = moved(other.first, 0, found)",
         (
             "tests/test_collection.py::test_the_first_row_that_breaks_is_numbered_from_the_start_of_its_sweep_after_a_merge",
         ),
@@ -962,8 +963,8 @@ PLANTED = (
     Planted(
         "variants have to agree within the limit itself",
         "xentcheck/collection/variants.py",
-        "    most = np.asarray(2.0 * tolerance.max_ulp)\n",
-        "    most = np.asarray(tolerance.max_ulp)\n",
+        "    most = 2.0 * np.asarray(allowed(",
+        "    most = 1.0 * np.asarray(allowed(",
         ("tests/test_variants.py::test_variants_that_agree_to_twice_the_tolerance_are_consistent",),
     ),
     Planted(
@@ -1043,8 +1044,8 @@ PLANTED = (
     Planted(
         "a limit that is met exactly taken for one that is missed",
         "xentcheck/collection/arbitration.py",
-        "    return Settled(np.array([bool(beyond)])",
-        "    return Settled(np.array([beyond is not False])",
+        "    return Settled(*(np.array([bool(each)]) for each in answers))",
+        "    return Settled(*(np.array([each is not False]) for each in answers))",
         (
             "tests/test_limits.py::test_a_limit_is_met_exactly_also_where_no_interval_shrinks_to_a_point",
         ),
@@ -1082,29 +1083,30 @@ PLANTED = (
     Planted(
         "a relative error that excuses nothing",
         "xentcheck/scoring.py",
-        "        otherwise |= abs_error <= held.or_rel * scale",
-        "        pass",
+        "        by_rel = held.or_rel * np.ldexp(np.abs(exact.hi), errors.shift)",
+        "        by_rel = nothing",
         ("tests/test_limits.py::test_bounds_join_as_they_are_documented",),
     ),
     Planted(
         "excess bits that limit nothing",
         "xentcheck/scoring.py",
-        "if tolerance.max_excess_bits < target.precision:",
-        "if False:",
+        "limit = np.minimum(limit, _in_ulps(tolerance.max_excess_bits, factor, target))",
+        "limit = np.minimum(limit, np.inf)",
         ("tests/test_limits.py::test_excess_bits_forgive_a_hard_problem_and_no_bad_formula",),
     ),
     Planted(
         "excess bits that forgive no hard problem",
         "xentcheck/scoring.py",
-        "                most = 2.0 ** (tolerance.max_excess_bits - 1.0) * factor",
-        "                most = 2.0 ** (tolerance.max_excess_bits - 1.0) + 0 * factor",
+        "    return np.fmax(_times(2.0 ** (bits - 1.0), factor), 0.5)",
+        "    return np.fmax(_times(2.0 ** (bits - 1.0), 1.0 + 0 * factor), 0.5)",
         ("tests/test_limits.py::test_excess_bits_forgive_a_hard_problem_and_no_bad_formula",),
     ),
     Planted(
         "a sign that enough ulps buy",
         "xentcheck/scoring.py",
-        "    without_sign = beyond | (",
-        "    without_sign = beyond & (",
+        "        signed = ~excused if held.unsigned is None else np.where(held.unsigned, beyond, "
+        "~excused)",
+        "        signed = beyond",
         ("tests/test_limits.py::test_a_wrong_sign_is_forbidden_at_any_number_of_ulps",),
     ),
     Planted(
@@ -1295,5 +1297,148 @@ PLANTED = (
         (
             "tests/test_limits.py::test_a_sweep_that_names_what_nobody_declares_is_an_error_with_the_nearest",
         ),
+    ),
+    Planted(
+        "a pivot chosen by rounded sums",
+        "xentcheck/reference/forms/softmax.py",
+        "            self._repivot(x, noise)\n",
+        "            pass\n",
+        (
+            "tests/test_corners.py::TestPivots::test_noise_that_a_rounded_sum_swallows_still_chooses_the_top",
+        ),
+    ),
+    Planted(
+        "an exponential that counts as nothing where its midpoint underflowed",
+        "xentcheck/reference/balls.py",
+        "            absolute = np.where(unknown, np.inf, absolute)\n",
+        "",
+        (
+            "tests/test_corners.py::TestPivots::test_an_exponential_is_only_known_to_underflow_where_its_whole_ball_does",
+        ),
+    ),
+    Planted(
+        "a power of two seen in a rounded quotient",
+        "xentcheck/reference/forms/probabilities.py",
+        "np.frexp(quotient.midpoint)",
+        "np.frexp(quotient.midpoint.astype(np.float64))",
+        ("tests/test_corners.py::TestQuotients::test_a_subnormal_quotient_is_not_exact",),
+    ),
+    Planted(
+        "an infinite row that hides an open one",
+        "xentcheck/reference/tiers.py",
+        "if ball.absolute is not None and np.isinf(ball.absolute).any():",
+        "if False:",
+        (
+            "tests/test_corners.py::TestReductions::test_an_infinite_row_hides_no_row_that_is_still_open",
+        ),
+    ),
+    Planted(
+        "a row that may be NaN or 0 makes every sum NaN",
+        "xentcheck/reference/arbiter.py",
+        "    if all(either):\n",
+        "    if True:\n",
+        (
+            "tests/test_corners.py::TestReductions::test_a_row_that_may_be_nan_or_0_counts_as_0_or_makes_nan",
+        ),
+    ),
+    Planted(
+        "limits held to absolute errors that underflow",
+        "xentcheck/scoring.py",
+        "excused = ulp_error <= np.maximum(by_abs, by_rel)",
+        "excused = abs_error <= held.or_abs",
+        (
+            "tests/test_corners.py::TestLimitsBelowFloat64::test_a_limit_below_half_an_ulp_fails_among_subnormals",
+        ),
+    ),
+    Planted(
+        "a wrong sign among subnormals passed by the quick look",
+        "xentcheck/scoring.py",
+        "        odd |= turned | (beyond",
+        "        odd |= (beyond",
+        ("tests/test_corners.py::test_balls_are_scored_as_their_enclosures",),
+    ),
+    Planted(
+        "a sign that nobody doubts at the bound of conditioning",
+        "xentcheck/scoring.py",
+        "        near |= turned & held.unsure & ~otherwise.met\n",
+        "        pass\n",
+        (
+            "tests/test_corners.py::TestSigns::test_where_that_is_a_close_call_the_arbiter_s_condition_number_decides",
+        ),
+    ),
+    Planted(
+        "a format without infinities that rounds its tie away",
+        "xentcheck/scoring.py",
+        "reached = above >= 0 if target.has_infinity else above > 0",
+        "reached = above >= 0",
+        ("tests/test_corners.py::TestFormatsWithoutInfinities::test_overflow_is_nan_or_saturates",),
+    ),
+    Planted(
+        "a kind that no ball leaves open at the smallest normal number",
+        "xentcheck/scoring.py",
+        "    unknown |= wrong & (np.abs(ulp_error - flushed) <= radius)\n",
+        "",
+        (
+            "tests/test_corners.py::TestKindsAtTheirBounds::test_a_zero_at_the_smallest_normal_number",
+        ),
+    ),
+    Planted(
+        "a sign that no ball leaves open at half the smallest subnormal",
+        "xentcheck/scoring.py",
+        "    unknown |= of_sign & _reaches(exact, vanishing)\n",
+        "",
+        (
+            "tests/test_corners.py::TestKindsAtTheirBounds::test_a_wrong_sign_at_half_the_smallest_subnormal",
+        ),
+    ),
+    Planted(
+        "a focal gradient whose terms never cancel",
+        "xentcheck/losses/sigmoid.py",
+        "    whole = np.abs(gradient) / (balance * missed**gamma)\n",
+        "    whole = sum(term for term, _ in terms)\n",
+        (
+            "tests/test_corners.py::TestConditionNumbers::test_the_focal_gradient_crosses_zero_with_soft_targets",
+        ),
+    ),
+    Planted(
+        "a condition number that is infinite at a zero",
+        "xentcheck/reference/arbiter.py",
+        "kept = np.where(np.abs(own) < smallest, np.copysign(smallest, own), own)",
+        "kept = own",
+        (
+            "tests/test_corners.py::TestConditionNumbers::test_at_an_exact_zero_it_is_finite_and_forgives_no_arbitrary_result",
+        ),
+    ),
+    Planted(
+        "excess bits of a result that is all wrong",
+        "xentcheck/scoring.py",
+        "    return min(max(lost - explained, 0.0), float(FORMATS[dtype].precision))",
+        "    return max(min(lost, float(FORMATS[dtype].precision)) - explained, 0.0)",
+        (
+            "tests/test_corners.py::TestConditionNumbers::test_a_result_of_more_than_all_its_digits_is_not_explained_by_a_large_condition",
+        ),
+    ),
+    Planted(
+        "a sensitivity of p that forgets the distance",
+        "xentcheck/losses/softmax.py",
+        "        return np.asarray(own - self.difference * (1.0 - 2.0 * self.shares))",
+        "        return np.asarray(own + 0.0 * self.difference)",
+        (
+            "tests/test_corners.py::TestConditionNumbers::test_they_are_at_least_what_moving_each_input_makes_of_the_result",
+        ),
+    ),
+    Planted(
+        "flushed results taken for the worst that were not",
+        "xentcheck/collection/tally.py",
+        "    if same and not flushed.any():",
+        "    if True:",
+        ("tests/test_ftz.py::TestTermsOfASum",),
+    ),
+    Planted(
+        "a default limit without conditioning",
+        "xentcheck/api.py",
+        "CHECK_TOLERANCE = Tolerance(max_ulp=4.0, or_excess_bits=2.0)",
+        "CHECK_TOLERANCE = Tolerance(max_ulp=4.0)",
+        ("tests/test_default_limit.py",),
     ),
 )

@@ -93,6 +93,7 @@ SUBJECTS: Final = {
     "xentcheck/collection/tally.py": Subject(12, COLLECTED),
     "xentcheck/collection/arbitration.py": Subject(6, COLLECTED),
     "xentcheck/collection/closing.py": Subject(4, (*COLLECTED, "tests/test_variants.py")),
+    "xentcheck/collection/flushing.py": Subject(4, ("tests/test_ftz.py", *COLLECTED)),
     "xentcheck/collection/plateaus.py": Subject(4, COLLECTED),
     "xentcheck/collection/shown.py": Subject(2, COLLECTED),
     "xentcheck/collection/variants.py": Subject(3, ("tests/test_variants.py",)),
