@@ -384,3 +384,20 @@ class TestTermsOfASum:
         (measurement,) = self.report(unflushed_logsumexp).measurements
         assert measurement.normal is measurement.farthest
         assert measurement.max_normal_ulp == measurement.max_ulp
+
+
+def test_a_coarse_result_that_drops_to_zero_is_not_flushed():
+    """−log p in float16 has steps of 4.9e-4: what it gives instead of 2e-4 is 0, and not flushed."""
+
+    def value(x):
+        gap = (x[:, 1] - x[:, 0]).astype(np.float16)
+        return -np.log(np.float16(1) / (np.float16(1) + np.exp(gap)))
+
+    loaded = config.loads(
+        "sweeps: {s: {losses: logsumexp, dtypes: float16, quantities: value, inputs: "
+        "[{generator: explicit, values: [[0, -10], [0, -10.5], [0, -12], [0, -3]]}]}}"
+    )
+    implementation = mine(value, None, loss="logsumexp", dtypes=("float16",))
+    (measurement,) = audit(loaded, extra=[implementation], select=["mine"]).measurements
+    assert Kind.FTZ not in measurement.counts
+    assert measurement.counts[Kind.SPURIOUS_UNDERFLOW] == 3

@@ -143,6 +143,10 @@ NEAR = 8
 """So many rows are wanted on either side of the smallest normal number."""
 
 
+INACCURATE = 0.26
+"""Results that are off by more, relatively, where they are normal say nothing about flushing."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Seen:
     """What came of an experiment: rows with subnormal results, and whether it flushes."""
@@ -358,13 +362,17 @@ def _vanishes(
     """Whether results are numbers down to the smallest normal one, and zeros below it.
 
     Beside it a result may be on the other side than the exact one: by as much, relatively, as the
-    normal results are off. A sum of several terms may lose all of them while it is still normal.
+    normal results are off. A sum of several terms may lose all of them while it is still normal,
+    and of four times as much no more than a quarter.
     """
-    numbers = (sizes >= terms * tiny) & (came > 0) & np.isfinite(came)
+    clear = tiny if terms == 1 else 4 * terms * tiny
+    numbers = (sizes >= clear) & (came > 0) & np.isfinite(came)
     numbers &= sizes < 16 * terms * tiny
     if not numbers.any():
         return False
     off = float((np.abs(came - sizes)[numbers] / sizes[numbers]).max())
+    if off > INACCURATE:
+        return False
     margin = 1.0 + 2.0**-5 + 2.0 * off
     lost = (came == 0) & (sizes >= tiny * margin * terms)
     below = (sizes < tiny / margin) & (sizes >= 4 * least)
