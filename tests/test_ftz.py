@@ -387,7 +387,7 @@ class TestTermsOfASum:
 
 
 def test_a_coarse_result_that_drops_to_zero_is_not_flushed():
-    """−log p in float16 has steps of 4.9e-4: what it gives instead of 2e-4 is 0, and not flushed."""
+    """−log p in float16 has steps of 4.9e-4: instead of 2e-4 it gives 0, and nothing is flushed."""
 
     def value(x):
         gap = (x[:, 1] - x[:, 0]).astype(np.float16)
@@ -401,3 +401,21 @@ def test_a_coarse_result_that_drops_to_zero_is_not_flushed():
     (measurement,) = audit(loaded, extra=[implementation], select=["mine"]).measurements
     assert Kind.FTZ not in measurement.counts
     assert measurement.counts[Kind.SPURIOUS_UNDERFLOW] == 3
+
+
+def test_a_row_of_many_classes_shows_flushing_too():
+    def softmax(x):
+        e = np.exp(x - x.max(axis=1, keepdims=True))
+        p = e / e.sum(axis=1, keepdims=True)
+        return np.where(p < FORMATS[str(x.dtype)].smallest_normal, 0, p).astype(x.dtype)
+
+    loaded = config.loads(
+        "sweeps: {s: {losses: softmax, dtypes: [float64, float32], quantities: value, inputs: "
+        "[{generator: explicit, values: [[-260.8, -39.9, -286.3, 279, 70, 213.8, -394.1, 333.4, "
+        "-374.5, 277.7], [0, 1, 2, 3, 4, 5, 6, 7, 8, -92]]}]}}"
+    )
+    implementation = mine(softmax, None, loss="softmax", dtypes=("float32", "float64"))
+    report = audit(loaded, extra=[implementation], select=["mine"])
+    for measurement in report.measurements:
+        assert measurement.counts[Kind.FTZ] == 1, measurement.cell
+        assert Kind.SPURIOUS_UNDERFLOW not in measurement.counts

@@ -11,6 +11,7 @@ that it does not flush.
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -325,7 +326,13 @@ def _factors(scaled: _Scaled, target: Format) -> Float64Array:
     last = here + (step > 0)
     while 0 <= last + step < len(factors) and sizes[last] >= least:
         last += step
-    between(*sorted((factors[here], factors[last])))
+    # a sum of several terms is only clear of flushing where it is a good deal larger
+    first = here + (step < 0)
+    while 0 <= first - step < len(factors) and sizes[first] < 16 * scaled.row.classes * tiny:
+        first -= step
+    ends = (factors[first], factors[here], factors[last])
+    for one, other in pairwise(ends):
+        between(*sorted((one, other)))
     return _chosen(factors, sizes, target, scaled.row.classes)
 
 
