@@ -393,6 +393,17 @@ class TestConditionNumbers:
         """torch.logsumexp at [-2.75e-15, -33.5] is off by 10^9 times the result."""
         assert excess_bits(2.0**54, 2.0**35, "float32") == pytest.approx(20.0)
         assert excess_bits(2.0**60, 2.0, "float32") == 24.0
+        # nor by one that has no larger float64 above it
+        assert excess_bits(np.finfo(np.float64).max, 2.0**1023, "float64") == 53.0
+
+    @pytest.mark.parametrize("offset", [0.0, 1e20])
+    def test_noise_under_an_offset_that_swallows_it_has_the_same_one(self, offset):
+        x, noise = [[offset, offset, offset]], [[-40.0, 0.0, -3.0]]
+        given = case("softmax", x, [0], "float64", noise=noise)
+        found = Truth(given).condition(Quantity.VALUE, np.arange(1), "float64")
+        alone = case("softmax", noise, [0], "float64")
+        want = Truth(alone).condition(Quantity.VALUE, np.arange(1), "float64")
+        np.testing.assert_allclose(found, want, rtol=1e-9)
 
     @pytest.mark.parametrize("loss", sorted(LOSSES))
     def test_they_are_at_least_what_moving_each_input_makes_of_the_result(self, loss):

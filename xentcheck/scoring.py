@@ -720,10 +720,13 @@ def radius_in_ulps(exact: Enclosures, index: tuple[int, ...], dtype: str) -> flo
 def excess_bits(ulp_error: float, condition: float, dtype: str) -> float:
     """Bits lost beyond what the condition number explains: log2(2·error) − log2(condition), ≥ 0.
 
-    An error of at most half an ulp has lost nothing, and at most all bits count.
+    An error of at most half an ulp has lost nothing, and at most all bits count: they do where the
+    error is more ulps than float64 can hold.
     """
     if not ulp_error > 0.5:
         return 0.0
+    if ulp_error >= LARGEST_ULP:
+        return float(FORMATS[dtype].precision)
     lost = 1.0 + math.log2(ulp_error)
     explained = math.log2(condition) if condition > 1.0 else 0.0
     return min(max(lost - explained, 0.0), float(FORMATS[dtype].precision))

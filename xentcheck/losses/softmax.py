@@ -542,10 +542,14 @@ class _Spread:
 
 def _spread(block: Block) -> _Spread:
     x, noise = block.x, block.parameters.get("noise")
-    if noise is not None:
-        x = x + noise
-    top = x.argmax(axis=1)[:, np.newaxis]
+    top = (x if noise is None else x + noise).argmax(axis=1)[:, np.newaxis]
     difference = x - np.take_along_axis(x, top, axis=1)
+    if noise is not None:
+        # a rounded sum may tie where the exact one does not: differences apart, and look again
+        difference += noise - np.take_along_axis(noise, top, axis=1)
+        top = difference.argmax(axis=1)[:, np.newaxis]
+        difference -= np.take_along_axis(difference, top, axis=1)
+        x = difference
     if not np.isfinite(difference.sum()):
         # what is not finite counts as 0
         x = np.where(np.isfinite(x), x, 0.0)
