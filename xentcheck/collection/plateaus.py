@@ -74,12 +74,15 @@ class Height:
             farthest=moved(self.farthest, offset, more),
         )
 
-    def is_plateau(self, height: float) -> bool:
+    def is_plateau(self, height: float, least: float) -> bool:
         """Whether one result stands for exact ones that differ by a factor of two or more.
 
-        All of them must lie on the same side of it: a ceiling or a floor, not coarse rounding.
+        All of them must lie on the same side of it: a ceiling or a floor, not coarse rounding. A
+        floor has no result below it: ``least`` is the smallest one in magnitude.
         """
         if height == 0 or len(self.exact) < PLATEAU_ROWS:
+            return False
+        if max(abs(self.lowest), abs(self.highest)) <= abs(height) and least < abs(height):
             return False
         one_side = self.lowest >= height or self.highest <= height
         ends = sorted((abs(self.lowest), abs(self.highest)))

@@ -89,6 +89,7 @@ class Tally:
     incident_cases: dict[Kind, Shown] = field(default_factory=dict)
     result_dtype: str = ""
     negative_zeros: int = 0
+    smallest: float = np.inf  # the smallest result but 0, in magnitude
     leaders: dict[tuple[int, str], Shown] | None = None
 
     @property
@@ -131,6 +132,7 @@ class Tally:
         self.incident_rows += other.incident_rows
         self.result_dtype = other.result_dtype or self.result_dtype
         self.negative_zeros += other.negative_zeros
+        self.smallest = min(self.smallest, other.smallest)
 
 
 def place_found(collected: Tally, rows: int) -> None:
@@ -220,6 +222,8 @@ def _take(
     collected.result_dtype = target.name
     if is_value and loss.nonnegative:
         collected.negative_zeros += int(np.count_nonzero((results == 0) & np.signbit(results)))
+    sizes = np.abs(to_float64(results[valid] if results.ndim == 1 else 0.0))
+    collected.smallest = min(collected.smallest, sizes.min(initial=np.inf, where=sizes > 0))
     spans = [slice(0, case.rows)] if results.ndim == 0 else row_parts(case, PART_ELEMENTS)
     for span in spans:
         part = _Part(case, span, quantity, target.name, truth)
