@@ -45,9 +45,11 @@ def _bound(target: Target | None) -> str:
 
 
 def _short(value: float | None) -> str:
-    """Three digits, and all those before the point."""
+    """Three digits, and all those before the point, up to nine."""
     if value is None:
         return ""
+    if abs(value) >= 1e9:
+        return f"{value:.1e}".replace("e+", "e")
     if abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"

@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks.findings import BenchmarkError, Figure, Findings, Plan, at_least
 from xentcheck import api
 from xentcheck.model import Array, Case, Float64Array, LabelKind, Quantity, Tolerance
-from xentcheck.reference import Truth
+from xentcheck.reference import Truth, exact
 from xentcheck.scoring import excess_bits, score
 
 SECONDS = 60.0
@@ -104,18 +104,19 @@ def _standard(subject: Subject, function: Function) -> tuple[float, float]:
 # the search ----------------------------------------------------------------------------------
 
 
-def _errors(subject: Subject, function: Function, rows: Array) -> tuple[Float64Array, Float64Array]:
-    """Each row's largest finite error in ulps, and its excess bits."""
-    labels = np.zeros(len(rows), dtype=np.int64)
-    per_class = subject.loss in ("softmax", "log_softmax")
-    kind = LabelKind.INTEGER if per_class else LabelKind.NONE
-    given = labels if per_class else None
-    case = Case("search", "search", subject.loss, subject.dtype, rows, kind, given)
-    truth = Truth(case, {Quantity.VALUE})
+def _case(subject: Subject, rows: Array) -> Case:
+    if subject.loss in ("softmax", "log_softmax"):
+        kind, labels = LabelKind.INTEGER, np.zeros(len(rows), dtype=np.int64)
+        return Case("search", "search", subject.loss, subject.dtype, rows, kind, labels)
+    return Case("search", "search", subject.loss, subject.dtype, rows, LabelKind.NONE)
+
+
+def _scores(subject: Subject, function: Function, rows: Array) -> Float64Array:
+    """The error of each result in ulps, (rows, results); -1 where there is no finite one."""
+    truth = Truth(_case(subject, rows), {Quantity.VALUE})
     with np.errstate(all="ignore"):
         results = np.asarray(function(rows))
     tolerance = Tolerance(max_ulp=math.inf)
-    every = np.arange(len(rows))
     scores = score(
         results,
         truth.at(Quantity.VALUE, slice(None)),
@@ -128,16 +129,21 @@ def _errors(subject: Subject, function: Function, rows: Array) -> tuple[Float64A
             sharper = truth.sharper(Quantity.VALUE, left, level)
             again = score(results[left], sharper, quantity=Quantity.VALUE, tolerance=tolerance)
             scores = scores.patched(left, again)
-    ulps = np.nan_to_num(scores.ulp_error.reshape(len(rows), -1), nan=-1.0)
-    worst = ulps.argmax(axis=1)
-    condition = np.nan_to_num(truth.condition(Quantity.VALUE, every), nan=1.0)
-    explained = condition.reshape(len(rows), -1)[every, worst]
-    largest = ulps[every, worst]
-    bits = [
-        excess_bits(float(error), float(given), subject.dtype) if error > 0 else 0.0
-        for error, given in zip(largest, explained, strict=True)
-    ]
-    return largest, np.array(bits)
+    return np.asarray(np.nan_to_num(scores.ulp_error.reshape(len(rows), -1), nan=-1.0))
+
+
+def _errors(subject: Subject, function: Function, rows: Array) -> Float64Array:
+    """Each row's largest finite error in ulps."""
+    return np.asarray(_scores(subject, function, rows).max(axis=1))
+
+
+def _excess(subject: Subject, function: Function, row: Array) -> float:
+    """The excess bits of the largest error of one row."""
+    rows = row[np.newaxis]
+    ulps = _scores(subject, function, rows)[0]
+    worst = int(ulps.argmax())
+    condition = exact(_case(subject, rows)).value_condition.reshape(-1)[worst]
+    return excess_bits(float(ulps[worst]), float(condition), subject.dtype)
 
 
 def _climbed(
@@ -147,7 +153,7 @@ def _climbed(
     rng = np.random.default_rng(seed)
     widths = (0,) if subject.elementwise else CLASSES
     parents: dict[int, tuple[Array, Float64Array]] = {}
-    best = (0.0, 0.0)
+    best, worst = 0.0, None
     end = time.perf_counter() + seconds
     turn = 0
     while time.perf_counter() < end:
@@ -156,16 +162,16 @@ def _climbed(
         known = parents.get(width)
         fresh = known is None or turn % 50 < len(widths)
         rows = _drawn(subject, width, rng) if fresh else _moved(subject, known[0], rng)
-        errors, bits = _errors(subject, function, rows)
+        errors = _errors(subject, function, rows)
         top = int(errors.argmax())
-        if errors[top] > best[0]:
-            best = (float(errors[top]), float(bits[top]))
+        if errors[top] > best:
+            best, worst = float(errors[top]), rows[top].copy()
         if known is not None:
             rows, errors = np.concatenate([known[0], rows]), np.concatenate([known[1], errors])
         _, first = np.unique(rows, axis=0, return_index=True)  # or the parents become one row
         order = first[np.argsort(-errors[first], kind="stable")][:PARENTS]
         parents[width] = (rows[order], errors[order])
-    return best
+    return best, 0.0 if worst is None else _excess(subject, function, worst)
 
 
 def _drawn(subject: Subject, width: int, rng: np.random.Generator) -> Array:
@@ -230,7 +236,7 @@ def _targeted(subject: Subject, function: Function, seconds: float) -> float:
         if time.perf_counter() > end:
             raise _EnoughError
         array = np.array([row], dtype=subject.dtype)
-        (error,), _ = _errors(subject, function, array)
+        (error,) = _errors(subject, function, array)
         if error >= 0:
             worst = max(worst, float(error))
             target(math.log2(1.0 + error))

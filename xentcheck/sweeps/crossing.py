@@ -22,8 +22,9 @@ from xentcheck.sweeps.systematic import classes_option, rows_option
 
 CANDIDATES = 8192  # of which the nearest to a zero are taken, where solving is cheap
 NEIGHBOURS = (0, -1, 1)
-DEEPEST = 2.0**-60  # of the terms that cancel: what is left is still cheap to enclose
 CHAINED = 3  # numbers of a row that are solved one after the other, each for what is left
+DEEPEST = 2.0**-60  # of the terms that cancel: what is left is still cheap to enclose
+ABYSS = 4  # one of so many solutions of logsumexp goes as deep as the format
 STEPS = (1, 2, 8, 64, 1024)  # ulps between distributions that are nearly equal
 FEWEST_CLASSES = 2  # of one class nothing cancels
 
@@ -54,34 +55,39 @@ def _sum_to_one(draws: Float64Array, number: int, target: Format) -> Float64Arra
     """(3, classes): one solution between its neighbours.
 
     Every other one has a first class just below 0, so that the terms that cancel are small
-    themselves. The last classes are solved one after the other, each for what the others leave.
+    themselves. The last classes are solved one after the other, each for what the others leave; in
+    some all but one are, until what is left is about the smallest normal number.
     """
     classes = len(draws)
     row = np.empty(classes)
     left = Decimal(1)
     scale = 1.0
-    given = classes - min(classes - 1, CHAINED)
+    deep = number % ABYSS == 1
+    given = classes - min(classes - 1, classes if deep else CHAINED)
+    least = 1.5 * max(target.smallest_normal, 2.0**-126)
     first = 0
     if number % 2 == 0:
         lowest = min(45.0, -0.5 * math.log(target.smallest_normal))
         row[0] = _rounded(-math.exp(-(1.0 + draws[0] * (lowest - 1.0))), target)
-        left -= _exp(row[0])
+        left = _EXACT.subtract(left, _exp(row[0]))
         scale = float(left)
         first = 1
     shares = 0.9 * draws[first:given] / max(1.0, draws[first:given].sum()) + 1e-6
+    if deep:  # no class is nearly all: what rounds is of the size of log 2
+        shares = 0.25 + 0.25 * shares
     for place, share in enumerate(shares, start=first):
         row[place] = _rounded(math.log(scale * share), target)
-        left -= _exp(row[place])
+        left = _EXACT.subtract(left, _exp(row[place]))
     last = classes - 1
     for place in range(max(first, given), classes):
         if left <= 0:  # it went past the zero; a class far below leaves that as it is
             row[place:] = _rounded(math.log(scale) - 60.0, target)
             break
-        aimed = max(float(left) - DEEPEST * scale, float(left) / 2)
+        aimed = max(float(left) - (least if deep else DEEPEST * scale), float(left) / 2)
         row[place] = _rounded(math.log(aimed), target)
         if place < last and _exp(row[place]) > left:
             row[place] = float(to_float64(_stepped(row[place], -1, target)))
-        left -= _exp(row[place])
+        left = _EXACT.subtract(left, _exp(row[place]))
     rows = np.repeat(row[None, :], len(NEIGHBOURS), axis=0)
     rows[:, last] = _around(row[last], target)
     return np.roll(rows, number, axis=1)
