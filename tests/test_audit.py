@@ -91,9 +91,9 @@ def test_what_is_shown_is_decided_by_the_arbiter_once(monkeypatch):
     calls = []
     original = arbitration.exact_component
 
-    def counted(case, row, quantity, index):
+    def counted(case, row, quantity, index, dtype):
         calls.append((case.logits[row].item(), quantity, index))
-        return original(case, row, quantity, index)
+        return original(case, row, quantity, index, dtype)
 
     monkeypatch.setattr(arbitration, "exact_component", counted)
     report = audit(configured("mine", "other"), extra=[mine(), mine(name="other")])

@@ -290,7 +290,7 @@ def again(asked: ProbeResult, finding: Finding, words: Sequence[str], name: str 
     ]
     if not shown.exact:
         same = [each for each in mine if each.kind is finding.kind]
-        if [(each.detail, each.distance) for each in same] == [(finding.detail, finding.distance)]:
+        if [_told(each) for each in same] == [_told(finding)]:
             return ""
         return f"{finding.detail}, and now {[(each.kind, each.detail) for each in mine]}"
     row = shown.row if "--row" in words else shown.place
@@ -304,6 +304,11 @@ def again(asked: ProbeResult, finding: Finding, words: Sequence[str], name: str 
     came = (number.actual.hex(), number.result_dtype, number.exact)
     then = (shown.actual.hex(), shown.result_dtype, shown.exact)
     return "" if came == then else f"{then}, and now {came}"
+
+
+def _told(finding: Finding) -> tuple[str, float]:
+    """What a finding says of its row: how many others were not tried is of the sweep."""
+    return finding.detail.partition("; at least")[0], finding.distance
 
 
 def put(asking: Asking, whole: Report, findings: Iterable[Finding]) -> list[str]:

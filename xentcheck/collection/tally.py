@@ -621,6 +621,8 @@ def _lead(
     numbers = np.concatenate([to_float64(each).reshape(len(errors), -1) for each in given], axis=1)
     fit = np.isfinite(numbers).all(axis=1) & (errors > least)
     rows = np.flatnonzero(fit)
+    if not len(rows):
+        return
     worth = np.where(part.normal(rows, results).reshape(len(rows), -1), ulps[rows], -1.0)
     worth = np.nan_to_num(worth, nan=-1.0)
     if worth.size and worth.max() > least:
