@@ -1441,4 +1441,11 @@ PLANTED = (
         "CHECK_TOLERANCE = Tolerance(max_ulp=4.0)",
         ("tests/test_default_limit.py",),
     ),
+    Planted(
+        "a radius whose sum is rounded to nearest",
+        "xentcheck/reference/arbiter.py",
+        "half_width = math.nextafter(half_width + 2.0**scale, math.inf)",
+        "half_width += 2.0**scale",
+        ("tests/test_corners.py::TestPackedEnclosures",),
+    ),
 )

@@ -7,6 +7,7 @@ from fractions import Fraction
 import mpmath
 import numpy as np
 import pytest
+from mpmath import libmp
 
 from tests.enclosing import enclose
 from xentcheck.auditing import audit
@@ -27,7 +28,9 @@ from xentcheck.model import (
 )
 from xentcheck.quantiles import EXACT, Quantiles
 from xentcheck.reference import Tier, Truth, exact, tiers_for
+from xentcheck.reference.arbiter import _pack
 from xentcheck.reference.balls import BINARY128, FLOAT64, Ball
+from xentcheck.reference.intervals import Interval
 from xentcheck.reference.tiers import outside
 from xentcheck.scoring import KINDS, RIGHT, Settled, excess_bits, kind_of, score
 
@@ -519,3 +522,47 @@ def test_balls_are_scored_as_their_enclosures():
     assert both[0].kinds.tolist() == both[1].kinds.tolist()
     assert kind_of(int(both[0].kinds[1])) is Kind.WRONG_SIGN
     assert kind_of(int(both[0].kinds[2])) is None
+
+
+class TestPackedEnclosures:
+    """Two float64 numbers and a radius contain what the interval did, to the last bit."""
+
+    @pytest.mark.parametrize("bits", [120, 160, 300, 1000])
+    def test_both_ends_of_an_interval_are_contained(self, bits):
+        rng = np.random.default_rng(bits)
+        for ones in range(40, 110):
+            # a significand whose bits beyond the 106 that are kept are nearly all ones
+            head = int(rng.integers(1 << 52, 1 << 53)) << (bits - 53)
+            significand = head + (1 << (bits - 53)) - 1 - (1 << max(bits - 53 - ones, 0))
+            width = int(rng.integers(1, 4))
+            lower, upper = (
+                libmp.from_man_exp(each, -bits) for each in (significand, significand + width)
+            )
+            hi, lo, exponent, radius = _pack(Interval(lower, upper, bits))
+            unit = Fraction(2) ** exponent
+            middle = (Fraction(hi) + Fraction(lo)) * unit
+            for end in (significand, significand + width):
+                assert abs(Fraction(end, 1 << bits) - middle) <= Fraction(radius) * unit
+
+    def test_a_gradient_with_a_tiny_smoothed_label(self):
+        """The radius was too small by 10^-66 of itself, for its sum was rounded to nearest."""
+        x = [2.577497254562487, 2.8695968935184917, -4.660713864002368, 4.8049766842484845]
+        x += [-4.816675483369343, 4.311542683402317, 4.2885459172053775]
+        y = [2.6353216813158968e-83, 6.777084066750574e-33, 1.4630693475125588e-129]
+        y += [1.078541341708665e-12, 1.991657854198404e-183, 4.644605422654764e-308]
+        y += [4.090986402116148e-227]
+        more = {"label_smoothing": 5e-324, "temperature": 6.103515625e-05}
+        given = case("softmax_cross_entropy", [x], [y], "float64", **more)
+        claimed = exact(given).gradient
+        # (Σc p_6 − c_6) over the temperature, by the textbook
+        with mpmath.workprec(12_000):
+            z = [mpmath.mpf(each) / mpmath.mpf(more["temperature"]) for each in x]
+            share = mpmath.mpf(more["label_smoothing"]) / 7
+            keep = 1 - mpmath.mpf(more["label_smoothing"])
+            charges = [keep * mpmath.mpf(each) + share for each in y]
+            total = mpmath.fsum(mpmath.exp(each - z[3]) for each in z)
+            p = mpmath.exp(z[6] - z[3]) / total
+            want = (mpmath.fsum(charges) * p - charges[6]) / mpmath.mpf(more["temperature"])
+            unit = mpmath.mpf(2) ** int(claimed.exponent[0, 6])
+            middle = (mpmath.mpf(claimed.hi[0, 6]) + mpmath.mpf(claimed.lo[0, 6])) * unit
+            assert abs(want - middle) <= mpmath.mpf(claimed.radius[0, 6]) * unit

@@ -10,6 +10,7 @@ evaluates the textbook definition of one row in the same intervals: the two shar
 row whose enclosures do not meet is an error of this package.
 """
 
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
@@ -360,7 +361,7 @@ def _pack(number: Number | float) -> Packed:
         scale = int(exp) + shift - (int(exp) + bits - 1)
         lo = float(rest >> shift) * 2.0**scale
         if shift:
-            half_width += 2.0**scale
+            half_width = math.nextafter(half_width + 2.0**scale, math.inf)
     return sign * hi, sign * lo, int(exp) + bits - 1, half_width
 
 
