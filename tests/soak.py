@@ -52,13 +52,16 @@ WITHOUT = frozenset({"explicit", "recorded", "exhaustive", "wide"})
 """Generators that need something else, or whose rows are too many."""
 
 
-def configurations(seed: int, rows: int, losses: tuple[str, ...] = ()) -> Iterator[Config]:
+def configurations(
+    seed: int, rows: int, losses: tuple[str, ...] = (), dtypes: tuple[str, ...] = tuple(FORMATS)
+) -> Iterator[Config]:
     """One for each loss, kind of labels and set of parameters, with every generator.
 
     Args:
         seed: of everything that is drawn; it also chooses among `LIMITS`.
         rows: of each drawn input.
         losses: all of them unless some are named.
+        dtypes: in which of them.
     """
     number = seed
     for loss in LOSSES.values():
@@ -68,7 +71,8 @@ def configurations(seed: int, rows: int, losses: tuple[str, ...] = ()) -> Iterat
             for parameters in _parameters(loss, kind):
                 limits = (Limit(LIMITS[number % len(LIMITS)], path="limits[0]"),)
                 number += 1
-                yield Config((_sweep(loss, kind, parameters, rows),), limits, seed=seed)
+                sweep = _sweep(loss, kind, parameters, rows, dtypes)
+                yield Config((sweep,), limits, seed=seed)
 
 
 def _parameters(loss: Loss, kind: LabelKind) -> Iterator[Mapping[str, Any]]:
@@ -87,7 +91,9 @@ def _parameters(loss: Loss, kind: LabelKind) -> Iterator[Mapping[str, Any]]:
         yield {"reduction": "sum", **{name: VALUES[name] for name in names[:1]}}
 
 
-def _sweep(loss: Loss, kind: LabelKind, parameters: Mapping[str, Any], rows: int) -> Sweep:
+def _sweep(
+    loss: Loss, kind: LabelKind, parameters: Mapping[str, Any], rows: int, dtypes: tuple[str, ...]
+) -> Sweep:
     inputs = []
     for generator in GENERATORS.values():
         known = {option.name for option in generator.options}
@@ -108,7 +114,7 @@ def _sweep(loss: Loss, kind: LabelKind, parameters: Mapping[str, Any], rows: int
     return Sweep(
         name="soak",
         losses=(loss.id,),
-        dtypes=tuple(FORMATS),
+        dtypes=dtypes,
         inputs=tuple(inputs),
         label_kind=kind,
         targets="random",
