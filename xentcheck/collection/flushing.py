@@ -36,6 +36,7 @@ from xentcheck.reference import Truth
 EXPERIMENTS = 4
 """So many experiments that tell nothing are made for a cell in one part of a sweep."""
 
+
 WIDEST = 64
 """A row of more classes is cut to a few of them: what is flushed does not depend on the others."""
 
@@ -150,17 +151,39 @@ INACCURATE = 0.26
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What came of an experiment: rows with subnormal results, and whether it flushes."""
+    """What came of an experiment: rows with subnormal results, and whether it flushes.
+
+    ``tried``: there was a call, and its exact results passed the smallest normal number.
+    """
 
     subnormals: int = 0
     flushes: bool = False
+    tried: bool = True
 
 
 def _experiment(
     implementation: Implementation, shown: Shown, quantity: Quantity, target: Format
 ) -> _Seen | None:
-    """Call an implementation with a row scaled through the subnormal range; None: it failed."""
-    row, index = _narrowed(_single(shown), shown.index)
+    """Call an implementation with a row scaled through the subnormal range; None: it failed.
+
+    A sum of many terms leaves much room between flushing and being inaccurate. So a row of many
+    classes that shows flushing has to show it with few of them as well, if it can be called so.
+    """
+    row, index = _single(shown), shown.index or 0
+    few, few_index = _narrowed(row, index)
+    if row.classes > WIDEST:
+        row, index = few, few_index
+    seen = _scaled(implementation, row, index, quantity, target)
+    if seen is None or not seen.flushes or few.classes == row.classes:
+        return seen
+    again = _scaled(implementation, few, few_index, quantity, target)
+    return seen if again is None or not again.tried else again
+
+
+def _scaled(
+    implementation: Implementation, row: Case, index: int, quantity: Quantity, target: Format
+) -> _Seen | None:
+    tried = False
     for what in _scalable(row):
         scaled = _Scaled(row, what, quantity, index)
         factors = _factors(scaled, target)
@@ -169,10 +192,11 @@ def _experiment(
         results = scaled.results(implementation, factors)
         if results is None:
             return None
-        seen = _judged(results, scaled.exact(factors), target, row.classes)
+        seen = _judged(results, scaled.exact(factors), target, scaled.terms)
+        tried = True
         if seen.subnormals or seen.flushes:
             return seen
-    return _Seen()
+    return _Seen(tried=tried)
 
 
 def _single(shown: Shown) -> Case:
@@ -195,16 +219,20 @@ def _single(shown: Shown) -> Case:
     )
 
 
-def _narrowed(row: Case, index: int | None) -> tuple[Case, int]:
-    """A row without most of its classes, and the place of a component in it."""
-    place = index or 0
+def _narrowed(row: Case, place: int) -> tuple[Case, int]:
+    """A row of the classes that matter, and the place of a component in it.
+
+    These are the component, the label, the largest, and beside a lone one the next largest. The
+    fewer terms a sum has, the more its result says about flushing.
+    """
     ignored = row.parameters.get("ignore_index", -1)
-    if row.classes <= WIDEST or not isinstance(ignored, int) or ignored >= 0:
+    if row.classes <= 2 or not isinstance(ignored, int) or ignored >= 0:
         return row, place
     integer = row.label_kind is LabelKind.INTEGER
     label = int(row.labels[0]) if integer and row.labels is not None else place
-    kept = {place, label % row.classes, int(np.argmax(to_float64(row.logits[0])))}
-    columns = np.array([*sorted(kept), *(k for k in range(len(kept) + 5) if k not in kept)][:8])
+    order = np.argsort(-np.nan_to_num(to_float64(row.logits[0]), nan=-np.inf), kind="stable")
+    kept = {place, label % row.classes, int(order[0])}
+    columns = np.array(sorted(kept if len(kept) > 1 else {*kept, int(order[1])}))
     labels = row.labels
     if labels is not None:
         labels = labels[:, columns] if not integer else np.flatnonzero(columns == label)[:1]
@@ -232,6 +260,11 @@ class _Scaled:
     what: str
     quantity: Quantity
     index: int
+
+    @property
+    def terms(self) -> int:
+        """How many terms beside the largest a sum over the classes has, 1 without classes."""
+        return max(self.row.classes - 1, 1)
 
     def cases(self, factors: Float64Array) -> Sequence[Case]:
         """The row times each of the factors: rows of one case, or where it cannot be, of many."""
@@ -328,12 +361,12 @@ def _factors(scaled: _Scaled, target: Format) -> Float64Array:
         last += step
     # a sum of several terms is only clear of flushing where it is a good deal larger
     first = here + (step < 0)
-    while 0 <= first - step < len(factors) and sizes[first] < 16 * scaled.row.classes * tiny:
+    while 0 <= first - step < len(factors) and sizes[first] < 16 * scaled.terms * tiny:
         first -= step
     ends = (factors[first], factors[here], factors[last])
     for one, other in pairwise(ends):
         between(*sorted((one, other)))
-    return _chosen(factors, sizes, target, scaled.row.classes)
+    return _chosen(factors, sizes, target, scaled.terms)
 
 
 def _chosen(factors: Float64Array, sizes: Float64Array, target: Format, terms: int) -> Float64Array:
@@ -381,7 +414,8 @@ def _vanishes(
     if off > INACCURATE:
         return False
     margin = 1.0 + 2.0**-5 + 2.0 * off
-    lost = (came == 0) & (sizes >= tiny * margin * terms)
+    # all terms of a sum vanish only where each of them is below the smallest normal number
+    lost = (came == 0) & (sizes >= tiny * (margin if terms == 1 else 1.1 * terms))
     below = (sizes < tiny / margin) & (sizes >= 4 * least)
     uppermost = below & (sizes >= tiny / 2)
     return not lost.any() and bool(uppermost.any()) and bool((came[below] == 0).all())
