@@ -728,3 +728,20 @@ def test_the_largest_error_is_the_arbiter_s_beside_a_row_without_one():
     measurement, findings = collected(partly, rows)
     assert measurement.witness.logits.tolist() == [3.0, 1.0]
     assert measurement.max_ulp == findings[Kind.INACCURATE].witness.ulp_error
+
+
+def test_steps_in_which_results_next_to_a_zero_come_are_no_plateau():
+    """log Σ e^x, rounded to steps of 1e-7 near 0: what comes for many tiny values is no floor."""
+
+    def stepped(x):
+        exact = logsumexp(x.astype(np.float64))
+        return (np.rint(exact / 1e-7 + 3) * 1e-7).astype(np.float32)
+
+    half = math.log(0.5)
+    rows = [[half + step, half] for step in (1e-9, 4e-9, 2e-8, 4e-8, -6e-7, -5e-7)]
+    given = replace(case(rows, loss="logsumexp"), dtype="float64", logits=np.array(rows))
+    measurement, _ = collected(stepped, given)
+    assert Kind.PLATEAU not in measurement.counts
+    # the same steps, where nothing smaller comes back: a floor
+    floored, _ = collected(lambda x: np.maximum(stepped(x), np.float32(3e-7)), given)
+    assert floored.counts[Kind.PLATEAU] >= 3

@@ -51,9 +51,8 @@ HINTS: Mapping[Kind, str] = {
 def _find_plateaus(collected: Tally) -> str:
     """Move the rows on plateaus to that kind. Returns the widest one's height and onset, or ''."""
     plateaus = {}
-    least = 0.0 if collected.counts[Kind.SPURIOUS_UNDERFLOW] else collected.smallest
     for height, found in collected.heights.known.items():
-        if found.is_plateau(height, least):
+        if found.is_plateau(height, collected.smallest):
             plateaus[height] = found
             continue
         for kind, shown in found.best.items():

@@ -78,7 +78,7 @@ class Height:
         """Whether one result stands for exact ones that differ by a factor of two or more.
 
         All of them must lie on the same side of it: a ceiling or a floor, not coarse rounding. A
-        floor has no result below it: ``least`` is the smallest one in magnitude.
+        floor has no result below it but 0: ``least`` is the smallest of the others, in magnitude.
         """
         if height == 0 or len(self.exact) < PLATEAU_ROWS:
             return False
