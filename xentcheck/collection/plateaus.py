@@ -16,6 +16,9 @@ from xentcheck.model import Float64Array, Kind
 PLATEAU_ROWS = 3
 """So many different exact values must come out as one before that counts as a plateau."""
 
+SMALLEST_PART = 8
+"""Exact values that span less than the height over this lie next to zero, or to each other."""
+
 CLIPPED = (Kind.MISSED_OVERFLOW, Kind.INACCURATE)
 """What rows on a plateau are found as, one by one."""
 
@@ -77,12 +80,14 @@ class Height:
     def is_plateau(self, height: float, least: float) -> bool:
         """Whether one result stands for exact ones that differ by a factor of two or more.
 
-        All of them must lie on the same side of it: a ceiling or a floor, not coarse rounding. A
-        floor has no result below it but 0: ``least`` is the smallest of the others, in magnitude.
+        All of them must lie on the same side of it: a ceiling or a floor, not coarse rounding. Exact
+        values next to zero, beside which the height is large, come in steps too: a floor has no
+        result below it but 0. ``least`` is the smallest of the others, in magnitude.
         """
         if height == 0 or len(self.exact) < PLATEAU_ROWS:
             return False
-        if max(abs(self.lowest), abs(self.highest)) <= abs(height) and least < abs(height):
+        span = self.highest - self.lowest
+        if span < abs(height) / SMALLEST_PART and least < abs(height):
             return False
         one_side = self.lowest >= height or self.highest <= height
         ends = sorted((abs(self.lowest), abs(self.highest)))
