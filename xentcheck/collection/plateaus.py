@@ -80,9 +80,9 @@ class Height:
     def is_plateau(self, height: float, least: float) -> bool:
         """Whether one result stands for exact ones that differ by a factor of two or more.
 
-        All of them must lie on the same side of it: a ceiling or a floor, not coarse rounding. Exact
-        values next to zero, beside which the height is large, come in steps too: a floor has no
-        result below it but 0. ``least`` is the smallest of the others, in magnitude.
+        All of them must lie on the same side of it: a ceiling or a floor, not coarse rounding.
+        Exact values next to zero, beside which the height is large, come in steps too: a floor has
+        no result below it but 0. ``least`` is the smallest of the others, in magnitude.
         """
         if height == 0 or len(self.exact) < PLATEAU_ROWS:
             return False
