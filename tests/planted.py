@@ -321,8 +321,8 @@ PLANTED = (
     Planted(
         "bits that are cut off and not in the radius",
         "xentcheck/reference/arbiter.py",
-        "            half_width += 2.0**scale",
-        "            half_width += 0.0",
+        "math.nextafter(half_width + 2.0**scale, math.inf)",
+        "math.nextafter(half_width + 0.0, math.inf)",
         (
             "tests/test_reference.py::test_reference_and_witness_enclose_the_same_number[softplus-float32]",
         ),
