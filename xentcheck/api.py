@@ -209,7 +209,7 @@ def audit(
         or_abs: an absolute error that is fine as well.
         or_rel: a relative error that is fine as well.
         max_excess_bits: the most bits that may be lost beyond what the condition number explains.
-        or_excess_bits: so few excess bits are fine, whatever the ulps.
+        or_excess_bits: an error with at most this many excess bits is fine as well.
         allow: kinds of finding that are no violation.
         forbid: notes that are one: ``fp-signal``, ``ftz``, ``convention``.
         seed: of the random inputs; that of the configuration, or 0, unless given.

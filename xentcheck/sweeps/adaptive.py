@@ -16,7 +16,7 @@ def _nothing(_request: Request) -> Iterator[Batch]:
 ADAPTING = (
     Generator(
         "climb",
-        "from the worst rows of the other inputs a short climb to worse ones, for each "
+        "a short climb in ulps from the worst rows of the other inputs, for each "
         "implementation and quantity; rows of up to 64 numbers",
         (
             Option(
@@ -30,7 +30,7 @@ ADAPTING = (
             Option(
                 "starts",
                 "integer",
-                "class counts, those with the largest errors, that are started from",
+                "how many class counts it starts from: those with the largest errors",
                 1,
                 minimum=1,
                 maximum=MOST_KEPT,
@@ -38,7 +38,7 @@ ADAPTING = (
             Option(
                 "rows",
                 "integer",
-                "of the rows found so many are kept, the worst",
+                "how many of the worst rows found are kept",
                 2,
                 minimum=1,
                 maximum=MOST_KEPT,
