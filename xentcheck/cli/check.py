@@ -42,8 +42,8 @@ CHECKED_DTYPES = ("float32", "float64")  # those of `api.DTYPES`, which is not i
 @click.option(
     "--max-ulp",
     type=float,
-    help="The largest error allowed, in ulps. Without this and the other bounds of the ulps: 4 ulp, "
-    "or 2 excess bits.",
+    help="The largest error allowed, in ulps. Without this and the other bounds of the ulps: 4 "
+    "ulp, or 2 excess bits.",
 )
 @click.option("--p99-ulp", type=float, help="The largest 99th percentile allowed.")
 @click.option("--or-abs", type=float, default=0.0, help="An absolute error that is fine as well.")
