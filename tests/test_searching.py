@@ -579,3 +579,13 @@ def test_an_error_that_conditioning_explains_is_printed_with_that_word() -> None
     lines = dict(notation.witness_lines(measured.witness))
     assert lines["error"].endswith(f", {measured.witness.excess_bits:.1f} excess bits")
     assert "explained" not in notation.outcome_text(measured.witness)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_the_largest_numbers_are_moved_without_a_warning(dtype: str) -> None:
+    """Warnings are errors here: scaling the largest float64 overflows before it is clipped."""
+    largest = FORMATS[dtype].max
+    rows = from_float64(np.array([[largest, -largest], [largest, 1.0]]), dtype)
+    parents = Case("sweep", "explicit", "logsumexp", dtype, rows, LabelKind.NONE, None, {})
+    changed = children(parents, 256, np.random.default_rng(5))
+    assert np.isfinite(to_float64(changed.logits)).all()

@@ -91,7 +91,8 @@ def _changed(
     wide: Array = to_float64(changed)
     scale, shift = np.exp(0.5 * rng.standard_normal((count,))), 10.0 * rng.standard_normal((count,))
     scaled, shifted = moves == Move.SCALE, moves == Move.SHIFT
-    wide[scaled] *= scale[scaled, None]
+    with np.errstate(over="ignore"):  # it is clipped below
+        wide[scaled] *= scale[scaled, None]
     wide[shifted] += shift[shifted, None]
     redrawn = moves == Move.REDRAW
     wide[each[redrawn], one[redrawn]] = _drawn(count, domain, rng)[redrawn]
