@@ -8,6 +8,7 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from xentcheck.auditing import audit
@@ -24,7 +25,7 @@ from xentcheck.model import (
     Sweep,
     Tolerance,
 )
-from xentcheck.sweeps import GENERATORS
+from xentcheck.sweeps import ADAPTIVE, GENERATORS
 
 VALUES: Mapping[str, Any] = {
     "temperature": 0.3,
@@ -53,7 +54,12 @@ WITHOUT = frozenset({"explicit", "recorded", "exhaustive", "wide"})
 
 
 def configurations(
-    seed: int, rows: int, losses: tuple[str, ...] = (), dtypes: tuple[str, ...] = tuple(FORMATS)
+    seed: int,
+    rows: int,
+    losses: tuple[str, ...] = (),
+    dtypes: tuple[str, ...] = tuple(FORMATS),
+    *,
+    searching: bool = True,
 ) -> Iterator[Config]:
     """One for each loss, kind of labels and set of parameters, with every generator.
 
@@ -62,6 +68,7 @@ def configurations(
         rows: of each drawn input.
         losses: all of them unless some are named.
         dtypes: in which of them.
+        searching: with the generators that search, which take most of the time.
     """
     number = seed
     for loss in LOSSES.values():
@@ -72,6 +79,9 @@ def configurations(
                 limits = (Limit(LIMITS[number % len(LIMITS)], path="limits[0]"),)
                 number += 1
                 sweep = _sweep(loss, kind, parameters, rows, dtypes)
+                if not searching:
+                    inputs = (each for each in sweep.inputs if each.generator not in ADAPTIVE)
+                    sweep = replace(sweep, inputs=tuple(inputs))
                 yield Config((sweep,), limits, seed=seed)
 
 
@@ -137,15 +147,18 @@ def main() -> int:
     arguments.add_argument("--seed", type=int, default=1)
     arguments.add_argument("--drawn", type=int, default=64, help="rows of each drawn input")
     arguments.add_argument("--workers", type=int, default=1)
+    arguments.add_argument("--no-search", action="store_true", help="without climb and threshold")
     arguments.add_argument("--loss", default="", help="only these, separated by commas")
     given = arguments.parse_args()
     losses = tuple(filter(None, given.loss.split(",")))
     began, rows, scored, bad, seed = time.monotonic(), 0, 0, 0, given.seed
     while rows < given.rows:
-        for config in configurations(seed, given.drawn, losses):
+        searching = not given.no_search
+        for config in configurations(seed, given.drawn, losses, searching=searching):
             report = audit(config, workers=given.workers)
             rows += report.reference["rows"]
             scored += sum(each.rows for each in report.measurements)
+            sys.stderr.write(f"\r{config.sweeps[0].losses[0]}: {rows:,} rows")
             for text in wrong(report):
                 bad += 1
                 where = f"{config.sweeps[0]} {config.limits[0].tolerance}"
