@@ -1736,3 +1736,14 @@ def test_standard_sweeps_expose_the_cancellations_of_cross_entropy() -> None:
             vanished |= bool(((early == 0) & (good > 1e-30) & (good < 1e-8)).any())
     assert subtracted
     assert vanished
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("loss", ["entropy", "logsumexp", "js_divergence", "sigmoid_focal_loss"])
+def test_many_zeros_are_as_good_as_few(loss, dtype):
+    sweep = Sweep(
+        "s", (loss,), (dtype,), (InputSpec("zero-crossing", {"rows": 150, "classes": (2,)}),)
+    )
+    made = list(cases(sweep, LOSSES[loss], dtype, 0))
+    assert sum(case.rows for case in made) >= 300
+    assert all(np.isfinite(to_float64(case.logits)).all() for case in made)

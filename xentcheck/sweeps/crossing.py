@@ -274,7 +274,7 @@ def _entropy(draws: Float64Array, wanted: int, target: Format, _log: bool) -> So
             first = to_float64(_stepped(np.full(3, math.exp(-1.0)), beside, target))
             others = (1.0 - math.exp(-1.0)) * u / u.sum()
         else:
-            least = np.array([0, 1, 3]) * 2 ** (number // 2)
+            least = np.array([0, 1, 3]) * 2 ** (number // 2 % (target.precision - 1))
             first = to_float64(_stepped(np.ones(3), -least, target))
             others = np.exp(-u * tiny)
         rows[here] = _rounded_all(others, target)
