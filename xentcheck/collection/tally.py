@@ -222,8 +222,9 @@ def _take(
     collected.result_dtype = target.name
     if is_value and loss.nonnegative:
         collected.negative_zeros += int(np.count_nonzero((results == 0) & np.signbit(results)))
-    sizes = np.abs(to_float64(results[valid] if results.ndim == 1 else 0.0))
-    collected.smallest = min(collected.smallest, sizes.min(initial=np.inf, where=sizes > 0))
+    if is_value and results.ndim == 1:  # where plateaus are watched
+        sizes = np.abs(to_float64(results[valid]))
+        collected.smallest = min(collected.smallest, sizes.min(initial=np.inf, where=sizes > 0))
     spans = [slice(0, case.rows)] if results.ndim == 0 else row_parts(case, PART_ELEMENTS)
     for span in spans:
         part = _Part(case, span, quantity, target.name, truth)
@@ -247,7 +248,7 @@ def weigh(results: Array, case: Case, truth: Truth, quantity: Quantity) -> Float
     kinds = scores.kinds.reshape(case.rows, -1)
     without = np.isnan(ulps) & (kinds < KINDS.index(Kind.INACCURATE))
     known = np.where(without, np.inf, np.nan_to_num(ulps, nan=0.0, posinf=np.inf))
-    known[~part.normal(slice(None), results).reshape(known.shape) & np.isfinite(known)] = 0.0
+    known[~part.normal(slice(None)).reshape(known.shape) & np.isfinite(known)] = 0.0
     known[scores.undecided.reshape(case.rows, -1)] = -1.0
     return np.asarray(known.max(axis=1))
 
@@ -319,13 +320,11 @@ class _Part:
             scores = self._settled(own, scores, tolerance, scoring)
         return scores
 
-    def normal(self, rows: slice | npt.NDArray[np.intp], like: Array) -> npt.NDArray[np.bool_]:
-        """Which exact results of some of its rows are normal numbers of the dtype of others."""
+    def normal(self, rows: slice | npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
+        """Which exact results of some of its rows are normal numbers of the results' dtype."""
         places = np.arange(self.span.start, self.span.stop)[rows]
         exact = np.abs(self.truth.midpoints(self.quantity, places))
-        target = format_of(like.dtype)
-        assert target is not None
-        return np.asarray(exact >= target.smallest_normal)
+        return np.asarray(exact >= FORMATS[self.dtype].smallest_normal)
 
     def rough(self, results: Array, loss: Loss) -> Scores:
         """Scores by the tiers below the arbiter; some may stay undecided."""
@@ -572,7 +571,7 @@ def _offer_worst(
 
     largest = np.where(alive, worst, -1.0)
     if collected.leaders is not None:
-        _lead(collected.leaders, part, results, largest, shown, ulps)
+        _lead(collected.leaders, part, largest, shown, ulps)
     same = collected.normal is collected.largest
     new = worst_of(largest, collected.largest, kinds)
     if new is not None:
@@ -599,7 +598,6 @@ def _offer_worst(
 def _lead(
     leaders: dict[tuple[int, str], Shown],
     part: _Part,
-    results: Array,
     errors: Float64Array,
     shown: Callable[[int, int], Shown],
     ulps: Float64Array,
@@ -623,7 +621,7 @@ def _lead(
     rows = np.flatnonzero(fit)
     if not len(rows):
         return
-    worth = np.where(part.normal(rows, results).reshape(len(rows), -1), ulps[rows], -1.0)
+    worth = np.where(part.normal(rows).reshape(len(rows), -1), ulps[rows], -1.0)
     worth = np.nan_to_num(worth, nan=-1.0)
     if worth.size and worth.max() > least:
         place, column = np.unravel_index(int(worth.argmax()), worth.shape)

@@ -585,13 +585,13 @@ def _condition_log_softmax(
     spread = _spread(block)
     if quantity is Quantity.VALUE:
         return np.asarray(1.0 + (spread.of_log_whole - spread.difference) / np.abs(value))
-    return _at_label(block, spread)
-
-
-def _at_label(block: Block, spread: _Spread) -> Float64Array:
-    """Of p_k, and of 1 − p_k at the label."""
     assert block.labels is not None
-    column = block.labels[:, np.newaxis]
+    return _at_label(block.labels, spread)
+
+
+def _at_label(labels: npt.NDArray[Any], spread: _Spread) -> Float64Array:
+    """Of p_k, and of 1 − p_k at the label."""
+    column = labels[:, np.newaxis]
     condition = spread.of_share
     np.put_along_axis(condition, column, spread.of_complement(column), axis=1)
     return condition
@@ -606,7 +606,7 @@ def _condition_softmax(
     if quantity is Quantity.VALUE:
         return spread.of_share
     own = np.take_along_axis(spread.of_share, block.labels[:, np.newaxis], axis=1)
-    return _at_label(block, spread) + own
+    return _at_label(block.labels, spread) + own
 
 
 def _charged(block: Block) -> Float64Array:
@@ -624,6 +624,8 @@ def _condition_cross_entropy(
     ignored = ignored_rows(block)
     scale = block.parameters.get("temperature", 1.0)
     z_loss = block.parameters.get("z_loss", 0.0)
+    smoothing = block.parameters.get("label_smoothing", 0.0)
+    plain = block.label_kind is LabelKind.INTEGER and not smoothing
     if z_loss:
         # log S is not invariant under a common offset: it moves with the largest logit itself
         largest = np.take_along_axis(block.x, spread.top, axis=1) / scale
@@ -631,17 +633,15 @@ def _condition_cross_entropy(
         moves = np.abs(largest) + spread.mean
     if quantity is Quantity.VALUE:
         parts = np.abs(spread.difference * gradient).sum(axis=1) * scale
-        charged = np.abs(_charged(block)).sum(axis=1)
+        # of integer labels all is charged to one class
+        charged = row_weights(block) if plain else np.abs(_charged(block)).sum(axis=1)
         parts = parts + charged * spread.summed * spread.rest[:, 0]
         if z_loss:
             parts = parts + (2.0 * z_loss * lse * np.abs(largest))[:, 0]
         return np.where(ignored, 1.0, 1.0 + parts / np.abs(value))
-    smoothing = block.parameters.get("label_smoothing", 0.0)
-    if block.label_kind is LabelKind.INTEGER and not smoothing and not z_loss:
+    if plain and not z_loss:
         assert block.labels is not None
-        labels = np.where(ignored, 0, block.labels)[:, np.newaxis]
-        condition = spread.of_share
-        np.put_along_axis(condition, labels, spread.of_complement(labels), axis=1)
+        condition = _at_label(np.where(ignored, 0, block.labels), spread)
     else:
         charges = _charged(block)
         parts = np.abs(charges).sum(axis=1, keepdims=True) * spread.shares * spread.of_share
