@@ -226,20 +226,20 @@ def audit(
         XentcheckError: what was asked for cannot be meant; see `xentcheck.errors`.
     """
     check = Check(
-        label_kind,
-        parameters or {},
-        _several(dtypes),
-        _several(quantities),
-        framework,
-        gradient,
-        max_ulp,
-        p99_ulp,
-        or_abs,
-        or_rel,
-        max_excess_bits,
-        or_excess_bits,
-        _several(allow),
-        _several(forbid),
+        label_kind=label_kind,
+        parameters=parameters or {},
+        dtypes=_several(dtypes),
+        quantities=_several(quantities),
+        framework=framework,
+        gradient=gradient,
+        max_ulp=max_ulp,
+        p99_ulp=p99_ulp,
+        or_abs=or_abs,
+        or_rel=or_rel,
+        max_excess_bits=max_excess_bits,
+        or_excess_bits=or_excess_bits,
+        allow=_several(allow),
+        forbid=_several(forbid),
     )
     seed = None if seed is None else _seed(seed)
     if loss is None:

@@ -137,20 +137,19 @@ def check(
     kind = LabelKind(label_kind) if label_kind else spec.label_kinds[0]
     chosen = known_dtypes(dtypes, CHECKED_DTYPES)
     wanted = api.Check(
-        label_kind,
-        parameters_from(spec, kind, params, chosen[0] if len(chosen) == 1 else None),
-        chosen,
-        (),
-        framework,
-        gradient,
-        max_ulp,
-        p99_ulp,
-        or_abs,
-        or_rel,
-        max_excess_bits,
-        or_excess_bits,
-        allow,
-        forbid,
+        label_kind=label_kind,
+        parameters=parameters_from(spec, kind, params, chosen[0] if len(chosen) == 1 else None),
+        dtypes=chosen,
+        framework=framework,
+        gradient=gradient,
+        max_ulp=max_ulp,
+        p99_ulp=p99_ulp,
+        or_abs=or_abs,
+        or_rel=or_rel,
+        max_excess_bits=max_excess_bits,
+        or_excess_bits=or_excess_bits,
+        allow=allow,
+        forbid=forbid,
     )
     with foreign():
         made = api.checking(target, loss, wanted, seed=seed, timeout_s=timeout_s)
