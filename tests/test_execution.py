@@ -32,7 +32,8 @@ def implementation(value=None, gradient=None, parameters=(), dtypes=("float32",)
 
 
 def watch(value, given=None, quantity=Quantity.VALUE):
-    return observe(implementation(value, value), given or case(), quantity)
+    given = given or case()
+    return observe(implementation(value, value, parameters=given.parameters), given, quantity)
 
 
 def kinds(outcomes):

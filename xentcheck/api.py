@@ -30,6 +30,8 @@ from xentcheck.errors import (
 from xentcheck.execution import hosts, open_target
 from xentcheck.floats import FORMATS
 from xentcheck.implementations import user
+from xentcheck.implementations.bridging import LABEL_DTYPE, LABEL_DTYPES
+from xentcheck.implementations.shapes import CLASS_SECOND, ROWS, SHAPES
 from xentcheck.losses import loss_of
 from xentcheck.losses.spec import Loss
 from xentcheck.model import (
@@ -39,6 +41,7 @@ from xentcheck.model import (
     Implementation,
     Kind,
     LabelKind,
+    Layout,
     Limit,
     Parameter,
     Quantity,
@@ -105,6 +108,10 @@ class Check:
     or_excess_bits: float | None = None
     allow: Sequence[str] = ()
     forbid: Sequence[str] = ()
+    built_in: Mapping[str, Any] = field(default_factory=dict)
+    bind: Mapping[str, Any] = field(default_factory=dict)
+    shape: str = ROWS
+    label_dtype: str = LABEL_DTYPE
 
     @property
     def tolerance(self) -> Tolerance:
@@ -179,6 +186,10 @@ def audit(
     or_excess_bits: float | None = None,
     allow: str | Iterable[str] = (),
     forbid: str | Iterable[str] = (),
+    built_in: Mapping[str, Any] | None = None,
+    bind: Mapping[str, Any] | None = None,
+    shape: str = ROWS,
+    label_dtype: str = LABEL_DTYPE,
     seed: int | None = None,
     select: str | Iterable[str] = (),
     baseline: str | os.PathLike[str] | None = None,
@@ -195,7 +206,8 @@ def audit(
             ``file.py:function``, or a command with ``{logits}``, ``{labels}`` and ``{out}``.
         loss: what the function computes; `xentcheck list losses` has the names.
         label_kind: ``integer`` or ``distribution``; the loss's own first kind unless given.
-        parameters: of the loss, by name.
+        parameters: of the loss, by name: computed, and passed to a function that has such an
+            argument. What is not given is the function's own default.
         dtypes: float32 and float64 unless given.
         quantities: ``value``, ``gradient``; both unless given, as far as there are both.
         framework: whose arrays the function is given: ``numpy``, ``torch``, ``jax``,
@@ -212,6 +224,12 @@ def audit(
         or_excess_bits: an error with at most this many excess bits is fine as well.
         allow: kinds of finding that are no violation.
         forbid: notes that are one: ``fp-signal``, ``ftz``, ``convention``.
+        built_in: parameters of the loss that the function computes with and does not take.
+        bind: keyword arguments of every call, or of a class's constructor. One that is a parameter
+            of the loss is built in.
+        shape: of the function's arguments: ``rows``; ``sequence``, (batch, sequence, classes);
+            ``class-second``, (batch, classes, sequence).
+        label_dtype: of integer labels: ``int64``, ``int32`` or a shorter one.
         seed: of the random inputs; that of the configuration, or 0, unless given.
         select: of a configuration only the implementations that one of these patterns matches.
         baseline: a file that says what is tolerated, instead of the configuration's own.
@@ -240,6 +258,10 @@ def audit(
         or_excess_bits=or_excess_bits,
         allow=_several(allow),
         forbid=_several(forbid),
+        built_in=built_in or {},
+        bind=bind or {},
+        shape=shape,
+        label_dtype=label_dtype,
     )
     seed = None if seed is None else _seed(seed)
     if loss is None:
@@ -290,6 +312,10 @@ def assert_accurate(
     or_excess_bits: float | None = None,
     allow: str | Iterable[str] = (),
     forbid: str | Iterable[str] = (),
+    built_in: Mapping[str, Any] | None = None,
+    bind: Mapping[str, Any] | None = None,
+    shape: str = ROWS,
+    label_dtype: str = LABEL_DTYPE,
     seed: int = 0,
     workers: int | None = 1,
     timeout_s: float | None = None,
@@ -324,6 +350,10 @@ def assert_accurate(
         or_excess_bits=or_excess_bits,
         allow=allow,
         forbid=forbid,
+        built_in=built_in,
+        bind=bind,
+        shape=shape,
+        label_dtype=label_dtype,
         seed=seed,
         workers=workers,
         timeout_s=timeout_s,
@@ -432,15 +462,37 @@ def checking(
         name: _checked_parameter(spec, kind, name, value)
         for name, value in check.parameters.items()
     }
-    _known("framework", (check.framework,), tuple(user.FRAMEWORKS))
+    built_in = {
+        name: _checked_parameter(spec, kind, name, value) for name, value in check.built_in.items()
+    }
+    for name in values.keys() & {*built_in, *check.bind}:
+        raise UsageError(
+            f"{name} is given as a parameter, which is passed, and as built in or bound"
+        )
+    way = Target(
+        spec.id,
+        "",
+        "",
+        parameters=check.bind,
+        framework=_known("framework", (check.framework,), tuple(user.FRAMEWORKS))[0],
+        timeout_s=timeout_s,
+        built_in=built_in,
+        shape=_known("shape", (check.shape,), SHAPES)[0],
+        label_dtype=_known("dtype of labels", (check.label_dtype,), LABEL_DTYPES)[0],
+    )
+    if way.shape == CLASS_SECOND and spec.layout is Layout.ELEMENTWISE:
+        raise UsageError(f"{loss} has no classes that could come second")
     notes: tuple[str, ...] = ()
     if isinstance(target, str):
-        made, notes = opened(loss, target, check.gradient, check.framework, timeout_s)
+        made, notes = opened(target, way, check.gradient)
     else:
         if timeout_s is not None:
             raise UsageError("timeout_s goes with code in a process of its own: name it by text")
-        made = _given(loss, target, check.gradient, check.framework)
-    axes = {name: (value,) for name, value in values.items()}
+        made = _given(target, way, check.gradient)
+    own, about = _own(spec, kind, made, values)
+    notes += about
+    values = {**values, **own}
+    axes = {name: (value,) for name, value in {**values, **made.built_in}.items()}
     sweeps = tuple(
         replace(
             sweep,
@@ -457,11 +509,15 @@ def checking(
         "loss": loss,
         "label_kind": kind,
         "parameters": values,
+        "built_in": dict(made.built_in),
+        "shape": way.shape,
+        "label_dtype": way.label_dtype,
         "dtypes": dtypes,
         "quantities": quantities,
         **bounds_of(check.tolerance),
         "allow": allow,
         "forbid": forbid,
+        "notes": notes,
     }
     kinds = (frozenset(map(Kind, allow)), frozenset(map(Kind, forbid)))
     limits = (Limit(check.tolerance, *kinds, path="max_ulp"),)
@@ -474,23 +530,51 @@ def bounds_of(tolerance: Tolerance) -> dict[str, float | None]:
     return {name: each if math.isfinite(each) else None for name, each in numbers.items()}
 
 
+def _own(
+    spec: Loss, kind: LabelKind, made: Implementation, given: Mapping[str, Any]
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The parameters that nobody gave as a function has them by default, and notes about them.
+
+    A loss has to be shown row by row where it can be: a reduction is not taken over.
+    """
+    own: dict[str, Any] = {}
+    notes = []
+    for name, value in made.own_defaults.items():
+        parameter = spec.parameter(name)
+        assert parameter is not None
+        unfit = parameter.label_kinds and kind not in parameter.label_kinds
+        if name in given or name in made.built_in or value is None or unfit:
+            continue
+        if name == "reduction":
+            notes.append(
+                f"reduction=none is passed, for the function's own default is {value}; "
+                f"--param reduction={value} checks that"
+            )
+            continue
+        own[name] = value
+        usual = "none" if parameter.default is None else _text(parameter.default)
+        notes.append(
+            f"{name}={_text(value)} is checked, the function's own default (the loss's is "
+            f"{usual}); --param {name}={usual} checks that"
+        )
+    for name, value in made.built_in.items():
+        notes.append(f"{name}={_text(value)} is computed: the function has it built in")
+    return own, tuple(notes)
+
+
+def _text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def opened(
-    loss: str,
-    target: str,
-    gradient: Function | str | None = AUTO,
-    framework: str = "numpy",
-    timeout_s: float | None = None,
-    bound: Mapping[str, Any] | None = None,
+    target: str, way: Target, gradient: Function | str | None = AUTO
 ) -> tuple[Implementation, tuple[str, ...]]:
     """What text names, loaded in its own process, and notes about its gradient for the user.
 
     Args:
-        loss: what it computes.
         target: ``module:function``, ``file.py:function``, or a command.
+        way: what it computes and how it is called; the names in it do not matter.
         gradient: the same, ``auto``, or None (or ``none``) for no gradient.
-        framework: whose arrays it is given.
-        timeout_s: how long one call may take.
-        bound: keyword arguments of every call.
 
     Raises:
         TargetError: the text leads nowhere.
@@ -498,25 +582,16 @@ def opened(
     """
     if callable(gradient):
         raise UsageError(f"{target} is loaded in another process: name its gradient by text too")
-    bound = bound or {}
     if "{out}" in target:  # a program
         program = tuple(shlex.split(target))
         back = () if gradient in (AUTO, "none", None) else tuple(shlex.split(gradient))
-        wanted = Target(
-            loss,
-            "",
-            target,
-            parameters=bound,
-            command=program,
-            gradient_command=back,
-            timeout_s=timeout_s,
-        )
+        wanted = replace(way, name=target, command=program, gradient_command=back)
         note = (
             f"only the value of {program[0]} is checked; --gradient names the command of a gradient"
         )
         return open_target(wanted)[0], () if back else (note,)
     named = None if gradient == "none" else gradient
-    wanted = Target(loss, target, target, named, bound, framework, timeout_s=timeout_s)
+    wanted = replace(way, target=target, name=target, gradient=named)
     made, beside = open_target(wanted)
     if beside:
         note = f"{beside} is taken for its gradient; --gradient names another, or none"
@@ -652,20 +727,16 @@ def _number(parameter: Parameter, value: Any) -> float | int:
     return int(value) if whole else float(value)
 
 
-def _given(
-    loss: str, function: Function, gradient: Function | str | None, framework: str
-) -> Implementation:
+def _given(function: Function, way: Target, gradient: Function | str | None) -> Implementation:
     """A function of this process as an implementation."""
     name = _name_of(function)
-    obstacle = hosts.missing(user.bridge_for(framework).process)
+    obstacle = hosts.missing(user.bridge_for(way.framework).process)
     if obstacle:
         raise TargetError(f"{name}: {obstacle}")
     found: Function | str | None = gradient
     if isinstance(gradient, str) and gradient != "none":
-        found = _gradient_beside(loss, function, gradient)
-    return user.given(
-        loss, name, function, found, framework, _origin(function, gradient, framework)
-    )
+        found = _gradient_beside(way.loss, function, gradient)
+    return user.given(way.loss, name, function, found, way, _origin(function, gradient, way))
 
 
 def _name_of(function: Function) -> str:
@@ -703,18 +774,13 @@ def _attribute(holder: Any, dotted: str) -> Any:
     return holder
 
 
-def _origin(function: Function, gradient: Function | str | None, framework: str) -> tuple[str, ...]:
+def _origin(function: Function, gradient: Function | str | None, way: Target) -> tuple[str, ...]:
     """The words that name a function of this process to `xentcheck probe`, where there are any."""
     target = _target_of(function)
     back = _target_of(gradient) if callable(gradient) else gradient or "none"
     if not target or not back:
         return UNREACHABLE
-    words = ["--implementation", target]
-    if framework != "numpy":
-        words += ["--framework", framework]
-    if back != AUTO:
-        words += ["--gradient", back]
-    return tuple(words)
+    return user.words_of(way, target, back)
 
 
 def _target_of(function: Function) -> str:

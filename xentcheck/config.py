@@ -13,6 +13,8 @@ import yaml
 from xentcheck.errors import ConfigError
 from xentcheck.floats import FORMATS
 from xentcheck.gate import IN_TOLERANCE
+from xentcheck.implementations.bridging import LABEL_DTYPE, LABEL_DTYPES
+from xentcheck.implementations.shapes import CLASS_SECOND, ROWS, SHAPES
 from xentcheck.implementations.user import FRAMEWORKS
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Loss
@@ -21,6 +23,7 @@ from xentcheck.model import (
     InputSpec,
     Kind,
     LabelKind,
+    Layout,
     Limit,
     Option,
     Parameter,
@@ -112,7 +115,33 @@ FIELDS: Mapping[str, tuple[Field, ...]] = {
             "What reports call it.",
             "`file.attribute` from `target`, the program of `command`",
         ),
-        Field("parameters", "mapping", "Keyword arguments of every call.", "none"),
+        Field(
+            "parameters",
+            "mapping",
+            "Keyword arguments of every call, or of a class's constructor. One that is a parameter "
+            "of the loss is built in.",
+            "none",
+        ),
+        Field(
+            "built_in",
+            "mapping of parameters to values",
+            "Parameters of the loss that the code computes with and does not take. It is audited "
+            "where a sweep has these values.",
+            "none",
+        ),
+        Field(
+            "shape",
+            ", ".join(f"`{each}`" for each in SHAPES),
+            "What the code wants: `rows`, (rows, classes); `sequence`, (batch, sequence, classes); "
+            "`class-second`, (batch, classes, sequence).",
+            "`rows`",
+        ),
+        Field(
+            "label_dtype",
+            ", ".join(f"`{each}`" for each in LABEL_DTYPES),
+            "Of integer labels.",
+            "`int64`",
+        ),
     ),
     "sweep": (
         Field("losses", "losses or patterns, or `all`", "What is audited.", required=True),
@@ -370,6 +399,17 @@ class _ConfigReader(Reader):
                 for keyword, child in given.items():
                     if not keyword.isidentifier():
                         self.fault(child, f"{shown(keyword)} cannot be a keyword argument")
+            shape: str | None = ROWS
+            if "shape" in entries:
+                shape = self.one_of(entries["shape"], SHAPES, "shape")
+                elementwise = loss is not None and LOSSES[loss].layout is Layout.ELEMENTWISE
+                if shape == CLASS_SECOND and elementwise:
+                    self.fault(entries["shape"], f"{loss} has no classes that could come second")
+            label_dtype: str | None = LABEL_DTYPE
+            if "label_dtype" in entries:
+                place_ = entries["label_dtype"]
+                label_dtype = self.one_of(place_, LABEL_DTYPES, "dtype of labels")
+            built_in = self.built_in(entries["built_in"], loss) if "built_in" in entries else {}
             name: str | None = None
             if "name" in entries:
                 name = self.text(entries["name"], "a name")
@@ -386,6 +426,8 @@ class _ConfigReader(Reader):
                 name = Path(command[0]).name
             if loss is None or name is None or framework is None or not (target or command):
                 continue
+            if shape is None or label_dtype is None:
+                continue
             if (loss, name) in found:
                 self.fault(item, f"{name!r} already names an implementation of {loss}")
             found[loss, name] = None
@@ -399,9 +441,24 @@ class _ConfigReader(Reader):
                     framework,
                     command or (),
                     gradient_command,
+                    built_in=built_in,
+                    shape=shape,
+                    label_dtype=label_dtype,
                 )
             )
         return tuple(targets)
+
+    def built_in(self, place: Place, loss: str | None) -> dict[str, Any]:
+        """Values of parameters that code computes with and does not take."""
+        found: dict[str, Any] = {}
+        for name, child in (self.mapping(place, "parameters") or {}).items():
+            spec = None if loss is None else LOSSES[loss].parameter(name)
+            if spec is not None:
+                found[name] = self.parameter(child, spec)
+            elif loss is not None:
+                known = [each.name for each in LOSSES[loss].parameters]
+                self.fault(child, f"unknown parameter {shown(name)}", remedy_for(name, known))
+        return {name: value for name, value in found.items() if value is not None}
 
     def command(self, place: Place) -> tuple[str, ...] | None:
         """The words of a program; one named by a path is found from here."""

@@ -151,7 +151,7 @@ class Case:
     """A block of rows of one shape, rounded to the dtype once.
 
     ``logits`` is the first argument, whatever the loss calls it: (rows, classes), or (rows,) for
-    an elementwise loss. ``parameters`` holds only what differs from the loss's defaults.
+    an elementwise loss. ``parameters`` holds what was asked for, also where that is the default.
     ``start`` is the number of its first row within its sweep.
     """
 
@@ -372,7 +372,9 @@ class Implementation:
     sent there, and have to pickle. ``plain`` is the name of the implementation that this one is
     another way to call, "" for none: the two ought to agree. ``origin`` are the words that name it
     to `xentcheck probe`, where its name does not. ``defined`` is the file and the line of its code,
-    where Python can tell.
+    where Python can tell. ``built_in`` are values of the loss's parameters that it computes with
+    and is not passed; ``own_defaults`` those of its arguments whose default is not the loss's (None
+    where one has no default).
     """
 
     loss: str
@@ -389,7 +391,12 @@ class Implementation:
     plain: str = ""
     origin: tuple[str, ...] = ()
     defined: tuple[str, int] | None = None
+    built_in: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    own_defaults: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
+
+ANY_PARAMETER = frozenset({"*"})
+"""The ``parameters`` of an implementation that takes any keyword argument."""
 
 UNREACHABLE = ("",)
 """The ``origin`` of an implementation that no command can name: a function of one process only."""
@@ -483,7 +490,10 @@ class Target:
     ``target`` is ``module:attr`` or ``file.py:attr``, and ``gradient`` the same, an attribute
     beside it, ``auto`` (the framework's own differentiation, or a function beside it by its name)
     or None. ``framework`` says what arrays it is given. With ``command`` instead of ``target`` it
-    is a program, as is ``gradient_command``; see `implementations.command`.
+    is a program, as is ``gradient_command``; see `implementations.command`. ``parameters`` are
+    keyword arguments of every call, or of a class's constructor; ``built_in`` are values of the
+    loss's parameters that are computed and not passed. ``shape`` is that of the function's
+    arguments, one of `implementations.shapes.SHAPES`; ``label_dtype`` is of integer labels.
     """
 
     loss: str
@@ -495,6 +505,9 @@ class Target:
     command: tuple[str, ...] = ()
     gradient_command: tuple[str, ...] = ()
     timeout_s: float | None = None  # for loading it and for each call; None: as `Process` has it
+    built_in: Mapping[str, Any] = field(default_factory=dict)
+    shape: str = "rows"
+    label_dtype: str = "int64"
 
 
 @dataclass(frozen=True, slots=True)

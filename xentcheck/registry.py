@@ -36,14 +36,13 @@ import numpy as np
 
 from xentcheck.errors import TargetError, did_you_mean
 from xentcheck.losses import LOSSES
-from xentcheck.model import Implementation, LabelKind, Skip, Target
+from xentcheck.model import ANY_PARAMETER, Implementation, LabelKind, Skip, Target
 
 GROUP = "xentcheck.implementations"
 _OWN = "xentcheck"  # the distribution whose entry points come first
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 INPUT_DTYPES = (*DTYPES, "float8_e4m3fn", "float8_e5m2")
 AUTO = "auto"  # of a gradient: whichever there is
-ANY_PARAMETER = frozenset({"*"})  # a function with **kwargs
 
 _MARK = "__xentcheck_implementations__"
 _LABEL_KINDS = tuple(LabelKind)
@@ -177,6 +176,25 @@ def parameters_of(function: Callable[..., Any]) -> frozenset[str]:
                 if position >= 2 or parameter.default is not inspect.Parameter.empty:
                     names.add(parameter.name)
     return frozenset(names - {"logits", "labels"})
+
+
+def defaults_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """The defaults of the arguments that a function takes besides its data, by name.
+
+    ``inspect.Parameter.empty`` stands for one that has none.
+    """
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return {}
+    found = {}
+    for position, parameter in enumerate(signature.parameters.values()):
+        keyword = parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        both = parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
+        given = parameter.default is not inspect.Parameter.empty
+        if given or keyword or (both and position >= 2):
+            found[parameter.name] = parameter.default
+    return {name: each for name, each in found.items() if name not in ("logits", "labels")}
 
 
 def required_second(function: Callable[..., Any]) -> str:
@@ -344,7 +362,7 @@ def load_target(target: Target) -> Implementation:
         gradient = _attribute(module, attribute, wanted)
     parameters = common_parameters(value, gradient)
     bound = dict(target.parameters)
-    accepted = parameters_of(value)
+    accepted = _bindable(value)
     for name in bound:
         if accepted not in (ANY_PARAMETER, accepted | {name}):
             message = f"the function takes no parameter {name!r}"
@@ -395,8 +413,17 @@ def gradient_beside(target: Target) -> str:
     return ""
 
 
-def _bind(function: Callable[..., Any], bound: dict[str, Any]) -> Callable[..., Any]:
+def _bindable(function: Callable[..., Any]) -> frozenset[str]:
+    """The keyword arguments that can be bound; of a class, all of its constructor's."""
     accepted = parameters_of(function)
+    if inspect.isclass(function) and accepted != ANY_PARAMETER:
+        with contextlib.suppress(TypeError, ValueError):
+            accepted |= inspect.signature(function).parameters.keys()
+    return accepted
+
+
+def _bind(function: Callable[..., Any], bound: dict[str, Any]) -> Callable[..., Any]:
+    accepted = _bindable(function)
     taken = {k: v for k, v in bound.items() if accepted == ANY_PARAMETER or k in accepted}
     return functools.partial(function, **taken) if taken else function
 

@@ -12,6 +12,8 @@ from typing import Any
 from xentcheck.baselines import RULES
 from xentcheck.config import FIELDS, LABEL_KINDS
 from xentcheck.floats import FORMATS
+from xentcheck.implementations.bridging import LABEL_DTYPES
+from xentcheck.implementations.shapes import SHAPES
 from xentcheck.implementations.user import FRAMEWORKS
 from xentcheck.losses import LOSSES
 from xentcheck.model import OTHER_BOUNDS, Kind, Option, Parameter, Quantity, Standing
@@ -379,6 +381,9 @@ _IMPLEMENTATION: Mapping[str, Schema] = {
     "gradient": {"anyOf": [_text(), _WORDS]},
     "name": {"type": "string", "pattern": "^[\\w.:/-]+$"},
     "parameters": {"type": "object", "minProperties": 1},
+    "built_in": {"type": "object", "minProperties": 1},
+    "shape": {"enum": list(SHAPES)},
+    "label_dtype": {"enum": list(LABEL_DTYPES)},
 }
 _SWEEP: Mapping[str, Schema] = {
     "losses": _one_or_more({"$ref": "#/$defs/loss"}),

@@ -9,9 +9,9 @@ import click
 from xentcheck.cli.delivery import Delivery
 from xentcheck.cli.door import cli, note
 from xentcheck.cli.options import (
+    calling,
     dtype_option,
-    framework_option,
-    gradient_option,
+    keywords_from,
     known_dtypes,
     loss_option,
     param_option,
@@ -37,8 +37,7 @@ CHECKED_DTYPES = ("float32", "float64")  # those of `api.DTYPES`, which is not i
 )
 @param_option
 @dtype_option(CHECKED_DTYPES)
-@framework_option
-@gradient_option
+@calling
 @click.option(
     "--max-ulp",
     type=float,
@@ -84,6 +83,10 @@ def check(
     dtypes: Sequence[str],
     framework: str,
     gradient: str,
+    bound: Sequence[str],
+    built_in: Sequence[str],
+    shape: str,
+    label_dtype: str,
     max_ulp: float | None,
     p99_ulp: float | None,
     or_abs: float,
@@ -136,9 +139,10 @@ def check(
     spec = loss_of(loss)
     kind = LabelKind(label_kind) if label_kind else spec.label_kinds[0]
     chosen = known_dtypes(dtypes, CHECKED_DTYPES)
+    only = chosen[0] if len(chosen) == 1 else None
     wanted = api.Check(
         label_kind=label_kind,
-        parameters=parameters_from(spec, kind, params, chosen[0] if len(chosen) == 1 else None),
+        parameters=parameters_from(spec, kind, params, only),
         dtypes=chosen,
         framework=framework,
         gradient=gradient,
@@ -150,6 +154,10 @@ def check(
         or_excess_bits=or_excess_bits,
         allow=allow,
         forbid=forbid,
+        built_in=parameters_from(spec, kind, built_in, only, "--built-in"),
+        bind=keywords_from("--bind", bound),
+        shape=shape,
+        label_dtype=label_dtype,
     )
     with foreign():
         made = api.checking(target, loss, wanted, seed=seed, timeout_s=timeout_s)

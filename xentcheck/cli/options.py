@@ -2,7 +2,8 @@
 
 # ruff: noqa: PLC0415
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,9 +16,11 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from xentcheck.losses.spec import Loss
-    from xentcheck.model import Implementation, LabelKind, Parameter
+    from xentcheck.model import Implementation, LabelKind, Parameter, Target
 
 FRAMEWORKS = ("numpy", "torch", "jax", "tensorflow")
+SHAPES = ("rows", "sequence", "class-second")  # those of `implementations.shapes`, not imported
+LABEL_DTYPES = ("int64", "int32", "int16", "int8", "uint8")  # those of `implementations.bridging`
 
 
 def _completing(names: Callable[[], Sequence[str]]) -> Callable[..., list["CompletionItem"]]:
@@ -122,6 +125,52 @@ param_option = click.option(
 )
 
 
+bind_option = click.option(
+    "--bind",
+    "bound",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A keyword argument of every call of your own function, or of the constructor of your "
+    "class (repeatable).",
+)
+built_in_option = click.option(
+    "--built-in",
+    "built_in",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A parameter of the loss that your function computes with and does not take, such as "
+    "gamma=1.5 (repeatable).",
+)
+shape_option = click.option(
+    "--shape",
+    type=click.Choice(SHAPES),
+    default=SHAPES[0],
+    help="What your function wants: rows, (rows, classes), unless set; sequence, (batch, sequence, "
+    "classes); class-second, (batch, classes, sequence).",
+)
+label_dtype_option = click.option(
+    "--label-dtype",
+    type=click.Choice(LABEL_DTYPES),
+    default=LABEL_DTYPES[0],
+    help="The dtype of integer labels that your function wants; int64 unless set.",
+)
+
+
+def calling(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say how your own function is called."""
+    options = (
+        framework_option,
+        gradient_option,
+        bind_option,
+        built_in_option,
+        shape_option,
+        label_dtype_option,
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 def dtype_option(defaults: Sequence[str]) -> Callable[..., Any]:
     return click.option(
         "--dtype",
@@ -141,8 +190,28 @@ def known_dtypes(dtypes: Sequence[str], defaults: Sequence[str]) -> tuple[str, .
     return tuple(dict.fromkeys(dtypes)) or tuple(defaults)
 
 
+def keywords_from(option: str, given: Sequence[str]) -> dict[str, Any]:
+    """Keyword arguments ``NAME=VALUE``: JSON where a value is that, else text."""
+    arguments: dict[str, Any] = {}
+    for text in given:
+        name, separator, written = text.partition("=")
+        if not separator or not name.isidentifier():
+            raise UsageError(f"{option} {text}: expected NAME=VALUE")
+        if name in arguments:
+            raise UsageError(f"{option} {name} is given twice")
+        try:
+            arguments[name] = json.loads(written)
+        except ValueError:
+            arguments[name] = {"True": True, "False": False, "None": None}.get(written, written)
+    return arguments
+
+
 def parameters_from(
-    loss: "Loss", label_kind: "LabelKind", params: Sequence[str], dtype: str | None
+    loss: "Loss",
+    label_kind: "LabelKind",
+    params: Sequence[str],
+    dtype: str | None,
+    option: str = "--param",
 ) -> dict[str, Any]:
     """``NAME=VALUE`` options as values of the loss's parameters.
 
@@ -152,48 +221,51 @@ def parameters_from(
     for text in params:
         name, separator, written = text.partition("=")
         if not separator:
-            raise UsageError(f"--param {text}: expected NAME=VALUE")
+            raise UsageError(f"{option} {text}: expected NAME=VALUE")
         parameter = loss.parameter(name)
         if parameter is None:
             known = [each.name for each in loss.parameters]
             raise UnknownNameError(f"parameter of {loss.id}", name, known)
         if name in values:
-            raise UsageError(f"--param {name} is given twice")
+            raise UsageError(f"{option} {name} is given twice")
         if parameter.label_kinds and label_kind not in parameter.label_kinds:
             kinds = " or ".join(parameter.label_kinds)
-            raise UsageError(f"--param {name} goes with {kinds} labels, not with {label_kind} ones")
-        values[name] = _parameter(parameter, written, dtype)
+            raise UsageError(
+                f"{option} {name} goes with {kinds} labels, not with {label_kind} ones"
+            )
+        values[name] = _parameter(parameter, written, dtype, option)
     return values
 
 
-def _parameter(parameter: "Parameter", written: str, dtype: str | None) -> Any:
+def _parameter(parameter: "Parameter", written: str, dtype: str | None, option: str) -> Any:
+    where = f"{option} {parameter.name}"
     match parameter.kind:
         case "flag":
             if written not in ("true", "false"):
-                raise UsageError(f"--param {parameter.name}={written}: expected true or false")
+                raise UsageError(f"{where}={written}: expected true or false")
             return written == "true"
         case "choice":
             if written not in parameter.choices:
-                what = f"value of --param {parameter.name}"
+                what = f"value of {where}"
                 raise UnknownNameError(what, written, parameter.choices)
             return written
         case "class-vector" | "row-matrix":
             if written == "random":  # of every class count, as in a configuration
                 return written
-            numbers = numbers_from(f"--param {parameter.name}", written, dtype)
+            numbers = numbers_from(where, written, dtype)
             for number in numbers:
-                _check_range(parameter, number)
+                _check_range(where, parameter, number)
             return numbers
-    number = number_from(f"--param {parameter.name}", written, dtype)
+    number = number_from(where, written, dtype)
     if parameter.kind == "integer" and not number.is_integer():
-        raise UsageError(f"--param {parameter.name}={written}: expected a whole number")
-    _check_range(parameter, number)
+        raise UsageError(f"{where}={written}: expected a whole number")
+    _check_range(where, parameter, number)
     return int(number) if parameter.kind == "integer" else number
 
 
-def _check_range(parameter: "Parameter", number: float) -> None:
+def _check_range(where: str, parameter: "Parameter", number: float) -> None:
     if problem := parameter.out_of_range(number):
-        raise UsageError(f"--param {parameter.name}={number:g}: {problem}")
+        raise UsageError(f"{where}={number:g}: {problem}")
 
 
 def numbers_from(option: str, written: str, dtype: str | None) -> tuple[float, ...]:
@@ -218,21 +290,14 @@ def number_from(option: str, written: str, dtype: str | None) -> float:
     return numbers[0]
 
 
-def opened(
-    loss: str,
-    target: str,
-    gradient: str,
-    framework: str,
-    timeout_s: float | None,
-    bound: Mapping[str, Any] | None = None,
-) -> "Implementation":
+def opened(target: str, way: "Target", gradient: str) -> "Implementation":
     """The user's implementation with its gradient: named, the framework's, beside it, or none.
 
-    ``bound`` are keyword arguments of every call.
+    ``way`` says what it computes and how it is called.
     """
     from xentcheck import api
 
-    implementation, notes = api.opened(loss, target, gradient, framework, timeout_s, bound)
+    implementation, notes = api.opened(target, way, gradient)
     for each in notes:
         note(f"note: {each}")
     return implementation

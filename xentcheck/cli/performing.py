@@ -147,6 +147,16 @@ def status_of(report: "Report") -> int:
         return VIOLATIONS
     if not report.measurements and not report.findings:
         reasons = dict.fromkeys(skip.reason for skip in report.skips)
-        complain("nothing was audited", "; ".join(reasons) or "the configuration has no cases")
+        text = "; ".join(reasons) or "the configuration has no cases"
+        complain("nothing was audited", f"{text}{_remedy(report, text)}")
         return NOTHING_AUDITED
     return WITHIN_LIMITS
+
+
+def _remedy(report: "Report", reason: str) -> str:
+    """What to write for a parameter that was given and that a function has no argument for."""
+    if report.config.get("command") != "check":
+        return ""
+    given = report.config["parameters"].items()
+    refused = [f"--built-in {name}={value}" for name, value in given if f"take {name}" in reason]
+    return f"; if it computes with that without an argument: {' '.join(refused)}" if refused else ""

@@ -2,7 +2,6 @@
 
 # ruff: noqa: PLC0415
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -12,9 +11,9 @@ import click
 from xentcheck.cli.delivery import Delivery
 from xentcheck.cli.door import cli
 from xentcheck.cli.options import (
+    calling,
     dtype_option,
-    framework_option,
-    gradient_option,
+    keywords_from,
     known_dtypes,
     loss_option,
     numbers_from,
@@ -79,15 +78,7 @@ STANDARD = "standard"  # the sweeps of `check`, instead of a configuration's
     help="Only those whose name matches ('*@*': variants); or your own module:function, "
     "file.py:function or command with {logits} {labels} {out}.",
 )
-@framework_option
-@gradient_option
-@click.option(
-    "--bind",
-    "bound",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="A keyword argument of every call of your own function (repeatable).",
-)
+@calling
 @timeout_option
 @reporting
 def probe(
@@ -105,6 +96,9 @@ def probe(
     framework: str,
     gradient: str,
     bound: Sequence[str],
+    built_in: Sequence[str],
+    shape: str,
+    label_dtype: str,
     timeout_s: float | None,
     formats: Sequence[str],
     outputs: Sequence[str],
@@ -127,16 +121,24 @@ def probe(
     """
     delivery = Delivery.planned(formats, outputs, color)
     from xentcheck.losses import loss_of
+    from xentcheck.model import LabelKind, Target
     from xentcheck.registry import escaped
 
     spec = loss_of(loss)
     chosen = known_dtypes(dtypes, PROBED_DTYPES)
+    kind = LabelKind(label_kind) if label_kind else spec.label_kinds[0]
+    if labels is not None and LabelKind.DISTRIBUTION in spec.label_kinds:
+        kind = LabelKind.DISTRIBUTION
+    only = chosen[0] if len(chosen) == 1 else None
+    within = parameters_from(spec, kind, built_in, only, "--built-in")
+    named = {each.partition("=")[0] for each in params}
+    computed = [*params, *(each for each in built_in if each.partition("=")[0] not in named)]
     question: _Numbers | _RowOfSweep
     if row is not None:
         for option, value in (("--logits", logits), ("--label", label), ("--labels", labels)):
             if value is not None:
                 raise UsageError(f"--row has its own input: {option} goes without it")
-        question = _row_of_sweep(row, spec, chosen, label_kind, params, seed, block=block)
+        question = _row_of_sweep(row, spec, chosen, label_kind, computed, seed, block=block)
     elif logits is None:
         raise UsageError("there is nothing to ask about\n    help: add --logits, or --row")
     else:
@@ -147,16 +149,25 @@ def probe(
         ):
             if given:
                 raise UsageError(f"{option} goes with --row")
-        question = _numbers(logits, label, labels, params, spec, chosen)
-    arguments = _bound(bound)
+        question = _numbers(logits, label, labels, computed, spec, chosen)
+    way = Target(
+        spec.id,
+        "",
+        "",
+        parameters=keywords_from("--bind", bound),
+        framework=framework,
+        timeout_s=timeout_s,
+        built_in=within,
+        shape=shape,
+        label_dtype=label_dtype,
+    )
     with foreign():
         own = {
-            each: opened(loss, each, gradient, framework, timeout_s, arguments)
-            for each in patterns
-            if ":" in each or "{out}" in each
+            each: opened(each, way, gradient) for each in patterns if ":" in each or "{out}" in each
         }
-        if bound and not own:
-            raise UsageError("--bind goes with --implementation, and your own function there")
+        for flag, words in (("--bind", bound), ("--built-in", built_in)):
+            if words and not own:
+                raise UsageError(f"{flag} goes with --implementation, and your own function there")
         result = question.asked(
             loss,
             dtypes=chosen,
@@ -356,20 +367,6 @@ def _standard(
         raise UsageError(f"{spec.id} takes {known} labels, not {kind} ones")
     values = parameters_from(spec, kind, params, dtypes[0] if len(dtypes) == 1 else None)
     return standard_sweeps(spec, dtypes, kind, {name: (each,) for name, each in values.items()})
-
-
-def _bound(bound: Sequence[str]) -> dict[str, Any]:
-    """Keyword arguments: JSON where a value is that, else text."""
-    arguments = {}
-    for text in bound:
-        name, separator, written = text.partition("=")
-        if not separator or not name.isidentifier():
-            raise UsageError(f"--bind {text}: expected NAME=VALUE")
-        try:
-            arguments[name] = json.loads(written)
-        except ValueError:
-            arguments[name] = written
-    return arguments
 
 
 def _check_class(label: float, classes: int, loss: "Loss", values: Mapping[str, Any]) -> None:

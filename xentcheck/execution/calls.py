@@ -8,7 +8,7 @@ division by zero, although the inputs and the exact results are finite, is halve
 does so alone is found.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from xentcheck.execution import hosts
 from xentcheck.execution.invocation import CallError, invoke, same_bits
 from xentcheck.floats import Format, format_of, ulp_distance
 from xentcheck.losses import LOSSES
+from xentcheck.losses.parameters import obstacle, passed
 from xentcheck.losses.spec import picked
 from xentcheck.model import (
     Array,
@@ -88,7 +89,8 @@ def observe(
     function = implementation.value if quantity is Quantity.VALUE else implementation.gradient
     assert function is not None
     shape = result_shape(case, quantity)
-    run = _Run(function, implementation.process, case, quantity, shape)
+    given = passed(LOSSES[case.loss], implementation, case.parameters)
+    run = _Run(function, implementation.process, case, quantity, shape, given)
     rows = case.rows
     valid = np.ones(rows, dtype=np.bool_)
     try:
@@ -121,8 +123,9 @@ def answer(implementation: Implementation, case: Case, quantity: Quantity) -> Ar
     function = implementation.value if quantity is Quantity.VALUE else implementation.gradient
     assert function is not None
     shape = result_shape(case, quantity)
+    given = passed(LOSSES[case.loss], implementation, case.parameters)
     try:
-        return _Run(function, implementation.process, case, quantity, shape).call()
+        return _Run(function, implementation.process, case, quantity, shape, given).call()
     except (CallError, UnsupportedError):
         return None
 
@@ -149,7 +152,9 @@ class _Run:
         case: Case,
         quantity: Quantity,
         shape: tuple[int, ...],
+        parameters: Mapping[str, Any],
     ) -> None:
+        self.parameters = parameters
         self.function = function
         self.process = process
         self.case = case
@@ -171,7 +176,7 @@ class _Run:
             data.append(None if case.labels is None else case.labels[chosen])
         count = case.rows if rows is None else len(rows)
         shape = (count, *self.shape[1:]) if self.shape else ()
-        parameters = picked(case.parameters, chosen)
+        parameters = picked(self.parameters, chosen)
         if self.process is None:
             done = invoke(self.function, data, parameters, shape)
         else:
@@ -337,8 +342,4 @@ def unsupported(implementation: Implementation, case: Case) -> str:
         return f"does not take {case.dtype}"
     if case.label_kind is not LabelKind.NONE and case.label_kind not in implementation.label_kinds:
         return f"does not take {case.label_kind} labels"
-    if "*" not in implementation.parameters:
-        missing = sorted(set(case.parameters) - implementation.parameters)
-        if missing:
-            return f"does not take {', '.join(missing)}"
-    return ""
+    return obstacle(LOSSES[case.loss], implementation, case.parameters, case.dtype)

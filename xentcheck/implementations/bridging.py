@@ -7,6 +7,7 @@ computed: `Call` objects travel to the framework's own process. Therefore adapte
 framework by `deferred`, so that declaring costs no import.
 """
 
+import functools
 import importlib
 import inspect
 import math
@@ -19,10 +20,15 @@ from typing import Any
 import numpy as np
 
 from xentcheck.errors import UnsupportedError
+from xentcheck.implementations.shapes import ROWS, shaped
 from xentcheck.losses import LOSSES
 from xentcheck.model import Array, Implementation, LabelKind, Process, Quantity, reduces
 
 DTYPES = ("float16", "bfloat16", "float32", "float64")
+LABEL_DTYPES = ("int64", "int32", "int16", "int8", "uint8")
+LABEL_DTYPE = LABEL_DTYPES[0]
+"""Of integer labels, unless something else is asked for."""
+
 SHARED_FOLDER = "XENTCHECK_SHARED_FOLDER"
 """The environment variable that names a folder all processes of a run share, to keep what they
 compile; not set: there is none."""
@@ -187,7 +193,8 @@ class Call:
 
     ``quantity`` is what it computes. ``differentiated``: a gradient is made of a function of the
     value; else the function itself is one of the gradient. ``wants_labels``: the function insists
-    on labels also where the loss does without.
+    on labels also where the loss does without. ``shape`` is one of `shapes.SHAPES`, and integer
+    labels are of ``label_dtype``.
     """
 
     bridge: Bridge
@@ -197,12 +204,18 @@ class Call:
     variant: str = ""
     wants_labels: bool = False
     differentiated: bool = True
+    shape: str = ROWS
+    label_dtype: str = LABEL_DTYPE
 
     def __call__(self, logits: Array, labels: Array | None = None, **parameters: Any) -> Array:
         per_class = LOSSES[self.loss].per_class
         function = self.function
         if hasattr(function, "resolved"):  # a user's, loaded only now
             function = function.resolved()
+        if self.shape != ROWS:
+            function = _shaped(self.bridge, function, self.shape)
+        if labels is not None and labels.dtype.kind == "i":
+            labels = labels.astype(self.label_dtype)
         if self.quantity is Quantity.GRADIENT and not self.differentiated:
             job = Job(function, logits, labels, parameters, False, self.variant)
             return self.bridge.value(job)
@@ -211,6 +224,12 @@ class Call:
         job = Job(function, logits, labels, parameters, per_class, self.variant)
         is_value = self.quantity is Quantity.VALUE
         return self.bridge.value(job) if is_value else self.bridge.gradient(job)
+
+
+@functools.lru_cache(maxsize=64)
+def _shaped(bridge: Bridge, function: Callable[..., Any], shape: str) -> Callable[..., Any]:
+    """One object for each, for frameworks keep what they compile by its identity."""
+    return shaped(bridge.prepared(function), shape)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from xentcheck.errors import ending
+from xentcheck.implementations.shapes import ROWS, shaped
 from xentcheck.model import Array
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -35,11 +36,14 @@ _TAIL = 500  # characters of what a failing program wrote that its error shows
 class Command:
     """A function of arrays that runs a program. Pickles.
 
-    ``parameters`` are what is given unless the call gives others.
+    ``parameters`` are what is given unless the call gives others. ``shape`` is one of
+    `shapes.SHAPES`, and integer labels are of ``label_dtype``.
     """
 
     words: tuple[str, ...]
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    shape: str = ROWS
+    label_dtype: str = "int64"
 
     @property
     def placeholders(self) -> frozenset[str]:
@@ -60,6 +64,15 @@ class Command:
         Raises:
             RuntimeError: it failed, or wrote no array. (Its exit status and last words are told.)
         """
+        if labels is not None and labels.dtype.kind == "i":
+            labels = labels.astype(self.label_dtype)
+        if self.shape != ROWS:
+            by_shape = shaped(self._run, self.shape)
+            result: Array = by_shape(logits, labels, **parameters)
+            return result
+        return self._run(logits, labels, **parameters)
+
+    def _run(self, logits: Array, labels: Array | None = None, **parameters: Any) -> Array:
         with tempfile.TemporaryDirectory(prefix="xentcheck-") as folder:
             out = Path(folder, "out.npy")
             texts = {"dtype": logits.dtype.name, "out": str(out)}

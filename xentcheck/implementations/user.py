@@ -3,6 +3,7 @@
 A target is loaded only there: `describe` and `UserFunction` travel to it.
 """
 
+import functools
 import importlib
 import inspect
 import json
@@ -10,23 +11,35 @@ import pickle
 import shlex
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from xentcheck.errors import TargetError, did_you_mean, nearest
-from xentcheck.implementations.bridging import Bridge, Call, Job
+from xentcheck.implementations.bridging import LABEL_DTYPE, Bridge, Call, Job
+from xentcheck.implementations.classes import constructed, constructor_of, of_class
 from xentcheck.implementations.command import DATA, Command
+from xentcheck.implementations.shapes import ROWS
 from xentcheck.losses import loss_of
-from xentcheck.model import Array, Implementation, LabelKind, Process, Quantity, Target
+from xentcheck.losses.parameters import of_loss, others
+from xentcheck.losses.spec import Loss
+from xentcheck.model import (
+    ANY_PARAMETER,
+    Array,
+    Implementation,
+    LabelKind,
+    Process,
+    Quantity,
+    Target,
+)
 from xentcheck.registry import (
     AUTO,
     INPUT_DTYPES,
     common_parameters,
+    defaults_of,
     defined_at,
     gradient_beside,
     load_target,
-    parameters_of,
     place_of,
     required_second,
 )
@@ -69,7 +82,9 @@ class Description:
     """What loading a target told.
 
     ``gradient``: the function that was found beside it, where one was looked for. ``defined``: the
-    file and the line of its code.
+    file and the line of its code. ``own_defaults`` are as in `Implementation`; ``held`` are values
+    of the loss's parameters that an instance was made with; ``missing`` are arguments that nothing
+    gives.
     """
 
     parameters: frozenset[str]
@@ -78,6 +93,10 @@ class Description:
     has_gradient: bool
     gradient: str = ""
     defined: tuple[str, int] | None = None
+    own_defaults: Mapping[str, Any] = field(default_factory=dict)
+    held: Mapping[str, Any] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    is_class: bool = False
 
 
 def process_of(target: Target) -> Process:
@@ -94,18 +113,80 @@ def describe(target: Target) -> Description:
     """Load a target, in its process. Raises TargetError."""
     found = load_target(target)
     assert found.value is not None
-    function = _inner(found.value)
-    signed = _signed(function)
-    parameters = found.parameters if signed is function else parameters_of(signed)
     beside = gradient_beside(target) if target.gradient == AUTO else ""
+    arguments = _arguments(found.value, found.gradient)
+    loss = loss_of(target.loss)
+    own = {**arguments.defaults, **target.built_in}
     return Description(
-        parameters=parameters - dict(target.parameters).keys(),
+        parameters=arguments.names - dict(target.parameters).keys(),
         summary=found.summary,
-        wants_labels=bool(required_second(signed)),
+        wants_labels=arguments.wants_labels,
         has_gradient=found.gradient is not None or target.framework != "numpy",
         gradient=beside,
         defined=found.defined,
+        own_defaults=_own_defaults(loss, arguments),
+        held=_held(loss, found.value),
+        missing=tuple(name for name in _missing(loss, arguments) if name not in own),
+        is_class=constructed(found.value),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Arguments:
+    """What a user's callable takes besides its data.
+
+    ``names`` may be `ANY_PARAMETER`; ``required`` have no default.
+    """
+
+    names: frozenset[str]
+    defaults: Mapping[str, Any]
+    required: tuple[str, ...]
+    wants_labels: bool
+
+
+def _arguments(value: Callable[..., Any], gradient: Callable[..., Any] | None = None) -> _Arguments:
+    """Those of a function, of a class's call and constructor, or of what binds some of them."""
+    bound = getattr(value, "keywords", {})
+    signed = _signed(_inner(value))
+    own = signed if signed is not _inner(value) else value
+    names = common_parameters(own, gradient)
+    defaults = defaults_of(own)
+    if constructed(value):
+        constructor = constructor_of(value)
+        names = names if names == ANY_PARAMETER else names | constructor.names
+        defaults |= constructor.defaults
+        defaults |= dict.fromkeys(constructor.required, inspect.Parameter.empty)
+    free = {name: each for name, each in defaults.items() if name not in bound}
+    given = {name: each for name, each in free.items() if each is not inspect.Parameter.empty}
+    required = tuple(name for name in free if name not in given)
+    return _Arguments(names - set(bound), given, required, bool(required_second(signed)))
+
+
+def _own_defaults(loss: Loss, arguments: _Arguments) -> dict[str, Any]:
+    """The defaults that differ from the loss's; None for a parameter of it that has none."""
+    needed = {name: None for name in arguments.required if loss.parameter(name) is not None}
+    known = {**others(loss, arguments.defaults), **needed}
+    taken = arguments.names
+    return {name: each for name, each in known.items() if taken >= ANY_PARAMETER or name in taken}
+
+
+def _held(loss: Loss, value: Any) -> dict[str, Any]:
+    """What an instance was made with, by the attributes that its constructor's arguments are."""
+    if inspect.isclass(value) or inspect.isroutine(value) or isinstance(value, functools.partial):
+        return {}
+    names = constructor_of(type(value)).names
+    if type(value).__module__.partition(".")[0] == "keras":
+        names -= {"reduction"}  # it is asked for the one that is wanted
+    held = {}
+    for name in names:
+        each: Any = getattr(value, name, None)
+        if loss.parameter(name):
+            held[name] = each.tolist() if hasattr(each, "tolist") else each
+    return of_loss(loss, held)
+
+
+def _missing(loss: Loss, arguments: _Arguments) -> tuple[str, ...]:
+    return tuple(name for name in arguments.required if loss.parameter(name) is None)
 
 
 def _inner(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -149,6 +230,7 @@ class UserFunction:
 
     target: Target
     quantity: Quantity
+    is_class: bool = False
 
     def __call__(self, *arguments: Any, **parameters: Any) -> Any:
         return self.resolved()(*arguments, **parameters)
@@ -161,7 +243,16 @@ class UserFunction:
         found = _loaded[key]
         function = found.value if self.quantity is Quantity.VALUE else found.gradient
         assert function is not None
-        return function
+        return callable_as(self.target.framework, function)
+
+
+PLAIN = ("numpy", "jax")
+"""The frameworks whose bridges are given functions only, no classes."""
+
+
+def callable_as(framework: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, or a class as one where its framework's bridge does not do that itself."""
+    return of_class(function) if framework in PLAIN and constructed(function) else function
 
 
 def made(target: Target, description: Description) -> Implementation:
@@ -169,19 +260,32 @@ def made(target: Target, description: Description) -> Implementation:
 
     Raises TargetError for a bound parameter that it does not take.
     """
+    if description.missing:
+        name, *_ = description.missing
+        raise TargetError(
+            f"{target.target}: nothing gives its argument {', '.join(description.missing)}\n"
+            f"    help: --bind {name}=VALUE (in a configuration parameters: {{{name}: VALUE}})"
+        )
     bridge = bridge_for(target.framework)
-    value = UserFunction(target, Quantity.VALUE)
-    wants = description.wants_labels
+    value = UserFunction(target, Quantity.VALUE, description.is_class)
+    calls = functools.partial(
+        Call,
+        bridge,
+        loss=target.loss,
+        wants_labels=description.wants_labels,
+        shape=target.shape,
+        label_dtype=target.label_dtype,
+    )
     gradient: Call | None = None
     if description.gradient or target.gradient not in (None, AUTO):
         by_function = UserFunction(target, Quantity.GRADIENT)
-        gradient = Call(bridge, by_function, target.loss, Quantity.GRADIENT, "", wants, False)
+        gradient = calls(by_function, quantity=Quantity.GRADIENT, differentiated=False)
     elif target.gradient == AUTO and description.has_gradient:
-        gradient = Call(bridge, value, target.loss, Quantity.GRADIENT, "", wants)
+        gradient = calls(value, quantity=Quantity.GRADIENT)
     return Implementation(
         loss=target.loss,
         name=target.name,
-        value=Call(bridge, value, target.loss, Quantity.VALUE, "", wants),
+        value=calls(value, quantity=Quantity.VALUE),
         gradient=gradient,
         dtypes=bridge.dtypes,
         label_kinds=tuple(LabelKind),
@@ -189,9 +293,16 @@ def made(target: Target, description: Description) -> Implementation:
         summary=description.summary,
         source=target.target,
         process=process_of(target),
-        origin=_origin(target, target.target, target.gradient),
+        origin=words_of(target, target.target, target.gradient),
         defined=description.defined,
+        built_in={**description.held, **_built_in(target)},
+        own_defaults=description.own_defaults,
     )
+
+
+def _built_in(target: Target) -> dict[str, Any]:
+    """What is said to be built in, and what is bound of the loss's parameters."""
+    return {**of_loss(loss_of(target.loss), target.parameters), **target.built_in}
 
 
 def given(
@@ -199,38 +310,62 @@ def given(
     name: str,
     value: Callable[..., Any],
     gradient: Callable[..., Any] | str | None = AUTO,
-    framework: str = "numpy",
+    way: Target | None = None,
     origin: tuple[str, ...] = (),
 ) -> Implementation:
     """Functions of this process, called where they are; as `made`, but for where they run.
 
     ``gradient`` `AUTO`: the framework differentiates ``value``; NumPy has nothing that does.
+    ``way`` says how they are called: its framework, shape and dtype of labels, what is bound and
+    what is built in.
+
+    Raises TargetError where an argument is left that nothing gives.
     """
-    bridge = bridge_for(framework)
-    signed = _signed(value)
-    wants = bool(required_second(signed))
-    by_function = gradient if callable(gradient) else None
+    way = way or Target(loss, "", name)
+    bridge = bridge_for(way.framework)
+    function = functools.partial(value, **way.parameters) if way.parameters else value
+    arguments = _arguments(function, gradient if callable(gradient) else None)
+    spec = loss_of(loss)
+    missing = [each for each in _missing(spec, arguments) if each not in way.built_in]
+    if missing:
+        raise TargetError(
+            f"{name}: nothing gives its argument {', '.join(missing)}\n"
+            "    help: bind it, by bind={...} or functools.partial"
+        )
+    calls = functools.partial(
+        Call,
+        bridge,
+        loss=loss,
+        wants_labels=arguments.wants_labels,
+        shape=way.shape,
+        label_dtype=way.label_dtype,
+    )
+    called = callable_as(way.framework, function)
     back: Call | None = None
-    if by_function is not None:
-        back = Call(bridge, by_function, loss, Quantity.GRADIENT, "", wants, False)
-    elif gradient == AUTO and framework != "numpy":
-        back = Call(bridge, value, loss, Quantity.GRADIENT, "", wants)
+    if callable(gradient):
+        back = calls(gradient, quantity=Quantity.GRADIENT, differentiated=False)
+    elif gradient == AUTO and way.framework != "numpy":
+        back = calls(called, quantity=Quantity.GRADIENT)
+    bound = {**_held(spec, value), **getattr(function, "keywords", {})}
     return Implementation(
         loss=loss,
         name=name,
-        value=Call(bridge, value, loss, Quantity.VALUE, "", wants),
+        value=calls(called, quantity=Quantity.VALUE),
         gradient=back,
         dtypes=bridge.dtypes,
         label_kinds=tuple(LabelKind),
-        parameters=common_parameters(signed, by_function),
+        parameters=arguments.names,
         summary=(inspect.getdoc(value) or "").partition("\n")[0],
         source=name,
         origin=origin,
         defined=defined_at(value),
+        built_in={**of_loss(spec, bound), **way.built_in},
+        own_defaults=_own_defaults(spec, arguments),
     )
 
 
-def _origin(target: Target, text: str, gradient: str | None) -> tuple[str, ...]:
+def words_of(target: Target, text: str, gradient: str | None) -> tuple[str, ...]:
+    """The words that name a target to `xentcheck probe`, as `Implementation.origin` has them."""
     words = ["--implementation", text]
     if target.framework != "numpy":
         words += ["--framework", target.framework]
@@ -238,6 +373,12 @@ def _origin(target: Target, text: str, gradient: str | None) -> tuple[str, ...]:
         words += ["--gradient", gradient or "none"]
     for name, value in target.parameters.items():
         words += ["--bind", f"{name}={json.dumps(value, default=str)}"]
+    for name, value in target.built_in.items():
+        words += ["--built-in", f"{name}={json.dumps(value)}"]
+    if target.shape != ROWS:
+        words += ["--shape", target.shape]
+    if target.label_dtype != LABEL_DTYPE:
+        words += ["--label-dtype", target.label_dtype]
     return tuple(words)
 
 
@@ -246,14 +387,28 @@ def target_named(loss: str, origin: Sequence[str]) -> Target:
     words = list(zip(origin[::2], origin[1::2], strict=True))
     named = dict(words)
     text, gradient = named["--implementation"], named.get("--gradient", AUTO)
-    bound = dict(each.split("=", 1) for option, each in words if option == "--bind")
-    parameters = {name: json.loads(value) for name, value in bound.items()}
+    made = Target(
+        loss,
+        text,
+        text,
+        None if gradient == "none" else gradient,
+        _keywords(words, "--bind"),
+        named.get("--framework", "numpy"),
+        built_in=_keywords(words, "--built-in"),
+        shape=named.get("--shape", ROWS),
+        label_dtype=named.get("--label-dtype", LABEL_DTYPE),
+    )
     if "{out}" in text:
         back = () if gradient == AUTO else tuple(shlex.split(gradient))
         command = tuple(shlex.split(text))
-        return Target(loss, "", text, None, parameters, command=command, gradient_command=back)
-    back_name = None if gradient == "none" else gradient
-    return Target(loss, text, text, back_name, parameters, named.get("--framework", "numpy"))
+        return replace(made, target="", gradient=None, command=command, gradient_command=back)
+    return made
+
+
+def _keywords(words: Sequence[tuple[str, str]], option: str) -> dict[str, Any]:
+    named = dict(each.split("=", 1) for which, each in words if which == option)
+    read = {name: json.loads(value) for name, value in named.items()}
+    return {name: tuple(each) if isinstance(each, list) else each for name, each in read.items()}
 
 
 def commanded(target: Target) -> Implementation:
@@ -262,7 +417,7 @@ def commanded(target: Target) -> Implementation:
     What a call does not say is as the loss has it by default.
     """
     known = {each.name: each.default for each in loss_of(target.loss).parameters}
-    given = {**known, **target.parameters}
+    given = {**known, **target.parameters, **target.built_in}
     value = _command(target, target.command, given)
     gradient = None
     parameters = value.placeholders & known.keys()
@@ -282,13 +437,14 @@ def commanded(target: Target) -> Implementation:
         gradient=gradient,
         dtypes=INPUT_DTYPES,
         label_kinds=tuple(LabelKind),
-        parameters=parameters - target.parameters.keys(),
+        parameters=parameters - target.parameters.keys() - target.built_in.keys(),
         summary=" ".join(target.command),
         source=target.command[0],
         process=process_of(target),
-        origin=_origin(
+        origin=words_of(
             target, shlex.join(target.command), shlex.join(target.gradient_command) or AUTO
         ),
+        built_in=_built_in(target),
     )
 
 
@@ -297,7 +453,7 @@ def _command(target: Target, words: tuple[str, ...], given: Mapping[str, Any]) -
     if shutil.which(words[0]) is None:
         message = "cannot be executed" if Path(words[0]).exists() else "there is no such program"
         raise TargetError(f"{words[0]}: {message}")
-    made = Command(words, given)
+    made = Command(words, given, target.shape, target.label_dtype)
     known = (*DATA, *(each.name for each in loss_of(target.loss).parameters))
     for name in sorted(made.placeholders - given.keys()):
         meant = nearest(name, known)  # other braces are the program's own

@@ -22,10 +22,13 @@ from xentcheck.errors import TargetError, UsageError
 from xentcheck.execution import hosts, open_target
 from xentcheck.floats import FORMATS, format_of, to_float64
 from xentcheck.implementations.bridging import NUMPY_ARRAY, NUMPY_DATA, Call, Sketch
-from xentcheck.implementations.command import Command, text_of
+from xentcheck.implementations.classes import of_class
+from xentcheck.implementations.command import DATA, Command, text_of
 from xentcheck.implementations.excerpts import excerpt
+from xentcheck.implementations.shapes import ROWS, gathered, shaped, spread
 from xentcheck.implementations.user import UserFunction, target_named
 from xentcheck.losses import LOSSES
+from xentcheck.losses.parameters import passed
 from xentcheck.model import (
     Array,
     Cell,
@@ -82,7 +85,7 @@ def save(report: Report, directory: str | Path, sweeps: Sequence[Sweep] = ()) ->
                 continue
             name = _name(finding, names)
             archive, script = folder / f"{name}.npz", folder / f"{name}.py"
-            given = _input(report, finding, finding.witness, sweeps)
+            given = _input(report, finding, finding.witness, sweeps, known)
             with archive.open("wb") as file:
                 np.savez(file, **_arrays(finding, finding.witness, given))  # type: ignore[arg-type]
             text = _script(report, finding, finding.witness, given, known)
@@ -135,21 +138,28 @@ class _Input:
         return {name: each for name, each in self.given.items() if isinstance(each, np.ndarray)}
 
 
-def _input(report: Report, finding: Finding, witness: Witness, sweeps: Sequence[Sweep]) -> _Input:
+def _input(
+    report: Report, finding: Finding, witness: Witness, sweeps: Sequence[Sweep], known: "_Known"
+) -> _Input:
     """The witness, or the block of rows that it was in."""
     cell = finding.cell
-    parameters = witness.parameters
+    implementation, _ = known.of(cell)
+    loss = LOSSES[cell.loss]
+
+    def passing(computed: Mapping[str, Any]) -> Mapping[str, Any]:
+        return computed if implementation is None else passed(loss, implementation, computed)
+
+    parameters = passing(witness.parameters)
     if reduces(witness.parameters):
         given = {"logits": witness.logits, "labels": witness.labels, **parameters}
         row: tuple[int, ...] = () if cell.quantity is Quantity.VALUE else (witness.place,)
     else:
-        loss = LOSSES[cell.loss]
         of = {each.name: each for each in sweeps}.get(cell.sweep)
         fitting = None if of is None else fitted(of, loss)[0]
         found = witness.generator in ADAPTIVE  # no row of the sweep's own
         if fitting is not None and not found and notation.takes_company(report, finding):
             case, place = located(fitting, loss, cell.dtype, report.seed, witness.row)
-            given = {"logits": case.logits, "labels": case.labels, **case.parameters}
+            given = {"logits": case.logits, "labels": case.labels, **passing(case.parameters)}
             row = (place,)
         else:
             labels = None if witness.labels is None else witness.labels[np.newaxis]
@@ -158,14 +168,15 @@ def _input(report: Report, finding: Finding, witness: Witness, sweeps: Sequence[
                 declared = loss.parameter(name)
                 by_row = declared is not None and declared.kind == "row-matrix"
                 array = isinstance(value, np.ndarray) and by_row
-                given[name] = value[np.newaxis] if array else value  # type: ignore[index]
+                given[name] = value[np.newaxis] if array else value
             row = (0,)
-    given = {name: value for name, value in given.items() if value is not None}
+    data = {name: given.pop(name) for name in ("logits", "labels")}
+    given = {**{name: each for name, each in data.items() if each is not None}, **given}
     return _Input(given, row if witness.index is None else (*row, witness.index))
 
 
 def _arrays(finding: Finding, witness: Witness, given: _Input) -> dict[str, Array]:
-    arrays = {name: _plain(each) for name, each in given.given.items()}
+    arrays = {name: _plain(each) for name, each in given.given.items() if each is not None}
     texts = {
         "loss": finding.cell.loss,
         "implementation": finding.cell.implementation,
@@ -339,6 +350,15 @@ def _of_call(call: Call, cell: Cell, given: _Input, beside: str) -> _Lines:
                 *definitions,
                 f"function = {bridge.preparing}(function)",
             ]
+        elif function.is_class:
+            taken = excerpt(of_class)
+            imports += taken.imports
+            definitions = [*taken.definitions, *definitions, "function = of_class(function)"]
+        if call.shape != ROWS:
+            taken = excerpt(shaped)
+            imports += taken.imports
+            made = f"function = shaped(function, {call.shape!r})"
+            definitions = [*taken.definitions, *definitions, made]
     elif _importable(function):
         name = function.__name__
         taken = excerpt(function)
@@ -364,6 +384,7 @@ def _of_call(call: Call, cell: Cell, given: _Input, beside: str) -> _Lines:
     )
     native = bridge.process.name == "numpy"
     more, lines = _numpy(cell, given) if native else ((), ())
+    lines = (*lines, *_labels(given, call.label_dtype))
     modules = () if native else _framework(bridge.process)
     return _Lines(
         (*lines, *bridge.script(sketch)),
@@ -380,6 +401,14 @@ _MISSING = (
     '    raise NotImplementedError("put the implementation here")'
 )
 _WHERE = "To be run where xentcheck was run: it loads the file or module from there."
+
+
+def _labels(given: _Input, dtype: str) -> tuple[str, ...]:
+    """A line that makes integer labels of the dtype that is wanted."""
+    labels = given.given.get("labels")
+    if labels is None or labels.dtype.kind != "i" or labels.dtype.name == dtype:
+        return ()
+    return (f'w["labels"] = w["labels"].astype("{dtype}")',)
 
 
 def _framework(process: Process) -> tuple[str, ...]:
@@ -462,6 +491,21 @@ def _of_command(command: Command, cell: Cell, given: _Input) -> _Lines:
     if not _sketch(cell, given, "").labels:
         values["labels"] = None
     more, lines = _numpy(cell, given)
+    lines = (*lines, *_labels(given, command.label_dtype))
+    definitions: tuple[str, ...] = ()
+    imports: tuple[str, ...] = ()
+    back: tuple[str, ...] = ()
+    if command.shape != ROWS:
+        taken = excerpt(spread, gathered)
+        definitions, imports = taken.definitions, taken.imports
+        rows = given.given["logits"].shape[0]
+        back = (f"result = gathered(result, {rows}, {command.shape!r})",)
+        by_row = [name for name, each in given.arrays.items() if name in DATA or each.ndim == 2]
+        lines = (
+            *lines,
+            f"for name in {by_row}:",
+            f"    w[name] = spread(w[name], {command.shape!r})",
+        )
     files = [name for name, each in values.items() if isinstance(each, np.ndarray | list | tuple)]
     texts = {name: f"{{folder}}/{name}.npy" for name in (*files, "out")}
     texts |= {"dtype": cell.dtype}
@@ -490,9 +534,10 @@ def _of_command(command: Command, cell: Cell, given: _Input) -> _Lines:
             'result = np.load(f"{folder}/out.npy")',
             'if result.dtype.kind == "V":',
             '    result = result.view(w["logits"].dtype)',
+            *back,
         ),
         (),
-        (*more, "import subprocess", "import tempfile"),
-        (),
+        (*more, *imports, "import subprocess", "import tempfile"),
+        definitions,
         (_WHERE,),
     )

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from xentcheck.errors import UsageError, did_you_mean
-from xentcheck.floats import from_float64, to_float64
+from xentcheck.floats import from_float64
+from xentcheck.losses.parameters import rounded
 from xentcheck.losses.spec import Loss
 from xentcheck.model import Array, LabelKind, Parameter, ParameterValue
 from xentcheck.sweeps.generator import stream
@@ -55,19 +56,12 @@ def materialise(
 ) -> dict[str, ParameterValue]:
     """The parameters of a block of that shape: reals rounded to the dtype, words made arrays.
 
-    What equals its default is left out, except an ``ignore_index`` that the sweep names: rows
-    bear it, so an implementation has to know it. ``place`` is the block's place in its sweep.
+    What is not given is left out. ``place`` is the block's place in its sweep.
     """
     values: dict[str, ParameterValue] = {}
     for name, (parameter, raw) in combination.items():
         value = _value(parameter, raw, shape, dtype, seed, place)
-        if value is None:
-            continue
-        default = parameter.default
-        if parameter.kind == "real" and default is not None:
-            default = _rounded(float(default), dtype)
-        same = not isinstance(value, np.ndarray) and value == default
-        if not same or name == "ignore_index":
+        if value is not None:
             values[name] = value
     return values
 
@@ -83,7 +77,7 @@ def _value(
     if raw is None:
         return None
     if parameter.kind == "real":
-        return _rounded(float(raw), dtype)
+        return rounded(float(raw), dtype)
     if parameter.kind == "class-vector":
         return from_float64(_vector(parameter, raw, shape[-1], seed, str(place[0])), dtype)
     if parameter.kind == "row-matrix":
@@ -91,10 +85,6 @@ def _value(
     if parameter.kind == "integer":
         return int(raw)
     return bool(raw) if parameter.kind == "flag" else str(raw)
-
-
-def _rounded(value: float, dtype: str) -> float:
-    return float(to_float64(from_float64(value, dtype)))
 
 
 def _vector(parameter: Parameter, raw: Any, classes: int, seed: int, sweep: str) -> Array:

@@ -19,6 +19,7 @@ import numpy as np
 
 from xentcheck.errors import UnsupportedError
 from xentcheck.implementations.bridging import Bridge, Job, Sketch, adapter, deferred
+from xentcheck.implementations.classes import of_class
 from xentcheck.model import Array, Implementation, LabelKind, Process, Quantity
 
 torch: Any = deferred("torch")
@@ -72,8 +73,9 @@ class TorchBridge(Bridge):
     def prepared(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """What is called with tensors for a function, an nn.Module, or an autograd.Function.
 
-        A class of modules is instantiated, with ``reduction="none"`` if it takes that; so is one
-        whose further arguments `functools.partial` has bound.
+        A class of modules is instantiated with the parameters that its constructor takes, and with
+        ``reduction="none"`` if it takes that; so is one whose further arguments
+        `functools.partial` has bound. A number becomes a tensor where one is annotated.
         """
         return _prepared(function) if isinstance(function, Hashable) else function
 
@@ -195,15 +197,34 @@ def _settled() -> None:
 
 @functools.lru_cache(maxsize=256)
 def _prepared(function: Any) -> Callable[..., Any]:
-    bound = function.keywords if isinstance(function, functools.partial) else {}
     made = function.func if isinstance(function, functools.partial) else function
     found: Any = function
-    if inspect.isclass(made) and issubclass(made, torch.nn.Module):
-        takes = "reduction" in inspect.signature(made).parameters and "reduction" not in bound
-        found = function(reduction="none") if takes else function()
-    elif inspect.isclass(made) and issubclass(made, torch.autograd.Function):
+    if inspect.isclass(made) and issubclass(made, torch.autograd.Function):
         found = _applied(cast(Any, made))
-    return cast(Callable[..., Any], found)
+    elif inspect.isclass(made):
+        found = of_class(function)
+    tensors = _tensors(made)
+    return functools.partial(_with_tensors, found, tensors) if tensors else found
+
+
+def _tensors(function: Any) -> frozenset[str]:
+    """The parameters that are annotated as tensors beyond the first two: they take no number."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return frozenset()
+    data = 0 if inspect.isclass(function) else 2
+    return frozenset(each.name for each in parameters[data:] if "Tensor" in str(each.annotation))
+
+
+def _with_tensors(
+    function: Callable[..., Any], names: frozenset[str], *data: Any, **parameters: Any
+) -> Any:
+    made = {
+        name: data[0].new_tensor(each) if name in names and isinstance(each, int | float) else each
+        for name, each in parameters.items()
+    }
+    return function(*data, **made)
 
 
 def _applied(made: Any) -> Callable[..., Any]:
