@@ -21,7 +21,7 @@ from xentcheck.implementations.classes import constructed, constructor_of, of_cl
 from xentcheck.implementations.command import DATA, Command
 from xentcheck.implementations.shapes import ROWS
 from xentcheck.losses import loss_of
-from xentcheck.losses.parameters import of_loss, others
+from xentcheck.losses.parameters import others
 from xentcheck.losses.spec import Loss
 from xentcheck.model import (
     ANY_PARAMETER,
@@ -182,7 +182,7 @@ def _held(loss: Loss, value: Any) -> dict[str, Any]:
         each: Any = getattr(value, name, None)
         if loss.parameter(name):
             held[name] = each.tolist() if hasattr(each, "tolist") else each
-    return of_loss(loss, held)
+    return others(loss, held)
 
 
 def _missing(loss: Loss, arguments: _Arguments) -> tuple[str, ...]:
@@ -301,8 +301,8 @@ def made(target: Target, description: Description) -> Implementation:
 
 
 def _built_in(target: Target) -> dict[str, Any]:
-    """What is said to be built in, and what is bound of the loss's parameters."""
-    return {**of_loss(loss_of(target.loss), target.parameters), **target.built_in}
+    """What is said to be built in, and what is bound of the loss's parameters and no default."""
+    return {**others(loss_of(target.loss), target.parameters), **target.built_in}
 
 
 def given(
@@ -359,7 +359,7 @@ def given(
         source=name,
         origin=origin,
         defined=defined_at(value),
-        built_in={**of_loss(spec, bound), **way.built_in},
+        built_in={**others(spec, bound), **way.built_in},
         own_defaults=_own_defaults(spec, arguments),
     )
 
