@@ -99,19 +99,9 @@ def test_the_command_skips_and_accuses_nobody(tmp_path: Path) -> None:
         "optax.softmax_cross_entropy = softmax_cross_entropy\n"
     )
     (tmp_path / "sitecustomize.py").write_text("import older\n")
-    words = [
-        "probe",
-        "--loss",
-        "softmax_cross_entropy",
-        "--logits=1,2",
-        "--labels=1,0",
-        "--format",
-        "json",
-        "--implementation",
-        "optax.softmax_cross_entropy",
-        "--implementation",
-        "optax.softmax_cross_entropy@axis0",
-    ]
+    name = "optax.softmax_cross_entropy"
+    words = ["probe", "--loss", "softmax_cross_entropy", "--logits=1,2", "--labels=1,0"]
+    words += ["--format", "json", "--implementation", name, "--implementation", f"{name}@axis0"]
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         [sys.executable, "-m", "xentcheck", *words],

@@ -13,6 +13,10 @@ import pytest
 from tests.frameworks.test_facts import asked, kinds, measured, number
 from xentcheck.registry import load_registered
 
+pytestmark = pytest.mark.fact(
+    "torch", "jax", "optax", "tensorflow-cpu", "keras", "scipy", "scikit-learn", "onnxruntime"
+)
+
 CE, BCE, FOCAL = "softmax_cross_entropy", "sigmoid_binary_cross_entropy", "sigmoid_focal_loss"
 INF = math.inf
 PLATEAU = -math.log(1e-7)
