@@ -1,4 +1,4 @@
-"""What pyproject promises: machines without an accelerator, Pythons, lowest versions that are run."""
+"""What pyproject promises: machines without accelerator, Pythons, lowest versions that CI runs."""
 
 import re
 import tomllib
