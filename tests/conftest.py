@@ -1,6 +1,31 @@
-"""Tests of adapters are collected only where their frameworks are installed; the header says so."""
+"""Tests of adapters are collected only where their frameworks are installed; the header says so.
 
+A fact of a framework (``@pytest.mark.fact`` with its packages) holds for the versions with which it
+was measured. Where another version does otherwise that is news, and no failure of ours.
+"""
+
+from collections.abc import Generator
+from importlib import metadata
 from importlib.util import find_spec
+
+import pytest
+
+MEASURED = {
+    "jax": "0.10.2",
+    "keras": "3.15.1",
+    "liger-kernel": "0.8.5",
+    "lightgbm": "4.7.0",
+    "mlx": "0.32.4",
+    "onnxruntime": "1.31.1",
+    "optax": "0.2.8",
+    "paddlepaddle": "3.3.1",
+    "scikit-learn": "1.9.1",
+    "scipy": "1.17.1",
+    "tensorflow-cpu": "2.21.0",
+    "torch": "2.13.0",
+    "xgboost": "3.2.0",
+}
+"""The versions for which the facts in the tests and in docs/frameworks.md were measured."""
 
 _NEEDS = {
     "boosting": ("xgboost", "lightgbm"),
@@ -25,3 +50,34 @@ collect_ignore = [f"frameworks/test_{name}.py" for name, missing in _MISSING.ite
 def pytest_report_header() -> str:
     missing = sorted({module for modules in _MISSING.values() for module in modules})
     return f"adapters not tested, not installed: {', '.join(missing) or 'none'}"
+
+
+def versions_unlike_the_measured(packages: tuple[str, ...]) -> dict[str, str]:
+    """The installed version of each package that the facts were not measured with."""
+    found = {}
+    for package in packages:
+        try:
+            installed = metadata.version(package).partition("+")[0]
+        except metadata.PackageNotFoundError:
+            continue
+        if installed != MEASURED[package]:
+            found[package] = installed
+    return found
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Turn a fact that another version has changed into news."""
+    marker = item.get_closest_marker("fact")
+    try:
+        return (yield)
+    except AssertionError:
+        other = versions_unlike_the_measured(marker.args) if marker is not None else {}
+        if not other:
+            raise
+        what = item.name.removeprefix("test_").replace("_", " ")
+        told = ", ".join(
+            f"{package} {version} (measured with {MEASURED[package]})"
+            for package, version in other.items()
+        )
+    pytest.skip(f"news: no longer so, or not yet, with {told}: {what}")

@@ -1448,4 +1448,25 @@ PLANTED = (
         "half_width += 2.0**scale",
         ("tests/test_corners.py::TestPackedEnclosures",),
     ),
+    Planted(
+        "a NaN asked for in a class without label",
+        "xentcheck/losses/probabilities.py",
+        "        index[masses == 0.0] = 2\n",
+        "",
+        ("tests/test_untouched_components.py",),
+    ),
+    Planted(
+        "a program resolved through links",
+        "xentcheck/config.py",
+        "(str(Path(path).absolute()), *rest)",
+        "(str(Path(path).resolve()), *rest)",
+        ("tests/test_links.py",),
+    ),
+    Planted(
+        "an argument of a newer version that counts as an error",
+        "xentcheck/implementations/bridging.py",
+        "            if reason:\n                raise UnsupportedError(reason) from error\n",
+        "",
+        ("tests/test_older_versions.py",),
+    ),
 )

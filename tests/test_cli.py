@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import re
 import signal
 import subprocess
@@ -16,6 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import xentcheck.auditing
+from tests.terminals import terminal
 from xentcheck.cli import cli
 from xentcheck.errors import UncertifiedError
 from xentcheck.model import Report
@@ -353,7 +353,7 @@ class TestOutput:
         environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
         if no_color is not None:
             environment["NO_COLOR"] = no_color
-        ours, theirs = pty.openpty()
+        ours, theirs = terminal()
         command = [sys.executable, "-m", "xentcheck", "probe", "--loss", "sigmoid", "--logits=1"]
         with subprocess.Popen(command, stdout=theirs, env=environment) as child:
             os.close(theirs)
@@ -719,7 +719,7 @@ class TestWorkers:
 
     def test_long_work_on_a_terminal_tells_how_far_it_is(self, place: Path) -> None:
         (place / "every.yaml").write_text(EVERY_FLOAT32)
-        ours, theirs = pty.openpty()
+        ours, theirs = terminal()
         environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
         command = [sys.executable, "-m", "xentcheck", "run", "every.yaml"]
         with subprocess.Popen(

@@ -795,7 +795,7 @@ def _target_of(function: Function) -> str:
     if not file.is_file() or file.suffix != ".py":
         return ""
     with contextlib.suppress(ValueError):
-        file = file.resolve().relative_to(Path.cwd())
+        file = file.absolute().relative_to(Path.cwd())
     return f"{file}:{attribute}"
 
 

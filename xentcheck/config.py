@@ -474,8 +474,9 @@ class _ConfigReader(Reader):
             )
             return None
         if "/" in program:
+            # absolute, and no link is resolved: what a link leads to need not be the same program
             path = self.file_path(place, program)
-            return None if path is None else (str(Path(path).resolve()), *rest)
+            return None if path is None else (str(Path(path).absolute()), *rest)
         return (program, *rest)
 
     def callable_text(self, place: Place, *, bare: bool = False) -> str | None:

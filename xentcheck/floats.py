@@ -182,7 +182,7 @@ def from_ordinals(positions: npt.ArrayLike, name: str) -> npt.NDArray[Any]:
     Raises ValueError for a position beyond the infinities (or ``max`` where there are none).
     """
     target = FORMATS[name]
-    wanted = np.asarray(positions).astype(np.int64, casting="safe")
+    wanted = np.asarray(positions).astype(np.int64, casting="safe", copy=False)
     if np.any((wanted > target.last_ordinal) | (wanted < -target.last_ordinal)):
         message = f"{name} has no number beyond ordinal ±{target.last_ordinal}"
         raise ValueError(message)

@@ -436,7 +436,8 @@ def _load_module(place: str, target: str) -> ModuleType:
     if not path.is_file():
         present = sorted(str(each) for each in path.parent.glob("*.py"))
         raise _error(target, f"there is no file {place}{did_you_mean(place, present)}", "")
-    version = (str(path.resolve()), path.stat().st_mtime_ns)
+    path = path.absolute()  # links stay: what is imported beside it lies beside the link
+    version = (str(path), path.stat().st_mtime_ns)
     if version not in _files:
         _files[version] = _load_file(path, target)
     return _files[version]
@@ -446,7 +447,7 @@ def _load_file(path: Path, target: str) -> ModuleType:
     name = f"xentcheck_target_{next(_serial)}_{path.stem}"
 
     def load() -> ModuleType:
-        spec = importlib.util.spec_from_file_location(name, path.resolve())
+        spec = importlib.util.spec_from_file_location(name, path)
         if spec is None or spec.loader is None:
             message = f"{path} cannot be loaded as a module"
             raise ImportError(message)
@@ -459,23 +460,23 @@ def _load_file(path: Path, target: str) -> ModuleType:
             raise
         return module
 
-    folder = path.resolve().parent
+    folders = (path.parent, path.resolve().parent)  # of a link, then where it leads to
     before = set(sys.modules)
     try:
-        with _search_path(folder):
-            return _guarded(target, str(path.resolve()), load)
+        with _search_path(*dict.fromkeys(folders)):
+            return _guarded(target, str(path), load)
     finally:
         # Another target's folder may have a different module of the same name.
         for added in set(sys.modules) - before - {name}:
             origin = getattr(sys.modules[added], "__file__", None)
-            if origin is not None and Path(origin).parent == folder:
+            if origin is not None and Path(origin).parent in folders:
                 del sys.modules[added]
 
 
 @contextlib.contextmanager
-def _search_path(folder: Path) -> Iterator[None]:
+def _search_path(*folders: Path) -> Iterator[None]:
     saved = list(sys.path)
-    sys.path.insert(0, str(folder))
+    sys.path[:0] = map(str, folders)
     importlib.invalidate_caches()
     try:
         yield

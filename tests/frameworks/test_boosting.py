@@ -17,6 +17,8 @@ from xentcheck.implementations.frameworks.boosting import (
 )
 from xentcheck.model import Implementation, Quantity
 
+fact = pytest.mark.fact("xgboost", "lightgbm")
+
 ALL = xgboost_implementations() + lightgbm_implementations()
 BINARY = "sigmoid_binary_cross_entropy"
 
@@ -60,6 +62,7 @@ def test_it_travels_to_another_process(found: Implementation) -> None:
     )
 
 
+@fact
 @no_xgboost
 @pytest.mark.parametrize("variant", ["", "@inplace"])
 def test_xgboosts_sigmoid_is_flat_below_88_7(variant: str) -> None:
@@ -70,6 +73,7 @@ def test_xgboosts_sigmoid_is_flat_below_88_7(variant: str) -> None:
     assert value(found, [-90.0, -104.0, -1e30, -math.inf]).tolist() == [floor] * 4
 
 
+@fact
 @no_xgboost
 @pytest.mark.parametrize("variant", ["", "@inplace"])
 def test_xgboosts_softmax_keeps_its_row_and_masks(variant: str) -> None:
@@ -79,6 +83,7 @@ def test_xgboosts_softmax_keeps_its_row_and_masks(variant: str) -> None:
     assert value(found, [[1.0], [2.0]]).tolist() == [[1.0], [1.0]]
 
 
+@fact
 @no_lightgbm
 @pytest.mark.parametrize(("name", "eps"), [("binary_logloss", 1e-15), ("cross_entropy", 1e-12)])
 def test_lightgbms_metrics_are_flat_beyond_their_eps(name: str, eps: float) -> None:
@@ -88,6 +93,7 @@ def test_lightgbms_metrics_are_flat_beyond_their_eps(name: str, eps: float) -> N
     assert losses == pytest.approx([-math.log(eps)] * 2, rel=1e-7)
 
 
+@fact
 @no_lightgbm
 def test_lightgbms_multiclass_metric_is_flat_beyond_its_eps() -> None:
     found = the(ALL, "softmax_cross_entropy", "lightgbm.multi_logloss")
@@ -95,6 +101,7 @@ def test_lightgbms_multiclass_metric_is_flat_beyond_its_eps() -> None:
     assert losses == pytest.approx([-math.log(1e-15)], rel=1e-7)
 
 
+@fact
 @no_lightgbm
 def test_lightgbms_metrics_lose_small_losses() -> None:
     """BCE(40, 1) is 4.2e-18: log of a probability that rounds to 1 is 0."""
@@ -103,6 +110,7 @@ def test_lightgbms_metrics_lose_small_losses() -> None:
         assert value(found, [40.0], np.ones(1), "float64").tolist() == [0.0]
 
 
+@fact
 @no_lightgbm
 def test_lightgbm_takes_a_nan_score_for_zero() -> None:
     """log 2, the loss of a score of 0, where NaN is due."""
@@ -110,6 +118,7 @@ def test_lightgbm_takes_a_nan_score_for_zero() -> None:
     assert value(found, [math.nan], np.ones(1), "float64") == pytest.approx([math.log(2)])
 
 
+@fact
 @no_lightgbm
 def test_lightgbm_rounds_targets_to_float32() -> None:
     """BCE(3, 0.1) has slope −3 in the target; 1 − 0.1 is taken in float32 as well."""
@@ -120,6 +129,7 @@ def test_lightgbm_rounds_targets_to_float32() -> None:
     assert actual != pytest.approx(wanted, abs=1e-9)
 
 
+@fact
 @no_lightgbm
 def test_what_lightgbm_does_not_take_is_said() -> None:
     many: Any = np.zeros((1, 4097))

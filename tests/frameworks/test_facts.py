@@ -14,6 +14,10 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.fact(
+    "torch", "jax", "optax", "tensorflow-cpu", "keras", "scipy", "scikit-learn", "onnxruntime"
+)
+
 CE, BCE = "softmax_cross_entropy", "sigmoid_binary_cross_entropy"
 MODULES = {
     "torch": "torch",

@@ -20,6 +20,8 @@ from xentcheck.execution import hosts
 from xentcheck.implementations.frameworks.liger import PROCESS, liger_implementations
 from xentcheck.model import Implementation, Quantity
 
+fact = pytest.mark.fact("liger-kernel")
+
 pytestmark = pytest.mark.skipif(
     any(importlib.util.find_spec(each) is None for each in PROCESS.modules),
     reason="needs torch, triton and liger_kernel: pip install 'xentcheck[liger]'",
@@ -57,6 +59,7 @@ def test_what_is_declared_is_right_on_moderate_inputs(implementation: Implementa
             moderate.assert_textbook(implementation, case, quantity, slack)
 
 
+@fact
 def test_z_loss_adds_the_square_of_logsumexp() -> None:
     x = [0.5, -1.0, 2.0]
     lse = math.log(sum(map(math.exp, x)))
@@ -77,6 +80,7 @@ def test_the_gradient_is_written_over_the_logits() -> None:
     assert hosts.invoke(PROCESS, declared.gradient, data, {}, (1, 2)).mutated == ("logits",)
 
 
+@fact
 def test_logsumexp_less_the_logit_cancels_under_an_offset() -> None:
     """m + log d is rounded before x_y is taken from it: at 1e8, float32 counts in eights."""
     assert value(CE, [[1e8, 1e8]], [0]) == 0
@@ -84,6 +88,7 @@ def test_logsumexp_less_the_logit_cancels_under_an_offset() -> None:
     assert value(CE, [[0.0, 0.0]], [0])[0] == pytest.approx(math.log(2), rel=1e-6)
 
 
+@fact
 def test_a_sure_prediction_costs_nothing_and_its_label_learns_nothing() -> None:
     """log(1 + 2 e^−20) is 4.122e-9, whose tail float32 absorbs."""
     assert value(CE, [[20.0, 0.0, 0.0]], [0]) == 0
@@ -92,12 +97,14 @@ def test_a_sure_prediction_costs_nothing_and_its_label_learns_nothing() -> None:
     assert slope[1:] == pytest.approx(math.exp(-20), rel=1e-6)
 
 
+@fact
 def test_an_ignored_row_of_minus_infinities_is_zero() -> None:
     x, labels = [[-math.inf, -math.inf], [1.0, 2.0]], [-100, 0]
     assert value(CE, x, labels)[0] == 0
     assert gradient(CE, x, labels)[0].tolist() == [0.0, 0.0]
 
 
+@fact
 def test_float16_sums_65540_equal_logits_in_float32() -> None:
     result = value(CE, np.zeros((1, 65540)), [0], "float16")
     assert result == np.float16(math.log(65540))

@@ -13,6 +13,8 @@ from xentcheck.errors import UnsupportedError
 from xentcheck.implementations.frameworks.mlx import mlx_implementations
 from xentcheck.model import Implementation, Quantity
 
+fact = pytest.mark.fact("mlx")
+
 pytestmark = pytest.mark.skipif(find_spec("mlx") is None, reason="MLX is not installed")
 
 ALL = mlx_implementations()
@@ -44,12 +46,14 @@ def test_it_travels_to_another_process(found: Implementation) -> None:
         assert called(sent, case, quantity).tobytes() == called(found, case, quantity).tobytes()
 
 
+@fact
 def test_kl_takes_log_targets_only() -> None:
     found = the(ALL, "kl_divergence", "mlx.nn.losses.kl_div_loss")
     with pytest.raises(UnsupportedError, match="log-probabilities only"):
         value(found, [[-1.0, -1.0]], [[0.5, 0.5]])
 
 
+@fact
 @pytest.mark.parametrize("variant", ["", "@compile", "@axis0"])
 def test_float64_is_only_as_accurate_as_float32(variant: str) -> None:
     """softmax([20, 0, 0]) has 1/(e^20 + 2); some 1e-7 of it is missing, 2^29 roundings."""
@@ -60,6 +64,7 @@ def test_float64_is_only_as_accurate_as_float32(variant: str) -> None:
     assert actual != pytest.approx(wanted, rel=1e-10, abs=0.0)
 
 
+@fact
 @pytest.mark.parametrize("variant", ["", "@compile", "@axis0"])
 def test_a_small_loss_is_lost_and_an_offset_is_not(variant: str) -> None:
     """log(1 + 2e^−20) is 4.12e-9; three equal logits have log 3, whatever they share."""
@@ -68,6 +73,7 @@ def test_a_small_loss_is_lost_and_an_offset_is_not(variant: str) -> None:
     assert value(found, [[1e8] * 3], [0])[0] == pytest.approx(math.log(3), rel=1e-6)
 
 
+@fact
 def test_softmax_of_float16_sums_in_float16_unless_it_is_precise() -> None:
     """Of 4096 equal logits each has 2^−12; a sum of ones that is kept in float16 sticks at 2048."""
     row = np.ones((1, 4096))
@@ -77,6 +83,7 @@ def test_softmax_of_float16_sums_in_float16_unless_it_is_precise() -> None:
     assert plain[0].tolist() == [2.0**-11] * 4096
 
 
+@fact
 def test_bce_with_logits_loses_a_small_loss() -> None:
     """softplus(x) − x z: BCE(20, 1) = 2.06e-9 is absorbed by 20, and its slope with it."""
     found = the(ALL, "sigmoid_binary_cross_entropy", BCE)
@@ -84,6 +91,7 @@ def test_bce_with_logits_loses_a_small_loss() -> None:
     assert gradient(found, [20.0], np.ones(1)).tolist() == [0.0]
 
 
+@fact
 def test_bce_of_a_sure_probability_is_clipped_and_its_gradient_nan() -> None:
     """The clip at −100 hides log 0; behind it 0 · 1/0 remains. Want the slope −1."""
     found = the(ALL, "binary_cross_entropy", BCE + "-with_logits-False")

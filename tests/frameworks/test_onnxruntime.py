@@ -13,6 +13,8 @@ from xentcheck.errors import UnsupportedError
 from xentcheck.implementations.frameworks.onnxruntime import onnxruntime_implementations
 from xentcheck.model import Implementation, Quantity
 
+fact = pytest.mark.fact("onnxruntime")
+
 pytestmark = pytest.mark.skipif(
     find_spec("onnxruntime") is None or find_spec("onnx") is None,
     reason="onnxruntime or onnx is not installed",
@@ -45,6 +47,7 @@ def test_it_travels_to_another_process(found: Implementation) -> None:
     )
 
 
+@fact
 def test_operators_without_a_kernel_for_a_dtype_say_so() -> None:
     softplus = the(ALL, "softplus", "onnxruntime.Softplus")
     assert softplus.dtypes == ("float16", "float32")
@@ -56,6 +59,7 @@ def test_operators_without_a_kernel_for_a_dtype_say_so() -> None:
         value(the(ALL, "softmax_cross_entropy", LOSS), [[1.0, 2.0]], [0], "bfloat16")
 
 
+@fact
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_small_loss_is_lost(variant: str) -> None:
     """log(1 + 2e^−20) is 4.12e-9, and log(1 + 2e^−40) is 8.5e-18."""
@@ -64,6 +68,7 @@ def test_a_small_loss_is_lost(variant: str) -> None:
     assert value(found, [[40.0, 0.0, 0.0]], [0], "float64").tolist() == [0.0]
 
 
+@fact
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_an_ignored_row_is_zero_and_out_of_the_mean(variant: str) -> None:
     for loss, name in (("softmax_cross_entropy", LOSS), ("nll_loss", NLL)):
@@ -78,6 +83,7 @@ def test_an_ignored_row_is_zero_and_out_of_the_mean(variant: str) -> None:
         assert default == pytest.approx([math.log(4), 0], rel=1e-6)
 
 
+@fact
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_the_mean_over_ignored_rows_is_nan(variant: str) -> None:
     """The operator is expanded into a sum over a sum of weights: 0/0."""
@@ -85,6 +91,7 @@ def test_the_mean_over_ignored_rows_is_nan(variant: str) -> None:
     assert np.isnan(value(found, [[1.0, 2.0]], [-100], reduction="mean"))
 
 
+@fact
 @pytest.mark.parametrize("variant", ["", "@unoptimised", "@axis0"])
 def test_logsumexp_is_shifted_without_log1p(variant: str) -> None:
     """It does not overflow and keeps −inf, but 1 absorbs e^−40."""
@@ -94,6 +101,7 @@ def test_logsumexp_is_shifted_without_log1p(variant: str) -> None:
         assert value(found, rows, dtype="float64").tolist() == [1e30, -math.inf, 0.0]
 
 
+@fact
 @pytest.mark.parametrize("variant", ["", "@unoptimised"])
 def test_sigmoid_is_zero_long_before_it_underflows(variant: str) -> None:
     """σ(−20) is 2.1e-9 and σ(−60) is 8.8e-27; what is computed is near 1 − (1 − σ)."""
@@ -105,6 +113,7 @@ def test_sigmoid_is_zero_long_before_it_underflows(variant: str) -> None:
     assert value(found, [-17.0])[0] == pytest.approx(wanted, abs=2.0**-23)
 
 
+@fact
 @pytest.mark.parametrize("variant", ["", "@unoptimised"])
 def test_the_exported_logsigmoid_and_bce_are_infinite_where_the_sigmoid_saturates(
     variant: str,

@@ -15,6 +15,8 @@ from xentcheck.floats import ulp_distance
 from xentcheck.implementations.frameworks.scipy import scipy_implementations
 from xentcheck.model import Implementation, Quantity
 
+fact = pytest.mark.fact("scipy")
+
 pytestmark = pytest.mark.skipif(find_spec("scipy") is None, reason="SciPy is not installed")
 
 ALL = scipy_implementations()
@@ -44,6 +46,7 @@ def test_it_travels_to_another_process(found: Implementation) -> None:
     )
 
 
+@fact
 def test_narrow_dtypes_come_back_as_scipy_widens_them() -> None:
     """NumPy takes the first loop that fits: of expit that is float64, of entr float32."""
     widened = {
@@ -66,6 +69,7 @@ def test_narrow_dtypes_come_back_as_scipy_widens_them() -> None:
                 assert called(found, case, Quantity.VALUE).dtype == case.dtype
 
 
+@fact
 @pytest.mark.parametrize("variant", ["", "@axis0"])
 def test_log_softmax_loses_a_small_loss(variant: str) -> None:
     """log(1 + 2e^−20) is 4.12e-9; log of a sum that rounds to 1 is 0."""
@@ -75,6 +79,7 @@ def test_log_softmax_loses_a_small_loss(variant: str) -> None:
     assert value(found, [[40.0, 0.0, 0.0]], [0], "float64").tolist() == [0.0]
 
 
+@fact
 @pytest.mark.parametrize("variant", ["", "@axis0"])
 def test_logsumexp_keeps_a_small_result(variant: str) -> None:
     """log1p(e^−40), which max-shifted forms without log1p round to 0."""
@@ -85,6 +90,7 @@ def test_logsumexp_keeps_a_small_result(variant: str) -> None:
     assert value(found, [[-math.inf, -math.inf]]).tolist() == [-math.inf]
 
 
+@fact
 def test_logsumexp_minus_the_logit_cancels_under_an_offset() -> None:
     """log 3 below 1e8 is less than half a spacing of float32."""
     found = the(ALL, "softmax_cross_entropy", "scipy.special.logsumexp-gather")
@@ -93,18 +99,21 @@ def test_logsumexp_minus_the_logit_cancels_under_an_offset() -> None:
     assert value(shifted, [[1e8, 1e8, 1e8]], [0])[0] == pytest.approx(math.log(3), rel=1e-6)
 
 
+@fact
 def test_log_of_softmax_is_infinite_once_the_probability_underflows() -> None:
     found = the(ALL, "softmax_cross_entropy", "scipy.special.softmax-log")
     with np.errstate(divide="ignore"):
         assert value(found, [[0.0, 200.0]], [0]).tolist() == [math.inf]
 
 
+@fact
 def test_a_masked_class_without_label_makes_the_dense_form_nan() -> None:
     found = the(ALL, "softmax_cross_entropy", "scipy.special.log_softmax-sum")
     with np.errstate(invalid="ignore"):
         assert np.isnan(value(found, [[-math.inf, 0.0]], [[0.0, 1.0]])).all()
 
 
+@fact
 def test_the_gradient_of_logsumexp_is_softmax() -> None:
     found = the(ALL, "logsumexp", "scipy.special.logsumexp")
     assert gradient(found, [[0.0, math.log(3.0)]], dtype="float64")[0] == pytest.approx(
@@ -118,6 +127,7 @@ def _bce(x: float, z: float) -> Any:
     return z * mp.log(1 + mp.exp(-x)) + (1 - z) * mp.log(1 + mp.exp(x))
 
 
+@fact
 def test_the_log_expit_composition_is_within_two_ulp() -> None:
     found = the(ALL, "sigmoid_binary_cross_entropy", "scipy.special.log_expit")
     x = np.linspace(-30, 30, 241)
@@ -131,6 +141,7 @@ def test_the_log_expit_composition_is_within_two_ulp() -> None:
             assert max(float(e) / s for e, s in zip(errors, spacing, strict=True)) <= 2
 
 
+@fact
 def test_softplus_minus_xz_and_expit_xlogy_lose_a_small_loss() -> None:
     """BCE(20, 1) is 2.06e-9: 20 absorbs it in float32, and expit(20) rounds to 1."""
     for name in ("scipy.special.softplus-minus-xz", "scipy.special.expit-xlogy"):
@@ -138,6 +149,7 @@ def test_softplus_minus_xz_and_expit_xlogy_lose_a_small_loss() -> None:
         assert value(found, [20.0], np.array([1.0])).tolist() == [0.0]
 
 
+@fact
 def test_jensenshannon_is_nan_where_its_sum_rounds_below_zero() -> None:
     """scipy/scipy#20083: two close distributions, in float32."""
     found = the(ALL, "js_divergence", "scipy.spatial.distance.jensenshannon-squared")
@@ -146,6 +158,7 @@ def test_jensenshannon_is_nan_where_its_sum_rounds_below_zero() -> None:
         assert np.isnan(value(found, [[x, 1 - x]], np.array([[1 - x, x]]), "float64")).all()
 
 
+@fact
 def test_rel_entr_of_an_underflowed_probability_is_infinite() -> None:
     """KL is linear in log q: a target of 1 at log q = −200 has 200, and exp(−200) is 0."""
     found = the(ALL, "kl_divergence", "scipy.special.rel_entr")

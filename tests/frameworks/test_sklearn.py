@@ -15,6 +15,8 @@ from xentcheck.errors import UnsupportedError
 from xentcheck.implementations.frameworks.sklearn import sklearn_implementations
 from xentcheck.model import Implementation, Quantity
 
+fact = pytest.mark.fact("scikit-learn")
+
 pytestmark = pytest.mark.skipif(find_spec("sklearn") is None, reason="scikit-learn is missing")
 
 ALL = sklearn_implementations()
@@ -82,6 +84,7 @@ def _worst(actual: Any, wanted: list[Any]) -> float:
     )
 
 
+@fact
 def test_loss_gradient_of_the_binomial_loss_is_within_two_ulp_and_loss_is_not() -> None:
     """The one path takes log1p(e^−x); the other log(1 + e^x) − x, which cancels."""
     x = np.linspace(-30, 30, 241)
@@ -96,6 +99,7 @@ def test_loss_gradient_of_the_binomial_loss_is_within_two_ulp_and_loss_is_not() 
     assert _worst(value(plain, x, np.ones_like(x)), [_exact_bce(each, 1)[0] for each in given]) > 4
 
 
+@fact
 def test_a_small_binomial_loss_by_both_paths_in_float64() -> None:
     """BCE(40, 1) = log1p(e^−40) = 4.248e-18; 40 absorbs it."""
     wanted = float(_exact_bce(40.0, 1.0)[0])
@@ -107,6 +111,7 @@ def test_a_small_binomial_loss_by_both_paths_in_float64() -> None:
     )
 
 
+@fact
 @pytest.mark.parametrize("variant", ["", "@loss_gradient", "@gradient_hessian"])
 def test_the_binomial_gradient_is_finite_at_large_logits(variant: str) -> None:
     """scikit-learn#28046: it was NaN at −1000; its limits are −1 and 1."""
@@ -115,6 +120,7 @@ def test_the_binomial_gradient_is_finite_at_large_logits(variant: str) -> None:
     assert slopes.tolist() == [-1.0, 1.0]
 
 
+@fact
 @pytest.mark.parametrize("variant", ["", "@loss_gradient"])
 def test_the_multinomial_loss_loses_offsets_and_small_losses(variant: str) -> None:
     """It stores logsumexp before it subtracts x_y: want log 3, 8.5e-18 and 4.12e-9."""
@@ -124,6 +130,7 @@ def test_the_multinomial_loss_loses_offsets_and_small_losses(variant: str) -> No
     assert value(found, [[20.0, 0.0, 0.0]], [0], "float32").tolist() == [0.0]
 
 
+@fact
 @pytest.mark.parametrize("variant", ["", "@loss_gradient", "@gradient_hessian", "@gradient_proba"])
 def test_the_multinomial_gradient_of_a_sure_label_is_zero(variant: str) -> None:
     """p − 1 with p rounded to 1; the others keep 4.2e-18, and the sum is not 0."""
@@ -133,6 +140,7 @@ def test_the_multinomial_gradient_of_a_sure_label_is_zero(variant: str) -> None:
     assert slopes[1:] == pytest.approx([math.exp(-40)] * 2, rel=1e-15, abs=0.0)
 
 
+@fact
 @pytest.mark.parametrize(("dtype", "eps"), [("float32", 2.0**-23), ("float64", 2.0**-52)])
 def test_log_loss_is_flat_beyond_the_eps_of_the_dtype(dtype: str, eps: float) -> None:
     """−log eps is 15.94 in float32 and 36.04 in float64, however small p is."""
@@ -145,6 +153,7 @@ def test_log_loss_is_flat_beyond_the_eps_of_the_dtype(dtype: str, eps: float) ->
     assert value(rows, dense, [0, 0, 0], dtype) == pytest.approx(wanted, rel=1e-6)
 
 
+@fact
 def test_what_scikit_learn_does_not_define_is_said() -> None:
     refusals = [
         (the(ALL, "binary_cross_entropy", LOG_LOSS), [0.5, 0.5], np.array([0.5, 1.0]), "0 and 1"),
@@ -156,6 +165,7 @@ def test_what_scikit_learn_does_not_define_is_said() -> None:
             value(found, x, labels)
 
 
+@fact
 def test_log_loss_refuses_nan_by_an_error_of_its_own() -> None:
     found = the(ALL, "binary_cross_entropy", LOG_LOSS)
     with pytest.raises(ValueError, match="NaN"):

@@ -9,12 +9,16 @@ framework by `deferred`, so that declaring costs no import.
 
 import functools
 import importlib
+import importlib.metadata
 import inspect
 import math
+import re
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -39,6 +43,10 @@ NUMPY_ARRAY = 'w["{}"]'
 """How a script writes its arrays; see `Sketch`."""
 
 
+_ADAPTERS = "xentcheck.implementations.frameworks."
+_UNKNOWN_ARGUMENT = re.compile(r"(\w+)\(\) got an unexpected keyword argument '(\w+)'")
+
+
 class _Deferred:
     def __init__(self, name: str) -> None:
         self._name = name
@@ -50,6 +58,52 @@ class _Deferred:
 def deferred(name: str) -> Any:
     """The module of that name, imported when something is first taken from it."""
     return _Deferred(name)
+
+
+def lacking(error: Exception, function: Callable[..., Any]) -> str:
+    """What an adapter asked for that the installed version does not have; "" if it is not that.
+
+    An argument is one that the signature of the framework's function does not have, a function one
+    that its module does not have. The adapter's module may say in ``SINCE`` which version has an
+    argument: ``{("optax.kl_divergence", "axis"): "optax 0.2.4"}``.
+    """
+    name = getattr(function, "__module__", None) or ""
+    adapters = sys.modules.get(name)
+    if adapters is None or not name.startswith(_ADAPTERS):
+        return ""
+    if isinstance(error, AttributeError) and isinstance(error.obj, ModuleType):
+        return f"{error.obj.__name__}.{error.name} is not in {_installed(error.obj.__name__)}"
+    refused = _UNKNOWN_ARGUMENT.search(str(error)) if isinstance(error, TypeError) else None
+    if refused is None:
+        return ""
+    called, argument = refused.groups()
+    for module in [each for each in vars(adapters).values() if isinstance(each, _Deferred)]:
+        found = getattr(module, called, None)
+        if callable(found) and not _takes(found, argument):
+            whole = f"{module._name}.{called}"
+            since = getattr(adapters, "SINCE", {}).get((whole, argument))
+            remedy = f"; {since} has it" if since else ""
+            return f"{whole} of {_installed(module._name)} has no argument {argument}{remedy}"
+    return ""
+
+
+def _takes(function: Callable[..., Any], argument: str) -> bool:
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):  # compiled code that tells nothing: its refusal stands
+        return False
+    keywords = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+    return keywords or argument in parameters
+
+
+def _installed(module: str) -> str:
+    """A module's package and its version, as they are installed."""
+    top = module.partition(".")[0]
+    try:
+        package = importlib.metadata.packages_distributions()[top][0]
+        return f"{package} {importlib.metadata.version(package)}"
+    except (KeyError, importlib.metadata.PackageNotFoundError):
+        return f"the installed {top}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -208,6 +262,20 @@ class Call:
     label_dtype: str = LABEL_DTYPE
 
     def __call__(self, logits: Array, labels: Array | None = None, **parameters: Any) -> Array:
+        """Call it.
+
+        Raises:
+            UnsupportedError: this adapter's function asks for what the installed version lacks.
+        """
+        try:
+            return self._called(logits, labels, parameters)
+        except (AttributeError, TypeError) as error:
+            reason = lacking(error, self.function)
+            if reason:
+                raise UnsupportedError(reason) from error
+            raise
+
+    def _called(self, logits: Array, labels: Array | None, parameters: Mapping[str, Any]) -> Array:
         per_class = LOSSES[self.loss].per_class
         function = self.function
         if hasattr(function, "resolved"):  # a user's, loaded only now

@@ -16,7 +16,7 @@ Sources: Kullback and Leibler 1951; Lin, "Divergence measures based on the Shann
 
 import numpy as np
 
-from xentcheck.losses.domain import all_nan, outside
+from xentcheck.losses.domain import outside
 from xentcheck.losses.grouping import grouped
 from xentcheck.losses.spec import (
     Arithmetic,
@@ -49,32 +49,41 @@ def _pairs(row: Row) -> list[tuple[float, float]]:
 
 
 def _kl(ops: Arithmetic, row: Row) -> RowResult:
+    assert isinstance(row.label, np.ndarray)
     log_target = bool(row.parameters.get("log_target", False))
-    if np.any(~(row.label < INF)) if log_target else outside(row.label):
-        return all_nan(len(row.x))
-    nan = bool(np.isnan(row.x).any())
-    accepts = Accepts.NAN if nan else Accepts.NOTHING
-    groups = grouped(np.where(np.isnan(row.x), 0.0, row.x), row.label)
+    nothing = -INF if log_target else 0.0
+    label = row.label
+    wrong = ~(label < INF) if log_target else ~((label >= 0.0) & np.isfinite(label))
+    unknown = np.isnan(row.x)
+    undefined = bool(wrong.any() or (unknown & (label != nothing)).any())
+    # −t_k does not depend on the other classes, nor does the value on one whose target is 0; what
+    # is wrong there may or may not spread
+    accepts = Accepts.NAN if wrong.any() or unknown.any() else Accepts.NOTHING
+    groups = grouped(
+        np.where(unknown, 0.0, row.x), np.where(wrong, nothing, label), wrong.astype(np.float64)
+    )
     terms: list[Number] = []
     counts: list[int] = []
     gradient = []
     infinite: set[float] = set()
-    for (x, label), count in zip(groups.columns, groups.counts, strict=True):
-        if label == (-INF if log_target else 0.0):
+    for (x, target, is_wrong), count in zip(groups.columns, groups.counts, strict=True):
+        if is_wrong:
+            gradient.append(Outcome(NAN))
+            continue
+        if target == nothing:
             gradient.append(Outcome(0.0, accepts))
             continue
-        t = ops.exp(ops.number(label)) if log_target else ops.number(label)
+        t = ops.exp(ops.number(target)) if log_target else ops.number(target)
         gradient.append(Outcome(-t, accepts))
         if abs(x) == INF:
             infinite.add(-float(x))
         else:
-            log_t = ops.number(label) if log_target else ops.log(t)
+            log_t = ops.number(target) if log_target else ops.log(t)
             terms.append(t * (log_t - ops.number(x)))
             counts.append(count)
     value: Number | float = sum(infinite) if infinite else ops.total(terms, counts)
-    if nan:
-        value = NAN
-    return RowResult(Components([Outcome(value)]), Components(gradient, groups.index))
+    found = Outcome(NAN) if undefined else Outcome(value, accepts)
+    return RowResult(Components([found]), Components(gradient, groups.index))
 
 
 def _define_kl(ops: Arithmetic, row: Row) -> RowResult:
@@ -190,6 +199,7 @@ KL_DIVERGENCE = Loss(
         "a positive target on x = −inf: +inf",
         "distributions are taken as they are, so the value may be negative",
         "the gradient does not depend on x; where x is NaN, NaN is accepted, and noted",
+        "a NaN in a class whose target is 0 does not enter the formula; NaN is accepted, and noted",
         "mean divides by the number of rows (torch's batchmean)",
     ),
     units="nats",

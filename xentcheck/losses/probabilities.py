@@ -32,7 +32,6 @@ from xentcheck.losses.spec import (
 )
 from xentcheck.model import (
     Accepts,
-    Array,
     Domain,
     Float64Array,
     LabelKind,
@@ -54,23 +53,25 @@ def _masses(row: Row) -> Float64Array:
     return mass
 
 
-def _not_a_number(row: Row, blurred: Array | None = None) -> RowResult:
+def _not_a_number(row: Row, masses: Float64Array | None = None) -> RowResult:
     """NaN for a row with something that is no probability.
 
-    A component of the gradient that does not depend on it may as well be computed.
+    A component of the gradient that does not depend on it may as well be computed. That of a class
+    without label is 0, whatever stands there: it does not enter the formula.
     """
-    own = np.isnan(row.x) | (row.x < 0.0)
-    if blurred is not None:
-        own |= blurred
-    outcomes = [Outcome(NAN, Accepts.ANYTHING), Outcome(NAN)]
-    return RowResult(Components([Outcome(NAN)]), Components(outcomes, own.astype(np.intp)))
+    index = (np.isnan(row.x) | (row.x < 0.0)).astype(np.intp)
+    if masses is not None:
+        index[np.isnan(masses)] = 1
+        index[masses == 0.0] = 2
+    outcomes = [Outcome(NAN, Accepts.ANYTHING), Outcome(NAN), Outcome(0.0, Accepts.NAN)]
+    return RowResult(Components([Outcome(NAN)]), Components(outcomes, index))
 
 
 def _categorical(ops: Arithmetic, row: Row) -> RowResult:
     masses = _masses(row)
     invalid = ~((row.x >= 0.0) & np.isfinite(row.x))
     if np.isnan(masses).any() or np.any(invalid & (masses != 0.0)):
-        return _not_a_number(row, np.isnan(masses))
+        return _not_a_number(row, masses)
     # a class without label does not enter the formula; what is wrong with it may or may not spread
     others = Accepts.NAN if invalid.any() else Accepts.NOTHING
     groups = grouped(np.where(invalid, 1.0, row.x), masses)

@@ -55,20 +55,29 @@ def _by_ordinal(
     name: str, first: int, last: int, rng: np.random.Generator, shape: tuple[int, ...]
 ) -> Array:
     """Numbers of the format between two ordinals, each equally likely."""
-    draws = rng.integers(0, 1 << 64, shape, dtype=np.uint64)
-    steps = high_word(draws, last - first + 1)
+    steps = high_word(rng.integers(0, 1 << 64, shape, dtype=np.uint64), last - first + 1)
     # Steps of 2^63 and more wrap in the view, and the sum wraps back.
-    return from_ordinals(steps.view(np.int64) + np.int64(first), name)
+    positions = steps.view(np.int64)
+    positions += np.int64(first)
+    return from_ordinals(positions, name)
 
 
 def high_word(draws: npt.NDArray[np.uint64], factor: int) -> npt.NDArray[np.uint64]:
     """The upper 64 of the 128 bits of each product; ``0 <= factor < 2^64``."""
     high, low = draws >> _HALF, draws & _LOW_HALF
     factor_high, factor_low = np.uint64(factor >> 32), np.uint64(factor) & _LOW_HALF
-    # no sum exceeds 64 bits: (2^32 - 1)^2 + 2 (2^32 - 1) = 2^64 - 1
-    upper = high * factor_low + (low * factor_low >> _HALF)
-    lower = low * factor_high + (upper & _LOW_HALF)
-    return np.asarray(high * factor_high + (upper >> _HALF) + (lower >> _HALF))
+    # no sum exceeds 64 bits: (2^32 - 1)^2 + 2 (2^32 - 1) = 2^64 - 1; in place, for blocks are large
+    upper = low * factor_low
+    upper >>= _HALF
+    upper += high * factor_low
+    low *= factor_high
+    low += upper & _LOW_HALF
+    low >>= _HALF
+    high *= factor_high
+    upper >>= _HALF
+    high += upper
+    high += low
+    return np.asarray(high)
 
 
 def _wide(request: Request) -> Iterator[Batch]:

@@ -31,12 +31,21 @@ jax: Any = deferred("jax")
 jnp: Any = deferred("jax.numpy")
 special: Any = deferred("jax.scipy.special")
 optax: Any = deferred("optax")
+losses: Any = deferred("optax.losses")
 
 INTEGER = (LabelKind.INTEGER,)
 DISTRIBUTION = (LabelKind.DISTRIBUTION,)
 SMALLEST_BLOCK = 16
 SMALL = 1 << 14  # up to so many logits, blocks are of few sizes at the price of up to four times
 MOST_COMPILED = 60  # calls whose programs are kept: they take some 8 MB each, as measured
+
+SINCE = {
+    ("optax.softmax_cross_entropy", "axis"): "optax 0.2.4",
+    ("optax.softmax_cross_entropy_with_integer_labels", "axis"): "optax 0.2.4",
+    ("optax.kl_divergence", "axis"): "optax 0.2.4",
+    ("optax.losses.kl_divergence_with_log_targets", "axis"): "optax 0.2.4",
+}
+"""The first version with an argument that older ones lack; see `bridging.lacking`."""
 
 Arrays = Mapping[str, Any]
 Program = Callable[[Any, Any, Arrays], Any]
@@ -284,19 +293,24 @@ def _one_hot(logits: Any, labels: Any, axis: int = -1) -> Any:
     return jax.nn.one_hot(labels, logits.shape[axis], dtype=logits.dtype, axis=axis)
 
 
+def _along(axis: int) -> dict[str, int]:
+    """Only another axis than the last is named: older versions know no other."""
+    return {} if axis == -1 else {"axis": axis}
+
+
 def cross_entropy_of_integers(logits: Any, labels: Any, *, axis: int = -1) -> Any:
     """optax.softmax_cross_entropy_with_integer_labels: logsumexp(x) − x_y."""
-    return optax.softmax_cross_entropy_with_integer_labels(logits, labels, axis=axis)
+    return optax.softmax_cross_entropy_with_integer_labels(logits, labels, **_along(axis))
 
 
 def cross_entropy(logits: Any, labels: Any, *, axis: int = -1) -> Any:
     """optax.softmax_cross_entropy, distributions."""
-    return optax.softmax_cross_entropy(logits, labels, axis=axis)
+    return optax.softmax_cross_entropy(logits, labels, **_along(axis))
 
 
 def cross_entropy_of_one_hot(logits: Any, labels: Any, *, axis: int = -1) -> Any:
     """optax.softmax_cross_entropy of jax.nn.one_hot labels in the dtype of the logits."""
-    return optax.softmax_cross_entropy(logits, _one_hot(logits, labels, axis), axis=axis)
+    return optax.softmax_cross_entropy(logits, _one_hot(logits, labels, axis), **_along(axis))
 
 
 def safe_cross_entropy(logits: Any, labels: Any) -> Any:
@@ -317,7 +331,7 @@ def smoothed_cross_entropy(logits: Any, labels: Any, *, label_smoothing: float =
 
 def fenchel_young(logits: Any, labels: Any) -> Any:
     """optax.losses.make_fenchel_young_loss(logsumexp), one-hot labels: logsumexp(x) − y·x."""
-    loss = optax.losses.make_fenchel_young_loss(max_fun=jax.nn.logsumexp)
+    loss = losses.make_fenchel_young_loss(max_fun=jax.nn.logsumexp)
     return loss(logits, _one_hot(logits, labels))
 
 
@@ -327,7 +341,62 @@ def picked_log_softmax(logits: Any, labels: Any) -> Any:
     return -jnp.take_along_axis(log_p, labels[..., None], axis=-1)[..., 0]
 
 
+def picked_log_of_softmax(logits: Any, labels: Any) -> Any:
+    """−jnp.log(jax.nn.softmax(x)) at the label, by jnp.take_along_axis."""
+    log_p = jnp.log(jax.nn.softmax(logits, axis=-1))
+    return -jnp.take_along_axis(log_p, labels[..., None], axis=-1)[..., 0]
+
+
+def labels_dot_log_of_softmax(logits: Any, labels: Any) -> Any:
+    """−(labels * jnp.log(jax.nn.softmax(x))).sum, integer labels as one-hot."""
+    dense = labels if labels.ndim == logits.ndim else _one_hot(logits, labels)
+    return -(dense * jnp.log(jax.nn.softmax(logits))).sum(axis=-1)
+
+
+def labels_dot_log_of_softmax_and_epsilon(logits: Any, labels: Any) -> Any:
+    """−(labels * jnp.log(jax.nn.softmax(x) + 1e-7)).sum, integer labels as one-hot."""
+    dense = labels if labels.ndim == logits.ndim else _one_hot(logits, labels)
+    return -(dense * jnp.log(jax.nn.softmax(logits) + 1e-7)).sum(axis=-1)
+
+
+def log_of_softmax(logits: Any) -> Any:
+    """jnp.log of jax.nn.softmax."""
+    return jnp.log(jax.nn.softmax(logits))
+
+
+def log_of_sum_of_exp(logits: Any) -> Any:
+    """jnp.log(jnp.exp(x).sum())."""
+    return jnp.log(jnp.exp(logits).sum(axis=-1))
+
+
 # Sigmoid
+
+
+def log_of_sigmoid(logits: Any) -> Any:
+    """jnp.log of jax.nn.sigmoid."""
+    return jnp.log(jax.nn.sigmoid(logits))
+
+
+def log_of_one_plus_exp(logits: Any) -> Any:
+    """jnp.log(1 + jnp.exp(x))."""
+    return jnp.log(1 + jnp.exp(logits))
+
+
+def binary_cross_entropy_of_logs(logits: Any, labels: Any) -> Any:
+    """−z log p − (1 − z) log(1 − p) with p = jax.nn.sigmoid(x)."""
+    p = jax.nn.sigmoid(logits)
+    return -(labels * jnp.log(p) + (1 - labels) * jnp.log(1 - p))
+
+
+def focal_loss_of_logs(
+    logits: Any, labels: Any, *, alpha: float | None = None, gamma: float = 2.0
+) -> Any:
+    """α_t (1 − p_t)^γ times the cross-entropy, of jax.nn.sigmoid and jnp.log."""
+    p = jax.nn.sigmoid(logits)
+    cross_entropy = -(labels * jnp.log(p) + (1 - labels) * jnp.log(1 - p))
+    p_t = p * labels + (1 - p) * (1 - labels)
+    loss = (1 - p_t) ** gamma * cross_entropy
+    return loss if alpha is None else (alpha * labels + (1 - alpha) * (1 - labels)) * loss
 
 
 def sigmoid(logits: Any) -> Any:
@@ -365,7 +434,7 @@ def focal_loss(logits: Any, labels: Any, *, alpha: float | None = None, gamma: f
 
 def kl_divergence(log_predictions: Any, targets: Any, *, axis: int = -1) -> Any:
     """optax.kl_divergence of target probabilities."""
-    return optax.kl_divergence(log_predictions, targets, axis=axis)
+    return optax.kl_divergence(log_predictions, targets, **_along(axis))
 
 
 def kl_divergence_of_log_targets(
@@ -374,7 +443,17 @@ def kl_divergence_of_log_targets(
     """optax.losses.kl_divergence_with_log_targets; only with log_target."""
     if not log_target:
         raise UnsupportedError("takes targets as log-probabilities only (log_target)")
-    return optax.losses.kl_divergence_with_log_targets(log_predictions, targets, axis=axis)
+    return losses.kl_divergence_with_log_targets(log_predictions, targets, **_along(axis))
+
+
+def divergence_of_logs(log_predictions: Any, targets: Any) -> Any:
+    """(t * (jnp.log(t) − x)).sum."""
+    return (targets * (jnp.log(targets) - log_predictions)).sum(axis=-1)
+
+
+def entropy_of_logs(probabilities: Any) -> Any:
+    """−(p * jnp.log(p)).sum."""
+    return -(probabilities * jnp.log(probabilities)).sum(axis=-1)
 
 
 def cross_entropy_of_probabilities(probabilities: Any, labels: Any) -> Any:
@@ -479,6 +558,42 @@ def jax_implementations() -> tuple[Implementation, ...]:
                 label_kinds=INTEGER,
                 variants=("jit", "vmap"),
             ),
+            _declared(
+                ce,
+                "jax.nn.softmax+jnp.log+take_along_axis",
+                picked_log_of_softmax,
+                label_kinds=INTEGER,
+                variants=("jit",),
+            ),
+            _declared(
+                ce,
+                "jax.nn.softmax+jnp.log+sum",
+                labels_dot_log_of_softmax,
+                variants=("jit",),
+            ),
+            _declared(
+                ce,
+                "jax.nn.softmax+epsilon+jnp.log+sum",
+                labels_dot_log_of_softmax_and_epsilon,
+            ),
+            _declared("log_softmax", "jax.nn.softmax+jnp.log", log_of_softmax, variants=("jit",)),
+            _declared("logsumexp", "jax.numpy.exp+sum+log", log_of_sum_of_exp),
+            _declared("log_sigmoid", "jax.nn.sigmoid+jnp.log", log_of_sigmoid, variants=("jit",)),
+            _declared("softplus", "jax.numpy.exp+log", log_of_one_plus_exp),
+            _declared(
+                "sigmoid_binary_cross_entropy",
+                "jax.nn.sigmoid+jnp.log",
+                binary_cross_entropy_of_logs,
+                variants=("jit",),
+            ),
+            _declared(
+                "sigmoid_focal_loss",
+                "jax.nn.sigmoid+jnp.log",
+                focal_loss_of_logs,
+                parameters=("alpha", "gamma"),
+            ),
+            _declared("kl_divergence", "jax.numpy.log+sum", divergence_of_logs),
+            _declared("entropy", "jax.numpy.log+sum", entropy_of_logs),
             _declared("sigmoid", "jax.nn.sigmoid", sigmoid, variants=("jit",)),
             _declared("sigmoid", "jax.scipy.special.expit", expit),
             _declared("log_sigmoid", "jax.nn.log_sigmoid", log_sigmoid, variants=("jit", "jvp")),

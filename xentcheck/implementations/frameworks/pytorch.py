@@ -372,6 +372,41 @@ def labels_dot_log_softmax(logits: Any, labels: Any) -> Any:
     return -(labels * functional.log_softmax(logits, dim=1)).sum(dim=1)
 
 
+def nll_of_log_of_softmax(
+    logits: Any,
+    labels: Any,
+    *,
+    weight: Any = None,
+    ignore_index: int = -100,
+    reduction: str = "none",
+) -> Any:
+    """F.nll_loss of torch.log of F.softmax, as a model that ends in a softmax is trained."""
+    return functional.nll_loss(
+        torch.log(functional.softmax(logits, dim=1)),
+        labels,
+        weight=weight,
+        ignore_index=ignore_index,
+        reduction=reduction,
+    )
+
+
+def picked_log_of_softmax(logits: Any, labels: Any) -> Any:
+    """−torch.log(F.softmax(x)) at the label."""
+    return -torch.log(functional.softmax(logits, dim=1)).gather(1, labels[:, None])[:, 0]
+
+
+def labels_dot_log_of_softmax(logits: Any, labels: Any) -> Any:
+    """−(labels * torch.log(F.softmax(x))).sum, as soft labels are written by hand."""
+    return -(labels * torch.log(functional.softmax(logits, dim=1))).sum(dim=1)
+
+
+def labels_dot_log_of_softmax_and_epsilon(logits: Any, labels: Any) -> Any:
+    """−(labels * torch.log(F.softmax(x) + 1e-7)).sum, integer labels as one-hot."""
+    if labels.ndim == 1:
+        labels = functional.one_hot(labels, logits.shape[1]).to(logits.dtype)
+    return -(labels * torch.log(functional.softmax(logits, dim=1) + 1e-7)).sum(dim=1)
+
+
 def categorical_log_prob(logits: Any, labels: Any) -> Any:
     """−Categorical(logits=x).log_prob, as policy gradients are written."""
     return -distributions.Categorical(logits=logits).log_prob(labels)
@@ -393,6 +428,23 @@ def binary_cross_entropy_with_logits(
 def binary_cross_entropy_of_sigmoid(logits: Any, labels: Any, *, reduction: str = "none") -> Any:
     """F.binary_cross_entropy of torch.sigmoid, as a model that ends in a sigmoid is trained."""
     return functional.binary_cross_entropy(torch.sigmoid(logits), labels, reduction=reduction)
+
+
+def binary_cross_entropy_of_logs(logits: Any, labels: Any) -> Any:
+    """−z log p − (1 − z) log(1 − p) with p = torch.sigmoid(x)."""
+    p = torch.sigmoid(logits)
+    return -(labels * torch.log(p) + (1 - labels) * torch.log(1 - p))
+
+
+def focal_loss_of_logs(
+    logits: Any, labels: Any, *, alpha: float | None = None, gamma: float = 2.0
+) -> Any:
+    """α_t (1 − p_t)^γ times the cross-entropy, of torch.sigmoid and torch.log."""
+    p = torch.sigmoid(logits)
+    cross_entropy = -(labels * torch.log(p) + (1 - labels) * torch.log(1 - p))
+    p_t = p * labels + (1 - p) * (1 - labels)
+    loss = (1 - p_t) ** gamma * cross_entropy
+    return loss if alpha is None else (alpha * labels + (1 - alpha) * (1 - labels)) * loss
 
 
 def bernoulli_log_prob(logits: Any, labels: Any) -> Any:
@@ -436,6 +488,16 @@ def kl_div(
     return result.sum(dim=1) if reduction == "none" else result
 
 
+def divergence_of_logs(log_probabilities: Any, labels: Any) -> Any:
+    """(t * (torch.log(t) − x)).sum."""
+    return (labels * (torch.log(labels) - log_probabilities)).sum(dim=1)
+
+
+def entropy_of_logs(probabilities: Any) -> Any:
+    """−(p * torch.log(p)).sum."""
+    return -(probabilities * torch.log(probabilities)).sum(dim=1)
+
+
 def jensen_shannon_by_kl_div(probabilities: Any, labels: Any) -> Any:
     """Half of each F.kl_div from the logarithm of the mean, as it is written by hand."""
     mean = ((probabilities + labels) / 2).log()
@@ -466,6 +528,26 @@ def log_softmax(logits: Any, *, dim: int = 1) -> Any:
 def logsumexp(logits: Any, *, dim: int = 1) -> Any:
     """torch.logsumexp."""
     return torch.logsumexp(logits, dim=dim)
+
+
+def log_of_softmax(logits: Any) -> Any:
+    """torch.log of F.softmax."""
+    return torch.log(functional.softmax(logits, dim=1))
+
+
+def log_of_sum_of_exp(logits: Any) -> Any:
+    """torch.log(torch.exp(x).sum())."""
+    return torch.log(torch.exp(logits).sum(dim=1))
+
+
+def log_of_sigmoid(logits: Any) -> Any:
+    """torch.log of torch.sigmoid."""
+    return torch.log(torch.sigmoid(logits))
+
+
+def log_of_one_plus_exp(logits: Any) -> Any:
+    """torch.log(1 + torch.exp(x))."""
+    return torch.log(1 + torch.exp(logits))
 
 
 def sigmoid(logits: Any) -> Any:
@@ -536,6 +618,35 @@ def torch_implementations() -> tuple[Implementation, ...]:
         adapter(
             TORCH,
             "softmax_cross_entropy",
+            f"{_MODULE}.softmax+log+nll_loss",
+            nll_of_log_of_softmax,
+            label_kinds=INTEGER,
+            parameters=weighted,
+            variants=("compile",),
+        ),
+        adapter(
+            TORCH,
+            "softmax_cross_entropy",
+            f"{_MODULE}.softmax+log-gather",
+            picked_log_of_softmax,
+            label_kinds=INTEGER,
+        ),
+        adapter(
+            TORCH,
+            "softmax_cross_entropy",
+            f"{_MODULE}.softmax+log-dot",
+            labels_dot_log_of_softmax,
+            label_kinds=DISTRIBUTION,
+        ),
+        adapter(
+            TORCH,
+            "softmax_cross_entropy",
+            f"{_MODULE}.softmax+epsilon+log-dot",
+            labels_dot_log_of_softmax_and_epsilon,
+        ),
+        adapter(
+            TORCH,
+            "softmax_cross_entropy",
             "torch.distributions.Categorical.log_prob",
             categorical_log_prob,
             label_kinds=INTEGER,
@@ -554,6 +665,20 @@ def torch_implementations() -> tuple[Implementation, ...]:
             "torch.sigmoid+binary_cross_entropy",
             binary_cross_entropy_of_sigmoid,
             parameters=reduced,
+        ),
+        adapter(
+            TORCH,
+            "sigmoid_binary_cross_entropy",
+            "torch.sigmoid+log",
+            binary_cross_entropy_of_logs,
+            variants=("compile",),
+        ),
+        adapter(
+            TORCH,
+            "sigmoid_focal_loss",
+            "torch.sigmoid+log",
+            focal_loss_of_logs,
+            parameters=("alpha", "gamma"),
         ),
         adapter(
             TORCH,
@@ -593,6 +718,8 @@ def torch_implementations() -> tuple[Implementation, ...]:
             parameters=("log_target", "reduction"),
             variants=("compile", "autocast", "jvp", "strided", "cuda", "cuda-compile"),
         ),
+        adapter(TORCH, "kl_divergence", "torch.log+sum", divergence_of_logs),
+        adapter(TORCH, "entropy", "torch.log+sum", entropy_of_logs),
         adapter(
             TORCH,
             "js_divergence",
@@ -608,6 +735,10 @@ def torch_implementations() -> tuple[Implementation, ...]:
             log_softmax,
             variants=(*_ALONG, "single"),
         ),
+        adapter(TORCH, "log_softmax", f"{_MODULE}.softmax+log", log_of_softmax),
+        adapter(TORCH, "logsumexp", "torch.exp+sum+log", log_of_sum_of_exp),
+        adapter(TORCH, "log_sigmoid", "torch.sigmoid+log", log_of_sigmoid),
+        adapter(TORCH, "softplus", "torch.exp+log", log_of_one_plus_exp),
         adapter(TORCH, "logsumexp", "torch.logsumexp", logsumexp, variants=_ALONG),
         adapter(TORCH, "sigmoid", "torch.sigmoid", sigmoid, variants=_ELEMENTWISE),
         adapter(TORCH, "log_sigmoid", f"{_MODULE}.logsigmoid", logsigmoid, variants=_ELEMENTWISE),

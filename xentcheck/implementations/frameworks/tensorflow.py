@@ -333,6 +333,60 @@ def _log_of_softmax_cross_entropy(logits: Any, labels: Any) -> Any:
     return -tf.reduce_sum(_dense(logits, labels) * logs, axis=-1)
 
 
+def _log_of_softmax_and_epsilon(logits: Any, labels: Any) -> Any:
+    """−tf.reduce_sum(labels * tf.math.log(tf.nn.softmax(logits) + 1e-7)), labels as one-hot."""
+    logs = tf.math.log(tf.nn.softmax(logits) + 1e-7)
+    return -tf.reduce_sum(_dense(logits, labels) * logs, axis=-1)
+
+
+def _log_of_clipped_softmax(logits: Any, labels: Any) -> Any:
+    """As the former, of tf.clip_by_value(tf.nn.softmax(logits), 1e-10, 1)."""
+    logs = tf.math.log(tf.clip_by_value(tf.nn.softmax(logits), 1e-10, 1.0))
+    return -tf.reduce_sum(_dense(logits, labels) * logs, axis=-1)
+
+
+def _picked_log_of_softmax(logits: Any, labels: Any) -> Any:
+    """−tf.math.log(tf.nn.softmax(logits)) at the label, by tf.gather."""
+    return -tf.gather(tf.math.log(tf.nn.softmax(logits)), labels, axis=1, batch_dims=1)
+
+
+def _binary_of_logs(logits: Any, labels: Any) -> Any:
+    """−z log p − (1 − z) log(1 − p) with p = tf.sigmoid(logits)."""
+    p = tf.sigmoid(logits)
+    return -(labels * tf.math.log(p) + (1 - labels) * tf.math.log(1 - p))
+
+
+def _focal_of_logs(
+    logits: Any, labels: Any, *, alpha: float | None = None, gamma: float = 2.0
+) -> Any:
+    """α_t (1 − p_t)^γ times the cross-entropy, of tf.sigmoid and tf.math.log."""
+    p = tf.sigmoid(logits)
+    cross_entropy = -(labels * tf.math.log(p) + (1 - labels) * tf.math.log(1 - p))
+    p_t = p * labels + (1 - p) * (1 - labels)
+    loss = (1 - p_t) ** gamma * cross_entropy
+    return loss if alpha is None else (alpha * labels + (1 - alpha) * (1 - labels)) * loss
+
+
+def _divergence_of_logs(log_predictions: Any, targets: Any) -> Any:
+    """tf.reduce_sum(t * (tf.math.log(t) − x))."""
+    return tf.reduce_sum(targets * (tf.math.log(targets) - log_predictions), axis=-1)
+
+
+def _entropy_of_logs(probabilities: Any) -> Any:
+    """−tf.reduce_sum(p * tf.math.log(p))."""
+    return -tf.reduce_sum(probabilities * tf.math.log(probabilities), axis=-1)
+
+
+def _log_of_sum_of_exp(logits: Any) -> Any:
+    """tf.math.log(tf.reduce_sum(tf.exp(logits)))."""
+    return tf.math.log(tf.reduce_sum(tf.exp(logits), axis=-1))
+
+
+def _log_of_sigmoid(logits: Any) -> Any:
+    """tf.math.log(tf.sigmoid(logits))."""
+    return tf.math.log(tf.sigmoid(logits))
+
+
 def _sigmoid_cross_entropy(logits: Any, labels: Any) -> Any:
     """tf.nn.sigmoid_cross_entropy_with_logits."""
     return tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits)
@@ -453,15 +507,83 @@ def _keras_focal(
     reduction: str = "none",
 ) -> Any:
     """keras.losses.BinaryFocalCrossentropy(from_logits=True), class balancing where alpha is."""
-    balance = {} if alpha is None else {"apply_class_balancing": True, "alpha": alpha}
     loss = keras.losses.BinaryFocalCrossentropy(
         from_logits=True,
         gamma=gamma,
         reduction=_KERAS_REDUCTIONS[reduction],
         dtype=logits.dtype.name,
-        **balance,
+        **_balance(alpha),
     )
     return loss(labels[:, None], logits[:, None])
+
+
+# Models that end in a softmax or a sigmoid, and are trained with a Keras loss as it comes. Keras
+# on TensorFlow looks for the logits behind probabilities: its own layers leave them on the tensor,
+# and in a graph it recognises the operation. tf.nn's results have neither when run eagerly.
+
+
+def _softmax_layer(logits: Any, axis: int = -1) -> Any:
+    return keras.layers.Softmax(axis=axis, dtype=logits.dtype.name)(logits)
+
+
+def _sigmoid_layer(logits: Any) -> Any:
+    return keras.layers.Activation("sigmoid", dtype=logits.dtype.name)(logits)
+
+
+def _layer_categorical(logits: Any, labels: Any, *, reduction: str = "none") -> Any:
+    """keras.layers.Softmax, then keras.losses.CategoricalCrossentropy() of probabilities."""
+    dense = _dense(logits, labels)
+    return _keras_categorical_p(_softmax_layer(logits), dense, reduction=reduction)
+
+
+def _layer_sparse(logits: Any, labels: Any, *, reduction: str = "none") -> Any:
+    """keras.layers.Softmax, then keras.losses.SparseCategoricalCrossentropy()."""
+    return _keras_sparse_p(_softmax_layer(logits), labels, reduction=reduction)
+
+
+def _tf_categorical(logits: Any, labels: Any, *, reduction: str = "none") -> Any:
+    """tf.nn.softmax, then keras.losses.CategoricalCrossentropy() of probabilities."""
+    return _keras_categorical_p(tf.nn.softmax(logits), _dense(logits, labels), reduction=reduction)
+
+
+def _tf_sparse(logits: Any, labels: Any, *, reduction: str = "none") -> Any:
+    """tf.nn.softmax, then keras.losses.SparseCategoricalCrossentropy()."""
+    return _keras_sparse_p(tf.nn.softmax(logits), labels, reduction=reduction)
+
+
+def _of_outputs(loss: type, outputs: Any, labels: Any, reduction: str, **more: Any) -> Any:
+    made = loss(reduction=_KERAS_REDUCTIONS[reduction], dtype=outputs.dtype.name, **more)
+    return made(labels[:, None], outputs)
+
+
+def _layer_binary(logits: Any, labels: Any, *, reduction: str = "none") -> Any:
+    """keras.layers.Activation("sigmoid"), then keras.losses.BinaryCrossentropy()."""
+    outputs = _sigmoid_layer(logits[:, None])
+    return _of_outputs(keras.losses.BinaryCrossentropy, outputs, labels, reduction)
+
+
+def _tf_binary(logits: Any, labels: Any, *, reduction: str = "none") -> Any:
+    """tf.sigmoid, then keras.losses.BinaryCrossentropy()."""
+    outputs = tf.sigmoid(logits[:, None])
+    return _of_outputs(keras.losses.BinaryCrossentropy, outputs, labels, reduction)
+
+
+def _balance(alpha: float | None) -> dict[str, Any]:
+    return {} if alpha is None else {"apply_class_balancing": True, "alpha": alpha}
+
+
+def _layer_focal(
+    logits: Any,
+    labels: Any,
+    *,
+    alpha: float | None = None,
+    gamma: float = 2.0,
+    reduction: str = "none",
+) -> Any:
+    """keras.layers.Activation("sigmoid"), then keras.losses.BinaryFocalCrossentropy()."""
+    outputs = _sigmoid_layer(logits[:, None])
+    more = {"gamma": gamma, **_balance(alpha)}
+    return _of_outputs(keras.losses.BinaryFocalCrossentropy, outputs, labels, reduction, **more)
 
 
 def _keras_categorical_p(p: Any, labels: Any, *, reduction: str = "none", axis: int = -1) -> Any:
@@ -572,6 +694,70 @@ def tensorflow_implementations() -> tuple[Implementation, ...]:
         cross_entropy(
             "tf.nn.softmax+tf.math.log", _log_of_softmax_cross_entropy, variants=_COMPILED
         ),
+        cross_entropy(
+            "tf.nn.softmax+tf.math.log+tf.gather",
+            _picked_log_of_softmax,
+            label_kinds=_INTEGER,
+            variants=_COMPILED,
+        ),
+        cross_entropy("tf.nn.softmax+epsilon+tf.math.log", _log_of_softmax_and_epsilon),
+        cross_entropy("tf.nn.softmax+tf.clip_by_value+tf.math.log", _log_of_clipped_softmax),
+        cross_entropy(
+            "keras.layers.Softmax+CategoricalCrossentropy",
+            _layer_categorical,
+            parameters=_REDUCED,
+            variants=_COMPILED,
+        ),
+        cross_entropy(
+            "keras.layers.Softmax+SparseCategoricalCrossentropy",
+            _layer_sparse,
+            label_kinds=_INTEGER,
+            parameters=_REDUCED,
+            variants=_COMPILED,
+        ),
+        cross_entropy(
+            "tf.nn.softmax+keras.losses.CategoricalCrossentropy",
+            _tf_categorical,
+            parameters=_REDUCED,
+            variants=_COMPILED,
+        ),
+        cross_entropy(
+            "tf.nn.softmax+keras.losses.SparseCategoricalCrossentropy",
+            _tf_sparse,
+            label_kinds=_INTEGER,
+            parameters=_REDUCED,
+            variants=_COMPILED,
+        ),
+        binary("tf.sigmoid+tf.math.log", _binary_of_logs, variants=_COMPILED),
+        binary(
+            "keras.layers.Activation+BinaryCrossentropy",
+            _layer_binary,
+            parameters=_REDUCED,
+            variants=_COMPILED,
+        ),
+        binary(
+            "tf.sigmoid+keras.losses.BinaryCrossentropy",
+            _tf_binary,
+            parameters=_REDUCED,
+            variants=_COMPILED,
+        ),
+        _declared(
+            "sigmoid_focal_loss",
+            "keras.layers.Activation+BinaryFocalCrossentropy",
+            _layer_focal,
+            parameters=("alpha", "gamma", *_REDUCED),
+            variants=_COMPILED,
+        ),
+        _declared(
+            "sigmoid_focal_loss",
+            "tf.sigmoid+tf.math.log",
+            _focal_of_logs,
+            parameters=("alpha", "gamma"),
+        ),
+        _declared("kl_divergence", "tf.math.log+tf.reduce_sum", _divergence_of_logs),
+        _declared("entropy", "tf.math.log+tf.reduce_sum", _entropy_of_logs),
+        _declared("logsumexp", "tf.exp+tf.reduce_sum+tf.math.log", _log_of_sum_of_exp),
+        _declared("log_sigmoid", "tf.sigmoid+tf.math.log", _log_of_sigmoid, variants=_COMPILED),
         cross_entropy(
             "keras.losses.CategoricalCrossentropy",
             _keras_categorical,

@@ -38,14 +38,16 @@ def kl_divergence(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantit
     else:
         wrong = ~((label >= 0.0) & np.isfinite(label))
         empty = label == 0.0
-    undefined = np.asarray(wrong.any(axis=1))
-    blurred = np.asarray(np.isnan(x).any(axis=1) & ~undefined)
-    infinite = np.isinf(x) & ~empty & ~wrong
     ordinary = ~(empty | wrong)
+    undefined = np.asarray(wrong.any(axis=1))
+    # what is wrong with a class that does not enter a result may spread: NaN is accepted
+    blurred = np.asarray(np.isnan(x).any(axis=1) | undefined)
+    unknown = (np.isnan(x) & ordinary).any(axis=1)
+    infinite = np.isinf(x) & ordinary
     filled = np.where(ordinary, label, 0.0 if log_target else 1.0)
     if log_target:
         # the logarithms may be above 0, where exp is not taken
-        left = np.asarray((filled > 0.0).any(axis=1) & ~undefined)
+        left = np.asarray((filled > 0.0).any(axis=1))
         log_t = arithmetic.exact(np.minimum(filled, 0.0))
         t = log_t.exp()
     else:
@@ -60,13 +62,15 @@ def kl_divergence(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantit
         for infinity in (INF, -INF):
             value.put((infinite & (x == infinity)).any(axis=1), -infinity)
         both = (infinite & (x == INF)).any(axis=1) & (infinite & (x == -INF)).any(axis=1)
-        value.put(both | blurred | undefined, NAN)
+        if blurred.any():
+            value.allow(blurred, Accepts.NAN)
+        value.put(both | unknown | undefined, NAN)
         pieces.quantities[VALUE] = value
     if GRADIENT in wanted:
         gradient = Piece(-_kept(t, ordinary))
         if blurred.any():
             gradient.allow(blurred, Accepts.NAN)
-        gradient.put(undefined, NAN)
+        gradient.put(wrong, NAN)
         pieces.quantities[GRADIENT] = gradient
     return pieces
 

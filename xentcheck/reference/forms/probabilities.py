@@ -73,8 +73,10 @@ def categorical_cross_entropy(
             gradient.allow(vague, Accepts.NAN)
         if undefined.any():
             own = np.isnan(x) | (x < 0.0) | blurred
-            gradient.put(undefined[:, np.newaxis] & own, NAN)
-            gradient.put(undefined[:, np.newaxis] & ~own, NAN, Accepts.ANYTHING)
+            kept = undefined[:, np.newaxis] & ~free
+            gradient.put(kept & own, NAN)
+            gradient.put(kept & ~own, NAN, Accepts.ANYTHING)
+            gradient.put(undefined[:, np.newaxis] & free, 0.0, Accepts.NAN)
         pieces.quantities[GRADIENT] = gradient
     return pieces
 
@@ -118,8 +120,10 @@ def _categorical_of_labels(
             gradient.allow(vague, Accepts.NAN)
         if undefined.any():
             wrong = np.isnan(x) | (x < 0.0)
-            gradient.put(undefined[:, np.newaxis] & wrong, NAN)
-            gradient.put(undefined[:, np.newaxis] & ~wrong, NAN, Accepts.ANYTHING)
+            kept = undefined[:, np.newaxis] & at_label
+            gradient.put(kept & wrong, NAN)
+            gradient.put(kept & ~wrong, NAN, Accepts.ANYTHING)
+            gradient.allow(undefined[:, np.newaxis] & ~at_label, Accepts.NAN)
         pieces.quantities[GRADIENT] = gradient
     return pieces
 
