@@ -105,6 +105,7 @@ class Check:
     or_excess_bits: float | None = None
     allow: Sequence[str] = ()
     forbid: Sequence[str] = ()
+    batch_invariant: bool = False
 
     @property
     def tolerance(self) -> Tolerance:
@@ -179,6 +180,7 @@ def audit(
     or_excess_bits: float | None = None,
     allow: str | Iterable[str] = (),
     forbid: str | Iterable[str] = (),
+    batch_invariant: bool = False,
     seed: int | None = None,
     select: str | Iterable[str] = (),
     baseline: str | os.PathLike[str] | None = None,
@@ -211,7 +213,9 @@ def audit(
         max_excess_bits: the most bits that may be lost beyond what the condition number explains.
         or_excess_bits: an error with at most this many excess bits is fine as well.
         allow: kinds of finding that are no violation.
-        forbid: notes that are one: ``fp-signal``, ``ftz``, ``convention``.
+        forbid: notes that are one: ``fp-signal``, ``batch-variant``, ``ftz``, ``convention``.
+        batch_invariant: a row may not change with its batch, not by one ulp: ``batch-variant`` is
+            forbidden, and batches of many sizes are called.
         seed: of the random inputs; that of the configuration, or 0, unless given.
         select: of a configuration only the implementations that one of these patterns matches.
         baseline: a file that says what is tolerated, instead of the configuration's own.
@@ -240,6 +244,7 @@ def audit(
         or_excess_bits=or_excess_bits,
         allow=_several(allow),
         forbid=_several(forbid),
+        batch_invariant=batch_invariant,
     )
     seed = None if seed is None else _seed(seed)
     if loss is None:
@@ -290,6 +295,7 @@ def assert_accurate(
     or_excess_bits: float | None = None,
     allow: str | Iterable[str] = (),
     forbid: str | Iterable[str] = (),
+    batch_invariant: bool = False,
     seed: int = 0,
     workers: int | None = 1,
     timeout_s: float | None = None,
@@ -324,6 +330,7 @@ def assert_accurate(
         or_excess_bits=or_excess_bits,
         allow=allow,
         forbid=forbid,
+        batch_invariant=batch_invariant,
         seed=seed,
         workers=workers,
         timeout_s=timeout_s,
@@ -418,7 +425,10 @@ def checking(
     dtypes = _known("dtype", check.dtypes, tuple(FORMATS)) or DTYPES
     quantities = _known("quantity", check.quantities, tuple(Quantity)) or tuple(Quantity)
     allow = _known("kind", check.allow, tuple(Kind))
-    forbid = _known("note", check.forbid, tuple(sorted(NOTES)))
+    if not isinstance(check.batch_invariant, bool | np.bool_):
+        raise UsageError(f"batch_invariant={check.batch_invariant!r}: expected True or False")
+    invariant = (Kind.BATCH_VARIANT,) if check.batch_invariant else ()
+    forbid = _known("note", (*check.forbid, *invariant), tuple(sorted(NOTES)))
     for name in forbid:
         if name in allow:
             raise UsageError(f"{name} is allowed and forbidden at once")

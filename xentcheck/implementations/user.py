@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from xentcheck.errors import TargetError, did_you_mean, nearest
-from xentcheck.implementations.bridging import Bridge, Call, Job
+from xentcheck.implementations.bridging import Bridge, Call, Job, upstream_of
 from xentcheck.implementations.command import DATA, Command
+from xentcheck.implementations.layouts import LAYOUTS
 from xentcheck.losses import loss_of
 from xentcheck.model import Array, Implementation, LabelKind, Process, Quantity, Target
 from xentcheck.registry import (
@@ -46,6 +47,7 @@ class NumpyBridge(Bridge):
     process = Process("numpy")
     dtypes = INPUT_DTYPES
     labels_always = True
+    layouts = tuple(LAYOUTS)
 
     def value(self, job: Job) -> Array:
         """Whatever the function returns."""
@@ -69,7 +71,8 @@ class Description:
     """What loading a target told.
 
     ``gradient``: the function that was found beside it, where one was looked for. ``defined``: the
-    file and the line of its code.
+    file and the line of its code. ``upstream``: the argument by which its gradient function takes
+    the upstream gradient.
     """
 
     parameters: frozenset[str]
@@ -78,6 +81,7 @@ class Description:
     has_gradient: bool
     gradient: str = ""
     defined: tuple[str, int] | None = None
+    upstream: str = ""
 
 
 def process_of(target: Target) -> Process:
@@ -105,6 +109,7 @@ def describe(target: Target) -> Description:
         has_gradient=found.gradient is not None or target.framework != "numpy",
         gradient=beside,
         defined=found.defined,
+        upstream="" if found.gradient is None else upstream_of(found.gradient),
     )
 
 
@@ -175,7 +180,16 @@ def made(target: Target, description: Description) -> Implementation:
     gradient: Call | None = None
     if description.gradient or target.gradient not in (None, AUTO):
         by_function = UserFunction(target, Quantity.GRADIENT)
-        gradient = Call(bridge, by_function, target.loss, Quantity.GRADIENT, "", wants, False)
+        gradient = Call(
+            bridge,
+            by_function,
+            target.loss,
+            Quantity.GRADIENT,
+            "",
+            wants,
+            False,
+            description.upstream,
+        )
     elif target.gradient == AUTO and description.has_gradient:
         gradient = Call(bridge, value, target.loss, Quantity.GRADIENT, "", wants)
     return Implementation(
@@ -212,7 +226,8 @@ def given(
     by_function = gradient if callable(gradient) else None
     back: Call | None = None
     if by_function is not None:
-        back = Call(bridge, by_function, loss, Quantity.GRADIENT, "", wants, False)
+        upstream = upstream_of(by_function)
+        back = Call(bridge, by_function, loss, Quantity.GRADIENT, "", wants, False, upstream)
     elif gradient == AUTO and framework != "numpy":
         back = Call(bridge, value, loss, Quantity.GRADIENT, "", wants)
     return Implementation(
