@@ -27,7 +27,7 @@ from xentcheck.errors import (
     UnknownNameError,
     UsageError,
 )
-from xentcheck.execution import hosts, open_target
+from xentcheck.execution import hosts, open_target, unasked
 from xentcheck.floats import FORMATS
 from xentcheck.implementations import user
 from xentcheck.losses import loss_of
@@ -450,6 +450,9 @@ def checking(
         if timeout_s is not None:
             raise UsageError("timeout_s goes with code in a process of its own: name it by text")
         made = _given(loss, target, check.gradient, check.framework)
+    reason = unasked(made)
+    if reason and Quantity.GRADIENT in quantities:
+        notes += (f"its gradient is not asked with {reason}",)
     axes = {name: (value,) for name, value in values.items()}
     sweeps = tuple(
         replace(

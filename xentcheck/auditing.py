@@ -53,6 +53,7 @@ from xentcheck.execution import (
     hosts,
     open_targets,
     run_tasks,
+    unasked,
     unsupported,
 )
 from xentcheck.gate import judge
@@ -943,6 +944,9 @@ class _Audit:
                 if function_for(each, quantity) is None:
                     skip = Skip(f"has no {quantity}", loss.id, each.name, quantity=quantity.value)
                     self._skip(skip)
+            reason = unasked(each)
+            if reason and Quantity.GRADIENT in sweep.quantities:
+                self._skip(Skip(reason, loss.id, each.name, quantity=Quantity.GRADIENT.value))
         if not chosen:
             self._skip(Skip("no implementation selected", loss.id, sweep=sweep.name))
         return tuple(chosen)

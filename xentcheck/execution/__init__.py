@@ -3,7 +3,15 @@ processes that frameworks and users' code have to themselves, and the workers th
 """
 
 from xentcheck.execution import hosts
-from xentcheck.execution.calls import Caller, Incident, Outcomes, answer, observe, unsupported
+from xentcheck.execution.calls import (
+    Caller,
+    Incident,
+    Outcomes,
+    answer,
+    observe,
+    unasked,
+    unsupported,
+)
 from xentcheck.execution.invocation import CallError, same_bits
 from xentcheck.execution.pool import Death, Run, cores
 from xentcheck.execution.pool import run as run_tasks
@@ -24,5 +32,6 @@ __all__ = [
     "open_targets",
     "run_tasks",
     "same_bits",
+    "unasked",
     "unsupported",
 ]

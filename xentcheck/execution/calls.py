@@ -20,7 +20,8 @@ from xentcheck.errors import UnsupportedError
 from xentcheck.execution import hosts
 from xentcheck.execution.invocation import CallError, invoke, same_bits
 from xentcheck.floats import Format, format_of, ulp_distance
-from xentcheck.implementations.bridging import Call, Pulled
+from xentcheck.implementations.bridging import UPSTREAM, Call, Pulled
+from xentcheck.implementations.command import Command
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import picked
 from xentcheck.model import (
@@ -386,6 +387,22 @@ def result_shape(case: Case, quantity: Quantity) -> tuple[int, ...]:
     if loss.layout is Layout.ROWS and not loss.per_class:
         return case.logits.shape[:1]
     return case.logits.shape
+
+
+def unasked(implementation: Implementation) -> str:
+    """Why a user's gradient is asked with upstream gradients of one only; "" when it is not."""
+    function = implementation.gradient
+    if function is None or not implementation.origin:
+        return ""
+    if isinstance(function, Command):
+        return f"{_UNASKED}: a command is given none"
+    if isinstance(function, Call) and not function.differentiated and not function.follows:
+        *others, last = UPSTREAM
+        return f"{_UNASKED}: its gradient function has no argument {', '.join(others)} or {last}"
+    return ""
+
+
+_UNASKED = "upstream gradients other than one"
 
 
 def unsupported(implementation: Implementation, case: Case) -> str:
