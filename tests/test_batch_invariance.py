@@ -12,8 +12,7 @@ import pytest
 from xentcheck import audit, config
 from xentcheck.auditing import audit as run
 from xentcheck.errors import ConfigError, UsageError
-from xentcheck.model import NOTES, Array, Finding, Kind, LabelKind, Report
-from xentcheck.registry import implementation
+from xentcheck.model import NOTES, Array, Finding, Implementation, Kind, LabelKind, Report
 
 SOFTPLUS = "softplus"
 SWEEP = """
@@ -28,13 +27,17 @@ sweeps:
 
 
 def softplus(x: Array) -> Array:
-    return np.logaddexp(0.0, x.astype(np.float64)).astype(np.float32)
+    wide = x.astype(np.float64)
+    result: Array = np.log1p(np.exp(-np.abs(wide))) + np.maximum(wide, 0.0)
+    return result.astype(np.float32)
 
 
 def moved(x: Array, where: Any, steps: int) -> Array:
-    bits = softplus(x).view(np.int32)
-    bits += steps * np.asarray(where, dtype=np.int32)
-    return bits.view(np.float32)
+    result = softplus(x)
+    bits = result.view(np.int32)
+    ordinary = np.isfinite(result) & (result > 1e-30) & (result < 1e30)
+    bits += steps * (ordinary & np.asarray(where)).astype(np.int32)
+    return result
 
 
 def tail(x: Array) -> Array:
@@ -50,11 +53,13 @@ def far(x: Array) -> Array:
     return moved(x, np.arange(len(x)) >= len(x) // 8 * 8, 40)
 
 
+def mine(function: Callable[..., Any]) -> Implementation:
+    kinds = (LabelKind.NONE,)
+    return Implementation(SOFTPLUS, "mine", function, None, ("float32",), kinds, frozenset())
+
+
 def surveyed(function: Callable[..., Any], limits: str = "") -> Report:
-    mine = implementation(SOFTPLUS, "mine", dtypes=("float32",), label_kinds=(LabelKind.NONE,))(
-        function
-    )
-    return run(config.loads(SWEEP + limits), extra=[mine])
+    return run(config.loads(SWEEP + limits), extra=[mine(function)])
 
 
 def of(report: Report, kind: Kind) -> Finding:
@@ -83,12 +88,12 @@ def test_beyond_the_limit_it_is_a_fault() -> None:
 
 
 def test_a_row_that_company_makes_wrong_is_a_fault_however_little_it_moves() -> None:
-    """Its error is 4 ulp and a bit in other company, 3 and a bit in the block."""
+    """Its error is 5 steps and a rounding in other company, 4 and a rounding in the block."""
 
     def near(x: Array) -> Array:
-        return moved(x, True, 4 + (len(x) != 10) * np.where(softplus(x) > x, 1, 1))
+        return moved(x, True, 4 + (len(x) != 10))
 
-    report = surveyed(near, "limits: {max_ulp: 4.6}\n")
+    report = surveyed(near, "limits: {max_ulp: 4.5}\n")
     assert {each.kind for each in report.findings} == {Kind.ROW_DEPENDENT}
     assert of(report, Kind.ROW_DEPENDENT).distance == 1
 
@@ -129,18 +134,13 @@ def test_what_does_not_change_passes() -> None:
 
 
 def test_every_part_is_asked_where_no_row_may_change() -> None:
-    def late(x: Array) -> Array:
-        return moved(x, (len(x) < 100) & (np.abs(x) > 1e6), 1)
-
     text = SWEEP.replace(
         "inputs: [{generator: explicit, values: [-3, -2, -1, 0, 1, 2, 3, 4, 5, 6]}]",
         "inputs:\n" + "      - {generator: normal, rows: 300}\n" * 7 + "      - "
         "{generator: explicit, values: [1000001, 1000002, 1000003]}",
     )
-    mine = implementation(SOFTPLUS, "mine", dtypes=("float32",), label_kinds=(LabelKind.NONE,))(
-        lambda x: moved(x, (len(x) == 1) & (x > 1e6), 1)
-    )
-    found = run(config.loads(text + "limits: {batch_invariant: true}\n"), extra=[mine])
+    late = mine(lambda x: moved(x, (len(x) == 1) & (x > 1e6), 1))
+    found = run(config.loads(text + "limits: {batch_invariant: true}\n"), extra=[late])
     assert [each.rule for each in found.violations] == ["batch-variant"]
 
 
@@ -154,9 +154,13 @@ def test_the_python_interface_and_the_command_have_it(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
         "import numpy as np\n"
         "def f(x):\n"
-        "    bits = np.logaddexp(0.0, x.astype(np.float64)).astype(np.float32).view(np.int32)\n"
-        "    bits += np.arange(len(x), dtype=np.int32) >= len(x) // 8 * 8\n"
-        "    return bits.view(np.float32)\n"
+        "    wide = x.astype(np.float64)\n"
+        "    result = np.log1p(np.exp(-np.abs(wide))) + np.maximum(wide, 0.0)\n"
+        "    result = result.astype(np.float32)\n"
+        "    tail = np.arange(len(x)) >= len(x) // 8 * 8\n"
+        "    tail &= (result > 1e-30) & (result < 1e30)\n"
+        "    result.view(np.int32)[tail] += 1\n"
+        "    return result\n"
     )
     words = [sys.executable, "-m", "xentcheck", "check", "mine.py:f", "--loss", SOFTPLUS]
     words += ["--dtype", "float32", "--workers", "1"]

@@ -517,8 +517,8 @@ def _upstream_gradients(dtype: str, rows: int, block: int) -> Mapping[str, Float
     if not rows:
         return {each: np.array(c) for each, c in {"-1.5": -1.5, "0": 0.0, **scales}.items()}
     place = np.arange(rows)
-    weights = (place + 3.0) / 2.0 * np.where(place % 3 == 1, -1.0, 1.0)
-    weights[2::4] = 0.0
+    weights = (place + 3.0) / 2.0 * np.where(place % 3 == 2, -1.0, 1.0)
+    weights[1 : rows - 1 : 4] = 0.0
     return {"weights of the rows": weights, **{n: np.full(rows, c) for n, c in scales.items()}}
 
 
