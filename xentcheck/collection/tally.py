@@ -199,7 +199,8 @@ def measure(
             incidents = renamed(incidents, asked, invariant=invariant)
         if thorough if otherwise is None else otherwise:
             incidents += layouts(asked, collected.ways.get(Kind.LAYOUT_DEPENDENT, ()))
-            incidents += cotangents(asked, collected.ways.get(Kind.COTANGENT, ()))
+            if thorough or not implementation.plain:  # a variant may have to compile for it
+                incidents += cotangents(asked, collected.ways.get(Kind.COTANGENT, ()))
     for incident in incidents:
         note(collected, incident, case)
     return observed

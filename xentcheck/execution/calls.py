@@ -171,11 +171,6 @@ class Caller:
         """Whether it is a gradient that can be asked with an upstream gradient."""
         return isinstance(self.function, Call) and self.function.follows
 
-    @property
-    def is_variant(self) -> bool:
-        """Whether it is another way to call a framework's function, which may have to compile."""
-        return isinstance(self.function, Call) and bool(self.function.variant)
-
     def call(
         self,
         rows: npt.NDArray[np.intp] | None = None,
