@@ -103,7 +103,8 @@ FIELDS: Mapping[str, tuple[Field, ...]] = {
             "like `target`, an attribute of the same module, `auto`, `none`, or with `command` its "
             "words",
             "Same arguments; returns the shape of `logits`. An argument `cotangent`, `grad_output` "
-            "or `upstream` is given the upstream gradient: one number per row. `auto`: by the framework; with NumPy "
+            "or `upstream` is given the upstream gradient: one number per row. "
+            "`auto`: by the framework; with NumPy "
             "arrays a function beside `target` that is named after it.",
             "none; with a framework `auto`",
         ),
