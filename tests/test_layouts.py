@@ -303,6 +303,17 @@ def test_chance_is_no_matter_of_layout() -> None:
         return cross_entropy(x, y) + np.float32(source.random())
 
     assert Kind.LAYOUT_DEPENDENT not in found(by_chance)
+    calls = [0]
+
+    def in_turns(x: Array, y: Array) -> Array:
+        calls[0] += 1
+        return cross_entropy(x, y) + np.float32(calls[0] % 2 == 0)
+
+    case = Case("s", "explicit", CE, "float32", BLOCK, LabelKind.INTEGER, LABELS)
+    tally, mine = Tally(), given(CE, "mine", in_turns, None)
+    how = {"thorough": False, "otherwise": True}
+    measure(tally, mine, case, Truth(case), Quantity.VALUE, Tolerance(), **how)
+    assert Kind.LAYOUT_DEPENDENT not in tally.incidents
 
 
 @pytest.mark.parametrize("loss", [CE, "sigmoid_binary_cross_entropy", "log_softmax", "softplus"])
