@@ -548,9 +548,9 @@ PLANTED = (
     ),
     Planted(
         "an implementation's writes reach the next one",
-        "xentcheck/execution/invocation.py",
-        '    arguments = [None if each is None else each.copy(order="C") for each in data]',
-        "    arguments = list(data)",
+        "xentcheck/implementations/layouts.py",
+        '    packed = array.copy(order="C")\n',
+        "    packed = array\n",
         ("tests/test_execution.py::test_writing_into_an_argument_is_noticed_and_harms_nobody",),
     ),
     Planted(
@@ -577,9 +577,30 @@ PLANTED = (
     Planted(
         "rows always called in the same company",
         "xentcheck/execution/calls.py",
-        "        incidents += _regroup(run, results)\n",
-        "        pass\n",
+        "        seen, regrouped = _regroup(run, results)\n",
+        "        seen, regrouped = [], None\n",
         ("tests/test_execution.py::test_a_shift_by_the_maximum_of_the_batch_is_row_dependent",),
+    ),
+    Planted(
+        "layouts that are packed all the same",
+        "xentcheck/execution/invocation.py",
+        "        None if each is None else laid(each, layout, logits=place == 0)\n",
+        "        None if each is None else laid(each, place and layout, logits=place == 0)\n",
+        ("tests/test_layouts.py::test_the_transpose_read_as_packed_is_shown_with_both_numbers",),
+    ),
+    Planted(
+        "one upstream gradient for all rows",
+        "xentcheck/collection/behaviour.py",
+        "    weights = (place + 3.0) / 2.0 * np.where(place % 3 == 2, -1.0, 1.0)\n",
+        "    weights = np.ones(rows)\n",
+        ("tests/test_cotangents.py::test_the_witness_is_the_row_and_both_numbers_are_told",),
+    ),
+    Planted(
+        "no batch of another size is called",
+        "xentcheck/collection/behaviour.py",
+        "BATCH_SIZES = (1, 2, 3, 5, 8, 17, 32, 64)\n",
+        "BATCH_SIZES = (10,)\n",
+        ("tests/test_batch_invariance.py::test_batches_larger_than_the_block_are_called_too",),
     ),
     Planted(
         "a narrower result dtype let through",
@@ -659,8 +680,8 @@ PLANTED = (
     Planted(
         "no finding is a violation",
         "xentcheck/gate.py",
-        "        return finding.distance > _narrowest(limit.tolerance)[0]\n    return True",
-        "        return finding.distance > _narrowest(limit.tolerance)[0]\n    return False",
+        "        return finding.kind in limit.forbid\n    return True",
+        "        return finding.kind in limit.forbid\n    return False",
         (
             "tests/test_scoring.py::test_a_limit_allows_the_kinds_it_names_and_notes_and_nothing_else",
         ),
@@ -682,13 +703,11 @@ PLANTED = (
         ),
     ),
     Planted(
-        "a dependence on neighbours never a violation",
-        "xentcheck/gate.py",
-        "return finding.distance > _narrowest(limit.tolerance)[0]",
-        "return False",
-        (
-            "tests/test_scoring.py::test_a_dependence_on_neighbours_violates_from_beyond_the_limit_on",
-        ),
+        "a dependence on neighbours never more than a note",
+        "xentcheck/collection/behaviour.py",
+        "            held = self.beyond if beyond else self.within\n",
+        "            held = self.within\n",
+        ("tests/test_batch_invariance.py::test_beyond_the_limit_it_is_a_fault",),
     ),
     Planted(
         "violations that leave the exit status at 0",

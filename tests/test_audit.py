@@ -267,7 +267,7 @@ def test_a_row_that_moves_with_its_neighbours_violates_only_beyond_the_limit():
         return (softplus(x).view(np.int32) + (len(x) == 7)).view(np.float32)
 
     within = audit(configured(limits=[Limit(Tolerance(4.0))]), extra=[mine(leaning, None)])
-    assert kinds(within) == {Kind.ROW_DEPENDENT}
+    assert kinds(within) == {Kind.BATCH_VARIANT}
     assert within.violations == ()
     beyond = audit(configured(limits=[Limit(Tolerance(0.9))]), extra=[mine(leaning, None)])
     assert Kind.ROW_DEPENDENT in {each.finding.kind for each in beyond.violations}

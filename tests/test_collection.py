@@ -520,14 +520,14 @@ def test_too_few_rows_of_a_height_in_all_parts_together_are_inaccurate():
 def test_incidents_of_parts_are_counted_together_and_the_worst_is_shown():
     def leaning(x):
         """More wrong in company, by the largest logit of the batch."""
-        return steps(logsumexp(x), int(x.max()) * (len(x) == 3))
+        return steps(logsumexp(x), 10 * int(x.max()) * (len(x) == 3))
 
     rows = np.array([[1.0, 0.0]] * 3 + [[2.0, 0.0]] * 3 + [[1.0, 0.0]] * 3)
     tally = in_parts(leaning, rows, [3, 3, 3], loss="logsumexp")
     measurement, findings = closed(tally, "logsumexp")
     finding = findings[Kind.ROW_DEPENDENT]
     assert finding.rows == measurement.counts[Kind.ROW_DEPENDENT] == 9
-    assert finding.distance == 2
+    assert finding.distance == 20
     assert finding.witness.row == 3
 
     def picky(x):

@@ -23,7 +23,7 @@ def test_without_limits_nothing_violates():
     assert judged([found(kind) for kind in Kind]) == ()
 
 
-@pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.ROW_DEPENDENT])
+@pytest.mark.parametrize("kind", Kind)
 def test_every_kind_but_a_note_is_forbidden_until_it_is_allowed(kind):
     loose = Limit(Tolerance(1e300, or_abs=1e300))
     assert bool(judged([found(kind)], loose)) == (kind not in NOTES)
@@ -35,26 +35,14 @@ def test_allowing_a_kind_allows_no_other():
     assert [each.finding.kind for each in violations] == [Kind.RAISED]
 
 
-@pytest.mark.parametrize(("distance", "violates"), [(3.0, False), (4.0, False), (5.0, True)])
-def test_row_dependence_is_measured_in_ulps(distance, violates):
-    finding = found(Kind.ROW_DEPENDENT, distance)
-    assert bool(judged([finding], Limit(Tolerance(4.0)))) is violates
-    allowing = Limit(Tolerance(4.0), allow=frozenset({Kind.ROW_DEPENDENT}))
-    assert judged([finding], allowing) == ()
-
-
-@pytest.mark.parametrize(
-    ("tolerance", "bound"),
-    [
-        (Tolerance(math.inf, p99_ulp=4.0), "p99_ulp 4"),
-        (Tolerance(math.inf, max_excess_bits=2.0), "max_excess_bits 2"),
-        (Tolerance(4.0, p99_ulp=100.0), "max_ulp 4"),
-    ],
-)
-def test_row_dependence_is_held_to_the_narrowest_bound(tolerance, bound):
-    assert judged([found(Kind.ROW_DEPENDENT, 4.0)], Limit(tolerance)) == ()
-    (violation,) = judged([found(Kind.ROW_DEPENDENT, 5.0)], Limit(tolerance))
-    assert violation.limit == bound
+def test_a_row_may_not_change_with_its_batch_where_that_is_forbidden():
+    finding = found(Kind.BATCH_VARIANT, 1.0)
+    assert judged([finding], Limit()) == ()
+    invariant = Limit(forbid=frozenset({Kind.BATCH_VARIANT}))
+    (violation,) = judged([finding], invariant)
+    assert violation.limit == "no row may change with its batch"
+    assert invariant.batch_invariant
+    assert not Limit().batch_invariant
 
 
 @pytest.mark.parametrize(
@@ -98,8 +86,14 @@ def test_violations_keep_the_order_of_the_findings():
             "max_ulp 4 × condition number or_abs 0.25",
         ),
         (Kind.NAN, Tolerance(4.0, or_abs=1.0), "nan is not allowed"),
-        # neither a condition number nor an absolute error is known of it
-        (Kind.ROW_DEPENDENT, Tolerance(4.0, or_abs=1.0, times_condition=True), "max_ulp 4"),
+        # found with the same tolerance as an error
+        (
+            Kind.ROW_DEPENDENT,
+            Tolerance(4.0, or_abs=1.0, times_condition=True),
+            "max_ulp 4 × condition number or_abs 1",
+        ),
+        (Kind.ROW_DEPENDENT, Tolerance(math.inf, p99_ulp=4.0), "p99_ulp 4"),
+        (Kind.ROW_DEPENDENT, Tolerance(math.inf, max_excess_bits=2.0), "max_excess_bits 2"),
     ],
 )
 def test_a_violation_says_what_would_have_been_allowed(kind, tolerance, text):

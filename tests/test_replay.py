@@ -414,7 +414,7 @@ import os
 
 import numpy as np
 
-calls = [0]
+calls = {}
 
 
 def naive(logits, labels, reduction="none", scale=1):
@@ -458,8 +458,9 @@ def fatal(logits, labels):
 
 
 def fickle(logits, labels):
-    calls[0] += 1
-    return naive(logits, labels) + (calls[0] % 2 == 0)
+    same = logits.tobytes()
+    calls[same] = calls.get(same, 0) + 1
+    return naive(logits, labels) + (calls[same] % 2 == 0)
 
 
 def writing(logits, labels):

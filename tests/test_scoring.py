@@ -1,5 +1,6 @@
 """The measure: ulp errors against exact values, kinds, tolerances, limits."""
 
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -30,6 +31,7 @@ from xentcheck.scoring import (
     excess_bits,
     expected,
     kind_of,
+    movable,
     radius_in_ulps,
     score,
 )
@@ -578,16 +580,22 @@ def test_the_last_limit_that_selects_a_cell_governs_it():
 def test_a_limit_allows_the_kinds_it_names_and_notes_and_nothing_else():
     limit = Limit(allow=frozenset({Kind.NAN}))
     passing = {kind for kind in Kind if not violations(limit, kind=kind)}
-    notes = {Kind.FP_SIGNAL, Kind.FTZ, Kind.CONVENTION}
-    assert passing == {Kind.NAN, Kind.ROW_DEPENDENT} | notes
+    notes = {Kind.FP_SIGNAL, Kind.BATCH_VARIANT, Kind.FTZ, Kind.CONVENTION}
+    assert passing == {Kind.NAN} | notes
     assert not violations(kind=Kind.NAN)
 
 
-def test_a_dependence_on_neighbours_violates_from_beyond_the_limit_on():
-    limit = Limit(Tolerance(max_ulp=4.0))
-    assert not violations(limit, kind=Kind.ROW_DEPENDENT, distance=4.0)
-    assert len(violations(limit, kind=Kind.ROW_DEPENDENT, distance=5.0)) == 1
-    assert len(violations(limit, kind=Kind.ROW_DEPENDENT, distance=np.inf)) == 1
+def test_a_result_may_move_by_what_the_tolerance_allows_it_to_be_off():
+    condition = np.array([[0.5, 10.0], [np.nan, 100.0]])
+    assert movable(Tolerance(4.0), condition) == 4.0
+    assert movable(Tolerance(math.inf, p99_ulp=3.0), None) == 3.0
+    assert movable(Tolerance(math.inf, max_excess_bits=2.0), None) == 4.0
+    times = movable(Tolerance(4.0, times_condition=True), condition)
+    assert times.tolist() == [[4.0, 40.0], [4.0, 400.0]]
+    explained = movable(Tolerance(4.0, or_excess_bits=2.0), condition)
+    assert explained.tolist() == [[4.0, 40.0], [4.0, 400.0]]
+    bounded = movable(Tolerance(10.0, max_excess_bits=1.0), condition)
+    assert bounded.tolist() == [[2.0, 10.0], [2.0, 10.0]]
 
 
 def test_a_nan_elsewhere_in_a_block_hides_no_overflow():

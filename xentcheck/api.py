@@ -27,7 +27,7 @@ from xentcheck.errors import (
     UnknownNameError,
     UsageError,
 )
-from xentcheck.execution import hosts, open_target
+from xentcheck.execution import hosts, open_target, unasked
 from xentcheck.floats import FORMATS
 from xentcheck.implementations import user
 from xentcheck.implementations.bridging import LABEL_DTYPE, LABEL_DTYPES
@@ -112,6 +112,7 @@ class Check:
     bind: Mapping[str, Any] = field(default_factory=dict)
     shape: str = ROWS
     label_dtype: str = LABEL_DTYPE
+    batch_invariant: bool = False
 
     @property
     def tolerance(self) -> Tolerance:
@@ -190,6 +191,7 @@ def audit(
     bind: Mapping[str, Any] | None = None,
     shape: str = ROWS,
     label_dtype: str = LABEL_DTYPE,
+    batch_invariant: bool = False,
     seed: int | None = None,
     select: str | Iterable[str] = (),
     baseline: str | os.PathLike[str] | None = None,
@@ -223,13 +225,15 @@ def audit(
         max_excess_bits: the most bits that may be lost beyond what the condition number explains.
         or_excess_bits: an error with at most this many excess bits is fine as well.
         allow: kinds of finding that are no violation.
-        forbid: notes that are one: ``fp-signal``, ``ftz``, ``convention``.
+        forbid: notes that are one: ``fp-signal``, ``batch-variant``, ``ftz``, ``convention``.
         built_in: parameters of the loss that the function computes with and does not take.
         bind: keyword arguments of every call, or of a class's constructor. One that is a parameter
             of the loss is built in.
         shape: of the function's arguments: ``rows``; ``sequence``, (batch, sequence, classes);
             ``class-second``, (batch, classes, sequence).
         label_dtype: of integer labels: ``int64``, ``int32`` or a shorter one.
+        batch_invariant: a row may not change with its batch, not by one ulp: ``batch-variant`` is
+            forbidden, and batches of many sizes are called.
         seed: of the random inputs; that of the configuration, or 0, unless given.
         select: of a configuration only the implementations that one of these patterns matches.
         baseline: a file that says what is tolerated, instead of the configuration's own.
@@ -262,6 +266,7 @@ def audit(
         bind=bind or {},
         shape=shape,
         label_dtype=label_dtype,
+        batch_invariant=batch_invariant,
     )
     seed = None if seed is None else _seed(seed)
     if loss is None:
@@ -316,6 +321,7 @@ def assert_accurate(
     bind: Mapping[str, Any] | None = None,
     shape: str = ROWS,
     label_dtype: str = LABEL_DTYPE,
+    batch_invariant: bool = False,
     seed: int = 0,
     workers: int | None = 1,
     timeout_s: float | None = None,
@@ -354,6 +360,7 @@ def assert_accurate(
         bind=bind,
         shape=shape,
         label_dtype=label_dtype,
+        batch_invariant=batch_invariant,
         seed=seed,
         workers=workers,
         timeout_s=timeout_s,
@@ -448,7 +455,10 @@ def checking(
     dtypes = _known("dtype", check.dtypes, tuple(FORMATS)) or DTYPES
     quantities = _known("quantity", check.quantities, tuple(Quantity)) or tuple(Quantity)
     allow = _known("kind", check.allow, tuple(Kind))
-    forbid = _known("note", check.forbid, tuple(sorted(NOTES)))
+    if not isinstance(check.batch_invariant, bool | np.bool_):
+        raise UsageError(f"batch_invariant={check.batch_invariant!r}: expected True or False")
+    invariant = (Kind.BATCH_VARIANT,) if check.batch_invariant else ()
+    forbid = _known("note", (*check.forbid, *invariant), tuple(sorted(NOTES)))
     for name in forbid:
         if name in allow:
             raise UsageError(f"{name} is allowed and forbidden at once")
@@ -491,6 +501,9 @@ def checking(
         made = _given(target, way, check.gradient)
     own, about = _own(spec, kind, made, values)
     notes += about
+    reason = unasked(made)
+    if reason and Quantity.GRADIENT in quantities:
+        notes += (f"its gradient is not asked with {reason}",)
     values = {**values, **own}
     axes = {name: (value,) for name, value in {**values, **made.built_in}.items()}
     sweeps = tuple(

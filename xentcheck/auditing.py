@@ -53,6 +53,7 @@ from xentcheck.execution import (
     hosts,
     open_targets,
     run_tasks,
+    unasked,
     unsupported,
 )
 from xentcheck.gate import judge
@@ -99,6 +100,11 @@ FIRST_SAMPLE_CLASSES = 1 << 11
 THOROUGH = 16
 """The first part of a sweep, and one of so many others, is called repeatedly."""
 
+
+OTHERWISE = 5
+"""The first parts of a sweep, so many, and all that are called repeatedly, are also called with
+arrays that lie otherwise in memory, and with other upstream gradients: one case for each reduction
+and set of parameters."""
 
 TOGETHER = 1 << 16
 """Numbers of the parts that are one task where something is searched for."""
@@ -385,6 +391,11 @@ class _Step:
         limit = self.limits.limit_for(cell)
         return SURVEY_TOLERANCE if limit is None else limit.tolerance
 
+    def invariant(self, cell: Cell) -> bool:
+        """Whether a row may not change with its batch at all."""
+        limit = self.limits.limit_for(cell)
+        return limit is not None and limit.batch_invariant
+
     def do(self, task: _Task, tell: Callable[[str], None]) -> _Outcome:
         """Audit every implementation on one part."""
         outcome = _Outcome()
@@ -417,11 +428,16 @@ class _Step:
             for name, how in task.crashed
             for quantity in Quantity
         }
+        settings: set[tuple[str, ...]] = set()
         for case in part.cases():
             numbered = replace(case, start=outcome.rows)
             if search is not None:
                 search.notice(case)
-            truth = self._case(numbered, outcome, gone, tell, thorough=thorough)
+            setting = (str(case.parameters.get("reduction", "")), *sorted(case.parameters))
+            otherwise = (thorough or part.number < OTHERWISE) and setting not in settings
+            settings.add(setting)
+            how = {"thorough": thorough, "otherwise": otherwise}
+            truth = self._case(numbered, outcome, gone, tell, **how)
             if truth is not None:
                 self._sample(truth, outcome, rng, first=part.number == 0)
             outcome.rows += case.rows
@@ -457,6 +473,7 @@ class _Step:
         tell: Callable[[str], None],
         *,
         thorough: bool,
+        otherwise: bool,
     ) -> Truth | None:
         """Audit every implementation on one case; those in ``gone`` are not called any more."""
         truth: Truth | None = None
@@ -480,6 +497,7 @@ class _Step:
                     if truth is None:
                         truth = Truth(case, frozenset(self.sweep.quantities))
                     tell(name)
+                    invariant = self.invariant(cell)
                     came = measure(
                         tally,
                         implementation,
@@ -487,7 +505,9 @@ class _Step:
                         truth,
                         quantity,
                         self.tolerance(cell),
-                        thorough=thorough,
+                        thorough=thorough or invariant,
+                        otherwise=otherwise,
+                        invariant=invariant,
                     )
                     tell("")
                 except UnsupportedError as error:
@@ -924,6 +944,9 @@ class _Audit:
                 if function_for(each, quantity) is None:
                     skip = Skip(f"has no {quantity}", loss.id, each.name, quantity=quantity.value)
                     self._skip(skip)
+            reason = unasked(each)
+            if reason and Quantity.GRADIENT in sweep.quantities:
+                self._skip(Skip(reason, loss.id, each.name, quantity=Quantity.GRADIENT.value))
         if not chosen:
             self._skip(Skip("no implementation selected", loss.id, sweep=sweep.name))
         return tuple(chosen)

@@ -105,7 +105,9 @@ FIELDS: Mapping[str, tuple[Field, ...]] = {
             "gradient",
             "like `target`, an attribute of the same module, `auto`, `none`, or with `command` its "
             "words",
-            "Same arguments; returns the shape of `logits`. `auto`: by the framework; with NumPy "
+            "Same arguments; returns the shape of `logits`. An argument `cotangent`, `grad_output` "
+            "or `upstream` is given the upstream gradient: one number per row. "
+            "`auto`: by the framework; with NumPy "
             "arrays a function beside `target` that is named after it.",
             "none; with a framework `auto`",
         ),
@@ -208,7 +210,7 @@ FIELDS: Mapping[str, tuple[Field, ...]] = {
         Field(
             "or_abs",
             "number ≥ 0",
-            "An absolute error that is allowed as well, though not of rows that move with others.",
+            "An absolute error that is allowed as well.",
             "`0`",
         ),
         Field("or_rel", "number ≥ 0", "A relative error that is allowed as well.", "`0`"),
@@ -225,12 +227,19 @@ FIELDS: Mapping[str, tuple[Field, ...]] = {
             "Whether `max_ulp` and `p99_ulp` grow with the problem's condition number.",
             "`false`",
         ),
+        Field(
+            "batch_invariant",
+            "`true`, `false`",
+            "Whether no row may change with its batch, not by one ulp: `batch-variant` is "
+            "forbidden. Batches of many sizes are called then.",
+            "`false`",
+        ),
         Field("allow", "list of kinds", "Kinds of finding that are no violation.", "none"),
         Field(
             "forbid",
             "list of kinds",
-            "Kinds that are one; `convention`, `fp-signal` and `ftz` are not, unless they are "
-            "forbidden.",
+            "Kinds that are one; `batch-variant`, `convention`, `fp-signal` and `ftz` are not, "
+            "unless they are forbidden.",
             "none",
         ),
     ),
@@ -787,6 +796,8 @@ class _ConfigReader(Reader):
                 else frozenset()
                 for key in ("allow", "forbid")
             }
+            if "batch_invariant" in entries and self.flag(entries["batch_invariant"]):
+                kinds["forbid"] |= {Kind.BATCH_VARIANT}
             for kind in sorted(kinds["forbid"] & IN_TOLERANCE):
                 self.fault(
                     entries["forbid"],
@@ -794,7 +805,8 @@ class _ConfigReader(Reader):
                     f"{', '.join(_LIMIT_NUMBERS)} say where that begins",
                 )
             for kind in sorted(kinds["allow"] & kinds["forbid"]):
-                self.fault(entries["forbid"], f"{kind} is allowed by the same limit")
+                by = "forbid" if "forbid" in entries else "batch_invariant"
+                self.fault(entries[by], f"{kind} is allowed by the same limit")
             self.reach(item, entries, patterns, sweeps, names, complete)
             if len(self.problems) == before:
                 limits.append(

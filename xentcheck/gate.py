@@ -2,9 +2,9 @@
 
 A kind that a limit does not allow by name is forbidden, but for notes: `convention` and `ftz` say
 that a result differs in a way the field accepts, `fp-signal` that the way to it would end some
-runs. They are violations only where they are forbidden by name. Kinds measured in ulps were found
-with the limit's own tolerance already; a row that depends on its neighbours violates only when it
-moves by more ulps than the limit has. A cell that no limit selects is surveyed, not gated.
+runs, `batch-variant` that a row moves with its neighbours, but no farther than the limit has it.
+They are violations only where they are forbidden by name. Kinds measured in ulps were found with
+the limit's own tolerance already. A cell that no limit selects is surveyed, not gated.
 """
 
 import math
@@ -55,20 +55,7 @@ def _violates(finding: Finding, limit: Limit) -> bool:
         return False
     if finding.kind in NOTES:
         return finding.kind in limit.forbid
-    if finding.kind is Kind.ROW_DEPENDENT:
-        return finding.distance > _narrowest(limit.tolerance)[0]
     return True
-
-
-def _narrowest(tolerance: Tolerance) -> tuple[float, str]:
-    """By how many ulps a row may move, and the bound that says so."""
-    bits = tolerance.max_excess_bits
-    bounds = (
-        (tolerance.max_ulp, f"max_ulp {tolerance.max_ulp:g}"),
-        (tolerance.p99_ulp, f"p99_ulp {tolerance.p99_ulp:g}"),
-        (2.0**bits if bits < 1000 else math.inf, f"max_excess_bits {bits:g}"),
-    )
-    return min(bounds, key=lambda bound: bound[0])
 
 
 def _by_percentile(measurement: Measurement, limit: Limit) -> Violation:
@@ -89,14 +76,16 @@ def _by_percentile(measurement: Measurement, limit: Limit) -> Violation:
 
 def _allows(finding: Finding, limit: Limit) -> str:
     tolerance = limit.tolerance
-    if finding.kind is Kind.ROW_DEPENDENT:
-        return _narrowest(tolerance)[1]
-    if finding.kind not in IN_TOLERANCE and finding.kind is not Kind.WRONG_SIGN:
+    if finding.kind is Kind.BATCH_VARIANT:
+        return "no row may change with its batch"
+    if finding.kind not in IN_TOLERANCE | {Kind.WRONG_SIGN, Kind.ROW_DEPENDENT}:
         return f"{finding.kind} is not allowed"
     bounds = []
     if tolerance.max_ulp < math.inf:
         times = " × condition number" if tolerance.times_condition else ""
         bounds.append(f"max_ulp {tolerance.max_ulp:g}{times}")
+    if finding.kind is Kind.ROW_DEPENDENT and tolerance.p99_ulp < tolerance.max_ulp:
+        bounds = [f"p99_ulp {tolerance.p99_ulp:g}"]
     if tolerance.max_excess_bits < math.inf:
         bounds.append(f"max_excess_bits {tolerance.max_excess_bits:g}")
     if not bounds:

@@ -63,6 +63,8 @@ class Kind(StrEnum):
     WRONG_DTYPE = "wrong-dtype"
     MUTATED_INPUT = "mutated-input"
     NON_DETERMINISTIC = "non-deterministic"
+    LAYOUT_DEPENDENT = "layout-dependent"
+    COTANGENT = "cotangent"
     NAN = "nan"
     MISSED_NAN = "missed-nan"
     SPURIOUS_OVERFLOW = "spurious-overflow"
@@ -76,11 +78,12 @@ class Kind(StrEnum):
     INCONSISTENT = "inconsistent"
     INVARIANT = "invariant"
     FP_SIGNAL = "fp-signal"
+    BATCH_VARIANT = "batch-variant"
     FTZ = "ftz"
     CONVENTION = "convention"
 
 
-NOTES = frozenset({Kind.FP_SIGNAL, Kind.FTZ, Kind.CONVENTION})
+NOTES = frozenset({Kind.FP_SIGNAL, Kind.BATCH_VARIANT, Kind.FTZ, Kind.CONVENTION})
 """Kinds of what the field accepts, a result or a signal; a gate forbids them only by name."""
 
 
@@ -471,6 +474,11 @@ class Limit:
     sweep: str = "*"
     path: str = ""  # where it stands in the configuration
     line: int = field(default=0, compare=False)
+
+    @property
+    def batch_invariant(self) -> bool:
+        """Whether a row may not change with its batch at all: `Kind.BATCH_VARIANT` is forbidden."""
+        return Kind.BATCH_VARIANT in self.forbid
 
     def selects(self, cell: "Cell") -> bool:
         """Whether all five patterns match the cell."""

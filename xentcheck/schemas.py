@@ -411,6 +411,7 @@ _LIMIT: Mapping[str, Schema] = {
     "or_rel": _BOUND,
     "or_excess_bits": _BOUND,
     "times_condition": {"type": "boolean"},
+    "batch_invariant": {"type": "boolean"},
     "allow": _KINDS,
     "forbid": _KINDS,
 }

@@ -186,6 +186,23 @@ def allowed(
     return _Held.to(tolerance, condition, target).limit
 
 
+def movable(tolerance: Tolerance, condition: Float64Array | None) -> float | Float64Array:
+    """By how many ulps a result may move that ought to stay: a number, or an array with conditions.
+
+    A result that has lost so many bits, and one that has lost none, are 2^bits ulps apart.
+    """
+    factor: float | Float64Array = 1.0
+    if condition is not None:
+        factor = np.fmax(condition, 1.0)
+    bound = min(tolerance.max_ulp, tolerance.p99_ulp)
+    most = _times(bound, factor) if tolerance.times_condition else bound
+    if tolerance.max_excess_bits < math.inf:
+        most = np.minimum(most, _times(2.0 ** min(tolerance.max_excess_bits, 1000.0), factor))
+    if tolerance.or_excess_bits > -math.inf:
+        most = np.maximum(most, _times(2.0 ** min(tolerance.or_excess_bits, 1000.0), factor))
+    return most
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Held:
     """What results are held to, in ulps of each, and otherwise.

@@ -68,7 +68,12 @@ CHECKED_DTYPES = ("float32", "float64")  # those of `api.DTYPES`, which is not i
     "--forbid",
     multiple=True,
     metavar="NOTE",
-    help="A note that is a violation: fp-signal, ftz or convention (repeatable).",
+    help="A note that is a violation: fp-signal, batch-variant, ftz or convention (repeatable).",
+)
+@click.option(
+    "--batch-invariant",
+    is_flag=True,
+    help="A row may not change with its batch, not by one ulp; batches of many sizes are called.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the random inputs.")
 @witnesses_option
@@ -95,6 +100,7 @@ def check(
     or_excess_bits: float | None,
     allow: Sequence[str],
     forbid: Sequence[str],
+    batch_invariant: bool,
     seed: int,
     witnesses: str,
     workers: int | None,
@@ -158,6 +164,7 @@ def check(
         bind=keywords_from("--bind", bound),
         shape=shape,
         label_dtype=label_dtype,
+        batch_invariant=batch_invariant,
     )
     with foreign():
         made = api.checking(target, loss, wanted, seed=seed, timeout_s=timeout_s)

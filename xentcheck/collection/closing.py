@@ -1,7 +1,7 @@
 """From what was collected of a cell to its measurement and findings."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from xentcheck.collection.arbitration import Arbitration, bare_witness
 from xentcheck.collection.shown import Shown
 from xentcheck.collection.tally import Tally, offer
+from xentcheck.implementations.layouts import UNWRITABLE
 from xentcheck.model import (
     Cell,
     Finding,
@@ -31,6 +32,9 @@ HINTS: Mapping[Kind, str] = {
     Kind.WRONG_DTYPE: "return a floating-point array no narrower than the input",
     Kind.MUTATED_INPUT: "copy before writing: callers reuse their arrays",
     Kind.NON_DETERMINISTIC: "the same inputs gave other bits; look for shared state",
+    Kind.LAYOUT_DEPENDENT: "strides, offset and flags are part of an array: index by them, or copy "
+    "the array first",
+    Kind.COTANGENT: "the gradient of every row is its upstream gradient times the local one",
     Kind.NAN: "usually inf - inf, 0 * inf or inf / inf: shift by the row's maximum, mask products",
     Kind.MISSED_NAN: "a NaN was swallowed, by a clip or a comparison",
     Kind.SPURIOUS_OVERFLOW: "an intermediate overflowed, or a logarithm met a probability of 0",
@@ -43,6 +47,8 @@ HINTS: Mapping[Kind, str] = {
     Kind.ROW_DEPENDENT: "a row's result changes with its neighbours: a shift or sum over the batch",
     Kind.INCONSISTENT: "the same function, called another way, gives another result",
     Kind.FP_SIGNAL: "under errstate(all='raise') or warnings as errors the call would raise",
+    Kind.BATCH_VARIANT: "the last bits of a row depend on its batch: one code for every row, with "
+    "sums in one order, would give the same bits",
     Kind.FTZ: "subnormal results are flushed to zero",
     Kind.CONVENTION: "differs from the limit convention in a way that is accepted",
 }
@@ -128,16 +134,19 @@ def close(
     }
     findings = []
     for kind, incident in collected.incidents.items():
+        if kind is Kind.LAYOUT_DEPENDENT and _only_refuses(collected):
+            continue
         count = collected.incident_rows[kind]
         collected.counts[kind] += count
+        detail = _with_ways(kind, incident.detail, collected.ways.get(kind, {}))
         findings.append(
             Finding(
                 kind,
                 cell,
                 count,
-                witness=bare_witness(collected.incident_cases[kind], incident.detail),
+                witness=bare_witness(collected.incident_cases[kind], detail),
                 hint=HINTS.get(kind, ""),
-                detail=incident.detail,
+                detail=detail,
                 distance=incident.distance,
             )
         )
@@ -182,6 +191,24 @@ def close(
         met=_met(collected.largest if normal is largest else collected.normal, normal, tolerance),
     )
     return measurement, findings
+
+
+def _only_refuses(collected: Tally) -> bool:
+    """Whether the layouts that matter are those in which a function that writes cannot write."""
+    ways = collected.ways.get(Kind.LAYOUT_DEPENDENT, {})
+    return Kind.MUTATED_INPUT in collected.incidents and UNWRITABLE.issuperset(ways)
+
+
+def _with_ways(kind: Kind, detail: str, ways: Iterable[str]) -> str:
+    """What was seen, and in which ways of calling."""
+    names = list(ways)
+    if not names:
+        return detail
+    if kind in (Kind.ROW_DEPENDENT, Kind.BATCH_VARIANT):
+        sizes = ", ".join(sorted(names, key=int))
+        return f"{detail}; in batches of {sizes} rows they differ from the whole block"
+    what = "layouts" if kind is Kind.LAYOUT_DEPENDENT else "upstream gradients"
+    return detail if len(names) == 1 else f"{detail}; {what}: {', '.join(names)}"
 
 
 def _met(largest: Shown | None, witness: Witness | None, tolerance: Tolerance) -> str:

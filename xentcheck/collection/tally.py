@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xentcheck.collection.arbitration import certain, settled
+from xentcheck.collection.behaviour import Asked, cotangents, layouts, renamed
 from xentcheck.collection.flushing import Flushing, approximately, subnormal
 from xentcheck.collection.plateaus import CLIPPED, PLATEAU_ROWS, Height, Heights
 from xentcheck.collection.shown import Shown, alone, badness, gravity, moved
@@ -87,6 +88,7 @@ class Tally:
     incidents: dict[Kind, Incident] = field(default_factory=dict)
     incident_rows: Counter[Kind] = field(default_factory=Counter)
     incident_cases: dict[Kind, Shown] = field(default_factory=dict)
+    ways: dict[Kind, dict[str, None]] = field(default_factory=dict)  # all `Incident.ways`
     result_dtype: str = ""
     negative_zeros: int = 0
     smallest: float = np.inf  # the smallest result but 0, in magnitude
@@ -130,6 +132,8 @@ class Tally:
                 self.incidents[name] = incident
                 self.incident_cases[name] = moved(other.incident_cases[name], offset, found)
         self.incident_rows += other.incident_rows
+        for kind, ways in other.ways.items():
+            self.ways.setdefault(kind, {}).update(ways)
         self.result_dtype = other.result_dtype or self.result_dtype
         self.negative_zeros += other.negative_zeros
         self.smallest = min(self.smallest, other.smallest)
@@ -168,10 +172,14 @@ def measure(
     tolerance: Tolerance,
     *,
     thorough: bool = True,
+    otherwise: bool | None = None,
+    invariant: bool = False,
 ) -> Outcomes:
     """Run, score and collect one case. Returns what came back.
 
     ``thorough``: call it again with the same rows, and with them in other order and company.
+    ``otherwise``: also with arrays that lie otherwise in memory, and with other upstream gradients;
+    as ``thorough`` unless given. ``invariant``: also in batches of many sizes, if it is thorough.
     """
     signalled = collected.incident_rows[Kind.FP_SIGNAL]
     observed = observe(
@@ -182,11 +190,19 @@ def measure(
         finite=partial(_finite, truth, quantity) if signalled < SIGNALS else None,
     )
     collected.rows += case.rows
-    for incident in observed.incidents:
-        note(collected, incident, case)
+    incidents = list(observed.incidents)
     if observed.results is not None:
         came = (observed.results, observed.valid)
         _take(collected, implementation, case, *came, truth, quantity, tolerance)
+        asked = Asked(implementation, truth, quantity, tolerance, observed)
+        if thorough:
+            incidents = renamed(incidents, asked, invariant=invariant)
+        if thorough if otherwise is None else otherwise:
+            incidents += layouts(asked, collected.ways.get(Kind.LAYOUT_DEPENDENT, ()))
+            if thorough or not implementation.plain:  # a variant may have to compile for it
+                incidents += cotangents(asked, collected.ways.get(Kind.COTANGENT, ()))
+    for incident in incidents:
+        note(collected, incident, case)
     return observed
 
 
@@ -390,6 +406,8 @@ def note(collected: Tally, incident: Incident, case: Case) -> None:
     kind = incident.kind
     rows = len(incident.rows) or case.rows
     collected.incident_rows[kind] += rows
+    if incident.ways:
+        collected.ways.setdefault(kind, {}).update(dict.fromkeys(incident.ways))
     known = collected.incidents.get(kind)
     if known is None or incident.distance > known.distance:
         row = incident.rows[0] if incident.rows else 0

@@ -3,12 +3,23 @@ processes that frameworks and users' code have to themselves, and the workers th
 """
 
 from xentcheck.execution import hosts
-from xentcheck.execution.calls import Incident, Outcomes, answer, observe, unsupported
+from xentcheck.execution.calls import (
+    Caller,
+    Incident,
+    Outcomes,
+    answer,
+    observe,
+    unasked,
+    unsupported,
+)
+from xentcheck.execution.invocation import CallError, same_bits
 from xentcheck.execution.pool import Death, Run, cores
 from xentcheck.execution.pool import run as run_tasks
 from xentcheck.execution.targets import open_target, open_targets
 
 __all__ = [
+    "CallError",
+    "Caller",
     "Death",
     "Incident",
     "Outcomes",
@@ -20,5 +31,7 @@ __all__ = [
     "open_target",
     "open_targets",
     "run_tasks",
+    "same_bits",
+    "unasked",
     "unsupported",
 ]

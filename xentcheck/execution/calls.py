@@ -1,14 +1,15 @@
 """Calling an implementation on a case, and watching how it behaves.
 
 Every call gets fresh copies of the arrays. A thorough look calls the block twice as it is (the
-results must be the same to the bit) and once with its rows reversed and in other company (each
-row's result must still be the same). A block that raises is halved until the rows that do are
-found; the others keep their results. One that signals an overflow, an invalid operation or a
-division by zero, although the inputs and the exact results are finite, is halved until a row that
-does so alone is found.
+results must be the same to the bit) and once with its rows reversed and in other company. How far
+a row may move then, and what comes of other memory layouts, batch sizes and upstream gradients, is
+judged where the exact results are known (`collection.behaviour`); a `Caller` makes those calls.
+A block that raises is halved until the rows that do are found; the others keep their results. One
+that signals an overflow, an invalid operation or a division by zero, although the inputs and the
+exact results are finite, is halved until a row that does so alone is found.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,8 @@ from xentcheck.errors import UnsupportedError
 from xentcheck.execution import hosts
 from xentcheck.execution.invocation import CallError, invoke, same_bits
 from xentcheck.floats import Format, format_of, ulp_distance
+from xentcheck.implementations.bridging import UPSTREAM, Call, Pulled
+from xentcheck.implementations.command import Command
 from xentcheck.losses import LOSSES
 from xentcheck.losses.parameters import obstacle, passed
 from xentcheck.losses.spec import picked
@@ -29,7 +32,6 @@ from xentcheck.model import (
     Kind,
     LabelKind,
     Layout,
-    Process,
     Quantity,
 )
 from xentcheck.registry import required_second
@@ -43,13 +45,15 @@ class Incident:
     """Something an implementation did, on some rows: which, and what was seen.
 
     ``rows`` are positions in the block (empty: the call as a whole); ``distance`` is in ulps where
-    two results were compared.
+    two results were compared. ``ways`` names the ways of calling that it is about, if there are
+    several: memory layouts, upstream gradients, batch sizes.
     """
 
     kind: Kind
     rows: tuple[int, ...]
     detail: str
     distance: float = 0.0
+    ways: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,12 +61,14 @@ class Outcomes:
     """What came back for one quantity of one case.
 
     ``results`` has the shape asked for, or is None when nothing could be scored; ``valid`` is
-    (rows,), False where a row raised.
+    (rows,), False where a row raised. ``regrouped`` has what came of the same rows in other order
+    and company, of the same shape, where something else did.
     """
 
     results: Array | None
     valid: npt.NDArray[np.bool_]
     incidents: tuple[Incident, ...] = field(default_factory=tuple)
+    regrouped: Array | None = None
 
 
 def observe(
@@ -86,11 +92,8 @@ def observe(
     Raises:
         UnsupportedError: it says that it does not take such inputs.
     """
-    function = implementation.value if quantity is Quantity.VALUE else implementation.gradient
-    assert function is not None
     shape = result_shape(case, quantity)
-    given = passed(LOSSES[case.loss], implementation, case.parameters)
-    run = _Run(function, implementation.process, case, quantity, shape, given)
+    run = Caller(implementation, case, quantity)
     rows = case.rows
     valid = np.ones(rows, dtype=np.bool_)
     try:
@@ -111,21 +114,19 @@ def observe(
     if not thorough:
         return Outcomes(results, valid, tuple(incidents))
     incidents += _repeat(run, results)
+    regrouped = None
     if shape != () and not case.reduced:
-        incidents += _regroup(run, results)
+        seen, regrouped = _regroup(run, results)
+        incidents += seen
     if signals and finite is not None:
         incidents += _signalled(run, signals, np.flatnonzero(finite(target)))
-    return Outcomes(results, valid, tuple(incidents))
+    return Outcomes(results, valid, tuple(incidents), regrouped)
 
 
 def answer(implementation: Implementation, case: Case, quantity: Quantity) -> Array | None:
     """What comes back of one call, without any look at how it behaves; None where it failed."""
-    function = implementation.value if quantity is Quantity.VALUE else implementation.gradient
-    assert function is not None
-    shape = result_shape(case, quantity)
-    given = passed(LOSSES[case.loss], implementation, case.parameters)
     try:
-        return _Run(function, implementation.process, case, quantity, shape, given).call()
+        return Caller(implementation, case, quantity).call()
     except (CallError, UnsupportedError):
         return None
 
@@ -142,45 +143,85 @@ def _failed(rows: int, error: CallError) -> Outcomes:
     return Outcomes(None, np.zeros(rows, dtype=np.bool_), (incident,))
 
 
-class _Run:
-    """One function on any choice of the rows of one case."""
+class Caller:
+    """One function of an implementation on any choice of the rows of one case."""
 
-    def __init__(
-        self,
-        function: Callable[..., Any],
-        process: Process | None,
-        case: Case,
-        quantity: Quantity,
-        shape: tuple[int, ...],
-        parameters: Mapping[str, Any],
-    ) -> None:
-        self.parameters = parameters
-        self.function = function
-        self.process = process
+    def __init__(self, implementation: Implementation, case: Case, quantity: Quantity) -> None:
+        function = implementation.value if quantity is Quantity.VALUE else implementation.gradient
+        assert function is not None
+        self.function: Callable[..., Any] = function
+        self.process = implementation.process
+        self.parameters = passed(LOSSES[case.loss], implementation, case.parameters)
         self.case = case
-        self.shape = shape
+        self.shape = result_shape(case, quantity)
         # a loss with one value per class takes labels only to say which one is differentiated
         self.with_labels = case.labels is not None and (
             quantity is Quantity.GRADIENT or not LOSSES[case.loss].per_class
         )
-        self.insists = not self.with_labels and _wants_labels(function, case)
+        self.insists = not self.with_labels and _wants_labels(self.function, case)
         self._mutated: list[str] = []
         self.signals: tuple[str, ...] = ()  # of the last call
 
-    def call(self, rows: npt.NDArray[np.intp] | None = None) -> Array:
-        """Results for these rows, or for all of them."""
+    @property
+    def layouts(self) -> tuple[str, ...]:
+        """The memory layouts in which its arrays can reach the function."""
+        function = self.function
+        return function.layouts if isinstance(function, Call) else ()
+
+    @property
+    def follows(self) -> bool:
+        """Whether it is a gradient that can be asked with an upstream gradient."""
+        return isinstance(self.function, Call) and self.function.follows
+
+    def call(
+        self,
+        rows: npt.NDArray[np.intp] | None = None,
+        *,
+        layout: str = "",
+        cotangent: Array | None = None,
+    ) -> Array:
+        """Results for these rows, or for all of them.
+
+        Args:
+            rows: their places in the case, which may repeat.
+            layout: how the arrays lie in memory, one of `layouts`; "" is packed. For ``one-row``
+                all rows have to be the same one.
+            cotangent: where it `follows`, one number for each row, or () under a reduction, in the
+                dtype of the case; ones unless given.
+
+        Raises:
+            CallError: nothing came back.
+            UnsupportedError: it says that it does not take such inputs.
+        """
+        logits = self.case.logits[slice(None) if rows is None else rows]
+        return self.on(logits, rows, layout=layout, cotangent=cotangent)
+
+    def on(
+        self,
+        logits: Array,
+        rows: npt.NDArray[np.intp] | None = None,
+        *,
+        layout: str = "",
+        cotangent: Array | None = None,
+    ) -> Array:
+        """As `call`, with other logits in place of those of the rows."""
         case = self.case
         chosen: Any = slice(None) if rows is None else rows
-        data: list[Array | None] = [case.logits[chosen]]
+        data: list[Array | None] = [logits]
         if self.with_labels or self.insists:
             data.append(None if case.labels is None else case.labels[chosen])
         count = case.rows if rows is None else len(rows)
         shape = (count, *self.shape[1:]) if self.shape else ()
-        parameters = picked(self.parameters, chosen)
+        function = self.function
+        if layout and cotangent is None and self.follows:
+            cotangent = np.ones(() if case.reduced else (count,), case.logits.dtype)
+        if cotangent is not None:
+            function = Pulled(function, cotangent, layout)
+        arguments = (function, data, picked(self.parameters, chosen), shape, layout)
         if self.process is None:
-            done = invoke(self.function, data, parameters, shape)
+            done = invoke(*arguments)
         else:
-            done = hosts.invoke(self.process, self.function, data, parameters, shape)
+            done = hosts.invoke(self.process, *arguments)
         self._mutated += done.mutated
         self.signals = done.signals
         return done.result
@@ -217,7 +258,7 @@ def _changed(now: Array, then: Array) -> tuple[npt.NDArray[np.intp], float]:
     return rows, distance
 
 
-def _repeat(run: _Run, results: Array) -> list[Incident]:
+def _repeat(run: Caller, results: Array) -> list[Incident]:
     try:
         again = run.call()
     except CallError as error:
@@ -230,8 +271,11 @@ def _repeat(run: _Run, results: Array) -> list[Incident]:
     return [Incident(Kind.NON_DETERMINISTIC, tuple(rows.tolist()), detail, distance)]
 
 
-def _regroup(run: _Run, results: Array) -> list[Incident]:
-    """Call the rows backwards and in two unequal groups; a lone row joins copies of itself."""
+def _regroup(run: Caller, results: Array) -> tuple[list[Incident], Array | None]:
+    """Call the rows backwards and in two unequal groups; a lone row joins copies of itself.
+
+    Returns what was seen, and the results of these calls where they are others.
+    """
     rows = len(results)
     backwards = np.arange(rows)[::-1].astype(np.intp)
     if rows == 1:
@@ -240,22 +284,28 @@ def _regroup(run: _Run, results: Array) -> list[Incident]:
         cut = max(rows // 3, 1)
         groups = [backwards[:cut], backwards[cut:]]
     found: dict[int, float] = {}
+    others = results.copy()
+    alike = True
     try:
         for group in groups:
             regrouped = run.call(group)
             changed, distance = _changed(regrouped, results[group])
             found.update({int(group[k]): distance for k in changed})
+            alike &= regrouped.dtype == results.dtype
+            if alike:
+                others[group[changed]] = regrouped[changed]
     except CallError as error:
         detail = f"the same rows in other company: {error}"
-        return [Incident(Kind.ROW_DEPENDENT, (), detail, float("inf"))]
+        return [Incident(Kind.ROW_DEPENDENT, (), detail, float("inf"))], None
     if not found:
-        return []
+        return [], None
     distance = max(found.values())
     detail = f"the same rows in other order and company differ by up to {distance:g} ulp"
-    return [Incident(Kind.ROW_DEPENDENT, tuple(sorted(found)), detail, distance)]
+    seen = [Incident(Kind.ROW_DEPENDENT, tuple(sorted(found)), detail, distance)]
+    return seen, others if alike else None
 
 
-def _signalled(run: _Run, signals: tuple[str, ...], rows: npt.NDArray[np.intp]) -> list[Incident]:
+def _signalled(run: Caller, signals: tuple[str, ...], rows: npt.NDArray[np.intp]) -> list[Incident]:
     """The first of some rows that signals alone, found by halving; ``signals`` are the block's."""
 
     def of(block: npt.NDArray[np.intp]) -> tuple[str, ...]:
@@ -286,7 +336,7 @@ def _signalled(run: _Run, signals: tuple[str, ...], rows: npt.NDArray[np.intp]) 
     return [Incident(Kind.FP_SIGNAL, tuple(block.tolist()), detail)]
 
 
-def _isolate(run: _Run, rows: int, shape: tuple[int, ...], first: str) -> Outcomes:
+def _isolate(run: Caller, rows: int, shape: tuple[int, ...], first: str) -> Outcomes:
     """Halve a block that raised until the rows that raise alone are found."""
     results: dict[int, Array] = {}
     raising: dict[int, str] = {}
@@ -334,6 +384,22 @@ def result_shape(case: Case, quantity: Quantity) -> tuple[int, ...]:
     if loss.layout is Layout.ROWS and not loss.per_class:
         return case.logits.shape[:1]
     return case.logits.shape
+
+
+def unasked(implementation: Implementation) -> str:
+    """Why a user's gradient is asked with upstream gradients of one only; "" when it is not."""
+    function = implementation.gradient
+    if function is None or not implementation.origin:
+        return ""
+    if isinstance(function, Command):
+        return f"{_UNASKED}: a command is given none"
+    if isinstance(function, Call) and not function.differentiated and not function.follows:
+        *others, last = UPSTREAM
+        return f"{_UNASKED}: its gradient function has no argument {', '.join(others)} or {last}"
+    return ""
+
+
+_UNASKED = "upstream gradients other than one"
 
 
 def unsupported(implementation: Implementation, case: Case) -> str:

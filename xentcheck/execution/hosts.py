@@ -168,9 +168,10 @@ def invoke(
     data: Sequence[Array | None],
     parameters: Mapping[str, Any],
     shape: tuple[int, ...],
+    layout: str = "",
 ) -> Invocation:
     """As `invocation.invoke`, in a process. CallError also says that it died or took too long."""
-    arguments = (function, data, dict(parameters), shape)
+    arguments = (function, data, dict(parameters), shape, layout)
     result: Invocation = _request(process, "invoke", arguments)
     return result
 

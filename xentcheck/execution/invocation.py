@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from xentcheck.errors import UnsupportedError
 from xentcheck.floats import format_of
+from xentcheck.implementations.layouts import laid
 from xentcheck.model import Array, Kind
 
 
@@ -64,6 +65,7 @@ def invoke(
     data: Sequence[Array | None],
     parameters: Mapping[str, Any],
     shape: tuple[int, ...],
+    layout: str = "",
 ) -> Invocation:
     """Call a function with fresh copies of its arguments.
 
@@ -72,14 +74,20 @@ def invoke(
         data: logits and, where the function takes them, labels.
         parameters: by name.
         shape: what its result has to have.
+        layout: how the copies lie in memory, one of `LAYOUTS`; "" is packed.
 
     Raises:
         CallError: it raised, or returned something that cannot be scored.
         UnsupportedError: it says that it does not take such inputs.
     """
-    arguments = [None if each is None else each.copy(order="C") for each in data]
+    arguments = [
+        None if each is None else laid(each, layout, logits=place == 0)
+        for place, each in enumerate(data)
+    ]
     given = {
-        name: value.copy(order="C") if isinstance(value, np.ndarray) else value
+        name: laid(value, layout, rows=value.ndim == 2, logits=False)
+        if isinstance(value, np.ndarray)
+        else value
         for name, value in parameters.items()
     }
     signals = _Signals()

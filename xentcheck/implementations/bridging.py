@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from xentcheck.errors import UnsupportedError
+from xentcheck.implementations.layouts import laid
 from xentcheck.implementations.shapes import ROWS, shaped
 from xentcheck.losses import LOSSES
 from xentcheck.model import Array, Implementation, LabelKind, Process, Quantity, reduces
@@ -114,6 +115,9 @@ class Job:
     ``labels`` where those are None. ``labels`` are int64 (rows,) or of the dtype; array parameters
     are of the dtype. ``per_class``: the value has the shape of the logits, and labels say which
     component of each row is differentiated. ``variant`` is one of `Bridge.variants`, or "".
+    ``upstream`` is what a gradient is multiplied by, of the dtype: (rows,), or () under a
+    reduction; None stands for ones. The arrays may be views: their strides are to be kept where the
+    framework has any.
     """
 
     function: Callable[..., Any]
@@ -122,6 +126,7 @@ class Job:
     parameters: Mapping[str, Any]
     per_class: bool
     variant: str = ""
+    upstream: Array | None = None
 
     @property
     def reduced(self) -> bool:
@@ -136,12 +141,14 @@ class Job:
         return self.logits, self.labels
 
     def cotangent(self, shape: tuple[int, ...]) -> Array:
-        """One for each result, of the logits' dtype; per class, for the labelled ones only."""
+        """``upstream`` for each result, of the logits' dtype; per class, for the labelled ones."""
+        given = np.ones((), self.logits.dtype) if self.upstream is None else self.upstream
         if not self.per_class:
-            return np.ones(shape, self.logits.dtype)
+            return np.broadcast_to(given, shape).copy()
         assert self.labels is not None
         cotangent = np.zeros(shape, self.logits.dtype)
-        np.put_along_axis(cotangent, self.labels[:, None], 1, axis=1)
+        each = given.reshape(-1, 1) if given.ndim else given
+        np.put_along_axis(cotangent, self.labels[:, None], each, axis=1)
         return cotangent
 
 
@@ -207,6 +214,8 @@ class Bridge(ABC):
     dtypes: tuple[str, ...] = DTYPES
     variants: Mapping[str, str] = {}
     labels_always: bool = False  # functions of per-class losses are given labels too
+    layouts: tuple[str, ...] = ()  # those of `LAYOUTS` that arrays keep on their way
+    pulls: bool = False  # whether `gradient` heeds `Job.upstream`
     preparing: str = ""  # the function of its module that `prepared` is
 
     @abstractmethod
@@ -225,8 +234,8 @@ class Bridge(ABC):
     def gradient(self, job: Job) -> Array:
         """Its gradient with respect to the logits by the framework's own differentiation.
 
-        The cotangent is one for each row (for each row's component ``labels[i]``, where the value
-        is per class).
+        The cotangent is ``job.upstream`` for each row (for each row's component ``labels[i]``,
+        where the value is per class).
 
         Raises:
             UnsupportedError: the framework differentiates nothing.
@@ -241,6 +250,41 @@ class Bridge(ABC):
         return (f"result = {sketch.called(*NUMPY_DATA, array=NUMPY_ARRAY)}",)
 
 
+UPSTREAM = ("cotangent", "grad_output", "upstream")
+"""What the argument of a gradient function is called that takes the upstream gradient."""
+
+
+def upstream_of(function: Callable[..., Any]) -> str:
+    """Which of `UPSTREAM` a gradient function takes, "" for none."""
+    try:
+        taken = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return ""
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return next((each.name for each in taken if each.name in UPSTREAM and each.kind in kinds), "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Fed:
+    """A gradient function that gets the upstream gradient where its signature has it.
+
+    ``name`` is one of `UPSTREAM`, by which the gradient comes as a keyword. As the first argument,
+    or between the data, it is given by its place.
+    """
+
+    function: Callable[..., Any]
+    name: str
+
+    def __call__(self, *data: Any, **parameters: Any) -> Any:
+        taken = inspect.signature(self.function).parameters
+        place = list(taken).index(self.name)
+        if taken[self.name].kind is inspect.Parameter.KEYWORD_ONLY or place > len(data):
+            return self.function(*data, **parameters)
+        given = list(data)
+        given.insert(place, parameters.pop(self.name))
+        return self.function(*given, **parameters)
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """A function through its bridge: NumPy arrays in, a NumPy array out. Pickles.
@@ -248,7 +292,8 @@ class Call:
     ``quantity`` is what it computes. ``differentiated``: a gradient is made of a function of the
     value; else the function itself is one of the gradient. ``wants_labels``: the function insists
     on labels also where the loss does without. ``shape`` is one of `shapes.SHAPES`, and integer
-    labels are of ``label_dtype``.
+    labels are of ``label_dtype``. ``upstream`` is the argument by which a function of the gradient
+    takes the upstream one, "" for none.
     """
 
     bridge: Bridge
@@ -260,6 +305,19 @@ class Call:
     differentiated: bool = True
     shape: str = ROWS
     label_dtype: str = LABEL_DTYPE
+    upstream: str = ""
+
+    @property
+    def layouts(self) -> tuple[str, ...]:
+        """The memory layouts in which arrays reach the function."""
+        return () if self.variant else self.bridge.layouts
+
+    @property
+    def follows(self) -> bool:
+        """Whether it is a gradient that can be given an upstream one."""
+        if self.quantity is Quantity.VALUE:
+            return False
+        return self.bridge.pulls if self.differentiated else bool(self.upstream)
 
     def __call__(self, logits: Array, labels: Array | None = None, **parameters: Any) -> Array:
         """Call it.
@@ -267,15 +325,34 @@ class Call:
         Raises:
             UnsupportedError: this adapter's function asks for what the installed version lacks.
         """
+        return self.computed(logits, labels, parameters, None)
+
+    def computed(
+        self,
+        logits: Array,
+        labels: Array | None,
+        parameters: Mapping[str, Any],
+        upstream: Array | None,
+    ) -> Array:
+        """What it computes; a gradient times ``upstream``, as of a `Job`, where it `follows`.
+
+        Raises what `__call__` does.
+        """
         try:
-            return self._called(logits, labels, parameters)
+            return self._called(logits, labels, parameters, upstream)
         except (AttributeError, TypeError) as error:
             reason = lacking(error, self.function)
             if reason:
                 raise UnsupportedError(reason) from error
             raise
 
-    def _called(self, logits: Array, labels: Array | None, parameters: Mapping[str, Any]) -> Array:
+    def _called(
+        self,
+        logits: Array,
+        labels: Array | None,
+        parameters: Mapping[str, Any],
+        upstream: Array | None,
+    ) -> Array:
         per_class = LOSSES[self.loss].per_class
         function = self.function
         if hasattr(function, "resolved"):  # a user's, loaded only now
@@ -285,11 +362,16 @@ class Call:
         if labels is not None and labels.dtype.kind == "i":
             labels = labels.astype(self.label_dtype)
         if self.quantity is Quantity.GRADIENT and not self.differentiated:
+            if self.upstream:
+                if upstream is None:
+                    upstream = np.ones(() if reduces(parameters) else len(logits), logits.dtype)
+                function = _Fed(function, self.upstream)
+                parameters = {**parameters, self.upstream: upstream}
             job = Job(function, logits, labels, parameters, False, self.variant)
             return self.bridge.value(job)
         if per_class and self.wants_labels and not self.bridge.labels_always:
             function = _Unlabelled(self.bridge, function)
-        job = Job(function, logits, labels, parameters, per_class, self.variant)
+        job = Job(function, logits, labels, parameters, per_class, self.variant, upstream)
         is_value = self.quantity is Quantity.VALUE
         return self.bridge.value(job) if is_value else self.bridge.gradient(job)
 
@@ -298,6 +380,20 @@ class Call:
 def _shaped(bridge: Bridge, function: Callable[..., Any], shape: str) -> Callable[..., Any]:
     """One object for each, for frameworks keep what they compile by its identity."""
     return shaped(bridge.prepared(function), shape)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pulled:
+    """A `Call` of a gradient with an upstream one, laid out as its other arrays are. Pickles."""
+
+    function: Callable[..., Any]
+    upstream: Array
+    layout: str = ""
+
+    def __call__(self, logits: Array, labels: Array | None = None, **parameters: Any) -> Array:
+        assert isinstance(self.function, Call)
+        upstream = laid(self.upstream, self.layout, logits=False)
+        return self.function.computed(logits, labels, parameters, upstream)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from xentcheck.errors import TargetError, did_you_mean, nearest
-from xentcheck.implementations.bridging import LABEL_DTYPE, Bridge, Call, Job
+from xentcheck.implementations.bridging import LABEL_DTYPE, Bridge, Call, Job, upstream_of
 from xentcheck.implementations.classes import constructed, constructor_of, of_class
 from xentcheck.implementations.command import DATA, Command
+from xentcheck.implementations.layouts import LAYOUTS
 from xentcheck.implementations.shapes import ROWS
 from xentcheck.losses import loss_of
 from xentcheck.losses.parameters import others
@@ -59,6 +60,7 @@ class NumpyBridge(Bridge):
     process = Process("numpy")
     dtypes = INPUT_DTYPES
     labels_always = True
+    layouts = tuple(LAYOUTS)
 
     def value(self, job: Job) -> Array:
         """Whatever the function returns."""
@@ -84,7 +86,7 @@ class Description:
     ``gradient``: the function that was found beside it, where one was looked for. ``defined``: the
     file and the line of its code. ``own_defaults`` are as in `Implementation`; ``held`` are values
     of the loss's parameters that an instance was made with; ``missing`` are arguments that nothing
-    gives.
+    gives. ``upstream``: the argument by which its gradient function takes the upstream gradient.
     """
 
     parameters: frozenset[str]
@@ -97,6 +99,7 @@ class Description:
     held: Mapping[str, Any] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     is_class: bool = False
+    upstream: str = ""
 
 
 def process_of(target: Target) -> Process:
@@ -128,6 +131,7 @@ def describe(target: Target) -> Description:
         held=_held(loss, found.value),
         missing=tuple(name for name in _missing(loss, arguments) if name not in own),
         is_class=constructed(found.value),
+        upstream="" if found.gradient is None else upstream_of(found.gradient),
     )
 
 
@@ -279,7 +283,12 @@ def made(target: Target, description: Description) -> Implementation:
     gradient: Call | None = None
     if description.gradient or target.gradient not in (None, AUTO):
         by_function = UserFunction(target, Quantity.GRADIENT)
-        gradient = calls(by_function, quantity=Quantity.GRADIENT, differentiated=False)
+        gradient = calls(
+            by_function,
+            quantity=Quantity.GRADIENT,
+            differentiated=False,
+            upstream=description.upstream,
+        )
     elif target.gradient == AUTO and description.has_gradient:
         gradient = calls(value, quantity=Quantity.GRADIENT)
     return Implementation(
@@ -343,7 +352,12 @@ def given(
     called = callable_as(way.framework, function)
     back: Call | None = None
     if callable(gradient):
-        back = calls(gradient, quantity=Quantity.GRADIENT, differentiated=False)
+        back = calls(
+            gradient,
+            quantity=Quantity.GRADIENT,
+            differentiated=False,
+            upstream=upstream_of(gradient),
+        )
     elif gradient == AUTO and way.framework != "numpy":
         back = calls(called, quantity=Quantity.GRADIENT)
     bound = {**_held(spec, value), **getattr(function, "keywords", {})}

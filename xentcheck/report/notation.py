@@ -39,8 +39,11 @@ _OF_CALLS = frozenset(
         Kind.WRONG_DTYPE,
         Kind.MUTATED_INPUT,
         Kind.NON_DETERMINISTIC,
+        Kind.LAYOUT_DEPENDENT,
+        Kind.COTANGENT,
         Kind.ROW_DEPENDENT,
         Kind.INCONSISTENT,
+        Kind.BATCH_VARIANT,
     }
 )  # of the call with a whole block, of which the witness is but a row
 _GRAVITY = {kind: position for position, kind in enumerate(Kind)}
@@ -233,7 +236,7 @@ def _function(cell: Cell) -> tuple[str, str, str]:
 @functools.lru_cache(maxsize=1)
 def _dependent(report: Report) -> frozenset[tuple[str, str, str]]:
     """The functions that give a row results which are not its own."""
-    whose = (Kind.ROW_DEPENDENT, Kind.NON_DETERMINISTIC)
+    whose = (Kind.ROW_DEPENDENT, Kind.NON_DETERMINISTIC, Kind.BATCH_VARIANT)
     return frozenset(_function(each.cell) for each in report.findings if each.kind in whose)
 
 

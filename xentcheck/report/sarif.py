@@ -33,6 +33,8 @@ _KINDS: Mapping[Kind, str] = {
     Kind.WRONG_DTYPE: "The result has a dtype that is not allowed.",
     Kind.MUTATED_INPUT: "The call wrote into its input.",
     Kind.NON_DETERMINISTIC: "The same input gave another result.",
+    Kind.LAYOUT_DEPENDENT: "The result changes with how the arrays lie in memory.",
+    Kind.COTANGENT: "The gradient does not follow the upstream gradient.",
     Kind.NAN: "NaN where the exact result is a number.",
     Kind.MISSED_NAN: "A number where NaN is right.",
     Kind.SPURIOUS_OVERFLOW: "An infinity where the exact result is finite.",
@@ -46,6 +48,7 @@ _KINDS: Mapping[Kind, str] = {
     Kind.INCONSISTENT: "Two ways to call one function disagree.",
     Kind.INVARIANT: "A property that every result has does not hold.",
     Kind.FP_SIGNAL: "The call signalled an overflow, an invalid operation or a division by zero.",
+    Kind.BATCH_VARIANT: "The last bits of a row change with its batch, within the tolerance.",
     Kind.FTZ: "Subnormal results are flushed to zero.",
     Kind.CONVENTION: "The result follows another convention, which is accepted.",
 }

@@ -47,6 +47,7 @@ SINCE = {
 }
 """The first version with an argument that older ones lack; see `bridging.lacking`."""
 
+_UPSTREAM = "upstream gradient"  # no parameter's name has a space
 Arrays = Mapping[str, Any]
 Program = Callable[[Any, Any, Arrays], Any]
 
@@ -64,6 +65,7 @@ class JaxBridge(Bridge):
         "pip install 'xentcheck[jax]'",
         (("JAX_ENABLE_X64", "1"), ("JAX_PLATFORMS", "cpu")),
     )
+    pulls = True
     variants = {  # noqa: RUF012 - the interface declares it
         "jit": "compiled as a whole by jax.jit, the gradient with its value",
         "jvp": "the value that jax.jvp gives beside a tangent",
@@ -160,12 +162,18 @@ def _computed(job: Job, quantity: Quantity) -> Array:
     _settled()
     rows = len(job.logits)
     block = rows if job.reduced else _block(rows, job.logits.size)
-    _forget((job.function, job.variant, job.logits.dtype, block, *job.logits.shape[1:], quantity))
+    pulled = job.upstream is not None
+    shape = (block, *job.logits.shape[1:])
+    _forget((job.function, job.variant, job.logits.dtype, shape, quantity, pulled))
 
     def whole(array: Array) -> Any:
         return jnp.asarray(padded(array, block))
 
     arrays: dict[str, Any] = {}
+    if job.upstream is not None:
+        upstream = np.zeros((block,) * job.upstream.ndim, job.upstream.dtype)
+        upstream[: rows if upstream.ndim else ...] = job.upstream
+        arrays[_UPSTREAM] = jnp.asarray(upstream)
     constants: dict[str, Any] = {}
     for name, given in job.parameters.items():
         if isinstance(given, np.ndarray) and given.ndim:
@@ -251,9 +259,15 @@ def _program(
 
     def gradient(x: Any, labels: Any, arrays: Arrays) -> Any:
         taken = None if per_class else labels
+        arrays = dict(arrays)
+        upstream = arrays.pop(_UPSTREAM, None)
         result, pulled_back = jax.vjp(lambda x: value(x, taken, arrays), x)
         if per_class:
             cotangent = jax.nn.one_hot(labels, result.shape[-1], dtype=result.dtype)
+            if upstream is not None:
+                cotangent = cotangent * upstream[:, None].astype(result.dtype)
+        elif upstream is not None:
+            cotangent = upstream.astype(result.dtype)
         else:
             cotangent = jnp.ones_like(result)
         return pulled_back(cotangent)[0]

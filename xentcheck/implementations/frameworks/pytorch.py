@@ -53,10 +53,16 @@ _UNCOMPILED = ("InvalidCxxCompiler", "TritonMissing")
 
 
 class TorchBridge(Bridge):
-    """Tensors that share the memory of the arrays; autograd, with cotangents of one."""
+    """Tensors that share the memory of the arrays; autograd.
+
+    Views become views of the same storage, but for negative strides and what is not to be written
+    to, which tensors do not have.
+    """
 
     process = PROCESS
     variants = VARIANTS
+    layouts = ("transposed", "stepped", "offset", "one-row", "one-class")
+    pulls = True
     preparing = "_prepared"
 
     @contextlib.contextmanager
@@ -97,7 +103,12 @@ class TorchBridge(Bridge):
             cotangent = torch.ones_like(result)
             if job.per_class:
                 chosen = _tensor(job.labels, x.device)[:, None]
-                cotangent = torch.zeros_like(result).scatter_(1, chosen, 1.0)
+                each: Any = 1.0
+                if job.upstream is not None:
+                    each = _tensor(job.upstream, x.device)[:, None].to(result.dtype)
+                cotangent = torch.zeros_like(result).scatter_(1, chosen, each)
+            elif job.upstream is not None:
+                cotangent = _tensor(job.upstream, x.device).to(result.dtype)
             (gradient,) = torch.autograd.grad(result, x, cotangent, allow_unused=True)
             if gradient is None:
                 message = "autograd finds no way from the result back to the logits"
@@ -304,8 +315,22 @@ def _leaf(job: Job) -> Any:
 
 
 def _tensor(array: Any, device: Any) -> Any:
-    """A tensor in the array's memory, as far as the array may be written to."""
-    array = np.require(array, requirements=("C", "W"))
+    """A tensor in the array's memory, with its strides, as far as the array may be written to."""
+    array = np.asarray(array)
+    whole = array
+    while isinstance(whole.base, np.ndarray):
+        whole = whole.base
+    viewed = not array.flags.c_contiguous or array.nbytes < whole.nbytes
+    known = whole.dtype == array.dtype and whole.flags.c_contiguous and whole.flags.writeable
+    if viewed and known and array.size and min(array.strides) >= 0:
+        begins = array.__array_interface__["data"][0] - whole.__array_interface__["data"][0]
+        strides = [each // array.itemsize for each in array.strides]
+        storage = _packed(whole.reshape(-1), device)
+        return torch.as_strided(storage, array.shape, strides, begins // array.itemsize)
+    return _packed(np.require(array, requirements=("C", "W")), device)
+
+
+def _packed(array: Array, device: Any) -> Any:
     if array.dtype == ml_dtypes.bfloat16:
         return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16).to(device)
     return torch.from_numpy(array).to(device)

@@ -47,14 +47,19 @@ class _Plan:
     def __call__(self, *tensors: Any) -> Any:
         given = dict(zip(self.names, tensors, strict=True))
         logits, labels = given.pop("logits"), given.pop("labels", None)
+        upstream = given.pop(_UPSTREAM, None)
         if self.quantity is Quantity.VALUE:
             return self._results(logits, labels, given)
         with tf.GradientTape() as tape:
             tape.watch(logits)
             results = self._results(logits, labels, given)
         cotangent = None  # ones
+        if upstream is not None:
+            cotangent = upstream = tf.cast(upstream, results.dtype)
         if self.per_class:
             cotangent = tf.one_hot(labels, tf.shape(logits)[1], dtype=results.dtype)
+            if upstream is not None:
+                cotangent *= upstream[:, None]
         gradient = tape.gradient(results, logits, output_gradients=cotangent)
         if gradient is None:
             raise TypeError("tf.GradientTape finds no way from the result to the logits")
@@ -165,6 +170,9 @@ def _refusal(error: Exception, dtype: str) -> str:
     return f"does not take {dtype}: {found[0][:120].strip()}" if found else ""
 
 
+_UPSTREAM = "upstream gradient"  # no parameter's name has a space
+
+
 class TensorflowBridge(Bridge):
     """Eager tensors and tf.GradientTape, on one thread."""
 
@@ -175,6 +183,7 @@ class TensorflowBridge(Bridge):
         (("KERAS_BACKEND", "tensorflow"), ("TF_CPP_MIN_LOG_LEVEL", "3")),
     )
     preparing = "_prepared"
+    pulls = True
     variants: Mapping[str, str] = {
         "function": "in a graph, tf.function",
         "xla": "compiled by XLA, tf.function(jit_compile=True)",
@@ -254,6 +263,8 @@ class TensorflowBridge(Bridge):
         arrays = {"logits": job.logits}
         if job.labels is not None:
             arrays["labels"] = job.labels
+        if job.upstream is not None:
+            arrays[_UPSTREAM] = job.upstream
         constants = []
         for name, given in sorted(job.parameters.items()):
             if isinstance(given, np.ndarray):
@@ -294,7 +305,7 @@ class TensorflowBridge(Bridge):
 
 def _by_row(name: str, array: Array) -> bool:
     """Whether an argument has a row for each row: parameters of two dimensions have."""
-    return name in {"logits", "labels"} or array.ndim == 2
+    return name in {"logits", "labels"} or array.ndim == 2 or (name == _UPSTREAM and array.ndim > 0)
 
 
 def _missing(rows: int) -> int:
