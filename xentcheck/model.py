@@ -152,7 +152,8 @@ class Case:
 
     ``logits`` is the first argument, whatever the loss calls it: (rows, classes), or (rows,) for
     an elementwise loss. ``parameters`` holds only what differs from the loss's defaults.
-    ``start`` is the number of its first row within its sweep.
+    ``start`` is the number of its first row within its sweep. ``again``: its rows stand in a case
+    before it too; the sweep has them once, and they are compared once more.
     """
 
     sweep: str
@@ -164,6 +165,7 @@ class Case:
     labels: Array | None = None
     parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
     start: int = 0
+    again: bool = False
 
     @property
     def rows(self) -> int:

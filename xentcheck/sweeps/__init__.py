@@ -1,7 +1,15 @@
 """Where inputs come from: generators, and the cases that a sweep makes of them."""
 
 from xentcheck.sweeps.adaptive import ADAPTIVE
-from xentcheck.sweeps.assembly import Part, adaptive_inputs, cases, fitted, inapplicable, parts
+from xentcheck.sweeps.assembly import (
+    Part,
+    adaptive_inputs,
+    cases,
+    divided,
+    fitted,
+    inapplicable,
+    parts,
+)
 from xentcheck.sweeps.catalogue import GENERATORS
 from xentcheck.sweeps.counting import Tally, tally
 from xentcheck.sweeps.generator import Generator, with_defaults
@@ -17,6 +25,7 @@ __all__ = [
     "Tally",
     "adaptive_inputs",
     "cases",
+    "divided",
     "fitted",
     "inapplicable",
     "landmarks",

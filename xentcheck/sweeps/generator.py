@@ -63,7 +63,9 @@ class Batch:
     logits, to be taken there. ``saturate``: a finite number beyond the format becomes its largest
     one instead of infinity. ``distinct``: rows that became equal by rounding are wanted once
     (among those made together). ``labels``: came with the rows, and are used where they fit the
-    loss; or they are made with the rows, when they are asked for.
+    loss; or they are made with the rows, when they are asked for. ``period``: so many rows, with
+    all their labels, stand over and over in the place of the others (0: they do not); they are one
+    case, of a reduction one result.
     """
 
     rows: int
@@ -73,6 +75,7 @@ class Batch:
     saturate: bool = True
     distinct: bool = False
     labels: Array | LabelMaker | None = None
+    period: int = 0
 
 
 def batch_of(array: Array, **treatment: Any) -> Batch:

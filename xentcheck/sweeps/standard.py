@@ -8,12 +8,14 @@ from typing import Any
 
 from xentcheck.floats import FORMATS
 from xentcheck.losses.spec import Loss
-from xentcheck.model import Domain, InputSpec, LabelKind, Layout, Sweep
+from xentcheck.model import Domain, InputSpec, LabelKind, Layout, Sweep, reduces
 from xentcheck.sweeps.crossing import ZEROS
 
 EXHAUSTED_BITS = 16
 BASES = (0.7, -17.69, 61.3)  # no gap above them is a difference that rounds to nothing
 VOCABULARY = 65_540  # float16 overflows when it sums that many ones
+LONG = (1, 2, 255, 257, 4095, 4097, 65_537, 100_000)
+"""Rows of the long reductions: beside what a count in 8, 11 or 16 bits, or a chunk, can hold."""
 
 
 def standard_sweeps(
@@ -29,13 +31,17 @@ def standard_sweeps(
     through p→1, offsets, ties, rows far below zero, rows of mixed scale. ``zeros``: rows next to
     zeros of the result, for losses that have some. ``masked`` and ``special``: −inf
     at some classes; any infinity and NaN (for rows and elementwise losses as they apply).
-    ``wide``: a few rows beyond 65,536 classes. ``exhaustive``: every value of a 16-bit dtype,
+    ``wide``: a few rows beyond 65,536 classes. ``long``: with a reduction among the parameters, of
+    up to 100,000 rows. ``exhaustive``: every value of a 16-bit dtype,
     with targets 0 and 1 where there are targets, for elementwise losses.
     """
     elementwise = loss.layout is Layout.ELEMENTWISE
     plan = _elementwise(loss) if elementwise else _rows(loss.domain)
     if (loss.id, label_kind or loss.label_kinds[0]) in ZEROS:
         plan.append(("zeros", "all", [("zero-crossing", {"rows": 32 if elementwise else 8})]))
+    reductions = (parameters or {}).get("reduction", ())
+    if any(reduces({"reduction": each}) for each in reductions if each is not None):
+        plan.append(("long", "all", [("cycle", {"rows": LONG, "classes": (3,)})]))
     return tuple(
         Sweep(
             name=name,
