@@ -22,6 +22,7 @@ from xentcheck.cli.options import (
     param_option,
     parameters_from,
     reporting,
+    targets_option,
     timeout_option,
 )
 from xentcheck.cli.performing import foreign, status_of
@@ -69,6 +70,7 @@ STANDARD = "standard"  # the sweeps of `check`, instead of a configuration's
     type=click.Choice(["integer", "distribution"]),
     help="With --row standard:…, as for `check`.",
 )
+@targets_option
 @param_option
 @dtype_option(PROBED_DTYPES)
 @click.option(
@@ -99,6 +101,7 @@ def probe(
     block: bool,
     seed: int | None,
     label_kind: str | None,
+    targets: str | None,
     params: Sequence[str],
     dtypes: Sequence[str],
     patterns: Sequence[str],
@@ -136,7 +139,7 @@ def probe(
         for option, value in (("--logits", logits), ("--label", label), ("--labels", labels)):
             if value is not None:
                 raise UsageError(f"--row has its own input: {option} goes without it")
-        question = _row_of_sweep(row, spec, chosen, label_kind, params, seed, block=block)
+        question = _row_of_sweep(row, spec, chosen, label_kind, targets, params, seed, block=block)
     elif logits is None:
         raise UsageError("there is nothing to ask about\n    help: add --logits, or --row")
     else:
@@ -144,6 +147,7 @@ def probe(
             ("--block", block),
             ("--seed", seed is not None),
             ("--label-kind", label_kind),
+            ("--targets", targets),
         ):
             if given:
                 raise UsageError(f"{option} goes with --row")
@@ -304,6 +308,7 @@ def _row_of_sweep(
     spec: "Loss",
     dtypes: Sequence[str],
     label_kind: str | None,
+    targets: str | None,
     params: Sequence[str],
     seed: int | None,
     *,
@@ -323,15 +328,16 @@ def _row_of_sweep(
         raise UsageError(f"--row {row}: {error}") from None
     words = ["--row", row]
     if place == STANDARD:
-        sweeps = _standard(spec, dtypes, label_kind, params)
+        sweeps = _standard(spec, dtypes, label_kind, targets, params)
         words += ["--label-kind", label_kind] if label_kind else []
+        words += ["--targets", targets] if targets else []
         words += [word for each in params for word in ("--param", each)]
         drawn = seed or 0
     else:
         from xentcheck.config import load
 
-        if params or label_kind:
-            option = "--param" if params else "--label-kind"
+        if params or label_kind or targets:
+            option = "--param" if params else "--label-kind" if label_kind else "--targets"
             raise UsageError(f"{option} goes with --row standard:…; a file's sweep has its own")
         config = load(place)
         sweeps = config.sweeps
@@ -344,18 +350,19 @@ def _row_of_sweep(
 
 
 def _standard(
-    spec: "Loss", dtypes: Sequence[str], label_kind: str | None, params: Sequence[str]
+    spec: "Loss",
+    dtypes: Sequence[str],
+    label_kind: str | None,
+    targets: str | None,
+    params: Sequence[str],
 ) -> Sequence["Sweep"]:
     """The sweeps of `check` with these options."""
-    from xentcheck.model import LabelKind
-    from xentcheck.sweeps import standard_sweeps
+    from xentcheck.sweeps import chosen_labels, standard_sweeps
 
-    kind = LabelKind(label_kind) if label_kind else spec.label_kinds[0]
-    if kind not in spec.label_kinds:
-        known = " or ".join(spec.label_kinds)
-        raise UsageError(f"{spec.id} takes {known} labels, not {kind} ones")
+    kind, chosen, integers = chosen_labels(spec, label_kind, targets)
     values = parameters_from(spec, kind, params, dtypes[0] if len(dtypes) == 1 else None)
-    return standard_sweeps(spec, dtypes, kind, {name: (each,) for name, each in values.items()})
+    axes = {name: (each,) for name, each in values.items()}
+    return standard_sweeps(spec, dtypes, kind, axes, chosen, integers=integers)
 
 
 def _bound(bound: Sequence[str]) -> dict[str, Any]:

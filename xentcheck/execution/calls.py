@@ -168,7 +168,10 @@ class _Run:
         chosen: Any = slice(None) if rows is None else rows
         data: list[Array | None] = [case.logits[chosen]]
         if self.with_labels or self.insists:
-            data.append(None if case.labels is None else case.labels[chosen])
+            labels = None if case.labels is None else case.labels[chosen]
+            if labels is not None and case.integers:
+                labels = labels.astype(np.int64)
+            data.append(labels)
         count = case.rows if rows is None else len(rows)
         shape = (count, *self.shape[1:]) if self.shape else ()
         parameters = picked(case.parameters, chosen)

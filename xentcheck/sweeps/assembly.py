@@ -18,7 +18,7 @@ from xentcheck.model import Array, Case, Domain, LabelKind, ParameterValue, Swee
 from xentcheck.sweeps.catalogue import GENERATORS
 from xentcheck.sweeps.domain import to_domain
 from xentcheck.sweeps.generator import Batch, Generator, Request, stream, with_defaults
-from xentcheck.sweeps.labels import against_targets, check_targets, labelled
+from xentcheck.sweeps.labels import HARD_OR_SOFT, against_targets, check_targets, labelled
 from xentcheck.sweeps.parameters import combinations, materialise
 from xentcheck.sweeps.rows import chunk_rows
 
@@ -357,6 +357,7 @@ def _cases(
             whole.dtype,
             stream(whole.seed, *place, "labels"),
             pieces[0].first,
+            pieces[0].batch.origin,
         )
         if period:
             index, labels = _over_and_over(pieces[0], rows, index, labels)
@@ -377,6 +378,8 @@ def _cases(
                 picked(parameters, cut),
                 start,
                 again,
+                fixed=whole.sweep.targets in HARD_OR_SOFT,
+                integers=whole.sweep.integers and whole.kind is LabelKind.TARGET,
             )
             start += len(logits)
 
