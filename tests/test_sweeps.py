@@ -1323,12 +1323,17 @@ def test_targets_at_the_ends_are_zero_and_one_for_every_number(dtype: str) -> No
 
 
 def test_targets_at_the_ends_are_for_single_numbers() -> None:
-    for kind in (LabelKind.INTEGER, LabelKind.DISTRIBUTION):
-        with pytest.raises(UsageError, match=rf"takes {kind} labels.*'ends'(.|\n)*help: .*all"):
-            labelled_as(CE, kind, ("normal", {}), targets="ends")
-        narrowed, (reason,) = fitted(sweep_of(CE, label_kind=kind, targets="ends"), CE)
-        assert narrowed is None
-        assert f"takes {kind} labels" in reason
+    kind = LabelKind.INTEGER
+    with pytest.raises(UsageError, match=rf"takes {kind} labels.*'ends'(.|\n)*help: .*all"):
+        labelled_as(CE, kind, ("normal", {}), targets="ends")
+    narrowed, (reason,) = fitted(sweep_of(CE, label_kind=kind, targets="ends"), CE)
+    assert narrowed is None
+    assert f"takes {kind} labels" in reason
+    # one-hot where there is a number for every class
+    for case in labelled_as(CE, LabelKind.DISTRIBUTION, ("normal", {}), targets="ends"):
+        labels = to_float64(case.labels)
+        assert ((labels == 0) | (labels == 1)).all()
+        assert (labels.sum(axis=1) == 1).all()
     sweep = sweep_of(SOFTPLUS, ("normal", {"rows": 4}), targets="ends")
     (case,) = cases(sweep, SOFTPLUS, "float32", 0)
     assert (case.rows, case.labels) == (4, None)

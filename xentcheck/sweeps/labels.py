@@ -120,7 +120,9 @@ def labelled(
             return _with_ignored(wide, index, labels, ignored)
         return index, labels
     if recorded is not None and recorded.shape == rows.shape and _is_real(recorded):
-        return None, from_float64(to_float64(recorded), dtype)
+        whole = format_of(recorded.dtype) is None
+        numbers = recorded.astype(np.float64) if whole else to_float64(recorded)
+        return None, from_float64(numbers, dtype)
     if kind is LabelKind.TARGET:
         return _elementwise(rows, targets, rng, loss.domain, dtype)
     logarithmic = bool(parameters.get("log_target"))

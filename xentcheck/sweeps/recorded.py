@@ -111,7 +111,12 @@ def _refused(path: Path) -> str:
         return message
     new = path.with_suffix(".npy")
     code = f"import numpy as np; np.save('{new}', {made.format(path=path)})"
-    return f"{message}\n    help: convert it: python -c {shlex.quote(code)}"
+    return f"{message}\n    help: convert it: python -c {_quoted(code)}"
+
+
+def _quoted(code: str) -> str:
+    """Code for a shell, in double quotes where these do: it has single ones of its own."""
+    return shlex.quote(code) if any(each in code for each in '"$`\\!') else f'"{code}"'
 
 
 @lru_cache(maxsize=4)  # every loss and dtype of a sweep asks for the same file
@@ -167,7 +172,7 @@ def _read_torch(path: Path) -> Mapping[str, Array]:
                 "import torch, numpy as np; d = torch.load("
                 f"'{path}'); np.savez('{new}', logits=d['logits'].float(), labels=d['labels'])"
             )
-            message = f"{last}\n    help: where torch is: python -c {shlex.quote(code)}"
+            message = f"{last}\n    help: where torch is: python -c {_quoted(code)}"
             raise ValueError(message)
         with np.load(made, allow_pickle=False) as loaded:
             arrays = {name: np.asarray(loaded[name]) for name in loaded.files}
@@ -256,6 +261,8 @@ def _recorded(request: Request) -> Iterator[Batch]:
     labels = None if labels is None else labels[:most]
     if elementwise:
         fits = labels is not None and labels.shape == rows.shape
+        if options["content"] == "input" and labels is not None:
+            _check_targets(labels, rows, Origin(labels_origin, lead), fits=fits)
         labels = labels.ravel() if labels is not None and fits else None
     verbatim = options["content"] == "input"
     given = rows.ravel() if elementwise else rows
@@ -325,6 +332,26 @@ def _fitted(labels: Array, logits: Array, origin: str, path: Any) -> Array:
         help_ = f"labels have shape {logits.shape[:-1]}, or {logits.shape} where each class has one"
     message = f"{origin}: labels of shape {labels.shape} for logits of shape {logits.shape}"
     raise UsageError(f"{message}\n    help: {help_}")
+
+
+def _check_targets(labels: Array, rows: Array, origin: Origin, *, fits: bool) -> None:
+    """Refuse labels that are no targets of single numbers."""
+    if not fits:
+        message = (
+            f"{origin.array}: labels of shape {labels.shape} for single numbers of shape "
+            f"{rows.shape}\n    help: this loss takes a target from 0 to 1 for every number"
+        )
+        raise UsageError(message)
+    flat = labels.ravel()
+    numbers = flat.astype(np.float64) if format_of(flat.dtype) is None else to_float64(flat)
+    wrong = (numbers < 0) | (numbers > 1)
+    if wrong.any():
+        at = int(np.argmax(wrong))
+        message = (
+            f"{origin.row(at)}: label {numbers[at]:g} is no target\n"
+            "    help: this loss takes a target from 0 to 1 for every number"
+        )
+        raise UsageError(message)
 
 
 def _widened(rows: Array, first: int, last: int) -> Float64Array:
