@@ -366,8 +366,8 @@ PLANTED = (
     Planted(
         "a mean that divides by the rows, whatever their weights",
         "xentcheck/reference/arbiter.py",
-        "ops.total([ops.number(weight) for weight in weights])",
-        "ops.number(float(len(weights)))",
+        "ops.total([ops.number(weight) for weight in weights.tolist()], counts.tolist())",
+        "ops.number(float(case.rows))",
         ("tests/test_intervals.py::test_reductions_weigh_rows_as_documented",),
     ),
     Planted(
@@ -519,8 +519,8 @@ PLANTED = (
     Planted(
         "the rows of the last block left out",
         "xentcheck/sweeps/assembly.py",
-        "    for first in range(0, shape[0], most):",
-        "    for first in range(0, max(1, shape[0] - most), most):",
+        "    for first in range(0, rows, few):",
+        "    for first in range(0, max(1, rows - few), few):",
         ("tests/test_sweeps.py::test_blocks_are_bounded_and_numbered_through",),
     ),
     Planted(
@@ -1271,14 +1271,14 @@ PLANTED = (
     Planted(
         "an assertion that nothing fails",
         "xentcheck/api.py",
-        "    if report.violations:\n        raise AssertionError",
-        "    if False:\n        raise AssertionError",
+        "    raise AssertionError(text)",
+        "    return report",
         ("tests/test_api.py::TestAssertAccurate",),
     ),
     Planted(
         "nothing audited taken for an assertion that holds",
         "xentcheck/api.py",
-        "    check_results(report, dtypes or DTYPES, quantities)\n",
+        "    check_results(report, dtypes or (() if inputs is not None else DTYPES), quantities)\n",
         "",
         ("tests/test_api.py::TestNothingIsNoPass",),
     ),

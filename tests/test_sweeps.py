@@ -435,7 +435,7 @@ def test_explicit_labels_take_the_place_of_targets() -> None:
     np.testing.assert_array_equal(case.labels, [1, 0])
     with pytest.raises(UsageError, match="1 labels for 2 rows"):
         made(CE, "explicit", values=((1.0, 2.0), (3.0, 4.0)), labels=(1,))
-    with pytest.raises(UsageError, match="label 2 of row 0"):
+    with pytest.raises(UsageError, match="row 0: label 2 is none"):
         made(CE, "explicit", values=((1.0, 2.0),), labels=(2,))
 
 
@@ -1195,7 +1195,7 @@ def test_labels_of_a_recording_go_with_their_rows_in_every_part(
     np.testing.assert_array_equal(rows_of(found), np.eye(4)[labels])
     labels[77] = 4
     np.savez(tmp_path / "b.npz", logits=np.eye(4)[labels % 4], labels=labels)
-    with pytest.raises(UsageError, match="label 4 of row 77"):
+    with pytest.raises(UsageError, match="row 77: label 4 is none"):
         made(CE, "recorded", path=str(tmp_path / "b.npz"))
 
 

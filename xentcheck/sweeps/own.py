@@ -11,7 +11,7 @@ import numpy as np
 from xentcheck.errors import UsageError, did_you_mean
 from xentcheck.losses.spec import Loss
 from xentcheck.model import Array, InputSpec, LabelKind, Layout, Sweep
-from xentcheck.sweeps.recorded import place_of, recorded_dtype, recorded_labels
+from xentcheck.sweeps.recorded import check_own, place_of, recorded_dtype, recorded_labels
 
 NAMED = ("logits", "labels")
 
@@ -110,6 +110,7 @@ def sweeps(
 
     Raises UsageError for labels that are not of the kind.
     """
+    check_own(own.options, loss.domain, loss.layout)
     labels = own.labels
     place = place_of(own.options["path"], own.options.get("labels", "labels"))
     if labels is not None and kind is LabelKind.DISTRIBUTION and labels.ndim < 2:

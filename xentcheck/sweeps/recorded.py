@@ -32,6 +32,7 @@ from xentcheck.sweeps.generator import (
     Origin,
     Request,
 )
+from xentcheck.sweeps.rows import chunk_rows
 
 SUFFIXES = (".npy", ".npz", ".safetensors", ".pt", ".pth")
 LOGIT_NAMES = (
@@ -261,15 +262,11 @@ def _recorded(request: Request) -> Iterator[Batch]:
     labels = None if labels is None else labels[:most]
     if elementwise:
         fits = labels is not None and labels.shape == rows.shape
-        if options["content"] == "input" and labels is not None:
-            _check_targets(labels, rows, Origin(labels_origin, lead), fits=fits)
         labels = labels.ravel() if labels is not None and fits else None
     verbatim = options["content"] == "input"
     given = rows.ravel() if elementwise else rows
     classes = 0 if elementwise else rows.shape[1]
     make = partial(_widened, given)
-    if verbatim:
-        make = partial(_inside, given, request.domain, Origin(origin, lead))
     yield Batch(
         len(given),
         classes,
@@ -358,9 +355,33 @@ def _widened(rows: Array, first: int, last: int) -> Float64Array:
     return to_float64(rows[first:last])
 
 
-def _inside(rows: Array, domain: Domain, origin: Origin, first: int, last: int) -> Float64Array:
-    """Rows as they stand. Raises UsageError for a number that the loss is not defined for."""
-    numbers = _widened(rows, first, last)
+def check_own(options: Mapping[str, Any], domain: Domain, layout: Layout) -> None:
+    """Refuse rows that a loss is not defined for, and targets that are none; raises UsageError.
+
+    ``options`` are those of `recorded`, with ``path``; rows that a configuration names are given
+    to several losses, and are not checked.
+    """
+    path = options["path"]
+    arrays = read_arrays(path)
+    name = _logits_name(arrays, path, options.get("logits"))
+    logits = _plain(arrays[name])
+    if format_of(logits.dtype) is None or logits.ndim == 0:
+        return  # it is refused where the rows are made
+    elementwise = layout is Layout.ELEMENTWISE
+    lead = logits.shape if elementwise else logits.shape[:-1]
+    rows = logits.reshape(-1, logits.shape[-1])
+    if domain is not Domain.LOGITS:
+        step = chunk_rows(rows.shape[1])
+        for first in range(0, len(rows), step):
+            _check_inside(rows[first : first + step], first, domain, Origin(place_of(path, name)))
+    filled = {"labels_path": None, "labels": None, **options}
+    labels, origin = _labels(filled, arrays, name)
+    if elementwise and labels is not None:
+        _check_targets(labels, logits, Origin(origin, lead), fits=labels.shape == logits.shape)
+
+
+def _check_inside(rows: Array, first: int, domain: Domain, origin: Origin) -> None:
+    numbers = to_float64(rows)
     lowest, highest = DOMAIN_BOUNDS[domain]
     wrong = (numbers < lowest) | (numbers > highest)
     if wrong.any():
@@ -372,7 +393,6 @@ def _inside(rows: Array, domain: Domain, origin: Origin, first: int, last: int) 
             "(xentcheck list losses)"
         )
         raise UsageError(message)
-    return numbers
 
 
 def _plain(array: Array) -> Array:
