@@ -366,8 +366,8 @@ PLANTED = (
     Planted(
         "a mean that divides by the rows, whatever their weights",
         "xentcheck/reference/arbiter.py",
-        "ops.total([ops.number(weight) for weight in weights])",
-        "ops.number(float(len(weights)))",
+        "ops.total([ops.number(weight) for weight in weights.tolist()], counts.tolist())",
+        "ops.number(float(case.rows))",
         ("tests/test_intervals.py::test_reductions_weigh_rows_as_documented",),
     ),
     Planted(
@@ -519,8 +519,8 @@ PLANTED = (
     Planted(
         "the rows of the last block left out",
         "xentcheck/sweeps/assembly.py",
-        "    for first in range(0, shape[0], most):",
-        "    for first in range(0, max(1, shape[0] - most), most):",
+        "    for first in range(0, rows, few):",
+        "    for first in range(0, max(1, rows - few), few):",
         ("tests/test_sweeps.py::test_blocks_are_bounded_and_numbered_through",),
     ),
     Planted(
@@ -1081,8 +1081,8 @@ PLANTED = (
     Planted(
         "a mean decided by its first row",
         "xentcheck/reference/arbiter.py",
-        "    if case.reduced:\n        reduction = str",
-        "    if False:\n        reduction = str",
+        "    if case.reduced and quantity is Quantity.VALUE:",
+        "    if False:",
         ("tests/test_limits.py::test_a_mean_is_put_on_one_side_too",),
     ),
     Planted(
@@ -1290,14 +1290,14 @@ PLANTED = (
     Planted(
         "an assertion that nothing fails",
         "xentcheck/api.py",
-        "    if report.violations:\n        raise AssertionError",
-        "    if False:\n        raise AssertionError",
+        "    raise AssertionError(text)",
+        "    return report",
         ("tests/test_api.py::TestAssertAccurate",),
     ),
     Planted(
         "nothing audited taken for an assertion that holds",
         "xentcheck/api.py",
-        "    check_results(report, dtypes or DTYPES, quantities)\n",
+        "    check_results(report, dtypes or (() if inputs is not None else DTYPES), quantities)\n",
         "",
         ("tests/test_api.py::TestNothingIsNoPass",),
     ),
@@ -1459,6 +1459,34 @@ PLANTED = (
         "CHECK_TOLERANCE = Tolerance(max_ulp=4.0, or_excess_bits=2.0)",
         "CHECK_TOLERANCE = Tolerance(max_ulp=4.0)",
         ("tests/test_default_limit.py",),
+    ),
+    Planted(
+        "a reduction of 256 rows at most",
+        "xentcheck/sweeps/assembly.py",
+        "        yield from ((cut, True) for cut in _longer(tame, most))",
+        "        pass",
+        ("tests/test_reductions.py::test_a_reduction_takes_one_row_to_all_rows_of_the_sweep",),
+    ),
+    Planted(
+        "equal rows that count once in a sum",
+        "xentcheck/reference/arbiter.py",
+        "        total = ops.total([number for number, _ in some], [count for _, count in some])",
+        "        total = ops.total([number for number, _ in some])",
+        ("tests/test_reductions.py::test_equal_rows_are_worked_out_once_and_counted",),
+    ),
+    Planted(
+        "hard labels that a search softens",
+        "xentcheck/searching/moves.py",
+        "    if case.fixed and case.label_kind is not LabelKind.INTEGER:",
+        "    if False:",
+        ("tests/test_targets.py::test_a_search_leaves_chosen_labels_as_they_are",),
+    ),
+    Planted(
+        "bfloat16 of NumPy's that is two bytes",
+        "xentcheck/sweeps/recorded.py",
+        '        return array.view(FORMATS["bfloat16"].dtype)',
+        "        return array",
+        ("tests/test_inputs.py::test_bfloat16_is_what_numpy_makes_of_it_when_it_is_saved",),
     ),
     Planted(
         "a radius whose sum is rounded to nearest",

@@ -198,8 +198,14 @@ def test_a_mean_is_put_on_one_side_too():
         low = nearest if mpmath.mpf(nearest) < error else below(nearest)
 
     def value(logits, labels, *, reduction="none"):
-        assert len(logits) == 4
-        return np.float64(actual)
+        if len(logits) == 4:
+            return np.float64(actual)
+        # rows of fewer together: right to the last bit
+        flat, taken = logits[:, 0] == 0, labels == 0
+        right = [
+            rows[0] if f else rows[3] if t else rows[2] for f, t in zip(flat, taken, strict=True)
+        ]
+        return np.float64(sum(right) / len(right))
 
     mine = Implementation(
         "softmax_cross_entropy",

@@ -435,7 +435,7 @@ def test_explicit_labels_take_the_place_of_targets() -> None:
     np.testing.assert_array_equal(case.labels, [1, 0])
     with pytest.raises(UsageError, match="1 labels for 2 rows"):
         made(CE, "explicit", values=((1.0, 2.0), (3.0, 4.0)), labels=(1,))
-    with pytest.raises(UsageError, match="label 2 of row 0"):
+    with pytest.raises(UsageError, match="row 0: label 2 is none"):
         made(CE, "explicit", values=((1.0, 2.0),), labels=(2,))
 
 
@@ -699,14 +699,21 @@ def test_axes_multiply_and_defaults_are_kept_where_they_are_named() -> None:
         CE, LabelKind.INTEGER, ("normal", {"classes": (3,), "rows": 2}), parameters=axes
     )
     smoothing = float(np.float32(0.1))
-    assert [dict(case.parameters) for case in found] == [
+    once = [case for case in found if not case.again]
+    assert [dict(case.parameters) for case in once] == [
         {"label_smoothing": 0.0, "reduction": "none"},
         {"label_smoothing": 0.0, "reduction": "mean"},
         {"label_smoothing": smoothing, "reduction": "none"},
         {"label_smoothing": smoothing, "reduction": "mean"},
     ]
-    assert all(case.logits.tobytes() == found[0].logits.tobytes() for case in found)
-    assert [case.start for case in found] == [0, 6, 12, 18]
+    assert all(case.logits.tobytes() == found[0].logits.tobytes() for case in once)
+    # under a reduction 6 rows are reduced, then 1, 2 and 3 of them
+    assert [(case.start, case.rows) for case in found] == [
+        (0, 6),
+        *((6, 6), (12, 1), (13, 2), (15, 3)),
+        (18, 6),
+        *((24, 6), (30, 1), (31, 2), (33, 3)),
+    ]
 
 
 def test_class_vectors_are_given_drawn_or_partly_zero() -> None:
@@ -787,7 +794,8 @@ def test_blocks_are_bounded_and_numbered_through() -> None:
     spec = ("normal", {"rows": 300, "scale": (1.0,)})
     axes = {"reduction": ("mean",)}
     mean = labelled_as(BCE, LabelKind.TARGET, spec, targets="random", parameters=axes)
-    assert [case.rows for case in mean] == [256, 44]
+    assert [case.rows for case in mean if not case.again] == [256, 44]
+    assert [case.rows for case in mean if case.again] == [1, 2, 3, 5, 17, 65, 300]
 
 
 def test_a_sweep_of_one_point_counts_as_one_distinct_row() -> None:
@@ -874,6 +882,7 @@ PIECEMEAL: Mapping[str, dict[str, Any]] = {
     "equal": {"values": (*range(80), *range(40)), "classes": (2,)},
     "grid": {"points": 30, "classes": (2,)},
     "recorded": {"path": str(DIGITS), "rows": 30},
+    "cycle": {"rows": (200,)},
 }
 COMBINED: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
     "softmax": {"noise": ("gumbel",), "temperature": (1.0, 0.5)},
@@ -913,7 +922,9 @@ GENERATORS_WITH_LOSSES = [
 def test_a_part_made_alone_is_the_same_and_all_of_them_are_the_cases(
     name: str, loss: Loss, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("xentcheck.sweeps.rows.MOST_ELEMENTS", 8192 if name == "exhaustive" else 24)
+    for most in ("MOST_ELEMENTS", "MOST_REDUCED"):
+        few = 8192 if name == "exhaustive" else 24
+        monkeypatch.setattr(f"xentcheck.sweeps.rows.{most}", few)
     sweep = piecemeal(name, loss, "float16")
     planned = parts(sweep, loss, "float16", 7)
     assert [part.number for part in planned] == list(range(len(planned)))
@@ -1184,7 +1195,7 @@ def test_labels_of_a_recording_go_with_their_rows_in_every_part(
     np.testing.assert_array_equal(rows_of(found), np.eye(4)[labels])
     labels[77] = 4
     np.savez(tmp_path / "b.npz", logits=np.eye(4)[labels % 4], labels=labels)
-    with pytest.raises(UsageError, match="label 4 of row 77"):
+    with pytest.raises(UsageError, match="row 77: label 4 is none"):
         made(CE, "recorded", path=str(tmp_path / "b.npz"))
 
 
@@ -1312,12 +1323,17 @@ def test_targets_at_the_ends_are_zero_and_one_for_every_number(dtype: str) -> No
 
 
 def test_targets_at_the_ends_are_for_single_numbers() -> None:
-    for kind in (LabelKind.INTEGER, LabelKind.DISTRIBUTION):
-        with pytest.raises(UsageError, match=rf"takes {kind} labels.*'ends'(.|\n)*help: .*all"):
-            labelled_as(CE, kind, ("normal", {}), targets="ends")
-        narrowed, (reason,) = fitted(sweep_of(CE, label_kind=kind, targets="ends"), CE)
-        assert narrowed is None
-        assert f"takes {kind} labels" in reason
+    kind = LabelKind.INTEGER
+    with pytest.raises(UsageError, match=rf"takes {kind} labels.*'ends'(.|\n)*help: .*all"):
+        labelled_as(CE, kind, ("normal", {}), targets="ends")
+    narrowed, (reason,) = fitted(sweep_of(CE, label_kind=kind, targets="ends"), CE)
+    assert narrowed is None
+    assert f"takes {kind} labels" in reason
+    # one-hot where there is a number for every class
+    for case in labelled_as(CE, LabelKind.DISTRIBUTION, ("normal", {}), targets="ends"):
+        labels = to_float64(case.labels)
+        assert ((labels == 0) | (labels == 1)).all()
+        assert (labels.sum(axis=1) == 1).all()
     sweep = sweep_of(SOFTPLUS, ("normal", {"rows": 4}), targets="ends")
     (case,) = cases(sweep, SOFTPLUS, "float32", 0)
     assert (case.rows, case.labels) == (4, None)

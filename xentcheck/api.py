@@ -28,7 +28,7 @@ from xentcheck.errors import (
     UsageError,
 )
 from xentcheck.execution import hosts, open_target, unasked
-from xentcheck.floats import FORMATS
+from xentcheck.floats import FORMATS, to_float64
 from xentcheck.implementations import user
 from xentcheck.implementations.bridging import LABEL_DTYPE, LABEL_DTYPES
 from xentcheck.implementations.shapes import CLASS_SECOND, ROWS, SHAPES
@@ -46,15 +46,18 @@ from xentcheck.model import (
     Parameter,
     Quantity,
     Report,
+    Sweep,
     Target,
     Tolerance,
+    Witness,
 )
 from xentcheck.probing import ProbeResult, probe
 from xentcheck.ratchet import Baseline
 from xentcheck.registry import AUTO, escaped, gradient_names, implementation, load_target
 from xentcheck.report import detail
 from xentcheck.report.reading import read as read_report
-from xentcheck.sweeps import standard_sweeps
+from xentcheck.sweeps import chosen_labels, standard_sweeps
+from xentcheck.sweeps import own as own_inputs
 from xentcheck.sweeps.parameters import MATRIX_WORDS, VECTOR_WORDS
 
 __all__ = [
@@ -68,6 +71,7 @@ __all__ = [
     "audit_config",
     "check_results",
     "checking",
+    "explained",
     "implementation",
     "opened",
     "probe",
@@ -113,6 +117,9 @@ class Check:
     shape: str = ROWS
     label_dtype: str = LABEL_DTYPE
     batch_invariant: bool = False
+    targets: str | None = None
+    inputs: Any = None
+    input_names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def tolerance(self) -> Tolerance:
@@ -137,12 +144,14 @@ class Check:
 class Checking:
     """A loss of the user's and the standard sweep of it, ready to be audited.
 
-    ``notes`` are for the user: which gradient was found, or why there is none.
+    ``notes`` are for the user: which gradient was found, or why there is none, and which labels
+    were drawn. ``hard`` is the same with hard labels alone, where there were soft ones as well.
     """
 
     config: Config
     implementation: Implementation
     notes: tuple[str, ...] = ()
+    hard: Config | None = None
 
 
 def _rows(report: Report) -> list[dict[str, Any]]:
@@ -198,6 +207,9 @@ def audit(
     workers: int | None = 1,
     timeout_s: float | None = None,
     progress: Callable[[Progress], None] | None = None,
+    targets: str | None = None,
+    inputs: Any = None,
+    input_names: Mapping[str, str] | None = None,
 ) -> Report:
     """Audit what a configuration describes, as `xentcheck run`; or one loss, as `xentcheck check`.
 
@@ -207,7 +219,8 @@ def audit(
             process; or text, which is loaded in a process of its own: ``module:function``,
             ``file.py:function``, or a command with ``{logits}``, ``{labels}`` and ``{out}``.
         loss: what the function computes; `xentcheck list losses` has the names.
-        label_kind: ``integer`` or ``distribution``; the loss's own first kind unless given.
+        label_kind: ``integer`` or ``distribution``; the loss's own first kind unless given. For an
+            elementwise loss ``integer`` gives the labels 0 and 1 as int64.
         parameters: of the loss, by name: computed, and passed to a function that has such an
             argument. What is not given is the function's own default.
         dtypes: float32 and float64 unless given.
@@ -240,6 +253,12 @@ def audit(
         workers: how many processes share the work; None: all cores. The report is the same.
         timeout_s: how long one call in another process may take.
         progress: called whenever a part of the work is done.
+        targets: ``ends``: labels 0 and 1, or one-hot ones; ``soft``: none of these; all unless
+            given.
+        inputs: own rows instead of the standard sweep: ``(logits, labels)``, or the logits alone,
+            or both by name in a mapping; or the path of a .npy, .npz, .safetensors or .pt file, or
+            two paths. Without ``dtypes`` they are audited in the dtype that the logits have.
+        input_names: what the arrays of a file are called: ``{"logits": "x", "labels": "y"}``.
 
     Returns:
         The report. Without limits a configuration is a survey, whose report has no violations.
@@ -267,6 +286,9 @@ def audit(
         shape=shape,
         label_dtype=label_dtype,
         batch_invariant=batch_invariant,
+        targets=targets,
+        inputs=inputs,
+        input_names=input_names or {},
     )
     seed = None if seed is None else _seed(seed)
     if loss is None:
@@ -325,6 +347,9 @@ def assert_accurate(
     seed: int = 0,
     workers: int | None = 1,
     timeout_s: float | None = None,
+    targets: str | None = None,
+    inputs: Any = None,
+    input_names: Mapping[str, str] | None = None,
 ) -> Report:
     """Assert that a loss is within limits on everything a fault can hide in.
 
@@ -364,11 +389,40 @@ def assert_accurate(
         seed=seed,
         workers=workers,
         timeout_s=timeout_s,
+        targets=targets,
+        inputs=inputs,
+        input_names=input_names,
     )
-    check_results(report, dtypes or DTYPES, quantities)
-    if report.violations:
-        raise AssertionError(detail.violations(report, _MOST_TOLD))
-    return report
+    check_results(report, dtypes or (() if inputs is not None else DTYPES), quantities)
+    if not report.violations:
+        return report
+    text = detail.violations(report, _MOST_TOLD)
+    if targets is None and inputs is None and _only_soft(report):
+        hard = audit(
+            fn,
+            loss,
+            label_kind=label_kind,
+            parameters=parameters,
+            dtypes=dtypes,
+            quantities=quantities,
+            framework=framework,
+            gradient=gradient,
+            max_ulp=max_ulp,
+            p99_ulp=p99_ulp,
+            or_abs=or_abs,
+            or_rel=or_rel,
+            max_excess_bits=max_excess_bits,
+            or_excess_bits=or_excess_bits,
+            allow=allow,
+            forbid=forbid,
+            seed=seed,
+            workers=workers,
+            timeout_s=timeout_s,
+            targets="ends",
+        )
+        if _passes(hard):
+            text += "\n\n" + HARD_ALONE.format(option='targets="ends"')
+    raise AssertionError(text)
 
 
 def audit_config(
@@ -452,7 +506,11 @@ def checking(
         if getattr(check, name) is not None or name in ("or_abs", "or_rel")
     }
     check = replace(check, **bounds)
-    dtypes = _known("dtype", check.dtypes, tuple(FORMATS)) or DTYPES
+    given = None if check.inputs is None else own_inputs.described(check.inputs, check.input_names)
+    if given is None and check.input_names:
+        raise UsageError("input_names goes with inputs")
+    dtypes = _known("dtype", check.dtypes, tuple(FORMATS))
+    dtypes = dtypes or (DTYPES if given is None else (own_inputs.dtype_of(given),))
     quantities = _known("quantity", check.quantities, tuple(Quantity)) or tuple(Quantity)
     allow = _known("kind", check.allow, tuple(Kind))
     if not isinstance(check.batch_invariant, bool | np.bool_):
@@ -462,12 +520,12 @@ def checking(
     for name in forbid:
         if name in allow:
             raise UsageError(f"{name} is allowed and forbidden at once")
-    kind = spec.label_kinds[0]
     if check.label_kind is not None:
-        (named,) = _known("kind of labels", (check.label_kind,), tuple(LabelKind))
-        kind = LabelKind(named)
-    if kind not in spec.label_kinds:
-        raise UsageError(f"{loss} takes {' or '.join(spec.label_kinds)} labels, not {kind} ones")
+        _known("kind of labels", (check.label_kind,), tuple(LabelKind))
+    label_kind = check.label_kind
+    if label_kind is None and given is not None:
+        label_kind = own_inputs.kind_of(given, spec)
+    kind, targets, integers = chosen_labels(spec, label_kind, check.targets)
     values = {
         name: _checked_parameter(spec, kind, name, value)
         for name, value in check.parameters.items()
@@ -506,21 +564,31 @@ def checking(
         notes += (f"its gradient is not asked with {reason}",)
     values = {**values, **own}
     axes = {name: (value,) for name, value in {**values, **made.built_in}.items()}
-    sweeps = tuple(
-        replace(
-            sweep,
-            implementations=(escaped(made.name),),
-            quantities=tuple(map(Quantity, quantities)),
+
+    def sweeps_with(targets: str | None) -> tuple[Sweep, ...]:
+        if given is None:
+            planned = standard_sweeps(spec, dtypes, kind, axes, targets, integers=integers)
+        else:
+            planned = own_inputs.sweeps(given, spec, dtypes, kind, axes, integers=integers)
+        return tuple(
+            replace(
+                sweep,
+                implementations=(escaped(made.name),),
+                quantities=tuple(map(Quantity, quantities)),
+            )
+            for sweep in planned
         )
-        for sweep in standard_sweeps(spec, dtypes, kind, axes)
-    )
+
+    notes += (_drawn(kind, targets),) if given is None else own_inputs.notes(given, spec, kind)
     document = {
         "command": "check",
         "target": made.name,
         "framework": check.framework,
         "gradient": _gradient_text(check.gradient),
         "loss": loss,
-        "label_kind": kind,
+        "label_kind": "integer" if integers else kind,
+        "targets": check.targets or "all",
+        "inputs": "" if given is None else given.name,
         "parameters": values,
         "built_in": dict(made.built_in),
         "shape": way.shape,
@@ -534,7 +602,72 @@ def checking(
     }
     kinds = (frozenset(map(Kind, allow)), frozenset(map(Kind, forbid)))
     limits = (Limit(check.tolerance, *kinds, path="max_ulp"),)
-    return Checking(Config(sweeps, limits, seed=seed, document=document), made, notes)
+    whole = Config(sweeps_with(targets), limits, seed=seed, document=document)
+    softened = kind in (LabelKind.TARGET, LabelKind.DISTRIBUTION) and targets is None
+    hard = replace(whole, sweeps=sweeps_with("ends")) if softened and given is None else None
+    return Checking(whole, made, tuple(filter(None, notes)), hard)
+
+
+def _drawn(kind: LabelKind, targets: str | None) -> str:
+    """Which labels are drawn, "" where there is no choice."""
+    if kind not in (LabelKind.TARGET, LabelKind.DISTRIBUTION):
+        return ""
+    of_numbers = kind is LabelKind.TARGET
+    ends = "0 and 1" if of_numbers else "one-hot ones"
+    soft = "numbers between 0 and 1" if of_numbers else "soft ones, without a 0 or a 1"
+    if targets == "ends":
+        return f"labels drawn: {ends} alone"
+    if targets == "soft":
+        return f"labels drawn: {soft}, alone"
+    both = "0 and 1, and numbers in between" if of_numbers else "one-hot and soft ones"
+    return f"labels drawn: {both}; --targets ends draws {ends} alone"
+
+
+def explained(
+    made: Checking,
+    report: Report,
+    *,
+    workers: int | None = 1,
+    timeout_s: float | None = None,
+) -> str:
+    """What the labels have to do with the violations of a check; "" for nothing.
+
+    Where every violation is shown by a soft label, the check is done again with hard ones alone.
+    """
+    if made.hard is None or not _only_soft(report):
+        return ""
+    again = audit_config(
+        made.hard, extra=(made.implementation,), workers=workers, timeout_s=timeout_s
+    )
+    return HARD_ALONE.format(option="--targets ends") if _passes(again) else ""
+
+
+HARD_ALONE = (
+    "all failures are at soft labels: with hard ones alone, 0 and 1, it is within the limits. If "
+    "it is meant for those, check it with {option}"
+)
+
+
+def _passes(report: Report) -> bool:
+    whole = not (report.interrupted or report.uncertified)
+    return whole and bool(report.measurements) and not report.violations
+
+
+def _only_soft(report: Report) -> bool:
+    """Whether there are violations, and each is shown by a soft label."""
+    if report.interrupted or report.uncertified or not report.violations:
+        return False
+    return all(_soft(each.finding.witness) for each in report.violations)
+
+
+def _soft(witness: Witness | None) -> bool:
+    """Whether a label of a witness is neither 0 nor 1."""
+    if witness is None or witness.labels is None or witness.labels.dtype.kind in "iu":
+        return False
+    labels = to_float64(witness.labels)
+    if witness.parameters.get("log_target"):
+        labels = np.exp(labels)
+    return bool(((labels != 0) & (labels != 1)).any())
 
 
 def bounds_of(tolerance: Tolerance) -> dict[str, float | None]:
@@ -658,7 +791,9 @@ def _known(what: str, names: Iterable[str], known: Sequence[str]) -> tuple[str, 
 
 def _config(subject: Any, check: Check) -> Config:
     """A configuration, whatever it is given as."""
-    meant = [name for name in Check.__slots__ if getattr(check, name) != getattr(Check(), name)]
+    meant = [
+        name for name in Check.__slots__ if not _same(getattr(check, name), getattr(Check(), name))
+    ]
     if meant and not callable(subject):
         message = f"{', '.join(meant)}: goes with loss=; a configuration says so itself"
         raise UsageError(message)
@@ -677,6 +812,11 @@ def _config(subject: Any, check: Check) -> Config:
     if isinstance(path, str) and not Path(path).exists() and (":" in path or "{out}" in path):
         raise UsageError(f"{path}: loss= has to say what it computes, if that is a target")
     return config.load(path)
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two settings are equal, of which one may be an array: it equals nothing."""
+    return one is other or (type(one) is type(other) and bool(one == other))
 
 
 def _written(value: Any) -> Any:

@@ -81,7 +81,7 @@ from xentcheck.ratchet import Baseline, Weighed, observed, weigh
 from xentcheck.reference import Tier, Truth, confirm, disagreement, exact, tiers_for
 from xentcheck.scoring import ULP_DEFINITION
 from xentcheck.searching import Found, HaltedError, Trials, climb, joined, thresholds
-from xentcheck.sweeps import Part, adaptive_inputs, fitted, inapplicable
+from xentcheck.sweeps import Part, adaptive_inputs, divided, fitted, inapplicable
 from xentcheck.sweeps.generator import stream
 
 SURVEY_TOLERANCE = Tolerance()
@@ -441,7 +441,8 @@ class _Step:
             if truth is not None:
                 self._sample(truth, outcome, rng, first=part.number == 0)
             outcome.rows += case.rows
-            outcome.yields.add(case)
+            if not case.again:
+                outcome.yields.add(case)
         if search is not None:
             search.gone.update(gone)
 
@@ -822,7 +823,10 @@ class _Audit:
                     continue
                 for dtype in sweep.dtypes:
                     chosen = self._chosen(sweep, loss)
-                    for generator, reason in inapplicable(sweep, loss, dtype):
+                    for generator, reason in (
+                        *inapplicable(sweep, loss, dtype),
+                        *divided(sweep, loss, dtype),
+                    ):
                         self._skip(Skip(f"{generator}: {reason}", loss.id, sweep=sweep.name))
                     if not chosen:
                         continue

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from xentcheck.errors import ConfigError
+from xentcheck.errors import ConfigError, nearest
 from xentcheck.floats import FORMATS
 from xentcheck.gate import IN_TOLERANCE
 from xentcheck.implementations.bridging import LABEL_DTYPE, LABEL_DTYPES
@@ -517,7 +517,13 @@ class _ConfigReader(Reader):
         if is_file:
             return str(path)
         message = "is no file" if exists else "does not exist"
-        self.fault(place, f"{shown(text)} {message}", f"looked for {path}")
+        beside = [each.name for each in path.parent.glob("*") if each.is_file()]
+        best = nearest(path.name, beside)
+        remedy = (
+            f"looked in {path.parent}" if path.parent.is_dir() else f"there is no {path.parent}"
+        )
+        remedy += f"; did you mean {best!r}?" if best else ""
+        self.fault(place, f"{shown(text)} {message}", remedy)
         return None
 
     def sweep(self, name: str, place: Place) -> tuple[Sweep, bool]:

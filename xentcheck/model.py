@@ -155,7 +155,10 @@ class Case:
 
     ``logits`` is the first argument, whatever the loss calls it: (rows, classes), or (rows,) for
     an elementwise loss. ``parameters`` holds what was asked for, also where that is the default.
-    ``start`` is the number of its first row within its sweep.
+    ``start`` is the number of its first row within its sweep. ``again``: its rows stand in a case
+    before it too; the sweep has them once, and they are compared once more. ``fixed``: the labels
+    are of the kind that was asked for, and no search changes them. ``integers``: targets are given
+    as int64.
     """
 
     sweep: str
@@ -167,6 +170,9 @@ class Case:
     labels: Array | None = None
     parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
     start: int = 0
+    again: bool = False
+    fixed: bool = False
+    integers: bool = False
 
     @property
     def rows(self) -> int:
@@ -417,9 +423,9 @@ class InputSpec:
 class Sweep:
     """A named description of inputs and of what is to be audited on them.
 
-    ``targets``: which labels a row gets (`all`, `random`, `argmax`, `argmin`, `ends`);
+    ``targets``: which labels a row gets (`all`, `random`, `argmax`, `argmin`, `ends`, `soft`);
     ``label_kind`` None is the loss's own first kind. ``parameters`` maps a name to its axis of
-    values.
+    values. ``integers``: targets of an elementwise loss are given as int64 0 and 1.
     """
 
     name: str
@@ -431,6 +437,7 @@ class Sweep:
     label_kind: LabelKind | None = None
     targets: str = "all"
     parameters: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    integers: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,15 @@ from xentcheck.model import (
     Sweep,
     Witness,
 )
-from xentcheck.reference import Tier, Truth, confirm, exact
+from xentcheck.reference import (
+    Tier,
+    Truth,
+    confirm,
+    distinct_places,
+    exact,
+    exact_of_block,
+    few_distinct,
+)
 from xentcheck.scoring import ULP_DEFINITION, decimal_text, expected, kind_of, score, unflushed_kind
 from xentcheck.sweeps import ADAPTIVE, cases, fitted
 from xentcheck.sweeps.parameters import combinations, materialise
@@ -295,11 +303,12 @@ def _probe(
     for dtype, each_asked in asked.items():
         case, row = each_asked.case, each_asked.row
         shown = case if row is None else alone(case, row)[0]
-        certain = exact(shown)
-        truth = Truth(case, tiers=(Tier.MPMATH,) if row is None else ())
+        certain = dict(zip(Quantity, exact_of_block(shown), strict=True))
+        arbited = row is None and few_distinct(case)
+        truth = Truth(case, tiers=(Tier.MPMATH,) if arbited else ())
         arbitration = Arbitration(exact)
         came: dict[tuple[str, Quantity], Outcomes] = {}
-        confirmed += sum(confirm(shown, place) for place in range(shown.rows))
+        confirmed += sum(confirm(shown, place) for place in distinct_places(shown))
         for each in chosen:
             reason = unsupported(each, case)
             if reason:
@@ -325,10 +334,9 @@ def _probe(
                 measurement, found = close(cell, collected, SURVEY_TOLERANCE, arbitration)
                 measurements.append(measurement)
                 findings += found
-                enclosures = certain.value if quantity is Quantity.VALUE else certain.gradient
                 numbers = _numbers(
                     _of_row(observed, row),
-                    enclosures,
+                    certain[quantity],
                     loss,
                     quantity,
                     shown.start,

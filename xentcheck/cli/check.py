@@ -17,6 +17,7 @@ from xentcheck.cli.options import (
     param_option,
     parameters_from,
     reporting,
+    targets_option,
     timeout_option,
     witnesses_option,
     workers_option,
@@ -33,7 +34,23 @@ CHECKED_DTYPES = ("float32", "float64")  # those of `api.DTYPES`, which is not i
 @click.option(
     "--label-kind",
     type=click.Choice(["integer", "distribution"]),
-    help="What labels it takes; integer ones unless the loss has no such labels.",
+    help="What labels it takes; integer ones unless the loss has no such labels. integer for an "
+    "elementwise loss: 0 and 1 as int64.",
+)
+@targets_option
+@click.option(
+    "--inputs",
+    multiple=True,
+    metavar="FILE",
+    help="Your own rows instead of the standard sweep: .npy, .npz, .safetensors or .pt with logits "
+    "and labels; repeat it for a file of the labels. A label of -100 is ignored, as the loss's own "
+    "default has it.",
+)
+@click.option(
+    "--input-names",
+    default="",
+    metavar="logits=NAME,labels=NAME",
+    help="What the arrays are called there; the usual names are found.",
 )
 @param_option
 @dtype_option(CHECKED_DTYPES)
@@ -84,6 +101,9 @@ def check(
     target: str,
     loss: str,
     label_kind: str | None,
+    targets: str | None,
+    inputs: Sequence[str],
+    input_names: str,
     params: Sequence[str],
     dtypes: Sequence[str],
     framework: str,
@@ -125,6 +145,7 @@ def check(
       xentcheck check package.losses:bce --loss sigmoid_binary_cross_entropy \\
           --gradient package.losses:bce_backward --max-ulp 16 --or-abs 1e-7
       xentcheck check my_torch_loss.py:MyLoss --loss softmax_cross_entropy --framework torch
+      xentcheck check my_loss.py:loss --loss softmax_cross_entropy --inputs logits.npz
       xentcheck check './kernel {logits} {labels} {out}' --loss softmax_cross_entropy
     """
     delivery = Delivery.planned(formats, outputs, color)
@@ -140,11 +161,11 @@ def check(
             raise UsageError(f"{name} {value:g}: has to be 0 or more")
     from xentcheck import api
     from xentcheck.losses import loss_of
-    from xentcheck.model import LabelKind
+    from xentcheck.sweeps import chosen_labels
 
     spec = loss_of(loss)
-    kind = LabelKind(label_kind) if label_kind else spec.label_kinds[0]
-    chosen = known_dtypes(dtypes, CHECKED_DTYPES)
+    kind, _, _ = chosen_labels(spec, label_kind, targets)
+    chosen = known_dtypes(dtypes, () if inputs else CHECKED_DTYPES)
     only = chosen[0] if len(chosen) == 1 else None
     wanted = api.Check(
         label_kind=label_kind,
@@ -165,6 +186,9 @@ def check(
         shape=shape,
         label_dtype=label_dtype,
         batch_invariant=batch_invariant,
+        targets=targets,
+        inputs=(inputs if len(inputs) > 1 else inputs[0]) if inputs else None,
+        input_names=names_from(input_names),
     )
     with foreign():
         made = api.checking(target, loss, wanted, seed=seed, timeout_s=timeout_s)
@@ -177,4 +201,16 @@ def check(
         workers=workers,
         timeout_s=timeout_s,
         witnesses=witnesses,
+        explain=lambda report: api.explained(made, report, workers=workers, timeout_s=timeout_s),
     )
+
+
+def names_from(written: str) -> dict[str, str]:
+    """``logits=NAME,labels=NAME`` as a mapping. Raises UsageError for what is not that."""
+    names = {}
+    for text in filter(None, written.split(",")):
+        name, separator, array = (each.strip() for each in text.partition("="))
+        if not separator or name not in ("logits", "labels") or not array or name in names:
+            raise UsageError(f"--input-names {written}: expected logits=NAME,labels=NAME")
+        names[name] = array
+    return names

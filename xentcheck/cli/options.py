@@ -116,6 +116,13 @@ loss_option = click.option(
     shell_complete=_completing(_loss_names),
     help="What is computed; `xentcheck list losses` has them.",
 )
+targets_option = click.option(
+    "--targets",
+    type=click.Choice(["ends", "soft", "all"]),
+    default=None,
+    help="Which labels `check` draws; all unless set. ends: 0 and 1, or one-hot; soft: none of "
+    "these.",
+)
 param_option = click.option(
     "--param",
     "params",

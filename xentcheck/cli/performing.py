@@ -6,7 +6,7 @@ import contextlib
 import functools
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -90,10 +90,12 @@ def run_audit(
     timeout_s: float | None = None,
     keeping: Keeping | None = None,
     witnesses: str = "",
+    explain: "Callable[[Report], str] | None" = None,
 ) -> int:
     """Audit, deliver the report, and say with which status to exit.
 
     ``keeping`` is what to do with a baseline, ``witnesses`` a folder for the inputs of findings.
+    ``explain`` has a remark on the whole report, or "".
     """
     from xentcheck.api import audit_config
 
@@ -111,6 +113,11 @@ def run_audit(
         )
     report, text, told = keeping.taken(report, baseline)
     delivery.deliver(functools.partial(rendered, report))
+    if explain is not None:
+        with foreign(), _ProgressBar():
+            remark = explain(report)
+        if remark:
+            note(f"note: {remark}")
     if witnesses:
         from xentcheck.report.witnesses import save
 

@@ -21,6 +21,7 @@ from xentcheck.cli.options import (
     param_option,
     parameters_from,
     reporting,
+    targets_option,
     timeout_option,
 )
 from xentcheck.cli.performing import foreign, status_of
@@ -68,6 +69,7 @@ STANDARD = "standard"  # the sweeps of `check`, instead of a configuration's
     type=click.Choice(["integer", "distribution"]),
     help="With --row standard:…, as for `check`.",
 )
+@targets_option
 @param_option
 @dtype_option(PROBED_DTYPES)
 @click.option(
@@ -90,6 +92,7 @@ def probe(
     block: bool,
     seed: int | None,
     label_kind: str | None,
+    targets: str | None,
     params: Sequence[str],
     dtypes: Sequence[str],
     patterns: Sequence[str],
@@ -123,10 +126,11 @@ def probe(
     from xentcheck.losses import loss_of
     from xentcheck.model import LabelKind, Target
     from xentcheck.registry import escaped
+    from xentcheck.sweeps import chosen_labels
 
     spec = loss_of(loss)
     chosen = known_dtypes(dtypes, PROBED_DTYPES)
-    kind = LabelKind(label_kind) if label_kind else spec.label_kinds[0]
+    kind, _, _ = chosen_labels(spec, label_kind, targets)
     if labels is not None and LabelKind.DISTRIBUTION in spec.label_kinds:
         kind = LabelKind.DISTRIBUTION
     only = chosen[0] if len(chosen) == 1 else None
@@ -138,7 +142,9 @@ def probe(
         for option, value in (("--logits", logits), ("--label", label), ("--labels", labels)):
             if value is not None:
                 raise UsageError(f"--row has its own input: {option} goes without it")
-        question = _row_of_sweep(row, spec, chosen, label_kind, computed, seed, block=block)
+        question = _row_of_sweep(
+            row, spec, chosen, label_kind, targets, computed, seed, block=block
+        )
     elif logits is None:
         raise UsageError("there is nothing to ask about\n    help: add --logits, or --row")
     else:
@@ -146,6 +152,7 @@ def probe(
             ("--block", block),
             ("--seed", seed is not None),
             ("--label-kind", label_kind),
+            ("--targets", targets),
         ):
             if given:
                 raise UsageError(f"{option} goes with --row")
@@ -315,6 +322,7 @@ def _row_of_sweep(
     spec: "Loss",
     dtypes: Sequence[str],
     label_kind: str | None,
+    targets: str | None,
     params: Sequence[str],
     seed: int | None,
     *,
@@ -334,15 +342,16 @@ def _row_of_sweep(
         raise UsageError(f"--row {row}: {error}") from None
     words = ["--row", row]
     if place == STANDARD:
-        sweeps = _standard(spec, dtypes, label_kind, params)
+        sweeps = _standard(spec, dtypes, label_kind, targets, params)
         words += ["--label-kind", label_kind] if label_kind else []
+        words += ["--targets", targets] if targets else []
         words += [word for each in params for word in ("--param", each)]
         drawn = seed or 0
     else:
         from xentcheck.config import load
 
-        if params or label_kind:
-            option = "--param" if params else "--label-kind"
+        if params or label_kind or targets:
+            option = "--param" if params else "--label-kind" if label_kind else "--targets"
             raise UsageError(f"{option} goes with --row standard:…; a file's sweep has its own")
         config = load(place)
         sweeps = config.sweeps
@@ -355,18 +364,19 @@ def _row_of_sweep(
 
 
 def _standard(
-    spec: "Loss", dtypes: Sequence[str], label_kind: str | None, params: Sequence[str]
+    spec: "Loss",
+    dtypes: Sequence[str],
+    label_kind: str | None,
+    targets: str | None,
+    params: Sequence[str],
 ) -> Sequence["Sweep"]:
     """The sweeps of `check` with these options."""
-    from xentcheck.model import LabelKind
-    from xentcheck.sweeps import standard_sweeps
+    from xentcheck.sweeps import chosen_labels, standard_sweeps
 
-    kind = LabelKind(label_kind) if label_kind else spec.label_kinds[0]
-    if kind not in spec.label_kinds:
-        known = " or ".join(spec.label_kinds)
-        raise UsageError(f"{spec.id} takes {known} labels, not {kind} ones")
+    kind, chosen, integers = chosen_labels(spec, label_kind, targets)
     values = parameters_from(spec, kind, params, dtypes[0] if len(dtypes) == 1 else None)
-    return standard_sweeps(spec, dtypes, kind, {name: (each,) for name, each in values.items()})
+    axes = {name: (each,) for name, each in values.items()}
+    return standard_sweeps(spec, dtypes, kind, axes, chosen, integers=integers)
 
 
 def _check_class(label: float, classes: int, loss: "Loss", values: Mapping[str, Any]) -> None:

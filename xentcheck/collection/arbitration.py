@@ -25,7 +25,7 @@ from xentcheck.model import (
     Tolerance,
     Witness,
 )
-from xentcheck.reference import ends, exact, exact_component
+from xentcheck.reference import ends, exact, exact_component, exact_in_block, few_distinct
 from xentcheck.scoring import (
     Settled,
     decimal_text,
@@ -61,6 +61,8 @@ def certain(case: Case, row: int, quantity: Quantity, index: int | None, dtype: 
         UncertifiedError: the arbiter cannot decide it.
     """
     if case.reduced:
+        if not few_distinct(case):
+            return exact_in_block(case, row, quantity, index or 0, dtype)
         place = (row,) if index is None else (row, index)
         return _one_of(exact(case), quantity, () if quantity is Quantity.VALUE else place)
     return exact_component(case, row, quantity, index or 0, dtype)
@@ -134,6 +136,10 @@ class Arbitration:
         return self._known[key]
 
     def _of_block(self, shown: Shown, quantity: Quantity) -> Certain:
+        if not few_distinct(shown.case):
+            return exact_in_block(
+                shown.case, shown.row, quantity, shown.index or 0, shown.result_dtype
+            )
         key = content(shown.case)
         if key not in self._blocks:
             self._blocks[key] = self.decide(shown.case)

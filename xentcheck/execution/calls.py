@@ -20,8 +20,9 @@ from xentcheck.errors import UnsupportedError
 from xentcheck.execution import hosts
 from xentcheck.execution.invocation import CallError, invoke, same_bits
 from xentcheck.floats import Format, format_of, ulp_distance
-from xentcheck.implementations.bridging import UPSTREAM, Call, Pulled
+from xentcheck.implementations.bridging import Call, Pulled
 from xentcheck.implementations.command import Command
+from xentcheck.implementations.shapes import UPSTREAM
 from xentcheck.losses import LOSSES
 from xentcheck.losses.parameters import obstacle, passed
 from xentcheck.losses.spec import picked
@@ -209,7 +210,10 @@ class Caller:
         chosen: Any = slice(None) if rows is None else rows
         data: list[Array | None] = [logits]
         if self.with_labels or self.insists:
-            data.append(None if case.labels is None else case.labels[chosen])
+            labels = None if case.labels is None else case.labels[chosen]
+            if labels is not None and case.integers:
+                labels = labels.astype(np.int64)
+            data.append(labels)
         count = case.rows if rows is None else len(rows)
         shape = (count, *self.shape[1:]) if self.shape else ()
         function = self.function

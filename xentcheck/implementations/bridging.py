@@ -25,7 +25,7 @@ import numpy as np
 
 from xentcheck.errors import UnsupportedError
 from xentcheck.implementations.layouts import laid
-from xentcheck.implementations.shapes import ROWS, shaped
+from xentcheck.implementations.shapes import ROWS, UPSTREAM, shaped
 from xentcheck.losses import LOSSES
 from xentcheck.model import Array, Implementation, LabelKind, Process, Quantity, reduces
 
@@ -248,10 +248,6 @@ class Bridge(ABC):
         Here of functions that are given the arrays as they are.
         """
         return (f"result = {sketch.called(*NUMPY_DATA, array=NUMPY_ARRAY)}",)
-
-
-UPSTREAM = ("cotangent", "grad_output", "upstream")
-"""What the argument of a gradient function is called that takes the upstream gradient."""
 
 
 def upstream_of(function: Callable[..., Any]) -> str:

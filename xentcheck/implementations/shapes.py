@@ -11,6 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 ROWS, SEQUENCE, CLASS_SECOND = "rows", "sequence", "class-second"
+UPSTREAM = ("cotangent", "grad_output", "upstream")
+"""What the argument of a gradient function is called that takes the upstream gradient."""
+
 SHAPES = (ROWS, SEQUENCE, CLASS_SECOND)
 
 
@@ -23,10 +26,16 @@ def _called(function: Any, shape: Any, *data: Any, **parameters: Any) -> Any:
     rows = data[0].shape[0]
     given = [each if each is None else spread(each, shape) for each in data]
     by_row = {
-        name: spread(each, shape) if len(getattr(each, "shape", ())) == 2 else each
+        name: spread(each, shape) if _of_rows(name, each) else each
         for name, each in parameters.items()
     }
     return gathered(function(*given, **by_row), rows, shape)
+
+
+def _of_rows(name: Any, value: Any) -> Any:
+    """Whether a keyword argument has one entry for each row."""
+    dimensions = len(getattr(value, "shape", ()))
+    return dimensions == 2 or (dimensions == 1 and name in UPSTREAM)
 
 
 def spread(array: Any, shape: str) -> Any:

@@ -12,10 +12,12 @@ row whose enclosures do not meet is an error of this package.
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from mpmath import libmp
 
 from xentcheck.errors import INTERNAL_ERROR, UncertifiedError
@@ -64,11 +66,15 @@ def exact(case: Case) -> Exact:
         UncertifiedError: naming the row that stayed undecided at `PRECISION_CAP` bits.
     """
     loss = LOSSES[case.loss]
-    block = block_of(case)
     reduction = str(case.parameters.get("reduction", "none"))
-    rows = [block.row(number) for number in range(case.rows)]
-    results = [_decide(loss, loss.evaluate, row, case, number) for number, row in enumerate(rows)]
-    shape = case.logits.shape
+    # a reduction may be of very many rows: of equal ones the first stands for all
+    first, index = distinct_rows(case) if reduction != "none" else (slice(None), None)
+    block = block_of(case, first)
+    results = [
+        _decide(loss, loss.evaluate, block.row(place), case, _number(first, place))
+        for place in range(block.rows)
+    ]
+    shape = block.x.shape
     gradient = _join([_pack_all(result.gradient) for result in results], shape)
     value = _join(
         [_pack_all(result.value) for result in results], shape if loss.per_class else shape[:1]
@@ -79,10 +85,35 @@ def exact(case: Case) -> Exact:
         condition(loss, block, *approximate, quantity, smallest)
         for quantity in (Quantity.VALUE, Quantity.GRADIENT)
     )
-    if reduction != "none":
-        value, gradient = _reduce(loss, case, block, results, reduction)
+    if index is not None:
+        value, gradient = _reduce(loss, case, block, results, reduction, index)
+        gradient, gradient_condition = gradient.at(index), gradient_condition[index]
         value_condition = np.full((), np.nan)
     return Exact(value, gradient, value_condition, gradient_condition)
+
+
+def _number(first: Any, place: int) -> int:
+    return place if isinstance(first, slice) else int(first[place])
+
+
+def distinct_rows(case: Case) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """The first of each kind of equal rows, in order, and of which kind every row is.
+
+    Rows are equal bit by bit, with their labels and their parameters per row.
+    """
+    arrays = [case.logits, *(each for each in case.parameters.values() if np.ndim(each) == 2)]
+    if case.labels is not None:
+        arrays.append(case.labels)
+    keys = np.concatenate(
+        [np.ascontiguousarray(each).reshape(case.rows, -1).view(np.uint8) for each in arrays],
+        axis=1,
+    )
+    whole = np.dtype((np.void, keys.shape[1]))
+    _, first, kind = np.unique(keys.view(whole).ravel(), return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    place = np.empty(len(order), dtype=np.intp)
+    place[order] = np.arange(len(order))
+    return first[order], place[kind.reshape(-1)]
 
 
 def rows_of(case: Case, numbers: Sequence[int]) -> tuple[Enclosures, Enclosures]:
@@ -193,21 +224,16 @@ def ends(
         UncertifiedError: it stayed undecided at `PRECISION_CAP` bits.
     """
     loss = LOSSES[case.loss]
-    block = block_of(case)
-    chosen = range(case.rows) if case.reduced else (number,)
-    only = None if case.reduced else (quantity, index)
-    results = [
-        _decide(loss, loss.evaluate, block.row(each), case, each, start=precision, only=only)
-        for each in chosen
-    ]
-    if case.reduced:
-        reduction = str(case.parameters["reduction"])
-        ops = IntervalArithmetic(precision)
-        divisor = ops.total([ops.number(each) for each in loss.row_weights(block).tolist()])
-        total, gradients, _ = _reduced(ops, results, divisor, reduction)
-        found = total if quantity is Quantity.VALUE else gradients[number].at(index)
+    if case.reduced and quantity is Quantity.VALUE:
+        found = _total_of(loss, case, precision)
     else:
-        found = _components(results[0], quantity).at(index)
+        row = block_of(case, [number]).row(0)
+        result = _decide(
+            loss, loss.evaluate, row, case, number, start=precision, only=(quantity, index)
+        )
+        found = _components(result, quantity).at(index)
+    if case.reduced and quantity is Quantity.GRADIENT:
+        found = _divided(found, _divisor(loss, case, IntervalArithmetic(precision)))
     if not isinstance(found.number, Interval):
         return (Fraction(0), Fraction(0)) if found.number == 0.0 else None
     both = (found.number.lower, found.number.upper)
@@ -215,6 +241,68 @@ def ends(
         return None
     lower, upper = (Fraction(*libmp.to_rational(each)) for each in both)
     return lower, upper
+
+
+def component_of_block(case: Case, number: int, index: int) -> Enclosures:
+    """One component of the gradient of a reduction, (1,), by its row and the divisor alone.
+
+    Raises:
+        UncertifiedError: it stayed undecided at `PRECISION_CAP` bits.
+    """
+    loss = LOSSES[case.loss]
+    row = block_of(case, [number]).row(0)
+    only = (Quantity.GRADIENT, index)
+    result = _decide(loss, loss.evaluate, row, case, number, only=only)
+    found = result.gradient.at(index)
+    # the divisor is a sum of floats: at this precision it adds 2^-120 to what is decided
+    divided = _divided(found, _divisor(loss, case, IntervalArithmetic(START_PRECISION)))
+    if _missing(divided.number) > 0:
+        bits = START_PRECISION + _missing(found.number) + RELATIVE_BITS
+        result = _decide(loss, loss.evaluate, row, case, number, start=bits, only=only)
+        divided = _divided(
+            result.gradient.at(index), _divisor(loss, case, IntervalArithmetic(bits))
+        )
+    return _pack_all(Components([divided]))
+
+
+def _total_of(loss: Loss, case: Case, precision: int) -> Outcome:
+    """The value of a reduction, each row worked out with at least so many bits."""
+    first, index = distinct_rows(case)
+    block = block_of(case, first)
+    results = [
+        _decide(loss, loss.evaluate, block.row(place), case, int(number), start=precision)
+        for place, number in enumerate(first)
+    ]
+    ops = IntervalArithmetic(precision)
+    counts = np.bincount(index).tolist()
+    divisor = _divisor(loss, case, ops)
+    total, _, _ = _reduced(ops, results, divisor, counts, str(case.parameters["reduction"]))
+    return total
+
+
+def _divisor(loss: Loss, case: Case, ops: IntervalArithmetic) -> Interval | None:
+    """What a mean divides by: the sum of the rows' weights; None for a sum."""
+    if case.parameters["reduction"] != "mean":
+        return None
+    weights, counts = np.unique(row_weights(loss, case), return_counts=True)
+    return ops.total([ops.number(weight) for weight in weights.tolist()], counts.tolist())
+
+
+def row_weights(loss: Loss, case: Case) -> Float64Array:
+    """What each row adds to the divisor of a mean, without the logits in float64."""
+    empty = replace(case, logits=case.logits[:, :1] if case.logits.ndim == 2 else case.logits)
+    return loss.row_weights(block_of(empty))
+
+
+def _divided(outcome: Outcome, divisor: Interval | None) -> Outcome:
+    """A gradient's component under a reduction; 0 where a mean is over nothing."""
+    if divisor is None:
+        return outcome
+    if divisor.is_zero:
+        return Outcome(0.0)
+    if isinstance(outcome.number, float):
+        return outcome
+    return Outcome(outcome.number / divisor, outcome.accepts)
 
 
 _FRACTIONS = 20_000  # bits before or behind the point, beyond every format's range
@@ -408,15 +496,20 @@ def condition(
 
 
 def _reduce(
-    loss: Loss, case: Case, block: Block, results: Sequence[RowResult], reduction: str
+    loss: Loss,
+    case: Case,
+    block: Block,
+    results: Sequence[RowResult],
+    reduction: str,
+    index: npt.NDArray[np.intp],
 ) -> tuple[Enclosures, Enclosures]:
-    """The sum or the weighted mean of the rows, and its gradient."""
-    weights = loss.row_weights(block).tolist()
+    """The sum or the weighted mean of all rows, and the gradients of the block's distinct ones."""
+    counts = np.bincount(index).tolist()
     precision = START_PRECISION
     while True:
         ops = IntervalArithmetic(precision)
-        divisor = ops.total([ops.number(weight) for weight in weights])
-        value, gradients, missing = _reduced(ops, results, divisor, reduction)
+        divisor = _divisor(loss, case, ops)
+        value, gradients, missing = _reduced(ops, results, divisor, counts, reduction)
         if missing <= 0:
             break
         precision = _raised(precision, missing)
@@ -425,10 +518,10 @@ def _reduce(
             raise UncertifiedError(message)
         results = [
             _decide(loss, loss.evaluate, block.row(number), case, number, start=precision)
-            for number in range(case.rows)
+            for number in range(block.rows)
         ]
     return _join([_pack_all(Components([value]))], ()), _join(
-        [_pack_all(each) for each in gradients], case.logits.shape
+        [_pack_all(each) for each in gradients], block.x.shape
     )
 
 
@@ -445,17 +538,21 @@ def _as_summands(outcomes: list[Outcome]) -> list[Outcome]:
 
 
 def _reduced(
-    ops: IntervalArithmetic, results: Sequence[RowResult], divisor: Interval, reduction: str
+    ops: IntervalArithmetic,
+    results: Sequence[RowResult],
+    divisor: Interval | None,
+    counts: Sequence[int],
+    reduction: str,
 ) -> tuple[Outcome, list[Components], int]:
+    """Value and gradients of rows that stand ``counts`` times each; the bits that are missing."""
     outcomes = _as_summands([result.value.outcomes[0] for result in results])
-    if reduction == "mean" and divisor.is_zero:
+    gradients = [
+        Components([_divided(each, divisor) for each in found.outcomes], found.index)
+        for found in (result.gradient for result in results)
+    ]
+    if divisor is not None and divisor.is_zero:
         # a mean over nothing: NaN or 0, and no gradient
-        zero = Outcome(0.0)
-        nothing = [
-            Components([zero], np.zeros(len(_expand(result.gradient)), dtype=np.intp))
-            for result in results
-        ]
-        return Outcome(float("nan"), Accepts.ZERO), nothing, 0
+        return Outcome(float("nan"), Accepts.ZERO), gradients, 0
     accepts = Accepts.NOTHING
     plain = 0.0
     for outcome in outcomes:
@@ -465,25 +562,15 @@ def _reduced(
     total: Number | float = plain
     missing = 0
     if plain == 0.0:
-        numbers = [each.number for each in outcomes if isinstance(each.number, Interval)]
-        total = ops.total(numbers)
-        if reduction == "mean":
+        some = [
+            (each.number, count)
+            for each, count in zip(outcomes, counts, strict=True)
+            if isinstance(each.number, Interval)
+        ]
+        total = ops.total([number for number, _ in some], [count for _, count in some])
+        if divisor is not None:
             total = total / divisor
         missing = _missing(total)
-    gradients = []
-    for result in results:
-        components = result.gradient
-        if reduction == "mean":
-            components = Components(
-                [
-                    Outcome(
-                        each.number if isinstance(each.number, float) else each.number / divisor,
-                        each.accepts,
-                    )
-                    for each in components.outcomes
-                ],
-                components.index,
-            )
-            missing = max(missing, _missing_bits(components))
-        gradients.append(components)
+    if divisor is not None:
+        missing = max([missing, *map(_missing_bits, gradients)])
     return Outcome(total, accepts), gradients, missing

@@ -14,6 +14,7 @@ go up. What a form does not cover (`Pieces.left`) has an infinite radius, so it 
 
 from collections import Counter
 from collections.abc import Iterator, Set
+from dataclasses import replace
 from enum import StrEnum
 from fractions import Fraction
 from typing import Any, TypeAlias
@@ -66,7 +67,7 @@ def row_parts(case: Case, elements: int = BLOCK_ELEMENTS) -> Iterator[slice]:
 class Truth:
     """The exact results of one case, each row as sharp as it was asked for.
 
-    Under a reduction all rows have one fate: they stand on the same tier.
+    A value under a reduction is of all rows: they stand on one tier there.
     """
 
     def __init__(
@@ -91,8 +92,8 @@ class Truth:
         self._loss: Loss = LOSSES[case.loss]
         self.quantities = frozenset(quantities)
         self._reduced = case.reduced
-        self._lowest = self._enclosed(self.tiers[0], None)
-        self._sharper: dict[int, _Sharper] = {}
+        self._lowest = self._enclosed(self.tiers[0], None, self.quantities)
+        self._sharper: dict[tuple[int, frozenset[Quantity]], _Sharper] = {}
 
     def decided(self) -> Counter[Tier]:
         """How many rows each tier decided, as far as was asked."""
@@ -112,12 +113,13 @@ class Truth:
         Raises:
             UncertifiedError: the arbiter cannot decide some row.
         """
-        every = np.arange(self.case.rows)
-        wanted = every if self._reduced else rows
-        known = self._sharper.setdefault(level, _Sharper(self.case.rows))
+        together = self._reduced and quantity is Quantity.VALUE
+        wanted = np.arange(self.case.rows) if together else rows
+        own = frozenset({quantity}) if self._reduced else self.quantities
+        known = self._sharper.setdefault((level, own), _Sharper(self.case.rows))
         missing = wanted[known.position[wanted] < 0]
         if len(missing):
-            known.add(missing, self._enclosed(self.tiers[level], missing))
+            known.add(missing, self._enclosed(self.tiers[level], missing, own))
         self.level[wanted] = np.maximum(self.level[wanted], level)
         return known.of(quantity, rows)
 
@@ -125,7 +127,9 @@ class Truth:
         """Approximations of some rows in float64, by the sharpest tier that was asked."""
         numbers = self._lowest[quantity].at(rows).midpoints()
         every = np.arange(self.case.rows)[rows]
-        for _, known in sorted(self._sharper.items()):
+        for (_, own), known in sorted(self._sharper.items(), key=lambda item: item[0][0]):
+            if quantity not in own:
+                continue
             here = np.flatnonzero(known.position[every] >= 0)
             if len(here):
                 numbers = numbers.copy()
@@ -157,33 +161,61 @@ class Truth:
                     numbers.setdefault(quantity, piece.ball.midpoint.astype(np.float64))
         return numbers[Quantity.VALUE], numbers[Quantity.GRADIENT]
 
-    def _enclosed(self, tier: Tier, rows: Rows | None) -> dict[Quantity, Results]:
-        """Enclosures by one tier of some rows, or of all."""
+    def _enclosed(
+        self, tier: Tier, rows: Rows | None, quantities: frozenset[Quantity]
+    ) -> dict[Quantity, Results]:
+        """Enclosures by one tier of some rows, or of all; under a reduction of one quantity."""
         if tier is Tier.MPMATH:
-            return _by_arbiter(self.case, rows, self._reduced)
+            return _by_arbiter(self.case, rows, quantities)
         arithmetic = FLOAT64 if tier is Tier.FLOAT64 else BINARY128
         assert arithmetic is not None
-        case = self.case
-        chosen = np.arange(case.rows) if rows is None else rows
-        step = max(1, BLOCK_ELEMENTS // case.classes)
-        spans: Iterator[Any] = (
-            row_parts(case)
-            if rows is None
-            else (chosen[first : first + step] for first in range(0, len(chosen), step))
-        )
-        if self._reduced:
-            return _reduced(arithmetic, self._loss, case, self.quantities)
-        form = FORMS[self._loss.id]
-        collected = {each: _Assembly(len(chosen)) for each in self.quantities}
-        for span in spans:
-            block = arbiter.block_of(case, span)
-            with np.errstate(all="ignore"):
-                pieces = form(arithmetic, block, self.quantities)
-                for quantity, piece in pieces.quantities.items():
-                    if pieces.left is not None:
-                        _leave(piece, pieces.left)
-                    collected[quantity].add(_finished(piece))
-        return {quantity: each.results() for quantity, each in collected.items()}
+        return _enclosed(arithmetic, self.case, rows, quantities)
+
+
+def _enclosed(
+    arithmetic: ArrayArithmetic, case: Case, rows: Rows | None, quantities: Set[Quantity]
+) -> dict[Quantity, Results]:
+    """Enclosures of some rows, or of all, by the array forms, a few rows at a time.
+
+    Under a reduction the value is that of all rows, whichever are given. Of the rows nothing is
+    kept but what is asked for, so that a long reduction takes no more memory than its values.
+    """
+    loss = LOSSES[case.loss]
+    chosen = np.arange(case.rows) if rows is None else rows
+    step = max(1, BLOCK_ELEMENTS // case.classes)
+    spans: Iterator[Any] = (
+        row_parts(case)
+        if rows is None
+        else (chosen[first : first + step] for first in range(0, len(chosen), step))
+    )
+    divisor = _divisor(arithmetic, loss, case)
+    empty = divisor is not None and bool(divisor.midpoint == 0)
+    form = FORMS[loss.id]
+    collected = {each: _Assembly(len(chosen)) for each in quantities}
+    values: list[Piece] = []
+    for span in spans:
+        block = arbiter.block_of(case, span)
+        with np.errstate(all="ignore"):
+            pieces = form(arithmetic, block, quantities)
+            for quantity, piece in pieces.quantities.items():
+                if quantity not in quantities:
+                    continue
+                if pieces.left is not None:
+                    _leave(piece, pieces.left)
+                if case.reduced and quantity is Quantity.VALUE:
+                    values.append(piece)
+                    continue
+                if empty:
+                    _nothing(piece)
+                elif divisor is not None:
+                    piece.ball = piece.ball / divisor
+                collected[quantity].add(_finished(piece))
+    results = {quantity: each.results() for quantity, each in collected.items() if each}
+    if values:
+        with np.errstate(all="ignore"):
+            total = _missing_mean(arithmetic) if empty else _total(_joined(values), divisor)
+            results[Quantity.VALUE] = _finished(total)
+    return results
 
 
 class _Assembly:
@@ -220,6 +252,10 @@ class _Assembly:
         relative = part.relative if known is None else max(known.relative, part.relative)
         below_one = part.below_one and (known is None or known.below_one)
         self._balls = Balls(midpoint, relative, absolute, accepts, below_one)
+
+    def __bool__(self) -> bool:
+        """Whether there is anything."""
+        return self._balls is not None or bool(self._parts)
 
     def results(self) -> Results:
         """All parts as one."""
@@ -265,53 +301,146 @@ def _finished(piece: Piece) -> Results:
     return piece.ball.enclosures(piece.accepts)
 
 
-def _by_arbiter(case: Case, rows: Rows | None, reduced: bool) -> dict[Quantity, Results]:
-    if rows is None or reduced:
-        found = arbiter.exact(case)
-        return {Quantity.VALUE: found.value, Quantity.GRADIENT: found.gradient}
-    value, gradient = arbiter.rows_of(case, rows.tolist())
-    return {Quantity.VALUE: value, Quantity.GRADIENT: gradient}
-
-
-def _reduced(
-    arithmetic: ArrayArithmetic, loss: Loss, case: Case, quantities: Set[Quantity]
+def _by_arbiter(
+    case: Case, rows: Rows | None, quantities: Set[Quantity] = frozenset(Quantity)
 ) -> dict[Quantity, Results]:
-    """The sum or weighted mean of all rows, and its gradient."""
-    block = arbiter.block_of(case)
+    if not case.reduced and rows is not None:
+        value, gradient = arbiter.rows_of(case, rows.tolist())
+        return {Quantity.VALUE: value, Quantity.GRADIENT: gradient}
+    if not case.reduced or rows is None or few_distinct(case):
+        found = arbiter.exact(case)
+        gradient = found.gradient if rows is None else found.gradient.at(rows)
+        return {Quantity.VALUE: found.value, Quantity.GRADIENT: gradient}
     results: dict[Quantity, Results] = {}
-    with np.errstate(all="ignore"):
-        pieces = FORMS[loss.id](arithmetic, block, quantities)
-        divisor = None
-        if case.parameters.get("reduction") == "mean":
-            divisor = arithmetic.exact(loss.row_weights(block), sign=1).total()
-        empty = divisor is not None and bool(divisor.midpoint == 0)
-        for quantity, piece in pieces.quantities.items():
-            if pieces.left is not None:
-                _leave(piece, pieces.left)
-            if empty:
-                # a mean over nothing: NaN or 0, and no gradient
-                _nothing(piece, quantity)
-            elif quantity is Quantity.VALUE:
-                _total(piece, divisor)
-            elif divisor is not None:
-                piece.ball = piece.ball / divisor
-            if quantity is Quantity.VALUE:
-                piece.ball.midpoint = np.asarray(piece.ball.midpoint)
-            results[quantity] = _finished(piece)
+    if Quantity.VALUE in quantities:
+        results[Quantity.VALUE] = _total_of_many(case)
+    if Quantity.GRADIENT in quantities:
+        chosen = range(case.rows) if rows is None else rows.tolist()
+        found_by_row = [
+            arbiter.component_of_block(case, row, index)
+            for row in chosen
+            for index in range(case.classes)
+        ]
+        shape = (len(chosen), *case.logits.shape[1:])
+        results[Quantity.GRADIENT] = Enclosures.joined(found_by_row).reshaped(shape)
     return results
 
 
-def _nothing(piece: Piece, quantity: Quantity) -> None:
-    arithmetic = piece.ball.arithmetic
+MOST_DISTINCT = 1 << 9
+"""Of so many distinct rows a reduction's total is worked out by mpmath, row by row."""
+
+NARROW = 2.0**-80
+"""The relative radius at which the arbiter takes a result for decided."""
+
+
+def few_distinct(case: Case) -> bool:
+    """Whether a block has so few distinct rows that mpmath may take every one."""
+    return case.rows <= MOST_DISTINCT or len(arbiter.distinct_rows(case)[0]) <= MOST_DISTINCT
+
+
+def _total_of_many(case: Case) -> Enclosures:
+    """The value of a reduction of many distinct rows, as narrow as the arbiter's.
+
+    Each row is enclosed in binary128, and so is their sum; what that leaves too wide, and
+    everything where there is no binary128, is worked out by mpmath.
+    """
+    if BINARY128 is not None:
+        total = _enclosed(BINARY128, case, None, frozenset({Quantity.VALUE}))[Quantity.VALUE]
+        assert isinstance(total, Enclosures)
+        if float(total.radius) <= NARROW * abs(float(total.hi)) or not np.isfinite(total.hi):
+            return total
+    return arbiter.exact(case).value
+
+
+def exact_of_block(case: Case) -> tuple[Enclosures, Enclosures]:
+    """Value and gradient of a whole block, as narrow as the arbiter's.
+
+    By mpmath, but for a reduction of many distinct rows, which binary128 takes where it is.
+    """
+    if case.reduced and BINARY128 is not None and not few_distinct(case):
+        found = _enclosed(BINARY128, case, None, frozenset({Quantity.GRADIENT}))
+        gradient = found[Quantity.GRADIENT]
+        assert isinstance(gradient, Enclosures)
+        return _total_of_many(case), gradient
+    whole = arbiter.exact(case)
+    return whole.value, whole.gradient
+
+
+def distinct_places(case: Case) -> list[int]:
+    """The first of each kind of equal rows, `MOST_DISTINCT` at most."""
+    return [int(each) for each in arbiter.distinct_rows(case)[0][:MOST_DISTINCT]]
+
+
+def exact_in_block(
+    case: Case, row: int, quantity: Quantity, index: int, dtype: str = ""
+) -> tuple[Enclosures, Float64Array]:
+    """One exact result of a reduction and its condition number, (1,) each; see `exact_component`.
+
+    A gradient takes its own row and the divisor, the value all rows. The condition number of a
+    value is NaN, that of a gradient the one of its row.
+    """
     if quantity is Quantity.VALUE:
-        piece.ball = Ball(arithmetic, arithmetic.exact(np.nan).midpoint)
-        piece.accepts = np.full((), int(Accepts.ZERO), dtype=np.uint8)
-    else:
-        piece.ball = Ball(arithmetic, arithmetic.zeros(piece.ball.midpoint.shape))
-        piece.accepts = None
+        return _total_of_many(case).reshaped((1,)), np.array([np.nan])
+    apart = {name: each for name, each in case.parameters.items() if name != "reduction"}
+    _, condition = exact_component(replace(case, parameters=apart), row, quantity, index, dtype)
+    return arbiter.component_of_block(case, row, index), condition
 
 
-def _total(piece: Piece, divisor: Ball | None) -> None:
+def _divisor(arithmetic: ArrayArithmetic, loss: Loss, case: Case) -> Ball | None:
+    """What a mean divides by; None where nothing is divided."""
+    if case.parameters.get("reduction") != "mean":
+        return None
+    return arithmetic.exact(arbiter.row_weights(loss, case), sign=1).total()
+
+
+def _missing_mean(arithmetic: ArrayArithmetic) -> Piece:
+    """A mean over nothing: NaN or 0."""
+    ball = Ball(arithmetic, np.asarray(arithmetic.exact(np.nan).midpoint))
+    return Piece(ball, np.full((), int(Accepts.ZERO), dtype=np.uint8))
+
+
+def _nothing(piece: Piece) -> None:
+    """A mean over nothing has no gradient."""
+    arithmetic = piece.ball.arithmetic
+    piece.ball = Ball(arithmetic, arithmetic.zeros(piece.ball.midpoint.shape))
+    piece.accepts = None
+
+
+def _joined(values: list[Piece]) -> Piece:
+    """The values of consecutive rows as one piece."""
+    if len(values) == 1:
+        return values[0]
+    balls = [each.ball for each in values]
+    arithmetic = balls[0].arithmetic
+    absolute = accepts = None
+    if any(each.absolute is not None for each in balls):
+        absolute = np.concatenate(
+            [
+                arithmetic.zeros(each.midpoint.shape) if each.absolute is None else each.absolute
+                for each in balls
+            ]
+        )
+    if any(each.accepts is not None for each in values):
+        accepts = np.concatenate(
+            [
+                np.zeros(each.ball.midpoint.shape, dtype=np.uint8)
+                if each.accepts is None
+                else each.accepts
+                for each in values
+            ]
+        )
+    signs = {each.sign for each in balls}
+    ball = Ball(
+        arithmetic,
+        np.concatenate([each.midpoint for each in balls]),
+        max(each.relative for each in balls),
+        absolute,
+        signs.pop() if len(signs) == 1 else 0,
+    )
+    return Piece(ball, accepts)
+
+
+def _total(piece: Piece, divisor: Ball | None) -> Piece:
     """The rows' values added up.
 
     Infinities and NaN among them decide, unless a row is still open: it might be another one. A
@@ -335,6 +464,8 @@ def _total(piece: Piece, divisor: Ball | None) -> None:
         piece.ball.absolute = None if absolute is None else np.asarray(absolute)
     if piece.accepts is not None:
         piece.accepts = np.asarray(np.bitwise_or.reduce(piece.accepts), dtype=np.uint8)
+    piece.ball.midpoint = np.asarray(piece.ball.midpoint)
+    return piece
 
 
 def exact_component(
@@ -375,14 +506,16 @@ def disagreement(truth: Truth, row: int) -> str:
         UncertifiedError: the arbiter cannot decide the row.
     """
     case = truth.case
-    reduced = case.reduced
+    if case.reduced and not few_distinct(case):
+        # of very many rows mpmath takes this one alone
+        apart = {name: each for name, each in case.parameters.items() if name != "reduction"}
+        case = replace(case, parameters=apart)
+        truth = Truth(case, truth.quantities, truth.tiers)
     rows = np.array([row])
-    certain = _by_arbiter(case, rows, reduced)
+    certain = _by_arbiter(case, rows)
     for quantity in sorted(truth.quantities):
         enclosures = certain[quantity]
         assert isinstance(enclosures, Enclosures)
-        if reduced and enclosures.shape != ():
-            enclosures = enclosures.at(rows)
         claimed = truth.at(quantity, slice(row, row + 1))
         if outside(claimed, enclosures) is not None:
             return f"the {quantity} of {arbiter.place(case, row)}"

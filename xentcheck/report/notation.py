@@ -251,11 +251,15 @@ def _row(report: Report, cell: Cell, witness: Witness) -> list[str]:
     seed = config.get("seed", 0)
     words: list[str] = []
     match config.get("command"):
+        case "check" if config.get("inputs"):  # rows of the user's own are in no sweep of a name
+            return []
         case "check":
             words += ["--row", f"standard:{cell.sweep}:{witness.row}"]
             kind, kinds = config.get("label_kind"), LOSSES[cell.loss].label_kinds
             if kind != kinds[0]:
                 words += ["--label-kind", str(kind)]
+            if config.get("targets", "all") != "all":
+                words += ["--targets", str(config["targets"])]
             for name, value in config.get("parameters", {}).items():
                 words += ["--param", f"{name}={_given(value)}"]
             seed = 0

@@ -55,6 +55,8 @@ def _moves(case: Case, count: int, rng: np.random.Generator) -> Array:
         chances[Move.SCALE] = 0.0
     if case.labels is None or (case.label_kind is LabelKind.INTEGER and case.classes == 1):
         chances[Move.LABEL] = 0.0
+    if case.fixed and case.label_kind is not LabelKind.INTEGER:
+        chances[Move.LABEL] = 0.0
     return rng.choice(len(chances), count, p=chances / chances.sum())
 
 

@@ -1,27 +1,41 @@
 """Where inputs come from: generators, and the cases that a sweep makes of them."""
 
 from xentcheck.sweeps.adaptive import ADAPTIVE
-from xentcheck.sweeps.assembly import Part, adaptive_inputs, cases, fitted, inapplicable, parts
+from xentcheck.sweeps.assembly import (
+    Part,
+    adaptive_inputs,
+    cases,
+    divided,
+    fitted,
+    inapplicable,
+    parts,
+)
 from xentcheck.sweeps.catalogue import GENERATORS
 from xentcheck.sweeps.counting import Tally, tally
 from xentcheck.sweeps.generator import Generator, with_defaults
+from xentcheck.sweeps.labels import CHOICES, chosen_labels
 from xentcheck.sweeps.landmarks import landmarks
-from xentcheck.sweeps.recorded import read_arrays
+from xentcheck.sweeps.recorded import read_arrays, recorded_dtype, recorded_labels
 from xentcheck.sweeps.standard import standard_sweeps
 
 __all__ = [
     "ADAPTIVE",
+    "CHOICES",
     "GENERATORS",
     "Generator",
     "Part",
     "Tally",
     "adaptive_inputs",
     "cases",
+    "chosen_labels",
+    "divided",
     "fitted",
     "inapplicable",
     "landmarks",
     "parts",
     "read_arrays",
+    "recorded_dtype",
+    "recorded_labels",
     "standard_sweeps",
     "tally",
     "with_defaults",

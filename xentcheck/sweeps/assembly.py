@@ -1,6 +1,7 @@
 """From a sweep's description to its cases: plan, make, round once, label, cut into blocks."""
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -8,21 +9,23 @@ from itertools import accumulate
 from typing import Any, overload
 
 import numpy as np
+import numpy.typing as npt
 
 from xentcheck.errors import EmptySweepError, UnknownNameError, UsageError
-from xentcheck.floats import FORMATS, from_float64
+from xentcheck.floats import FORMATS, from_float64, to_float64
 from xentcheck.losses.spec import Loss, picked
-from xentcheck.model import Array, Case, LabelKind, ParameterValue, Sweep, reduces
+from xentcheck.model import Array, Case, Domain, LabelKind, ParameterValue, Sweep, reduces
 from xentcheck.sweeps.catalogue import GENERATORS
 from xentcheck.sweeps.domain import to_domain
 from xentcheck.sweeps.generator import Batch, Generator, Request, stream, with_defaults
-from xentcheck.sweeps.labels import against_targets, check_targets, labelled
+from xentcheck.sweeps.labels import HARD_OR_SOFT, against_targets, check_targets, labelled
 from xentcheck.sweeps.parameters import combinations, materialise
 from xentcheck.sweeps.rows import chunk_rows
 
 MOST_ROWS = 4096
 MOST_SINGLE_NUMBERS = 1 << 16  # rows of an elementwise loss
-MOST_REDUCED_ROWS = 256  # one infinite row makes a whole mean infinite, and hides the others
+FEW_REDUCED_ROWS = 256  # one infinite row makes a whole mean infinite, and hides the others
+TAME = 64.0  # logits that are no farther apart make no row that outweighs all others
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,6 +155,28 @@ def inapplicable(sweep: Sweep, loss: Loss, dtype: str | None = None) -> tuple[tu
     return tuple(found)
 
 
+def divided(sweep: Sweep, loss: Loss, dtype: str) -> tuple[tuple[str, str], ...]:
+    """The generators with more rows of one shape than are reduced at once, each with the numbers.
+
+    Such rows are reduced in several blocks, which has to be said.
+    """
+    if not set(sweep.parameters.get("reduction", ())) - {"none", None}:
+        return ()
+    found: dict[tuple[str, str], None] = {}
+    for _, generator, request in _requests(sweep, loss, dtype, 0):
+        if generator.adaptive or generator.reason_against(request):
+            continue
+        rows: Counter[int] = Counter()
+        for batch in generator.produce(request):
+            rows[batch.classes] += batch.rows
+        for classes, count in rows.items():
+            most = chunk_rows(classes, reduced=True)
+            if count > most:
+                reason = f"a reduction takes {most:,} of its {count:,} rows at once"
+                found.setdefault((generator.name, reason))
+    return tuple(found)
+
+
 def adaptive_inputs(
     sweep: Sweep, loss: Loss, dtype: str
 ) -> tuple[tuple[str, Mapping[str, Any]], ...]:
@@ -200,6 +225,10 @@ class _Whole:
     kind: LabelKind
     combined: Sequence[Mapping[str, Any]]
 
+    def chunk_rows(self, classes: int) -> int:
+        """How many rows are made at once: all that a reduction is of, where there is one."""
+        return chunk_rows(classes, reduced=any(reduces(_scalars(each)) for each in self.combined))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Run:
@@ -219,16 +248,16 @@ class _Run:
     def __len__(self) -> int:
         """How many parts it has: one, if several batches were joined."""
         batch = self.batches[0]
-        return 1 if len(self.batches) > 1 else -(-batch.rows // chunk_rows(batch.classes))
+        return (
+            1 if len(self.batches) > 1 else -(-batch.rows // self.whole.chunk_rows(batch.classes))
+        )
 
     def part(self, chunk: int, number: int) -> Part:
         """The part of one chunk, with its number among all of the sweep."""
         classes = self.batches[0].classes
-        first = chunk * chunk_rows(classes)
-        pieces = [
-            _Piece(batch, first, min(first + chunk_rows(classes), batch.rows))
-            for batch in self.batches
-        ]
+        most = self.whole.chunk_rows(classes)
+        first = chunk * most
+        pieces = [_Piece(batch, first, min(first + most, batch.rows)) for batch in self.batches]
         inner = self.first + chunk
         # The first part at a place has the place's own streams, however many follow.
         place = (*self.place, inner) if inner else self.place
@@ -277,22 +306,24 @@ def _runs(whole: _Whole, position: int, generator: Generator, request: Request) 
         if batch.rows:
             labels = batch.labels
             kind = (labels.shape[1:], labels.dtype) if isinstance(labels, np.ndarray) else labels
-            groups.setdefault((batch.classes, batch.distinct, kind), []).append(batch)
+            alone = batch.period and len(groups)  # every length is a batch of its own
+            shape = (batch.classes, batch.distinct, kind, alone)
+            groups.setdefault(shape, []).append(batch)
     for number, group in enumerate(groups.values()):
         first = 0
-        for batches in _joined(group):
+        for batches in _joined(group, whole.chunk_rows(group[0].classes)):
             place = (whole.sweep.name, position, number)
             run = _Run(whole, generator.name, request, batches, place, first)
             yield run
             first += len(run)
 
 
-def _joined(batches: Iterable[Batch]) -> Iterator[tuple[Batch, ...]]:
+def _joined(batches: Iterable[Batch], most: int) -> Iterator[tuple[Batch, ...]]:
     """Batches of one shape, at least one, as many together as make no more than one chunk."""
     waiting: list[Batch] = []
     rows = 0
     for batch in batches:
-        if waiting and rows + batch.rows > chunk_rows(batch.classes):
+        if waiting and rows + batch.rows > most:
             yield tuple(waiting)
             waiting, rows = [], 0
         waiting.append(batch)
@@ -311,6 +342,7 @@ def _cases(
     place: tuple[object, ...],
 ) -> Iterator[Case]:
     rows = _block(pieces, request)
+    period = pieces[0].batch.period
     start = 0
     for combination in whole.combined:
         # The label comes first: it decides how many rows parameters per row are for.
@@ -325,10 +357,15 @@ def _cases(
             whole.dtype,
             stream(whole.seed, *place, "labels"),
             pieces[0].first,
+            pieces[0].batch.origin,
         )
+        if period:
+            index, labels = _over_and_over(pieces[0], rows, index, labels)
         shape = rows.shape if index is None else (len(index), *rows.shape[1:])
         parameters = materialise(combination, shape, whole.dtype, whole.seed, place)
-        for cut in _cuts(shape, scalars, labels):
+        reduced = reduces(scalars)
+        tame = _tame(rows, labels, index, whole) if reduced and not period else None
+        for cut, again in _cuts(shape, scalars, labels, tame):
             logits = rows[cut] if index is None else rows[index[cut]]
             yield Case(
                 whole.sweep.name,
@@ -340,8 +377,27 @@ def _cases(
                 None if labels is None else labels[cut],
                 picked(parameters, cut),
                 start,
+                again,
+                fixed=whole.sweep.targets in HARD_OR_SOFT,
+                integers=whole.sweep.integers and whole.kind is LabelKind.TARGET,
             )
             start += len(logits)
+
+
+def _over_and_over(
+    piece: _Piece, rows: Array, index: Array | None, labels: Array | None
+) -> tuple[Array, Array | None]:
+    """Which row each row of a piece is, and its label, where a few stand for all.
+
+    The first half of the few stand for most rows, the others for the last eighth: a mean of parts
+    is another number then than the mean of all.
+    """
+    few = np.arange(len(rows)) if index is None else index
+    head = -(-len(few) // 2)
+    at = np.arange(piece.first, piece.last)
+    tail = at >= piece.batch.rows - piece.batch.rows // 8 - (piece.batch.rows > 1)
+    places = np.where(tail, head + at % max(len(few) - head, 1), at % head) % len(few)
+    return few[places], None if labels is None else labels[places]
 
 
 def _scalars(combination: Mapping[str, Any]) -> dict[str, ParameterValue]:
@@ -378,7 +434,8 @@ def _recorded(pieces: Sequence[_Piece], *, logarithmic: bool) -> Array | None:
 
 def _rounded(piece: _Piece, request: Request) -> Array:
     batch = piece.batch
-    rows = batch.make(piece.first, piece.last)
+    ends = (0, batch.period) if batch.period else (piece.first, piece.last)
+    rows = batch.make(*ends)
     if batch.verbatim and rows.dtype == request.format.dtype:
         return rows
     if not batch.verbatim:
@@ -398,19 +455,79 @@ def _first_of_equals(rows: Array) -> Array:
 
 
 def _cuts(
-    shape: tuple[int, ...], scalars: Mapping[str, ParameterValue], labels: Array | None
-) -> Iterator[slice | Array]:
-    """Cuts through labelled rows of that shape, within the limits on rows and elements.
+    shape: tuple[int, ...],
+    scalars: Mapping[str, ParameterValue],
+    labels: Array | None,
+    tame: npt.NDArray[np.bool_] | None,
+) -> Iterator[tuple[slice | Array, bool]]:
+    """Cuts through labelled rows of that shape, and whether their rows were in one before.
 
-    With an ``ignore_index`` under a reduction, a cut with nothing but ignored rows comes last.
+    Without a reduction, and to begin with under one, every row is in one cut of few rows. A
+    reduction is asked for longer ones as well, `_longer`, where ``tame`` says which rows are
+    (without: it takes all rows at once, and no others). With an ``ignore_index`` under a reduction
+    a cut with nothing but ignored rows comes last.
     """
-    reduced = reduces(scalars)
-    longest = MOST_REDUCED_ROWS if reduced else MOST_ROWS if shape[1:] else MOST_SINGLE_NUMBERS
-    most = min(longest, chunk_rows(int(np.prod(shape[1:]))))
-    for first in range(0, shape[0], most):
-        yield slice(first, min(first + most, shape[0]))
+    reduced, rows = reduces(scalars), shape[0]
+    most = chunk_rows(int(np.prod(shape[1:])), reduced=reduced)
+    if not reduced:
+        most = min(most, MOST_ROWS if shape[1:] else MOST_SINGLE_NUMBERS)
+    few = most if tame is None else min(most, FEW_REDUCED_ROWS)
+    for first in range(0, rows, few):
+        yield slice(first, min(first + few, rows)), False
+    if not reduced:
+        return
+    if tame is not None:
+        yield from ((cut, True) for cut in _longer(tame, most))
     ignored = scalars.get("ignore_index")
-    if labels is not None and ignored is not None and reduced:
+    if labels is not None and ignored is not None:
         every = np.flatnonzero(labels == ignored)[:4]
         if len(every):
-            yield every
+            yield every, True
+
+
+def _longer(tame: npt.NDArray[np.bool_], most: int) -> Iterator[slice | Array]:
+    """Rows that are reduced together, beside the blocks of few.
+
+    One infinite row makes a whole mean infinite, and one huge row outweighs all others. So there
+    are blocks of growing length of tame rows, then all of these at once; and then all rows that
+    there are, whatever they are.
+    """
+    rows, own = len(tame), np.flatnonzero(tame)
+    first = 0
+    for length in _lengths():
+        if first + length > min(len(own), most):
+            break
+        yield own[first : first + length]
+        first += length
+    if len(own) < rows or rows > FEW_REDUCED_ROWS:
+        yield from (own[at : at + most] for at in range(0, len(own), most))
+    if len(own) < rows and rows > FEW_REDUCED_ROWS:
+        yield from (slice(at, min(at + most, rows)) for at in range(0, rows, most))
+
+
+def _lengths() -> Iterator[int]:
+    """1, 2, 3, then one more than the powers of 4: of a block that is cut, a row stands alone."""
+    yield from (1, 2, 3)
+    power = 4
+    while True:
+        yield power + 1
+        power *= 4
+
+
+def _tame(
+    rows: Array, labels: Array | None, index: Array | None, whole: _Whole
+) -> npt.NDArray[np.bool_]:
+    """The labelled rows that neither are infinite nor outweigh others, as their inputs tell."""
+    domain = whole.loss.domain
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        x = to_float64(rows).reshape(len(rows), -1)
+        if domain is Domain.PROBABILITIES:
+            x = np.log(x if rows.ndim == 2 else np.hstack([x, 1.0 - x]))
+        elif domain is Domain.LOGITS and rows.ndim == 2:
+            x = x - x.max(axis=1, keepdims=True)
+        tame = np.asarray((np.abs(x) <= TAME).all(axis=1))
+    if index is not None:
+        tame = np.asarray(tame[index])
+    if labels is not None and whole.kind is not LabelKind.INTEGER:
+        tame &= (to_float64(labels).reshape(len(labels), -1) < np.inf).all(axis=1)
+    return tame

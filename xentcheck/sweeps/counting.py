@@ -64,10 +64,11 @@ class Tally:
 
 
 def tally(blocks: Iterable[Case]) -> tuple[Yield, ...]:
-    """Rows and distinct rows of these cases, per sweep, generator, loss and dtype."""
+    """Rows of these cases, each once, and distinct ones, per sweep, generator, loss and dtype."""
     counted = Tally()
     for case in blocks:
-        counted.add(case)
+        if not case.again:
+            counted.add(case)
     return counted.yields()
 
 

@@ -11,7 +11,7 @@ from xentcheck.floats import from_ordinals
 from xentcheck.model import Array, Float64Array, Option
 from xentcheck.sweeps.generator import EVERY_LAYOUT, ROWS_ONLY, Batch, Generator, Request
 from xentcheck.sweeps.region import REGION_OPTIONS, region_obstacle, region_ordinals
-from xentcheck.sweeps.rows import Draws, Sampler, Series
+from xentcheck.sweeps.rows import MOST_REDUCED, Draws, Sampler, Series
 from xentcheck.sweeps.systematic import classes_option, rows_option
 
 _LOW_HALF = np.uint64(0xFFFF_FFFF)
@@ -37,6 +37,24 @@ def _scaled(sample: Sampler, request: Request) -> Iterator[Batch]:
             draws = series.draws(request.options["rows"], classes, sample)
             make = partial(_moved, draws, scale, request.options["shift"])
             yield Batch(draws.rows, classes, make)
+
+
+def _cycle(request: Request) -> Iterator[Batch]:
+    """Every length of one series of rows, which few stand for: exact results stay cheap."""
+    series = Series(request.stream)
+    for classes in request.widths:
+        draws = series.draws(request.options["period"], classes, _standard_normal)
+        for scale in request.options["scale"]:
+            make = partial(_spread, draws, scale, request.options["shift"])
+            for rows in request.options["rows"]:
+                yield Batch(rows, classes, make, period=draws.rows)
+
+
+def _spread(draws: Draws, scale: float, shift: float, first: int, last: int) -> Array:
+    """As `_moved`, the second half of them four times as far apart."""
+    numbers = draws.between(0, draws.rows)
+    numbers = np.concatenate([numbers[: -(-draws.rows // 2)], 4.0 * numbers[-(-draws.rows // 2) :]])
+    return scale * numbers[first:last] + shift
 
 
 def _moved(draws: Draws, scale: float, shift: float, first: int, last: int) -> Array:
@@ -148,6 +166,28 @@ DRAWN = (
         "exponential",
         "exponentially distributed logits (a negative scale gives the long tail below)",
         _standard_exponential,
+    ),
+    Generator(
+        "cycle",
+        "a few normally distributed rows, with all their labels, over and over: as many rows as a "
+        "long reduction takes, all at once; the last eighth are others, four times as far apart",
+        (
+            Option(
+                "rows",
+                "integer",
+                "how many rows a reduction is of",
+                (1, 255, 257, 4097),
+                minimum=1,
+                maximum=MOST_REDUCED,
+                many=True,
+            ),
+            Option("period", "integer", "how many rows are drawn", 29, minimum=1, maximum=4096),
+            Option("scale", "real", "the draws are multiplied by it", (1.0,), many=True),
+            _SHIFT,
+            classes_option(2),
+        ),
+        EVERY_LAYOUT,
+        _cycle,
     ),
     Generator(
         "wide",

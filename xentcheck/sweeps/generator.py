@@ -54,6 +54,22 @@ class LabelMaker(Protocol):
         """The labels; ``logarithmic``: as log-probabilities instead of probabilities."""
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where recorded rows are from, and the shape that they had there, for messages."""
+
+    array: str = ""
+    lead: tuple[int, ...] = ()
+
+    def row(self, number: int) -> str:
+        """The place of a row: by its number, or by an index for every axis it had."""
+        place = f"row {number}"
+        if len(self.lead) > 1:
+            index = np.unravel_index(number, self.lead)
+            place = f"place ({', '.join(str(int(each)) for each in index)})"
+        return f"{self.array}, {place}" if self.array else place
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
     """Rows that are yet to be made: (rows, classes), or (rows,) where ``classes`` is 0.
@@ -63,7 +79,9 @@ class Batch:
     logits, to be taken there. ``saturate``: a finite number beyond the format becomes its largest
     one instead of infinity. ``distinct``: rows that became equal by rounding are wanted once
     (among those made together). ``labels``: came with the rows, and are used where they fit the
-    loss; or they are made with the rows, when they are asked for.
+    loss; or they are made with the rows, when they are asked for. ``period``: so many rows, with
+    all their labels, stand over and over in the place of the others (0: they do not); they are one
+    case, of a reduction one result. ``origin``: of labels that came with the rows.
     """
 
     rows: int
@@ -73,6 +91,8 @@ class Batch:
     saturate: bool = True
     distinct: bool = False
     labels: Array | LabelMaker | None = None
+    period: int = 0
+    origin: Origin = Origin()
 
 
 def batch_of(array: Array, **treatment: Any) -> Batch:

@@ -6,13 +6,18 @@ import numpy as np
 import numpy.typing as npt
 
 from xentcheck.errors import UsageError
-from xentcheck.floats import FORMATS, from_float64, next_down, next_up, to_float64
+from xentcheck.floats import FORMATS, format_of, from_float64, next_down, next_up, to_float64
 from xentcheck.losses.spec import Loss
 from xentcheck.model import Array, Domain, Float64Array, LabelKind, ParameterValue
 from xentcheck.sweeps.domain import to_probabilities
+from xentcheck.sweeps.generator import Origin
 from xentcheck.sweeps.parameters import MANY_CLASSES
 
-TARGETS = ("all", "random", "argmax", "argmin", "ends")
+TARGETS = ("all", "random", "argmax", "argmin", "ends", "soft")
+HARD_OR_SOFT = frozenset({"ends", "soft"})
+"""Targets of one kind: 0 and 1 (of distributions: one-hot) alone, or none of these."""
+CHOICES = ("ends", "soft", "all")
+"""The targets that `check` may be asked for."""
 FEW_CLASSES = 16  # up to here `all` means every class
 ENDS = (0.0, 1.0)
 SOFT_TARGETS = (0.5, 0.1, 0.9)
@@ -38,9 +43,45 @@ def check_targets(targets: str, loss: Loss, kind: LabelKind) -> None:
 
 def against_targets(targets: str, kind: LabelKind) -> str:
     """Why targets do not go with a kind of label; "" where they do, or where there are none."""
-    if targets == "ends" and kind in (LabelKind.INTEGER, LabelKind.DISTRIBUTION):
-        return f"takes {kind} labels, and targets 'ends' are 0 and 1 for single numbers"
+    if targets in HARD_OR_SOFT and kind is LabelKind.INTEGER:
+        what = "0 and 1" if targets == "ends" else "between 0 and 1"
+        return f"takes {kind} labels, and targets {targets!r} are {what}"
     return ""
+
+
+def chosen_labels(
+    loss: Loss, label_kind: str | None, targets: str | None
+) -> tuple[LabelKind, str | None, bool]:
+    """What labels `check` draws: their kind, their targets (None: everything), and if as int64.
+
+    ``label_kind`` None: the loss's own first one, ``integer`` for an elementwise loss: 0 and 1 as
+    integers. Raises UsageError for a choice that the loss does not leave.
+    """
+    if targets is not None and targets not in CHOICES:
+        message = f"targets {targets!r}; known: {', '.join(CHOICES)}"
+        raise UsageError(message)
+    if label_kind == LabelKind.INTEGER and LabelKind.TARGET in loss.label_kinds:
+        if targets not in (None, "ends"):
+            message = (
+                f"targets {targets!r}: integer labels of {loss.id} are 0 and 1\n"
+                "    help: leave --targets out, or leave --label-kind out for numbers in between"
+            )
+            raise UsageError(message)
+        return LabelKind.TARGET, "ends", True
+    kind = LabelKind(label_kind) if label_kind else loss.label_kinds[0]
+    if kind not in loss.label_kinds:
+        known = " or ".join(loss.label_kinds)
+        message = f"{loss.id} takes {known} labels, not {kind} ones"
+        raise UsageError(message)
+    if targets == "all":
+        return kind, None, False
+    if kind is LabelKind.INTEGER and targets == "soft":
+        has = LabelKind.DISTRIBUTION in loss.label_kinds
+        message = f"targets 'soft': {loss.id} takes integer labels, which are classes"
+        message += "\n    help: --label-kind distribution has soft ones" if has else ""
+        raise UsageError(message)
+    hard = kind in (LabelKind.INTEGER, LabelKind.NONE)  # as they are
+    return kind, None if hard else targets, False
 
 
 def labelled(
@@ -53,13 +94,15 @@ def labelled(
     dtype: str,
     rng: np.random.Generator,
     first: int = 0,
+    origin: Origin = Origin(),  # noqa: B008
 ) -> tuple[Index | None, Array | None]:
     """Which row each labelled row is, and its label; the label None where the loss takes none.
 
     ``rows``: of the dtype, at least one. ``targets``: as `check_targets` lets pass. ``recorded``:
     labels that came with the rows; they take the place of ``targets`` where they fit the kind.
-    ``first``: where the rows begin among those that were recorded with them. The index None
-    stands for every row once. Raises UsageError for labels out of range.
+    ``first``: where the rows begin among those that were recorded with them, ``origin``: where
+    these are from. The index None stands for every row once. Raises UsageError for labels out of
+    range.
     """
     if kind is LabelKind.NONE:
         return None, None
@@ -67,15 +110,19 @@ def labelled(
         wide = to_float64(rows)
         ignored = parameters.get("ignore_index")
         if recorded is not None and recorded.shape == (len(rows),):
-            index = np.arange(len(rows))
-            labels = _checked(recorded, rows.shape[1], ignored, first)
-        else:
-            index, labels = _integers(wide, targets, rng, sparse=loss.per_class)
+            # just the rows that were recorded; the loss ignores a label unless told otherwise
+            parameter = loss.parameter("ignore_index")
+            if ignored is None and parameter is not None and not loss.per_class:
+                ignored = parameter.default
+            return None, _checked(recorded, rows.shape[1], ignored, first, origin)
+        index, labels = _integers(wide, targets, rng, sparse=loss.per_class)
         if isinstance(ignored, int) and not loss.per_class:
             return _with_ignored(wide, index, labels, ignored)
         return index, labels
     if recorded is not None and recorded.shape == rows.shape and _is_real(recorded):
-        return None, from_float64(recorded.astype(np.float64), dtype)
+        whole = format_of(recorded.dtype) is None
+        numbers = recorded.astype(np.float64) if whole else to_float64(recorded)
+        return None, from_float64(numbers, dtype)
     if kind is LabelKind.TARGET:
         return _elementwise(rows, targets, rng, loss.domain, dtype)
     logarithmic = bool(parameters.get("log_target"))
@@ -83,18 +130,27 @@ def labelled(
 
 
 def _is_real(labels: Array) -> bool:
-    return labels.dtype.kind in "fiub"
+    return labels.dtype.kind in "fiub" or format_of(labels.dtype) is not None
 
 
-def _checked(labels: Array, classes: int, ignored: object, first: int) -> Array:
+def _checked(labels: Array, classes: int, ignored: object, first: int, origin: Origin) -> Array:
     if labels.dtype.kind not in "iu":
-        message = f"labels of type {labels.dtype} where integers are expected"
+        message = (
+            f"{origin.array + ': ' if origin.array else ''}labels of type {labels.dtype} where "
+            "integers are expected\n"
+            "    help: save the classes as integers, such as labels.astype(np.int64); a number for "
+            "every class is a distribution, of the shape of the logits"
+        )
         raise UsageError(message)
     labels = labels.astype(np.int64)
     wrong = ((labels < 0) | (labels >= classes)) & (labels != ignored)
     if wrong.any():
         row = int(np.argmax(wrong))
-        message = f"label {labels[row]} of row {first + row} is none of the {classes} classes"
+        place = origin.row(first + row)
+        message = f"{place}: label {labels[row]} is none of the {classes} classes\n    help: "
+        message += f"labels are 0 to {classes - 1}"
+        if isinstance(ignored, int):
+            message += f", and {ignored} for rows that are ignored (ignore_index)"
         raise UsageError(message)
     return labels
 
@@ -149,6 +205,9 @@ def _elementwise(
     if targets == "ends":
         return np.repeat(np.arange(count), 2), np.tile(from_float64(ENDS, dtype), count)
     drawn = rng.random(count)
+    if targets == "soft":
+        labels = np.stack([np.resize(SOFT_TARGETS, count), drawn], axis=1).ravel()
+        return np.repeat(np.arange(count), 2), from_float64(_within(labels, dtype), dtype)
     if targets == "random":
         drawn[::2] = np.round(drawn[::2])
         return None, from_float64(drawn, dtype)
@@ -162,6 +221,14 @@ def _elementwise(
         soft[place :: len(SOFT_TARGETS) + 1] = target
     index[2 * count :], labels[2 * count :] = some, from_float64(soft, dtype)
     return index, labels
+
+
+def _within(labels: Float64Array, dtype: str) -> Float64Array:
+    """Numbers that are neither 0 nor 1 in a dtype, of numbers from 0 to 1; larger ones stay."""
+    target = FORMATS[dtype]
+    labels = np.maximum(labels, target.smallest_normal)
+    below = float(to_float64(next_down(from_float64(1.0, dtype))))
+    return np.asarray(np.where((labels > below) & (labels < 2.0 - below), below, labels))
 
 
 # distributions -------------------------------------------------------------------------------
@@ -218,6 +285,15 @@ def _disjoint(p: Float64Array, _rng: np.random.Generator) -> Float64Array:
     return _normalised((p == p.min(axis=1, keepdims=True)).astype(np.float64))
 
 
+def _any_one(p: Float64Array, rng: np.random.Generator) -> Float64Array:
+    return _one_hot(rng.integers(0, p.shape[1], len(p)), p.shape[1])
+
+
+def _uneven(p: Float64Array, rng: np.random.Generator) -> Float64Array:
+    """Most of the mass on the likeliest class."""
+    return np.asarray(0.9 * _highest(p, rng) + 0.1 * _dirichlet(p, rng))
+
+
 def _normalised(weights: Float64Array) -> Float64Array:
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
@@ -255,10 +331,15 @@ def _distributions(
     p = to_probabilities(rows, loss.domain)
     divergence = LabelKind.INTEGER not in loss.label_kinds
     makers = _DIVERGENCE if divergence else _CROSS_ENTROPY
-    several = targets == "all" and rows.shape[1] > 1
+    several = targets in ("all", "ends", "soft") and rows.shape[1] > 1
     index = np.repeat(np.arange(len(rows)), KINDS_PER_ROW if several else 1)
     if targets in ("argmax", "argmin"):
         kinds = np.full(len(index), makers.index(_highest if targets == "argmax" else _lowest))
+    elif targets in HARD_OR_SOFT:
+        ofs = (_highest, _lowest, _any_one) if targets == "ends" else (_even, _dirichlet, _uneven)
+        makers = (*makers, *(each for each in ofs if each not in makers))
+        places = [makers.index(each) for each in ofs]
+        kinds = np.resize(places, len(index))
     elif targets == "random":
         kinds = rng.integers(0, len(makers), len(index))
     else:
@@ -268,6 +349,8 @@ def _distributions(
         chosen = kinds == number
         if chosen.any():
             soft[chosen] = maker(p[index[chosen]], rng)
+    if targets == "soft":
+        soft = _within(soft, dtype)
     if logarithmic:
         with np.errstate(divide="ignore"):
             soft = np.log(soft)

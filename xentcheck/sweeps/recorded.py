@@ -1,12 +1,17 @@
-"""Logits that a model really produced, read from .npy, .npz and .safetensors.
+"""Logits that a model really produced, read from .npy, .npz, .safetensors and .pt files.
 
-The readers run no code from the file: pickled objects are refused, and the header of a
+The readers run no code from the file: pickled objects are refused, torch reads weights only, in a
+process of its own, and the header of a
 safetensors file is plain JSON whose sizes and offsets are checked before anything is read.
 Format of the latter: https://github.com/huggingface/safetensors#format
 """
 
 import json
 import math
+import shlex
+import subprocess
+import sys
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,12 +21,37 @@ from typing import Any
 
 import numpy as np
 
-from xentcheck.errors import UsageError, did_you_mean
+from xentcheck.errors import UsageError, did_you_mean, nearest
 from xentcheck.floats import FORMATS, format_of, to_float64
-from xentcheck.model import Array, Float64Array, Layout, Option
-from xentcheck.sweeps.generator import EVERY_LAYOUT, Batch, Generator, Request
+from xentcheck.model import Array, Domain, Float64Array, Layout, Option
+from xentcheck.sweeps.generator import (
+    DOMAIN_BOUNDS,
+    EVERY_LAYOUT,
+    Batch,
+    Generator,
+    Origin,
+    Request,
+)
+from xentcheck.sweeps.rows import chunk_rows
 
-SUFFIXES = (".npy", ".npz", ".safetensors")
+SUFFIXES = (".npy", ".npz", ".safetensors", ".pt", ".pth")
+LOGIT_NAMES = (
+    *("logits", "scores", "outputs", "output", "predictions", "preds", "y_pred"),
+    *("probabilities", "probs", "log_probs", "logprobs", "log_probabilities", "x", "input"),
+)
+"""What an array of logits is called, the likelier name first."""
+LABEL_NAMES = ("labels", "label", "targets", "target", "y", "y_true", "ground_truth")
+"""What an array of labels is called, the likelier name first."""
+_CONVERTED = {
+    ".csv": "np.loadtxt('{path}', delimiter=',')",
+    ".tsv": "np.loadtxt('{path}', delimiter='\\t')",
+    ".txt": "np.loadtxt('{path}')",
+    ".json": "__import__('json').load(open('{path}'))",
+    ".pkl": "__import__('pickle').load(open('{path}', 'rb'))",
+    ".pickle": "__import__('pickle').load(open('{path}', 'rb'))",
+    ".parquet": "__import__('pandas').read_parquet('{path}').to_numpy()",
+}
+"""How a file that is not read becomes an array."""
 _LONGEST_HEADER = 100_000_000  # bytes; the limit of the safetensors library itself
 _SAFETENSORS_DTYPES: Mapping[str, np.dtype[Any]] = {
     "F64": FORMATS["float64"].dtype,
@@ -38,24 +68,30 @@ _SAFETENSORS_DTYPES: Mapping[str, np.dtype[Any]] = {
 }
 
 
-def read_arrays(path: str | Path, wanted: Sequence[str] = ()) -> dict[str, Array]:
+def read_arrays(
+    path: str | Path | Mapping[str, Array], wanted: Sequence[str] = ()
+) -> dict[str, Array]:
     """The arrays of a file by name; an .npy file has one, named "". They cannot be written to.
 
     ``wanted`` limits what is read of an archive (empty: everything). The arrays of .npy and
-    .safetensors files stay in the file, and come into memory where they are looked at. Raises
-    UsageError, with the path and the reason, for whatever cannot be read.
+    .safetensors files stay in the file, and come into memory where they are looked at. Arrays that
+    are at hand, by name, are returned as they are. Raises UsageError, with the path and the reason,
+    for whatever cannot be read.
     """
+    if isinstance(path, Mapping):
+        return dict(path)
     path = Path(path)
     try:
         if path.suffix not in SUFFIXES:
-            known = ", ".join(SUFFIXES)
-            message = f"{path}: recorded logits come from {known} files"
-            raise UsageError(message)
+            raise UsageError(_refused(path))
         stat = path.stat()
         version = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
         return dict(_read(path, tuple(wanted), version))
     except FileNotFoundError:
         message = f"{path}: no such file"
+        known = path.parent.glob("*") if path.parent.is_dir() else ()
+        best = nearest(path.name, [each.name for each in known if each.suffix in SUFFIXES])
+        message += f"; did you mean {str(path.with_name(best))!r}?" if best else ""
         raise UsageError(message) from None
     except OSError as error:
         message = f"{path}: cannot be read: {error.strerror or error}"
@@ -68,10 +104,28 @@ def read_arrays(path: str | Path, wanted: Sequence[str] = ()) -> dict[str, Array
         raise UsageError(message) from None
 
 
+def _refused(path: Path) -> str:
+    """Why a file is not read, with the line that converts it where there is one."""
+    message = f"{path}: recorded logits come from {', '.join(SUFFIXES)} files"
+    made = _CONVERTED.get(path.suffix.lower())
+    if made is None:
+        return message
+    new = path.with_suffix(".npy")
+    code = f"import numpy as np; np.save('{new}', {made.format(path=path)})"
+    return f"{message}\n    help: convert it: python -c {_quoted(code)}"
+
+
+def _quoted(code: str) -> str:
+    """Code for a shell, in double quotes where these do: it has single ones of its own."""
+    return shlex.quote(code) if any(each in code for each in '"$`\\!') else f'"{code}"'
+
+
 @lru_cache(maxsize=4)  # every loss and dtype of a sweep asks for the same file
 def _read(path: Path, wanted: tuple[str, ...], _version: tuple[int, ...]) -> Mapping[str, Array]:
     if path.suffix == ".safetensors":
         return _read_safetensors(path, wanted)
+    if path.suffix in (".pt", ".pth"):
+        return _read_torch(path)
     if path.suffix == ".npy":
         return {"": np.asarray(np.lib.format.open_memmap(path, mode="r"))}
     with path.open("rb") as file:
@@ -81,6 +135,48 @@ def _read(path: Path, wanted: tuple[str, ...], _version: tuple[int, ...]) -> Map
         else:
             names = [name for name in loaded.files if not wanted or name in wanted]
             arrays = {name: np.asarray(loaded[name]) for name in names}
+    for array in arrays.values():
+        array.flags.writeable = False
+    return arrays
+
+
+_TORCH = """
+import sys, numpy as np, torch
+found = torch.load(sys.argv[1], map_location="cpu", weights_only=True)
+if isinstance(found, torch.Tensor):
+    found = {"": found}
+elif isinstance(found, (tuple, list)):
+    found = dict(zip(("logits", "labels"), found))
+arrays = {}
+for name, each in found.items():
+    if isinstance(each, torch.Tensor):
+        each = each.detach().contiguous()
+        bits = each.dtype == torch.bfloat16
+        array = (each.view(torch.int16) if bits else each).numpy()
+        arrays[name or "logits"] = array.view("V2") if bits else array
+np.savez(sys.argv[2], **arrays)
+"""
+"""Tensors of a file as an archive of NumPy's, made in a process that imports torch."""
+
+
+def _read_torch(path: Path) -> Mapping[str, Array]:
+    """The tensors of a file of torch's, which is read as weights only: it runs no code."""
+    path.stat()
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / "arrays.npz"
+        command = [sys.executable, "-c", _TORCH, str(path), str(made)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            last = (done.stderr.strip().splitlines() or ["it died"])[-1]
+            new = path.with_suffix(".npz")
+            code = (
+                "import torch, numpy as np; d = torch.load("
+                f"'{path}'); np.savez('{new}', logits=d['logits'].float(), labels=d['labels'])"
+            )
+            message = f"{last}\n    help: where torch is: python -c {_quoted(code)}"
+            raise ValueError(message)
+        with np.load(made, allow_pickle=False) as loaded:
+            arrays = {name: np.asarray(loaded[name]) for name in loaded.files}
     for array in arrays.values():
         array.flags.writeable = False
     return arrays
@@ -137,65 +233,231 @@ def _mapped(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...], offset: in
 
 def _recorded(request: Request) -> Iterator[Batch]:
     options = request.options
-    path, key, labels_key = options["path"], options["logits"], options["labels"]
-    arrays = read_arrays(path, () if key is None else (key, labels_key or "labels"))
-    logits = _logits(arrays, path, key)
-    labels = arrays.get(labels_key or "labels")
-    if labels is None and labels_key is not None:
-        message = f"{path} has no array {labels_key!r}{did_you_mean(labels_key, arrays)}"
+    path, labels_path = options["path"], options["labels_path"]
+    arrays = read_arrays(path)
+    name = _logits_name(arrays, path, options["logits"])
+    logits = _plain(arrays[name])
+    origin = place_of(path, name)
+    if format_of(logits.dtype) is None:
+        message = (
+            f"{origin}: logits of type {logits.dtype}; known: {', '.join(FORMATS)}\n"
+            "    help: save them as floats, such as logits.astype(np.float32)"
+        )
         raise UsageError(message)
+    if logits.ndim == 0 or not logits.size:
+        message = f"{origin}: logits of shape {logits.shape} have no rows"
+        raise UsageError(message)
+    elementwise = request.layout is Layout.ELEMENTWISE
     rows = logits.reshape(-1, logits.shape[-1])
-    if labels is not None and labels.shape in (logits.shape, logits.shape[:-1]):
-        labels = labels.reshape(rows.shape if labels.shape == logits.shape else len(rows))
-    elif labels is not None:
-        message = f"{path}: labels of shape {labels.shape} for logits of shape {logits.shape}"
-        raise UsageError(message)
+    lead = logits.shape if elementwise else logits.shape[:-1]
+    labels, labels_origin = _labels(options, arrays, name)
+    if labels is not None:
+        labels = _fitted(
+            labels, logits, labels_origin, path if labels_path is None else labels_path
+        )
     most = options["rows"]
+    if most is not None:
+        lead = ()
     rows = rows[:most]
     labels = None if labels is None else labels[:most]
-    if request.layout is Layout.ELEMENTWISE:
+    if elementwise:
         fits = labels is not None and labels.shape == rows.shape
         labels = labels.ravel() if labels is not None and fits else None
     verbatim = options["content"] == "input"
-    given = rows.ravel() if request.layout is Layout.ELEMENTWISE else rows
-    classes = 0 if request.layout is Layout.ELEMENTWISE else rows.shape[1]
+    given = rows.ravel() if elementwise else rows
+    classes = 0 if elementwise else rows.shape[1]
     make = partial(_widened, given)
-    yield Batch(len(given), classes, make, verbatim=verbatim, saturate=False, labels=labels)
+    yield Batch(
+        len(given),
+        classes,
+        make,
+        verbatim=verbatim,
+        saturate=False,
+        labels=labels,
+        origin=Origin(labels_origin, lead),
+    )
+
+
+def place_of(path: Any, name: str) -> str:
+    """How a message names an array of a file, or of no file."""
+    file = "inputs" if isinstance(path, Mapping) else str(path)
+    return f"{file}: array {name!r}" if name else file
+
+
+def _labels(
+    options: Mapping[str, Any], arrays: Mapping[str, Array], logits: str
+) -> tuple[Array | None, str]:
+    """The labels, if there are any, and how a message names them."""
+    path, labels_path, wanted = (options[key] for key in ("path", "labels_path", "labels"))
+    if labels_path is not None:
+        path, arrays, logits = labels_path, read_arrays(labels_path), ""
+    if wanted is not None and "" in arrays and labels_path is None:
+        message = (
+            f"{path}: an .npy file has one array, and no labels {wanted!r}\n"
+            "    help: give the file of the labels as well (labels_path), or save both in one: "
+            "np.savez('both.npz', logits=logits, labels=labels)"
+        )
+        raise UsageError(message)
+    if wanted is not None and "" not in arrays:
+        if wanted not in arrays:
+            message = f"{path} has no array {wanted!r}{did_you_mean(wanted, arrays)}"
+            raise UsageError(message)
+        name = wanted
+    elif labels_path is not None and len(arrays) == 1:
+        name = next(iter(arrays))
+    else:
+        guesses = [each for each in LABEL_NAMES if each in arrays and each != logits]
+        if not guesses and labels_path is not None:
+            message = f"{path} has no array 'labels'; name one with labels: {', '.join(arrays)}"
+            raise UsageError(message)
+        if not guesses:
+            return None, ""
+        name = guesses[0]
+    return _plain(arrays[name]), place_of(path, name)
+
+
+def _fitted(labels: Array, logits: Array, origin: str, path: Any) -> Array:
+    """Labels with as many rows as the logits. Raises UsageError for another shape."""
+    classes = logits.shape[-1]
+    if labels.shape == logits.shape:
+        return labels.reshape(-1, classes)
+    if labels.shape == logits.shape[:-1] or labels.shape == (1,) == (logits.ndim,):
+        return labels.reshape(-1)
+    if labels.shape == (*logits.shape[:-1], 1):
+        help_ = "drop the last axis: labels[..., 0]"
+    else:
+        help_ = f"labels have shape {logits.shape[:-1]}, or {logits.shape} where each class has one"
+    message = f"{origin}: labels of shape {labels.shape} for logits of shape {logits.shape}"
+    raise UsageError(f"{message}\n    help: {help_}")
+
+
+def _check_targets(labels: Array, rows: Array, origin: Origin, *, fits: bool) -> None:
+    """Refuse labels that are no targets of single numbers."""
+    if not fits:
+        message = (
+            f"{origin.array}: labels of shape {labels.shape} for single numbers of shape "
+            f"{rows.shape}\n    help: this loss takes a target from 0 to 1 for every number"
+        )
+        raise UsageError(message)
+    flat = labels.ravel()
+    numbers = flat.astype(np.float64) if format_of(flat.dtype) is None else to_float64(flat)
+    wrong = (numbers < 0) | (numbers > 1)
+    if wrong.any():
+        at = int(np.argmax(wrong))
+        message = (
+            f"{origin.row(at)}: label {numbers[at]:g} is no target\n"
+            "    help: this loss takes a target from 0 to 1 for every number"
+        )
+        raise UsageError(message)
 
 
 def _widened(rows: Array, first: int, last: int) -> Float64Array:
     return to_float64(rows[first:last])
 
 
-def _logits(arrays: Mapping[str, Array], path: str, key: str | None) -> Array:
-    if key is not None and "" not in arrays:
+def check_own(options: Mapping[str, Any], domain: Domain, layout: Layout) -> None:
+    """Refuse rows that a loss is not defined for, and targets that are none; raises UsageError.
+
+    ``options`` are those of `recorded`, with ``path``; rows that a configuration names are given
+    to several losses, and are not checked.
+    """
+    path = options["path"]
+    arrays = read_arrays(path)
+    name = _logits_name(arrays, path, options.get("logits"))
+    logits = _plain(arrays[name])
+    if format_of(logits.dtype) is None or logits.ndim == 0:
+        return  # it is refused where the rows are made
+    elementwise = layout is Layout.ELEMENTWISE
+    lead = logits.shape if elementwise else logits.shape[:-1]
+    rows = logits.reshape(-1, logits.shape[-1])
+    if domain is not Domain.LOGITS:
+        step = chunk_rows(rows.shape[1])
+        for first in range(0, len(rows), step):
+            _check_inside(rows[first : first + step], first, domain, Origin(place_of(path, name)))
+    filled = {"labels_path": None, "labels": None, **options}
+    labels, origin = _labels(filled, arrays, name)
+    if elementwise and labels is not None:
+        _check_targets(labels, logits, Origin(origin, lead), fits=labels.shape == logits.shape)
+
+
+def _check_inside(rows: Array, first: int, domain: Domain, origin: Origin) -> None:
+    numbers = to_float64(rows)
+    lowest, highest = DOMAIN_BOUNDS[domain]
+    wrong = (numbers < lowest) | (numbers > highest)
+    if wrong.any():
+        at = tuple(int(each) for each in np.argwhere(wrong)[0])
+        what = "probability" if domain is Domain.PROBABILITIES else "logarithm of a probability"
+        message = (
+            f"{origin.row(first + at[0])}: {float(numbers[at])!r} is no {what}\n"
+            f"    help: this loss takes {domain}; there are others that take logits "
+            "(xentcheck list losses)"
+        )
+        raise UsageError(message)
+
+
+def _plain(array: Array) -> Array:
+    """An array as it was meant: NumPy saves bfloat16 as two bytes without a name."""
+    if array.dtype.kind == "V" and array.dtype.names is None and array.dtype.itemsize == 2:
+        return array.view(FORMATS["bfloat16"].dtype)
+    return array
+
+
+def _logits_name(arrays: Mapping[str, Array], path: Any, key: str | None) -> str:
+    """Which array has the logits: the one named, one of the usual names, or the only one left."""
+    if "" in arrays:
+        return ""
+    if key is not None:
         if key not in arrays:
-            names = arrays or read_arrays(path)
-            message = f"{path} has no array {key!r}{did_you_mean(key, names)}"
+            message = f"{path} has no array {key!r}{did_you_mean(key, arrays)}"
             raise UsageError(message)
-        logits = arrays[key]
-    elif "logits" in arrays or len(arrays) == 1:
-        logits = arrays.get("logits", next(iter(arrays.values())))
-    else:
-        message = f"{path} has no array 'logits'; name one with logits: {', '.join(arrays)}"
-        raise UsageError(message)
-    if format_of(logits.dtype) is None:
-        message = f"{path}: logits of type {logits.dtype}; known: {', '.join(FORMATS)}"
-        raise UsageError(message)
-    if logits.ndim == 0 or not logits.size:
-        message = f"{path}: logits of shape {logits.shape} have no rows"
-        raise UsageError(message)
-    return logits
+        return key
+    for name in LOGIT_NAMES:
+        if name in arrays:
+            return name
+    others = [name for name in arrays if name not in LABEL_NAMES]
+    if len(others) == 1:
+        return others[0]
+    if len(arrays) == 1:
+        return next(iter(arrays))
+    message = f"{path} has no array 'logits'; name one with logits: {', '.join(arrays)}"
+    raise UsageError(message)
+
+
+def recorded_dtype(path: Any, logits: str | None = None) -> str | None:
+    """The dtype of the logits of a recording; None where it is none that a loss is audited in.
+
+    Raises UsageError for whatever cannot be read.
+    """
+    arrays = read_arrays(path)
+    found = format_of(_plain(arrays[_logits_name(arrays, path, logits)]).dtype)
+    return None if found is None else found.name
+
+
+def recorded_labels(options: Mapping[str, Any]) -> Array | None:
+    """The labels that come with a recording, None where there are none; raises UsageError."""
+    arrays = read_arrays(options["path"])
+    logits = _logits_name(arrays, options["path"], options.get("logits"))
+    filled = {"labels_path": None, "labels": None, **options}
+    return _labels(filled, arrays, logits)[0]
 
 
 RECORDED = (
     Generator(
         "recorded",
-        "logits recorded from a model, in a .npy, .npz or .safetensors file",
+        "logits recorded from a model, in a .npy, .npz, .safetensors or .pt file",
         (
             Option("path", "path", "the file; its last axis is the classes", required=True),
-            Option("logits", "text", "name of the array (`logits`, or the only one)"),
-            Option("labels", "text", "name of the array of labels (`labels` where there is one)"),
+            Option(
+                "logits",
+                "text",
+                "name of the array (a usual one such as `logits`, or the only one)",
+            ),
+            Option(
+                "labels",
+                "text",
+                "name of the array of labels (a usual one such as `labels`, where there is one)",
+            ),
+            Option("labels_path", "path", "the file of the labels, where they have their own"),
             Option("rows", "integer", "how many rows to take from the start; none: all", minimum=1),
             Option(
                 "content",

@@ -11,6 +11,9 @@ from xentcheck.model import Array
 MOST_ELEMENTS = 1 << 20
 """So many numbers are made at once, or one row where that is longer."""
 
+MOST_REDUCED = 1 << 24
+"""So many numbers are reduced at once: a reduction is of all rows of an input up to here."""
+
 Maker = Callable[[int, int], Array]
 """Makes the rows from a first one up to a last one, which is left out."""
 
@@ -21,9 +24,12 @@ Sampler = Callable[[np.random.Generator, tuple[int, ...]], Array]
 """Draws rows of that shape, (rows, classes) or (rows,)."""
 
 
-def chunk_rows(classes: int) -> int:
-    """How many rows of so many classes (0: elementwise) are made at once; at least 1."""
-    return max(1, MOST_ELEMENTS // max(1, classes))
+def chunk_rows(classes: int, *, reduced: bool = False) -> int:
+    """How many rows of so many classes (0: elementwise) are made at once; at least 1.
+
+    ``reduced``: as many as a reduction takes.
+    """
+    return max(1, (MOST_REDUCED if reduced else MOST_ELEMENTS) // max(1, classes))
 
 
 def stacked(pieces: Sequence[tuple[int, Maker]], first: int, last: int) -> Array:

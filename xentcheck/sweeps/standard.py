@@ -8,12 +8,14 @@ from typing import Any
 
 from xentcheck.floats import FORMATS
 from xentcheck.losses.spec import Loss
-from xentcheck.model import Domain, InputSpec, LabelKind, Layout, Sweep
+from xentcheck.model import Domain, InputSpec, LabelKind, Layout, Sweep, reduces
 from xentcheck.sweeps.crossing import ZEROS
 
 EXHAUSTED_BITS = 16
 BASES = (0.7, -17.69, 61.3)  # no gap above them is a difference that rounds to nothing
 VOCABULARY = 65_540  # float16 overflows when it sums that many ones
+LONG = (1, 2, 255, 257, 4095, 4097, 65_537, 100_000)
+"""Rows of the long reductions: beside what a count in 8, 11 or 16 bits, or a chunk, can hold."""
 
 
 def standard_sweeps(
@@ -21,6 +23,9 @@ def standard_sweeps(
     dtypes: Sequence[str],
     label_kind: LabelKind | None = None,
     parameters: Mapping[str, tuple[Any, ...]] | None = None,
+    targets: str | None = None,
+    *,
+    integers: bool = False,
 ) -> tuple[Sweep, ...]:
     """The sweeps that together audit a loss, each with the given dtypes, labels and parameters.
 
@@ -29,13 +34,19 @@ def standard_sweeps(
     through p→1, offsets, ties, rows far below zero, rows of mixed scale. ``zeros``: rows next to
     zeros of the result, for losses that have some. ``masked`` and ``special``: −inf
     at some classes; any infinity and NaN (for rows and elementwise losses as they apply).
-    ``wide``: a few rows beyond 65,536 classes. ``exhaustive``: every value of a 16-bit dtype,
-    with targets 0 and 1 where there are targets, for elementwise losses.
+    ``wide``: a few rows beyond 65,536 classes. ``long``: with a reduction among the parameters, of
+    up to 100,000 rows. ``exhaustive``: every value of a 16-bit dtype,
+    with targets 0 and 1 where there are targets, for elementwise losses. ``targets`` other than
+    None are those of all of them, and ``integers`` gives them as int64; see `chosen_labels`.
     """
     elementwise = loss.layout is Layout.ELEMENTWISE
     plan = _elementwise(loss) if elementwise else _rows(loss.domain)
-    if (loss.id, label_kind or loss.label_kinds[0]) in ZEROS:
+    if targets is None and (loss.id, label_kind or loss.label_kinds[0]) in ZEROS:
+        # there labels come with the rows, and most are soft
         plan.append(("zeros", "all", [("zero-crossing", {"rows": 32 if elementwise else 8})]))
+    reductions = (parameters or {}).get("reduction", ())
+    if any(reduces({"reduction": each}) for each in reductions if each is not None):
+        plan.append(("long", "all", [("cycle", {"rows": LONG, "classes": (3,)})]))
     return tuple(
         Sweep(
             name=name,
@@ -43,10 +54,11 @@ def standard_sweeps(
             dtypes=fitting,
             inputs=tuple(InputSpec(generator, options) for generator, options in inputs),
             label_kind=label_kind,
-            targets=targets,
+            targets=own if targets is None else targets,
             parameters=dict(parameters or {}),
+            integers=integers,
         )
-        for name, targets, inputs in plan
+        for name, own, inputs in plan
         if (fitting := _fitting(name, loss.domain, dtypes))
     )
 
