@@ -71,6 +71,14 @@ CHECKED_DTYPES = ("float32", "float64")  # those of `api.DTYPES`, which is not i
     metavar="NOTE",
     help="A note that is a violation: fp-signal, ftz or convention (repeatable).",
 )
+@click.option(
+    "--no-sanity-check",
+    "sanity_check",
+    is_flag=True,
+    flag_value=False,
+    default=True,
+    help="Run the whole sweep also where a dozen mild rows show that it computes something else.",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the random inputs.")
 @witnesses_option
 @workers_option
@@ -92,6 +100,7 @@ def check(
     or_excess_bits: float | None,
     allow: Sequence[str],
     forbid: Sequence[str],
+    sanity_check: bool,
     seed: int,
     witnesses: str,
     workers: int | None,
@@ -162,4 +171,5 @@ def check(
         workers=workers,
         timeout_s=timeout_s,
         witnesses=witnesses,
+        sanity_check=sanity_check,
     )

@@ -90,6 +90,7 @@ def run_audit(
     timeout_s: float | None = None,
     keeping: Keeping | None = None,
     witnesses: str = "",
+    sanity_check: bool = True,
 ) -> int:
     """Audit, deliver the report, and say with which status to exit.
 
@@ -108,6 +109,7 @@ def run_audit(
             workers=workers,
             timeout_s=timeout_s,
             progress=progress,
+            sanity_check=sanity_check,
         )
     report, text, told = keeping.taken(report, baseline)
     delivery.deliver(functools.partial(rendered, report))

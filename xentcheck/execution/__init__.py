@@ -3,17 +3,29 @@ processes that frameworks and users' code have to themselves, and the workers th
 """
 
 from xentcheck.execution import hosts
-from xentcheck.execution.calls import Incident, Outcomes, answer, observe, unsupported
+from xentcheck.execution.calls import (
+    Incident,
+    Outcomes,
+    answer,
+    arguments,
+    ask,
+    observe,
+    unsupported,
+)
+from xentcheck.execution.invocation import CallError
 from xentcheck.execution.pool import Death, Run, cores
 from xentcheck.execution.pool import run as run_tasks
 from xentcheck.execution.targets import open_target, open_targets
 
 __all__ = [
+    "CallError",
     "Death",
     "Incident",
     "Outcomes",
     "Run",
     "answer",
+    "arguments",
+    "ask",
     "cores",
     "hosts",
     "observe",

@@ -8,7 +8,7 @@ division by zero, although the inputs and the exact results are finite, is halve
 does so alone is found.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -125,6 +125,31 @@ def answer(implementation: Implementation, case: Case, quantity: Quantity) -> Ar
         return _Run(function, implementation.process, case, quantity, shape).call()
     except (CallError, UnsupportedError):
         return None
+
+
+def arguments(implementation: Implementation, case: Case, quantity: Quantity) -> list[Array | None]:
+    """What a call of the function of a quantity is given besides parameters: logits, labels."""
+    function = implementation.value if quantity is Quantity.VALUE else implementation.gradient
+    assert function is not None
+    run = _Run(function, implementation.process, case, quantity, ())
+    return [case.logits, case.labels] if run.with_labels or run.insists else [case.logits]
+
+
+def ask(
+    function: Callable[..., Any],
+    process: Process | None,
+    data: Sequence[Array | None],
+    parameters: Mapping[str, Any],
+) -> Array:
+    """What a function returns, in whatever shape.
+
+    Raises:
+        CallError: it raised, or returned something that cannot be scored.
+        UnsupportedError: it says that it does not take such inputs.
+    """
+    if process is None:
+        return invoke(function, data, parameters, None).result
+    return hosts.invoke(process, function, data, parameters, None).result
 
 
 def _narrower(result: Format, source: Format) -> bool:
