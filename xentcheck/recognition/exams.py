@@ -123,7 +123,7 @@ class Exam:
         if self.case.label_kind is LabelKind.DISTRIBUTION:
             return np.asarray(self.labels)
         if self.case.label_kind is LabelKind.INTEGER and self.x.ndim == 2:
-            return np.eye(self.x.shape[1])[self.labels]
+            return np.asarray(np.eye(self.x.shape[1])[self.labels])
         return None
 
     def changed(self, **changes: Any) -> "Exam | None":

@@ -250,8 +250,6 @@ _PLAIN = (
         _transposed,
         "rows come first: return it in the shape of the logits",
     ),
-    Form("sign", "{loss} of the negated logits", _reversed_sign, "do not negate the logits"),
-    Form("complement", "{loss} of 1 − p", _complement, "it is given p"),
     Form("swapped", "{loss} with its arguments swapped", _swapped, "logits first, labels second"),
 )  # fmt: skip
 
@@ -306,6 +304,8 @@ _BY_LABELS = (
          _relabelled(_clipped(1)), "labels count from 0"),
     Form("labels-reversed", "{loss} with the labels reversed",
          _relabelled(_flipped), "label k is class k, target 1 the positive class"),
+    Form("sign", "{loss} of the negated logits", _reversed_sign, "do not negate the logits"),
+    Form("complement", "{loss} of 1 − p", _complement, "it is given p"),
 )  # fmt: skip
 
 

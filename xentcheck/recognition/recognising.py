@@ -245,6 +245,8 @@ class _Recognising:
             return None
         epsilon = FORMATS[self.asked[0].case.dtype].epsilon
         best = min(each[0] for each in fitting)
+        # one difference is believed before two
+        fitting.sort(key=lambda each: bool(each[2].name) and each[1].name != "loss")
         for error, form, factor, view in fitting:
             if error <= max(4 * best, 4 * epsilon):
                 return self._claimed(answers, form, factor, view)
@@ -284,15 +286,16 @@ class _Recognising:
         hint = form.hint or factor.hint
         if form.hint and factor.hint:
             hint = f"{factor.hint}; {form.hint}"
-        if form.reduction is not None:
-            hint = self._reducing(form.reduction)
+        reduction = None if factor.name else form.reduction
+        if reduction is not None:
+            hint = self._reducing(reduction)
         if view.says:
             want = _text_of_shape(self.asked[0].case.rows, self._shape(self.asked[0]))
             told = f"{view.says} where {want} is expected"
             if not (form.name == "loss" and not factor.name):
                 told = f"it looks like {says}, and {told}"
             name, hint = name or view.name, "; ".join(filter(None, (view.hint, hint)))
-        return self._witnessed(answers, name, f"{told}: ", hint, form.reduction)
+        return self._witnessed(answers, name, f"{told}: ", hint, reduction)
 
     def _reducing(self, reduction: str) -> str:
         if "reduction" in self.implementation.parameters:

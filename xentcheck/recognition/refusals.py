@@ -36,9 +36,9 @@ def _missing(found: re.Match[str], loss: Loss) -> Refusal:
 
 def _too_many(found: re.Match[str], loss: Loss) -> Refusal:
     takes, given = int(found["takes"]), int(found["given"])
-    of = found["of"] or ""
-    if any(each in of for each in (".forward", ".call", ".__call__", ".__init__", "<locals>.")):
-        takes, given = takes - 1, given - 1  # self
+    names = (found["of"] or "").split(".")
+    if len(names) > 1 and names[-2] != "<locals>":  # a method: self is no argument
+        takes, given = takes - 1, given - 1
     labels = ", labels" if given > 1 else ""
     return Refusal(
         "wrong-arguments",
