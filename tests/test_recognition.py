@@ -499,6 +499,15 @@ def test_a_call_that_cannot_be_made_is_an_error_of_usage() -> None:
             audit(function, CE)
 
 
+def test_a_class_is_not_taken_for_a_function() -> None:
+    class Needs:
+        def __init__(self, classes: int) -> None:
+            self.classes = classes
+
+    with pytest.raises(TargetError, match="it is a class, whose constructor takes 1 argument:"):
+        audit(Needs, CE)
+
+
 def test_an_argument_that_a_function_forgets_itself_is_its_own_fault() -> None:
     def helper(x: Any, y: Any, z: Any) -> Any:
         return ce(x, y)

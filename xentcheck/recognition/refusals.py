@@ -39,6 +39,14 @@ def _too_many(found: re.Match[str], loss: Loss) -> Refusal:
     names = (found["of"] or "").split(".")
     if len(names) > 1 and names[-2] != "<locals>":  # a method: self is no argument
         takes, given = takes - 1, given - 1
+    if names[-1] == "__init__":
+        return Refusal(
+            "class",
+            f"it is a class, whose constructor takes {takes} argument{'s' * (takes != 1)}: a call "
+            "does not compute anything",
+            "--framework torch (or tensorflow) makes an object of a class of modules first; "
+            "otherwise name a function",
+        )
     labels = ", labels" if given > 1 else ""
     return Refusal(
         "wrong-arguments",
