@@ -422,6 +422,11 @@ def test_what_is_wrong_and_looks_like_nothing_is_said_and_swept() -> None:
     assert {"ordinary", "extreme"} <= {each.cell.sweep for each in report.measurements}
 
 
+@pytest.mark.parametrize("number", [0.0, math.nan, math.inf])
+def test_nothing_but_zeros_nans_or_infinities_has_kinds_that_say_more(number: float) -> None:
+    assert asked(lambda x, y: np.full(len(x), number, x.dtype)) is None
+
+
 def test_half_of_the_labels_right_is_not_clearly_wrong() -> None:
     assert asked(lambda x, y: np.where(y == 0, 7, ce(x, y))) is None
 

@@ -131,7 +131,7 @@ def audit(
     workers: int | None = 1,
     timeout_s: float | None = None,
     progress: Callable[[Progress], None] | None = None,
-    sanity_check: bool = True,
+    sanity_check: bool = False,
 ) -> Report:
     """Run a configuration.
 

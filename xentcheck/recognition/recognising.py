@@ -474,6 +474,8 @@ class _Recognising:
             exact = each.exam.exact(self.quantity)
             if each.numbers.shape != exact.shape:
                 return None  # the sweep says so
+            if not np.isfinite(each.numbers).all() or not each.numbers.any():
+                return None  # NaN, infinities and zeros have kinds that say more
             errors = np.atleast_1d(_errors(each.numbers, exact))
             errors = errors.reshape(len(errors), -1)
             wrong += int((~(errors <= CLEARLY)).any(axis=1).sum())
