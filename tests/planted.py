@@ -1516,4 +1516,25 @@ PLANTED = (
         "",
         ("tests/test_older_versions.py",),
     ),
+    Planted(
+        "another function swept all the same",
+        "xentcheck/recognition/sanity.py",
+        "        return replace(config, sweeps=()), reason\n",
+        "        return config, reason\n",
+        ("tests/test_recognition.py::test_one_finding_instead_of_a_sweep",),
+    ),
+    Planted(
+        "a claim without a look at whether the loss itself fits",
+        "xentcheck/recognition/recognising.py",
+        "        if returned and self._right(returned):\n",
+        "        if returned and not self._right(returned):\n",
+        ("tests/test_recognition.py::test_what_is_only_inaccurate_goes_on",),
+    ),
+    Planted(
+        "a reduction that is recognised without its name",
+        "xentcheck/recognition/recognising.py",
+        "reduction = None if factor.name else form.reduction",
+        "reduction = None",
+        ("tests/test_recognition.py::test_a_mean_has_its_reduction_for_whoever_goes_on_with_it",),
+    ),
 )

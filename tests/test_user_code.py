@@ -641,7 +641,9 @@ class TestFunctions:
         slip = text.replace("{power: 2}", "{pover: 2}")
         write(tmp_path, {"mine.py": RIGHT + power, "bound.yaml": text, "slip.yaml": slip})
         told = xentcheck(tmp_path, "run", "bound.yaml", "--format", "json")
-        assert told.findings == {("second", "value", "inaccurate")}
+        # a square is another function, as the sanity check says
+        wrong = {("second", "value", kind) for kind in ("inaccurate", "other-function")}
+        assert told.findings == wrong
         told = xentcheck(tmp_path, "run", "slip.yaml")
         assert told.status == 2
         assert "takes no parameter 'pover'; did you mean 'power'?" in told.stderr

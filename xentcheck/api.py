@@ -33,6 +33,7 @@ from xentcheck.implementations import user
 from xentcheck.implementations.bridging import LABEL_DTYPE, LABEL_DTYPES
 from xentcheck.implementations.shapes import CLASS_SECOND, ROWS, SHAPES
 from xentcheck.losses import loss_of
+from xentcheck.losses.parameters import obstacle
 from xentcheck.losses.spec import Loss
 from xentcheck.model import (
     NOTES,
@@ -53,6 +54,7 @@ from xentcheck.model import (
 )
 from xentcheck.probing import ProbeResult, probe
 from xentcheck.ratchet import Baseline
+from xentcheck.recognition import recognised
 from xentcheck.registry import AUTO, escaped, gradient_names, implementation, load_target
 from xentcheck.report import detail
 from xentcheck.report.reading import read as read_report
@@ -210,6 +212,7 @@ def audit(
     targets: str | None = None,
     inputs: Any = None,
     input_names: Mapping[str, str] | None = None,
+    sanity_check: bool = True,
 ) -> Report:
     """Audit what a configuration describes, as `xentcheck run`; or one loss, as `xentcheck check`.
 
@@ -259,6 +262,8 @@ def audit(
             or both by name in a mapping; or the path of a .npy, .npz, .safetensors or .pt file, or
             two paths. Without ``dtypes`` they are audited in the dtype that the logits have.
         input_names: what the arrays of a file are called: ``{"logits": "x", "labels": "y"}``.
+        sanity_check: first ask a user's own function about a dozen mild rows. One that computes
+            something else is not audited any further: one finding says what it looks like.
 
     Returns:
         The report. Without limits a configuration is a survey, whose report has no violations.
@@ -300,6 +305,7 @@ def audit(
             workers=workers,
             timeout_s=timeout_s,
             progress=progress,
+            sanity_check=sanity_check,
         )
     if not callable(subject) and not isinstance(subject, str):
         message = f"{subject!r} is neither a function nor the text of a target"
@@ -314,6 +320,7 @@ def audit(
             workers=workers,
             timeout_s=timeout_s,
             progress=progress,
+            sanity_check=sanity_check,
         )
     if callable(subject) and framework != "numpy":
         versions = auditing.environment((user.bridge_for(framework).process,))
@@ -350,6 +357,7 @@ def assert_accurate(
     targets: str | None = None,
     inputs: Any = None,
     input_names: Mapping[str, str] | None = None,
+    sanity_check: bool = True,
 ) -> Report:
     """Assert that a loss is within limits on everything a fault can hide in.
 
@@ -364,62 +372,38 @@ def assert_accurate(
     """
     __tracebackhide__ = True
     dtypes, quantities = _several(dtypes), _several(quantities)
-    report = audit(
-        fn,
-        loss,
-        label_kind=label_kind,
-        parameters=parameters,
-        dtypes=dtypes,
-        quantities=quantities,
-        framework=framework,
-        gradient=gradient,
-        max_ulp=max_ulp,
-        p99_ulp=p99_ulp,
-        or_abs=or_abs,
-        or_rel=or_rel,
-        max_excess_bits=max_excess_bits,
-        or_excess_bits=or_excess_bits,
-        allow=allow,
-        forbid=forbid,
-        built_in=built_in,
-        bind=bind,
-        shape=shape,
-        label_dtype=label_dtype,
-        batch_invariant=batch_invariant,
-        seed=seed,
-        workers=workers,
-        timeout_s=timeout_s,
-        targets=targets,
-        inputs=inputs,
-        input_names=input_names,
-    )
+    how: dict[str, Any] = {
+        "label_kind": label_kind,
+        "parameters": parameters,
+        "dtypes": dtypes,
+        "quantities": quantities,
+        "framework": framework,
+        "gradient": gradient,
+        "max_ulp": max_ulp,
+        "p99_ulp": p99_ulp,
+        "or_abs": or_abs,
+        "or_rel": or_rel,
+        "max_excess_bits": max_excess_bits,
+        "or_excess_bits": or_excess_bits,
+        "allow": allow,
+        "forbid": forbid,
+        "built_in": built_in,
+        "bind": bind,
+        "shape": shape,
+        "label_dtype": label_dtype,
+        "batch_invariant": batch_invariant,
+        "seed": seed,
+        "workers": workers,
+        "timeout_s": timeout_s,
+        "sanity_check": sanity_check,
+    }
+    report = audit(fn, loss, **how, targets=targets, inputs=inputs, input_names=input_names)
     check_results(report, dtypes or (() if inputs is not None else DTYPES), quantities)
     if not report.violations:
         return report
     text = detail.violations(report, _MOST_TOLD)
     if targets is None and inputs is None and _only_soft(report):
-        hard = audit(
-            fn,
-            loss,
-            label_kind=label_kind,
-            parameters=parameters,
-            dtypes=dtypes,
-            quantities=quantities,
-            framework=framework,
-            gradient=gradient,
-            max_ulp=max_ulp,
-            p99_ulp=p99_ulp,
-            or_abs=or_abs,
-            or_rel=or_rel,
-            max_excess_bits=max_excess_bits,
-            or_excess_bits=or_excess_bits,
-            allow=allow,
-            forbid=forbid,
-            seed=seed,
-            workers=workers,
-            timeout_s=timeout_s,
-            targets="ends",
-        )
+        hard = audit(fn, loss, **how, targets="ends")
         if _passes(hard):
             text += "\n\n" + HARD_ALONE.format(option='targets="ends"')
     raise AssertionError(text)
@@ -435,6 +419,7 @@ def audit_config(
     workers: int | None = 1,
     timeout_s: float | None = None,
     progress: Callable[[Progress], None] | None = None,
+    sanity_check: bool = True,
 ) -> Report:
     """What a configuration describes, held against its limits and a baseline.
 
@@ -453,6 +438,7 @@ def audit_config(
         workers=workers,
         timeout_s=timeout_s,
         progress=progress,
+        sanity_check=sanity_check,
     )
 
 
@@ -475,6 +461,8 @@ def check_results(
         raise KeyboardInterrupt
     if report.uncertified:
         raise UncertifiedError("\n".join(report.uncertified))
+    if any(each.finding.kind is Kind.OTHER_FUNCTION for each in report.violations):
+        return  # no pass, and nothing else was audited on purpose
     cells = [each.cell for each in report.measurements]
     cells += [each.cell for each in report.findings]
     missing = [each for each in dtypes if each not in {cell.dtype for cell in cells}]
@@ -558,6 +546,8 @@ def checking(
             raise UsageError("timeout_s goes with code in a process of its own: name it by text")
         made = _given(target, way, check.gradient)
     own, about = _own(spec, kind, made, values)
+    notes += about
+    made, about = _reduced(spec, kind, made, {**values, **own}, dtypes[0])
     notes += about
     reason = unasked(made)
     if reason and Quantity.GRADIENT in quantities:
@@ -706,6 +696,27 @@ def _own(
     for name, value in made.built_in.items():
         notes.append(f"{name}={_text(value)} is computed: the function has it built in")
     return own, tuple(notes)
+
+
+def _reduced(
+    spec: Loss, kind: LabelKind, made: Implementation, given: Mapping[str, Any], dtype: str
+) -> tuple[Implementation, tuple[str, ...]]:
+    """A function that only returns a mean or a sum as one that has it built in, found by asking."""
+    if spec.parameter("reduction") is None or "reduction" in {*given, *made.built_in}:
+        return made, ()
+    computed = {**given, **made.built_in}
+    if obstacle(spec, made, computed, dtype):
+        return made, ()
+    found = recognised(made, spec.id, kind, computed, dtype, (Quantity.VALUE,))
+    if found is None or found.reduction is None:
+        return made, ()
+    words = () if made.origin == UNREACHABLE else ("--built-in", f'reduction="{found.reduction}"')
+    note = (
+        f"it returns one number, the {found.reduction} over the rows: it is checked as that "
+        f"(reduction={found.reduction})"
+    )
+    built_in = {**made.built_in, "reduction": found.reduction}
+    return replace(made, built_in=built_in, origin=(*made.origin, *words)), (note,)
 
 
 def _text(value: Any) -> str:

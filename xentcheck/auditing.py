@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from xentcheck import __version__, registry, sweeps
+from xentcheck import __version__, recognition, registry, sweeps
 from xentcheck.collection import (
     Arbitration,
     Shown,
@@ -137,6 +137,7 @@ def audit(
     workers: int | None = 1,
     timeout_s: float | None = None,
     progress: Callable[[Progress], None] | None = None,
+    sanity_check: bool = False,
 ) -> Report:
     """Run a configuration.
 
@@ -150,10 +151,13 @@ def audit(
             With one everything else runs in this process, and what kills it kills the run.
         timeout_s: how long one call of a framework or of users' code may take.
         progress: called whenever a part of the work is done.
+        sanity_check: first ask users' own functions about mild rows; what is among ``extra`` and
+            recognised as another function is not swept.
 
     Raises:
         ConfigError: a limit selects nothing that could be audited.
-        TargetError: a target of the configuration cannot be loaded.
+        TargetError: a target of the configuration cannot be loaded, or one of ``extra`` cannot be
+            called as asked.
         UnknownNameError: a pattern in ``select`` matches nothing.
         UsageError: two implementations of a loss have one name.
 
@@ -172,7 +176,15 @@ def audit(
         check_sweeps(config, known, skips)
         described = described_cells(config, known)
         check_limits(config, described)
-        run = _Audit(config, known, tuple(select), list(skips), described, baseline, progress)
+        sane = recognition.Sanity(config)
+        if sanity_check:
+            own = (patient(each, timeout_s) for each in extra)
+            chosen = [
+                each for each in targets if registry.selected(each.name, select or ("*", "*@*"))
+            ]
+            sane = recognition.check(config, tuple(own), chosen, workers or cores())
+        run = _Audit(sane.config, known, tuple(select), list(skips), described, baseline, progress)
+        run.begin(sane)
         return replace(run.report(workers), timeout_s=timeout_s)
     finally:
         hosts.close()
@@ -743,6 +755,14 @@ class _Audit:
         self.worst = (float("nan"), "")
         self.obstacles: dict[Process, str] = {}
         self.processes: set[Process] = set()
+
+    def begin(self, sane: recognition.Sanity) -> None:
+        """What the sanity check found stands before everything else."""
+        self.measurements += sane.measurements
+        self.findings += sane.findings
+        self.arbitrated += sum(bool(each.witness and each.witness.exact) for each in sane.findings)
+        for skip in sane.skips:
+            self._skip(skip)
 
     def report(self, workers: int | None) -> Report:
         steps: list[_Step] = []

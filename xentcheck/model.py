@@ -59,6 +59,7 @@ class Kind(StrEnum):
     CRASHED = "crashed"
     TIMED_OUT = "timed-out"
     RAISED = "raised"
+    OTHER_FUNCTION = "other-function"
     WRONG_SHAPE = "wrong-shape"
     WRONG_DTYPE = "wrong-dtype"
     MUTATED_INPUT = "mutated-input"

@@ -92,6 +92,14 @@ CHECKED_DTYPES = ("float32", "float64")  # those of `api.DTYPES`, which is not i
     is_flag=True,
     help="A row may not change with its batch, not by one ulp; batches of many sizes are called.",
 )
+@click.option(
+    "--no-sanity-check",
+    "sanity_check",
+    is_flag=True,
+    flag_value=False,
+    default=True,
+    help="Run the whole sweep also where a dozen mild rows show that it computes something else.",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the random inputs.")
 @witnesses_option
 @workers_option
@@ -121,6 +129,7 @@ def check(
     allow: Sequence[str],
     forbid: Sequence[str],
     batch_invariant: bool,
+    sanity_check: bool,
     seed: int,
     witnesses: str,
     workers: int | None,
@@ -202,6 +211,7 @@ def check(
         timeout_s=timeout_s,
         witnesses=witnesses,
         explain=lambda report: api.explained(made, report, workers=workers, timeout_s=timeout_s),
+        sanity_check=sanity_check,
     )
 
 

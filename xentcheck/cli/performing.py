@@ -91,6 +91,7 @@ def run_audit(
     keeping: Keeping | None = None,
     witnesses: str = "",
     explain: "Callable[[Report], str] | None" = None,
+    sanity_check: bool = True,
 ) -> int:
     """Audit, deliver the report, and say with which status to exit.
 
@@ -110,6 +111,7 @@ def run_audit(
             workers=workers,
             timeout_s=timeout_s,
             progress=progress,
+            sanity_check=sanity_check,
         )
     report, text, told = keeping.taken(report, baseline)
     delivery.deliver(functools.partial(rendered, report))

@@ -28,6 +28,7 @@ HINTS: Mapping[Kind, str] = {
     Kind.CRASHED: "the process died in the call: compiled code, a stack overflow, or os._exit",
     Kind.TIMED_OUT: "the call did not come back; --timeout gives it longer",
     Kind.RAISED: "the call raised; the other rows were scored without it",
+    Kind.OTHER_FUNCTION: "mild inputs already show it: no question of numerical stability",
     Kind.WRONG_SHAPE: "one value per row (or per class), and a gradient shaped like the logits",
     Kind.WRONG_DTYPE: "return a floating-point array no narrower than the input",
     Kind.MUTATED_INPUT: "copy before writing: callers reuse their arrays",

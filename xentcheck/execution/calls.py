@@ -9,7 +9,7 @@ that signals an overflow, an invalid operation or a division by zero, although t
 exact results are finite, is halved until a row that does so alone is found.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +33,7 @@ from xentcheck.model import (
     Kind,
     LabelKind,
     Layout,
+    Process,
     Quantity,
 )
 from xentcheck.registry import required_second
@@ -130,6 +131,29 @@ def answer(implementation: Implementation, case: Case, quantity: Quantity) -> Ar
         return Caller(implementation, case, quantity).call()
     except (CallError, UnsupportedError):
         return None
+
+
+def arguments(implementation: Implementation, case: Case, quantity: Quantity) -> list[Array | None]:
+    """What a call of the function of a quantity is given besides parameters: logits, labels."""
+    run = Caller(implementation, case, quantity)
+    return [case.logits, case.labels] if run.with_labels or run.insists else [case.logits]
+
+
+def ask(
+    function: Callable[..., Any],
+    process: Process | None,
+    data: Sequence[Array | None],
+    parameters: Mapping[str, Any],
+) -> Array:
+    """What a function returns, in whatever shape.
+
+    Raises:
+        CallError: it raised, or returned something that cannot be scored.
+        UnsupportedError: it says that it does not take such inputs.
+    """
+    if process is None:
+        return invoke(function, data, parameters, None).result
+    return hosts.invoke(process, function, data, parameters, None).result
 
 
 def _narrower(result: Format, source: Format) -> bool:

@@ -167,7 +167,7 @@ def invoke(
     function: Callable[..., Any],
     data: Sequence[Array | None],
     parameters: Mapping[str, Any],
-    shape: tuple[int, ...],
+    shape: tuple[int, ...] | None,
     layout: str = "",
 ) -> Invocation:
     """As `invocation.invoke`, in a process. CallError also says that it died or took too long."""

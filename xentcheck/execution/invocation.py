@@ -64,7 +64,7 @@ def invoke(
     function: Callable[..., Any],
     data: Sequence[Array | None],
     parameters: Mapping[str, Any],
-    shape: tuple[int, ...],
+    shape: tuple[int, ...] | None,
     layout: str = "",
 ) -> Invocation:
     """Call a function with fresh copies of its arguments.
@@ -73,7 +73,7 @@ def invoke(
         function: called as ``function(*data, **parameters)``.
         data: logits and, where the function takes them, labels.
         parameters: by name.
-        shape: what its result has to have.
+        shape: what its result has to have; None: any.
         layout: how the copies lie in memory, one of `LAYOUTS`; "" is packed.
 
     Raises:
@@ -118,7 +118,7 @@ def invoke(
     return Invocation(_checked(returned, shape), tuple(mutated), tuple(signals.seen))
 
 
-def _checked(returned: Any, shape: tuple[int, ...]) -> Array:
+def _checked(returned: Any, shape: tuple[int, ...] | None) -> Array:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -130,7 +130,7 @@ def _checked(returned: Any, shape: tuple[int, ...]) -> Array:
         what = type(returned).__name__ if array.dtype.kind in "OUS" else f"dtype {array.dtype}"
         message = f"returned {what}, want an array of a floating-point dtype"
         raise CallError(Kind.WRONG_DTYPE, message)
-    if array.shape != shape:
+    if shape is not None and array.shape != shape:
         message = f"returned shape {array.shape}, want {shape}"
         raise CallError(Kind.WRONG_SHAPE, message)
     return array.copy()

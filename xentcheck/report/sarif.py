@@ -29,6 +29,7 @@ _KINDS: Mapping[Kind, str] = {
     Kind.CRASHED: "The process died in the call.",
     Kind.TIMED_OUT: "The call did not come back in time.",
     Kind.RAISED: "The call raised an exception.",
+    Kind.OTHER_FUNCTION: "On mild inputs it computes something else than the loss.",
     Kind.WRONG_SHAPE: "The result has another shape than it should have.",
     Kind.WRONG_DTYPE: "The result has a dtype that is not allowed.",
     Kind.MUTATED_INPUT: "The call wrote into its input.",

@@ -1,0 +1,6 @@
+"""Whether a function computes the loss that it is audited as, and what it looks like if not."""
+
+from xentcheck.recognition.recognising import Recognition, recognised
+from xentcheck.recognition.sanity import Sanity, check
+
+__all__ = ["Recognition", "Sanity", "check", "recognised"]

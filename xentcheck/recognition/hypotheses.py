@@ -1,0 +1,643 @@
+"""What a function may compute instead of a loss, told from its results alone.
+
+A hypothesis is a `Form` (what the function would return on an exam instead of the exact results),
+times a `Factor` (the negative, another base of the logarithm, a mean over the classes, …). Both are
+tables: a further mistake is a further entry. Most forms are the reference's own results for another
+case: without a parameter, with other labels, with the softmax of the logits, of another loss.
+"""
+
+import functools
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from xentcheck.floats import from_float64
+from xentcheck.losses import LOSSES
+from xentcheck.model import Domain, Float64Array, LabelKind, Layout, Quantity
+from xentcheck.recognition.exams import Exam
+
+Expected = Callable[[Exam, Quantity], Float64Array | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a function may return; ``says`` completes "it looks like …", ``{loss}`` is the loss.
+
+    ``expected`` gives the results for an exam, in whatever shape, None where the form does not
+    apply. ``scaled``: factors other than the sign are tried too. ``reduction``: which one it is.
+    """
+
+    name: str
+    says: str
+    expected: Expected
+    hint: str = ""
+    scaled: bool = False
+    reduction: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """A constant that results may be off by; ``says`` has ``{form}`` in it.
+
+    ``plain``: tried with every form, not only with the loss itself.
+    """
+
+    name: str
+    says: str
+    of: Callable[[Exam], float]
+    hint: str = ""
+    plain: bool = False
+
+
+FACTORS = (
+    Factor("", "{form}", lambda exam: 1.0, plain=True),
+    Factor("negative", "the negative of {form}", lambda exam: -1.0, "negate it", plain=True),
+    Factor(
+        "base-2",
+        "{form} to base 2, 1/ln 2 = 1.4427 × the exact result",
+        lambda exam: 1 / math.log(2),
+        "take the natural logarithm",
+        plain=True,
+    ),
+    Factor(
+        "base-10",
+        "{form} to base 10, 1/ln 10 = 0.4343 × the exact result",
+        lambda exam: 1 / math.log(10),
+        "take the natural logarithm",
+        plain=True,
+    ),
+    Factor(
+        "negative base-2",
+        "the negative of {form}, to base 2",
+        lambda exam: -1 / math.log(2),
+        "negate it, and take the natural logarithm",
+        plain=True,
+    ),
+    Factor(
+        "negative base-10",
+        "the negative of {form}, to base 10",
+        lambda exam: -1 / math.log(10),
+        "negate it, and take the natural logarithm",
+        plain=True,
+    ),
+    Factor(
+        "over-classes",
+        "{form} divided by the number of classes: a mean over them instead of the sum",
+        lambda exam: 1.0 / exam.case.classes if exam.case.classes > 1 else math.nan,
+        "sum over the classes",
+    ),
+    Factor(
+        "times-classes",
+        "{form} times the number of classes",
+        lambda exam: float(exam.case.classes) if exam.case.classes > 1 else math.nan,
+        "do not multiply by the number of classes",
+    ),
+    Factor(
+        "over-rows",
+        "{form} divided by the number of rows, as under a mean over the rows",
+        lambda exam: 1.0 / exam.case.rows,
+        "leave the rows as they are: reduction is none unless it is given",
+    ),
+    Factor(
+        "times-rows",
+        "{form} times the number of rows, as under a sum where the mean is asked for",
+        lambda exam: float(exam.case.rows),
+        "divide by the number of rows",
+    ),
+    Factor(
+        "negative over-rows",
+        "the negative of {form}, divided by the number of rows",
+        lambda exam: -1.0 / exam.case.rows,
+        "negate it, and leave the rows as they are",
+    ),
+    Factor(
+        "negative over-classes",
+        "the negative of {form}, divided by the number of classes",
+        lambda exam: -1.0 / exam.case.classes if exam.case.classes > 1 else math.nan,
+        "negate it, and sum over the classes",
+    ),
+)
+
+
+def forms(exam: Exam, quantity: Quantity) -> Iterator[Form]:
+    """The forms that are tried, in the order in which they are believed."""
+    yield from _PLAIN
+    yield from _parameters(exam)
+    yield from _BY_LABELS
+    if quantity is Quantity.VALUE:
+        yield from _REDUCED
+        yield from _PARTS
+    else:
+        yield from _GRADIENTS
+    yield from _built_in(exam)
+    yield from _other_losses(exam)
+
+
+def _of(exam: Exam | None, quantity: Quantity) -> Float64Array | None:
+    return None if exam is None else exam.exact(quantity)
+
+
+def _log_probabilities(exam: Exam, axis: int = -1) -> Float64Array | None:
+    """Of the classes, by their domain, in float64; along another axis where logits are given."""
+    if exam.x.ndim != 2:
+        return None
+    if exam.loss.domain is not Domain.LOGITS:
+        return None if axis == 0 else _logs(exam)
+    x = exam.x / float(exam.case.parameters.get("temperature", 1.0))
+    x = x - x.max(axis=axis, keepdims=True)
+    return np.asarray(x - np.log(np.exp(x).sum(axis=axis, keepdims=True)))
+
+
+def _logs(exam: Exam) -> Float64Array:
+    return np.log(exam.x) if exam.loss.domain is Domain.PROBABILITIES else exam.x
+
+
+def _squashed(exam: Exam) -> Float64Array:
+    """Softmax, or sigmoid, of the first argument as it is."""
+    if exam.x.ndim == 1:
+        return np.asarray(1.0 / (1.0 + np.exp(-exam.x)))
+    e = np.exp(exam.x - exam.x.max(axis=1, keepdims=True))
+    return np.asarray(e / e.sum(axis=1, keepdims=True))
+
+
+def _twice(exam: Exam, quantity: Quantity) -> Float64Array | None:
+    if exam.loss.domain is not Domain.LOGITS:
+        return None
+    p = _squashed(exam)
+    inner = exam.changed(logits=from_float64(p, "float64"), dtype="float64", **_widened(exam))
+    found = _of(inner, quantity)
+    if found is None or quantity is Quantity.VALUE or exam.x.ndim == 1:
+        return found if found is None or quantity is Quantity.VALUE else found * p * (1 - p)
+    return np.asarray(p * (found - (p * found).sum(axis=1, keepdims=True)))
+
+
+def _widened(exam: Exam) -> dict[str, object]:
+    """The arrays of a case in float64, for one whose logits are."""
+    if exam.labels is None or exam.case.label_kind is LabelKind.INTEGER:
+        return {}
+    return {"labels": exam.labels}
+
+
+def _reversed_sign(exam: Exam, quantity: Quantity) -> Float64Array | None:
+    if exam.loss.domain is not Domain.LOGITS:
+        return None
+    found = _of(exam.changed(logits=-exam.case.logits), quantity)
+    return -found if found is not None and quantity is Quantity.GRADIENT else found
+
+
+def _complement(exam: Exam, quantity: Quantity) -> Float64Array | None:
+    """Of 1 − p instead of p, for single probabilities."""
+    if exam.loss.domain is not Domain.PROBABILITIES or exam.x.ndim != 1:
+        return None
+    case = exam.case
+    found = _of(exam.changed(logits=from_float64(1.0 - exam.x, case.dtype)), quantity)
+    return -found if found is not None and quantity is Quantity.GRADIENT else found
+
+
+def _crossed(exam: Exam, quantity: Quantity) -> Float64Array | None:
+    """A softmax over the rows instead of the classes."""
+    if exam.loss.domain is not Domain.LOGITS or exam.x.ndim != 2:
+        return None
+    logs = _log_probabilities(exam, axis=0)
+    assert logs is not None
+    masses = exam.masses
+    if exam.case.loss in ("softmax", "log_softmax") and quantity is Quantity.VALUE:
+        return np.exp(logs) if exam.case.loss == "softmax" else logs
+    if exam.case.loss != "softmax_cross_entropy" or masses is None or exam.case.reduced:
+        return None
+    if quantity is Quantity.VALUE:
+        return np.asarray(-(masses * logs).sum(axis=1))
+    return np.asarray(np.exp(logs) - masses)
+
+
+def _transposed(exam: Exam, quantity: Quantity) -> Float64Array | None:
+    exact = exam.exact(quantity)
+    return np.ascontiguousarray(exact.T) if exact.ndim == 2 else None
+
+
+def _swapped(exam: Exam, quantity: Quantity) -> Float64Array | None:
+    """The labels as the first argument, and the first argument as labels."""
+    case = exam.case
+    if case.label_kind not in (LabelKind.DISTRIBUTION, LabelKind.TARGET):
+        return None
+    if quantity is Quantity.GRADIENT:
+        return None
+    if exam.loss.domain is Domain.LOG_PROBABILITIES:
+        logs = exam.labels if case.parameters.get("log_target") else np.log(exam.labels)
+        back = exam.x if case.parameters.get("log_target") else np.exp(exam.x)
+        return _of(
+            exam.changed(logits=np.asarray(logs), labels=np.asarray(back), dtype="float64"),
+            quantity,
+        )
+    return _of(exam.changed(logits=case.labels, labels=case.logits), quantity)
+
+
+_PLAIN = (
+    Form("loss", "{loss}", lambda exam, quantity: exam.exact(quantity), scaled=True),
+    Form(
+        "twice",
+        "{loss} of a softmax: it is applied twice",
+        _twice,
+        "give it the logits as they are",
+    ),
+    Form("axis", "{loss} with rows and columns exchanged: a softmax over axis 0", _crossed,
+         "the classes are the last axis"),
+    Form(
+        "transposed",
+        "the transpose of {loss}'s",
+        _transposed,
+        "rows come first: return it in the shape of the logits",
+    ),
+    Form("swapped", "{loss} with its arguments swapped", _swapped, "logits first, labels second"),
+)  # fmt: skip
+
+
+def _relabelled(change: Callable[[Exam], object]) -> Expected:
+    def expected(exam: Exam, quantity: Quantity) -> Float64Array | None:
+        labels = change(exam)
+        return None if labels is None else _of(exam.changed(labels=labels), quantity)
+
+    return expected
+
+
+def _shifted(step: int) -> Callable[[Exam], object]:
+    def change(exam: Exam) -> object:
+        if exam.case.label_kind is not LabelKind.INTEGER:
+            return None
+        return (exam.labels + step) % exam.case.classes
+
+    return change
+
+
+def _clipped(step: int) -> Callable[[Exam], object]:
+    def change(exam: Exam) -> object:
+        if exam.case.label_kind is not LabelKind.INTEGER:
+            return None
+        return np.clip(exam.labels + step, 0, exam.case.classes - 1)
+
+    return change
+
+
+def _flipped(exam: Exam) -> object:
+    match exam.case.label_kind:
+        case LabelKind.INTEGER:
+            return exam.case.classes - 1 - exam.labels
+        case LabelKind.DISTRIBUTION:
+            assert exam.case.labels is not None
+            return np.ascontiguousarray(exam.case.labels[:, ::-1])
+        case LabelKind.TARGET:
+            assert exam.case.labels is not None
+            return from_float64(1.0 - exam.labels, exam.case.dtype)
+    return None
+
+
+_BY_LABELS = (
+    Form("label-minus-1", "{loss} with labels one off: it counts them from 1",
+         _relabelled(_shifted(-1)), "labels count from 0"),
+    Form("label-minus-1", "{loss} with labels one off: it counts them from 1",
+         _relabelled(_clipped(-1)), "labels count from 0"),
+    Form("label-plus-1", "{loss} with labels one off: of the label's next class",
+         _relabelled(_shifted(1)), "labels count from 0"),
+    Form("label-plus-1", "{loss} with labels one off: of the label's next class",
+         _relabelled(_clipped(1)), "labels count from 0"),
+    Form("labels-reversed", "{loss} with the labels reversed",
+         _relabelled(_flipped), "label k is class k, target 1 the positive class"),
+    Form("sign", "{loss} of the negated logits", _reversed_sign, "do not negate the logits"),
+    Form("complement", "{loss} of 1 − p", _complement, "it is given p"),
+)  # fmt: skip
+
+
+# Parameters: not used, or used by another convention
+
+
+def _with(change: Callable[[Exam], dict[str, object] | None]) -> Expected:
+    """The loss with other parameters; the key "scale" multiplies the results."""
+
+    def expected(exam: Exam, quantity: Quantity) -> Float64Array | None:
+        changes = change(exam)
+        if changes is None:
+            return None
+        scale = changes.pop("scale", 1.0)
+        found = _of(exam.given(**changes), quantity)  # type: ignore[arg-type]
+        return None if found is None else found * float(scale)  # type: ignore[arg-type]
+
+    return expected
+
+
+def _set(name: str, value: object, exam: Exam) -> dict[str, object]:
+    return {name: value}
+
+
+def _number(exam: Exam, name: str) -> float | None:
+    value = exam.case.parameters.get(name)
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _spread(exam: Exam) -> dict[str, object] | None:
+    """ε over the C − 1 others: as much as ε·C/(C − 1) over all."""
+    smoothing = _number(exam, "label_smoothing")
+    classes = 2 if exam.case.classes == 1 else exam.case.classes
+    if smoothing is None or smoothing * classes > classes - 1:
+        return None
+    return {"label_smoothing": smoothing * classes / (classes - 1)}
+
+
+def _masses_of(own: Callable[[float, int], tuple[float, float]]) -> Expected:
+    """A smoothing by which the label has one mass and every other class another."""
+
+    def expected(exam: Exam, quantity: Quantity) -> Float64Array | None:
+        smoothing, classes = _number(exam, "label_smoothing"), exam.case.classes
+        logs, masses = _log_probabilities(exam), exam.masses
+        others = {"weight", "z_loss", "temperature", "reduction"} & exam.case.parameters.keys()
+        if smoothing is None or logs is None or masses is None or others:
+            return None
+        label, other = own(smoothing, classes)
+        q = masses * (label - other) + other
+        if quantity is Quantity.VALUE:
+            return np.asarray(-(q * logs).sum(axis=1))
+        return np.asarray(np.exp(logs) * q.sum(axis=1, keepdims=True) - q)
+
+    return expected
+
+
+def _weights(change: Callable[[Float64Array], Float64Array]) -> Expected:
+    def changed(exam: Exam) -> dict[str, object] | None:
+        weight = exam.case.parameters.get("weight")
+        if not isinstance(weight, np.ndarray):
+            return None
+        return {"weight": np.asarray(change(np.asarray(weight, dtype=np.float64)))}
+
+    return _with(changed)
+
+
+def _unnormalised(exam: Exam, quantity: Quantity) -> Float64Array | None:
+    """A mean that divides by the number of rows, not by the sum of their weights."""
+    if exam.case.parameters.get("reduction") != "mean":
+        return None
+    found = _of(exam.given(reduction="sum"), quantity)
+    return None if found is None else found / exam.case.rows
+
+
+def _inverse(name: str, of: Callable[[float], float]) -> Callable[[Exam], dict[str, object] | None]:
+    def change(exam: Exam) -> dict[str, object] | None:
+        value = _number(exam, name)
+        return None if not value else {name: of(value)}
+
+    return change
+
+
+def _negative_class(exam: Exam) -> dict[str, object] | None:
+    weight = _number(exam, "pos_weight")
+    return None if not weight else {"pos_weight": 1.0 / weight, "scale": weight}
+
+
+_CONVENTIONS = (
+    Form("smoothing-others", "{loss} with another smoothing: the mass label_smoothing goes to the "
+         "other classes only", _with(_spread),
+         "here it is spread over all classes: (1−ε) y + ε/C"),
+    Form("smoothing-short", "{loss} with another smoothing: 1−ε for the label and ε/C for the "
+         "others, which do not sum to 1", _masses_of(lambda e, c: (1 - e, e / c)),
+         "the label keeps 1−ε+ε/C"),
+    Form("smoothing-added", "{loss} with another smoothing: ε/C is added to every class, and none "
+         "taken from the label", _masses_of(lambda e, c: (1 + e / c, e / c)),
+         "the label keeps 1−ε+ε/C"),
+    Form("smoothing-full", "{loss} with another smoothing: ε for each of the other classes",
+         _masses_of(lambda e, c: (1 - e, e)), "here it is spread over all classes: ε/C each"),
+    Form("smoothing-swapped", "{loss} with label_smoothing taken for the mass of the label",
+         _with(_inverse("label_smoothing", lambda e: 1 - e)), "the label keeps 1−ε"),
+    Form("weight-sum-1", "{loss} with weights that are divided by their sum",
+         _weights(lambda w: w / w.sum()), "weights count as they are"),
+    Form("weight-mean-1", "{loss} with weights that are divided by their mean",
+         _weights(lambda w: w / w.mean()), "weights count as they are"),
+    Form("weight-squared", "{loss} with its weights applied twice",
+         _weights(np.square), "weights count once"),
+    Form("mean-by-rows", "{loss} whose mean divides by the number of rows, not by the sum of their "
+         "weights", _unnormalised, "divide by the sum of the weights of the rows' labels"),
+    Form("pos-weight-negative", "{loss} with pos_weight on the negative class",
+         _with(_negative_class), "pos_weight weighs the term of target 1"),
+    Form("alpha-negative", "{loss} with alpha on the negative class",
+         _with(_inverse("alpha", lambda a: 1 - a)), "alpha weighs target 1, 1 − alpha target 0"),
+    Form("temperature-inverse", "{loss} of logits times the temperature",
+         _with(_inverse("temperature", lambda t: 1 / t)), "divide the logits by it"),
+)  # fmt: skip
+
+
+def _parameters(exam: Exam) -> Iterator[Form]:
+    for name in exam.case.parameters:
+        if name == "reduction":
+            yield Form(
+                "unused",
+                "{loss} without reduction: one number per row",
+                _with(lambda exam: {"reduction": None}),
+                "reduction is not used",
+            )
+        else:
+            yield Form(
+                "unused",
+                f"{{loss}} without {name}, which is not used",
+                _with(functools.partial(_set, name, None)),
+                f"{name} is passed by keyword",
+            )
+    yield from _CONVENTIONS
+
+
+_BUILT_IN = {
+    "label_smoothing": (0.1, 0.05, 0.2, 0.01),
+    "gamma": (0.0, 1.0, 1.5, 3.0, 4.0, 5.0),
+    "alpha": (0.25, 0.5, 0.75),
+    "temperature": (0.5, 2.0, 0.1, 10.0),
+}
+"""Values that people build in, by parameter."""
+
+
+def _built_in(exam: Exam) -> Iterator[Form]:
+    for name, values in _BUILT_IN.items():
+        if exam.loss.parameter(name) is None or name in exam.case.parameters:
+            continue
+        for value in values:
+            yield Form(
+                "built-in",
+                f"{{loss}} with {name}={value:g} built in",
+                _with(functools.partial(_set, name, value)),
+                f"--built-in {name}={value:g} audits it as that",
+            )
+
+
+# Values of another shape, or of a part of the loss
+
+
+def _over(combine: Callable[[Float64Array], object], reduction: str) -> Expected:
+    """All rows as one number: by the loss's own reduction, or plainly."""
+
+    def expected(exam: Exam, quantity: Quantity) -> Float64Array | None:
+        if exam.case.reduced:
+            return None
+        if exam.loss.parameter("reduction") is not None:
+            return _of(exam.given(reduction=reduction), quantity)
+        return np.asarray(combine(exam.exact(quantity)), dtype=np.float64)
+
+    return expected
+
+
+def _plainly(combine: Callable[[Float64Array], object]) -> Expected:
+    def expected(exam: Exam, quantity: Quantity) -> Float64Array | None:
+        exact = exam.exact(quantity)
+        return np.asarray(combine(exact), dtype=np.float64) if exact.shape else None
+
+    return expected
+
+
+def _repeated(combine: Callable[[Float64Array], object]) -> Expected:
+    """One number for all rows, repeated for each."""
+
+    def expected(exam: Exam, quantity: Quantity) -> Float64Array | None:
+        exact = exam.exact(quantity)
+        return np.full(exact.shape, combine(exact)) if exact.shape else None
+
+    return expected
+
+
+_REDUCED = (
+    Form("mean", "the mean over the rows of {loss}", _over(np.mean, "mean"), reduction="mean"),
+    Form("sum", "the sum over the rows of {loss}", _over(np.sum, "sum"), reduction="sum"),
+    Form("mean", "the mean over the rows of {loss}, unweighted", _plainly(np.mean)),
+    Form("mean-repeated", "the mean over the rows of {loss}, the same for every row",
+         _repeated(np.mean), "return each row's own number"),
+    Form("sum-repeated", "the sum over the rows of {loss}, the same for every row",
+         _repeated(np.sum), "return each row's own number"),
+)  # fmt: skip
+
+
+def _value_of(change: Callable[[Float64Array], Float64Array]) -> Expected:
+    def expected(exam: Exam, quantity: Quantity) -> Float64Array | None:
+        # of a loss that is −log of something; −x of a log-probability is another matter
+        return None if exam.loss.per_class else np.asarray(change(exam.value))
+
+    return expected
+
+
+def _terms(exam: Exam, quantity: Quantity) -> Float64Array | None:
+    logs, masses = _log_probabilities(exam), exam.masses
+    if logs is None or masses is None or exam.loss.per_class:
+        return None
+    return np.asarray(-masses * logs)
+
+
+def _every_class(exam: Exam, quantity: Quantity) -> Float64Array | None:
+    logs = _log_probabilities(exam)
+    return None if logs is None or exam.loss.per_class else -logs
+
+
+def _of_label(exam: Exam, quantity: Quantity) -> Float64Array | None:
+    """Of a result per class only the label's."""
+    if not exam.loss.per_class or exam.masses is None:
+        return None
+    return np.asarray((exam.masses * exam.value).sum(axis=1))
+
+
+def _squares(exam: Exam, quantity: Quantity) -> Float64Array | None:
+    if exam.loss.domain is Domain.LOGITS and exam.x.ndim == 2:
+        logs = _log_probabilities(exam)
+        if logs is None or exam.masses is None or exam.loss.per_class:
+            return None
+        return np.asarray(((np.exp(logs) - exam.masses) ** 2).sum(axis=1))
+    if exam.labels is None or exam.case.label_kind is LabelKind.INTEGER:
+        return None
+    p = _squashed(exam) if exam.loss.domain is Domain.LOGITS else exam.x
+    squares = (p - exam.labels) ** 2
+    return np.asarray(squares.sum(axis=1) if squares.ndim == 2 else squares)
+
+
+_PARTS = (
+    Form("perplexity", "the exponential of {loss} (a perplexity)", _value_of(np.exp),
+         "return its logarithm"),
+    Form("probability", "exp(−{loss}), the probability of the label instead of its −log",
+         _value_of(lambda value: np.exp(-value)), "return its −log"),
+    Form("complement", "1 − exp(−{loss}), one minus the probability of the label",
+         _value_of(lambda value: 1 - np.exp(-value)), "return −log of the probability"),
+    Form("terms", "the terms of {loss} for each class, not their sum", _terms,
+         "sum over the classes"),
+    Form("every-class", "−log of every class's probability, not the label's alone", _every_class,
+         "take the label's"),
+    Form("label-only", "the result of {loss} for the label's class only", _of_label,
+         "return one number per class"),
+    Form("gradient", "the gradient of {loss}, not its value",
+         lambda exam, quantity: exam.gradient, "name it with --gradient"),
+    Form("squares", "the sum of squares (Brier score), not {loss}", _squares),
+)  # fmt: skip
+
+
+def _probabilities(exam: Exam, quantity: Quantity) -> Float64Array | None:
+    """p, which is the gradient of the loss before the labels are subtracted."""
+    if exam.case.loss not in ("softmax_cross_entropy", "sigmoid_binary_cross_entropy"):
+        return None
+    return _squashed(exam)
+
+
+def _value_column(exam: Exam, quantity: Quantity) -> Float64Array | None:
+    return None if exam.loss.per_class else exam.value
+
+
+def _normalised(exam: Exam, quantity: Quantity) -> Float64Array | None:
+    """Of p/Σp: the mass of the labels is added to every component."""
+    masses = exam.masses
+    others = {"weight", "reduction"} & exam.case.parameters.keys()
+    if exam.case.loss != "categorical_cross_entropy" or masses is None or others:
+        return None
+    return np.asarray(exam.gradient + masses.sum(axis=1, keepdims=True))
+
+
+_GRADIENTS = (
+    Form("normalised", "the gradient of {loss} of probabilities that are divided by their sum "
+         "first", _normalised, "it differs by one number per row, which a softmax undoes"),
+    Form("probabilities", "the probabilities alone, without the labels' part", _probabilities,
+         "subtract the labels' mass: p − y"),
+    Form("value", "the value of {loss}, not its gradient", _value_column,
+         "--gradient names the function of the gradient"),
+)  # fmt: skip
+
+
+LOGITS_OF = {
+    "categorical_cross_entropy": "softmax_cross_entropy",
+    "binary_cross_entropy": "sigmoid_binary_cross_entropy",
+}
+"""Losses of probabilities, and the same of logits."""
+
+
+def _other_losses(exam: Exam) -> Iterator[Form]:
+    """The other losses of the registry, on the same arrays."""
+    own = exam.loss
+    for loss in LOSSES.values():
+        kinds = loss.label_kinds
+        fits = exam.case.label_kind in kinds or LabelKind.NONE in kinds
+        if loss is own or loss.layout is not own.layout or not fits:
+            continue
+        if loss.id == "nll_loss" and own.domain is Domain.LOGITS:
+            says = "nll_loss of the logits as they are: it expects log-probabilities"
+            hint = "take the log-softmax first, or --loss nll_loss"
+        elif loss.id == LOGITS_OF.get(own.id):
+            says = f"{loss.id} of its first argument: it expects logits, and is given probabilities"
+            hint = f"--loss {loss.id}, or leave the softmax out"
+            if own.layout is Layout.ELEMENTWISE:
+                hint = f"--loss {loss.id}, or leave the sigmoid out"
+        else:
+            says, hint = f"{loss.id}, not {{loss}}", f"--loss {loss.id} audits it as that"
+        yield Form(f"loss {loss.id}", says, _as_loss(loss.id), hint)
+
+
+def _as_loss(name: str) -> Expected:
+    def expected(exam: Exam, quantity: Quantity) -> Float64Array | None:
+        loss = LOSSES[name]
+        kept = {
+            key: each
+            for key, each in exam.case.parameters.items()
+            if loss.parameter(key) is not None
+        }
+        changes: dict[str, object] = {"loss": name, "parameters": kept}
+        if exam.case.label_kind not in loss.label_kinds:
+            changes.update(label_kind=LabelKind.NONE, labels=None)
+        return _of(exam.changed(**changes), quantity)
+
+    return expected
