@@ -284,7 +284,7 @@ class TestCsv:
         assert row["verdict"] == "tolerated"
         for text in (html.of_report(one), markdown.render(one), table.render(one, 100)):
             assert "tolerated" in text
-        assert "tolerated 1 of 1 line" in html.of_report(one)
+        assert "tolerated 1 of 1 cell" in html.of_report(one)
 
 
 class TestJunit:
@@ -440,7 +440,7 @@ class TestSarif:
         findings = tuple(Finding(kind, cell(), 1) for kind in Kind)
         run = parsed_sarif(sarif.render(report(findings=findings), Path.cwd()))
         rules = run["tool"]["driver"]["rules"]
-        assert {rule["id"] for rule in rules} == {*map(str, Kind), "p99_ulp"}
+        assert {rule["id"] for rule in rules} == {*map(str, Kind), "p99_ulp", "omission"}
         assert all(rules[each["ruleIndex"]]["id"] == each["ruleId"] for each in run["results"])
         levels = {rule["id"]: rule["defaultConfiguration"]["level"] for rule in rules}
         assert (levels["nan"], levels["ftz"], levels["convention"]) == ("error", "note", "note")

@@ -46,6 +46,7 @@ from xentcheck.model import (
     Target,
     Tolerance,
 )
+from xentcheck.outcome import Outcome, outcome
 from xentcheck.probing import ProbeResult, probe
 from xentcheck.ratchet import Baseline
 from xentcheck.registry import AUTO, escaped, gradient_names, implementation, load_target
@@ -105,6 +106,7 @@ class Check:
     or_excess_bits: float | None = None
     allow: Sequence[str] = ()
     forbid: Sequence[str] = ()
+    allow_skips: bool = False
 
     @property
     def tolerance(self) -> Tolerance:
@@ -179,9 +181,11 @@ def audit(
     or_excess_bits: float | None = None,
     allow: str | Iterable[str] = (),
     forbid: str | Iterable[str] = (),
+    allow_skips: bool = False,
     seed: int | None = None,
     select: str | Iterable[str] = (),
     baseline: str | os.PathLike[str] | None = None,
+    slack: float | None = None,
     workers: int | None = 1,
     timeout_s: float | None = None,
     progress: Callable[[Progress], None] | None = None,
@@ -212,9 +216,14 @@ def audit(
         or_excess_bits: an error with at most this many excess bits is fine as well.
         allow: kinds of finding that are no violation.
         forbid: notes that are one: ``fp-signal``, ``ftz``, ``convention``.
+        allow_skips: let it pass that something that is named was not audited; what that is stands
+            in the report's ``omissions`` otherwise.
         seed: of the random inputs; that of the configuration, or 0, unless given.
         select: of a configuration only the implementations that one of these patterns matches.
         baseline: a file that says what is tolerated, instead of the configuration's own.
+        slack: the relative change of what it tolerates that counts as none; unless given
+            `ratchet.DEFAULT_SLACK` where the processor is the one that it was recorded on, and
+            `ratchet.OTHER_PROCESSOR` elsewhere.
         workers: how many processes share the work; None: all cores. The report is the same.
         timeout_s: how long one call in another process may take.
         progress: called whenever a part of the work is done.
@@ -240,6 +249,7 @@ def audit(
         or_excess_bits=or_excess_bits,
         allow=_several(allow),
         forbid=_several(forbid),
+        allow_skips=_flag("allow_skips", allow_skips),
     )
     seed = None if seed is None else _seed(seed)
     if loss is None:
@@ -247,6 +257,7 @@ def audit(
             _config(subject, check),
             select=_several(select),
             baseline=None if baseline is None else baselines.load(os.fspath(baseline)),
+            slack=None if slack is None else _bound("slack", slack),
             seed=seed,
             workers=workers,
             timeout_s=timeout_s,
@@ -255,8 +266,8 @@ def audit(
     if not callable(subject) and not isinstance(subject, str):
         message = f"{subject!r} is neither a function nor the text of a target"
         raise UsageError(message)
-    if select or baseline is not None:
-        raise UsageError("select and baseline go with a configuration, not with loss=")
+    if select or baseline is not None or slack is not None:
+        raise UsageError("select, baseline and slack go with a configuration, not with loss=")
     made = checking(subject, loss, check, seed=seed or 0, timeout_s=timeout_s)
     with user.bridge_for(framework).visiting() if callable(subject) else contextlib.nullcontext():
         report = audit_config(
@@ -290,6 +301,7 @@ def assert_accurate(
     or_excess_bits: float | None = None,
     allow: str | Iterable[str] = (),
     forbid: str | Iterable[str] = (),
+    allow_skips: bool = False,
     seed: int = 0,
     workers: int | None = 1,
     timeout_s: float | None = None,
@@ -301,7 +313,8 @@ def assert_accurate(
     Raises:
         AssertionError: it is not; the text has the gravest violations with the inputs that show
             them.
-        EmptySweepError: nothing was audited, or not every dtype or quantity that was asked for.
+        EmptySweepError: nothing was audited, or not every dtype or quantity that was asked for,
+            unless ``allow_skips``.
         UncertifiedError: an exact result could not be certified.
         XentcheckError: what was asked for cannot be meant.
     """
@@ -324,12 +337,16 @@ def assert_accurate(
         or_excess_bits=or_excess_bits,
         allow=allow,
         forbid=forbid,
+        allow_skips=allow_skips,
         seed=seed,
         workers=workers,
         timeout_s=timeout_s,
     )
-    check_results(report, dtypes or DTYPES, quantities)
-    if report.violations:
+    if allow_skips:
+        check_results(report)
+    else:
+        check_results(report, dtypes or DTYPES, quantities)
+    if outcome(report) is Outcome.FAILED:
         raise AssertionError(detail.violations(report, _MOST_TOLD))
     return report
 
@@ -340,6 +357,7 @@ def audit_config(
     select: Sequence[str] = (),
     extra: Sequence[Implementation] = (),
     baseline: Baseline | None = None,
+    slack: float | None = None,
     seed: int | None = None,
     workers: int | None = 1,
     timeout_s: float | None = None,
@@ -359,6 +377,7 @@ def audit_config(
         select=select,
         extra=extra,
         baseline=baseline,
+        slack=slack,
         workers=workers,
         timeout_s=timeout_s,
         progress=progress,
@@ -446,6 +465,7 @@ def checking(
             sweep,
             implementations=(escaped(made.name),),
             quantities=tuple(map(Quantity, quantities)),
+            named=frozenset((loss, *map(str, check.dtypes), *map(str, check.quantities))),
         )
         for sweep in standard_sweeps(spec, dtypes, kind, axes)
     )
@@ -462,10 +482,12 @@ def checking(
         **bounds_of(check.tolerance),
         "allow": allow,
         "forbid": forbid,
+        "allow_skips": check.allow_skips,
     }
     kinds = (frozenset(map(Kind, allow)), frozenset(map(Kind, forbid)))
     limits = (Limit(check.tolerance, *kinds, path="max_ulp"),)
-    return Checking(Config(sweeps, limits, seed=seed, document=document), made, notes)
+    described = Config(sweeps, limits, seed=seed, document=document, allow_skips=check.allow_skips)
+    return Checking(described, made, notes)
 
 
 def bounds_of(tolerance: Tolerance) -> dict[str, float | None]:
@@ -554,6 +576,12 @@ def _bound(name: str, value: Any) -> float:
     return number
 
 
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool | np.bool_):
+        raise UsageError(f"{name}={value!r}: expected True or False")
+    return bool(value)
+
+
 def _seed(seed: Any) -> int:
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise UsageError(f"seed={seed!r}: expected a whole number, 0 or more")
@@ -571,9 +599,15 @@ def _known(what: str, names: Iterable[str], known: Sequence[str]) -> tuple[str, 
 def _config(subject: Any, check: Check) -> Config:
     """A configuration, whatever it is given as."""
     meant = [name for name in Check.__slots__ if getattr(check, name) != getattr(Check(), name)]
+    meant = [name for name in meant if name != "allow_skips"]
     if meant and not callable(subject):
         message = f"{', '.join(meant)}: goes with loss=; a configuration says so itself"
         raise UsageError(message)
+    found = _read(subject)
+    return replace(found, allow_skips=found.allow_skips or check.allow_skips)
+
+
+def _read(subject: Any) -> Config:
     if isinstance(subject, Config):
         return subject
     if isinstance(subject, Mapping):

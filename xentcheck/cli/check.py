@@ -9,6 +9,7 @@ import click
 from xentcheck.cli.delivery import Delivery
 from xentcheck.cli.door import cli, note
 from xentcheck.cli.options import (
+    allow_skips_option,
     dtype_option,
     framework_option,
     gradient_option,
@@ -71,6 +72,7 @@ CHECKED_DTYPES = ("float32", "float64")  # those of `api.DTYPES`, which is not i
     metavar="NOTE",
     help="A note that is a violation: fp-signal, ftz or convention (repeatable).",
 )
+@allow_skips_option
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the random inputs.")
 @witnesses_option
 @workers_option
@@ -92,6 +94,7 @@ def check(
     or_excess_bits: float | None,
     allow: Sequence[str],
     forbid: Sequence[str],
+    allow_skips: bool,
     seed: int,
     witnesses: str,
     workers: int | None,
@@ -150,6 +153,7 @@ def check(
         or_excess_bits=or_excess_bits,
         allow=allow,
         forbid=forbid,
+        allow_skips=allow_skips,
     )
     with foreign():
         made = api.checking(target, loss, wanted, seed=seed, timeout_s=timeout_s)
