@@ -445,6 +445,14 @@ class TestSarif:
         levels = {rule["id"]: rule["defaultConfiguration"]["level"] for rule in rules}
         assert (levels["nan"], levels["ftz"], levels["convention"]) == ("error", "note", "note")
 
+    def test_no_rule_is_described_twice_in_the_same_words(self) -> None:
+        run = parsed_sarif(sarif.render(report(), Path.cwd()))
+        for rule in run["tool"]["driver"]["rules"]:
+            short, full = (rule[key]["text"] for key in ("shortDescription", "fullDescription"))
+            assert full.lower().count(short.lower().rstrip(".")) == 1, full
+        (crashed,) = (each for each in run["tool"]["driver"]["rules"] if each["id"] == Kind.CRASHED)
+        assert crashed["fullDescription"]["text"].startswith("The process died in the call: ")
+
     def test_a_limit_of_percentiles_is_a_rule_of_its_own(self) -> None:
         broken = dataclasses.replace(failing(cell()), rule="p99_ulp", limit="p99_ulp 2")
         (result,) = parsed_sarif(sarif.render(gate(broken), Path.cwd()))["results"]

@@ -176,13 +176,11 @@ class _Omissions:
         return any(of == loss and selected(name, sweep.implementations) for of, name in self.known)
 
     def _all(self, cells: Sequence[Cell], **what: str) -> Iterator[Skip]:
-        """An omission where there are cells and none of them was audited."""
-        if not cells or any(each in self.audited for each in cells):
-            return
-        new = [each for each in cells if each not in self.told]
-        self.told.update(cells)
-        for reason in dict.fromkeys(map(self._reason, new)):
-            yield Skip(reason, **what)
+        """An omission where there are cells, none of them was audited, and none was told of."""
+        if not any(each in self.audited or each in self.told for each in cells):
+            for reason in dict.fromkeys(map(self._reason, cells)):
+                yield Skip(reason, **what)
+            self.told.update(cells)
 
     def _owned(self, cell: Cell) -> bool:
         place = (cell.loss, cell.implementation)
