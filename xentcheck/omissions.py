@@ -66,6 +66,20 @@ def asked(config: Config, sweep: Sweep, cell: Cell, *, has_value: bool = True) -
     return wanted or cell.quantity.value in sweep.named
 
 
+def refused(config: Config, sweep: Sweep, cell: Cell, skips: Iterable[Skip]) -> Iterator[Skip]:
+    """What an implementation that is named leaves out of a cell: values of a parameter's axis.
+
+    An axis is always named. What it does not take of the rows that generators draw is no omission.
+    """
+    owned = any(
+        (each.loss, each.name) == (cell.loss, cell.implementation) for each in config.targets
+    )
+    if owned or _in_full(cell.implementation, sweep.implementations):
+        for skip in skips:
+            if skip.implementation and skip.dtype and not skip.quantity and _covers(skip, cell):
+                yield skip
+
+
 def _in_full(name: str, patterns: Iterable[str]) -> bool:
     return any(pattern in (name, escaped(name)) for pattern in patterns)
 
@@ -124,11 +138,8 @@ class _Omissions:
         sweep = self.sweeps[cell.sweep]
         implementation = self.known[cell.loss, cell.implementation]
         if cell in self.audited:
-            # one value of a parameter's axis that is not taken: an axis is always named
-            if _in_full(cell.implementation, sweep.implementations) or self._owned(cell):
-                for skip in self.skips[cell.implementation]:
-                    if _covers(skip, cell) and skip.dtype and not skip.quantity:
-                        yield replace(skip, sweep="")
+            for skip in refused(self.config, sweep, cell, self.skips[cell.implementation]):
+                yield replace(skip, sweep="")
             return
         has_value = implementation.value is not None
         if not asked(self.config, sweep, cell, has_value=has_value):
@@ -181,10 +192,6 @@ class _Omissions:
             for reason in dict.fromkeys(map(self._reason, cells)):
                 yield Skip(reason, **what)
             self.told.update(cells)
-
-    def _owned(self, cell: Cell) -> bool:
-        place = (cell.loss, cell.implementation)
-        return any((each.loss, each.name) == place for each in self.config.targets)
 
     def _about(self, cell: Cell) -> Skip:
         """The skip that says why a cell was not audited, whatever the sweep."""
