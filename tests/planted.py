@@ -1279,7 +1279,7 @@ PLANTED = (
         "nothing audited taken for an assertion that holds",
         "xentcheck/api.py",
         "    check_results(report, dtypes or DTYPES, quantities)\n",
-        "",
+        "    pass\n",
         ("tests/test_api.py::TestNothingIsNoPass",),
     ),
     Planted(
