@@ -711,7 +711,7 @@ PLANTED = (
     ),
     Planted(
         "violations that leave the exit status at 0",
-        "xentcheck/cli/performing.py",
+        "xentcheck/outcome.py",
         "    if report.violations:",
         "    if False:",
         ("tests/test_cli.py::TestExitStatus::test_a_gate_exits_1_on_a_violation",),
@@ -719,15 +719,15 @@ PLANTED = (
     Planted(
         "nothing audited taken for success",
         "xentcheck/cli/performing.py",
-        "        return NOTHING_AUDITED",
-        "        return WITHIN_LIMITS",
+        "        Outcome.NOTHING: NOTHING_AUDITED,",
+        "        Outcome.NOTHING: WITHIN_LIMITS,",
         ("tests/test_cli.py::TestExitStatus::test_nothing_audited_exits_3",),
     ),
     Planted(
         "an uncertified case taken for success",
         "xentcheck/cli/performing.py",
-        "        return INTERNAL\n    if report.interrupted",
-        "        return WITHIN_LIMITS\n    if report.interrupted",
+        "        Outcome.UNCERTIFIED: INTERNAL,",
+        "        Outcome.UNCERTIFIED: WITHIN_LIMITS,",
         (
             "tests/test_intervals.py::test_a_run_with_a_row_that_stays_undecided_reports_the_rest_and_is_no_success",
         ),
@@ -1147,22 +1147,22 @@ PLANTED = (
     Planted(
         "more rows of a fault taken for the same",
         "xentcheck/standing.py",
-        "if more > less or ulp",
+        "if _more(now, known, allowed) or ulp",
         "if ulp",
         ("tests/test_ratchet.py::TestStanding",),
     ),
     Planted(
         "more ulps of a fault taken for the same",
         "xentcheck/standing.py",
-        " or ulp > before * (1.0 + slack)",
+        " or ulp > before * factor",
         "",
         ("tests/test_ratchet.py::TestStanding",),
     ),
     Planted(
         "what a baseline tolerates in one kind tolerated in all",
         "xentcheck/ratchet.py",
-        "entry.faults.get(violation.rule)",
-        "next(iter(entry.faults.values()))",
+        "self.known.get(rule)",
+        "next(iter(self.known.values()), None)",
         ("tests/test_ratchet.py::TestWeigh::test_another_kind_in_the_cell_is_new",),
     ),
     Planted(
@@ -1186,7 +1186,7 @@ PLANTED = (
     Planted(
         "stale entries that nobody hears of",
         "xentcheck/ratchet.py",
-        "    changes += _stale(baseline, seen)\n",
+        "    changes += _stale(baseline, seen, failing, slack)\n",
         "",
         ("tests/test_ratchet.py::TestWeigh::test_a_fault_that_is_gone_is_stale",),
     ),
@@ -1231,9 +1231,9 @@ PLANTED = (
     ),
     Planted(
         "stale entries that fail nobody who asks for it",
-        "xentcheck/cli/performing.py",
-        "if keeping.fail_on_stale and stale and",
-        "if False and",
+        "xentcheck/outcome.py",
+        "(report.strict and stale(report))",
+        "False",
         (
             "tests/test_adoption.py::test_a_package_adopts_a_gate_regresses_mends_its_loss_and_moves",
         ),
@@ -1290,15 +1290,15 @@ PLANTED = (
     Planted(
         "an assertion that nothing fails",
         "xentcheck/api.py",
-        "    raise AssertionError(text)",
-        "    return report",
+        "    if outcome(report) is not Outcome.FAILED:\n        return report\n",
+        "    if outcome(report):\n        return report\n",
         ("tests/test_api.py::TestAssertAccurate",),
     ),
     Planted(
         "nothing audited taken for an assertion that holds",
         "xentcheck/api.py",
-        "    check_results(report, dtypes or (() if inputs is not None else DTYPES), quantities)\n",
-        "",
+        "        check_results(report, dtypes or (() if inputs is not None else DTYPES), ",
+        "        (lambda *_: None)(report, dtypes or (() if inputs is not None else DTYPES), ",
         ("tests/test_api.py::TestNothingIsNoPass",),
     ),
     Planted(
@@ -1536,5 +1536,33 @@ PLANTED = (
         "reduction = None if factor.name else form.reduction",
         "reduction = None",
         ("tests/test_recognition.py::test_a_mean_has_its_reduction_for_whoever_goes_on_with_it",),
+    ),
+    Planted(
+        "a gate that passes without what it names",
+        "xentcheck/outcome.py",
+        "    if report.omissions or (report.strict and stale(report)):",
+        "    if (report.strict and stale(report)):",
+        ("tests/test_omissions.py::test_a_gradient_that_is_gone_fails_in_every_format",),
+    ),
+    Planted(
+        "an omission of whatever a pattern reaches",
+        "xentcheck/omissions.py",
+        "    if not owned and not _in_full(cell.implementation, sweep.implementations):",
+        "    if False:",
+        ("tests/test_omissions.py::test_what_is_named_is_told_apart_from_what_is_reached",),
+    ),
+    Planted(
+        "a baseline without slack on another processor",
+        "xentcheck/ratchet.py",
+        "    allowed = OTHER_PROCESSOR if other else DEFAULT_SLACK",
+        "    allowed = DEFAULT_SLACK",
+        ("tests/test_ratchet.py::TestOtherProcessor",),
+    ),
+    Planted(
+        "the slack of another processor everywhere",
+        "xentcheck/ratchet.py",
+        "        other = there != (seen.platform, seen.cpu)",
+        "        other = True",
+        ("tests/test_ratchet.py::TestOtherProcessor", "tests/test_ratchet.py::TestWeigh"),
     ),
 )

@@ -13,6 +13,7 @@ import sysconfig
 import textwrap
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -80,11 +81,14 @@ class Package:
     def has(self, loss: str) -> None:
         (self.folder / "package" / "losses.py").write_text(loss)
 
-    def run(self, *options: str, width: int = 100) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *options: str, width: int = 100, without: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """``without``: features of the processor that NumPy does as if they were not there."""
         return subprocess.run(
             [XENTCHECK, "run", "gate.yaml", *options],
             cwd=self.folder,
-            env={**os.environ, "COLUMNS": str(width)},
+            env={**os.environ, "COLUMNS": str(width), "NPY_DISABLE_CPU_FEATURES": without},
             capture_output=True,
             text=True,
             check=False,
@@ -125,7 +129,10 @@ def test_a_package_adopts_a_gate_regresses_mends_its_loss_and_moves(package: Pac
     assert "tolerated package.loss" in unfolded(adopted.stdout)
     entries = yaml.safe_load(package.baseline)["cells"]
     assert [each["sweep"] for each in entries] == ["confident", "ordinary"]
-    assert {"date", "platform", "xentcheck", "numpy"} <= set(entries[0]["recorded"])
+    assert {"date", "platform", "cpu", "xentcheck", "numpy"} <= set(
+        yaml.safe_load(package.baseline)["recorded"]
+    )
+    assert "recorded" not in entries[0]
     assert entries[0]["tolerated"]["inaccurate"]["ulp"] > 4
 
     # quiet from day one, and on every day on which nothing changes
@@ -221,9 +228,91 @@ def test_a_survey_with_a_baseline_is_held_to_the_default_limits(package: Package
     assert package.run("--baseline", "baseline.yaml").returncode == 1
 
 
+FEATURES = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
+LOSSES = """
+sweeps:
+  ordinary:
+    losses: [softmax, logsumexp, kl_divergence, softmax_cross_entropy]
+    dtypes: [float32, float64]
+    implementations: ["numpy.*"]
+    labels: {targets: random}
+    inputs:
+      - {generator: normal, rows: 20, classes: [2, 10], scale: [1, 8]}
+      - {generator: ulp-uniform, rows: 40, classes: 2}
+limits: [{max_ulp: 4}]
+"""
+
+
+@pytest.mark.skipif(not FEATURES, reason="NumPy has one way to compute on this processor")
+@pytest.mark.parametrize("kept", range(len(FEATURES)))
+@pytest.mark.parametrize("recorded_there", [False, True])
+def test_a_baseline_holds_on_another_processor_of_the_platform(
+    package: Package, kept: int, recorded_there: bool
+) -> None:
+    """With AVX2 and without, exponentials of float32 have other last bits."""
+    package.has(SHIFTED)
+    (package.folder / "gate.yaml").write_text(LOSSES)
+    there = " ".join(FEATURES[kept:])
+    first, second = (there, "") if recorded_there else ("", there)
+    options = ("--write-baseline", "baseline.yaml", "--output", "first.json")
+    assert package.run(*options, without=first).returncode == 0
+    written = package.baseline
+    moved = package.run(
+        *("--baseline", "baseline.yaml", "--fail-on-stale", "--ratchet", "--format", "table"),
+        *("--output", "-", "--output", "second.json"),
+        without=second,
+    )
+    assert (moved.returncode, moved.stderr.count("error")) == (0, 0), moved.stdout[-3000:]
+    told = unfolded(moved.stdout)
+    first_cpu, second_cpu = (
+        json.loads((package.folder / name).read_text())["environment"]["cpu"]
+        for name in ("first.json", "second.json")
+    )
+    assert first_cpu != second_cpu
+    assert f"recorded on {first_cpu}; this is {second_cpu}: up to 8 times the ulps" in told
+    assert package.baseline == written
+    if not kept and platform.machine() == "x86_64":
+        strict = package.run("--baseline", "baseline.yaml", "--slack", "0", without=second)
+        assert strict.returncode == 1  # otherwise there was nothing to have slack for
+    same = package.run("--baseline", "baseline.yaml", "--slack", "0", without=first)
+    assert same.returncode == 0, same.stdout[-3000:]
+
+
+@pytest.mark.skipif(not FEATURES, reason="NumPy has one way to compute on this processor")
+def test_a_regression_is_found_on_another_processor(package: Package) -> None:
+    package.has(SHIFTED)
+    assert package.run("--write-baseline", "baseline.yaml").returncode == 0
+    there = " ".join(FEATURES)
+    assert package.run("--baseline", "baseline.yaml", without=there).returncode == 0
+    package.has(NAIVE)
+    assert package.run("--baseline", "baseline.yaml", without=there).returncode == 1
+    package.has(SHIFTED.replace("- shifted[rows, labels]", "- shifted[rows, labels] * 1.00001"))
+    rounder = package.run("--baseline", "baseline.yaml", without=there)
+    assert rounder.returncode == 1
+    assert "baseline worse" in unfolded(rounder.stdout)
+
+
+def test_the_verdict_is_the_status(package: Package) -> None:
+    package.has(SHIFTED)
+    package.run("--write-baseline", "baseline.yaml")
+    package.has(ACCURATE)
+    strict = package.run(
+        *("--baseline", "baseline.yaml", "--fail-on-stale", "--format", "table", "--output", "-"),
+        *("--format", "github", "--output", "a.github", "--output", "a.md", "--output", "a.xml"),
+    )
+    assert strict.returncode == 1
+    assert re.search(r"gate failed, \d stale entries$", unfolded(strict.stdout).strip())
+    written = [(package.folder / name).read_text() for name in ("a.github", "a.md", "a.xml")]
+    for text in (strict.stdout, *written):
+        assert "passed" not in text
+        assert "stale entries" in text
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [
+        (("--slack", "0.1"), "--slack needs a baseline"),
+        (("--slack", "inf"), "--slack inf: has to be a number such as 0.01"),
         (("--ratchet",), "--ratchet needs a baseline"),
         (("--fail-on-stale",), "--fail-on-stale needs a baseline"),
         (("--write-baseline", "b.yaml", "--ratchet"), "exclude each other"),

@@ -227,8 +227,7 @@ def baseline_of(report: Report) -> str:
     """A file that tolerates just what a report has."""
     from xentcheck import baselines, ratchet
 
-    platform = report.environment["platform"]
-    seen = ratchet.observed(platform, report.measurements, report.violations)
+    seen = ratchet.observed(report.environment, report.measurements, report.violations)
     recorded = {**report.environment, "date": "2026-01-01"}
     return baselines.dumps(ratchet.renewed(ratchet.Baseline(), seen, recorded))
 
@@ -577,7 +576,7 @@ class TestNotebooks:
         report = xentcheck.audit(naive, CE, dtypes="float32")
         parsed = Parsed(report._repr_html_())
         text = "\n".join(parsed.texts)
-        assert f"{len(report.violations)} violations: FAIL 1 of 1 line" in text
+        assert f"failed, {len(report.violations)} violations: FAIL 4, ok 2 of 6 cells" in text
         assert "tests.test_api:naive" in text
         assert "max_ulp 4" in text
         assert f"and {len(report.violations) - 5} more" in text
@@ -588,11 +587,11 @@ class TestNotebooks:
 
     def test_what_passes_says_so(self) -> None:
         report = xentcheck.audit(sound, CE, dtypes="float32")
-        assert "within limits: ok 1 of 1 line" in report._repr_html_()
+        assert "within limits: ok 6 of 6 cells" in report._repr_html_()
 
     def test_a_survey_says_so(self) -> None:
         text = "\n".join(Parsed(xentcheck.audit(SWEEPS)._repr_html_()).texts)
-        assert "survey: broken 2, ok 2 of 4 lines" in text
+        assert "survey: broken 2, ok 2 of 4 cells" in text
         assert "findings, the gravest in full" in text
 
     def test_names_stay_text(self) -> None:

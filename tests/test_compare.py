@@ -398,6 +398,22 @@ class TestTable:
         assert "base error" in full
         assert "head error" in full
 
+    def test_the_columns_do_not_say_the_opposite_of_the_verdict(self) -> None:
+        """A NaN has no ulps: what is left without that row may be a smaller error."""
+        compared = compare(report(side(max_ulp=24.5)), report(side({NAN: (3, math.nan)}, 0.5)))
+        text = comparison.render(compared, NAMES, 100, color=False)
+        (line,) = (each for each in text.splitlines() if each.startswith("worse "))
+        assert line.split()[-2:] == ["24.5", "nan"]
+        assert "| 24.5 | nan |" in comparison_markdown.render(compared, NAMES)
+
+    def test_it_says_which_report_lacks_a_cell(self) -> None:
+        base = dataclasses.replace(
+            report(), skips=(Skip("has no gradient", CELL.loss, CELL.implementation),)
+        )
+        for pair, word in (((base, report(side())), "base"), ((report(side()), base), "head")):
+            text = comparison.render(compare(*pair), NAMES, 100, color=False)
+            assert f"not in {word}: has no gradient" in text
+
     def test_names_with_markup_survive_and_steer_no_terminal(self) -> None:
         name = f"{ODD}\x1b[31m\nnext"
         text = comparison.render(mixed(name), NAMES, 200, color=False)

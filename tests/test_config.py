@@ -397,6 +397,29 @@ def test_a_sweep_without_a_required_key_is_told_at_its_name(key: str) -> None:
     assert problem.message == f"'{key}' is missing"
 
 
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("dtypes", "dtyps"),
+        ("losses", "loses"),
+        ("inputs", "Inputs"),
+        ("sweeps", "sweep"),
+        ("target", "targt"),
+    ],
+)
+def test_a_misspelt_key_is_one_problem(right, wrong):
+    text = (
+        "implementations: [{loss: softmax, target: 'math:exp'}]\n"
+        "sweeps: {s: {losses: softmax, dtypes: float32, inputs: [{generator: low}]}}\n"
+    )
+    loads(text)
+    with pytest.raises(ConfigError) as caught:
+        loads(text.replace(f"{right}:", f"{wrong}:"))
+    (problem,) = caught.value.problems
+    assert problem.message == f"unknown key '{wrong}'"
+    assert f"'{right}'" in problem.remedy
+
+
 BAD_FILE = [
     ("", 0, "", "the file is empty"),
     ("# nothing\n", 0, "", "the file is empty"),

@@ -284,7 +284,7 @@ class TestCsv:
         assert row["verdict"] == "tolerated"
         for text in (html.of_report(one), markdown.render(one), table.render(one, 100)):
             assert "tolerated" in text
-        assert "tolerated 1 of 1 line" in html.of_report(one)
+        assert "tolerated 1 of 1 cell" in html.of_report(one)
 
 
 class TestJunit:
@@ -440,10 +440,18 @@ class TestSarif:
         findings = tuple(Finding(kind, cell(), 1) for kind in Kind)
         run = parsed_sarif(sarif.render(report(findings=findings), Path.cwd()))
         rules = run["tool"]["driver"]["rules"]
-        assert {rule["id"] for rule in rules} == {*map(str, Kind), "p99_ulp"}
+        assert {rule["id"] for rule in rules} == {*map(str, Kind), "p99_ulp", "omission"}
         assert all(rules[each["ruleIndex"]]["id"] == each["ruleId"] for each in run["results"])
         levels = {rule["id"]: rule["defaultConfiguration"]["level"] for rule in rules}
         assert (levels["nan"], levels["ftz"], levels["convention"]) == ("error", "note", "note")
+
+    def test_no_rule_is_described_twice_in_the_same_words(self) -> None:
+        run = parsed_sarif(sarif.render(report(), Path.cwd()))
+        for rule in run["tool"]["driver"]["rules"]:
+            short, full = (rule[key]["text"] for key in ("shortDescription", "fullDescription"))
+            assert full.lower().count(short.lower().rstrip(".")) == 1, full
+        (crashed,) = (each for each in run["tool"]["driver"]["rules"] if each["id"] == Kind.CRASHED)
+        assert crashed["fullDescription"]["text"].startswith("The process died in the call: ")
 
     def test_a_limit_of_percentiles_is_a_rule_of_its_own(self) -> None:
         broken = dataclasses.replace(failing(cell()), rule="p99_ulp", limit="p99_ulp 2")

@@ -267,6 +267,29 @@ class TestVerdicts:
         assert "no limit is for it: it is only surveyed" in result.stdout.str()
         assert not project.path.joinpath("called.txt").exists()
 
+    @pytest.mark.parametrize("allowed", [False, True])
+    def test_what_is_named_and_not_audited_fails(
+        self, project: pytest.Pytester, allowed: bool
+    ) -> None:
+        """`mine` has no gradient, and takes no smoothing."""
+        asked = CONFIG.replace("    dtypes: [float32, float16]", "    dtypes: [float32]", 1)
+        asked = asked.replace(
+            "    implementations: [mine, numpy.naive, numpy.accurate]",
+            "    implementations: [mine]\n    quantities: [value, gradient]\n"
+            "    parameters: {label_smoothing: [0, 0.1]}",
+        )
+        asked += f"limits: [{{max_ulp: 1e30, allow: [nan]}}]\nallow_skips: {str(allowed).lower()}\n"
+        project.path.joinpath("gate.xentcheck.yaml").write_text(asked)
+        result = run(project, "-k", "mine")
+        text = result.stdout.str()
+        if allowed:
+            result.assert_outcomes(passed=1, skipped=1, deselected=1)
+            assert "not audited, though" not in text
+            return
+        result.assert_outcomes(failed=1, errors=1, deselected=1)
+        assert "not audited, though the configuration names it: has no gradient" in text
+        assert "not audited, though the configuration names it: does not take label_smooth" in text
+
     def test_a_limit_of_the_configuration_decides(self, project: pytest.Pytester) -> None:
         limited = CONFIG + "limits:\n  - {implementation: numpy.*, max_ulp: 0.5}\n"
         limited += "  - {implementation: numpy.*, quantity: gradient, max_ulp: 0.01}\n"

@@ -2,20 +2,23 @@
 
 import dataclasses
 import math
+import sys
 
 import pytest
 
 from xentcheck import baselines
 from xentcheck.errors import ConfigError
 from xentcheck.model import Cell, Finding, Kind, Measurement, Quantity, Standing, Violation, Witness
-from xentcheck.ratchet import P99, Baseline, Entry, observed, renewed, weigh
-from xentcheck.standing import Extent, standing
+from xentcheck.ratchet import P99, Baseline, Entry, observed, renewed, rounded_up, weigh
+from xentcheck.report import detail
+from xentcheck.standing import Extent, Slack, standing
 
 HERE, THERE = "Linux x86_64", "Darwin arm64"
 CELL = Cell("softplus", "mine", "float32", Quantity.VALUE, "small")
 OTHER = dataclasses.replace(CELL, sweep="other")
-TODAY = {"date": "2026-11-21", "platform": HERE, "numpy": "2.4.6"}
-BEFORE = {"date": "2025-01-01", "platform": HERE, "numpy": "2.0.0"}
+CPU, OTHER_CPU = "X86_V2 X86_V3", "X86_V2"
+TODAY = {"date": "2026-11-21", "platform": HERE, "numpy": "2.4.6", "cpu": CPU}
+BEFORE = {"date": "2025-01-01", "platform": HERE, "numpy": "2.0.0", "cpu": CPU}
 
 
 def violation(kind=Kind.INACCURATE, rows=3, ulp=10.0, cell=CELL, rule=None):
@@ -27,8 +30,10 @@ def measured(cell=CELL, rows=100, p99=8.0):
     return Measurement(cell, rows, 10.0, p99, 1.0, 0.0, {})
 
 
-def seen(*violations, cells=(CELL,), platform=HERE, unaudited=()):
-    return observed(platform, [measured(each) for each in cells], violations, unaudited)
+def seen(*violations, cells=(CELL,), platform=HERE, unaudited=(), cpu=CPU, bound=4.0):
+    environment = {"platform": platform, "cpu": cpu}
+    measurements = [measured(each) for each in cells]
+    return observed(environment, measurements, violations, unaudited, dict.fromkeys(cells, bound))
 
 
 def tolerating(rows=3, ulp=10.0, kind="inaccurate", platform="", recorded=None, cell=CELL, of=100):
@@ -36,8 +41,8 @@ def tolerating(rows=3, ulp=10.0, kind="inaccurate", platform="", recorded=None, 
     return Entry(cell, faults, platform, BEFORE if recorded is None else recorded)
 
 
-def weighed(violations, *entries, **more):
-    return weigh(violations, Baseline(entries), seen(*violations, **more))
+def weighed(violations, *entries, slack=None, **more):
+    return weigh(violations, Baseline(entries), seen(*violations, **more), slack)
 
 
 class TestStanding:
@@ -75,6 +80,111 @@ class TestStanding:
         assert standing(Extent(3, 100, 10.11), Extent(3, 100, 10.0), 0.01) is Standing.WORSE
         assert standing(Extent(3, 100, 9.95), Extent(3, 100, 10.0), 0.01) is Standing.SAME
         assert standing(Extent(4, 100, 10.0), Extent(3, 100, 10.0), 0.5) is Standing.WORSE
+
+    def test_slack_may_be_for_rows_as_well(self):
+        slack = Slack(1.0, 0.5, 3)
+        known = Extent(10, 100, 10.0)
+        assert standing(Extent(18, 100, 20.0), known, slack) is Standing.SAME
+        assert standing(Extent(19, 100, 10.0), known, slack) is Standing.WORSE
+        assert standing(Extent(10, 100, 20.1), known, slack) is Standing.WORSE
+        assert standing(Extent(37, 200, 10.0), known, slack) is Standing.WORSE
+        assert standing(Extent(36, 200, 10.0), known, slack) is Standing.SAME
+        assert standing(Extent(5, 100, 10.0), known, slack) is Standing.SAME
+        assert standing(Extent(4, 100, 10.0), known, slack) is Standing.BETTER
+
+
+class TestOtherProcessor:
+    """Entries are recorded on `CPU`; what is measured in cells of 100 rows, with limit 4 ulp."""
+
+    @pytest.mark.parametrize(
+        ("now", "tolerated"),
+        [
+            (violation(rows=7, ulp=80.0), True),  # (1 + ½)·3 + 3 rows, 8 × 10 ulp
+            (violation(rows=8), False),
+            (violation(ulp=81.0), False),
+            (violation(Kind.WRONG_SIGN, 7, 80.0), True),  # the same digits are lost
+            (violation(Kind.WRONG_SIGN, 8, 80.0), False),
+            (violation(Kind.NAN, 1, math.nan), False),
+            (violation(Kind.SPURIOUS_OVERFLOW, 1, math.nan), False),
+        ],
+    )
+    def test_has_a_slack_for_digits_that_are_lost(self, now, tolerated):
+        result = weighed([now], tolerating(), cpu=OTHER_CPU)
+        assert (len(result.violations), len(result.tolerated)) == (not tolerated, tolerated)
+        assert "recorded on X86_V2 X86_V3; this is X86_V2" in result.note
+        same = weighed([now], tolerating())
+        assert len(same.violations) == 1
+        assert same.note == ""
+
+    def test_kinds_that_turn_into_each_other_are_not_stale(self):
+        now = violation(Kind.WRONG_SIGN, 3, 11.0)
+        assert weighed([now], tolerating(), cpu=OTHER_CPU).changes == ()
+
+    @pytest.mark.parametrize(("rows", "ulp", "fails"), [(3, 8.0, 0), (4, 8.0, 1), (3, 8.1, 1)])
+    def test_few_rows_next_to_the_limit_may_come_and_go(self, rows, ulp, fails):
+        here = tolerating(cell=OTHER)
+        come = violation(rows=rows, ulp=ulp)
+        for now in ([come], [dataclasses.replace(come, rule=P99)]):
+            result = weighed(now, here, cells=(CELL, OTHER), cpu=OTHER_CPU)
+            assert len(result.violations) == (fails if now[0].rule != P99 else rows > 3)
+        assert len(weighed([come], here, cells=(CELL, OTHER)).violations) == 1
+        gone = weighed([], tolerating(rows=rows, ulp=ulp), cpu=OTHER_CPU).changes
+        assert len(gone) == fails
+
+    def test_errors_that_conditioning_explains_are_not_weighed(self):
+        def off(bits):
+            it = violation(ulp=1e6)
+            witness = dataclasses.replace(it.finding.witness, excess_bits=bits)
+            finding = dataclasses.replace(it.finding, witness=witness)
+            return dataclasses.replace(it, finding=finding)
+
+        assert weighed([off(2.0)], tolerating(), cpu=OTHER_CPU).violations == ()
+        assert len(weighed([off(2.1)], tolerating(), cpu=OTHER_CPU).violations) == 1
+        assert len(weighed([off(2.0)], tolerating()).violations) == 1
+
+    def test_where_no_digit_is_right_errors_are_alike(self):
+        full = dataclasses.replace(measured(), result_dtype="float32")
+        now = violation(Kind.INACCURATE, ulp=1e30)
+        entry = tolerating(ulp=2e7, kind="wrong-sign")
+        there = observed({"platform": HERE, "cpu": OTHER_CPU}, [full], [now])
+        assert weigh([now], Baseline((entry,)), there).violations == ()
+        entry = tolerating(ulp=2e5, kind="wrong-sign")
+        assert len(weigh([now], Baseline((entry,)), there).violations) == 1
+
+    def test_slack_can_be_given(self):
+        now = violation(rows=5, ulp=14.0)
+        assert len(weighed([now], tolerating(), cpu=OTHER_CPU, slack=0.0).violations) == 1
+        assert len(weighed([now], tolerating(), cpu=OTHER_CPU, slack=0.3).violations) == 1
+        assert weighed([now], tolerating(), cpu=OTHER_CPU, slack=0.4).violations == ()
+        assert len(weighed([violation(ulp=14.0)], tolerating(), slack=0.3).violations) == 1
+        assert weighed([violation(ulp=14.0)], tolerating(), slack=0.4).violations == ()
+
+    def test_what_is_the_same_there_is_not_recorded_again(self):
+        old = Baseline((tolerating(),))
+        there = seen(violation(rows=7, ulp=80.0), cpu=OTHER_CPU)
+        for tighten in (False, True):
+            assert renewed(old, there, {**TODAY, "cpu": OTHER_CPU}, tighten=tighten) == old
+        turned = seen(violation(Kind.WRONG_SIGN, 3, 5.0), cpu=OTHER_CPU)
+        assert renewed(old, turned, TODAY, tighten=True) == old
+
+    def test_a_record_without_a_processor_may_be_of_another_one(self):
+        old = tolerating(recorded={"platform": HERE})
+        result = weighed([violation(rows=7)], old)
+        assert result.violations == ()
+        assert "an unknown processor" in result.note
+        (entry,) = renewed(Baseline((old,)), seen(violation()), TODAY).entries
+        assert entry.recorded == TODAY
+
+
+class TestTurned:
+    def test_a_kind_that_turns_into_another_is_not_stale(self):
+        result = weighed([violation(Kind.PLATEAU, 2, 9.0)], tolerating())
+        (change,) = result.changes
+        assert (change.rule, change.into) == ("inaccurate", "plateau")
+        assert change.text == "has become plateau (2 of 100 rows, 9 ulp), was 3 of 100 rows, 10 ulp"
+        assert detail.change_word(change) == "turned"
+        (stale,) = weighed([], tolerating()).changes
+        assert (stale.into, detail.change_word(stale)) == ("", "stale")
 
 
 class TestWeigh:
@@ -146,7 +256,7 @@ class TestWeigh:
 
     def test_worse_than_on_the_platform_that_recorded_it_says_so(self):
         entry = tolerating(recorded={"platform": THERE})
-        (failing,) = weighed([violation(rows=4)], entry).violations
+        (failing,) = weighed([violation(rows=9)], entry).violations
         assert failing.accepted.endswith("(recorded on Darwin arm64; this is Linux x86_64)")
 
 
@@ -181,9 +291,9 @@ class TestRenewed:
 
     def test_a_platform_that_differs_gets_an_entry_of_its_own(self):
         old = Baseline((tolerating(),))
-        there, here = self.entries(old, violation(rows=5), platform=THERE)
+        there, here = self.entries(old, violation(rows=25), platform=THERE)
         assert (there.platform, here.platform) == (THERE, HERE)
-        assert there.faults["inaccurate"].rows == 5
+        assert there.faults["inaccurate"].rows == 25
         assert here.faults == old.entries[0].faults
 
     def test_a_platform_that_agrees_gets_none(self):
@@ -241,9 +351,9 @@ class TestFile:
         odd = dataclasses.replace(CELL, implementation=ODD)
         faults = {
             "nan": Extent(3, 122),
-            "inaccurate": Extent(31, 122, 0.1 + 0.2),
+            "inaccurate": Extent(31, 122, 0.301),
             "row-dependent": Extent(1, 122, math.inf),
-            P99: Extent(31, 122, 16777216.0),
+            P99: Extent(31, 122, 16800000.0),
         }
         return Baseline(
             (Entry(CELL, faults, THERE, TODAY), Entry(odd, {"nan": Extent(1, 2)}, "", {})), "b.yaml"
@@ -258,9 +368,53 @@ class TestFile:
         lines = baselines.dumps(self.baseline()).splitlines()
         assert "  tolerated:" in lines
         assert "    nan: {rows: 3}" in lines
-        assert "    inaccurate: {rows: 31, ulp: 0.30000000000000004}" in lines
+        assert "    inaccurate: {rows: 31, ulp: 0.301}" in lines
         assert "  platform: Darwin arm64" in lines
         assert max(map(len, lines)) <= 100
+
+    def test_what_is_recorded_stands_there_once_and_a_cell_has_what_differs(self):
+        later = {**TODAY, "date": "2027-01-01"}
+        fewer = {key: text for key, text in TODAY.items() if key != "numpy"}
+        faults = {"nan": Extent(1, 2)}
+        entries = tuple(
+            Entry(dataclasses.replace(CELL, sweep=name), faults, "", record)
+            for name, record in zip("abcde", (TODAY, TODAY, later, fewer, {}), strict=True)
+        )
+        written = baselines.dumps(Baseline(entries))
+        assert written.count("2026-11-21") == 1
+        assert "  recorded: {date: '2027-01-01'}" in written
+        assert "  recorded: {numpy: null}" in written
+        read = baselines.loads(written)
+        assert read.entries == entries
+        assert baselines.dumps(read) == written
+
+    def test_a_file_with_a_record_in_each_cell_is_read(self):
+        """As 0.1.0 wrote them, with all digits, which are rounded up as those of a run are."""
+        old = (
+            "version: 1\ncells:\n- {loss: softplus, implementation: mine, dtype: float32, "
+            "quantity: value, sweep: small, rows: 122, tolerated: {inaccurate: {rows: 31, "
+            "ulp: 10.0123456789}}, recorded: {date: '2025-01-01', platform: Linux x86_64}}\n"
+        )
+        (entry,) = baselines.loads(old).entries
+        assert entry.faults == {"inaccurate": Extent(31, 122, 10.1)}
+        assert entry.recorded == {"date": "2025-01-01", "platform": "Linux x86_64"}
+
+    @pytest.mark.parametrize(
+        ("ulp", "written"),
+        [
+            (12.3456, 12.4),
+            (12.3, 12.3),
+            (1e-9, 1e-9),
+            (45406543210.0, 45500000000.0),
+            (99.91, 100.0),
+            (0.0, 0.0),
+            (math.inf, math.inf),
+            (sys.float_info.max, sys.float_info.max),
+            (1.7976e308, sys.float_info.max),
+        ],
+    )
+    def test_ulps_have_three_digits_and_are_never_below_what_was_seen(self, ulp, written):
+        assert rounded_up(ulp) == written >= ulp
 
     def test_numbers_are_those_of_yaml(self):
         faults = {"inaccurate": Extent(1, 2, 1e16), "row-dependent": Extent(1, 2, math.inf)}
@@ -278,22 +432,22 @@ class TestFile:
         [
             (
                 ("softplus", "softpls"),
-                7,
+                9,
                 "did you mean 'softplus'?",
             ),
-            (("float32", "fp32"), 9, "unknown dtype 'fp32'"),
-            (("value", "valeu"), 10, "did you mean 'value'?"),
+            (("float32", "fp32"), 11, "unknown dtype 'fp32'"),
+            (("value", "valeu"), 12, "did you mean 'value'?"),
             (
                 ("nan:", "nann:"),
-                15,
+                17,
                 "did you mean 'nan'?",
             ),
-            (("rows: 122", "rows: 0"), 13, "at least 1"),
-            (("{rows: 3}", "{rows: 123}"), 15, "123 of 122 rows cannot be"),
-            (("{rows: 3}", "{ulp: 3}"), 15, "'rows' is missing"),
-            (("version: 1", "version: 2"), 5, "this xentcheck reads version 1"),
-            (("  sweep: small\n", ""), 7, "'sweep' is missing"),
-            (("platform:", "platfrom:"), 12, "did you mean 'platform'?"),
+            (("rows: 122", "rows: 0"), 15, "at least 1"),
+            (("{rows: 3}", "{rows: 123}"), 17, "123 of 122 rows cannot be"),
+            (("{rows: 3}", "{ulp: 3}"), 17, "'rows' is missing"),
+            (("version: 1", "version: 2"), 6, "this xentcheck reads version 1"),
+            (("  sweep: small\n", ""), 9, "'sweep' is missing"),
+            (("  platform: D", "  platfrom: D"), 14, "did you mean 'platform'?"),
         ],
     )
     def test_every_problem_has_its_line_and_remedy(self, change, line, text):

@@ -219,9 +219,12 @@ def constructed() -> Report:
         sources=(Source("l", "i", "a.py", 12),),
         baseline="base.yaml",
         tolerated=(dataclasses.replace(violation, standing=None),),
-        changes=(Change(cell, "", Standing.GONE, "text"),),
+        changes=(Change(cell, "nan", Standing.GONE, "text", "plateau"),),
         path="a.yaml",
         timeout_s=2.5,
+        omissions=(Skip("gone", "l", "i", "float32", "gradient"),),
+        strict=True,
+        baseline_note="recorded elsewhere",
     )
 
 

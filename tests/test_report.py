@@ -7,6 +7,7 @@ import math
 import re
 import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import ml_dtypes
@@ -16,8 +17,11 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from xentcheck.auditing import Progress
+from xentcheck.cli.performing import status_of
+from xentcheck.comparing import compare
 from xentcheck.model import (
     Cell,
+    Change,
     Finding,
     Kind,
     Measurement,
@@ -30,7 +34,7 @@ from xentcheck.model import (
     Yield,
 )
 from xentcheck.probing import ProbeLine, ProbeNumber, ProbeResult
-from xentcheck.report import document, notation, table
+from xentcheck.report import comparison, document, github, html, markdown, notation, table
 from xentcheck.report import progress as progress_line
 from xentcheck.report.probe import render_probe
 
@@ -91,6 +95,9 @@ def report(**changes: Any) -> Report:
         "gated": False,
     }
     return Report(**{**fields, **changes})
+
+
+STALE = Change(cell(), "nan", Standing.GONE, "nothing is beyond the limits any more")
 
 
 def rendered(width: int = 100, **changes: Any) -> str:
@@ -321,6 +328,64 @@ class TestSummary:
         note = "no limits in the configuration, so the exit status is 0"
         assert note in " ".join(rendered(**things).split())
         assert note not in " ".join(rendered(**things, gated=True).split())
+
+    @pytest.mark.parametrize(
+        ("changes", "status", "text"),
+        [
+            ({}, 0, "no limits in the configuration, so the exit status is 0"),
+            ({"interrupted": True}, 130, "interrupted"),
+            ({"uncertified": ("row 3",)}, 4, "1 case without a certified result"),
+            ({"measurements": ()}, 3, "nothing was audited"),
+            ({"gated": True}, 0, "passed"),
+            ({"gated": True, "interrupted": True}, 130, "interrupted"),
+            ({"gated": True, "omissions": (Skip("gone", implementation="a"),)}, 1, "1 omission"),
+            ({"gated": True, "strict": True, "changes": (STALE,)}, 1, "failed, 1 stale entry"),
+            ({"gated": True, "changes": (STALE,)}, 0, "passed"),
+            (
+                {
+                    "gated": True,
+                    "strict": True,
+                    "changes": (dataclasses.replace(STALE, into="nan"),),
+                },
+                0,
+                "passed",
+            ),
+        ],
+    )
+    def test_the_last_line_is_the_status_in_words(
+        self, changes: dict[str, Any], status: int, text: str
+    ) -> None:
+        fields = {"measurements": (measurement(cell(), 1.0),), **changes}
+        it = report(**fields)
+        last = rendered(**fields).strip().splitlines()[-1].split(maxsplit=1)
+        assert last[0] == ("gate" if it.gated else "survey")
+        assert text in last[1]
+        assert status_of(it) == status
+        for told in (markdown.render(it), html.of_report(it), github.render(it, Path.cwd())):
+            assert ("passed" in told or "within limits" in told) == (it.gated and status == 0)
+
+    def test_cells_are_counted_alike_everywhere(self) -> None:
+        """Two lines of the table, of three sweeps each: six cells, one of which fails."""
+        cells = [
+            dataclasses.replace(cell(), quantity=quantity, sweep=sweep)
+            for quantity in Quantity
+            for sweep in ("a", "b", "c")
+        ]
+        finding = Finding(Kind.NAN, cells[0], 1, witness())
+        it = report(
+            measurements=tuple(measurement(each, 1.0) for each in cells),
+            findings=(finding,),
+            violations=(Violation(finding, "nan is not allowed"),),
+            gated=True,
+        )
+        flat = " ".join(table.render(it, 100).split())
+        assert "6 cells, 600 rows scored" in flat
+        assert "FAIL 1, ok 5 of 6 cells" in flat
+        assert "6 cells, 600 rows, 1 failing" in markdown.render(it)
+        assert "FAIL 1, ok 5 of 6 cells" in html.of_report(it)
+        told = dict(comparison.summary(compare(it, it), ("a.json", "b.json")))
+        assert told["base"].startswith("a.json: 6 cells, 600 rows")
+        assert told["cells"] == "same 6"
 
     def test_a_violation_has_its_limit_its_witness_in_hex_and_how_to_replay_it(self) -> None:
         finding = Finding(Kind.INACCURATE, cell(), 3, witness(), hint="use log1p")

@@ -419,7 +419,7 @@ def test_a_baseline_is_valid_as_it_is_read_and_as_it_is_written() -> None:
     assert baseline_problems(KNOWN) == []
     assert baseline_problems("version: 1\ncells: []\n") == []
     written = baselines.dumps(baselines.loads(KNOWN))
-    assert "16777216.0" in written
+    assert "16800000.0" in written
     assert baseline_problems(written) == []
 
 

@@ -52,6 +52,7 @@ from xentcheck.model import (
     Tolerance,
     Witness,
 )
+from xentcheck.outcome import Outcome, outcome
 from xentcheck.probing import ProbeResult, probe
 from xentcheck.ratchet import Baseline
 from xentcheck.recognition import recognised
@@ -122,6 +123,7 @@ class Check:
     targets: str | None = None
     inputs: Any = None
     input_names: Mapping[str, str] = field(default_factory=dict)
+    allow_skips: bool = False
 
     @property
     def tolerance(self) -> Tolerance:
@@ -203,9 +205,11 @@ def audit(
     shape: str = ROWS,
     label_dtype: str = LABEL_DTYPE,
     batch_invariant: bool = False,
+    allow_skips: bool = False,
     seed: int | None = None,
     select: str | Iterable[str] = (),
     baseline: str | os.PathLike[str] | None = None,
+    slack: float | None = None,
     workers: int | None = 1,
     timeout_s: float | None = None,
     progress: Callable[[Progress], None] | None = None,
@@ -250,9 +254,14 @@ def audit(
         label_dtype: of integer labels: ``int64``, ``int32`` or a shorter one.
         batch_invariant: a row may not change with its batch, not by one ulp: ``batch-variant`` is
             forbidden, and batches of many sizes are called.
+        allow_skips: let it pass that something that is named was not audited; what that is stands
+            in the report's ``omissions`` otherwise.
         seed: of the random inputs; that of the configuration, or 0, unless given.
         select: of a configuration only the implementations that one of these patterns matches.
         baseline: a file that says what is tolerated, instead of the configuration's own.
+        slack: the relative change of what it tolerates that counts as none; unless given
+            `ratchet.DEFAULT_SLACK` where the processor is the one that it was recorded on, and
+            `ratchet.OTHER_PROCESSOR` elsewhere.
         workers: how many processes share the work; None: all cores. The report is the same.
         timeout_s: how long one call in another process may take.
         progress: called whenever a part of the work is done.
@@ -294,6 +303,7 @@ def audit(
         targets=targets,
         inputs=inputs,
         input_names=input_names or {},
+        allow_skips=_flag("allow_skips", allow_skips),
     )
     seed = None if seed is None else _seed(seed)
     if loss is None:
@@ -301,6 +311,7 @@ def audit(
             _config(subject, check),
             select=_several(select),
             baseline=None if baseline is None else baselines.load(os.fspath(baseline)),
+            slack=None if slack is None else _bound("slack", slack),
             seed=seed,
             workers=workers,
             timeout_s=timeout_s,
@@ -310,8 +321,8 @@ def audit(
     if not callable(subject) and not isinstance(subject, str):
         message = f"{subject!r} is neither a function nor the text of a target"
         raise UsageError(message)
-    if select or baseline is not None:
-        raise UsageError("select and baseline go with a configuration, not with loss=")
+    if select or baseline is not None or slack is not None:
+        raise UsageError("select, baseline and slack go with a configuration, not with loss=")
     made = checking(subject, loss, check, seed=seed or 0, timeout_s=timeout_s)
     with user.bridge_for(framework).visiting() if callable(subject) else contextlib.nullcontext():
         report = audit_config(
@@ -351,6 +362,7 @@ def assert_accurate(
     shape: str = ROWS,
     label_dtype: str = LABEL_DTYPE,
     batch_invariant: bool = False,
+    allow_skips: bool = False,
     seed: int = 0,
     workers: int | None = 1,
     timeout_s: float | None = None,
@@ -366,7 +378,8 @@ def assert_accurate(
     Raises:
         AssertionError: it is not; the text has the gravest violations with the inputs that show
             them.
-        EmptySweepError: nothing was audited, or not every dtype or quantity that was asked for.
+        EmptySweepError: nothing was audited, or not every dtype or quantity that was asked for,
+            unless ``allow_skips``.
         UncertifiedError: an exact result could not be certified.
         XentcheckError: what was asked for cannot be meant.
     """
@@ -392,14 +405,18 @@ def assert_accurate(
         "shape": shape,
         "label_dtype": label_dtype,
         "batch_invariant": batch_invariant,
+        "allow_skips": allow_skips,
         "seed": seed,
         "workers": workers,
         "timeout_s": timeout_s,
         "sanity_check": sanity_check,
     }
     report = audit(fn, loss, **how, targets=targets, inputs=inputs, input_names=input_names)
-    check_results(report, dtypes or (() if inputs is not None else DTYPES), quantities)
-    if not report.violations:
+    if allow_skips:
+        check_results(report)
+    else:
+        check_results(report, dtypes or (() if inputs is not None else DTYPES), quantities)
+    if outcome(report) is not Outcome.FAILED:
         return report
     text = detail.violations(report, _MOST_TOLD)
     if targets is None and inputs is None and _only_soft(report):
@@ -415,6 +432,7 @@ def audit_config(
     select: Sequence[str] = (),
     extra: Sequence[Implementation] = (),
     baseline: Baseline | None = None,
+    slack: float | None = None,
     seed: int | None = None,
     workers: int | None = 1,
     timeout_s: float | None = None,
@@ -435,6 +453,7 @@ def audit_config(
         select=select,
         extra=extra,
         baseline=baseline,
+        slack=slack,
         workers=workers,
         timeout_s=timeout_s,
         progress=progress,
@@ -565,6 +584,7 @@ def checking(
                 sweep,
                 implementations=(escaped(made.name),),
                 quantities=tuple(map(Quantity, quantities)),
+                named=frozenset((loss, *map(str, check.dtypes), *map(str, check.quantities))),
             )
             for sweep in planned
         )
@@ -588,11 +608,18 @@ def checking(
         **bounds_of(check.tolerance),
         "allow": allow,
         "forbid": forbid,
+        "allow_skips": check.allow_skips,
         "notes": notes,
     }
     kinds = (frozenset(map(Kind, allow)), frozenset(map(Kind, forbid)))
     limits = (Limit(check.tolerance, *kinds, path="max_ulp"),)
-    whole = Config(sweeps_with(targets), limits, seed=seed, document=document)
+    whole = Config(
+        sweeps_with(targets),
+        limits,
+        seed=seed,
+        document=document,
+        allow_skips=check.allow_skips,
+    )
     softened = kind in (LabelKind.TARGET, LabelKind.DISTRIBUTION) and targets is None
     hard = replace(whole, sweeps=sweeps_with("ends")) if softened and given is None else None
     return Checking(whole, made, tuple(filter(None, notes)), hard)
@@ -786,6 +813,12 @@ def _bound(name: str, value: Any) -> float:
     return number
 
 
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool | np.bool_):
+        raise UsageError(f"{name}={value!r}: expected True or False")
+    return bool(value)
+
+
 def _seed(seed: Any) -> int:
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise UsageError(f"seed={seed!r}: expected a whole number, 0 or more")
@@ -805,9 +838,15 @@ def _config(subject: Any, check: Check) -> Config:
     meant = [
         name for name in Check.__slots__ if not _same(getattr(check, name), getattr(Check(), name))
     ]
+    meant = [name for name in meant if name != "allow_skips"]
     if meant and not callable(subject):
         message = f"{', '.join(meant)}: goes with loss=; a configuration says so itself"
         raise UsageError(message)
+    found = _read(subject)
+    return replace(found, allow_skips=found.allow_skips or check.allow_skips)
+
+
+def _read(subject: Any) -> Config:
     if isinstance(subject, Config):
         return subject
     if isinstance(subject, Mapping):

@@ -77,7 +77,8 @@ from xentcheck.model import (
     Tolerance,
     Yield,
 )
-from xentcheck.ratchet import Baseline, Weighed, observed, weigh
+from xentcheck.omissions import omissions
+from xentcheck.ratchet import Baseline, Weighed, bounds_of, observed, weigh
 from xentcheck.reference import Tier, Truth, confirm, disagreement, exact, tiers_for
 from xentcheck.scoring import ULP_DEFINITION
 from xentcheck.searching import Found, HaltedError, Trials, climb, joined, thresholds
@@ -134,6 +135,7 @@ def audit(
     select: Sequence[str] = (),
     extra: Sequence[Implementation] = (),
     baseline: Baseline | None = None,
+    slack: float | None = None,
     workers: int | None = 1,
     timeout_s: float | None = None,
     progress: Callable[[Progress], None] | None = None,
@@ -146,6 +148,7 @@ def audit(
         select: patterns of implementation names; empty selects all that the sweeps do.
         extra: further implementations, beside the registered ones.
         baseline: what is tolerated of what is beyond the limits.
+        slack: by how much that may change; None: as `ratchet.slack_for` has it.
         workers: how many processes share the work; the report does not depend on it. None: all
             cores, but at most `MOST_HOSTING` where each of them loads frameworks or users' code.
             With one everything else runs in this process, and what kills it kills the run.
@@ -183,7 +186,9 @@ def audit(
                 each for each in targets if registry.selected(each.name, select or ("*", "*@*"))
             ]
             sane = recognition.check(config, tuple(own), chosen, workers or cores())
-        run = _Audit(sane.config, known, tuple(select), list(skips), described, baseline, progress)
+        run = _Audit(
+            sane.config, known, tuple(select), list(skips), described, baseline, slack, progress
+        )
         run.begin(sane)
         return replace(run.report(workers), timeout_s=timeout_s)
     finally:
@@ -729,11 +734,13 @@ class _Audit:
         skips: list[Skip],
         described: tuple[Cell, ...],
         baseline: Baseline | None,
+        slack: float | None,
         progress: Callable[[Progress], None] | None,
     ) -> None:
         self.config = config
         self.described = described
         self.baseline = baseline
+        self.slack = slack
         self.known = known
         self.select = select
         self.progress = progress
@@ -784,11 +791,24 @@ class _Audit:
         versions = environment(self.processes)
         measured = {each.cell for each in self.measurements}
         unaudited = tuple(each for each in self.described if each not in measured)
+        entered = () if self.baseline is None else self.baseline.entries
+        unmet: tuple[Skip, ...] = ()
+        if not (interrupted or self.uncertified or self.config.allow_skips):
+            unmet = omissions(
+                self.config,
+                self.known,
+                self.described,
+                measured | {each.cell for each in findings},
+                self.skips,
+                self.select,
+                {each.cell for each in entered if each.platform in ("", versions["platform"])},
+            )
         violations = judge(self.config, findings, self.measurements)
         weighed = Weighed(violations)
         if self.baseline is not None:
-            seen = observed(versions["platform"], self.measurements, violations, unaudited)
-            weighed = weigh(violations, self.baseline, seen)
+            bounds = bounds_of(self.config, self.described)
+            seen = observed(versions, self.measurements, violations, unaudited, bounds)
+            weighed = weigh(violations, self.baseline, seen, self.slack)
         return Report(
             environment=versions,
             origins={f"{each.loss} {each.name}": each.origin for each in self.known if each.origin},
@@ -800,6 +820,7 @@ class _Audit:
             violations=weighed.violations,
             tolerated=weighed.tolerated,
             changes=weighed.changes,
+            baseline_note=weighed.note,
             baseline="" if self.baseline is None else self.baseline.path,
             unaudited=unaudited,
             sources=self._sources(measured),
@@ -809,6 +830,7 @@ class _Audit:
             interrupted=interrupted,
             uncertified=tuple(self.uncertified),
             deaths=tuple(self.deaths),
+            omissions=unmet,
             reference={
                 "method": METHOD if Tier.BINARY128 in tiers_for("float64") else WITHOUT_BINARY128,
                 "ulp": ULP_DEFINITION,
@@ -1049,4 +1071,11 @@ def environment(processes: Iterable[Process] = ()) -> dict[str, str]:
         for distribution in sorted(set(distributions.get(module, ())))[:1]:
             versions[distribution] = metadata.version(distribution)
     versions["platform"] = f"{platform.system()} {platform.machine()}"
+    versions["cpu"] = _cpu()
     return versions
+
+
+def _cpu() -> str:
+    """The vector instructions that NumPy uses here, by its own names: results depend on them."""
+    known = np.show_config(mode="dicts")["SIMD Extensions"]
+    return " ".join([*known.get("baseline", ()), *known.get("found", ())]) or "none"

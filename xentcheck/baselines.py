@@ -1,5 +1,6 @@
 """Baselines as files: YAML that is stable in its order, reviewable, and merges line by line."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from xentcheck.errors import ConfigError
 from xentcheck.floats import FORMATS
 from xentcheck.losses import LOSSES
 from xentcheck.model import Cell, Kind, Quantity
-from xentcheck.ratchet import P99, Baseline, Entry, Faults
+from xentcheck.ratchet import P99, Baseline, Entry, Faults, common_record, rounded_up
 from xentcheck.standing import Extent
 from xentcheck.yaml_reader import (
     Place,
@@ -30,7 +31,8 @@ _WIDTH = 88
 
 _HEAD = """\
 # What xentcheck tolerates today: each fault beyond the limits, as far as it goes. A run fails on
-# what is new or worse. An entry with a `platform` is for that one only.
+# what is new or worse. An entry with a `platform` is for that one only. `recorded` says when and
+# with what; a cell has only what differs there.
 # `xentcheck run CONFIG --baseline FILE`: --ratchet takes back what has become better,
 # --write-baseline FILE records everything anew.
 """
@@ -58,15 +60,19 @@ def loads(text: str, path: str = "") -> Baseline:
     reader = _BaselineReader(path)
     place = Place(root, "", root.start_mark)
     reader.check_tree(place)
-    entries = () if reader.fatal else reader.baseline(place)
+    entries, recorded = ((), {}) if reader.fatal else reader.baseline(place)
     if reader.problems:
         raise ConfigError(reader.ordered())
-    return Baseline(entries, path)
+    return Baseline(entries, path, recorded)
 
 
 def dumps(baseline: Baseline) -> str:
     """A baseline as text; the same entries always give the same text."""
-    document = {"version": VERSION, "cells": [_entry(each) for each in baseline.entries]}
+    common = common_record(baseline.entries, baseline.recorded)
+    document: dict[str, Any] = {"version": VERSION}
+    if common and baseline.entries:
+        document["recorded"] = dict(common)
+    document["cells"] = [_entry(each, common) for each in baseline.entries]
     written: str = yaml.safe_dump(
         document,
         sort_keys=False,
@@ -77,7 +83,7 @@ def dumps(baseline: Baseline) -> str:
     return _HEAD + written
 
 
-def _entry(entry: Entry) -> dict[str, Any]:
+def _entry(entry: Entry, common: Mapping[str, str]) -> dict[str, Any]:
     cell = entry.cell
     written: dict[str, Any] = {
         "loss": cell.loss,
@@ -93,8 +99,12 @@ def _entry(entry: Entry) -> dict[str, Any]:
         rule: {"rows": each.rows} | ({} if each.ulp is None else {"ulp": each.ulp})
         for rule, each in sorted(entry.faults.items(), key=lambda item: RULES.index(item[0]))
     }
-    if entry.recorded:
-        written["recorded"] = dict(entry.recorded)
+    own: dict[str, str | None] = {
+        key: text for key, text in entry.recorded.items() if common.get(key) != text
+    }
+    own |= dict.fromkeys(key for key in common if key not in entry.recorded)
+    if own:
+        written["recorded"] = own
     return written
 
 
@@ -102,25 +112,40 @@ def _entry(entry: Entry) -> dict[str, Any]:
 class _BaselineReader(Reader):
     """Reads the entries, noting every problem."""
 
-    def baseline(self, place: Place) -> tuple[Entry, ...]:
-        entries = self.fields(place, "a baseline", ("version", "cells"), ("version", "cells"))
+    def baseline(self, place: Place) -> tuple[tuple[Entry, ...], Mapping[str, str]]:
+        known = ("version", "recorded", "cells")
+        entries = self.fields(place, "a baseline", known, ("version", "cells"))
         if entries is None:
-            return ()
+            return (), {}
         if "version" in entries and (version := self.integer(entries["version"])) not in (
             VERSION,
             None,
         ):
             message = f"version {version} is unknown"
             self.fault(entries["version"], message, f"this xentcheck reads version {VERSION}")
+        common = self.recorded(entries["recorded"], {}) if "recorded" in entries else {}
         if "cells" not in entries:
-            return ()
-        cells = entries["cells"]
+            return (), common
+        return self.cells(entries["cells"], common), common
+
+    def recorded(self, place: Place, common: Mapping[str, str]) -> dict[str, str]:
+        """When and with what something was recorded: what is common, but for what differs."""
+        given = self.mapping(place, "the environment of a record") or {}
+        read = dict(common)
+        for key, child in given.items():
+            if is_null(child.node):
+                read.pop(key, None)
+            else:
+                read[key] = self.text(child) or ""
+        return read
+
+    def cells(self, cells: Place, common: Mapping[str, str]) -> tuple[Entry, ...]:
         if isinstance(cells.node, yaml.SequenceNode) and not cells.node.value:
             return ()  # everything is mended
         found: dict[tuple[Cell, str], int] = {}
         read = []
         for item in self.items(cells) or ():
-            entry = self.entry(item)
+            entry = self.entry(item, common)
             if entry is None:
                 continue
             line = found.setdefault((entry.cell, entry.platform), item.mark.line + 1)
@@ -129,7 +154,7 @@ class _BaselineReader(Reader):
             read.append(entry)
         return tuple(read)
 
-    def entry(self, place: Place) -> Entry | None:
+    def entry(self, place: Place, common: Mapping[str, str]) -> Entry | None:
         known = (*_CELL, "platform", "rows", "tolerated", "recorded")
         fields = self.fields(place, "a cell", known, (*_CELL, "rows", "tolerated"))
         if fields is None:
@@ -149,10 +174,9 @@ class _BaselineReader(Reader):
         }
         rows = self.integer(fields["rows"], 1) if "rows" in fields else None
         faults = self.faults(fields["tolerated"], rows or 1) if "tolerated" in fields else {}
-        recorded = {}
+        recorded = dict(common)
         if "recorded" in fields:
-            given = self.mapping(fields["recorded"], "the environment of a record") or {}
-            recorded = {key: self.text(child) or "" for key, child in given.items()}
+            recorded = self.recorded(fields["recorded"], common)
         if len(self.problems) != before or None in (loss, dtype, quantity, rows):
             return None
         if not set(_CELL) <= fields.keys() or not faults:
@@ -178,5 +202,5 @@ class _BaselineReader(Reader):
                 self.fault(fields["rows"], f"{rows} of {of} rows cannot be")
             ulp = self.number(fields["ulp"], 0) if "ulp" in fields else None
             if rows is not None:
-                read[rule] = Extent(rows, of, ulp)
+                read[rule] = Extent(rows, of, None if ulp is None else rounded_up(ulp))
         return read

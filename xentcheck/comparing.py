@@ -52,6 +52,10 @@ class Side:
     farthest: Witness | None
     faults: Mapping[Kind, Finding]
 
+    def is_beyond_ulps(self, kind: Kind) -> bool:
+        """Whether the cell has this kind of fault, and it is none that is measured in ulps."""
+        return kind in self.faults and extent(self.faults[kind], self.rows).ulp is None
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Difference:
@@ -275,7 +279,8 @@ def _notes(base: Report, head: Report, pairs: Sequence[Pair]) -> Iterator[Note]:
     for name in dict.fromkeys([*base.environment, *head.environment]):
         before, now = base.environment.get(name, "none"), head.environment.get(name, "none")
         if before != now:
-            more = "; two machines may round differently: --slack" if name == "platform" else ""
+            same = name not in ("platform", "cpu")
+            more = "" if same else "; two machines may round differently: --slack"
             yield Note("environment", f"{name} {before} → {now}{more}")
 
 

@@ -80,6 +80,12 @@ FIELDS: Mapping[str, tuple[Field, ...]] = {
             "A file that says which violations are tolerated today; relative to the configuration.",
             "none",
         ),
+        Field(
+            "allow_skips",
+            "`true`, `false`",
+            "Whether a gate passes though something that is named here was not audited.",
+            "`false`",
+        ),
     ),
     "implementation": (
         Field("loss", "loss", "What the code computes.", required=True),
@@ -291,7 +297,12 @@ sweeps:
 #   - {implementation: mine, max_ulp: 4}
 #   - {implementation: mine, dtype: bfloat16, p99_ulp: 1, or_abs: 1e-6, allow: [plateau]}
 #
-# What is beyond them today and is tolerated, as `--write-baseline baseline.yaml` wrote it:
+# What is named above and cannot be audited (a gradient that is gone, a framework that is missing)
+# fails a gate as well, unless that is allowed:
+#
+# allow_skips: true
+#
+# What is beyond the limits today and is tolerated, as `--write-baseline baseline.yaml` wrote it:
 #
 # baseline: baseline.yaml
 """
@@ -359,7 +370,16 @@ class _ConfigReader(Reader):
         baseline = self.text(entries["baseline"], "a path") if "baseline" in entries else None
         if baseline is not None:
             baseline = str(Path(self.file).parent / baseline)
-        return Config(tuple(sweeps), limits, targets, seed or 0, self.file, baseline or "")
+        allowed = self.flag(entries["allow_skips"]) if "allow_skips" in entries else False
+        return Config(
+            tuple(sweeps),
+            limits,
+            targets,
+            seed or 0,
+            self.file,
+            baseline or "",
+            allow_skips=bool(allowed),
+        )
 
     def _sweep_entries(self, entries: Mapping[str, Place]) -> dict[str, Place]:
         if "sweeps" not in entries:
@@ -385,7 +405,8 @@ class _ConfigReader(Reader):
             loss = self.one_of(entries["loss"], LOSSES, "loss") if "loss" in entries else None
             target = self.callable_text(entries["target"]) if "target" in entries else None
             command = self.command(entries["command"]) if "command" in entries else None
-            if ("target" in entries) == ("command" in entries):
+            misspelt = {"target", "command"} & self.meant.get(item.path, set())
+            if ("target" in entries) == ("command" in entries) and not misspelt:
                 self.fault(item, "either 'target' or 'command' has to be given")
             framework: str | None = "numpy"
             if "framework" in entries:
@@ -531,10 +552,12 @@ class _ConfigReader(Reader):
         before = len(self.problems)
         entries = self.section(place, "sweep") or {}
         losses, named = self.losses(entries["losses"]) if "losses" in entries else ((), {})
-        dtypes = self.dtypes(entries["dtypes"]) if "dtypes" in entries else ()
+        dtypes, by_name = self.dtypes(entries["dtypes"]) if "dtypes" in entries else ((), ())
+        words = {*named, *by_name}
         quantities: tuple[str, ...] | None = tuple(Quantity)
         if "quantities" in entries:
             quantities = self.several(entries["quantities"], tuple(Quantity), "quantity")
+            words.update(quantities or ())
         implementations: tuple[str, ...] = ("*",)
         if "implementations" in entries:
             patterns = self.items(entries["implementations"]) or []
@@ -562,6 +585,7 @@ class _ConfigReader(Reader):
             kind,
             targets,
             parameters,
+            named=frozenset(words),
         )
         return sweep, len(self.problems) == before
 
@@ -586,13 +610,13 @@ class _ConfigReader(Reader):
                 self.fault(item, f"unknown loss {shown(text)}", remedy_for(text, LOSSES))
         return tuple(loss for loss in LOSSES if loss in chosen), named
 
-    def dtypes(self, place: Place) -> tuple[str, ...]:
+    def dtypes(self, place: Place) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The dtypes that are meant, and those that are named."""
         if isinstance(place.node, yaml.ScalarNode) and place.node.value == "all":
-            return DTYPES
+            return DTYPES, ()
         read = self.several(place, [*FORMATS, "all"], "dtype") or ()
-        return tuple(
-            dict.fromkeys(d for name in read for d in (DTYPES if name == "all" else [name]))
-        )
+        meant = dict.fromkeys(d for name in read for d in (DTYPES if name == "all" else [name]))
+        return tuple(meant), tuple(name for name in read if name != "all")
 
     def labels(
         self, place: Place, losses: Sequence[str], named: Mapping[str, Place]

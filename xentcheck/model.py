@@ -426,7 +426,9 @@ class Sweep:
 
     ``targets``: which labels a row gets (`all`, `random`, `argmax`, `argmin`, `ends`, `soft`);
     ``label_kind`` None is the loss's own first kind. ``parameters`` maps a name to its axis of
-    values. ``integers``: targets of an elementwise loss are given as int64 0 and 1.
+    values. ``integers``: targets of an elementwise loss are given as int64 0 and 1. ``named`` are
+    the losses, dtypes and quantities that stand there by name, not by a pattern, ``all`` or a
+    default.
     """
 
     name: str
@@ -439,6 +441,7 @@ class Sweep:
     targets: str = "all"
     parameters: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     integers: bool = False
+    named: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -530,7 +533,8 @@ class Target:
 class Config:
     """A checked configuration. ``limits`` empty: a survey. ``document`` is what the file said.
 
-    ``baseline`` is the path of the file that says what is tolerated today, "" for none.
+    ``baseline`` is the path of the file that says what is tolerated today, "" for none. With
+    ``allow_skips`` what is named and cannot be audited fails no gate.
     """
 
     sweeps: tuple[Sweep, ...]
@@ -540,6 +544,7 @@ class Config:
     path: str = ""
     baseline: str = ""
     document: Mapping[str, Any] = field(default_factory=dict)
+    allow_skips: bool = False
 
     def limit_for(self, cell: "Cell") -> Limit | None:
         """The limit that governs a cell: the last one that selects it."""
@@ -688,13 +693,15 @@ class Skip:
 class Change:
     """What a baseline still tolerates and has become better, or is not there any more (stale).
 
-    ``rule`` is as in `Violation`, "" for an entry as a whole; ``text`` says what changed.
+    ``rule`` is as in `Violation`, "" for an entry as a whole; ``text`` says what changed. ``into``
+    are the rules that are broken in its place, "" where there are none.
     """
 
     cell: Cell
     rule: str
     standing: Standing
     text: str
+    into: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -724,7 +731,8 @@ class Report:
     """Everything a run found out, ready to be rendered.
 
     ``violations`` fail a gate; ``tolerated`` are those that the baseline accepts. ``changes`` are
-    what the baseline has to be told: entries that have become better, and stale ones.
+    what the baseline has to be told: entries that have become better, and stale ones, which fail it
+    as well if it is ``strict``. So do ``omissions``, skips of what the configuration names.
 
     ``rows()`` are its cells for a data frame, and notebooks show it by ``_repr_html_``. Nouns do
     not know how they look: `xentcheck.api` defines the two, and whoever gets a report from
@@ -752,6 +760,9 @@ class Report:
     unaudited: tuple[Cell, ...] = ()  # described by the configuration, but not audited
     path: str = ""  # the configuration's file
     timeout_s: float | None = None  # what calls were allowed, unless it was each process's own
+    omissions: tuple[Skip, ...] = ()
+    strict: bool = False
+    baseline_note: str = ""  # on which processors it was recorded, if not on this one
 
     rows: ClassVar[Callable[["Report"], list[dict[str, Any]]]]
     _repr_html_: ClassVar[Callable[["Report"], str]]

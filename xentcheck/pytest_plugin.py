@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeAlias
 import pytest
 
 if TYPE_CHECKING:
-    from xentcheck.model import Cell, Config, Implementation, Report
+    from xentcheck.model import Cell, Config, Implementation, Report, Skip
 
 SUFFIXES = (".xentcheck.yaml", ".xentcheck.yml")
 MARK = "xentcheck"
@@ -96,41 +96,58 @@ class Configuration(pytest.File):
         from xentcheck.auditing import check_limits, check_sweeps, described_cells
         from xentcheck.errors import XentcheckError
         from xentcheck.execution import hosts
+        from xentcheck.model import Skip
+        from xentcheck.omissions import omissions
         from xentcheck.registry import load_registered
 
         self._reports: dict[CellItem, Report | XentcheckError] = {}
         try:
-            self._audited = _gated(os.path.relpath(self.path, self.config.invocation_params.dir))
+            self.audited = _gated(os.path.relpath(self.path, self.config.invocation_params.dir))
             registered, skips = load_registered()
-            known = (*registered, *_declared(self._audited))
-            check_sweeps(self._audited, known, skips)
-            described = described_cells(self._audited, known)
+            known = (*registered, *_declared(self.audited))
+            check_sweeps(self.audited, known, skips)
+            described = described_cells(self.audited, known)
             self._known = {each.name for each in known}
-            check_limits(self._audited, described)
+            check_limits(self.audited, described)
         except XentcheckError as error:
             raise self.CollectError(str(error)) from None
         processes = {(each.loss, each.name): each.process for each in known}
         absent = {(each.implementation or each.loss, each.reason): None for each in skips}
         obstacles: dict[str, str] = {}  # a framework may have several processes
         groups: dict[tuple[str, str], dict[_Place, list[Cell]]] = defaultdict(dict)
+        reachable: set[Cell] = set()
         for cell in described:
             process = processes[cell.loss, cell.implementation]
             if process is not None and (obstacle := hosts.missing(process)):
                 obstacles.setdefault(obstacle, process.name)
                 continue
+            reachable.add(cell)
             place = (cell.loss, cell.implementation, cell.dtype, str(cell.quantity))
             groups[cell.loss, cell.dtype].setdefault(place, []).append(cell)
         having = {cell.loss for cell in described}
-        for loss in dict.fromkeys(loss for sweep in self._audited.sweeps for loss in sweep.losses):
+        for loss in dict.fromkeys(loss for sweep in self.audited.sweeps for loss in sweep.losses):
             if loss not in having:
                 absent[loss, "no implementation selected"] = None
         absent |= {(name, reason): None for reason, name in obstacles.items()}
         for group in groups.values():
             for at, cells in group.items():
                 yield self._cell(at, cells)
+        unmet = [Skip(reason, missing=name) for reason, name in obstacles.items()]
+        omitted = {}
+        if not self.audited.allow_skips:
+            found = omissions(self.audited, known, described, reachable, [*skips, *unmet])
+            omitted = {
+                each.reason: each.implementation or each.loss or each.dtype for each in found
+            }
         for name, reason in absent:
+            if reason in omitted:
+                continue
             skipped = SkippedItem.from_parent(self, **self._named(_printable(name)))
             yield _marked(skipped, reason)
+        for reason, name in omitted.items():
+            item: OmittedItem = OmittedItem.from_parent(self, **self._named(_printable(name)))
+            item.reason = reason
+            yield _marked(item, "")
 
     def _named(self, name: str) -> dict[str, str]:
         """The name and the id of a test; the id as text, by which --lf knows it again."""
@@ -140,7 +157,7 @@ class Configuration(pytest.File):
         loss, implementation, dtype, quantity = place
         name = _printable(f"{loss}[{implementation}-{dtype}-{quantity}]")
         item: CellItem = CellItem.from_parent(self, **self._named(name))
-        limits = {cell.sweep: self._audited.limit_for(cell) for cell in cells}
+        limits = {cell.sweep: self.audited.limit_for(cell) for cell in cells}
         item.place = place
         item.sweeps = tuple(sweep for sweep, limit in limits.items() if limit is not None)
         item.line = max((each.line for each in limits.values() if each is not None), default=0)
@@ -177,7 +194,7 @@ class Configuration(pytest.File):
             self.config.stash[_SESSION] = ExitStack()
             self.config.stash[_SESSION].enter_context(hosts.kept())
         try:
-            found = audit_config(_narrowed(self._audited, items, self._known))
+            found = audit_config(_narrowed(self.audited, items, self._known))
         except XentcheckError as error:
             owners = dict.fromkeys(each.place[1] for each in items)
             if len(owners) == 1:  # whose error it is
@@ -196,6 +213,20 @@ class SkippedItem(pytest.Item):
 
     def runtest(self) -> None:
         """Never reached."""
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """The configuration."""
+        return self.path, 0, self.name
+
+
+class OmittedItem(pytest.Item):
+    """What the configuration names and cannot be audited here."""
+
+    reason: str
+
+    def runtest(self) -> None:
+        """Fail by the reason."""
+        _fail(_not_audited(self.reason))
 
     def reportinfo(self) -> tuple[Path, int, str]:
         """The configuration."""
@@ -236,6 +267,8 @@ class CellItem(pytest.Item):
 
     def runtest(self) -> None:
         """Fail by what is beyond the limits."""
+        if refused := [each.reason for each in self._omissions(measured=True)]:
+            _fail(_not_audited("; ".join(dict.fromkeys(refused))))
         mine = [each for each in self._report.violations if self._is_mine(each.finding.cell)]
         if mine:
             from xentcheck.report import detail
@@ -281,13 +314,41 @@ class CellItem(pytest.Item):
             )
         )
 
+    def _omissions(self, *, measured: bool) -> "list[Skip]":
+        """What fails it because it was not audited: of a part of its rows, or of all."""
+        from xentcheck.model import Cell, Quantity
+        from xentcheck.omissions import asked, refused
+
+        assert isinstance(self.parent, Configuration)
+        config = self.parent.audited
+        loss, implementation, dtype, quantity = self.place
+        found: list[Skip] = []
+        for sweep in config.sweeps if not config.allow_skips else ():
+            cell = Cell(loss, implementation, dtype, Quantity(quantity), sweep.name)
+            if sweep.name not in self.sweeps:
+                continue
+            if measured:
+                found += refused(config, sweep, cell, self._report.skips)
+            elif {loss, dtype} <= sweep.named and asked(config, sweep, cell):
+                found += self._report.skips
+        return found
+
     def _skip(self) -> None:
         reasons = self._reasons()
         if not reasons:
             _fail("nothing was audited: its sweeps have no rows")
+        if self._omissions(measured=False):
+            _fail(_not_audited("; ".join(reasons)))
         skip = pytest.skip.Exception("; ".join(reasons))
         skip._use_item_location = True  # the configuration's, not this line
         raise skip
+
+
+def _not_audited(reasons: str) -> str:
+    return (
+        f"not audited, though the configuration names it: {reasons}\n"
+        "help: `allow_skips: true` in the configuration lets it pass"
+    )
 
 
 def _gated(path: str) -> "Config":

@@ -2,16 +2,59 @@
 
 An entry holds for every platform, unless it names one: that goes before the others on its own
 platform. So a file starts with entries for all, and gets more where a platform differs.
+
+On the processor that an entry was recorded on, results are the same to the bit. On another one of
+the same platform other vector instructions compute exponentials and logarithms, right to a few
+ulps but with other last bits: errors at the limit come and go, and where terms cancel, which of the
+kinds in `DEGREES` a row has is chance. So there the slack is wide, those kinds are weighed together
+as well, and ulps that the problem's conditioning explains are not weighed.
 """
 
+import sys
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import ROUND_UP, Context, Decimal
 
-from xentcheck.model import Cell, Change, Measurement, Report, Standing, Violation
-from xentcheck.standing import Extent, extent, standing
+from xentcheck.floats import FORMATS
+from xentcheck.model import (
+    Cell,
+    Change,
+    Config,
+    Kind,
+    Measurement,
+    Report,
+    Standing,
+    Violation,
+)
+from xentcheck.standing import Extent, Slack, extent, standing
 
 P99 = "p99_ulp"
 """The rule of a violation that is about a cell's 99th percentile, not about a kind."""
+
+DEFAULT_SLACK = Slack(0.01)
+"""What counts as the same on the processor that an entry was recorded on."""
+
+OTHER_PROCESSOR = Slack(7.0, 0.5, 3)
+"""What counts as the same on another one: 3 bits, half as many rows again and 3 rows."""
+
+NEXT_TO_LIMIT = 2.0
+"""So many times the limit's ulps are still next to it."""
+
+DEGREES = frozenset(
+    each.value
+    for each in (
+        Kind.INACCURATE,
+        Kind.WRONG_SIGN,
+        Kind.SPURIOUS_UNDERFLOW,
+        Kind.VANISHED_GRADIENT,
+        Kind.PLATEAU,
+    )
+)
+"""Kinds of one fault, digits that are lost: rounding decides which one a row shows."""
+
+DIGITS = 3
+"""Significant digits of the ulps in a baseline, rounded up."""
 
 Faults = Mapping[str, Extent]
 """By rule: the name of a kind, or `P99`."""
@@ -37,15 +80,21 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """The entries of a file."""
+    """The entries of a file. ``recorded`` is the record that theirs are told from there."""
 
     entries: tuple[Entry, ...] = ()
     path: str = ""
+    recorded: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def faults(self) -> int:
         """How many faults are tolerated in all."""
         return sum(len(each.faults) for each in self.entries)
+
+    def processors(self, platform: str) -> tuple[str, ...]:
+        """What the entries that hold on a platform were recorded on, "" where that is not known."""
+        held = [each for each in self.entries if each.platform in ("", platform)]
+        return tuple(dict.fromkeys(each.recorded.get("cpu", "") for each in held))
 
     def entry(self, cell: Cell, platform: str) -> Entry | None:
         """The entry that holds for a cell on a platform."""
@@ -68,6 +117,7 @@ class Weighed:
     violations: tuple[Violation, ...]
     tolerated: tuple[Violation, ...] = ()
     changes: tuple[Change, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +125,24 @@ class Observed:
     """What a run has to say to a baseline.
 
     ``faults`` has every measured cell, with nothing in those without a violation. ``unaudited``
-    are cells that the configuration describes and that were not audited this time.
+    are cells that the configuration describes and that were not audited this time. ``bounds`` are
+    the ulps that a cell's limit allows, ``full`` the ulps from which on no digit is right.
     """
 
     platform: str
     faults: Mapping[Cell, Faults]
     unaudited: Collection[Cell] = ()
+    cpu: str = ""
+    bounds: Mapping[Cell, float] = field(default_factory=dict)
+    full: Mapping[Cell, float] = field(default_factory=dict)
 
 
 def observed(
-    platform: str,
+    environment: Mapping[str, str],
     measurements: Iterable[Measurement],
     violations: Iterable[Violation],
     unaudited: Collection[Cell] = (),
+    bounds: Mapping[Cell, float] | None = None,
 ) -> Observed:
     """What a run has to say: how far each of its violations goes."""
     measured = {each.cell: each for each in measurements}
@@ -95,29 +150,158 @@ def observed(
     for violation in violations:
         cell = violation.finding.cell
         faults.setdefault(cell, {})[violation.rule] = _extent(violation, measured.get(cell))
-    return Observed(platform, faults, unaudited)
+    formats = {cell: FORMATS.get(each.result_dtype) for cell, each in measured.items()}
+    full = {cell: 2.0**known.precision for cell, known in formats.items() if known is not None}
+    return Observed(
+        environment["platform"], faults, unaudited, environment.get("cpu", ""), bounds or {}, full
+    )
+
+
+def bounds_of(config: Config, cells: Iterable[Cell]) -> dict[Cell, float]:
+    """How many ulps the limit of each cell allows, whatever else it has."""
+    limits = ((cell, config.limit_for(cell)) for cell in cells)
+    return {
+        cell: min(limit.tolerance.max_ulp, limit.tolerance.p99_ulp)
+        for cell, limit in limits
+        if limit is not None
+    }
 
 
 def _extent(violation: Violation, measurement: Measurement | None) -> Extent:
     finding = violation.finding
     whole = extent(finding, finding.rows if measurement is None else measurement.rows)
     if violation.rule == P99 and measurement is not None:
-        return replace(whole, ulp=measurement.p99_ulp)
-    return whole
+        whole = replace(whole, ulp=measurement.p99_ulp)
+    return whole if whole.ulp is None else replace(whole, ulp=rounded_up(whole.ulp))
 
 
-def weigh(violations: Sequence[Violation], baseline: Baseline, seen: Observed) -> Weighed:
-    """Violations against a baseline. Those that are new or worse stay violations."""
+def rounded_up(ulp: float) -> float:
+    """A number of ulps with `DIGITS` significant digits, not below it."""
+    if not 0.0 < ulp < sys.float_info.max:
+        return ulp
+    digits = Context(prec=DIGITS, rounding=ROUND_UP)
+    return min(float(digits.create_decimal(Decimal(repr(float(ulp))))), sys.float_info.max)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """Weighs a cell's faults against what an entry tolerates; ``other``: on another processor."""
+
+    seen: Observed
+    cell: Cell
+    known: Faults
+    slack: Slack
+    other: bool
+
+    def standing(self, rule: str) -> Standing:
+        """How the fault stands that breaks a rule."""
+        now, known = self.seen.faults.get(self.cell, {}).get(rule), self.known.get(rule)
+        if not self.other or self.slack == Slack():
+            return standing(now, known, self.slack)
+        if now is not None and known is not None and now.explained:
+            now = replace(now, ulp=min(now.ulp or 0.0, known.ulp or 0.0))
+        stands = standing(now, known, self.slack)
+        if stands is Standing.SAME:
+            return stands
+        whole = standing(*self._together(), self.slack) if rule in DEGREES else stands
+        if whole is Standing.SAME:
+            return whole
+        if whole is Standing.BETTER and now is not None:
+            return stands if stands is Standing.BETTER else Standing.SAME
+        comes_or_goes = now if known is None else known if now is None else None
+        return Standing.SAME if self._is_next_to_limit(comes_or_goes) else stands
+
+    def _together(self) -> tuple[Extent | None, Extent | None]:
+        """All of `DEGREES` as one fault, now and before; errors are not told apart where no digit
+        is right.
+        """
+        full = self.seen.full.get(self.cell, float("inf"))
+        now = self.seen.faults.get(self.cell, {})
+        found = [each for rule, each in now.items() if rule in DEGREES]
+        held = [each for rule, each in self.known.items() if rule in DEGREES]
+        before = _largest(held, full)
+        largest = max(
+            _largest([each for each in found if not each.explained], full),
+            min(_largest(found, full), before),
+        )
+        return _whole(found, largest), _whole(held, before)
+
+    def _is_next_to_limit(self, fault: Extent | None) -> bool:
+        """Whether so few rows are off by so little that they may be within the limit elsewhere."""
+        bound = self.seen.bounds.get(self.cell, 0.0) * NEXT_TO_LIMIT
+        return (
+            fault is not None
+            and fault.ulp is not None
+            and fault.rows <= self.slack.rows
+            and (fault.ulp <= bound or fault.explained)
+        )
+
+
+def _largest(faults: Iterable[Extent], full: float) -> float:
+    return max((full if each.ulp is None else min(each.ulp, full) for each in faults), default=0.0)
+
+
+def _whole(faults: Sequence[Extent], ulp: float) -> Extent | None:
+    return Extent(sum(each.rows for each in faults), faults[0].of, ulp) if faults else None
+
+
+def _scale(
+    baseline: Baseline, entry: Entry | None, cell: Cell, seen: Observed, slack: float | None
+) -> _Scale:
+    if entry is None:
+        known = baseline.processors(seen.platform)
+        other = bool(known) and seen.cpu not in known
+    else:
+        there = (entry.measured_on, entry.recorded.get("cpu", ""))
+        other = there != (seen.platform, seen.cpu)
+    allowed = OTHER_PROCESSOR if other else DEFAULT_SLACK
+    if slack is not None:
+        share = min(slack, OTHER_PROCESSOR.share) if other else 0.0
+        allowed = Slack(slack, share, OTHER_PROCESSOR.rows if share else 0)
+    return _Scale(seen, cell, {} if entry is None else entry.faults, allowed, other)
+
+
+def _note(baseline: Baseline, seen: Observed, slack: float | None) -> str:
+    """What is to be said of the processors, "" where all is recorded on this one."""
+    known = [each for each in baseline.processors(seen.platform) if each != seen.cpu]
+    if not known:
+        return ""
+    where = " and ".join(each or "an unknown processor" for each in known)
+    if slack is not None:
+        return f"recorded on {where}; this is {seen.cpu}"
+    wide = OTHER_PROCESSOR
+    return (
+        f"recorded on {where}; this is {seen.cpu}: up to {1 + wide.ulps:g} times the ulps, and "
+        f"{1 + wide.share:g} times the rows and {wide.rows} more, count as the same (--slack)"
+    )
+
+
+def weigh(
+    violations: Sequence[Violation],
+    baseline: Baseline,
+    seen: Observed,
+    slack: float | None = None,
+) -> Weighed:
+    """Violations against a baseline. Those that are new or worse stay violations.
+
+    Args:
+        violations: beyond the limits.
+        baseline: what is tolerated.
+        seen: what a run has to say.
+        slack: the relative change that counts as none; None: `DEFAULT_SLACK` on the processor that
+            an entry was recorded on, `OTHER_PROCESSOR` elsewhere.
+    """
     failing, tolerated = [], []
     changes: list[Change] = []
     for violation in violations:
-        cell = violation.finding.cell
+        cell, rule = violation.finding.cell, violation.rule
         entry = baseline.entry(cell, seen.platform)
-        known = None if entry is None else entry.faults.get(violation.rule)
-        now = seen.faults[cell][violation.rule]
-        stands = standing(now, known)
+        known = None if entry is None else entry.faults.get(rule)
+        stands = _scale(baseline, entry, cell, seen, slack).standing(rule)
         if known is None or entry is None:
             text = _untolerated(baseline, entry, violation, seen.platform)
+            if stands is not Standing.NEW:
+                text += "; no more than another processor explains"
         else:
             text = _text(known) + _from_elsewhere(entry, seen.platform, stands)
         marked = replace(violation, standing=stands, accepted=text)
@@ -126,10 +310,10 @@ def weigh(violations: Sequence[Violation], baseline: Baseline, seen: Observed) -
             continue
         tolerated.append(marked)
         if stands is Standing.BETTER and known is not None:
-            text = f"{_text(now)}, was {_text(known)}"
-            changes.append(Change(cell, violation.rule, stands, text))
-    changes += _stale(baseline, seen)
-    return Weighed(tuple(failing), tuple(tolerated), tuple(changes))
+            text = f"{_text(seen.faults[cell][rule])}, was {_text(known)}"
+            changes.append(Change(cell, rule, stands, text))
+    changes += _stale(baseline, seen, failing, slack)
+    return Weighed(tuple(failing), tuple(tolerated), tuple(changes), _note(baseline, seen, slack))
 
 
 def _text(fault: Extent) -> str:
@@ -155,23 +339,41 @@ def _from_elsewhere(entry: Entry, platform: str, stands: Standing) -> str:
     return f" (recorded on {entry.measured_on}; this is {platform})"
 
 
-def _stale(baseline: Baseline, seen: Observed) -> Iterable[Change]:
-    """Entries for which there is nothing left to tolerate."""
+def _stale(
+    baseline: Baseline, seen: Observed, failing: Iterable[Violation], slack: float | None
+) -> Iterable[Change]:
+    """Entries for which there is nothing left to tolerate, or something else instead."""
+    come: dict[Cell, list[str]] = defaultdict(list)
+    for violation in failing:
+        if violation.standing is Standing.NEW:
+            come[violation.finding.cell].append(violation.rule)
     for entry in baseline.entries:
         cell = entry.cell
         if entry is not baseline.entry(cell, seen.platform):
             continue
         if cell in seen.faults:
+            scale = _scale(baseline, entry, cell, seen, slack)
             for rule, known in entry.faults.items():
-                if rule not in seen.faults[cell]:
-                    text = f"nothing is beyond the limits any more, was {_text(known)}"
-                    yield Change(cell, rule, Standing.GONE, text)
+                if rule in seen.faults[cell] or scale.standing(rule) is Standing.SAME:
+                    continue
+                if instead := come[cell]:
+                    each = ", ".join(f"{new} ({_text(seen.faults[cell][new])})" for new in instead)
+                    text = f"has become {each}, was {_text(known)}"
+                    yield Change(cell, rule, Standing.GONE, text, ", ".join(instead))
+                    continue
+                text = f"nothing is beyond the limits any more, was {_text(known)}"
+                yield Change(cell, rule, Standing.GONE, text)
         elif cell not in seen.unaudited:
             yield Change(cell, "", Standing.GONE, "the configuration describes no such cell")
 
 
 def renewed(
-    baseline: Baseline, seen: Observed, recorded: Mapping[str, str], *, tighten: bool = False
+    baseline: Baseline,
+    seen: Observed,
+    recorded: Mapping[str, str],
+    *,
+    tighten: bool = False,
+    slack: float | None = None,
 ) -> Baseline:
     """The baseline that tolerates just what was seen.
 
@@ -183,6 +385,7 @@ def renewed(
         seen: what a run has to say.
         recorded: the environment, with its date, for what is new.
         tighten: take back what has become better or is gone, and tolerate nothing more.
+        slack: as in `weigh`.
     """
     entries: dict[tuple[Cell, str], Entry] = {
         (each.cell, each.platform): each for each in baseline.entries
@@ -193,14 +396,19 @@ def renewed(
             _drop(entries, entry, seen.platform)
     for cell, faults in seen.faults.items():
         held = baseline.entry(cell, seen.platform)
+        scale = _scale(baseline, held, cell, seen, slack)
         wanted = dict(faults)
         if tighten:
-            wanted = {} if held is None else _tightened(held.faults, faults)
+            wanted = {} if held is None else _tightened(held.faults, faults, scale)
         if held is None:
             if wanted:
                 entries[cell, ""] = Entry(cell, wanted, "", recorded)
             continue
-        if not _differs(wanted, held.faults):
+        undated = "cpu" in recorded and "cpu" not in held.recorded  # by an older version
+        anew = undated and not tighten and held.measured_on in ("", seen.platform)
+        if wanted == held.faults and not anew:
+            continue
+        if not anew and not tighten and _unchanged({*wanted, *held.faults}, scale):
             continue
         _drop(entries, held, seen.platform)
         if not wanted and (cell, "") in entries:  # it would hold here from now on
@@ -210,32 +418,46 @@ def renewed(
             own = held.platform or (seen.platform if (cell, "") in entries else "")
             own = own or (seen.platform if held.measured_on not in ("", seen.platform) else "")
             entries[cell, own] = Entry(cell, wanted, own, recorded)
-    return replace(baseline, entries=tuple(sorted(entries.values(), key=_order)))
+    made = tuple(sorted(entries.values(), key=_order))
+    return replace(baseline, entries=made, recorded=common_record(made, baseline.recorded))
+
+
+def common_record(entries: Sequence[Entry], before: Mapping[str, str]) -> Mapping[str, str]:
+    """The record that the entries are told from: as long as one has it, what it was before."""
+    records = [each.recorded for each in entries]
+    if before and before in records:
+        return before
+    return max(records, key=records.count, default=before)
 
 
 def taken(
-    report: Report, baseline: Baseline, date: str, *, tighten: bool = False
+    report: Report,
+    baseline: Baseline,
+    date: str,
+    *,
+    tighten: bool = False,
+    slack: float | None = None,
+    bounds: Mapping[Cell, float] | None = None,
 ) -> tuple[Baseline, Report]:
     """A baseline renewed by a report, and the report as it stands to that.
 
-    The arguments are those of `renewed`; ``date`` is today's.
+    The arguments are those of `renewed` and `observed`; ``date`` is today's.
     """
     violations = [
         replace(each, standing=None, accepted="")
         for each in (*report.violations, *report.tolerated)
     ]
-    seen = observed(
-        report.environment["platform"], report.measurements, violations, report.unaudited
-    )
+    seen = observed(report.environment, report.measurements, violations, report.unaudited, bounds)
     recorded = {"date": date, **report.environment}
-    new = renewed(baseline, seen, recorded, tighten=tighten)
-    weighed = weigh(violations, new, seen)
+    new = renewed(baseline, seen, recorded, tighten=tighten, slack=slack)
+    weighed = weigh(violations, new, seen, slack)
     return new, replace(
         report,
         baseline=new.path,
         violations=weighed.violations,
         tolerated=weighed.tolerated,
         changes=weighed.changes,
+        baseline_note=weighed.note,
     )
 
 
@@ -247,19 +469,19 @@ def _drop(entries: dict[tuple[Cell, str], Entry], entry: Entry, platform: str) -
         entries.setdefault(theirs, replace(entry, platform=entry.measured_on))
 
 
-def _tightened(known: Faults, now: Faults) -> dict[str, Extent]:
+def _tightened(known: Faults, now: Faults, scale: _Scale) -> dict[str, Extent]:
     tightened = {}
     for rule, before in known.items():
-        stands = standing(now.get(rule), before)
-        if stands is not Standing.GONE:
+        stands = scale.standing(rule)
+        if rule in now:
             tightened[rule] = now[rule] if stands is Standing.BETTER else before
+        elif stands is Standing.SAME:
+            tightened[rule] = before
     return tightened
 
 
-def _differs(one: Faults, other: Faults) -> bool:
-    return one.keys() != other.keys() or any(
-        standing(each, other[rule]) is not Standing.SAME for rule, each in one.items()
-    )
+def _unchanged(rules: Iterable[str], scale: _Scale) -> bool:
+    return all(scale.standing(rule) is Standing.SAME for rule in rules)
 
 
 def _order(entry: Entry) -> tuple[str, ...]:

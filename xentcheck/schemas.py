@@ -18,6 +18,7 @@ from xentcheck.implementations.user import FRAMEWORKS
 from xentcheck.losses import LOSSES
 from xentcheck.model import OTHER_BOUNDS, Kind, Option, Parameter, Quantity, Standing
 from xentcheck.numbers import NAMES
+from xentcheck.outcome import Outcome
 from xentcheck.report.document import SCHEMA_VERSION, plain
 from xentcheck.sweeps import GENERATORS, Generator
 from xentcheck.sweeps.labels import TARGETS
@@ -93,17 +94,29 @@ def baseline() -> Schema:
             "By kind of finding, or p99_ulp.",
         ),
         "recorded": _described(
-            {"type": "object", "additionalProperties": {"type": "string"}, "minProperties": 1},
-            "When and with what it was recorded.",
+            {
+                "type": "object",
+                "additionalProperties": {"type": ["string", "null"]},
+                "minProperties": 1,
+            },
+            "When and with what it was recorded, as far as the file's own record differs.",
         ),
     }
+    common = _described(
+        {"type": "object", "additionalProperties": {"type": "string"}, "minProperties": 1},
+        "When and with what the cells were recorded that do not say otherwise.",
+    )
     optional = ("platform", "recorded")
     return {
         "$schema": _DIALECT,
         "title": "xentcheck baseline",
         "description": "Which faults beyond the limits a gate tolerates, as far as they went.",
         **_closed(
-            {"version": {"const": 1}, "cells": _list({"$ref": "#/$defs/cell"})},
+            {
+                "version": {"const": 1},
+                "recorded": common,
+                "cells": _list({"$ref": "#/$defs/cell"}),
+            },
             ["version", "cells"],
         ),
         "$defs": {
@@ -180,6 +193,7 @@ def report() -> Schema:
         "rule": {"enum": ["", *RULES]},
         "standing": {"$ref": "#/$defs/standing"},
         "text": {"type": "string"},
+        "into": _described({"type": "string"}, "The rules that are broken in its place."),
     }
     source: dict[str, Schema] = {
         "loss": {"type": "string"},
@@ -234,10 +248,21 @@ def report() -> Schema:
         "violations": _list({"$ref": "#/$defs/violation"}),
         "baseline": {"type": ["string", "null"]},
         "tolerated": _list({"$ref": "#/$defs/violation"}),
+        "baseline_note": _described(
+            {"type": "string"}, "On which processors it was recorded, if not on this one."
+        ),
         "changes": _list(_whole_object(change)),
         "sources": _list(_whole_object(source)),
         "origins": {"type": "object", "additionalProperties": _list({"type": "string"})},
         "skips": _list(_whole_object({name: {"type": "string"} for name in skipped})),
+        "omissions": _described(
+            _list(_whole_object({name: {"type": "string"} for name in skipped})),
+            "What the configuration names and was not audited: it fails a gate.",
+        ),
+        "strict": _described({"type": "boolean"}, "Whether stale entries fail a gate."),
+        "outcome": _described(
+            {"enum": list(map(str, Outcome))}, "How the run ended; the exit status goes with it."
+        ),
         "yields": _list(_whole_object(given)),
     }
     return {
@@ -372,6 +397,7 @@ _CONFIGURATION: Mapping[str, Schema] = {
     },
     "limits": _one_or_more({"$ref": "#/$defs/limit"}),
     "baseline": _text(),
+    "allow_skips": {"type": "boolean"},
 }
 _IMPLEMENTATION: Mapping[str, Schema] = {
     "loss": {"enum": list(LOSSES)},

@@ -184,6 +184,7 @@ class Reader:
     problems: list[tuple[int, Problem]] = field(default_factory=list)
     fatal: bool = False
     bad: set[int] = field(default_factory=set)  # nodes that are not looked into again
+    meant: dict[str, set[str]] = field(default_factory=dict)  # by path, keys that are misspelt
 
     def fault(self, place: Place, message: str, remedy: str = "") -> None:
         """Notes a problem."""
@@ -289,11 +290,13 @@ class Reader:
         entries = self.mapping(place, what)
         if entries is None:
             return None
+        meant = self.meant.setdefault(place.path, set())
         for name in [name for name in entries if name not in known]:
             at = self.at_key(place, name, entries.pop(name))
             self.fault(at, f"unknown key {shown(name)}", remedy_for(name, known))
+            meant.add(nearest(name, known) or nearest(name.lower(), known) or "")
         for name in required:
-            if name not in entries:
+            if name not in entries and name not in meant:
                 self.fault(place, f"{name!r} is missing")
         return entries
 

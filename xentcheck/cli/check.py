@@ -9,6 +9,7 @@ import click
 from xentcheck.cli.delivery import Delivery
 from xentcheck.cli.door import cli, note
 from xentcheck.cli.options import (
+    allow_skips_option,
     calling,
     dtype_option,
     keywords_from,
@@ -100,6 +101,7 @@ CHECKED_DTYPES = ("float32", "float64")  # those of `api.DTYPES`, which is not i
     default=True,
     help="Run the whole sweep also where a dozen mild rows show that it computes something else.",
 )
+@allow_skips_option
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the random inputs.")
 @witnesses_option
 @workers_option
@@ -130,6 +132,7 @@ def check(
     forbid: Sequence[str],
     batch_invariant: bool,
     sanity_check: bool,
+    allow_skips: bool,
     seed: int,
     witnesses: str,
     workers: int | None,
@@ -198,6 +201,7 @@ def check(
         targets=targets,
         inputs=(inputs if len(inputs) > 1 else inputs[0]) if inputs else None,
         input_names=names_from(input_names),
+        allow_skips=allow_skips,
     )
     with foreign():
         made = api.checking(target, loss, wanted, seed=seed, timeout_s=timeout_s)

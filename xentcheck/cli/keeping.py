@@ -2,8 +2,9 @@
 
 # ruff: noqa: PLC0415
 
+import math
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ class Keeping:
     write: str = ""
     ratchet: bool = False
     fail_on_stale: bool = False
+    slack: float | None = None
 
     @staticmethod
     def planned(
@@ -32,6 +34,7 @@ class Keeping:
         write: str | None,
         ratchet: bool,
         stale: bool,
+        slack: float | None = None,
         taken: Collection[Path | None] = (),
     ) -> "Keeping":
         """Raises UsageError for options that exclude each other, or want a baseline.
@@ -49,7 +52,13 @@ class Keeping:
                     "has become better"
                 )
         known = baseline or write or config.baseline
-        for option, given in (("--ratchet", ratchet), ("--fail-on-stale", stale)):
+        if slack is not None and not math.isfinite(slack):
+            raise UsageError(f"--slack {slack}: has to be a number such as 0.01")
+        for option, given in (
+            ("--ratchet", ratchet),
+            ("--fail-on-stale", stale),
+            ("--slack", slack is not None),
+        ):
             if given and not known:
                 raise UsageError(
                     f"{option} needs a baseline\n"
@@ -59,7 +68,7 @@ class Keeping:
             each.resolve() for each in taken if each is not None
         ]:
             raise UsageError(f"{write}: the baseline and a report would go to one file")
-        return Keeping(baseline or "", write or "", ratchet, stale)
+        return Keeping(baseline or "", write or "", ratchet, stale, slack)
 
     def loaded(self, config: "Config") -> "Baseline | None":
         """The baseline to be held against. Raises ConfigError."""
@@ -71,15 +80,25 @@ class Keeping:
         return baselines.load(path) if path else None
 
     def taken(
-        self, report: "Report", baseline: "Baseline | None"
+        self, report: "Report", baseline: "Baseline | None", config: "Config"
     ) -> tuple["Report", str | None, str]:
         """The report to deliver, the text of a baseline to write, if it is another, and a note."""
+        report = replace(report, strict=self.fail_on_stale)
         if baseline is None or not (self.write or self.ratchet):
             return report, None, ""
-        from xentcheck import baselines, ratchet
+        from xentcheck import api, baselines, ratchet
 
         today = datetime.now().astimezone().date().isoformat()
-        new, settled = ratchet.taken(report, baseline, today, tighten=self.ratchet)
+        limited = config if config.limits else replace(config, limits=api.DEFAULT_LIMITS)
+        described = (*(each.cell for each in report.measurements), *report.unaudited)
+        new, settled = ratchet.taken(
+            report,
+            baseline,
+            today,
+            tighten=self.ratchet,
+            slack=self.slack,
+            bounds=ratchet.bounds_of(limited, described),
+        )
         told = f"{new.faults:,} faults in {len(new.entries):,} cells are tolerated"
         if baseline.entries:
             told += f"; before, {baseline.faults:,} in {len(baseline.entries):,}"

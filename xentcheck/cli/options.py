@@ -90,6 +90,12 @@ timeout_option = click.option(
     metavar="SECONDS",
     help="How long one call of a framework or of your code may take; 300 s unless set.",
 )
+allow_skips_option = click.option(
+    "--allow-skips",
+    is_flag=True,
+    help="Pass though something that is named was not audited: a gradient that is gone, a "
+    "framework that is not installed.",
+)
 witnesses_option = click.option(
     "--witnesses",
     default="",

@@ -108,12 +108,13 @@ def run_audit(
             select=select,
             extra=extra,
             baseline=baseline,
+            slack=keeping.slack,
             workers=workers,
             timeout_s=timeout_s,
             progress=progress,
             sanity_check=sanity_check,
         )
-    report, text, told = keeping.taken(report, baseline)
+    report, text, told = keeping.taken(report, baseline, config)
     delivery.deliver(functools.partial(rendered, report))
     if explain is not None:
         with foreign(), _ProgressBar():
@@ -134,32 +135,39 @@ def run_audit(
             note(told)
             if text is not None:
                 write(Path(report.baseline), text)
-    stale = [each for each in report.changes if each.standing == "gone"]
-    if keeping.fail_on_stale and stale and status == WITHIN_LIMITS:
-        entries = "1 entry is" if len(stale) == 1 else f"{len(stale)} entries are"
-        complain(f"{report.baseline}: {entries} stale", "--ratchet takes out what is not there")
-        return VIOLATIONS
     return status
 
 
 def status_of(report: "Report") -> int:
+    """The exit status of a run, with a line on stderr for what the report is about as a whole."""
+    from xentcheck.outcome import Outcome, outcome, stale
+    from xentcheck.report import detail
+
     for death in report.deaths:
         note(death)
     for case in report.uncertified:
         complain(case if case.startswith(INTERNAL_ERROR) else f"not audited: {case}")
-    if report.uncertified:
-        return INTERNAL
-    if report.interrupted:
+    ended = outcome(report)
+    if ended is Outcome.INTERRUPTED:
         complain("interrupted: the report has only what was finished until then")
-        return INTERRUPTED
-    if report.violations:
-        return VIOLATIONS
-    if not report.measurements and not report.findings:
+    if ended is Outcome.NOTHING:
         reasons = dict.fromkeys(skip.reason for skip in report.skips)
         text = "; ".join(reasons) or "the configuration has no cases"
         complain("nothing was audited", f"{text}{_remedy(report, text)}")
-        return NOTHING_AUDITED
-    return WITHIN_LIMITS
+    if ended is Outcome.FAILED:
+        for omission in detail.omitted(report):
+            remedy = "--allow-skips, or `allow_skips: true` in a configuration, lets it pass"
+            complain(f"not audited, though it is named: {omission}", remedy)
+        if report.strict and (count := stale(report)):
+            entries = "1 entry is" if count == 1 else f"{count} entries are"
+            complain(f"{report.baseline}: {entries} stale", "--ratchet takes out what is not there")
+    return {
+        Outcome.UNCERTIFIED: INTERNAL,
+        Outcome.INTERRUPTED: INTERRUPTED,
+        Outcome.NOTHING: NOTHING_AUDITED,
+        Outcome.FAILED: VIOLATIONS,
+        Outcome.PASSED: WITHIN_LIMITS,
+    }[ended]
 
 
 def _remedy(report: "Report", reason: str) -> str:

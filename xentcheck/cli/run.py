@@ -10,7 +10,13 @@ import click
 from xentcheck.cli.delivery import Delivery
 from xentcheck.cli.door import cli
 from xentcheck.cli.keeping import Keeping
-from xentcheck.cli.options import reporting, timeout_option, witnesses_option, workers_option
+from xentcheck.cli.options import (
+    allow_skips_option,
+    reporting,
+    timeout_option,
+    witnesses_option,
+    workers_option,
+)
 from xentcheck.cli.performing import run_audit
 
 
@@ -40,6 +46,15 @@ from xentcheck.cli.performing import run_audit
     is_flag=True,
     help="Exit with 1 also where the baseline tolerates what is not there any more.",
 )
+@click.option(
+    "--slack",
+    type=click.FloatRange(min=0),
+    metavar="RATIO",
+    help="The relative change of what a baseline tolerates that counts as none. Unless set, 0.01 "
+    "on the processor that it was recorded on, and on another one 8 times the ulps, half as many "
+    "rows again and 3 rows.",
+)
+@allow_skips_option
 @witnesses_option
 @workers_option
 @timeout_option
@@ -54,6 +69,8 @@ def run(
     write_baseline: str | None,
     ratchet: bool,
     fail_on_stale: bool,
+    slack: float | None,
+    allow_skips: bool,
     witnesses: str,
     workers: int | None,
     timeout_s: float | None,
@@ -76,8 +93,9 @@ def run(
 
     loaded = load(config)
     config_ = loaded if seed is None else replace(loaded, seed=seed)
+    config_ = replace(config_, allow_skips=config_.allow_skips or allow_skips)
     keeping = Keeping.planned(
-        config_, baseline, write_baseline, ratchet, fail_on_stale, delivery.files
+        config_, baseline, write_baseline, ratchet, fail_on_stale, slack, delivery.files
     )
     return run_audit(
         config_,

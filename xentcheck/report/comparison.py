@@ -19,7 +19,7 @@ from xentcheck.comparing import MAX_ULP, ORDER, Comparison, Difference, Pair, Si
 from xentcheck.model import Finding, Kind, Report, Standing, Witness
 from xentcheck.report import detail, notation
 from xentcheck.report.document import number, of_witness, plain
-from xentcheck.report.table import labelled, to_text
+from xentcheck.report.table import labelled, to_text, verdicts
 from xentcheck.scoring import ULP_DEFINITION
 from xentcheck.standing import Extent
 
@@ -50,8 +50,11 @@ def render_table(comparison: Comparison, names: tuple[str, str], width: int) -> 
     told = [pair for pair in comparison.pairs if pair.standing is not Standing.SAME]
     parts: list[RenderableType] = []
     if told:
-        legend = "worse, new, gone, better: head against base. base, head: the largest finite error"
-        parts += [Text(f"{legend} of the cell, in ulps.", style="dim"), Text()]
+        legend = (
+            "worse, new, gone, better: head against base. base, head: the gravest kind of the cell "
+            "that has no error in ulps, else its largest error in ulps."
+        )
+        parts += [Text(legend, style="dim"), Text()]
         parts += _rows(told, width)
     parts += _details(comparison, width)
     parts.append(labelled(list(summary(comparison, names))))
@@ -111,7 +114,7 @@ def _grid(cells: Sequence[Text], widths: Sequence[int]) -> Table:
 
 
 def _below(pair: Pair) -> list[str]:
-    texts = [text for text in (" · ".join(changes(pair)), pair.reason) if text]
+    texts = [text for text in (" · ".join(changes(pair)), lacking(pair)) if text]
     shown = leading(pair)
     if shown is None:
         return texts
@@ -159,7 +162,7 @@ def summary(comparison: Comparison, names: tuple[str, str]) -> Iterator[tuple[st
     for word, name, report in zip(
         ("base", "head"), names, (comparison.base, comparison.head), strict=True
     ):
-        cells = notation.count(len(report.measurements), "cell")
+        cells = notation.count(verdicts(report).total(), "cell")
         rows = notation.count(sum(each.rows for each in report.measurements), "row")
         yield word, f"{name}: {cells}, {rows}, seed {report.seed}"
     counts = ", ".join(f"{each} {tally[each]:,}" for each in ORDER if tally[each])
@@ -186,6 +189,13 @@ def verdict(comparison: Comparison) -> str:
     if worse:
         return f"{worse:,} {shared} {'is' if worse == 1 else 'are'} worse"
     return f"none {shared} is worse" + (f", {better:,} better" if better else "")
+
+
+def lacking(pair: Pair) -> str:
+    """Which report lacks a cell and why, where it says so."""
+    if not pair.reason:
+        return ""
+    return f"not in {'base' if pair.base is None else 'head'}: {pair.reason}"
 
 
 def leading(pair: Pair) -> Difference | None:
@@ -247,8 +257,13 @@ def _ulps(before: float | None, now: float | None) -> str:
 
 
 def largest(side: Side | None) -> str:
-    """The largest finite error of a cell; nothing where the report lacks it."""
-    return "" if side is None else notation.ulps(side.max_ulp)
+    """The worst of a cell: a kind that has no error in ulps, such as nan, else the largest finite
+    error; nothing where the report lacks the cell.
+    """
+    if side is None:
+        return ""
+    beyond = [kind for kind in side.faults if side.is_beyond_ulps(kind)]
+    return str(min(beyond, key=notation.gravity)) if beyond else notation.ulps(side.max_ulp)
 
 
 def witness_text(witness: Witness) -> str:

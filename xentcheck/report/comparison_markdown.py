@@ -19,7 +19,7 @@ LARGEST = 65_536
 _RESERVED = 1024  # bytes for the lines that say what was left out
 _MOST_DETAILS = 50
 _HEADERS = (
-    "| standing | loss | implementation | dtype | quantity | sweep | base ulp | head ulp | what |",
+    "| standing | loss | implementation | dtype | quantity | sweep | base | head | what |",
     "|---|---|---|---|---|---|---:|---:|---|",
 )
 _FOLDED = (Standing.NEW, Standing.GONE, Standing.BETTER)
@@ -73,7 +73,7 @@ def _table(page: Page, pairs: Sequence[Pair], room: int) -> None:
 def _row(pair: Pair) -> str:
     cell, shown = pair.cell, words.leading(pair)
     standing = pair.standing.value
-    texts = [" · ".join(words.changes(pair)), pair.reason]
+    texts = [" · ".join(words.changes(pair)), words.lacking(pair)]
     if shown is not None:
         for name, witness in (("base", shown.base_witness), ("head", shown.head_witness)):
             texts.append("" if witness is None else f"{name} {words.witness_text(witness)}")

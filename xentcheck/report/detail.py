@@ -2,8 +2,8 @@
 
 import math
 import shlex
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from xentcheck.model import (
@@ -14,12 +14,15 @@ from xentcheck.model import (
     Finding,
     Kind,
     Report,
+    Skip,
     Standing,
     Violation,
 )
+from xentcheck.outcome import Outcome, outcome, stale
 from xentcheck.report import notation
 
 _LONGEST_COMMAND = 16_384  # characters
+_MOST_NAMES = 6  # of what was skipped for one reason
 _MOST_NUMBERS = _LONGEST_COMMAND // 2  # of which each takes a digit and a comma at least
 _Item = TypeVar("_Item")
 
@@ -126,9 +129,12 @@ def lines(
 
 
 def violations(report: Report, most: int) -> str:
-    """The violations as plain text: so many in full, the gravest first and each kind of them."""
+    """The violations as plain text: so many in full, the gravest first and each kind of them; and
+    what was to be audited and was not.
+    """
     chosen = leading(report.violations)[:most]
-    parts = [notation.count(len(report.violations), "violation")]
+    parts = [" and ".join(causes(report)) or "0 violations"]
+    parts += [f"not audited: {text}" for text in omitted(report)]
     parts += [in_full(report, each.finding, *limits(each)) for each in chosen]
     if more := len(report.violations) - len(chosen):
         parts.append(f"and {more:,} more")
@@ -162,20 +168,67 @@ def in_full(report: Report, finding: Finding, *more: tuple[str, str]) -> str:
     return f"{notation.clean(headline(finding))}\n{aligned(lines(report, finding, *more))}".rstrip()
 
 
-def outcome(report: Report) -> str:
-    """What came of a gate, in a few words; ``passed`` only of what was wholly audited."""
-    if report.uncertified:
-        return f"{notation.count(len(report.uncertified), 'case')} without a certified result"
-    if report.violations:
-        return f"failed, {notation.count(len(report.violations), 'violation')}"
-    if report.interrupted:
-        return "interrupted"
-    return "passed" if report.measurements or report.findings else "nothing was audited"
+def ending(report: Report) -> str:
+    """How a run ended, in a few words: ``passed`` of a gate only where its exit status is 0."""
+    match outcome(report):
+        case Outcome.UNCERTIFIED:
+            return f"{notation.count(len(report.uncertified), 'case')} without a certified result"
+        case Outcome.INTERRUPTED:
+            until = notation.count(len(report.violations), "violation")
+            return "interrupted" + (f", {until} until then" if report.violations else "")
+        case Outcome.NOTHING:
+            return "nothing was audited"
+        case Outcome.FAILED:
+            return f"failed, {' and '.join(causes(report))}"
+        case Outcome.PASSED:
+            survey = "no limits in the configuration, so the exit status is 0"
+            return "passed" if report.gated else survey
+
+
+def causes(report: Report) -> list[str]:
+    """What fails a gate, counted: ``2 violations``, ``1 omission``, ``6 stale entries``."""
+    counted = (
+        (len(report.violations), "violation", "violations"),
+        (len(list(omitted(report))), "omission", "omissions"),
+        (stale(report) if report.strict else 0, "stale entry", "stale entries"),
+    )
+    return [f"{n:,} {one if n == 1 else several}" for n, one, several in counted if n]
+
+
+def omitted(report: Report) -> Iterator[str]:
+    """What the configuration names and was not audited: one line per reason."""
+    yield from skipped(report.omissions)
+
+
+def skipped(skips: Sequence[Skip]) -> Iterator[str]:
+    """One line per reason: how often, and what it was; one for all that is not installed."""
+    by_reason: dict[str, list[Skip]] = defaultdict(list)
+    missing = [skip for skip in skips if skip.missing]
+    if len(missing) == 1:
+        yield missing[0].reason
+    elif missing:
+        absent = ", ".join(sorted({skip.missing for skip in missing}))
+        yield f"not installed: {absent}; pip install 'xentcheck[NAME]'"
+    for skip in skips:
+        if not skip.missing:
+            by_reason[skip.reason].append(skip)
+    for reason, group in by_reason.items():
+        named = (" ".join(filter(None, _skip_parts(each))) for each in group)
+        names = list(dict.fromkeys(filter(None, named)))
+        shown = names[:_MOST_NAMES]
+        if len(names) > len(shown):
+            shown.append(f"{len(names) - len(shown):,} more")
+        yield f"{len(group):,} × {reason}" + (f": {', '.join(shown)}" if shown else "")
+
+
+def _skip_parts(skip: Skip) -> tuple[str, ...]:
+    what = skip.implementation or skip.loss
+    return (what, skip.dtype, skip.quantity, "" if what else skip.sweep)
 
 
 def baseline_text(report: Report) -> str:
     """What the baseline comes to, in one line: ``b.yaml: 12 tolerated, 2 better, 1 stale``."""
-    tally = Counter(change.standing for change in report.changes)
+    tally = Counter(map(change_word, report.changes))
     new = sum(each.standing is Standing.NEW for each in report.violations)
     worse = sum(each.standing is Standing.WORSE for each in report.violations)
     parts = [f"{len(report.tolerated):,} tolerated"]
@@ -184,12 +237,21 @@ def baseline_text(report: Report) -> str:
         for word, number in (
             ("new", new),
             ("worse", worse),
-            ("better", tally[Standing.BETTER]),
-            ("stale", tally[Standing.GONE]),
+            ("better", tally["better"]),
+            ("turned", tally["turned"]),
+            ("stale", tally["stale"]),
         )
         if number
     ]
-    return f"{report.baseline}: {', '.join(parts)}"
+    note = f"; {report.baseline_note}" if report.baseline_note else ""
+    return f"{report.baseline}: {', '.join(parts)}{note}"
+
+
+def change_word(change: Change) -> str:
+    """What became of an entry of the baseline, in a word."""
+    if change.standing is not Standing.GONE:
+        return str(change.standing)
+    return "turned" if change.into else "stale"
 
 
 def change_text(change: Change) -> str:

@@ -32,6 +32,7 @@ from xentcheck.model import (
     Witness,
     Yield,
 )
+from xentcheck.outcome import outcome
 from xentcheck.scoring import ULP_DEFINITION
 
 SCHEMA_VERSION = 1
@@ -64,12 +65,16 @@ def to_document(report: Report) -> dict[str, Any]:
         "violations": [_violation(each) for each in report.violations],
         "baseline": report.baseline or None,
         "tolerated": [_violation(each) for each in report.tolerated],
+        "baseline_note": report.baseline_note,
         "changes": [_change(each) for each in report.changes],
         "sources": [_source(each) for each in report.sources],
         "path": report.path or None,
         "timeout_s": report.timeout_s,
         "origins": {name: list(words) for name, words in report.origins.items()},
         "skips": [_skip(each) for each in report.skips],
+        "omissions": [_skip(each) for each in report.omissions],
+        "strict": report.strict,
+        "outcome": str(outcome(report)),
         "yields": [_yield(each) for each in report.yields],
     }
 
@@ -241,6 +246,7 @@ def _change(change: Change) -> dict[str, Any]:
         "rule": change.rule,
         "standing": str(change.standing),
         "text": change.text,
+        "into": change.into,
     }
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from xentcheck.model import Finding, Report, Standing
+from xentcheck.outcome import Outcome, outcome, stale
 from xentcheck.report import detail, notation
 
 MOST = 10
@@ -28,6 +29,14 @@ def render(report: Report, root: Path) -> str:
 def _errors(report: Report, root: Path) -> Iterator[str]:
     for text in report.uncertified:
         yield _command("error", f"not audited: {text}", "xentcheck: no certified result")
+    for text in detail.omitted(report):
+        message = f"not audited, though the configuration names it: {text}"
+        yield _command(
+            "error", message, "xentcheck: not audited", **_in_configuration(report, root)
+        )
+    if report.strict and (count := stale(report)):
+        message = f"{count:,} stale {'entry' if count == 1 else 'entries'} in {report.baseline}"
+        yield _command("error", message, "xentcheck: stale in the baseline")
     for violation in detail.leading(report.violations):
         finding = violation.finding
         told = detail.lines(report, finding, *detail.limits(violation))
@@ -39,7 +48,7 @@ def _warnings(report: Report, root: Path) -> Iterator[str]:
     if report.interrupted:
         yield _command("warning", "interrupted: only a part was audited", "xentcheck")
     for change in report.changes:
-        if change.standing is Standing.GONE:
+        if change.standing is Standing.GONE and not change.into:
             text = f"{detail.change_text(change)}\nin {report.baseline or 'the baseline'}"
             yield _command("warning", text, "xentcheck: stale in the baseline")
     if not report.gated:
@@ -67,10 +76,10 @@ def _notices(report: Report, errors: Sequence[str], warnings: Sequence[str]) -> 
 
 
 def _last(report: Report) -> str:
-    if not report.gated:
+    if not report.gated and outcome(report) is Outcome.PASSED:
         return f"xentcheck: a survey, {notation.count(len(report.findings), 'finding')}"
     known = f", {len(report.tolerated):,} tolerated" if report.tolerated else ""
-    return f"xentcheck: {detail.outcome(report)}{known}"
+    return f"xentcheck: {detail.ending(report)}{known}"
 
 
 def _about(
@@ -88,6 +97,10 @@ def _about(
         place = {"file": str((root / where[0]).resolve()), "line": str(where[1])}
     title = f"{rule}: {detail.place(finding.cell)}"
     return _command(level, f"{detail.gist(finding)}\n\n{detail.aligned(told)}", title, **place)
+
+
+def _in_configuration(report: Report, root: Path) -> dict[str, str]:
+    return {"file": str((root / report.path).resolve()), "line": "1"} if report.path else {}
 
 
 def _command(level: str, message: str, title: str, **place: str) -> str:

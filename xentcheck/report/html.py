@@ -4,11 +4,11 @@ It stands by itself: no script, no style sheet, colours that are legible on ligh
 ground. All text goes through `html.escape`.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
 from xentcheck.model import Kind, Report
+from xentcheck.outcome import Outcome, outcome
 from xentcheck.probing import ProbeResult
 from xentcheck.report import detail, notation, table
 from xentcheck.report.probe import render_probe
@@ -46,7 +46,7 @@ def of_report(report: Report) -> str:
         more = notation.count(len(lines) - MOST_LINES, "line")
         parts.append(_paragraph(f"and {more} more: rows() has all cells", _FAINT))
     parts += _told(report)
-    told = [f"skipped {each}" for each in table.skipped(report.skips)]
+    told = [f"skipped {each}" for each in detail.skipped(report.skips)]
     told += [f"{name} {version}" for name, version in report.environment.items()]
     parts.append(_folded("skipped, environment", _list((*told, f"seed {report.seed}"))))
     return f'<div style="font-size:13px;line-height:1.45">{"".join(parts)}</div>'
@@ -60,18 +60,19 @@ def of_probe(result: ProbeResult) -> str:
 def _verdict(report: Report, lines: Sequence[table.Line]) -> str:
     if not lines:
         return "nothing was audited"
-    tally = Counter(line.verdict for line in lines)
+    tally = table.verdicts(report)
     counts = ", ".join(f"{verdict} {tally[verdict]:,}" for verdict in _COLORS if tally[verdict])
-    cells = f"{counts} of {notation.count(len(lines), 'line')}"
-    if not report.gated:
-        return f"survey: {cells}"
-    failing = len(report.violations)
-    return f"{notation.count(failing, 'violation') if failing else 'within limits'}: {cells}"
+    cells = f"{counts} of {notation.count(tally.total(), 'cell')}"
+    ended = outcome(report)
+    if ended is not Outcome.PASSED:
+        return f"{detail.ending(report)}: {cells}"
+    return f"{'within limits' if report.gated else 'survey'}: {cells}"
 
 
 def _warnings(report: Report) -> Iterator[str]:
     if report.interrupted:
         yield "interrupted: this is what was finished until then"
+    yield from (f"not audited, though it is named: {each}" for each in detail.omitted(report))
     yield from (f"not audited: {each}" for each in report.uncertified)
     yield from report.deaths
     if report.tolerated:

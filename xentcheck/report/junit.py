@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from xentcheck.model import Finding, Report, Skip, Violation
+from xentcheck.outcome import stale
 from xentcheck.report import detail, notation
 from xentcheck.report.table import Line, merged
 from xentcheck.scoring import ULP_DEFINITION
@@ -116,7 +117,8 @@ def _skip(suite: ET.Element, loss: str, reasons: Mapping[str, Sequence[Skip]]) -
 
 def _run(root: ET.Element, report: Report, reasons: Mapping[str, Sequence[Skip]]) -> None:
     """The suite of the run as such, if there is anything to say."""
-    if not (report.uncertified or report.interrupted or reasons or report.changes or report.deaths):
+    parts = (report.omissions, report.uncertified, reasons, report.changes, report.deaths)
+    if not (report.interrupted or any(parts)):
         return
     suite = _suite(root, report, _NAME)
     if report.uncertified:
@@ -127,9 +129,19 @@ def _run(root: ET.Element, report: Report, reasons: Mapping[str, Sequence[Skip]]
     if report.interrupted:
         case = _case(suite, "run", "the run is complete")
         _text(case, "error", "", message="interrupted: only a part is here", type="interrupted")
+    if omitted := list(detail.omitted(report)):
+        case = _case(suite, "run", "what is named is audited")
+        message = f"{notation.count(len(omitted), 'omission')}: {omitted[0]}"
+        _text(case, "failure", "\n".join(omitted), message=message, type="omission")
     if report.changes:
         case = _case(suite, "run", "the baseline")
-        _text(case, "system-out", "\n".join(map(detail.change_text, report.changes)))
+        number = stale(report) if report.strict else 0
+        told = "\n".join(map(detail.change_text, report.changes))
+        if number:
+            message = f"{number:,} stale {'entry' if number == 1 else 'entries'}"
+            _text(case, "failure", told, message=message, type="stale")
+        else:
+            _text(case, "system-out", told)
     _skip(suite, "run", reasons)
     if report.deaths:
         _text(suite, "system-err", "\n".join(report.deaths))

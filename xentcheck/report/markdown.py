@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from xentcheck.model import NOTES, Finding, Report, Violation
+from xentcheck.outcome import Outcome, outcome
 from xentcheck.report import detail, notation
-from xentcheck.report.table import Line, merged, skipped
+from xentcheck.report.table import Line, merged, verdicts
 from xentcheck.scoring import ULP_DEFINITION
 
 LARGEST = 2**20 - 2**15
@@ -90,35 +91,37 @@ def render(report: Report, largest: int = LARGEST) -> str:
 
 
 def _verdict(report: Report) -> str:
-    if not report.gated and not report.uncertified:
+    if not report.gated and outcome(report) is Outcome.PASSED:
         faults = sum(each.kind not in NOTES for each in report.findings)
         return f"a survey, {notation.count(faults, 'finding')}"
-    return detail.outcome(report)
+    return detail.ending(report)
 
 
 def _counts(report: Report, lines: Sequence[Line]) -> str:
     rows = sum(each.rows for each in report.measurements)
+    tally = verdicts(report)
     implementations = len({(line.loss, line.implementation) for line in lines})
     losses = len({line.loss for line in lines})
     parts = [
         notation.count(implementations, "implementation"),
         f"{losses:,} {'loss' if losses == 1 else 'losses'}",
         notation.count(len({line.dtype for line in lines}), "dtype"),
-        notation.count(len(lines), "cell"),
+        notation.count(tally.total(), "cell"),
         notation.count(rows, "row"),
-        *(f"{n:,} {what}" for n, what in _standings(report) if n),
+        *(f"{tally[word]:,} {what}" for word, what in _STANDINGS.items() if tally[word]),
     ]
     return f"{', '.join(parts)}; seed {report.seed}."
 
 
-def _standings(report: Report) -> list[tuple[int, str]]:
-    failing = len({each.finding.cell for each in report.violations})
-    return [(failing, "failing"), (len(report.tolerated), "tolerated by the baseline")]
+_STANDINGS = {"FAIL": "failing", "tolerated": "tolerated by the baseline"}  # of cells
 
 
 def _troubles(report: Report) -> list[str]:
     """What makes the report less than it should be."""
     troubles = [f"not audited: {inline(text)}" for text in report.uncertified]
+    troubles += [
+        f"not audited, though it is named: {inline(text)}" for text in detail.omitted(report)
+    ]
     troubles += [inline(text) for text in report.deaths]
     if report.interrupted:
         troubles.append("interrupted: this is what was finished until then")
@@ -209,7 +212,7 @@ def _list(page: Page, heading: str, items: Sequence[str]) -> None:
 
 
 def _skips(page: Page, report: Report) -> None:
-    _list(page, "Skipped", [inline(text) for text in skipped(report.skips)])
+    _list(page, "Skipped", [inline(text) for text in detail.skipped(report.skips)])
 
 
 def _environment(page: Page, report: Report) -> None:

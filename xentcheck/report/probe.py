@@ -12,7 +12,8 @@ from rich.text import Text
 
 from xentcheck.model import NOTES, Kind, Quantity, Witness
 from xentcheck.report import notation
-from xentcheck.report.table import labelled, skipped
+from xentcheck.report.detail import skipped
+from xentcheck.report.table import labelled
 from xentcheck.scoring import ULP_DEFINITION
 
 if TYPE_CHECKING:

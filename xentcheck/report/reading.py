@@ -323,6 +323,9 @@ def _report(entry: _Entry) -> Report:
         baseline=entry.text_or_none("baseline") or "",
         tolerated=tuple(map(_violation, entry.entries("tolerated", []))),
         changes=tuple(map(_change, entry.entries("changes", []))),
+        omissions=tuple(map(_skip, entry.entries("omissions", []))),
+        strict=entry.flag("strict", False),
+        baseline_note=entry.text("baseline_note", ""),
     )
 
 
@@ -496,7 +499,11 @@ def _violation(entry: _Entry) -> Violation:
 
 def _change(entry: _Entry) -> Change:
     return Change(
-        _cell(entry), entry.text("rule"), entry.word("standing", Standing), entry.text("text")
+        _cell(entry),
+        entry.text("rule"),
+        entry.word("standing", Standing),
+        entry.text("text"),
+        entry.text("into", ""),
     )
 
 

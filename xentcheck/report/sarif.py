@@ -18,13 +18,13 @@ from xentcheck.model import NOTES, Cell, Finding, Kind, Report, Violation
 from xentcheck.ratchet import P99
 from xentcheck.report import detail, notation
 from xentcheck.report.document import number
-from xentcheck.report.table import skipped
 from xentcheck.scoring import ULP_DEFINITION
 
 SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 )
 _ROOT = "%SRCROOT%"
+_OMISSION = "omission"
 _KINDS: Mapping[Kind, str] = {
     Kind.CRASHED: "The process died in the call.",
     Kind.TIMED_OUT: "The call did not come back in time.",
@@ -71,7 +71,7 @@ def _clean(value: Any) -> Any:
 
 
 def _log(report: Report, root: Path) -> dict[str, Any]:
-    rules = [*map(str, Kind), P99]
+    rules = [*map(str, Kind), P99, _OMISSION]
     results = [
         {**each, "ruleIndex": rules.index(each["ruleId"])} for each in _results(report, root)
     ]
@@ -96,6 +96,7 @@ def _driver(report: Report) -> dict[str, Any]:
         driver["version"] = version
     rules = [_rule(str(kind), _KINDS[kind], HINTS.get(kind, ""), kind in NOTES) for kind in Kind]
     rules.append(_rule(P99, "More than one of a hundred rows is farther off than is allowed.", ""))
+    rules.append(_rule(_OMISSION, "The configuration names it, and it was not audited.", ""))
     return {**driver, "rules": rules}
 
 
@@ -104,10 +105,17 @@ def _rule(name: str, text: str, hint: str, note: bool = False) -> dict[str, Any]
         "id": name,
         "name": "".join(part.capitalize() for part in name.replace("_", "-").split("-")),
         "shortDescription": {"text": text},
-        "fullDescription": {"text": f"{text} {hint[:1].upper()}{hint[1:]}".strip()},
+        "fullDescription": {"text": _description(text, hint)},
         "help": {"text": hint or text},
         "defaultConfiguration": {"level": "note" if note else "error"},
     }
+
+
+def _description(text: str, hint: str) -> str:
+    """What a kind is and what it hints at, each said once."""
+    if hint.lower().startswith(text.rstrip(".").lower()):
+        text = ""
+    return f"{text} {hint[:1].upper()}{hint[1:]}".strip()
 
 
 def _results(report: Report, root: Path) -> Iterator[dict[str, Any]]:
@@ -116,6 +124,8 @@ def _results(report: Report, root: Path) -> Iterator[dict[str, Any]]:
         for finding in sorted(report.findings, key=detail.severity):
             level = "note" if finding.kind in NOTES else "warning"
             yield _result(report, finding, str(finding.kind), level, root)
+    for text in detail.omitted(report):
+        yield _omission(report, text, root)
     for violation in detail.gravest(report.violations):
         yield _result(report, violation.finding, detail.rule(violation), "error", root, violation)
     for violation in detail.gravest(report.tolerated):
@@ -155,9 +165,30 @@ def _result(
     }
 
 
+def _omission(report: Report, text: str, root: Path) -> dict[str, Any]:
+    """What is named and was not audited, in the configuration."""
+    fingerprint = _hash(_OMISSION, text)
+    message = f"{_OMISSION}: not audited, though the configuration names it: {text}"
+    return {
+        "ruleId": _OMISSION,
+        "level": "error",
+        "message": {"text": message},
+        "locations": [_place(report.path, 1, root)] if report.path else [],
+        "partialFingerprints": {
+            "xentcheckCell/v1": fingerprint,
+            "primaryLocationLineHash": fingerprint,
+        },
+        "properties": {},
+    }
+
+
 def _fingerprint(cell: Cell, rule: str) -> str:
     """The same for the same kind in the same cell, whatever the numbers."""
     place = (cell.loss, cell.implementation, cell.dtype, str(cell.quantity), cell.sweep, rule)
+    return _hash(*place)
+
+
+def _hash(*place: str) -> str:
     return hashlib.sha256("\0".join(place).encode("utf-8", "replace")).hexdigest()[:32]
 
 
@@ -183,6 +214,13 @@ def _properties(report: Report, finding: Finding, violation: Violation | None) -
 
 
 def _location(file: str, line: int, cell: Cell, root: Path) -> dict[str, Any]:
+    return {
+        **_place(file, line, root),
+        "logicalLocations": [{"fullyQualifiedName": cell.implementation, "kind": "function"}],
+    }
+
+
+def _place(file: str, line: int, root: Path) -> dict[str, Any]:
     uri, base = (root / file).resolve().as_uri(), _base(root)
     artifact = {"uri": uri}
     if uri.startswith(base):
@@ -192,7 +230,6 @@ def _location(file: str, line: int, cell: Cell, root: Path) -> dict[str, Any]:
             "artifactLocation": artifact,
             "region": {"startLine": max(line, 1)},
         },
-        "logicalLocations": [{"fullyQualifiedName": cell.implementation, "kind": "function"}],
     }
 
 
@@ -205,8 +242,10 @@ def _invocation(report: Report) -> dict[str, Any]:
     """Whether the run was complete, and what it could not audit."""
     notes = [("error", text) for text in report.uncertified]
     notes += [("warning", text) for text in report.deaths]
-    notes += [("warning", detail.change_text(change)) for change in report.changes]
-    notes += [("note", f"not audited: {text}") for text in skipped(report.skips)]
+    for change in report.changes:
+        fails = report.strict and detail.change_word(change) == "stale"
+        notes.append(("error" if fails else "warning", detail.change_text(change)))
+    notes += [("note", f"not audited: {text}") for text in detail.skipped(report.skips)]
     return {
         "executionSuccessful": not (report.uncertified or report.interrupted),
         "toolExecutionNotifications": [

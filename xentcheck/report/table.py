@@ -24,8 +24,6 @@ from xentcheck.model import (
     Measurement,
     Quantity,
     Report,
-    Skip,
-    Standing,
     Witness,
 )
 from xentcheck.report import detail, notation
@@ -40,7 +38,6 @@ _INDENT = 8
 _MOST_DETAILS = 12
 _MOST_VIOLATIONS = 20
 _MOST_CHANGES = 12
-_MOST_NAMES = 6
 _BROKEN = notation.gravity(Kind.VANISHED_GRADIENT)
 
 _STYLES = {
@@ -202,6 +199,25 @@ def verdict(report: Report, counts: Mapping[Kind, int], *, failing: bool, tolera
     if tolerated:
         return "tolerated"
     return "ok" if report.gated else _survey_verdict(counts)
+
+
+def verdicts(report: Report) -> Counter[str]:
+    """How many cells of a report have which verdict: every format counts them so."""
+    found: dict[Cell, list[Finding]] = defaultdict(list)
+    for finding in report.findings:
+        found[finding.cell].append(finding)
+    measured = {each.cell: each for each in report.measurements}
+    failing = {each.finding.cell for each in report.violations}
+    tolerated = {each.finding.cell for each in report.tolerated}
+    return Counter(
+        verdict(
+            report,
+            _counts([measured[cell]] if cell in measured else [], found[cell]),
+            failing=cell in failing,
+            tolerated=cell in tolerated,
+        )
+        for cell in dict.fromkeys([*measured, *found, *failing, *tolerated])
+    )
 
 
 def _survey_verdict(counts: Mapping[Kind, int]) -> str:
@@ -379,15 +395,12 @@ def _changes(report: Report) -> list[RenderableType]:
     """What the baseline tolerates and need not any more."""
     if not report.changes:
         return []
+    words = {detail.change_word(each) for each in report.changes}
     heading = "better than the baseline tolerates, or stale; --ratchet takes it back"
+    if words == {"turned"}:
+        heading = "not as the baseline has it: another kind has come instead"
     chosen = report.changes[:_MOST_CHANGES]
-    told = [
-        (
-            "stale" if each.standing is Standing.GONE else str(each.standing),
-            detail.change_text(each),
-        )
-        for each in chosen
-    ]
+    told = [(detail.change_word(each), detail.change_text(each)) for each in chosen]
     if more := len(report.changes) - len(chosen):
         told.append(("", f"and {more:,} more: --format json has them all"))
     return [Text(heading, style="bold"), Text(), labelled(told), Text()]
@@ -427,14 +440,15 @@ def _summary(report: Report, lines: Sequence[Line]) -> RenderableType:
     entries = [("audited", _audited(report, lines))]
     if report.yields:
         entries.append(("inputs", _inputs(report)))
-    if lines:
-        tally = Counter(line.verdict for line in lines)
-        cells = [f"{verdict} {tally[verdict]:,}" for verdict in _STYLES if tally[verdict]]
-        entries.append(("verdicts", f"{', '.join(cells)} of {notation.count(len(lines), 'cell')}"))
+    if tally := verdicts(report):
+        counts = [f"{verdict} {tally[verdict]:,}" for verdict in _STYLES if tally[verdict]]
+        told = f"{', '.join(counts)} of {notation.count(tally.total(), 'cell')}"
+        entries.append(("verdicts", told))
     kinds = sum((Counter(line.counts) for line in lines), Counter[Kind]())
     if kinds:
         entries.append(("kinds", f"{notation.kinds(kinds)} (rows)"))
-    entries += [("skipped", text) for text in skipped(report.skips)]
+    entries += [("omitted", text) for text in detail.omitted(report)]
+    entries += [("skipped", text) for text in detail.skipped(report.skips)]
     if "decided_by" in report.reference:
         entries.append(("truth", _truth(report.reference)))
     entries += [("died", death) for death in report.deaths]
@@ -443,10 +457,7 @@ def _summary(report: Report, lines: Sequence[Line]) -> RenderableType:
         entries.append(("partial", "interrupted: this is what was finished until then"))
     if report.baseline:
         entries.append(("baseline", detail.baseline_text(report)))
-    if report.gated:
-        entries.append(("gate", detail.outcome(report)))
-    else:
-        entries.append(("survey", "no limits in the configuration, so the exit status is 0"))
+    entries.append(("gate" if report.gated else "survey", detail.ending(report)))
     return labelled(entries)
 
 
@@ -475,7 +486,8 @@ def _audited(report: Report, lines: Sequence[Line]) -> str:
     return (
         f"{notation.count(implementations, 'implementation')} of "
         f"{losses} {'loss' if losses == 1 else 'losses'} in {notation.count(dtypes, 'dtype')}: "
-        f"{notation.count(len(lines), 'cell')}, {notation.count(rows, 'row')} scored"
+        f"{notation.count(verdicts(report).total(), 'cell')}, "
+        f"{notation.count(rows, 'row')} scored"
     )
 
 
@@ -491,29 +503,3 @@ def _inputs(report: Report) -> str:
         few = sum(each.rows for each in counted)
         return f"{given}; of {few:,} that were compared {distinct:,} are distinct"
     return f"{given}, {distinct:,} of them distinct"
-
-
-def skipped(skips: Sequence[Skip]) -> Iterator[str]:
-    """One line per reason: how often, and what it was; one for all that is not installed."""
-    by_reason: dict[str, list[Skip]] = defaultdict(list)
-    missing = [skip for skip in skips if skip.missing]
-    if len(missing) == 1:
-        yield missing[0].reason
-    elif missing:
-        absent = ", ".join(sorted({skip.missing for skip in missing}))
-        yield f"not installed: {absent}; pip install 'xentcheck[NAME]'"
-    for skip in skips:
-        if not skip.missing:
-            by_reason[skip.reason].append(skip)
-    for reason, group in by_reason.items():
-        named = (" ".join(filter(None, _skip_parts(each))) for each in group)
-        names = list(dict.fromkeys(filter(None, named)))
-        shown = names[:_MOST_NAMES]
-        if len(names) > len(shown):
-            shown.append(f"{len(names) - len(shown):,} more")
-        yield f"{len(group):,} × {reason}" + (f": {', '.join(shown)}" if shown else "")
-
-
-def _skip_parts(skip: Skip) -> tuple[str, ...]:
-    what = skip.implementation or skip.loss
-    return (what, skip.dtype, skip.quantity, "" if what else skip.sweep)
