@@ -1119,7 +1119,7 @@ PLANTED = (
     Planted(
         "a limit for an implementation that is not there goes unnoticed",
         "xentcheck/auditing.py",
-        "        check_limits(config, described)\n",
+        "        check_limits(config, described, known)\n",
         "",
         (
             "tests/test_limits.py::test_a_limit_that_no_implementation_can_meet_or_break_is_an_error_with_the_nearest",

@@ -52,4 +52,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    private = (each for each in globals() if each.startswith("_"))
+    return sorted({*private, *__all__})

@@ -690,16 +690,17 @@ class Yield:
     distinct: int | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Report:
     """Everything a run found out, ready to be rendered.
 
     ``violations`` fail a gate; ``tolerated`` are those that the baseline accepts. ``changes`` are
     what the baseline has to be told: entries that have become better, and stale ones.
 
-    ``rows()`` are its cells for a data frame, and notebooks show it by ``_repr_html_``. Nouns do
-    not know how they look: `xentcheck.api` defines the two, and whoever gets a report from
-    `xentcheck` has them.
+    ``rows()`` are its cells for a data frame, ``str()`` is the table of a terminal, ``to_json()``
+    and ``to_markdown()`` are those formats, ``save(path)`` writes the one of the file's suffix, and
+    notebooks show it by ``_repr_html_``. Nouns do not know how they look: `xentcheck.api` defines
+    these, and whoever gets a report from `xentcheck` has them.
     """
 
     environment: Mapping[str, str]
@@ -725,4 +726,27 @@ class Report:
     timeout_s: float | None = None  # what calls were allowed, unless it was each process's own
 
     rows: ClassVar[Callable[["Report"], list[dict[str, Any]]]]
+    to_json: ClassVar[Callable[["Report"], str]]
+    to_markdown: ClassVar[Callable[["Report"], str]]
+    save: ClassVar[Callable[..., None]]
     _repr_html_: ClassVar[Callable[["Report"], str]]
+
+    @property
+    def passed(self) -> bool | None:
+        """Whether a gate passed: audited to the end, and nothing beyond a limit.
+
+        None of a survey, which has no limits to pass.
+        """
+        if not self.gated:
+            return None
+        audited = bool(self.measurements or self.findings)
+        broken = self.violations or self.uncertified or self.interrupted
+        return audited and not broken
+
+    def __repr__(self) -> str:
+        verdict = {True: "passed", False: "not passed", None: "a survey"}[self.passed]
+        counts = {"measurement": len(self.measurements), "finding": len(self.findings)}
+        if self.gated:
+            counts["violation"] = len(self.violations)
+        told = (f"{count} {noun}{'s' * (count != 1)}" for noun, count in counts.items())
+        return f"<Report: {verdict}, {', '.join(told)}>"

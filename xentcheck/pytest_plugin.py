@@ -106,7 +106,7 @@ class Configuration(pytest.File):
             check_sweeps(self._audited, known, skips)
             described = described_cells(self._audited, known)
             self._known = {each.name for each in known}
-            check_limits(self._audited, described)
+            check_limits(self._audited, described, known)
         except XentcheckError as error:
             raise self.CollectError(str(error)) from None
         processes = {(each.loss, each.name): each.process for each in known}

@@ -9,11 +9,15 @@ import click
 from xentcheck.cli.delivery import Delivery
 from xentcheck.cli.door import cli, note
 from xentcheck.cli.options import (
+    completing,
     dtype_option,
     framework_option,
     gradient_option,
+    kind_names,
     known_dtypes,
     loss_option,
+    named_loss,
+    note_names,
     param_option,
     parameters_from,
     reporting,
@@ -63,12 +67,14 @@ CHECKED_DTYPES = ("float32", "float64")  # those of `api.DTYPES`, which is not i
     "--allow",
     multiple=True,
     metavar="KIND",
+    shell_complete=completing(kind_names),
     help="A kind of finding that is no violation, such as plateau (repeatable).",
 )
 @click.option(
     "--forbid",
     multiple=True,
     metavar="NOTE",
+    shell_complete=completing(note_names),
     help="A note that is a violation: fp-signal, ftz or convention (repeatable).",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the random inputs.")
@@ -130,10 +136,10 @@ def check(
         if value is not None and not value >= 0:
             raise UsageError(f"{name} {value:g}: has to be 0 or more")
     from xentcheck import api
-    from xentcheck.losses import loss_of
     from xentcheck.model import LabelKind
 
-    spec = loss_of(loss)
+    spec = named_loss(loss)
+    loss = spec.id
     kind = LabelKind(label_kind) if label_kind else spec.label_kinds[0]
     chosen = known_dtypes(dtypes, CHECKED_DTYPES)
     wanted = api.Check(

@@ -10,7 +10,14 @@ import click
 from xentcheck.cli.delivery import Delivery
 from xentcheck.cli.door import cli
 from xentcheck.cli.keeping import Keeping
-from xentcheck.cli.options import reporting, timeout_option, witnesses_option, workers_option
+from xentcheck.cli.options import (
+    completing,
+    implementation_names,
+    reporting,
+    timeout_option,
+    witnesses_option,
+    workers_option,
+)
 from xentcheck.cli.performing import run_audit
 
 
@@ -21,6 +28,7 @@ from xentcheck.cli.performing import run_audit
     "--select",
     multiple=True,
     metavar="PATTERN",
+    shell_complete=completing(implementation_names),
     help="Audit only implementations whose name matches, such as 'numpy.*' (repeatable).",
 )
 @click.option("--seed", type=click.IntRange(min=0), help="Instead of the configuration's seed.")
@@ -34,7 +42,7 @@ from xentcheck.cli.performing import run_audit
     metavar="FILE",
     help="Tolerate from now on what is there today; other platforms' entries stay.",
 )
-@click.option("--ratchet", is_flag=True, help="Take back in the baseline what has become better.")
+@click.option("--ratchet", is_flag=True, help="Tighten the baseline where results improved.")
 @click.option(
     "--fail-on-stale",
     is_flag=True,

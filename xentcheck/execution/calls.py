@@ -8,6 +8,7 @@ division by zero, although the inputs and the exact results are finite, is halve
 does so alone is found.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +33,8 @@ from xentcheck.model import (
     Quantity,
 )
 from xentcheck.registry import required_second
+
+_log = logging.getLogger("xentcheck.foreign")  # `xentcheck --debug` shows what is told there
 
 ISOLATED_FAILURES = 16
 """After so many rows that raise on their own, the rest of the block counts as raising too."""
@@ -172,10 +175,15 @@ class _Run:
         count = case.rows if rows is None else len(rows)
         shape = (count, *self.shape[1:]) if self.shape else ()
         parameters = picked(case.parameters, chosen)
-        if self.process is None:
-            done = invoke(self.function, data, parameters, shape)
-        else:
-            done = hosts.invoke(self.process, self.function, data, parameters, shape)
+        try:
+            if self.process is None:
+                done = invoke(self.function, data, parameters, shape)
+            else:
+                done = hosts.invoke(self.process, self.function, data, parameters, shape)
+        except CallError as error:
+            if error.trace and _log.isEnabledFor(logging.DEBUG) and hosts.first_time(error.trace):
+                _log.debug("%s", error.trace.rstrip())
+            raise
         self._mutated += done.mutated
         self.signals = done.signals
         return done.result

@@ -7,6 +7,7 @@ import importlib
 import inspect
 import json
 import pickle
+import re
 import shlex
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -230,6 +231,14 @@ def given(
     )
 
 
+def command_text(words: Sequence[str]) -> str:
+    """A command as a target is written: `shlex.split` reads it, and braces need no quotes."""
+    return " ".join(
+        word if re.fullmatch(r"[\w@%+=:,./{}-]+", word, re.ASCII) else shlex.quote(word)
+        for word in words
+    )
+
+
 def _origin(target: Target, text: str, gradient: str | None) -> tuple[str, ...]:
     words = ["--implementation", text]
     if target.framework != "numpy":
@@ -287,7 +296,7 @@ def commanded(target: Target) -> Implementation:
         source=target.command[0],
         process=process_of(target),
         origin=_origin(
-            target, shlex.join(target.command), shlex.join(target.gradient_command) or AUTO
+            target, command_text(target.command), command_text(target.gradient_command) or AUTO
         ),
     )
 

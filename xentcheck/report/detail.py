@@ -1,7 +1,6 @@
 """A finding in words and lines, as every format tells it."""
 
 import math
-import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
@@ -118,7 +117,7 @@ def lines(
         where = f"row {witness.row:,} of sweep {finding.cell.sweep}"
         told.append(("replay", f"{witness.logits.size:,} numbers: --format json has them; {where}"))
     elif width is None:
-        told.append(("replay", shlex.join(command)))
+        told.append(("replay", notation.shell(command)))
     else:
         margin = 4 + max(len(word) for word, _ in told)
         told.append(("replay", notation.folded(command, width - margin)))

@@ -6,6 +6,7 @@ repeats what a word says already.
 
 import io
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from xentcheck.floats import LARGEST_ULP
+from xentcheck.kinds import MEANINGS, NOTIONS
 from xentcheck.model import (
     NOTES,
     Cell,
@@ -247,7 +250,8 @@ def _legend(report: Report, width: int) -> Text:
         + ("tolerated: beyond it, but no worse than the baseline · " if report.baseline else "")
         + "ok: within the limits"
         if report.gated
-        else "broken: NaN, infinity, sign, zero gradient or no result at all · "
+        else "broken: returned NaN or a wrong infinity, the wrong sign, a zero gradient, or "
+        "nothing · "
         "inexact: off by more than the tolerance · ok: neither"
     )
     errors = "max, p99, median ulp and max abs" if width >= _NARROW else "max ulp and max abs"
@@ -399,7 +403,7 @@ def _top_findings(report: Report, width: int) -> list[RenderableType]:
         return []
     chosen = new[:_MOST_DETAILS]
     count = notation.count(len(new) + len(repeated), "finding")
-    heading = f"{len(chosen)} of {count}, the gravest first"
+    heading = f"{len(chosen)} of {count}, the gravest first; --format json has them all"
     parts: list[RenderableType] = [Text(heading, style="bold"), Text()]
     for finding in chosen:
         parts += [*_detail(report, finding, width), Text()]
@@ -434,6 +438,7 @@ def _summary(report: Report, lines: Sequence[Line]) -> RenderableType:
     kinds = sum((Counter(line.counts) for line in lines), Counter[Kind]())
     if kinds:
         entries.append(("kinds", f"{notation.kinds(kinds)} (rows)"))
+        entries += _explained(kinds, lines)
     entries += [("skipped", text) for text in skipped(report.skips)]
     if "decided_by" in report.reference:
         entries.append(("truth", _truth(report.reference)))
@@ -448,6 +453,19 @@ def _summary(report: Report, lines: Sequence[Line]) -> RenderableType:
     else:
         entries.append(("survey", "no limits in the configuration, so the exit status is 0"))
     return labelled(entries)
+
+
+def _explained(kinds: Mapping[Kind, int], lines: Sequence[Line]) -> Iterator[tuple[str, str]]:
+    """What the kinds that are printed mean, gravest first, and the other words and signs."""
+    for kind in sorted(kinds, key=notation.gravity):
+        yield f"  {kind}", MEANINGS[kind]
+    printed = {
+        "−0 for 0": any(line.negative_zeros for line in lines),
+        "excess bits": any(line.met.endswith("excess bits") for line in lines),
+        "[k]": any(line.witness and line.witness.index is not None for line in lines),
+        ">1e308": any(line.max_ulp == LARGEST_ULP for line in lines),
+    }
+    yield from ((f"  {sign}", NOTIONS[sign]) for sign, there in printed.items() if there)
 
 
 def _truth(reference: Mapping[str, Any]) -> str:
@@ -506,7 +524,7 @@ def skipped(skips: Sequence[Skip]) -> Iterator[str]:
         if not skip.missing:
             by_reason[skip.reason].append(skip)
     for reason, group in by_reason.items():
-        named = (" ".join(filter(None, _skip_parts(each))) for each in group)
+        named = (" ".join(filter(None, _skip_parts(each, reason))) for each in group)
         names = list(dict.fromkeys(filter(None, named)))
         shown = names[:_MOST_NAMES]
         if len(names) > len(shown):
@@ -514,6 +532,9 @@ def skipped(skips: Sequence[Skip]) -> Iterator[str]:
         yield f"{len(group):,} × {reason}" + (f": {', '.join(shown)}" if shown else "")
 
 
-def _skip_parts(skip: Skip) -> tuple[str, ...]:
+def _skip_parts(skip: Skip, reason: str) -> tuple[str, ...]:
+    """What a skip is of, without what its reason says already."""
     what = skip.implementation or skip.loss
-    return (what, skip.dtype, skip.quantity, "" if what else skip.sweep)
+    said = set(re.findall(r"[\w-]+", reason))
+    more = (each for each in (skip.dtype, skip.quantity) if each not in said)
+    return (what, *more, "" if what else skip.sweep)

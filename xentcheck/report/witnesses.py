@@ -8,7 +8,6 @@ import contextlib
 import hashlib
 import importlib
 import re
-import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -271,7 +270,7 @@ def _comment(
         texts.append(f"exact     {notation.exact_text(witness.exact)}")
         texts.append(f"expected  {notation.value_text(witness.expected)}{came}")
         texts.append(f"came      {notation.value_text(witness.actual)}")
-    command = shlex.join(notation.replay(report, finding))
+    command = notation.shell(notation.replay(report, finding))
     if len(command) <= _LONGEST_COMMENT:
         texts.append(command)
     for text in (*texts, *notes):
