@@ -179,10 +179,10 @@ FIELDS: Mapping[str, tuple[Field, ...]] = {
         Field(
             "or_abs",
             "number ≥ 0",
-            "An absolute error that is allowed as well, though not of rows that move with others.",
+            "Absolute error that also passes; it does not excuse `row-dependent` results.",
             "`0`",
         ),
-        Field("or_rel", "number ≥ 0", "A relative error that is allowed as well.", "`0`"),
+        Field("or_rel", "number ≥ 0", "Relative error that also passes.", "`0`"),
         Field(
             "or_excess_bits",
             "number ≥ 0",
@@ -200,8 +200,8 @@ FIELDS: Mapping[str, tuple[Field, ...]] = {
         Field(
             "forbid",
             "list of kinds",
-            "Kinds that are one; `convention`, `fp-signal` and `ftz` are not, unless they are "
-            "forbidden.",
+            "Kinds to treat as violations. Every kind is one already except the notes "
+            "`convention`, `fp-signal` and `ftz`.",
             "none",
         ),
     ),

@@ -300,11 +300,13 @@ class Reader:
         entries = self.mapping(place, what)
         if entries is None:
             return None
+        meant = set()
         for name in [name for name in entries if name not in known]:
             at = self.at_key(place, name, entries.pop(name))
             self.fault(at, f"unknown key {shown(name)}", remedy_for(name, known))
+            meant.add(nearest(name, known))
         for name in required:
-            if name not in entries:
+            if name not in entries and name not in meant:  # one slip, one problem
                 self.fault(place, f"{name!r} is missing")
         return entries
 

@@ -179,8 +179,10 @@ def _stand_in(character: str, encoding: str) -> str:
     try:
         character.encode(encoding)
     except UnicodeEncodeError:
-        plain = _STAND_INS.get(character) or unicodedata.normalize("NFKD", character)
-        return plain.encode(encoding, "replace").decode(encoding)[: max(len(plain), 1)]
+        parts = unicodedata.normalize("NFKD", character)
+        bare = "".join(each for each in parts if not unicodedata.combining(each))
+        plain = _STAND_INS.get(character) or bare or "?"
+        return plain.encode(encoding, "replace").decode(encoding)
     return character
 
 

@@ -123,6 +123,8 @@ def render_table(report: Report, width: int) -> Group:
         parts += _rows(lines, width)
     parts += _violations(report, width) if report.gated else _top_findings(report, width)
     parts += _changes(report)
+    if words := list(_explained(lines)):
+        parts += [Text("what the words mean", style="bold"), Text(), labelled(words), Text()]
     parts.append(_summary(report, lines))
     return Group(*parts)
 
@@ -438,7 +440,6 @@ def _summary(report: Report, lines: Sequence[Line]) -> RenderableType:
     kinds = sum((Counter(line.counts) for line in lines), Counter[Kind]())
     if kinds:
         entries.append(("kinds", f"{notation.kinds(kinds)} (rows)"))
-        entries += _explained(kinds, lines)
     entries += [("skipped", text) for text in skipped(report.skips)]
     if "decided_by" in report.reference:
         entries.append(("truth", _truth(report.reference)))
@@ -455,17 +456,18 @@ def _summary(report: Report, lines: Sequence[Line]) -> RenderableType:
     return labelled(entries)
 
 
-def _explained(kinds: Mapping[Kind, int], lines: Sequence[Line]) -> Iterator[tuple[str, str]]:
+def _explained(lines: Sequence[Line]) -> Iterator[tuple[str, str]]:
     """What the kinds that are printed mean, gravest first, and the other words and signs."""
+    kinds = {kind for line in lines for kind, count in line.counts.items() if count}
     for kind in sorted(kinds, key=notation.gravity):
-        yield f"  {kind}", MEANINGS[kind]
+        yield str(kind), MEANINGS[kind]
     printed = {
         "−0 for 0": any(line.negative_zeros for line in lines),
         "excess bits": any(line.met.endswith("excess bits") for line in lines),
         "[k]": any(line.witness and line.witness.index is not None for line in lines),
         ">1e308": any(line.max_ulp == LARGEST_ULP for line in lines),
     }
-    yield from ((f"  {sign}", NOTIONS[sign]) for sign, there in printed.items() if there)
+    yield from ((sign, NOTIONS[sign]) for sign, there in printed.items() if there)
 
 
 def _truth(reference: Mapping[str, Any]) -> str:
