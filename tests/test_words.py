@@ -568,7 +568,9 @@ class TestProbe:
     @pytest.mark.parametrize(
         ("loss", "logits", "labels", "told"),
         [
-            (CE, [1, 2], [0.5, 0.6], ("the labels sum to 1.1, not to 1, and are taken as they are",)),
+            (CE, [1, 2], [0.5, 0.6], (
+                "the labels sum to 1.1, not to 1, and are taken as they are",
+            )),
             (CE, [1, 2, 3], [0.1, 0.2, 0.7], ()),
             (CE, [[1, 2], [3, 4]], [0, 1], ()),  # classes
             (CE, [[1, 2], [3, 4]], [[1, 0], [1, 1]], (

@@ -50,7 +50,6 @@ class CallError(Exception):
         return self.detail
 
 
-_PATHS = ("purelib", "platlib", "stdlib", "platstdlib")
 _SIGNAL = re.compile(r"(?:overflow|invalid value|divide by zero) encountered(?: in \w[\w ]*)?")
 
 
@@ -176,19 +175,18 @@ def _is_ours(file: str) -> bool:
 
 
 def _is_of_library(file: str) -> bool:
-    """Whether a file is Python's own or of an installed package, or none at all (frozen code)."""
-    if file.startswith("<frozen"):
-        return True
-    return any(Path(file).resolve().is_relative_to(each) for each in _LIBRARIES)
+    """Whether a file is Python's own or of an installed package, or code that these made."""
+    return file.startswith(_GENERATED) or _package_of(file) is not None
 
 
-def _package_of(file: str) -> tuple[str, ...]:
-    """The folders of the installed package that a file is of, as far as they tell it apart."""
+def _package_of(file: str) -> tuple[str, ...] | None:
+    """The folders down to the installed package that a file is of; None of a user's file."""
     path = Path(file).resolve()
-    for folder in _LIBRARIES:
-        if path.is_relative_to(folder):
-            return (str(folder), *path.relative_to(folder).parts[:1])
-    return (str(path.parent),)
+    for place, part in enumerate(path.parts):
+        if part in ("site-packages", "dist-packages"):
+            return path.parts[: place + 2]
+    inside = any(path.is_relative_to(each) for each in _STANDARD)
+    return path.parts[:-1] if inside else None
 
 
 _OWN = (
@@ -198,10 +196,8 @@ _OWN = (
 )
 """Folders of frames that are no foreign code."""
 
-_LIBRARIES = tuple(
-    sorted(
-        {Path(sysconfig.get_path(name)).resolve() for name in _PATHS},
-        key=lambda folder: -len(folder.parts),
-    )
-)
-"""Folders of installed packages, and Python's own; the innermost first."""
+_STANDARD = tuple(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib"))
+"""Folders of Python's own library."""
+
+_GENERATED = ("<frozen", "<eval_with_key", "<__array_function__")
+"""How names begin of code that is in no file and no user's: of Python, torch.fx and NumPy."""
