@@ -1136,9 +1136,30 @@ PLANTED = (
         ("tests/test_limits.py::test_a_note_is_a_violation_where_it_is_forbidden",),
     ),
     Planted(
+        "a word for two losses taken for one of them",
+        "xentcheck/losses/names.py",
+        '            if key in _SEVERAL_BY_KEY:\n                return ""\n',
+        "            if key in _SEVERAL_BY_KEY:\n                return _SEVERAL_BY_KEY[key][0]\n",
+        ("tests/test_words.py::TestNamesOfLosses",),
+    ),
+    Planted(
+        "an exception blamed on the library that the user's line called",
+        "xentcheck/execution/invocation.py",
+        "    own = [each for each in frames if not _is_of_library(each.filename)]\n",
+        "    own = frames\n",
+        ("tests/test_words.py::TestForeignCode::test_it_names_the_users_line_not_the_librarys",),
+    ),
+    Planted(
+        "a survey that passes",
+        "xentcheck/model.py",
+        "        if not self.gated:\n            return None\n        audited",
+        "        audited",
+        ("tests/test_words.py::TestReports::test_a_survey_passes_nothing",),
+    ),
+    Planted(
         "a limit for an implementation that is not there goes unnoticed",
         "xentcheck/auditing.py",
-        "        check_limits(config, described)\n",
+        "        check_limits(config, described, known)\n",
         "",
         (
             "tests/test_limits.py::test_a_limit_that_no_implementation_can_meet_or_break_is_an_error_with_the_nearest",

@@ -139,7 +139,7 @@ class TestStartUp:
 
     def test_help_has_examples_and_exit_statuses(self) -> None:
         text = invoke("--help").stdout
-        assert "xentcheck run configs/sweep.yaml" in text
+        assert "xentcheck init && xentcheck run xentcheck.yaml" in text
         assert "3 nothing was audited" in text
         assert "_XENTCHECK_COMPLETE" in text
 

@@ -324,7 +324,7 @@ def test_every_problem_is_told_at_once_in_the_order_of_the_file() -> None:
 # Each problem by itself. The last text is a part of the message or of the remedy.
 
 BAD_SWEEP = [
-    ("losses", "[softmax_crossentropy]", "sweeps.s.losses[0]", "'softmax_cross_entropy'"),
+    ("losses", "[softmax_cross_entropi]", "sweeps.s.losses[0]", "'softmax_cross_entropy'"),
     ("losses", '"zlog*"', "sweeps.s.losses", "matches no loss"),
     ("losses", "[]", "sweeps.s.losses", "the list is empty"),
     ("losses", "{a: 1}", "sweeps.s.losses", "not a mapping"),

@@ -132,7 +132,7 @@ def test_what_does_not_go_with_the_loss_is_refused(loss, logits, more, message):
 @pytest.mark.parametrize(
     ("loss", "more", "message"),
     [
-        ("softmax_crossentropy", {}, f"did you mean '{CE}'"),
+        ("softmax_cross_entropi", {}, f"did you mean '{CE}'"),
         (CE, {"implementations": ("numpy.nave",)}, "did you mean 'numpy.naive'"),
         (CE, {"dtypes": ("float31",)}, "did you mean 'float32'"),
     ],

@@ -182,7 +182,7 @@ WRONG = [
     ),
     changed("version: 1", "version: 1\nimplementations: {loss: softplus, target: mine}"),
     changed("  small:", "  a small one:"),
-    changed("losses: softmax_cross_entropy", "losses: softmax_crossentropy"),
+    changed("losses: softmax_cross_entropy", "losses: softmax_cross_entropi"),
     changed("    losses: softmax_cross_entropy\n", ""),
     changed("dtypes: float32", "dtypes: fp32"),
     changed("dtypes: float32", "dtypes: []"),
@@ -428,7 +428,7 @@ def test_a_baseline_is_valid_as_it_is_read_and_as_it_is_written() -> None:
     [
         ("version: 1", "version: 2"),
         ("cells:", "cell:"),
-        ("loss: softmax_cross_entropy", "loss: softmax_crossentropy"),
+        ("loss: softmax_cross_entropy", "loss: softmax_cross_entropi"),
         ("dtype: float32", "dtype: fp32"),
         ("quantity: value", "quantity: values"),
         ("  sweep: confident\n", ""),

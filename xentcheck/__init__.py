@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from xentcheck.model import Report
     from xentcheck.registry import implementation
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 __all__ = [
     "Report",
@@ -52,4 +52,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    private = (each for each in globals() if each.startswith("_"))
+    return sorted({*private, *__all__})

@@ -43,8 +43,6 @@ from xentcheck.errors import (
     UnknownNameError,
     UnsupportedError,
     UsageError,
-    did_you_mean,
-    nearest,
 )
 from xentcheck.execution import (
     Death,
@@ -178,7 +176,7 @@ def audit(
         check_patterns(select, known)
         check_sweeps(config, known, skips)
         described = described_cells(config, known)
-        check_limits(config, described)
+        check_limits(config, described, known)
         sane = recognition.Sanity(config)
         if sanity_check:
             own = (patient(each, timeout_s) for each in extra)
@@ -220,9 +218,11 @@ def _check_unique(known: Iterable[Implementation]) -> None:
 
 def check_patterns(select: Sequence[str], known: Iterable[Implementation]) -> None:
     """Refuse a pattern that matches no implementation's name, with the nearest name."""
+    known = list(known)
     names = sorted({each.name for each in known})
     for pattern in _unmatched(select, names):
-        raise UnknownNameError("implementation", pattern, names)
+        hint = registry.meant_by(pattern, known)
+        raise UnknownNameError("implementation", pattern, names, f"; {hint}" if hint else "")
 
 
 def _unmatched(patterns: Iterable[str], names: Iterable[str]) -> Iterator[str]:
@@ -252,13 +252,13 @@ def check_sweeps(
 
     ``skips`` tell what could not be loaded.
     """
+    known = list(known)
     names = sorted({each.name for each in known})
     unloaded = [skip.reason for skip in skips if skip.implementation]
     problems = []
     for sweep in config.sweeps:
         for pattern in _unmatched(sweep.implementations, names):
-            best = nearest(pattern.replace("*", ""), names)
-            remedy = "; ".join(([f"did you mean {best!r}?"] if best else []) + unloaded)
+            remedy = "; ".join(filter(None, (registry.meant_by(pattern, known), *unloaded)))
             message = f"no implementation is called {pattern!r}"
             place = f"sweeps.{sweep.name}.implementations"
             problems.append(Problem(place, message, config.path, remedy=remedy))
@@ -266,7 +266,9 @@ def check_sweeps(
         raise ConfigError(problems)
 
 
-def check_limits(config: Config, described: Sequence[Cell]) -> None:
+def check_limits(
+    config: Config, described: Sequence[Cell], known: Sequence[Implementation]
+) -> None:
     """Refuse a limit that governs no cell: nobody has its implementation, or later ones hide it.
 
     The latter of limits in a file, where someone expects them to count.
@@ -287,8 +289,9 @@ def check_limits(config: Config, described: Sequence[Cell]) -> None:
         anyone = replace(limit, implementation="*")
         names = dict.fromkeys(each.implementation for each in described if anyone.selects(each))
         message = f"no implementation audited here matches {limit.implementation!r}"
-        stem = limit.implementation.replace("*", "").replace("?", "")
-        remedy = did_you_mean(stem, names).removeprefix("; ") or "nothing is audited there at all"
+        there = [each for each in known if each.name in names]
+        remedy = registry.meant_by(limit.implementation, there)
+        remedy = remedy or "nothing is audited there at all"
         path = f"{limit.path}.implementation"
         problems.append(Problem(path, message, config.path, limit.line, remedy))
     if problems:
@@ -745,6 +748,7 @@ class _Audit:
         self.select = select
         self.progress = progress
         self.skips: dict[Skip, None] = dict.fromkeys(skips)
+        self.recognised = False
         self.measurements: list[Measurement] = []
         self.findings: list[Finding] = []
         self.yields: list[Yield] = []
@@ -768,6 +772,7 @@ class _Audit:
         self.measurements += sane.measurements
         self.findings += sane.findings
         self.arbitrated += sum(bool(each.witness and each.witness.exact) for each in sane.findings)
+        self.recognised = bool(sane.skips)
         for skip in sane.skips:
             self._skip(skip)
 
@@ -793,7 +798,9 @@ class _Audit:
         unaudited = tuple(each for each in self.described if each not in measured)
         entered = () if self.baseline is None else self.baseline.entries
         unmet: tuple[Skip, ...] = ()
-        if not (interrupted or self.uncertified or self.config.allow_skips):
+        # what is another function is left out on purpose
+        excused = self.recognised or self.config.allow_skips
+        if not (interrupted or self.uncertified or excused):
             unmet = omissions(
                 self.config,
                 self.known,

@@ -9,7 +9,6 @@ import yaml
 
 from xentcheck.errors import ConfigError
 from xentcheck.floats import FORMATS
-from xentcheck.losses import LOSSES
 from xentcheck.model import Cell, Kind, Quantity
 from xentcheck.ratchet import P99, Baseline, Entry, Faults, common_record, rounded_up
 from xentcheck.standing import Extent
@@ -160,7 +159,7 @@ class _BaselineReader(Reader):
         if fields is None:
             return None
         before = len(self.problems)
-        loss = self.one_of(fields["loss"], LOSSES, "loss") if "loss" in fields else None
+        loss = self.loss(fields["loss"]) if "loss" in fields else None
         dtype = self.one_of(fields["dtype"], FORMATS, "dtype") if "dtype" in fields else None
         quantity = (
             self.one_of(fields["quantity"], tuple(Quantity), "quantity")

@@ -16,7 +16,7 @@ from xentcheck.gate import IN_TOLERANCE
 from xentcheck.implementations.bridging import LABEL_DTYPE, LABEL_DTYPES
 from xentcheck.implementations.shapes import CLASS_SECOND, ROWS, SHAPES
 from xentcheck.implementations.user import FRAMEWORKS
-from xentcheck.losses import LOSSES
+from xentcheck.losses import LOSSES, NAMES
 from xentcheck.losses.spec import Loss
 from xentcheck.model import (
     Config,
@@ -216,10 +216,10 @@ FIELDS: Mapping[str, tuple[Field, ...]] = {
         Field(
             "or_abs",
             "number ≥ 0",
-            "An absolute error that is allowed as well.",
+            "An absolute error that also passes.",
             "`0`",
         ),
-        Field("or_rel", "number ≥ 0", "A relative error that is allowed as well.", "`0`"),
+        Field("or_rel", "number ≥ 0", "Relative error that also passes.", "`0`"),
         Field(
             "or_excess_bits",
             "number ≥ 0",
@@ -244,8 +244,8 @@ FIELDS: Mapping[str, tuple[Field, ...]] = {
         Field(
             "forbid",
             "list of kinds",
-            "Kinds that are one; `batch-variant`, `convention`, `fp-signal` and `ftz` are not, "
-            "unless they are forbidden.",
+            "Kinds to treat as violations. Every kind is one already except the notes "
+            "`batch-variant`, `convention`, `fp-signal` and `ftz`.",
             "none",
         ),
     ),
@@ -402,7 +402,7 @@ class _ConfigReader(Reader):
             entries = self.section(item, "implementation")
             if entries is None:
                 continue
-            loss = self.one_of(entries["loss"], LOSSES, "loss") if "loss" in entries else None
+            loss = self.loss(entries["loss"]) if "loss" in entries else None
             target = self.callable_text(entries["target"]) if "target" in entries else None
             command = self.command(entries["command"]) if "command" in entries else None
             misspelt = {"target", "command"} & self.meant.get(item.path, set())
@@ -597,17 +597,18 @@ class _ConfigReader(Reader):
             text = self.text(item, "a loss")
             if text is None:
                 continue
-            matching = [loss for loss in LOSSES if text == "all" or fnmatchcase(loss, text)]
-            chosen.update(matching)
-            if text in LOSSES:
-                if text in named:
-                    self.fault(item, f"{shown(text)} stands twice")
-                named[text] = item
-            elif not matching and _WILDCARD.search(text):
-                stem = _WILDCARD.sub("", text)
-                self.fault(item, f"{shown(text)} matches no loss", remedy_for(stem, LOSSES))
-            elif not matching:
-                self.fault(item, f"unknown loss {shown(text)}", remedy_for(text, LOSSES))
+            if text == "all" or _WILDCARD.search(text):
+                matching = [loss for loss in LOSSES if text == "all" or fnmatchcase(loss, text)]
+                chosen.update(matching)
+                if not matching:
+                    stem = _WILDCARD.sub("", text)
+                    self.fault(item, f"{shown(text)} matches no loss", remedy_for(stem, LOSSES))
+            elif loss := self.loss(item):
+                if loss in named:
+                    other = "" if loss == text else f": it is {loss}"
+                    self.fault(item, f"{shown(text)} stands twice{other}")
+                chosen.add(loss)
+                named[loss] = item
         return tuple(loss for loss in LOSSES if loss in chosen), named
 
     def dtypes(self, place: Place) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -815,6 +816,8 @@ class _ConfigReader(Reader):
             for key in _LIMIT_PATTERNS:
                 pattern = self.text(entries[key], "a pattern") if key in entries else "*"
                 patterns[key] = "*" if pattern is None else pattern
+                if key == "loss":
+                    patterns[key] = NAMES.of(patterns[key]) or patterns[key]
             before = len(self.problems)
             tolerance = self.tolerance(entries)
             kinds = {
@@ -908,7 +911,8 @@ class _ConfigReader(Reader):
             if key not in entries or (key == "sweep" and not names):
                 continue
             if not _matches(pattern, known):
-                remedy = remedy_for(_WILDCARD.sub("", pattern), known)
+                stem = _WILDCARD.sub("", pattern)
+                remedy = (NAMES.hint(stem) if key == "loss" else "") or remedy_for(stem, known)
                 self.fault(entries[key], f"{shown(pattern)} matches no {key}", remedy)
             elif complete and not _matches(pattern, here[key]):
                 remedy = f"the sweeps have: {', '.join(dict.fromkeys(here[key]))}"

@@ -56,13 +56,18 @@ class UsageError(XentcheckError):
 class UnknownNameError(XentcheckError):
     """A name that stands for nothing."""
 
-    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, what: str, name: str, known: Iterable[str], hint: str = "") -> None:
         self.name = name
-        super().__init__(f"unknown {what} {name!r}{did_you_mean(name, known)}")
+        super().__init__(f"unknown {what} {name!r}{hint or did_you_mean(name, known)}")
 
 
 class TargetError(XentcheckError):
-    """A target that cannot be imported, or is not callable."""
+    """A target that cannot be imported, or is not callable.
+
+    ``trace`` is the traceback of an import that failed.
+    """
+
+    trace: str = ""
 
 
 class EmptySweepError(XentcheckError):
@@ -88,10 +93,41 @@ def ending(status: int) -> str:
     return f"signal {-status}{names.get(-status, '')}"
 
 
+MOST_NAMED = 12
+"""So many known names are listed at most: the nearest of them where there are more."""
+
+_ALIKE = 0.5  # of difflib's ratio
+_VERY_ALIKE = 0.6
+_LEAST_SHARED = 2  # characters in a row; a lone one that two names share says nothing
+
+
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name closest to ``name``, or None when nothing is close."""
-    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return matches[0] if matches else None
+    """The known name closest to ``name``, whatever the case, or None when nothing is close."""
+    by_name = {each.casefold(): each for each in reversed(list(known))}
+    folded = name.casefold()
+    for match in difflib.get_close_matches(folded, list(by_name), n=3, cutoff=_ALIKE):
+        matcher = difflib.SequenceMatcher(None, folded, match)
+        shared = matcher.find_longest_match().size
+        if shared >= _LEAST_SHARED or matcher.ratio() > _VERY_ALIKE:
+            return by_name[match]
+    return None
+
+
+def known_names(name: str, known: Iterable[str]) -> str:
+    """``known: a, b, c``; of more than `MOST_NAMED` the nearest: ``near it, of 240: a, b, …``."""
+    known = list(dict.fromkeys(known))
+    if len(known) <= MOST_NAMED:
+        return f"known: {', '.join(known)}" if known else ""
+    shown = sorted(known, key=lambda each: -_likeness(name, each))[:MOST_NAMED]
+    return f"the nearest of {len(known):,}: {', '.join(shown)}"
+
+
+def _likeness(name: str, other: str) -> float:
+    """How alike two names are: whole, or in the part that one has of the other."""
+    name, other = name.casefold(), other.casefold()
+    matcher = difflib.SequenceMatcher(None, name, other)
+    longest = matcher.find_longest_match().size
+    return matcher.ratio() + longest / max(min(len(name), len(other)), 1)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -100,4 +136,5 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     best = nearest(name, known)
     if best is not None:
         return f"; did you mean {best!r}?"
-    return f"; known: {', '.join(known)}" if known else ""
+    listed = known_names(name, known)
+    return f"; {listed}" if listed else ""

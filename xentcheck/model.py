@@ -726,7 +726,7 @@ class Yield:
     distinct: int | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Report:
     """Everything a run found out, ready to be rendered.
 
@@ -734,9 +734,10 @@ class Report:
     what the baseline has to be told: entries that have become better, and stale ones, which fail it
     as well if it is ``strict``. So do ``omissions``, skips of what the configuration names.
 
-    ``rows()`` are its cells for a data frame, and notebooks show it by ``_repr_html_``. Nouns do
-    not know how they look: `xentcheck.api` defines the two, and whoever gets a report from
-    `xentcheck` has them.
+    ``rows()`` are its cells for a data frame, ``str()`` is the table of a terminal, ``to_json()``
+    and ``to_markdown()`` are those formats, ``save(path)`` writes the one of the file's suffix, and
+    notebooks show it by ``_repr_html_``. Nouns do not know how they look: `xentcheck.api` defines
+    these, and whoever gets a report from `xentcheck` has them.
     """
 
     environment: Mapping[str, str]
@@ -765,4 +766,27 @@ class Report:
     baseline_note: str = ""  # on which processors it was recorded, if not on this one
 
     rows: ClassVar[Callable[["Report"], list[dict[str, Any]]]]
+    to_json: ClassVar[Callable[["Report"], str]]
+    to_markdown: ClassVar[Callable[["Report"], str]]
+    save: ClassVar[Callable[..., None]]
     _repr_html_: ClassVar[Callable[["Report"], str]]
+
+    @property
+    def passed(self) -> bool | None:
+        """Whether a gate passed: audited to the end, and nothing beyond a limit.
+
+        None of a survey, which has no limits to pass.
+        """
+        if not self.gated:
+            return None
+        audited = bool(self.measurements or self.findings)
+        broken = self.violations or self.uncertified or self.interrupted
+        return audited and not broken
+
+    def __repr__(self) -> str:
+        verdict = {True: "passed", False: "not passed", None: "a survey"}[self.passed]
+        counts = {"measurement": len(self.measurements), "finding": len(self.findings)}
+        if self.gated:
+            counts["violation"] = len(self.violations)
+        told = (f"{count} {noun}{'s' * (count != 1)}" for noun, count in counts.items())
+        return f"<Report: {verdict}, {', '.join(told)}>"

@@ -3,7 +3,8 @@
 The input is given in numbers, as a row or a block of rows, or it is a row of a sweep.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, TypeAlias
 
@@ -26,9 +27,11 @@ from xentcheck.floats import FORMATS, format_of, from_float64, to_float64
 from xentcheck.losses import loss_of
 from xentcheck.losses.spec import Loss, picked
 from xentcheck.model import (
+    NOTES,
     Array,
     Case,
     Cell,
+    Domain,
     Enclosures,
     Finding,
     Float64Array,
@@ -99,18 +102,38 @@ class ProbeLine:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ProbeResult:
     """All implementations of a loss on one input.
 
-    ``rows`` has, by dtype, the row of a sweep that was asked about.
+    ``rows`` has, by dtype, the row of a sweep that was asked about. ``notes`` say what of the
+    input may not be what was meant.
+
+    ``str()`` and notebooks show what `xentcheck probe` prints; ``to_json()``, ``to_markdown()``
+    and ``save()`` are those of its report. As for `Report`, `xentcheck.api` defines them.
     """
 
     report: Report
     lines: tuple[ProbeLine, ...]
     rows: Mapping[str, Witness] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
-    _repr_html_: ClassVar[Callable[["ProbeResult"], str]]  # as for `Report`
+    _repr_html_: ClassVar[Callable[["ProbeResult"], str]]
+    to_json: ClassVar[Callable[["ProbeResult"], str]]
+    to_markdown: ClassVar[Callable[["ProbeResult"], str]]
+    save: ClassVar[Callable[..., None]]
+
+    def __repr__(self) -> str:
+        losses = dict.fromkeys(each.cell.loss for each in self.report.measurements)
+        dtypes = dict.fromkeys(line.dtype for line in self.lines)
+        names = {line.implementation for line in self.lines}
+        wrong = sum(
+            any(number.kind not in (None, *NOTES) for number in line.results) for line in self.lines
+        )
+        return (
+            f"<ProbeResult of {', '.join(losses) or 'nothing'}: {len(names)} implementations in "
+            f"{', '.join(dtypes) or 'no dtype'}, {wrong} of {len(self.lines)} results wrong>"
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -159,7 +182,54 @@ def probe(
     def asked(dtype: str) -> _Asked:
         return _Asked(_probe_case(loss, dtype, logits, labels, parameters or {}))
 
-    return _answered(loss, asked, dtypes, implementations, extra, timeout_s)
+    result = _answered(loss, asked, dtypes, implementations, extra, timeout_s)
+    return replace(result, notes=tuple(_doubts(loss, dtypes, logits, labels)))
+
+
+_MOST_DOUBTED = 3  # numbers that a note has
+
+
+def _doubts(
+    loss: Loss, dtypes: Sequence[str], logits: Row | Rows, labels: float | Row | Rows | None
+) -> Iterator[str]:
+    """What of an input may not be what was meant: numbers a dtype has not, sums that are not 1."""
+    given = {"logits" if loss.domain is Domain.LOGITS else "input": logits, "labels": labels}
+    for what, numbers in given.items():
+        if numbers is None:
+            continue
+        written = np.atleast_1d(np.asarray(numbers, dtype=np.float64))
+        for dtype in dtypes:
+            rounded = to_float64(from_float64(written, dtype))
+            beyond = np.isfinite(written) & ~np.isfinite(rounded)
+            for lost, became in ((beyond, ""), ((written != 0) & (rounded == 0), "0")):
+                if lost.any():
+                    shown = [f"{each:g}" for each in written[lost][:_MOST_DOUBTED].tolist()]
+                    more = ", …" if int(lost.sum()) > _MOST_DOUBTED else ""
+                    values = became or " and ".join(
+                        dict.fromkeys(f"{each:g}" for each in rounded[lost].tolist())
+                    )
+                    verb = "is" if int(lost.sum()) == 1 else "are"
+                    yield f"{', '.join(shown)}{more} of the {what} {verb} {values} in {dtype}"
+    if loss.layout is not Layout.ROWS:
+        return
+    spacing = max(FORMATS[dtype].epsilon for dtype in dtypes)
+    distributions = {
+        "labels": labels if LabelKind.DISTRIBUTION in loss.label_kinds else None,
+        "probabilities": logits if loss.domain is Domain.PROBABILITIES else None,
+    }
+    for what, numbers in distributions.items():
+        if numbers is None or not np.ndim(numbers) or _are_classes(loss, logits, numbers, what):
+            continue
+        for number, row in enumerate(np.atleast_2d(np.asarray(numbers, dtype=np.float64))):
+            total = float(row.sum())
+            if math.isfinite(total) and abs(total - 1.0) > (len(row) + 1) * spacing:
+                where = f" of row {number}" if np.ndim(numbers) == 2 else ""
+                yield f"the {what}{where} sum to {total:.6g}, not to 1, and are taken as they are"
+
+
+def _are_classes(loss: Loss, logits: Row | Rows, numbers: Any, what: str) -> bool:
+    """Whether labels are the classes of rows, and no distribution."""
+    return what == "labels" and np.ndim(logits) == 2 and np.ndim(numbers) == 1
 
 
 def probe_row(

@@ -108,7 +108,7 @@ class Configuration(pytest.File):
             check_sweeps(self.audited, known, skips)
             described = described_cells(self.audited, known)
             self._known = {each.name for each in known}
-            check_limits(self.audited, described)
+            check_limits(self.audited, described, known)
         except XentcheckError as error:
             raise self.CollectError(str(error)) from None
         processes = {(each.loss, each.name): each.process for each in known}

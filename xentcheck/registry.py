@@ -26,7 +26,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from types import ModuleType
@@ -35,7 +35,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from xentcheck.errors import TargetError, did_you_mean
-from xentcheck.losses import LOSSES
+from xentcheck.losses import LOSSES, NAMES
 from xentcheck.model import ANY_PARAMETER, Implementation, LabelKind, Skip, Target
 
 GROUP = "xentcheck.implementations"
@@ -251,7 +251,7 @@ def load_registered() -> tuple[tuple[Implementation, ...], tuple[Skip, ...]]:
             continue
         if not declared:
             skips.append(Skip(f"{where} declares no implementation", implementation=every))
-        for each in declared:
+        for each in (_by_id(each) for each in declared):
             faults = _faults(each)
             key = (each.loss, each.name)
             if not faults and found.setdefault(key, each) is not each:
@@ -276,12 +276,18 @@ def _where(entry_point: importlib.metadata.EntryPoint) -> str:
     return f"entry point {entry_point.name} = {entry_point.value!r}{whose}"
 
 
+def _by_id(declared: Implementation) -> Implementation:
+    """The declaration with the id of its loss, whatever name it has there."""
+    loss = NAMES.of(declared.loss)
+    return replace(declared, loss=loss) if loss and loss != declared.loss else declared
+
+
 def _faults(declared: Implementation) -> tuple[str, ...]:
     """Everything for which a declaration cannot be audited."""
     faults = []
     loss = LOSSES.get(declared.loss)
     if loss is None:
-        faults.append(f"there is no loss {declared.loss!r}{did_you_mean(declared.loss, LOSSES)}")
+        faults.append(f"there is no loss {declared.loss!r}{NAMES.meaning(declared.loss)}")
     if not declared.name.strip() or ":" in declared.name or "{out}" in declared.name:
         faults.append(
             f"{declared.name!r} cannot be a name: those with ':' or '{{out}}' are targets"
@@ -334,6 +340,66 @@ def selected(name: str, patterns: Iterable[str]) -> bool:
     return any(
         fnmatchcase(name, pattern) for pattern in patterns if "@" in pattern or "@" not in name
     )
+
+
+SYNONYMS: Mapping[str, str] = {
+    "pytorch": "torch",
+    "scikit-learn": "sklearn",
+    "scikit_learn": "sklearn",
+    "paddlepaddle": "paddle",
+    "ort": "onnxruntime",
+    "xgb": "xgboost",
+    "lgb": "lightgbm",
+    "lgbm": "lightgbm",
+    "np": "numpy",
+    "liger": "liger_kernel",
+}
+"""What frameworks are called besides the names of their modules."""
+
+
+def frameworks_of(declared: Implementation) -> frozenset[str]:
+    """The names of what an implementation is part of: as it is named, and as it is imported."""
+    words = {declared.name.partition(".")[0]}
+    if declared.process is not None:
+        words |= {each.partition(".")[0] for each in declared.process.modules}
+        words.add(declared.process.name)
+    return frozenset(words)
+
+
+def matching(name: str, known: Iterable[Implementation]) -> tuple[Implementation, ...]:
+    """The implementations of a framework, by any of its names.
+
+    Those that are named after it; of a name that none bears, what lives in a process with it:
+    ``tf`` and ``keras`` are of ``tensorflow``.
+    """
+    word = SYNONYMS.get(name.casefold(), name.casefold())
+    known = tuple(known)
+    named = tuple(each for each in known if each.name.partition(".")[0].casefold() == word)
+    return named or tuple(
+        each for each in known if word in {other.casefold() for other in frameworks_of(each)}
+    )
+
+
+def meant_by(pattern: str, known: Iterable[Implementation]) -> str:
+    """``did you mean …?`` of a pattern that selects nothing: its framework's names, or the nearest.
+
+    Functions are named as people import them (``tf.nn.relu``, ``torch.nn``), not after packages.
+    """
+    known = list(known)
+    names = sorted({each.name for each in known if "@" in pattern or "@" not in each.name})
+    head = re.split(r"[.*?\[@]", pattern, maxsplit=1)[0]
+    prefixes = dict.fromkeys(each.name.partition(".")[0] for each in matching(head, known))
+    if prefixes and (head not in prefixes or pattern == head):
+        rest = pattern[len(head) :]
+        exact = [each + rest for each in prefixes if _selects(each + rest, names)]
+        offered = [repr(each) for each in exact or (f"{prefix}.*" for prefix in prefixes)]
+        return f"did you mean {' or '.join(offered)}?"
+    stem = re.sub(r"[*?\[\]]", "", pattern)
+    return did_you_mean(stem, names).removeprefix("; ")
+
+
+def _selects(pattern: str, names: Iterable[str]) -> bool:
+    return any(selected(name, (pattern,)) for name in names)
 
 
 def escaped(name: str) -> str:
@@ -492,10 +558,10 @@ def _guarded(target: str, place: str, load: Callable[[], ModuleType]) -> ModuleT
             remedy = "write a file as path/file.py:function, or install the module"
             raise _error(target, f"there is no module {error.name!r}", remedy) from None
         remedy = f"install {error.name!r} into the environment of xentcheck"
-        raise _error(target, f"importing it failed: {_describe(error, place)}", remedy) from None
+        raise _failed_import(target, error, place, remedy) from None
     except (Exception, SystemExit) as error:
         remedy = "make it importable: python -c 'import ...' has to succeed without arguments"
-        raise _error(target, f"importing it failed: {_describe(error, place)}", remedy) from None
+        raise _failed_import(target, error, place, remedy) from None
 
 
 def _attribute(module: ModuleType, dotted: str, target: str) -> Callable[..., Any]:
@@ -533,6 +599,12 @@ def _describe(error: BaseException, file: str = "") -> str:
         text, where = str(error), f"line {lines[-1]}: " if lines else ""
     kind = type(error).__name__
     return f"{where}{kind}: {' '.join(text.split())}" if text else f"{where}{kind}"
+
+
+def _failed_import(target: str, error: BaseException, place: str, remedy: str) -> TargetError:
+    refusal = _error(target, f"importing it failed: {_describe(error, place)}", remedy)
+    refusal.trace = "".join(traceback.format_exception(error))
+    return refusal
 
 
 def _error(target: str, message: str, remedy: str) -> TargetError:

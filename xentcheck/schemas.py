@@ -16,6 +16,7 @@ from xentcheck.implementations.bridging import LABEL_DTYPES
 from xentcheck.implementations.shapes import SHAPES
 from xentcheck.implementations.user import FRAMEWORKS
 from xentcheck.losses import LOSSES
+from xentcheck.losses.names import ALIASES
 from xentcheck.model import OTHER_BOUNDS, Kind, Option, Parameter, Quantity, Standing
 from xentcheck.numbers import NAMES
 from xentcheck.outcome import Outcome
@@ -77,7 +78,7 @@ def baseline() -> Schema:
         ["rows"],
     )
     cell: dict[str, Schema] = {
-        "loss": {"enum": list(LOSSES)},
+        "loss": _ONE_LOSS,
         "implementation": {"type": "string", "minLength": 1},
         "dtype": {"enum": list(FORMATS)},
         "quantity": {"enum": list(map(str, Quantity))},
@@ -376,7 +377,15 @@ def _pattern(known: Iterable[str]) -> Schema:
 def _loss() -> Schema:
     named = [{"const": loss.id, "description": loss.summary} for loss in LOSSES.values()]
     every = {"const": "all", "description": "Every loss."}
-    return {"anyOf": [*named, every, {"type": "string", "pattern": _WILDCARD}]}
+    return {"anyOf": [*named, every, _OTHER_NAMES, {"type": "string", "pattern": _WILDCARD}]}
+
+
+_OTHER_NAMES: Schema = {
+    "description": "Another name of a loss.",
+    "enum": [name for loss in LOSSES for name in ALIASES.get(loss, ())],
+}
+"""As `ALIASES` spells them; a configuration may write them in any case, with any separators."""
+_ONE_LOSS: Schema = {"anyOf": [{"enum": list(LOSSES)}, _OTHER_NAMES]}
 
 
 # The sections of a configuration: what each key of `FIELDS` takes.
@@ -400,7 +409,7 @@ _CONFIGURATION: Mapping[str, Schema] = {
     "allow_skips": {"type": "boolean"},
 }
 _IMPLEMENTATION: Mapping[str, Schema] = {
-    "loss": {"enum": list(LOSSES)},
+    "loss": _ONE_LOSS,
     "target": {"type": "string", "pattern": r"^.+:[^:]+$"},
     "command": _WORDS,
     "framework": {"enum": list(FRAMEWORKS)},
@@ -425,7 +434,7 @@ _LABELS: Mapping[str, Schema] = {
     "targets": {"enum": list(TARGETS)},
 }
 _LIMIT: Mapping[str, Schema] = {
-    "loss": _pattern(LOSSES),
+    "loss": {"anyOf": [*_pattern(LOSSES)["anyOf"], _OTHER_NAMES]},
     "implementation": _text(),
     "dtype": _pattern(FORMATS),
     "quantity": _pattern(map(str, Quantity)),

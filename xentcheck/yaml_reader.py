@@ -14,8 +14,9 @@ from typing import Any, TypeVar
 
 import yaml
 
-from xentcheck.errors import ConfigError, Problem, nearest
+from xentcheck.errors import MOST_NAMED, ConfigError, Problem, known_names, nearest
 from xentcheck.floats import FORMATS
+from xentcheck.losses import NAMES
 from xentcheck.numbers import parse_integer, parse_number, read_number
 
 _MOST_EXPANSION = 100_000  # values that aliases may add to those that are written
@@ -41,7 +42,15 @@ def read_text(path: Path) -> str:
         with path.open("rb") as file:
             content = file.read(_LARGEST_FILE + 1)
     except FileNotFoundError:
-        raise ConfigError([file_problem(name, "no such file", remedy=_other_files(path))]) from None
+        remedy = _other_files(path) or (
+            "`xentcheck init` writes a configuration to start from"
+            + (
+                "; those of configs/ come with the source, not with the package"
+                if path.parent.name == "configs"
+                else ""
+            )
+        )
+        raise ConfigError([file_problem(name, "no such file", remedy=remedy)]) from None
     except IsADirectoryError:
         remedy = _other_files(path / "*")
         raise ConfigError([file_problem(name, "this is a directory", remedy=remedy)]) from None
@@ -140,8 +149,10 @@ def listed(names: Iterable[str]) -> str:
 def remedy_for(name: str, known: Iterable[str]) -> str:
     """The nearest known name, or all of them."""
     known = [str(each) for each in known]
-    best = nearest(name, known) or nearest(name.lower(), known)
-    return f"did you mean {best!r}?" if best else listed(known)
+    best = nearest(name, known)
+    if best:
+        return f"did you mean {best!r}?"
+    return listed(known) if len(known) <= MOST_NAMED else known_names(name, known)
 
 
 def _own_entries(node: yaml.MappingNode) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
@@ -340,6 +351,17 @@ class Reader:
             return text
         self.fault(place, f"unknown {what} {shown(text)}", remedy_for(text, known))
         return None
+
+    def loss(self, place: Place) -> str | None:
+        """The id of a loss, by any of its names."""
+        text = self.text(place, "a loss")
+        if text is None:
+            return None
+        found = NAMES.of(text)
+        if not found:
+            remedy = NAMES.hint(text) or remedy_for(text, NAMES.takes)
+            self.fault(place, f"unknown loss {shown(text)}", remedy)
+        return found or None
 
     def several(self, place: Place, known: Iterable[str], what: str) -> tuple[str, ...] | None:
         """A list of known names, each once; what is wrong with one does not hide the others."""

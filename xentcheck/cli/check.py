@@ -11,10 +11,14 @@ from xentcheck.cli.door import cli, note
 from xentcheck.cli.options import (
     allow_skips_option,
     calling,
+    completing,
     dtype_option,
     keywords_from,
+    kind_names,
     known_dtypes,
     loss_option,
+    named_loss,
+    note_names,
     param_option,
     parameters_from,
     reporting,
@@ -80,12 +84,14 @@ CHECKED_DTYPES = ("float32", "float64")  # those of `api.DTYPES`, which is not i
     "--allow",
     multiple=True,
     metavar="KIND",
+    shell_complete=completing(kind_names),
     help="A kind of finding that is no violation, such as plateau (repeatable).",
 )
 @click.option(
     "--forbid",
     multiple=True,
     metavar="NOTE",
+    shell_complete=completing(note_names),
     help="A note that is a violation: fp-signal, batch-variant, ftz or convention (repeatable).",
 )
 @click.option(
@@ -172,10 +178,10 @@ def check(
         if value is not None and not value >= 0:
             raise UsageError(f"{name} {value:g}: has to be 0 or more")
     from xentcheck import api
-    from xentcheck.losses import loss_of
     from xentcheck.sweeps import chosen_labels
 
-    spec = loss_of(loss)
+    spec = named_loss(loss)
+    loss = spec.id
     kind, _, _ = chosen_labels(spec, label_kind, targets)
     chosen = known_dtypes(dtypes, () if inputs else CHECKED_DTYPES)
     only = chosen[0] if len(chosen) == 1 else None

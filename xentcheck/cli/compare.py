@@ -44,7 +44,7 @@ SUFFIXES: Mapping[str, str] = {".txt": "table", ".md": "markdown", ".json": "jso
     "--color",
     type=click.Choice(["auto", "always", "never"]),
     default="auto",
-    help="auto: on a terminal, unless NO_COLOR is set.",
+    help="auto: on a terminal or with FORCE_COLOR, unless NO_COLOR is set.",
 )
 def compare(
     base: str,

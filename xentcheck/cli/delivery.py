@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import sys
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,8 +82,11 @@ class Delivery:
     def _colored(self, terminal: bool) -> bool:
         if self.color != "auto":
             return self.color == "always"
-        plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-        return terminal and not plain
+        if os.environ.get("NO_COLOR"):
+            return False
+        if os.environ.get("FORCE_COLOR", "").lower() not in ("", "0", "false"):
+            return True  # where a log shows colours and is no terminal
+        return terminal and os.environ.get("TERM") != "dumb"
 
 
 def _format(
@@ -101,14 +105,16 @@ def _format(
 
 
 def writable(output: str, option: str = "--output") -> Path:
+    """A path that can be written to. Raises UsageError, which names ``option`` ("": none)."""
     path = Path(output)
+    output = f"{option} {output}".lstrip()
     if path.is_dir():
-        raise UsageError(f"{option} {output} is a directory")
+        raise UsageError(f"{output} is a directory")
     if not path.parent.is_dir():
-        message = f"{option} {output}: there is no directory {path.parent}"
+        message = f"{output}: there is no directory {path.parent}"
         raise UsageError(f"{message}\n    help: mkdir -p {path.parent}")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise UsageError(f"{option} {output}: permission denied")
+        raise UsageError(f"{output}: permission denied")
     return path
 
 
@@ -142,9 +148,42 @@ def _encodable(text: str, encoding: str | None) -> str:
     try:
         text.encode(encoding)
     except UnicodeEncodeError:
-        plain = text.translate(str.maketrans("→…·×−", ">~|x-"))
-        return plain.encode(encoding, "replace").decode(encoding)
+        return "".join(_stand_in(each, encoding) for each in text)
     return text
+
+
+_STAND_INS: Mapping[str, str] = {
+    # of the same width, for tables
+    **dict(zip("→…·×−–±∓÷∘●≠", ">~|x--+-/.*!", strict=True)),
+    "½": "1/2",
+    "⅓": "1/3",
+    "¼": "1/4",
+    "²": "^2",
+    "≤": "<=",
+    "≥": ">=",
+    "√": "sqrt ",
+    "∞": "inf",
+    "∈": " in ",
+    "Σ": "sum",
+    "Π": "prod",
+    "α": "alpha",
+    "γ": "gamma",
+    "δ": "delta",
+    "ε": "eps",
+    "σ": "sigma",
+}
+
+
+def _stand_in(character: str, encoding: str) -> str:
+    """A character, or what says the same in an encoding that lacks it."""
+    try:
+        character.encode(encoding)
+    except UnicodeEncodeError:
+        parts = unicodedata.normalize("NFKD", character)
+        bare = "".join(each for each in parts if not unicodedata.combining(each))
+        plain = _STAND_INS.get(character) or bare or "?"
+        return plain.encode(encoding, "replace").decode(encoding)
+    return character
 
 
 def write(path: Path, text: str) -> None:

@@ -1,6 +1,7 @@
 """The way in and the ways out: every ending as an exit status, every error as a line on stderr."""
 
 import contextlib
+import logging
 import os
 import sys
 import traceback
@@ -76,6 +77,8 @@ class Door(click.Group):
                 complain(str(problem))
             return USAGE
         except XentcheckError as error:
+            if ctx.params["debug"] and (trace := getattr(error, "trace", "")):
+                note(trace.rstrip())
             complain(str(error))
             return _STATUS.get(type(error), USAGE)
         except KeyboardInterrupt:
@@ -105,13 +108,90 @@ def note(text: str) -> None:
         click.echo(text, err=True)
 
 
+def _show_tracebacks(context: click.Context) -> None:
+    """Show what is logged of foreign code, which is its tracebacks, as long as the command runs."""
+    logger = logging.getLogger("xentcheck")
+    handler, level = logging.StreamHandler(), logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+
+    def restore() -> None:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+    context.call_on_close(restore)
+
+
+_COMPONENTS = ("numpy", "mpmath", "ml_dtypes", "numpy-quaddtype", "gmpy2")
+"""What the numbers of a report depend on."""
+
+_FRAMEWORKS = (
+    "torch",
+    "jax",
+    "jaxlib",
+    "optax",
+    "tensorflow",
+    "tensorflow-cpu",
+    "keras",
+    "scipy",
+    "scikit-learn",
+    "onnx",
+    "onnxruntime",
+    "xgboost",
+    "lightgbm",
+    "liger-kernel",
+    "triton",
+    "paddlepaddle",
+    "mlx",
+)
+"""Whose functions are audited; those that are installed are named."""
+
+
+def _versions(context: click.Context, _parameter: click.Parameter, asked: bool) -> None:
+    """Print what is installed, as packages say it: nothing is imported for that."""
+    if not asked or context.resilient_parsing:
+        return
+    import platform  # noqa: PLC0415
+
+    versions = {name: _version_of(name) for name in (*_COMPONENTS, *_FRAMEWORKS)}
+    lines = [
+        f"xentcheck {__version__}",
+        f"Python {platform.python_version()}",
+        f"platform {platform.system()} {platform.release()} {platform.machine()}",
+        *(f"{name} {versions[name] or 'not installed'}" for name in _COMPONENTS),
+        *(f"{name} {versions[name]}" for name in _FRAMEWORKS if versions[name]),
+    ]
+    click.echo("\n".join(lines))
+    context.exit()
+
+
+def _version_of(package: str) -> str:
+    from importlib import metadata  # noqa: PLC0415
+
+    try:
+        return metadata.version(package) or ""
+    except metadata.PackageNotFoundError:
+        return ""
+
+
 @click.group(
     cls=Door,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(__version__, prog_name="xentcheck")
-@click.option("--debug", is_flag=True, help="Print the traceback of an internal error.")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_versions,
+    help="Show the versions that a bug report needs, and exit.",
+)
+@click.option(
+    "--debug",
+    is_flag=True,
+    help="Print the traceback of an internal error, and of an exception in the audited code.",
+)
 @click.pass_context
 def cli(ctx: click.Context, debug: bool) -> None:
     """Where does a cross-entropy loss break, how badly, and on what input?
@@ -121,7 +201,7 @@ def cli(ctx: click.Context, debug: bool) -> None:
 
     \b
     Examples:
-      xentcheck run configs/sweep.yaml
+      xentcheck init && xentcheck run xentcheck.yaml
       xentcheck run gate.yaml --baseline baseline.yaml --format junit --output report.xml
       xentcheck check my_loss.py:loss --loss softmax_cross_entropy
       xentcheck probe --loss softmax_cross_entropy --logits 1000,2000,3000 --label 0
@@ -130,8 +210,11 @@ def cli(ctx: click.Context, debug: bool) -> None:
     \b
     Exit status: 0 within limits, or a survey   1 violations    2 usage or configuration
                  3 nothing was audited          4 internal error
-    Shell completion: eval "$(_XENTCHECK_COMPLETE=bash_source xentcheck)", or zsh_source.
+    Shell completion: eval "$(_XENTCHECK_COMPLETE=bash_source xentcheck)", or zsh_source;
+                      of fish _XENTCHECK_COMPLETE=fish_source xentcheck | source
     """
+    if debug:
+        _show_tracebacks(ctx)
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help(), err=True)
         ctx.exit(USAGE)

@@ -4,17 +4,53 @@
 
 import shlex
 import sys
+from collections.abc import Sequence
 
 import click
 
 from xentcheck.cli.delivery import emit, width_of, writable, write
 from xentcheck.cli.door import WITHIN_LIMITS, cli, note
+from xentcheck.cli.options import (
+    completing,
+    dtype_names,
+    implementation_names,
+    kind_names,
+    loss_names,
+)
 from xentcheck.cli.performing import foreign
 from xentcheck.errors import UsageError
 
+WHAT = ("losses", "implementations", "generators", "dtypes", "kinds")
 
-@cli.command("list", short_help="List losses, implementations, generators or dtypes.")
-@click.argument("what", type=click.Choice(["losses", "implementations", "generators", "dtypes"]))
+
+def _listed_names(context: click.Context) -> Sequence[str]:
+    """The names of what is listed."""
+    what = context.params.get("what")
+    if what == "implementations":
+        return implementation_names(context)
+    if what == "losses":
+        return loss_names(context)
+    if what == "kinds":
+        return kind_names(context)
+    return dtype_names(context) if what == "dtypes" else ()
+
+
+@cli.command("list", short_help="List losses, implementations, generators, dtypes or kinds.")
+@click.argument("what", type=click.Choice(WHAT))
+@click.argument("name", default="", metavar="[NAME]", shell_complete=completing(_listed_names))
+@click.option(
+    "--loss",
+    default="",
+    metavar="LOSS",
+    shell_complete=completing(loss_names),
+    help="Of implementations: those of this loss.",
+)
+@click.option(
+    "--framework",
+    default="",
+    metavar="NAME",
+    help="Of implementations: those of this package, such as torch, tensorflow or numpy.",
+)
 @click.option(
     "--format",
     "form",
@@ -22,18 +58,26 @@ from xentcheck.errors import UsageError
     default="table",
     help="table (the default) or json.",
 )
-def list_(what: str, form: str) -> int:
-    """List what there is: losses, implementations, generators or dtypes.
+def list_(what: str, name: str, loss: str, framework: str, form: str) -> int:
+    """List what there is: losses, implementations, generators, dtypes or kinds of finding.
+
+    NAME shows one of them, a loss with its conventions; of implementations it is a pattern.
 
     \b
     Examples:
       xentcheck list losses
-      xentcheck list implementations --format json
+      xentcheck list losses softmax_cross_entropy
+      xentcheck list implementations --loss softplus --framework torch
+      xentcheck list implementations 'optax.*' --format json
+      xentcheck list kinds
     """
+    if what != "implementations" and (loss or framework):
+        option = "--loss" if loss else "--framework"
+        raise UsageError(f"{option} goes with `list implementations`")
     from xentcheck.report import listing
 
     with foreign():
-        groups, notes = listing.LISTS[what]()
+        groups, notes = listing.LISTS[what](listing.Wanted(name, loss, framework))
     for each in notes:
         note(f"note: {each}")
     if form == "json":
@@ -55,7 +99,7 @@ def init(path: str, force: bool) -> int:
     Example:
       xentcheck init && xentcheck run xentcheck.yaml
     """
-    destination = writable(path)
+    destination = writable(path, option="")
     if destination.exists() and not force:
         raise UsageError(f"{path} is already there\n    help: --force overwrites it")
     from xentcheck.config import TEMPLATE

@@ -23,21 +23,59 @@ SHAPES = ("rows", "sequence", "class-second")  # those of `implementations.shape
 LABEL_DTYPES = ("int64", "int32", "int16", "int8", "uint8")  # those of `implementations.bridging`
 
 
-def _completing(names: Callable[[], Sequence[str]]) -> Callable[..., list["CompletionItem"]]:
+def completing(
+    names: Callable[[click.Context], Sequence[str]],
+) -> Callable[..., list["CompletionItem"]]:
+    """What completes an option's value: those of some names that begin like it."""
+
     def complete(
-        _ctx: click.Context, _parameter: click.Parameter, incomplete: str
+        context: click.Context, _parameter: click.Parameter, incomplete: str
     ) -> list["CompletionItem"]:
         from click.shell_completion import CompletionItem
 
-        return [CompletionItem(name) for name in names() if name.startswith(incomplete)]
+        return [CompletionItem(name) for name in names(context) if name.startswith(incomplete)]
 
     return complete
 
 
-def _loss_names() -> Sequence[str]:
+def loss_names(_context: click.Context) -> Sequence[str]:
     from xentcheck.losses import LOSSES
 
     return tuple(LOSSES)
+
+
+def dtype_names(_context: click.Context) -> Sequence[str]:
+    return _dtype_names()
+
+
+def kind_names(_context: click.Context) -> Sequence[str]:
+    from xentcheck.model import Kind
+
+    return tuple(map(str, Kind))
+
+
+def note_names(_context: click.Context) -> Sequence[str]:
+    from xentcheck.model import NOTES
+
+    return sorted(map(str, NOTES))
+
+
+def parameter_names(context: click.Context) -> Sequence[str]:
+    """``NAME=`` for the parameters of the loss that is named before, or of all losses."""
+    from xentcheck.losses import LOSSES, NAMES
+
+    loss = NAMES.of(context.params.get("loss") or "")
+    chosen = (LOSSES[loss],) if loss else tuple(LOSSES.values())
+    return sorted({f"{each.name}=" for one in chosen for each in one.parameters})
+
+
+def implementation_names(context: click.Context) -> Sequence[str]:
+    """The names of what is registered, for the loss that is named before."""
+    from xentcheck.losses import NAMES
+    from xentcheck.registry import load_registered
+
+    loss = NAMES.of(context.params.get("loss") or "")
+    return sorted({each.name for each in load_registered()[0] if loss in ("", each.loss)})
 
 
 def _dtype_names() -> Sequence[str]:
@@ -53,7 +91,7 @@ def reporting(command: Callable[..., Any]) -> Callable[..., Any]:
             "--color",
             type=click.Choice(["auto", "always", "never"]),
             default="auto",
-            help="auto: on a terminal, unless NO_COLOR is set.",
+            help="auto: on a terminal or with FORCE_COLOR, unless NO_COLOR is set.",
         ),
         click.option(
             "--output",
@@ -118,9 +156,10 @@ gradient_option = click.option(
 loss_option = click.option(
     "--loss",
     required=True,
+    is_eager=True,  # what else is completed depends on it
     metavar="LOSS",
-    shell_complete=_completing(_loss_names),
-    help="What is computed; `xentcheck list losses` has them.",
+    shell_complete=completing(loss_names),
+    help="What is computed; `xentcheck list losses` has them. Other names will do: cross_entropy.",
 )
 targets_option = click.option(
     "--targets",
@@ -134,6 +173,7 @@ param_option = click.option(
     "params",
     multiple=True,
     metavar="NAME=VALUE",
+    shell_complete=completing(parameter_names),
     help="A parameter of the loss, such as label_smoothing=0.1 (repeatable).",
 )
 
@@ -190,9 +230,22 @@ def dtype_option(defaults: Sequence[str]) -> Callable[..., Any]:
         "dtypes",
         multiple=True,
         metavar="DTYPE",
-        shell_complete=_completing(_dtype_names),
+        shell_complete=completing(dtype_names),
         help=f"A dtype (repeatable); {' and '.join(defaults)} unless given.",
     )
+
+
+def named_loss(name: str) -> "Loss":
+    """The loss that a name stands for; another name than its own is told.
+
+    Raises UnknownNameError with what may be meant.
+    """
+    from xentcheck.losses import loss_of
+
+    loss = loss_of(name)
+    if loss.id != name:
+        note(f"note: {name} is {loss.id}, of {loss.domain}")
+    return loss
 
 
 def known_dtypes(dtypes: Sequence[str], defaults: Sequence[str]) -> tuple[str, ...]:
@@ -281,12 +334,21 @@ def _check_range(where: str, parameter: "Parameter", number: float) -> None:
         raise UsageError(f"{where}={number:g}: {problem}")
 
 
+def unwrapped(written: str) -> str:
+    """Numbers without the brackets that Python and NumPy print around them."""
+    text = written.strip()
+    for opening, closing in ("[]", "()"):
+        if text.startswith(opening) and text.endswith(closing):
+            return text[1:-1]
+    return written
+
+
 def numbers_from(option: str, written: str, dtype: str | None) -> tuple[float, ...]:
     """Numbers separated by commas or blanks; named ones (``max``) where there is one dtype."""
     from xentcheck.numbers import parse_number
 
     numbers = []
-    for text in written.replace(",", " ").split():
+    for text in unwrapped(written).replace(",", " ").split():
         try:
             numbers.append(parse_number(text, dtype))
         except ValueError as error:

@@ -2,6 +2,7 @@
 
 # ruff: noqa: PLC0415
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -9,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from xentcheck.cli.delivery import Delivery
-from xentcheck.cli.door import cli
+from xentcheck.cli.door import cli, note
 from xentcheck.cli.options import (
     calling,
+    completing,
     dtype_option,
+    implementation_names,
     keywords_from,
     known_dtypes,
     loss_option,
+    named_loss,
     numbers_from,
     opened,
     param_option,
@@ -77,6 +81,7 @@ STANDARD = "standard"  # the sweeps of `check`, instead of a configuration's
     "patterns",
     multiple=True,
     metavar="PATTERN|TARGET",
+    shell_complete=completing(implementation_names),
     help="Only those whose name matches ('*@*': variants); or your own module:function, "
     "file.py:function or command with {logits} {labels} {out}.",
 )
@@ -123,12 +128,12 @@ def probe(
       xentcheck probe --loss softmax_cross_entropy --row configs/sweep.yaml:ordinary:161
     """
     delivery = Delivery.planned(formats, outputs, color)
-    from xentcheck.losses import loss_of
     from xentcheck.model import LabelKind, Target
     from xentcheck.registry import escaped
     from xentcheck.sweeps import chosen_labels
 
-    spec = loss_of(loss)
+    spec = named_loss(loss)
+    loss = spec.id
     chosen = known_dtypes(dtypes, PROBED_DTYPES)
     kind, _, _ = chosen_labels(spec, label_kind, targets)
     if labels is not None and LabelKind.DISTRIBUTION in spec.label_kinds:
@@ -185,6 +190,8 @@ def probe(
             extra=tuple(own.values()),
             timeout_s=timeout_s,
         )
+    for each in result.notes:
+        note(f"note: {each}")
     config = {
         "command": "probe",
         "loss": loss,
@@ -284,8 +291,12 @@ def _numbers(
 
 def _rows(option: str, written: str, dtype: str | None) -> tuple[Any, ...]:
     """Numbers; rows of them, of one length, where semicolons separate them."""
+    nested = re.fullmatch(r"\[\s*(\[[^\[\]]*\][\s,]*)+\]", written.strip())
+    if nested:  # as Python and NumPy print rows
+        written = ";".join(re.findall(r"\[([^\[\]]*)\]", nested[0]))
     if ";" not in written:
-        return numbers_from(option, written, dtype)
+        row = numbers_from(option, written, dtype)
+        return (row,) if nested else row
     rows = tuple(numbers_from(option, each, dtype) for each in written.split(";"))
     for number, each in enumerate(rows):
         if len(each) != len(rows[0]):

@@ -12,6 +12,8 @@ from xentcheck.cli.door import cli
 from xentcheck.cli.keeping import Keeping
 from xentcheck.cli.options import (
     allow_skips_option,
+    completing,
+    implementation_names,
     reporting,
     timeout_option,
     witnesses_option,
@@ -27,6 +29,7 @@ from xentcheck.cli.performing import run_audit
     "--select",
     multiple=True,
     metavar="PATTERN",
+    shell_complete=completing(implementation_names),
     help="Audit only implementations whose name matches, such as 'numpy.*' (repeatable).",
 )
 @click.option("--seed", type=click.IntRange(min=0), help="Instead of the configuration's seed.")
@@ -40,7 +43,7 @@ from xentcheck.cli.performing import run_audit
     metavar="FILE",
     help="Tolerate from now on what is there today; other platforms' entries stay.",
 )
-@click.option("--ratchet", is_flag=True, help="Take back in the baseline what has become better.")
+@click.option("--ratchet", is_flag=True, help="Tighten the baseline where results improved.")
 @click.option(
     "--fail-on-stale",
     is_flag=True,

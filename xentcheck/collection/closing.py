@@ -9,9 +9,13 @@ import numpy as np
 from xentcheck.collection.arbitration import Arbitration, bare_witness
 from xentcheck.collection.shown import Shown
 from xentcheck.collection.tally import Tally, offer
+from xentcheck.floats import to_float64
 from xentcheck.implementations.layouts import UNWRITABLE
+from xentcheck.kinds import HINTS
+from xentcheck.losses import LOSSES
 from xentcheck.model import (
     Cell,
+    Domain,
     Finding,
     Kind,
     Measurement,
@@ -23,36 +27,6 @@ from xentcheck.scoring import (
     KINDS,
     unflushed_kind,
 )
-
-HINTS: Mapping[Kind, str] = {
-    Kind.CRASHED: "the process died in the call: compiled code, a stack overflow, or os._exit",
-    Kind.TIMED_OUT: "the call did not come back; --timeout gives it longer",
-    Kind.RAISED: "the call raised; the other rows were scored without it",
-    Kind.OTHER_FUNCTION: "mild inputs already show it: no question of numerical stability",
-    Kind.WRONG_SHAPE: "one value per row (or per class), and a gradient shaped like the logits",
-    Kind.WRONG_DTYPE: "return a floating-point array no narrower than the input",
-    Kind.MUTATED_INPUT: "copy before writing: callers reuse their arrays",
-    Kind.NON_DETERMINISTIC: "the same inputs gave other bits; look for shared state",
-    Kind.LAYOUT_DEPENDENT: "strides, offset and flags are part of an array: index by them, or copy "
-    "the array first",
-    Kind.COTANGENT: "the gradient of every row is its upstream gradient times the local one",
-    Kind.NAN: "usually inf - inf, 0 * inf or inf / inf: shift by the row's maximum, mask products",
-    Kind.MISSED_NAN: "a NaN was swallowed, by a clip or a comparison",
-    Kind.SPURIOUS_OVERFLOW: "an intermediate overflowed, or a logarithm met a probability of 0",
-    Kind.MISSED_OVERFLOW: "the exact result is infinite; a clip or a finite sentinel hides it",
-    Kind.WRONG_SIGN: "rounding went past zero: a difference of nearly equal terms",
-    Kind.VANISHED_GRADIENT: "nothing is learned from these rows: p - 1 or a saturated p, or a clip",
-    Kind.SPURIOUS_UNDERFLOW: "a small result became 0: log(1 + tiny) wants log1p, 1 - p a tail sum",
-    Kind.PLATEAU: "a clip makes the result constant where the exact one goes on",
-    Kind.INACCURATE: "digits were lost; the witness shows where most of them went",
-    Kind.ROW_DEPENDENT: "a row's result changes with its neighbours: a shift or sum over the batch",
-    Kind.INCONSISTENT: "the same function, called another way, gives another result",
-    Kind.FP_SIGNAL: "under errstate(all='raise') or warnings as errors the call would raise",
-    Kind.BATCH_VARIANT: "the last bits of a row depend on its batch: one code for every row, with "
-    "sums in one order, would give the same bits",
-    Kind.FTZ: "subnormal results are flushed to zero",
-    Kind.CONVENTION: "differs from the limit convention in a way that is accepted",
-}
 
 
 def _find_plateaus(collected: Tally) -> str:
@@ -157,7 +131,7 @@ def close(
             cell,
             collected.counts[kind],
             witness=witnesses.get(kind),
-            hint=HINTS.get(kind, ""),
+            hint=_hint(kind, cell, witnesses.get(kind)),
             detail=details.get(kind, ""),
         )
         for kind in KINDS
@@ -210,6 +184,40 @@ def _with_ways(kind: Kind, detail: str, ways: Iterable[str]) -> str:
         return f"{detail}; in batches of {sizes} rows they differ from the whole block"
     what = "layouts" if kind is Kind.LAYOUT_DEPENDENT else "upstream gradients"
     return detail if len(names) == 1 else f"{detail}; {what}: {', '.join(names)}"
+
+
+_MANY = 1000  # classes, from which on the way they are summed shows
+_FAR = 16.0  # times as large: four bits are lost to a difference
+
+
+def _hint(kind: Kind, cell: Cell, witness: Witness | None) -> str:
+    """What to look for; of lost digits, what the input shows of where they went."""
+    told = HINTS.get(kind, "")
+    if kind is not Kind.INACCURATE or witness is None or not witness.exact:
+        return told
+    inputs = to_float64(witness.logits)
+    finite = np.abs(inputs[np.isfinite(inputs)])
+    largest = float(finite.max()) if finite.size else 0.0
+    try:
+        exact = abs(float(witness.exact))
+    except ValueError:  # known only to lie somewhere round 0
+        exact = 0.0
+    seen = []
+    if LOSSES[cell.loss].domain is Domain.LOGITS and exact:
+        values = inputs[np.isfinite(inputs)]
+        spread = float(values.max() - values.min()) if values.size else 0.0
+        if values.size > 1 and largest > _FAR * max(spread, 1.0):
+            seen.append(f"all logits are near {values[0]:.3g}: take the largest off first")
+        elif cell.quantity is Quantity.VALUE and largest > _FAR * exact:
+            seen.append(
+                f"the result is {exact:.2g} beside logits of {largest:.3g}: a difference of "
+                "larger numbers loses its digits"
+            )
+    if inputs.ndim and inputs.shape[-1] >= _MANY:
+        seen.append(
+            f"{inputs.shape[-1]:,} classes are summed: add them pairwise, or in a wider dtype"
+        )
+    return "; ".join(seen) or told
 
 
 def _met(largest: Shown | None, witness: Witness | None, tolerance: Tolerance) -> str:

@@ -9,6 +9,7 @@ that signals an overflow, an invalid operation or a division by zero, although t
 exact results are finite, is halved until a row that does so alone is found.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,6 +38,8 @@ from xentcheck.model import (
     Quantity,
 )
 from xentcheck.registry import required_second
+
+_log = logging.getLogger("xentcheck.foreign")  # `xentcheck --debug` shows what is told there
 
 ISOLATED_FAILURES = 16
 """After so many rows that raise on their own, the rest of the block counts as raising too."""
@@ -246,10 +249,15 @@ class Caller:
         if cotangent is not None:
             function = Pulled(function, cotangent, layout)
         arguments = (function, data, picked(self.parameters, chosen), shape, layout)
-        if self.process is None:
-            done = invoke(*arguments)
-        else:
-            done = hosts.invoke(self.process, *arguments)
+        try:
+            if self.process is None:
+                done = invoke(*arguments)
+            else:
+                done = hosts.invoke(self.process, *arguments)
+        except CallError as error:
+            if error.trace and _log.isEnabledFor(logging.DEBUG) and hosts.first_time(error.trace):
+                _log.debug("%s", error.trace.rstrip())
+            raise
         self._mutated += done.mutated
         self.signals = done.signals
         return done.result

@@ -8,7 +8,9 @@ for the next. Each process that asks has hosts of its own: what it asked for it 
 """
 
 import atexit
+import hashlib
 import json
+import math
 import os
 import pickle
 import signal
@@ -16,10 +18,12 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from xentcheck.errors import UsageError, XentcheckError, ending
@@ -35,6 +39,7 @@ _BOOT = (
 
 _LAST_WORDS = 160  # characters
 _LONGEST_WAIT_S = 1e6
+_LISTENING_S = 0.5  # between two looks at what a user's code has printed, while it works
 _LEAVING_S = 5.0  # how long a process that closed its connection may take to end
 
 
@@ -65,6 +70,8 @@ class _Host:
             ) from error
         self._timeout = process.timeout_s
         self._started = False
+        self._speaker = "" if process.quiet else process.name
+        self._heard = 0  # bytes of what it printed
 
     def _start(self, process: Process) -> None:
         ours, theirs = socket.socketpair()
@@ -73,12 +80,12 @@ class _Host:
             environment[SHARED_FOLDER] = _shared[-1]
         path = [each or os.getcwd() for each in sys.path]
         arguments = [json.dumps(path), json.dumps(process.modules)]
-        self._printed = tempfile.TemporaryFile() if process.quiet else None  # noqa: SIM115
+        self._printed = tempfile.TemporaryFile()  # noqa: SIM115
         with theirs:
             self._child = subprocess.Popen(
                 [sys.executable, "-P", "-W", "ignore", "-c", _BOOT, *arguments],
                 stdin=theirs.fileno(),
-                stdout=2 if self._printed is None else self._printed,
+                stdout=self._printed,
                 stderr=self._printed,
                 env=environment,
                 start_new_session=True,  # Ctrl-C is for who asks
@@ -95,20 +102,51 @@ class _Host:
             self._connection.send_bytes(message)
             answer: Answer = self._receive()
         except (EOFError, OSError):
-            raise CallError(Kind.CRASHED, f"died of {self._end()}{self._last_words()}") from None
+            end = self._end()
+            self._relay(all_of_it=True)
+            raise CallError(Kind.CRASHED, f"died of {end}{self._last_words()}") from None
+        self._relay()
         if answer.error is not None:
             raise answer.error
         return answer.result
 
     def _receive(self) -> Any:
         # a poll counts milliseconds in 31 bits: beyond some days there is no limit
-        if not self._connection.poll(None if self._timeout > _LONGEST_WAIT_S else self._timeout):
-            raise CallError(Kind.TIMED_OUT, f"gave no result within {self._timeout:g} s")
-        return pickle.loads(self._connection.recv_bytes())
+        limit = math.inf if self._timeout > _LONGEST_WAIT_S else time.monotonic() + self._timeout
+        while True:
+            left = max(limit - time.monotonic(), 0.0)
+            wait = min(left, _LISTENING_S) if self._speaker else left
+            if self._connection.poll(None if math.isinf(wait) else wait):
+                return pickle.loads(self._connection.recv_bytes())
+            self._relay()
+            if time.monotonic() >= limit:
+                raise CallError(Kind.TIMED_OUT, f"gave no result within {self._timeout:g} s")
+
+    def _relay(self, *, all_of_it: bool = False) -> None:
+        """Pass on what a user's code printed, each line once: a call is one of many.
+
+        Whole lines, unless ``all_of_it``.
+        """
+        if not self._speaker:
+            return
+        file = self._printed.fileno()
+        new = os.pread(file, max(os.fstat(file).st_size - self._heard, 0), self._heard)
+        if not all_of_it:
+            new = new[: new.rfind(b"\n") + 1]
+        self._heard += len(new)
+        for line in new.decode(errors="replace").splitlines():
+            if line.strip():
+                self._say(line)
+
+    def _say(self, line: str) -> None:
+        if first_time(f"{self._speaker}\0{line}"):
+            _tell(f"{self._speaker} prints: {line}")
+        elif first_time(f"{self._speaker}\0"):
+            _tell(f"{self._speaker} prints the same again, which is left out from here on")
 
     def _last_words(self) -> str:
         """The last line that a quiet process printed."""
-        if self._printed is None:
+        if self._speaker:
             return ""
         self._printed.seek(0)
         lines = self._printed.read().decode(errors="replace").splitlines()
@@ -128,17 +166,43 @@ class _Host:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._child.pid, signal.SIGKILL)
         self._child.wait()
-        if self._printed is not None:
-            self._printed.close()
+        self._relay(all_of_it=True)
+        self._printed.close()
 
     def forget(self) -> None:
         """Let go of a host of the process that this one was forked from."""
         self._connection.close()
-        if self._printed is not None:
-            self._printed.close()
+        self._printed.close()
         self._child.returncode = 0  # it is not ours to wait for
 
 
+def first_time(text: str) -> bool:
+    """Whether nobody has told this before: here, or in another process that shares the folder."""
+    if text in _told:
+        return False
+    _told.add(text)
+    if not _shared:
+        return True
+    name = hashlib.sha256(text.encode(errors="replace")).hexdigest()
+    try:
+        Path(_shared[-1], f"told-{name}").touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _tell(line: str) -> None:
+    """A line on standard error, where there is any."""
+    stream = sys.stderr
+    if stream is not None:
+        with suppress(OSError, ValueError):
+            stream.write(f"{line}\n")
+            stream.flush()
+
+
+_told: set[str] = set()
 _shared: list[str] = []
 _kept: list[None] = []  # one for each `kept` that lasts
 _hosts: dict[Process, _Host] = {}
@@ -199,6 +263,7 @@ def sharing() -> Iterator[None]:
         return
     with tempfile.TemporaryDirectory(prefix="xentcheck-", ignore_cleanup_errors=True) as folder:
         _shared.append(folder)
+        _told.clear()
         try:
             yield
         finally:

@@ -6,11 +6,12 @@ state of its own, is not logged. Where it has them warned about, the warnings ar
 """
 
 import re
+import sysconfig
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from traceback import extract_tb
+from traceback import TracebackException, extract_tb
 from typing import Any
 
 import numpy as np
@@ -35,12 +36,16 @@ class Invocation:
 
 
 class CallError(Exception):
-    """A call that gave nothing to score: what kind of failure, and what was seen."""
+    """A call that gave nothing to score: what kind of failure, and what was seen.
 
-    def __init__(self, kind: Kind, detail: str) -> None:
-        super().__init__(kind, detail)
+    ``trace`` is the traceback of an exception of its own, for who asks for it.
+    """
+
+    def __init__(self, kind: Kind, detail: str, trace: str = "") -> None:
+        super().__init__(kind, detail, trace)
         self.kind = kind
         self.detail = detail
+        self.trace = trace
 
     def __str__(self) -> str:
         return self.detail
@@ -102,7 +107,7 @@ def invoke(
         except (KeyboardInterrupt, UnsupportedError):
             raise
         except BaseException as error:  # SystemExit and its like are the function's own
-            raise CallError(Kind.RAISED, describe(error)) from error
+            raise CallError(Kind.RAISED, describe(error), trace_of(error)) from error
     for each in warned:
         signals.write(str(each.message))
     mutated = [
@@ -148,17 +153,48 @@ def same_bits(a: Array, b: Array) -> npt.NDArray[np.bool_]:
 
 
 def describe(error: BaseException) -> str:
-    """One line: the exception, and where in the foreign code it came from."""
+    """One line: the exception, and the line of the user's own code that it came through last.
+
+    What libraries do within is for `trace_of`. Where all of it is a library's, the innermost line
+    of that library is named: the one that was called.
+    """
     text = f"{type(error).__name__}: {error}".strip().removesuffix(":")
     text = " ".join(text.split())
-    frames = [
-        frame
-        for frame in extract_tb(error.__traceback__)
-        if Path(frame.filename).resolve().parent not in _OWN
-    ]
-    if frames:
-        text += f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})"
+    frames = [each for each in extract_tb(error.__traceback__) if not _is_ours(each.filename)]
+    own = [each for each in frames if not _is_of_library(each.filename)]
+    if not own and frames:
+        called = _package_of(frames[0].filename)
+        own = [each for each in frames if _package_of(each.filename) == called]
+    if own:
+        text += f" ({Path(own[-1].filename).name}:{own[-1].lineno})"
     return text
+
+
+def trace_of(error: BaseException) -> str:
+    """The traceback as Python prints it, from the first line of foreign code on."""
+    trace = error.__traceback__
+    while trace is not None and _is_ours(trace.tb_frame.f_code.co_filename):
+        trace = trace.tb_next
+    return "".join(TracebackException(type(error), error, trace).format())
+
+
+def _is_ours(file: str) -> bool:
+    return Path(file).resolve().parent in _OWN
+
+
+def _is_of_library(file: str) -> bool:
+    """Whether a file is Python's own or of an installed package, or code that these made."""
+    return file.startswith(_GENERATED) or _package_of(file) is not None
+
+
+def _package_of(file: str) -> tuple[str, ...] | None:
+    """The folders down to the installed package that a file is of; None of a user's file."""
+    path = Path(file).resolve()
+    for place, part in enumerate(path.parts):
+        if part in ("site-packages", "dist-packages"):
+            return path.parts[: place + 2]
+    inside = any(path.is_relative_to(each) for each in _STANDARD)
+    return path.parts[:-1] if inside else None
 
 
 _OWN = (
@@ -167,3 +203,9 @@ _OWN = (
     Path(__file__).resolve().parent.parent / "implementations" / "frameworks",
 )
 """Folders of frames that are no foreign code."""
+
+_STANDARD = tuple(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib"))
+"""Folders of Python's own library."""
+
+_GENERATED = ("<frozen", "<eval_with_key", "<__array_function__")
+"""How names begin of code that is in no file and no user's: of Python, torch.fx and NumPy."""

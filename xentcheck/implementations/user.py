@@ -8,6 +8,7 @@ import importlib
 import inspect
 import json
 import pickle
+import re
 import shlex
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -378,6 +379,14 @@ def given(
     )
 
 
+def command_text(words: Sequence[str]) -> str:
+    """A command as a target is written: `shlex.split` reads it, and braces need no quotes."""
+    return " ".join(
+        word if re.fullmatch(r"[\w@%+=:,./{}-]+", word, re.ASCII) else shlex.quote(word)
+        for word in words
+    )
+
+
 def words_of(target: Target, text: str, gradient: str | None) -> tuple[str, ...]:
     """The words that name a target to `xentcheck probe`, as `Implementation.origin` has them."""
     words = ["--implementation", text]
@@ -456,7 +465,7 @@ def commanded(target: Target) -> Implementation:
         source=target.command[0],
         process=process_of(target),
         origin=words_of(
-            target, shlex.join(target.command), shlex.join(target.gradient_command) or AUTO
+            target, command_text(target.command), command_text(target.gradient_command) or AUTO
         ),
         built_in=_built_in(target),
     )

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from xentcheck.errors import UnknownNameError
 from xentcheck.losses.divergence import JS_DIVERGENCE, KL_DIVERGENCE
+from xentcheck.losses.names import Names
 from xentcheck.losses.probabilities import (
     BINARY_CROSS_ENTROPY,
     CATEGORICAL_CROSS_ENTROPY,
@@ -45,12 +45,17 @@ LOSSES: Mapping[str, Loss] = MappingProxyType(
 )
 
 
+NAMES = Names(MappingProxyType({loss.id: str(loss.domain) for loss in LOSSES.values()}))
+"""Reads the name of a loss, however it is called elsewhere."""
+
+
 def loss_of(name: str) -> Loss:
-    """The loss of that id.
+    """The loss of that id, or of another name that stands for it alone.
 
     Raises:
-        UnknownNameError: with the nearest known id.
+        UnknownNameError: with what may be meant.
     """
-    if name not in LOSSES:
-        raise UnknownNameError("loss", name, LOSSES)
-    return LOSSES[name]
+    found = NAMES.of(name)
+    if not found:
+        raise NAMES.unknown(name)
+    return LOSSES[found]

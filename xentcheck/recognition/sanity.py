@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from xentcheck.collection.closing import HINTS
 from xentcheck.collection.shown import alone
 from xentcheck.errors import TargetError, UncertifiedError
 from xentcheck.execution import Death, run_tasks
 from xentcheck.floats import from_float64
+from xentcheck.kinds import HINTS
 from xentcheck.losses import LOSSES
 from xentcheck.losses.parameters import obstacle
 from xentcheck.losses.spec import picked

@@ -1,9 +1,13 @@
 """A report as an atlas in Markdown: per function and dtype, how far off and where it breaks."""
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from xentcheck.model import Finding, Kind, Measurement, Quantity, Report
+import numpy as np
+
+from xentcheck.floats import to_float64
+from xentcheck.model import Finding, Kind, Measurement, Quantity, Report, Witness
 from xentcheck.report import notation
 
 _MISSING = "–"
@@ -24,16 +28,18 @@ def _heading(report: Report, date: str) -> Iterator[str]:
     yield ""
     yield f"Measured on {date} on {environment['platform']} with Python {environment['python']}:"
     yield f"xentcheck {environment['xentcheck']}, {_versions(environment, frameworks)}."
+    ways = len({m.cell.implementation for m in report.measurements})
     yield (
-        f"{len({m.cell.implementation for m in report.measurements}):,} ways to call, "
+        f"{notation.count(ways, 'way')} to call, "
         f"{sum(m.rows for m in report.measurements):,} rows scored, seed {report.seed}."
     )
     yield ""
     yield (
         "Errors are against certified exact results: the largest finite one in ulps of the "
         "result's dtype, and the largest absolute one. Kinds are counted in rows. **Breaks at** is "
-        "the first fault on the way from an even to a certain row; beyond 4 ulp counts as a "
-        "fault. Only plain calls are listed; variants follow where they disagree with them."
+        "the first fault on the way from an even to a certain row, or, where no sweep goes that "
+        "way, the mildest first fault of the sweeps; beyond 4 ulp counts as a fault. Only plain "
+        "calls are listed; variants follow where they disagree with them."
     )
     yield ""
 
@@ -46,6 +52,7 @@ def _versions(environment: Mapping[str, str], frameworks: Iterable[str]) -> str:
 def _functions(report: Report) -> Iterator[str]:
     """A table per loss, a line per function, dtype and quantity."""
     variants = _variant_names(report)
+    ways = _ways(report)
     cells: dict[str, dict[tuple[str, str, Quantity], list[Measurement]]] = defaultdict(
         lambda: defaultdict(list)
     )
@@ -61,11 +68,19 @@ def _functions(report: Report) -> Iterator[str]:
         names = list(dict.fromkeys(name for name, _, _ in places))
         ordered = sorted(places.items(), key=lambda each: names.index(each[0][0]))
         for (name, dtype, quantity), measurements in ordered:
-            yield _line([f"`{name}`", dtype, str(quantity), *_measured(measurements)])
+            yield _line([f"`{name}`", dtype, str(quantity), *_measured(measurements, ways)])
         yield ""
 
 
-def _measured(measurements: Sequence[Measurement]) -> list[str]:
+def _ways(report: Report) -> frozenset[str]:
+    """The sweeps that go from mild to extreme from their first row on."""
+    first: dict[str, str] = {}
+    for each in report.yields:
+        first.setdefault(each.sweep, each.generator)
+    return frozenset(s for s, generator in first.items() if generator == _FROM_MILD_TO_EXTREME)
+
+
+def _measured(measurements: Sequence[Measurement], ways: frozenset[str]) -> list[str]:
     counts: Counter[Kind] = Counter()
     for measurement in measurements:
         counts += Counter(measurement.counts)
@@ -75,18 +90,26 @@ def _measured(measurements: Sequence[Measurement]) -> list[str]:
         notation.ulps(max(ulps)) if ulps else _MISSING,
         notation.scientific(max(absolute)) if absolute else _MISSING,
         notation.kinds(counts) or "ok",
-        _break(measurements),
+        _break(measurements, ways),
     ]
 
 
-def _break(measurements: Sequence[Measurement]) -> str:
+def _break(measurements: Sequence[Measurement], ways: frozenset[str]) -> str:
     """Where the function first fails as rows become certain, and how."""
-    for measurement in measurements:
-        if measurement.first_break is not None:
-            kind, witness = measurement.first_break
-            if witness.generator == _FROM_MILD_TO_EXTREME:
-                return f"{notation.input_text(witness)}: {kind}"
-    return _MISSING
+    broken = [each for each in measurements if each.first_break is not None]
+    if any(each.cell.sweep in ways for each in measurements):
+        broken = [each for each in broken if each.cell.sweep in ways]
+    breaks = [each.first_break for each in broken if each.first_break is not None]
+    if not breaks:
+        return _MISSING
+    kind, witness = min(breaks, key=lambda each: _extremity(each[1]))
+    return f"{notation.input_text(witness)}: {kind}"
+
+
+def _extremity(witness: Witness) -> float:
+    """The largest magnitude in an input; infinite where it is no number."""
+    largest = float(np.abs(to_float64(witness.logits)).max(initial=0.0))
+    return math.inf if math.isnan(largest) else largest
 
 
 def _variant_names(report: Report) -> set[str]:

@@ -5,7 +5,6 @@ As in the table of one report, every piece of text is a `Text`, and colour only 
 
 import json
 import math
-import shlex
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -378,7 +377,7 @@ def _difference(comparison: Comparison, pair: Pair, difference: Difference) -> d
         **found,
         "base_witness": of_witness(difference.base_witness),
         "head_witness": of_witness(difference.head_witness),
-        "replay": shlex.join(replay(comparison.head, pair, difference)),
+        "replay": notation.shell(replay(comparison.head, pair, difference)),
     }
 
 

@@ -7,7 +7,6 @@ numbers as numbers. The columns are always the same.
 import csv
 import io
 import math
-import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -123,7 +122,7 @@ def _witness(
     row: dict[str, Any] = {}
     if gravest is not None:
         row |= {"kind": str(gravest.kind), "detail": gravest.detail or gravest.hint}
-        row["replay"] = shlex.join(detail.replay(report, gravest))
+        row["replay"] = notation.shell(detail.replay(report, gravest))
     if witness is not None:
         row |= {"input": notation.input_text(witness), "result_dtype": witness.result_dtype}
         if witness.exact:

@@ -1,7 +1,7 @@
 """A finding in words and lines, as every format tells it."""
 
 import math
-import shlex
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
@@ -121,7 +121,7 @@ def lines(
         where = f"row {witness.row:,} of sweep {finding.cell.sweep}"
         told.append(("replay", f"{witness.logits.size:,} numbers: --format json has them; {where}"))
     elif width is None:
-        told.append(("replay", shlex.join(command)))
+        told.append(("replay", notation.shell(command)))
     else:
         margin = 4 + max(len(word) for word, _ in told)
         told.append(("replay", notation.folded(command, width - margin)))
@@ -213,7 +213,7 @@ def skipped(skips: Sequence[Skip]) -> Iterator[str]:
         if not skip.missing:
             by_reason[skip.reason].append(skip)
     for reason, group in by_reason.items():
-        named = (" ".join(filter(None, _skip_parts(each))) for each in group)
+        named = (" ".join(filter(None, _skip_parts(each, reason))) for each in group)
         names = list(dict.fromkeys(filter(None, named)))
         shown = names[:_MOST_NAMES]
         if len(names) > len(shown):
@@ -221,9 +221,12 @@ def skipped(skips: Sequence[Skip]) -> Iterator[str]:
         yield f"{len(group):,} × {reason}" + (f": {', '.join(shown)}" if shown else "")
 
 
-def _skip_parts(skip: Skip) -> tuple[str, ...]:
+def _skip_parts(skip: Skip, reason: str) -> tuple[str, ...]:
+    """What a skip is of, without what its reason says already."""
     what = skip.implementation or skip.loss
-    return (what, skip.dtype, skip.quantity, "" if what else skip.sweep)
+    said = set(re.findall(r"[\w-]+", reason))
+    more = (each for each in (skip.dtype, skip.quantity) if each not in said)
+    return (what, *more, "" if what else skip.sweep)
 
 
 def baseline_text(report: Report) -> str:

@@ -2,16 +2,19 @@
 
 import json
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from xentcheck.errors import UnknownNameError
 from xentcheck.execution import hosts
 from xentcheck.floats import FORMATS
-from xentcheck.losses import LOSSES
+from xentcheck.kinds import HINTS, MEANINGS
+from xentcheck.losses import LOSSES, loss_of
+from xentcheck.losses.names import ALIASES
 from xentcheck.losses.spec import Loss
-from xentcheck.model import LabelKind, Layout, Option, Parameter
-from xentcheck.registry import load_registered
+from xentcheck.model import NOTES, Implementation, Kind, LabelKind, Layout, Option, Parameter
+from xentcheck.registry import frameworks_of, load_registered, matching, meant_by, selected
 from xentcheck.report.document import number, plain
 from xentcheck.sweeps import GENERATORS
 
@@ -31,6 +34,19 @@ class Entry:
     details: tuple[tuple[str, str], ...] = ()
     document: Mapping[str, Any] = field(default_factory=dict)
     shown: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What of a list is wanted; everything where nothing is said.
+
+    ``name`` is one of its names, of implementations a pattern; ``loss`` and ``framework`` are of
+    implementations.
+    """
+
+    name: str = ""
+    loss: str = ""
+    framework: str = ""
 
 
 Groups: TypeAlias = Mapping[str, Sequence[Entry]]  # by heading; "" for none
@@ -71,12 +87,14 @@ def _folded(text: str, first: str, rest: str, width: int) -> list[str]:
     )
 
 
-def losses() -> tuple[Groups, tuple[str, ...]]:
-    """Every loss with its formulas, labels and parameters."""
+def losses(wanted: Wanted) -> tuple[Groups, tuple[str, ...]]:
+    """Every loss with its formulas, labels and parameters; one that is named with all there is."""
+    if wanted.name:
+        return {"": [_loss(loss_of(wanted.name), whole=True)]}, ()
     return {"": [_loss(each) for each in LOSSES.values()]}, ()
 
 
-def _loss(loss: Loss) -> Entry:
+def _loss(loss: Loss, *, whole: bool = False) -> Entry:
     shape = "(rows, classes)" if loss.layout is Layout.ROWS else "(rows,)"
     labels = " or ".join(kind for kind in loss.label_kinds if kind is not LabelKind.NONE)
     takes = f"{loss.domain} {shape}" + (f", {labels} labels" if labels else "")
@@ -88,6 +106,7 @@ def _loss(loss: Loss) -> Entry:
             ("gradient", loss.gradient_formula),
             ("takes", takes),
             *((each.name, _parameter(each)) for each in loss.parameters),
+            *(_more(loss) if whole else ()),
         ),
         {
             "formula": loss.formula,
@@ -113,16 +132,55 @@ def _loss(loss: Loss) -> Entry:
     )
 
 
+def _more(loss: Loss) -> Iterator[tuple[str, str]]:
+    """What a list of all losses leaves out."""
+    if loss.units:
+        yield "units", loss.units
+    yield from (("convention", each) for each in loss.conventions)
+    if aliases := ALIASES.get(loss.id):
+        yield "also called", ", ".join(aliases)
+    yield "source", loss.source
+
+
 def _parameter(parameter: Parameter) -> str:
     text = f"{parameter.doc.rstrip('.')}: {parameter.kind}"
     if parameter.choices:
         text += f", one of {', '.join(parameter.choices)}"
-    return text if parameter.default is None else f"{text} (default {parameter.default})"
+    if parameter.label_kinds:
+        text += f", with {' or '.join(parameter.label_kinds)} labels"
+    return text + _default(parameter.default)
 
 
-def implementations() -> tuple[Groups, tuple[str, ...]]:
-    """Every registered implementation by loss, and what could not be loaded or is not installed."""
-    found, skips = load_registered()
+def _default(value: Any) -> str:
+    """`` (default 1, 2)``; "" where there is none."""
+    values = value if isinstance(value, tuple) else (value,)
+    texts = [str(each).lower() if isinstance(each, bool) else str(each) for each in values]
+    told = ", ".join(texts) if value is not None else ""
+    return f" (default {told})" if told else ""
+
+
+def implementations(wanted: Wanted) -> tuple[Groups, tuple[str, ...]]:
+    """Every registered implementation by loss, and what could not be loaded or is not installed.
+
+    Those that are wanted: by a pattern of their names, by loss, by framework.
+    """
+    every, skips = load_registered()
+    found: Sequence[Implementation] = every
+    if wanted.loss:
+        loss = loss_of(wanted.loss).id
+        found = [each for each in found if each.loss == loss]
+    if wanted.framework:
+        inside = matching(wanted.framework, every)
+        if not inside:
+            known = sorted({word for each in every for word in frameworks_of(each)})
+            raise UnknownNameError("framework", wanted.framework, known)
+        found = [each for each in found if each in inside]
+    if wanted.name:
+        named = [each for each in found if selected(each.name, (wanted.name,))]
+        if not named:
+            hint = meant_by(wanted.name, found or every)
+            raise UnknownNameError("implementation", wanted.name, (), hint and f"; {hint}")
+        found = named
     processes = dict.fromkeys(each.process for each in found if each.process is not None)
     missing = {process: hosts.missing(process) for process in processes}
     claims = {True: "sound: ", False: "unsound: ", None: ""}
@@ -149,7 +207,7 @@ def implementations() -> tuple[Groups, tuple[str, ...]]:
                 "variant_of": each.plain or None,
                 "installed": each.process is None or not missing[each.process],
             },
-            shown=not each.plain,
+            shown=not each.plain or "@" in wanted.name,
         )
         groups.setdefault(each.loss, []).append(entry)
     notes = [f"{skip.implementation}: {skip.reason}" for skip in skips]
@@ -157,7 +215,7 @@ def implementations() -> tuple[Groups, tuple[str, ...]]:
     return groups, tuple(notes)
 
 
-def generators() -> tuple[Groups, tuple[str, ...]]:
+def generators(wanted: Wanted) -> tuple[Groups, tuple[str, ...]]:
     """Every generator with its options."""
     entries = [
         Entry(
@@ -182,19 +240,46 @@ def generators() -> tuple[Groups, tuple[str, ...]]:
         )
         for name, each in GENERATORS.items()
     ]
-    return {"": entries}, ()
+    return {"": _named("generator", entries, wanted)}, ()
+
+
+def _named(what: str, entries: Sequence[Entry], wanted: Wanted) -> Sequence[Entry]:
+    """The entry of the name that is wanted, or all."""
+    if not wanted.name:
+        return entries
+    found = [each for each in entries if each.name == wanted.name]
+    if not found:
+        raise UnknownNameError(what, wanted.name, [each.name for each in entries])
+    return found
 
 
 def _option(option: Option) -> str:
-    if option.required:
-        return f"{option.doc} (required)"
-    if option.default is None:
-        return option.doc
-    values = option.default if isinstance(option.default, tuple) else (option.default,)
-    return f"{option.doc} (default {', '.join(map(str, values))})"
+    return f"{option.doc} (required)" if option.required else option.doc + _default(option.default)
 
 
-def dtypes() -> tuple[Groups, tuple[str, ...]]:
+def kinds(wanted: Wanted) -> tuple[Groups, tuple[str, ...]]:
+    """Every kind of finding, the gravest first, what it means and what to look for."""
+    entries = [
+        Entry(
+            str(kind),
+            MEANINGS[kind],
+            (("hint", hint),) if (hint := HINTS.get(kind, "")) else (),
+            {"note": kind in NOTES, "hint": hint},
+        )
+        for kind in Kind
+    ]
+    if wanted.name:
+        return {"": _named("kind", entries, wanted)}, ()
+    notes = tuple(map(str, NOTES))
+    return {
+        "faults, the gravest first": [each for each in entries if each.name not in notes],
+        "notes, which a gate forbids only by name": [
+            each for each in entries if each.name in notes
+        ],
+    }, ()
+
+
+def dtypes(wanted: Wanted) -> tuple[Groups, tuple[str, ...]]:
     """Every dtype with its limits."""
     facts = ("max", "smallest_normal", "smallest_subnormal", "epsilon")
     entries = []
@@ -214,12 +299,13 @@ def dtypes() -> tuple[Groups, tuple[str, ...]]:
             **{fact: number(value) for fact, value in limits.items()},
         }
         entries.append(Entry(name, summary, document=document))
-    return {"": entries}, ()
+    return {"": _named("dtype", entries, wanted)}, ()
 
 
-LISTS: Mapping[str, Callable[[], tuple[Groups, tuple[str, ...]]]] = {
+LISTS: Mapping[str, Callable[[Wanted], tuple[Groups, tuple[str, ...]]]] = {
     "losses": losses,
     "implementations": implementations,
     "generators": generators,
     "dtypes": dtypes,
+    "kinds": kinds,
 }

@@ -302,6 +302,18 @@ def _joined(values: Array) -> str:
     return ",".join(map(written, np.atleast_1d(to_float64(values)).tolist()))
 
 
+def quoted(word: str) -> str:
+    """A word as a shell takes it, in the quotes that are easiest to read."""
+    if "'" in word and not set('"$`\\!\n') & set(word):
+        return f'"{word}"'
+    return shlex.quote(word)
+
+
+def shell(command: Sequence[str]) -> str:
+    """A command on one line, to be pasted into a shell."""
+    return " ".join(map(quoted, command))
+
+
 def folded(command: Sequence[str], width: int) -> str:
     """A command on lines of at most ``width`` characters that can be pasted into a shell.
 
@@ -309,9 +321,9 @@ def folded(command: Sequence[str], width: int) -> str:
     """
     lines = [""]
     for word in command:
-        pieces = [shlex.quote(word)]
+        pieces = [quoted(word)]
         if len(pieces[0]) > width - 2 and _LIST.fullmatch(word):
-            pieces = shlex.quote(re.sub("([,;])", r"\1 ", word)).split(" ")
+            pieces = quoted(re.sub("([,;])", r"\1 ", word)).split(" ")
         for i, piece in enumerate(pieces):
             if lines[-1] and len(lines[-1]) + 1 + len(piece) > width - 2:
                 lines[-1] += "" if i else " \\"

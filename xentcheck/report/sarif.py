@@ -8,12 +8,11 @@ run until it is gone.
 
 import hashlib
 import json
-import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from xentcheck.collection import HINTS
+from xentcheck.kinds import HINTS, MEANINGS
 from xentcheck.model import NOTES, Cell, Finding, Kind, Report, Violation
 from xentcheck.ratchet import P99
 from xentcheck.report import detail, notation
@@ -25,34 +24,6 @@ SCHEMA = (
 )
 _ROOT = "%SRCROOT%"
 _OMISSION = "omission"
-_KINDS: Mapping[Kind, str] = {
-    Kind.CRASHED: "The process died in the call.",
-    Kind.TIMED_OUT: "The call did not come back in time.",
-    Kind.RAISED: "The call raised an exception.",
-    Kind.OTHER_FUNCTION: "On mild inputs it computes something else than the loss.",
-    Kind.WRONG_SHAPE: "The result has another shape than it should have.",
-    Kind.WRONG_DTYPE: "The result has a dtype that is not allowed.",
-    Kind.MUTATED_INPUT: "The call wrote into its input.",
-    Kind.NON_DETERMINISTIC: "The same input gave another result.",
-    Kind.LAYOUT_DEPENDENT: "The result changes with how the arrays lie in memory.",
-    Kind.COTANGENT: "The gradient does not follow the upstream gradient.",
-    Kind.NAN: "NaN where the exact result is a number.",
-    Kind.MISSED_NAN: "A number where NaN is right.",
-    Kind.SPURIOUS_OVERFLOW: "An infinity where the exact result is finite.",
-    Kind.MISSED_OVERFLOW: "A finite number where the exact result is infinite.",
-    Kind.WRONG_SIGN: "The result has the wrong sign.",
-    Kind.VANISHED_GRADIENT: "A gradient of zero where the exact one is not.",
-    Kind.SPURIOUS_UNDERFLOW: "Zero where the exact result can be represented.",
-    Kind.PLATEAU: "The result is constant where the exact one goes on.",
-    Kind.INACCURATE: "The result is farther off than the tolerance.",
-    Kind.ROW_DEPENDENT: "The result of a row changes with its neighbours.",
-    Kind.INCONSISTENT: "Two ways to call one function disagree.",
-    Kind.INVARIANT: "A property that every result has does not hold.",
-    Kind.FP_SIGNAL: "The call signalled an overflow, an invalid operation or a division by zero.",
-    Kind.BATCH_VARIANT: "The last bits of a row change with its batch, within the tolerance.",
-    Kind.FTZ: "Subnormal results are flushed to zero.",
-    Kind.CONVENTION: "The result follows another convention, which is accepted.",
-}
 
 
 def render(report: Report, root: Path) -> str:
@@ -94,7 +65,7 @@ def _driver(report: Report) -> dict[str, Any]:
     driver: dict[str, Any] = {"name": "xentcheck"}
     if version := report.environment.get("xentcheck"):
         driver["version"] = version
-    rules = [_rule(str(kind), _KINDS[kind], HINTS.get(kind, ""), kind in NOTES) for kind in Kind]
+    rules = [_rule(str(kind), MEANINGS[kind], HINTS.get(kind, ""), kind in NOTES) for kind in Kind]
     rules.append(_rule(P99, "More than one of a hundred rows is farther off than is allowed.", ""))
     rules.append(_rule(_OMISSION, "The configuration names it, and it was not audited.", ""))
     return {**driver, "rules": rules}
@@ -205,7 +176,7 @@ def _properties(report: Report, finding: Finding, violation: Violation | None) -
     if witness is not None and witness.exact:
         properties["ulp_error"] = number(witness.ulp_error)
     if command := detail.replay(report, finding):
-        properties["replay"] = shlex.join(command)
+        properties["replay"] = notation.shell(command)
     if violation is not None:
         properties["limit"] = violation.limit
         if violation.standing is not None:

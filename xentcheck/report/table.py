@@ -16,6 +16,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from xentcheck.floats import LARGEST_ULP
+from xentcheck.kinds import MEANINGS, NOTIONS
 from xentcheck.model import (
     NOTES,
     Cell,
@@ -117,6 +119,8 @@ def render_table(report: Report, width: int) -> Group:
         parts += _rows(lines, width)
     parts += _violations(report, width) if report.gated else _top_findings(report, width)
     parts += _changes(report)
+    if words := list(_explained(lines)):
+        parts += [Text("what the words mean", style="bold"), Text(), labelled(words), Text()]
     parts.append(_summary(report, lines))
     return Group(*parts)
 
@@ -263,7 +267,8 @@ def _legend(report: Report, width: int) -> Text:
         + ("tolerated: beyond it, but no worse than the baseline · " if report.baseline else "")
         + "ok: within the limits"
         if report.gated
-        else "broken: NaN, infinity, sign, zero gradient or no result at all · "
+        else "broken: returned NaN or a wrong infinity, the wrong sign, a zero gradient, or "
+        "nothing · "
         "inexact: off by more than the tolerance · ok: neither"
     )
     errors = "max, p99, median ulp and max abs" if width >= _NARROW else "max ulp and max abs"
@@ -412,7 +417,7 @@ def _top_findings(report: Report, width: int) -> list[RenderableType]:
         return []
     chosen = new[:_MOST_DETAILS]
     count = notation.count(len(new) + len(repeated), "finding")
-    heading = f"{len(chosen)} of {count}, the gravest first"
+    heading = f"{len(chosen)} of {count}, the gravest first; --format json has them all"
     parts: list[RenderableType] = [Text(heading, style="bold"), Text()]
     for finding in chosen:
         parts += [*_detail(report, finding, width), Text()]
@@ -459,6 +464,20 @@ def _summary(report: Report, lines: Sequence[Line]) -> RenderableType:
         entries.append(("baseline", detail.baseline_text(report)))
     entries.append(("gate" if report.gated else "survey", detail.ending(report)))
     return labelled(entries)
+
+
+def _explained(lines: Sequence[Line]) -> Iterator[tuple[str, str]]:
+    """What the kinds that are printed mean, gravest first, and the other words and signs."""
+    kinds = {kind for line in lines for kind, count in line.counts.items() if count}
+    for kind in sorted(kinds, key=notation.gravity):
+        yield str(kind), MEANINGS[kind]
+    printed = {
+        "−0 for 0": any(line.negative_zeros for line in lines),
+        "excess bits": any(line.met.endswith("excess bits") for line in lines),
+        "[k]": any(line.witness and line.witness.index is not None for line in lines),
+        ">1e308": any(line.max_ulp == LARGEST_ULP for line in lines),
+    }
+    yield from ((sign, NOTIONS[sign]) for sign, there in printed.items() if there)
 
 
 def _truth(reference: Mapping[str, Any]) -> str:

@@ -7,8 +7,8 @@ file or package that the implementation is in. (Of the built-in field guide that
 import contextlib
 import hashlib
 import importlib
+import os
 import re
-import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -79,7 +79,7 @@ def save(report: Report, directory: str | Path, sweeps: Sequence[Sweep] = ()) ->
     findings = [*report.findings, *(each.finding for each in report.violations)]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        known = _Known(report)
+        known = _Known(report, folder)
         for finding in dict.fromkeys(findings):
             if finding.witness is None:
                 continue
@@ -218,6 +218,7 @@ class _Known:
     """The implementations that a report is about; users' own are opened when they are asked for."""
 
     report: Report
+    folder: Path  # of the scripts
     _registered: dict[tuple[str, str], Implementation] = field(default_factory=dict)
     _opened: dict[tuple[str, ...], tuple[Implementation, str] | None] = field(default_factory=dict)
 
@@ -248,9 +249,9 @@ def _script(
         function = implementation.value if is_value else implementation.gradient
     match function:
         case Call():
-            lines = _of_call(function, cell, given, beside)
+            lines = _of_call(function, cell, given, beside, known.folder)
         case Command():
-            lines = _of_command(function, cell, given)
+            lines = _of_command(function, cell, given, known.folder)
         case _:
             lines = _of_function(getattr(function, "function", function), cell, given)
     return "\n".join(
@@ -282,7 +283,7 @@ def _comment(
         texts.append(f"exact     {notation.exact_text(witness.exact)}")
         texts.append(f"expected  {notation.value_text(witness.expected)}{came}")
         texts.append(f"came      {notation.value_text(witness.actual)}")
-    command = shlex.join(notation.replay(report, finding))
+    command = notation.shell(notation.replay(report, finding))
     if len(command) <= _LONGEST_COMMENT:
         texts.append(command)
     for text in (*texts, *notes):
@@ -329,7 +330,7 @@ def _sketch(
     )
 
 
-def _of_call(call: Call, cell: Cell, given: _Input, beside: str) -> _Lines:
+def _of_call(call: Call, cell: Cell, given: _Input, beside: str, folder: Path) -> _Lines:
     """An adapter's function, or a user's, through its bridge."""
     bridge = call.bridge
     function = call.function
@@ -340,7 +341,7 @@ def _of_call(call: Call, cell: Cell, given: _Input, beside: str) -> _Lines:
     notes: list[str] = []
     if isinstance(function, UserFunction):
         name, notes = "function", [_WHERE]
-        definitions += _loaded(function, beside)
+        definitions += _loaded(function, beside, folder)
         if bridge.preparing:
             prepare = getattr(sys.modules[type(bridge).__module__], bridge.preparing)
             taken = excerpt(prepare)
@@ -400,7 +401,16 @@ _MISSING = (
     "def function(*data, **parameters):\n"
     '    raise NotImplementedError("put the implementation here")'
 )
-_WHERE = "To be run where xentcheck was run: it loads the file or module from there."
+_WHERE = "It finds the file or module from its own folder: leave both where they are to each other."
+
+
+def _from_script(path: Path, folder: Path) -> str:
+    """An expression for a path, from the folder of the script that has it."""
+    try:
+        relative = os.path.relpath(path.resolve(), folder.resolve())
+    except ValueError:  # of another drive
+        return f"Path({str(path.resolve())!r})"
+    return f"Path(__file__).resolve().parent / {relative!r}"
 
 
 def _labels(given: _Input, dtype: str) -> tuple[str, ...]:
@@ -456,7 +466,7 @@ def _of_function(function: Callable[..., Any] | None, cell: Cell, given: _Input)
     return _Lines((*lines, f"result = {call}"), (), imports, definitions, notes)
 
 
-def _loaded(function: UserFunction, beside: str) -> list[str]:
+def _loaded(function: UserFunction, beside: str, scripts: Path) -> list[str]:
     """Lines that leave a user's function in ``function``."""
     target = function.target
     place, attribute = registry.place_of(target)
@@ -467,17 +477,18 @@ def _loaded(function: UserFunction, beside: str) -> list[str]:
     path = Path(place)
     lines = []
     if place.endswith(".py"):
-        folder = str(path.parent)
-        lines.append(f"sys.path.insert(0, {folder!r})")
         lines += [
+            f"file = {_from_script(path, scripts)}",
+            "sys.path.insert(0, str(file.parent))",
             "import importlib.util",
-            f'spec = importlib.util.spec_from_file_location("target", {place!r})',
+            'spec = importlib.util.spec_from_file_location("target", file)',
             "target = importlib.util.module_from_spec(spec)",
             'sys.modules["target"] = target',
             "spec.loader.exec_module(target)",
         ]
     else:
-        lines += ['sys.path.insert(0, "")', f"import {place} as target"]
+        here = _from_script(Path(), scripts)
+        lines += [f"sys.path.insert(0, str({here}))", f"import {place} as target"]
     lines.append(f"function = target.{attribute}")
     if target.parameters:
         bound = ", ".join(f"**{{{name!r}: {value!r}}}" for name, value in target.parameters.items())
@@ -485,7 +496,7 @@ def _loaded(function: UserFunction, beside: str) -> list[str]:
     return ["\n".join(lines)]
 
 
-def _of_command(command: Command, cell: Cell, given: _Input) -> _Lines:
+def _of_command(command: Command, cell: Cell, given: _Input, scripts: Path) -> _Lines:
     """A program, on files."""
     values = {**command.parameters, **given.given}
     if not _sketch(cell, given, "").labels:
@@ -525,12 +536,13 @@ def _of_command(command: Command, cell: Cell, given: _Input) -> _Lines:
         array = isinstance(values[name], np.ndarray)
         what = NUMPY_ARRAY.format(name) if array else f"np.array({values[name]!r})"
         saved.append(f'np.save(f"{{folder}}/{name}.npy", {what})')
+    here = _from_script(Path(), scripts)
     return _Lines(
         (
             *lines,
             "folder = tempfile.mkdtemp()",
             *saved,
-            f"subprocess.run([{', '.join(words)}], check=True)",
+            f"subprocess.run([{', '.join(words)}], check=True, cwd={here})",
             'result = np.load(f"{folder}/out.npy")',
             'if result.dtype.kind == "V":',
             '    result = result.view(w["logits"].dtype)',

@@ -189,7 +189,7 @@ def _boundary_obstacle(request: Request) -> str:
     if request.options["special"] != "infinite" or not _lacks_infinity(request):
         return ""
     if request.domain is Domain.PROBABILITIES:
-        return "no probability is infinite"
+        return "the inputs are probabilities, and none is infinite"
     return f"{request.format.name} has no infinities"
 
 

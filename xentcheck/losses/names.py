@@ -1,0 +1,165 @@
+"""What losses are called elsewhere: the one reader of a loss's name, behind every door.
+
+A name is read without its case and its separators, and without a ``loss`` at its end, so that
+``CrossEntropyLoss``, ``softmax-cross-entropy`` and ``log loss`` are names as well. An alias stands
+for one loss; a word that people use for several is refused, with what each of them takes.
+"""
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from xentcheck.errors import UnknownNameError, did_you_mean, nearest
+
+ALIASES: Mapping[str, tuple[str, ...]] = {
+    "softmax_cross_entropy": (
+        "cross_entropy",
+        "ce",
+        "xent",
+        "softmax_ce",
+        "softmax_xent",
+        "cross_entropy_with_logits",
+        "softmax_cross_entropy_with_logits",
+        "softmax_cross_entropy_with_logits_v2",
+        "softmax_cross_entropy_with_integer_labels",
+        "sparse_softmax_cross_entropy",
+        "sparse_softmax_cross_entropy_with_logits",
+        "softmax_with_cross_entropy",
+    ),
+    "sigmoid_binary_cross_entropy": (
+        "bce_with_logits",
+        "bce_logits",
+        "sigmoid_bce",
+        "binary_cross_entropy_with_logits",
+        "sigmoid_cross_entropy",
+        "sigmoid_cross_entropy_with_logits",
+    ),
+    "binary_cross_entropy": ("bce_loss",),
+    "nll_loss": ("nll",),
+    "kl_divergence": (
+        "kl",
+        "kld",
+        "kl_div",
+        "kullback_leibler",
+        "kullback_leibler_divergence",
+        "relative_entropy",
+    ),
+    "js_divergence": ("js", "jsd", "js_div", "jensen_shannon", "jensen_shannon_divergence"),
+    "entropy": ("shannon_entropy",),
+    "sigmoid_focal_loss": (
+        "focal",
+        "sigmoid_focal",
+        "focal_with_logits",
+        "binary_focal_with_logits",
+        "sigmoid_focal_cross_entropy",
+    ),
+    "logsumexp": ("lse", "log_sum_exp", "reduce_logsumexp"),
+    "sigmoid": ("logistic", "logistic_function", "expit"),
+    "log_sigmoid": ("log_expit", "log_logistic"),
+    "softplus": ("log1pexp", "log_1_plus_exp"),
+}
+"""Other names of a loss, wherever one is named."""
+
+AMBIGUOUS: Mapping[str, tuple[str, ...]] = {
+    "bce": ("sigmoid_binary_cross_entropy", "binary_cross_entropy"),
+    "sparse_categorical_cross_entropy": ("softmax_cross_entropy", "categorical_cross_entropy"),
+    "sparse_cross_entropy": ("softmax_cross_entropy", "categorical_cross_entropy"),
+    "cce": ("categorical_cross_entropy", "softmax_cross_entropy"),
+    "scce": ("categorical_cross_entropy", "softmax_cross_entropy"),
+    "multiclass_cross_entropy": ("softmax_cross_entropy", "categorical_cross_entropy"),
+    "log_loss": (
+        "binary_cross_entropy",
+        "categorical_cross_entropy",
+        "sigmoid_binary_cross_entropy",
+    ),
+    "binary_log_loss": ("binary_cross_entropy", "sigmoid_binary_cross_entropy"),
+    "multi_log_loss": ("categorical_cross_entropy", "softmax_cross_entropy"),
+    "logistic_loss": ("sigmoid_binary_cross_entropy", "softplus"),
+    "logistic_regression": ("sigmoid_binary_cross_entropy", "softmax_cross_entropy"),
+    "negative_log_likelihood": ("nll_loss", "softmax_cross_entropy"),
+    "neg_log_likelihood": ("nll_loss", "softmax_cross_entropy"),
+    "log_likelihood": ("nll_loss", "softmax_cross_entropy"),
+    "binary_focal": ("sigmoid_focal_loss",),
+    "binary_focal_cross_entropy": ("sigmoid_focal_loss",),
+    "categorical_focal_cross_entropy": ("sigmoid_focal_loss",),
+    "softmax_focal": ("sigmoid_focal_loss",),
+    "js_distance": ("js_divergence",),
+    "jensen_shannon_distance": ("js_divergence",),
+    "label_smoothing": ("softmax_cross_entropy", "sigmoid_binary_cross_entropy"),
+    "label_smoothing_cross_entropy": ("softmax_cross_entropy",),
+}
+"""Words that stand for several losses, or for something near one: what may be meant, likeliest
+first."""
+
+_SEPARATORS = re.compile(r"[\s_-]+")
+_SUFFIXES = ("losses", "loss", "function", "fn", "criterion")
+_MOST_SUFFIXES = 2
+_SLIP = 0.8  # of difflib's ratio: an alias with a slip of the pen in it
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names that are known, for some losses: what each takes, by id."""
+
+    takes: Mapping[str, str]
+
+    def of(self, written: str) -> str:
+        """The id of the loss that a name stands for; "" if it stands for none, or for several."""
+        if written in self.takes:
+            return written
+        own = {_key(each): each for each in self.takes}
+        for key in _keys(written):
+            if key in _SEVERAL_BY_KEY:
+                return ""
+            found = own.get(key) or _BY_KEY.get(key, "")
+            if found in self.takes:
+                return found
+        return ""
+
+    def meant(self, written: str) -> tuple[str, ...]:
+        """The losses that a word may mean which stands for none of its own."""
+        for key in _keys(written):
+            if key in _SEVERAL_BY_KEY:
+                return tuple(each for each in _SEVERAL_BY_KEY[key] if each in self.takes)
+        own = {_key(each): each for each in self.takes}
+        slip = difflib.get_close_matches(_key(written), [*own, *_BY_KEY], n=1, cutoff=_SLIP)
+        best = {**_BY_KEY, **own}[slip[0]] if slip else nearest(written, self.takes)
+        return () if best is None else (best,)
+
+    def hint(self, written: str) -> str:
+        """``did you mean 'x' (of logits) or 'y' (of probabilities)?``; "" where nothing is near."""
+        meant = self.meant(written)
+        if len(meant) < 2:
+            return f"did you mean {meant[0]!r}?" if meant else ""
+        named = [f"{each!r} (of {self.takes[each]})" for each in meant]
+        return f"did you mean {', '.join(named[:-1])} or {named[-1]}?"
+
+    def meaning(self, written: str) -> str:
+        """``; did you mean …?``, or what is known."""
+        hint = self.hint(written)
+        return f"; {hint}" if hint else did_you_mean(written, self.takes)
+
+    def unknown(self, written: str) -> UnknownNameError:
+        """What to say of a name that stands for no loss, or for several."""
+        return UnknownNameError("loss", written, self.takes, self.meaning(written))
+
+
+def _key(name: str) -> str:
+    """A name without its case and its separators."""
+    return _SEPARATORS.sub("", name).casefold()
+
+
+def _keys(written: str) -> tuple[str, ...]:
+    """What a name may be known by: as it is, and without such words as ``loss`` at its end."""
+    keys = [_key(written)]
+    for _ in range(_MOST_SUFFIXES):
+        for suffix in _SUFFIXES:
+            if keys[-1].endswith(suffix) and keys[-1] != suffix:
+                keys.append(keys[-1].removesuffix(suffix))
+                break
+    return tuple(keys)
+
+
+_BY_KEY = {_key(alias): loss for loss, aliases in ALIASES.items() for alias in aliases}
+_SEVERAL_BY_KEY = {_key(word): losses for word, losses in AMBIGUOUS.items()}
