@@ -638,7 +638,9 @@ def checking(
         made = _given(target, way, check.gradient)
     own, about = _own(spec, kind, made, values)
     notes += about
-    made, about = _reduced(spec, kind, made, {**values, **own}, dtypes[0])
+    here = user.bridge_for(way.framework).visiting() if made.process is None else None
+    with here or contextlib.nullcontext():
+        made, about = _reduced(spec, kind, made, {**values, **own}, dtypes[0])
     notes += about
     reason = unasked(made)
     if reason and Quantity.GRADIENT in quantities:

@@ -81,7 +81,7 @@ def test_tensors_expected(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
     ("name", "status", "said"),
     [
         ("Needs", 2, "--bind num_classes=VALUE"),
-        ("Mean", 1, "it looks like the mean over the rows of softmax_cross_entropy"),
+        ("Mean", 1, "the mean over the rows: it is checked as that"),
         ("Backwards", 1, "it looks like the negative of softmax_cross_entropy"),
         ("arrays", 2, "it wants arrays of NumPy: --framework numpy"),
     ],

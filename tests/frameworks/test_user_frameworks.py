@@ -303,6 +303,7 @@ def test_what_can_be_a_target(tmp_path: Path, framework: str) -> None:
     assert findings == {
         ("vanishing", "gradient", "vanished-gradient"),
         ("doubled", "gradient", "inaccurate"),
+        ("doubled", "gradient", "other-function"),
     }
     values, gradients = told.errors(), told.errors("gradient")
     assert set(values) == set(gradients) == set(names)
@@ -431,8 +432,9 @@ def test_an_autograd_function_without_ctx_in_its_forward(tmp_path: Path) -> None
 def test_replay_lines_name_the_framework_and_reproduce(tmp_path: Path, framework: str) -> None:
     wrong = "Doubled" if framework == "torch" else "doubled"
     told = surveyed(tmp_path, framework, {wrong: f'target: "mine.py:{wrong}"'}, form="table")
-    ((kind, words),) = replays(told.stdout)
-    assert kind == "inaccurate"
+    lines = dict(replays(told.stdout))
+    assert lines.keys() == {"inaccurate", "other-function"}
+    words = lines["inaccurate"]
     assert words[-4:] == ["--implementation", f"mine.py:{wrong}", "--framework", framework]
     again = xentcheck(tmp_path, *words[1:], "--format", "json")
     assert again.findings == {(f"mine.py:{wrong}", "gradient", "inaccurate")}
