@@ -92,6 +92,10 @@ SUBJECTS: Final = {
     ),
     "xentcheck/collection/tally.py": Subject(12, COLLECTED),
     "xentcheck/collection/arbitration.py": Subject(6, COLLECTED),
+    "xentcheck/collection/behaviour.py": Subject(
+        4,
+        ("tests/test_cotangents.py", "tests/test_layouts.py", "tests/test_batch_invariance.py"),
+    ),
     "xentcheck/collection/closing.py": Subject(4, (*COLLECTED, "tests/test_variants.py")),
     "xentcheck/collection/flushing.py": Subject(4, ("tests/test_ftz.py", *COLLECTED)),
     "xentcheck/collection/plateaus.py": Subject(4, COLLECTED),
