@@ -451,7 +451,7 @@ class TestSarif:
             short, full = (rule[key]["text"] for key in ("shortDescription", "fullDescription"))
             assert full.lower().count(short.lower().rstrip(".")) == 1, full
         (crashed,) = (each for each in run["tool"]["driver"]["rules"] if each["id"] == Kind.CRASHED)
-        assert crashed["fullDescription"]["text"].startswith("The process died in the call: ")
+        assert crashed["fullDescription"]["text"].startswith("The process died in the call. ")
 
     def test_a_limit_of_percentiles_is_a_rule_of_its_own(self) -> None:
         broken = dataclasses.replace(failing(cell()), rule="p99_ulp", limit="p99_ulp 2")

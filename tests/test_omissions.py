@@ -87,7 +87,7 @@ def test_a_gradient_that_is_gone_fails_in_every_format(place: Path) -> None:
     files = ("a.github", "a.json", "a.xml", "a.sarif", "a.md", "a.txt")
     done = run(place, text, "--format=github", *(f"--output={each}" for each in files))
     assert done.exit_code == 1
-    line = "1 × has no gradient: mine gradient"
+    line = "1 × has no gradient: mine"
     assert f"error: not audited, though it is named: {line}" in done.stderr
     assert "--allow-skips" in done.stderr
     written = json.loads((place / "a.json").read_text())

@@ -341,7 +341,12 @@ class TestReport:
     @pytest.mark.parametrize(
         ("changes", "status", "message"),
         [
-            ({"interrupted": False, "uncertified": (), "violations": ()}, 0, ""),
+            (
+                {"interrupted": False, "uncertified": (), "violations": (), "omissions": (),
+                 "strict": False},
+                0,
+                "",
+            ),
             ({"interrupted": False, "uncertified": ()}, 1, ""),
             ({"uncertified": ()}, 130, "interrupted: the report has only what was finished"),
             ({}, 4, "not audited: a case"),

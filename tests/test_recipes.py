@@ -262,7 +262,7 @@ def test_what_is_printed_on_the_way_is_not_read_for_commands(package: Path, runn
     (package / "losses.py").write_text(LOSSES + "print('::error::from the module')\n")
     runner.uses(config="gate.yaml", annotations="false", summary="false", **INSTALLED)
     assert runner.status == 1, runner.printed
-    assert "\n::error::from the module\n" in runner.printed
+    assert "\nlosses.py prints: ::error::from the module\n" in runner.printed
     assert (runner.commands, runner.summary) == ([], "")
 
 

@@ -168,7 +168,7 @@ BROKEN = {
     "misspelt": """
 from xentcheck import implementation
 
-@implementation("softmax_crossentropy", "misspelt.loss")
+@implementation("softmax_cross_entropi", "misspelt.loss")
 def loss(logits, labels): ...
 
 @implementation("softplus", "misspelt.dtype", dtypes=["float32", "flot64"])
@@ -245,7 +245,7 @@ def test_whatever_is_wrong_with_a_package_is_named_with_its_place(broken: Path) 
     assert "has no attribute 'declared'" in text
     (text,) = said("misspelt.loss")
     assert text.endswith(
-        "there is no loss 'softmax_crossentropy'; did you mean 'softmax_cross_entropy'?"
+        "there is no loss 'softmax_cross_entropi'; did you mean 'softmax_cross_entropy'?"
     )
     (text,) = said("misspelt.dtype")
     assert text.endswith("there is no dtype 'flot64'; did you mean 'float64'?")

@@ -29,7 +29,7 @@ from xentcheck.kinds import HINTS, MEANINGS
 from xentcheck.losses import LOSSES, NAMES, loss_of
 from xentcheck.losses.names import ALIASES, AMBIGUOUS
 from xentcheck.model import Kind, Report, Skip
-from xentcheck.report import notation, table
+from xentcheck.report import detail, notation, table
 from xentcheck.sweeps import GENERATORS
 
 CE = "softmax_cross_entropy"
@@ -615,7 +615,7 @@ class TestProbe:
 
     def test_a_dtype_that_is_not_taken_is_named_once(self) -> None:
         skips = [Skip("does not take float8_e4m3fn", CE, f"f{k}", "float8_e4m3fn") for k in "ab"]
-        assert list(table.skipped(skips)) == ["2 × does not take float8_e4m3fn: fa, fb"]
+        assert list(detail.skipped(skips)) == ["2 × does not take float8_e4m3fn: fa, fb"]
         other = [Skip("does not take distribution labels", CE, "f", "float16")]
         assert list(table.skipped(other)) == ["1 × does not take distribution labels: f float16"]
 

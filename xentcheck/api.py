@@ -27,7 +27,7 @@ from xentcheck.errors import (
     UnknownNameError,
     UsageError,
 )
-from xentcheck.execution import hosts, open_target, unasked
+from xentcheck.execution import cores, hosts, open_target, unasked
 from xentcheck.floats import FORMATS, to_float64
 from xentcheck.implementations import user
 from xentcheck.implementations.bridging import LABEL_DTYPE, LABEL_DTYPES
@@ -55,7 +55,7 @@ from xentcheck.model import (
 from xentcheck.outcome import Outcome, outcome
 from xentcheck.probing import ProbeResult, probe
 from xentcheck.ratchet import Baseline
-from xentcheck.recognition import recognised
+from xentcheck.recognition import guarded, recognised
 from xentcheck.registry import AUTO, escaped, gradient_names, implementation, load_target
 from xentcheck.report import detail, formats
 from xentcheck.report.reading import read as read_report
@@ -394,7 +394,7 @@ def audit(
         raise UsageError(message)
     if select or baseline is not None or slack is not None:
         raise UsageError("select, baseline and slack go with a configuration, not with loss=")
-    made = checking(subject, loss, check, seed=seed or 0, timeout_s=timeout_s)
+    made = checking(subject, loss, check, seed=seed or 0, timeout_s=timeout_s, workers=workers)
     with user.bridge_for(framework).visiting() if callable(subject) else contextlib.nullcontext():
         report = audit_config(
             made.config,
@@ -572,6 +572,7 @@ def checking(
     *,
     seed: int = 0,
     timeout_s: float | None = None,
+    workers: int | None = 1,
 ) -> Checking:
     """A function, or what text names, with the standard sweep of its loss and the limits of it.
 
@@ -640,7 +641,9 @@ def checking(
     notes += about
     here = user.bridge_for(way.framework).visiting() if made.process is None else None
     with here or contextlib.nullcontext():
-        made, about = _reduced(spec, kind, made, {**values, **own}, dtypes[0])
+        made, about = _reduced(
+            spec, kind, made, {**values, **own}, dtypes[0], workers, integers=integers
+        )
     notes += about
     reason = unasked(made)
     if reason and Quantity.GRADIENT in quantities:
@@ -800,7 +803,14 @@ def _own(
 
 
 def _reduced(
-    spec: Loss, kind: LabelKind, made: Implementation, given: Mapping[str, Any], dtype: str
+    spec: Loss,
+    kind: LabelKind,
+    made: Implementation,
+    given: Mapping[str, Any],
+    dtype: str,
+    workers: int | None,
+    *,
+    integers: bool,
 ) -> tuple[Implementation, tuple[str, ...]]:
     """A function that only returns a mean or a sum as one that has it built in, found by asking."""
     if spec.parameter("reduction") is None or "reduction" in {*given, *made.built_in}:
@@ -808,7 +818,13 @@ def _reduced(
     computed = {**given, **made.built_in}
     if obstacle(spec, made, computed, dtype):
         return made, ()
-    found = recognised(made, spec.id, kind, computed, dtype, (Quantity.VALUE,))
+    found = guarded(
+        made,
+        lambda: recognised(
+            made, spec.id, kind, computed, dtype, (Quantity.VALUE,), integers=integers
+        ),
+        workers or cores(),
+    )
     if found is None or found.reduction is None:
         return made, ()
     words = () if made.origin == UNREACHABLE else ("--built-in", f'reduction="{found.reduction}"')

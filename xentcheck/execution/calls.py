@@ -139,7 +139,12 @@ def answer(implementation: Implementation, case: Case, quantity: Quantity) -> Ar
 def arguments(implementation: Implementation, case: Case, quantity: Quantity) -> list[Array | None]:
     """What a call of the function of a quantity is given besides parameters: logits, labels."""
     run = Caller(implementation, case, quantity)
-    return [case.logits, case.labels] if run.with_labels or run.insists else [case.logits]
+    if not (run.with_labels or run.insists):
+        return [case.logits]
+    labels = case.labels
+    if labels is not None and case.integers:
+        labels = labels.astype(np.int64)
+    return [case.logits, labels]
 
 
 def ask(

@@ -355,7 +355,7 @@ class Call:
             function = function.resolved()
         if self.shape != ROWS:
             function = _shaped(self.bridge, function, self.shape)
-        if labels is not None and labels.dtype.kind == "i":
+        if self.label_dtype != LABEL_DTYPE and labels is not None and labels.dtype.kind == "i":
             labels = labels.astype(self.label_dtype)
         if self.quantity is Quantity.GRADIENT and not self.differentiated:
             if self.upstream:

@@ -109,6 +109,8 @@ def recognised(
     parameters: Mapping[str, Any],
     dtype: str,
     quantities: Sequence[Quantity] = tuple(Quantity),
+    *,
+    integers: bool = False,
 ) -> Recognition | None:
     """What a function computes instead of a loss; None where it computes that, or nothing shows.
 
@@ -119,12 +121,15 @@ def recognised(
         parameters: of the loss, by name, as a sweep's axes have their values.
         dtype: of the rows; a dtype of 8 bits tells nothing.
         quantities: the value first; a wrong gradient is told of where the value is right.
+        integers: targets of an elementwise loss are given as int64.
     """
     if FORMATS[dtype].epsilon > _COARSEST:
         return None
     asked = exams(loss, dtype, label_kind, parameters)
     if not asked:
         return None
+    if integers:
+        asked = tuple(replace(each, case=replace(each.case, integers=True)) for each in asked)
     try:
         for quantity in quantities:
             function = _function(implementation, quantity)

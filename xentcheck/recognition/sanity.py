@@ -6,7 +6,7 @@ the same.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -116,15 +116,38 @@ def _asked(implementation: Implementation, sweep: Sweep, workers: int) -> Recogn
     if not dtype or parameters is None or not _takes(implementation, kind):
         return None
 
+    return guarded(
+        implementation,
+        lambda: recognised(
+            implementation,
+            loss.id,
+            kind,
+            parameters,
+            dtype,
+            tuple(sweep.quantities),
+            integers=sweep.integers,
+        ),
+        workers,
+    )
+
+
+def guarded(
+    implementation: Implementation, ask: Callable[[], Recognition | None], workers: int
+) -> Recognition | None:
+    """What comes of asking; None where the function took its process with it.
+
+    With more than one worker a function of this process is asked in another, as in the audit.
+    """
+
     def work(task: None, tell: Any) -> Recognition | None:
-        return recognised(implementation, loss.id, kind, parameters, dtype, tuple(sweep.quantities))
+        return ask()
 
     def again(death: Death[None]) -> None:
         raise _DiedError
 
     if implementation.process is not None or workers == 1:
         return work(None, None)
-    try:  # as in the audit: what kills it does not kill this process
+    try:
         with run_tasks(work, (None,), workers, again) as results:
             return next(found for _, found in results)
     except _DiedError:

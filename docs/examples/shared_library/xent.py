@@ -14,6 +14,8 @@ for _kernel in (_library.xent, _library.xent_naive):
 
 
 def _computed(kernel, logits, labels):
+    # the kernels know no strides
+    logits, labels = np.ascontiguousarray(logits), np.ascontiguousarray(labels)
     value, gradient = np.empty(len(logits), np.float32), np.empty_like(logits)
     kernel(logits, labels, *logits.shape, value, gradient)
     return value, gradient
