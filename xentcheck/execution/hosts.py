@@ -263,10 +263,10 @@ def sharing() -> Iterator[None]:
         return
     with tempfile.TemporaryDirectory(prefix="xentcheck-", ignore_cleanup_errors=True) as folder:
         _shared.append(folder)
-        _told.clear()
         try:
             yield
         finally:
+            _told.clear()  # the next audit tells its own
             _shared.pop()
 
 
