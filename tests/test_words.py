@@ -617,7 +617,7 @@ class TestProbe:
         skips = [Skip("does not take float8_e4m3fn", CE, f"f{k}", "float8_e4m3fn") for k in "ab"]
         assert list(detail.skipped(skips)) == ["2 × does not take float8_e4m3fn: fa, fb"]
         other = [Skip("does not take distribution labels", CE, "f", "float16")]
-        assert list(table.skipped(other)) == ["1 × does not take distribution labels: f float16"]
+        assert list(detail.skipped(other)) == ["1 × does not take distribution labels: f float16"]
 
 
 class TestReports:

@@ -92,8 +92,8 @@ def test_of_tensors(
     done = checked(tmp_path, monkeypatch, name, "--framework", "torch")
     assert done.exit_code == status, done.output
     assert said in done.output
-    # of a wrong gradient the value is swept all the same
-    assert ("ordinary" in done.output) == (name == "Backwards")
+    # a mean is swept as one, and of a wrong gradient the value
+    assert ("ordinary" in done.output) == (name in ("Backwards", "Mean"))
 
 
 FRAMEWORKS = {
