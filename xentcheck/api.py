@@ -55,7 +55,7 @@ from xentcheck.model import (
 from xentcheck.outcome import Outcome, outcome
 from xentcheck.probing import ProbeResult, probe
 from xentcheck.ratchet import Baseline
-from xentcheck.recognition import guarded, recognised
+from xentcheck.recognition import guarded, reduced
 from xentcheck.registry import AUTO, escaped, gradient_names, implementation, load_target
 from xentcheck.report import detail, formats
 from xentcheck.report.reading import read as read_report
@@ -492,7 +492,7 @@ def assert_accurate(
     text = detail.violations(report, _MOST_TOLD)
     if targets is None and inputs is None and _only_soft(report):
         hard = audit(fn, loss, **how, targets="ends")
-        if _passes(hard):
+        if outcome(hard) is Outcome.PASSED:
             text += "\n\n" + HARD_ALONE.format(option='targets="ends"')
     raise AssertionError(text)
 
@@ -593,9 +593,8 @@ def checking(
     dtypes = dtypes or (DTYPES if given is None else (own_inputs.dtype_of(given),))
     quantities = _known("quantity", check.quantities, tuple(Quantity)) or tuple(Quantity)
     allow = _known("kind", check.allow, tuple(Kind))
-    if not isinstance(check.batch_invariant, bool | np.bool_):
-        raise UsageError(f"batch_invariant={check.batch_invariant!r}: expected True or False")
-    invariant = (Kind.BATCH_VARIANT,) if check.batch_invariant else ()
+    strict = _flag("batch_invariant", check.batch_invariant)
+    invariant = (Kind.BATCH_VARIANT,) if strict else ()
     forbid = _known("note", (*check.forbid, *invariant), tuple(sorted(NOTES)))
     for name in forbid:
         if name in allow:
@@ -733,18 +732,13 @@ def explained(
     again = audit_config(
         made.hard, extra=(made.implementation,), workers=workers, timeout_s=timeout_s
     )
-    return HARD_ALONE.format(option="--targets ends") if _passes(again) else ""
+    return HARD_ALONE.format(option="--targets ends") if outcome(again) is Outcome.PASSED else ""
 
 
 HARD_ALONE = (
     "all failures are at soft labels: with hard ones alone, 0 and 1, it is within the limits. If "
     "it is meant for those, check it with {option}"
 )
-
-
-def _passes(report: Report) -> bool:
-    whole = not (report.interrupted or report.uncertified)
-    return whole and bool(report.measurements) and not report.violations
 
 
 def _only_soft(report: Report) -> bool:
@@ -820,9 +814,7 @@ def _reduced(
         return made, ()
     found = guarded(
         made,
-        lambda: recognised(
-            made, spec.id, kind, computed, dtype, (Quantity.VALUE,), integers=integers
-        ),
+        lambda: reduced(made, spec.id, kind, computed, dtype, integers=integers),
         workers or cores(),
     )
     if found is None or found.reduction is None:

@@ -19,7 +19,6 @@ from xentcheck.model import (
     Kind,
     Measurement,
     Report,
-    Skip,
     Standing,
     Witness,
 )
@@ -248,20 +247,9 @@ def _why(report: Report, cell: Cell) -> str:
     for skip in report.skips:
         if skip.missing and cell.implementation.partition(".")[0] == skip.missing:
             return skip.reason
-        if skip.implementation and _covers(skip, cell):
+        if skip.implementation and skip.covers(cell):
             return skip.reason
     return ""
-
-
-def _covers(skip: Skip, cell: Cell) -> bool:
-    pairs = (
-        (skip.loss, cell.loss),
-        (skip.implementation, cell.implementation),
-        (skip.dtype, cell.dtype),
-        (skip.quantity, cell.quantity.value),
-        (skip.sweep, cell.sweep),
-    )
-    return all(given in ("", found) for given, found in pairs)
 
 
 def _notes(base: Report, head: Report, pairs: Sequence[Pair]) -> Iterator[Note]:

@@ -688,6 +688,17 @@ class Skip:
     sweep: str = ""
     missing: str = ""
 
+    def covers(self, cell: Cell) -> bool:
+        """Whether a cell is among what was not audited."""
+        pairs = (
+            (self.loss, cell.loss),
+            (self.implementation, cell.implementation),
+            (self.dtype, cell.dtype),
+            (self.quantity, cell.quantity.value),
+            (self.sweep, cell.sweep),
+        )
+        return all(given in ("", found) for given, found in pairs)
+
 
 @dataclass(frozen=True, slots=True)
 class Change:

@@ -76,7 +76,7 @@ def refused(config: Config, sweep: Sweep, cell: Cell, skips: Iterable[Skip]) -> 
     )
     if owned or _in_full(cell.implementation, sweep.implementations):
         for skip in skips:
-            if skip.implementation and skip.dtype and not skip.quantity and _covers(skip, cell):
+            if skip.implementation and skip.dtype and not skip.quantity and skip.covers(cell):
                 yield skip
 
 
@@ -214,7 +214,7 @@ class _Omissions:
         return _NOTHING if found is None else found.reason
 
     def _reasons(self, implementation: str, cell: Cell) -> list[Skip]:
-        return [each for each in self.skips[implementation] if _covers(each, cell)]
+        return [each for each in self.skips[implementation] if each.covers(cell)]
 
 
 def _line(cell: Cell) -> tuple[str, str, str, Quantity]:
@@ -224,14 +224,3 @@ def _line(cell: Cell) -> tuple[str, str, str, Quantity]:
 def _plain(pattern: str, names: Set[str]) -> str:
     """The name that a pattern is in full; "" for a pattern."""
     return next((name for name in names if pattern in (name, escaped(name))), "")
-
-
-def _covers(skip: Skip, cell: Cell) -> bool:
-    pairs = (
-        (skip.loss, cell.loss),
-        (skip.implementation, cell.implementation),
-        (skip.dtype, cell.dtype),
-        (skip.quantity, cell.quantity.value),
-        (skip.sweep, cell.sweep),
-    )
-    return all(given in ("", found) for given, found in pairs)

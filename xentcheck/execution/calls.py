@@ -138,13 +138,7 @@ def answer(implementation: Implementation, case: Case, quantity: Quantity) -> Ar
 
 def arguments(implementation: Implementation, case: Case, quantity: Quantity) -> list[Array | None]:
     """What a call of the function of a quantity is given besides parameters: logits, labels."""
-    run = Caller(implementation, case, quantity)
-    if not (run.with_labels or run.insists):
-        return [case.logits]
-    labels = case.labels
-    if labels is not None and case.integers:
-        labels = labels.astype(np.int64)
-    return [case.logits, labels]
+    return Caller(implementation, case, quantity).data(case.logits, slice(None))
 
 
 def ask(
@@ -206,6 +200,15 @@ class Caller:
         """Whether it is a gradient that can be asked with an upstream gradient."""
         return isinstance(self.function, Call) and self.function.follows
 
+    def data(self, logits: Array, rows: Any) -> list[Array | None]:
+        """What a call is given besides parameters: these logits, and labels where it takes them."""
+        if not (self.with_labels or self.insists):
+            return [logits]
+        labels = None if self.case.labels is None else self.case.labels[rows]
+        if labels is not None and self.case.integers:
+            labels = labels.astype(np.int64)
+        return [logits, labels]
+
     def call(
         self,
         rows: npt.NDArray[np.intp] | None = None,
@@ -240,12 +243,7 @@ class Caller:
         """As `call`, with other logits in place of those of the rows."""
         case = self.case
         chosen: Any = slice(None) if rows is None else rows
-        data: list[Array | None] = [logits]
-        if self.with_labels or self.insists:
-            labels = None if case.labels is None else case.labels[chosen]
-            if labels is not None and case.integers:
-                labels = labels.astype(np.int64)
-            data.append(labels)
+        data = self.data(logits, chosen)
         count = case.rows if rows is None else len(rows)
         shape = (count, *self.shape[1:]) if self.shape else ()
         function = self.function

@@ -272,30 +272,19 @@ def made(target: Target, description: Description) -> Implementation:
             f"    help: --bind {name}=VALUE (in a configuration parameters: {{{name}: VALUE}})"
         )
     bridge = bridge_for(target.framework)
-    value = UserFunction(target, Quantity.VALUE, description.is_class)
-    calls = functools.partial(
-        Call,
-        bridge,
-        loss=target.loss,
+    named = description.gradient or target.gradient not in (None, AUTO)
+    value, gradient = _calls(
+        target,
+        UserFunction(target, Quantity.VALUE, description.is_class),
+        UserFunction(target, Quantity.GRADIENT) if named else None,
         wants_labels=description.wants_labels,
-        shape=target.shape,
-        label_dtype=target.label_dtype,
+        differentiated=target.gradient == AUTO and description.has_gradient,
+        upstream=description.upstream,
     )
-    gradient: Call | None = None
-    if description.gradient or target.gradient not in (None, AUTO):
-        by_function = UserFunction(target, Quantity.GRADIENT)
-        gradient = calls(
-            by_function,
-            quantity=Quantity.GRADIENT,
-            differentiated=False,
-            upstream=description.upstream,
-        )
-    elif target.gradient == AUTO and description.has_gradient:
-        gradient = calls(value, quantity=Quantity.GRADIENT)
     return Implementation(
         loss=target.loss,
         name=target.name,
-        value=calls(value, quantity=Quantity.VALUE),
+        value=value,
         gradient=gradient,
         dtypes=bridge.dtypes,
         label_kinds=tuple(LabelKind),
@@ -308,6 +297,31 @@ def made(target: Target, description: Description) -> Implementation:
         built_in={**description.held, **_built_in(target)},
         own_defaults=description.own_defaults,
     )
+
+
+def _calls(
+    way: Target,
+    value: Callable[..., Any],
+    gradient: Callable[..., Any] | None,
+    *,
+    wants_labels: bool,
+    differentiated: bool,
+    upstream: str,
+) -> tuple[Call, Call | None]:
+    """How a value and a gradient are called: that by its function, or by the framework, or none."""
+    call = functools.partial(
+        Call,
+        bridge_for(way.framework),
+        loss=way.loss,
+        wants_labels=wants_labels,
+        shape=way.shape,
+        label_dtype=way.label_dtype,
+    )
+    forward = call(value, quantity=Quantity.VALUE)
+    if gradient is not None:
+        back = call(gradient, quantity=Quantity.GRADIENT, differentiated=False, upstream=upstream)
+        return forward, back
+    return forward, call(value, quantity=Quantity.GRADIENT) if differentiated else None
 
 
 def _built_in(target: Target) -> dict[str, Any]:
@@ -342,30 +356,20 @@ def given(
             f"{name}: nothing gives its argument {', '.join(missing)}\n"
             "    help: bind it, by bind={...} or functools.partial"
         )
-    calls = functools.partial(
-        Call,
-        bridge,
-        loss=loss,
+    by_function = gradient if callable(gradient) else None
+    forward, back = _calls(
+        way,
+        callable_as(way.framework, function),
+        by_function,
         wants_labels=arguments.wants_labels,
-        shape=way.shape,
-        label_dtype=way.label_dtype,
+        differentiated=gradient == AUTO and way.framework != "numpy",
+        upstream="" if by_function is None else upstream_of(by_function),
     )
-    called = callable_as(way.framework, function)
-    back: Call | None = None
-    if callable(gradient):
-        back = calls(
-            gradient,
-            quantity=Quantity.GRADIENT,
-            differentiated=False,
-            upstream=upstream_of(gradient),
-        )
-    elif gradient == AUTO and way.framework != "numpy":
-        back = calls(called, quantity=Quantity.GRADIENT)
     bound = {**_held(spec, value), **getattr(function, "keywords", {})}
     return Implementation(
         loss=loss,
         name=name,
-        value=calls(called, quantity=Quantity.VALUE),
+        value=forward,
         gradient=back,
         dtypes=bridge.dtypes,
         label_kinds=tuple(LabelKind),

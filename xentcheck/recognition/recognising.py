@@ -102,6 +102,47 @@ class _Answer:
         return to_float64(self.result)
 
 
+def reduced(
+    implementation: Implementation,
+    loss: str,
+    label_kind: LabelKind,
+    parameters: Mapping[str, Any],
+    dtype: str,
+    *,
+    integers: bool = False,
+) -> Recognition | None:
+    """As `recognised`, of a value that is one number for a block of rows; None for all others.
+
+    Those are called once.
+    """
+    asked = _asked(loss, label_kind, parameters, dtype, integers=integers)
+    function = implementation.value
+    if not asked or function is None:
+        return None
+    values = (Quantity.VALUE,)
+    try:
+        first = _Recognising(implementation, function, *values, asked[:1])._answer(asked[0])
+    except (_HaltError, UnsupportedError):
+        return None
+    if first.result is None or first.result.size != 1:
+        return None
+    return recognised(
+        implementation, loss, label_kind, parameters, dtype, values, integers=integers
+    )
+
+
+def _asked(
+    loss: str, label_kind: LabelKind, parameters: Mapping[str, Any], dtype: str, *, integers: bool
+) -> tuple[Exam, ...]:
+    """The mild rows to ask about; none in a dtype that is too coarse to tell."""
+    if FORMATS[dtype].epsilon > _COARSEST:
+        return ()
+    found = exams(loss, dtype, label_kind, parameters)
+    if not integers:
+        return found
+    return tuple(replace(each, case=replace(each.case, integers=True)) for each in found)
+
+
 def recognised(
     implementation: Implementation,
     loss: str,
@@ -123,13 +164,9 @@ def recognised(
         quantities: the value first; a wrong gradient is told of where the value is right.
         integers: targets of an elementwise loss are given as int64.
     """
-    if FORMATS[dtype].epsilon > _COARSEST:
-        return None
-    asked = exams(loss, dtype, label_kind, parameters)
+    asked = _asked(loss, label_kind, parameters, dtype, integers=integers)
     if not asked:
         return None
-    if integers:
-        asked = tuple(replace(each, case=replace(each.case, integers=True)) for each in asked)
     try:
         for quantity in quantities:
             function = _function(implementation, quantity)
