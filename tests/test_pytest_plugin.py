@@ -243,6 +243,7 @@ class TestCollection:
         if not absent:
             pytest.skip("every framework is installed")
         config = CONFIG.replace("[mine, numpy.naive, numpy.accurate]", "['*', '*@*']")
+        config += "allow_skips: true\n"  # of *@* there may be nothing here, which fails a gate
         pytester.makepyfile(mine=MINE)
         pytester.path.joinpath("gate.xentcheck.yaml").write_text(config)
         result = run(pytester, "-rs", "-k", f"not {CE}")

@@ -459,7 +459,7 @@ def any_case(draw, most_classes=1000):
     labels = draw_labels(loss, kind, "log_target" in parameters, shape, rng, dtype)
     if kind in {LabelKind.TARGET, LabelKind.DISTRIBUTION} and draw(st.booleans()):
         labels = draw(patterns(dtype, shape))
-        if loss.id in {CE, "binary_cross_entropy"}:
+        if loss.id in {CE, "categorical_cross_entropy", "binary_cross_entropy"}:
             # no convention says what these are for infinite labels, and the arbiter takes none
             labels = np.where(np.isfinite(to_float64(labels)), labels, np.zeros_like(labels))
     if loss.reducible:
