@@ -9,6 +9,11 @@ from importlib import metadata
 from importlib.util import find_spec
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is slow, and slowness is no failure: timings live in benchmarks/.
+settings.register_profile("xentcheck", deadline=None)
+settings.load_profile("xentcheck")
 
 MEASURED = {
     "jax": "0.10.2",

@@ -15,11 +15,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 import xentcheck
 import xentcheck.api
-from xentcheck.cli import cli
+from tests.running import invoke
 from xentcheck.errors import (
     ConfigError,
     EmptySweepError,
@@ -158,7 +157,7 @@ class TestNames:
 
 class TestConfigurations:
     def test_a_path_gives_the_report_of_run(self, place: Path) -> None:
-        result = CliRunner().invoke(cli, ["run", "survey.yaml", "--format", "json"])
+        result = invoke("run", "survey.yaml", "--format", "json")
         assert to_document(xentcheck.audit("survey.yaml")) == json.loads(result.stdout)
 
     def test_a_mapping_is_read_as_its_yaml(self, place: Path) -> None:
@@ -236,7 +235,7 @@ class TestTargets:
     def test_text_gives_the_report_of_check(self, place: Path) -> None:
         command = ["check", "losses5.py:naive", "--loss", CE, "--dtype", "float32"]
         command += ["--or-abs", "1e-6", "--p99-ulp", "9", "--allow", "nan", "--format", "json"]
-        result = CliRunner().invoke(cli, [*command, "--workers", "1"])
+        result = invoke(*command, "--workers", "1")
         assert result.exit_code == 1
         report = xentcheck.audit(
             "losses5.py:naive", CE, dtypes=["float32"], or_abs=1e-6, p99_ulp=9, allow=["nan"]
@@ -331,7 +330,7 @@ class TestAssertAccurate:
         line = re.search(r"^replay +xentcheck (.*)$", text, re.MULTILINE)
         assert actual
         assert line
-        result = CliRunner().invoke(cli, [*shlex.split(line[1]), "--format", "json"])
+        result = invoke(*shlex.split(line[1]), "--format", "json")
         assert result.exit_code == 0, result.output
         (value,) = [
             m for m in json.loads(result.stdout)["measurements"] if m["quantity"] == "value"
@@ -540,7 +539,7 @@ class TestRows:
         assert row["verdict"] == "FAIL"
 
     def test_a_read_report_has_the_same_rows(self, place: Path) -> None:
-        CliRunner().invoke(cli, ["run", "survey.yaml", "--output", "report.json"])
+        invoke("run", "survey.yaml", "--output", "report.json")
         read, made = xentcheck.read_report("report.json"), xentcheck.audit("survey.yaml")
         assert repr(read.rows()) == repr(made.rows())
         assert read._repr_html_() == made._repr_html_()
@@ -635,7 +634,7 @@ class TestNotebooks:
     def test_a_probe_shows_what_the_command_prints(self) -> None:
         result = xentcheck.probe(CE, [20, 0, 0], labels=0, dtypes=["float32"])
         command = ["probe", "--loss", CE, "--logits", "20,0,0", "--label", "0"]
-        printed = CliRunner().invoke(cli, command, env={"COLUMNS": "100"}).stdout
+        printed = invoke(*command, COLUMNS="100").stdout
         assert "".join(Parsed(result._repr_html_()).texts) == printed
 
 

@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
 import xentcheck.auditing
+from tests.running import invoke
 from tests.terminals import terminal
-from xentcheck.cli import cli
 from xentcheck.errors import UncertifiedError
 from xentcheck.model import Report
 
@@ -85,12 +84,6 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.delenv("COLUMNS", raising=False)
     return tmp_path
-
-
-def invoke(*arguments: str) -> Result:
-    result = CliRunner().invoke(cli, list(arguments))
-    assert "Traceback" not in result.output
-    return result
 
 
 def process(*arguments: str, **options: Any) -> "subprocess.CompletedProcess[str]":
@@ -210,7 +203,7 @@ class TestExitStatus:
         assert result.stdout == ""
         assert "error: internal error: ZeroDivisionError: the very message" in result.stderr
         assert "--debug" in result.stderr
-        debugged = CliRunner().invoke(cli, ["--debug", "run", "survey.yaml"])
+        debugged = invoke("--debug", "run", "survey.yaml")
         assert debugged.exit_code == 4
         assert "Traceback" in debugged.stderr
 

@@ -15,11 +15,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 from markdown_it import MarkdownIt
 from rich.cells import cell_len
 
-from xentcheck.cli import cli
+from tests.running import invoke
 from xentcheck.comparing import MAX_ULP, Comparison, Pair, compare, nothing_shared
 from xentcheck.model import (
     Cell,
@@ -563,13 +562,6 @@ def loss(logits, labels):
     return np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(shifted)), labels]
 """
 NAIVE = SHIFTED.replace(" - logits.max(axis=1, keepdims=True)", "")
-
-
-def invoke(*arguments: str) -> Result:
-    result = CliRunner().invoke(cli, list(arguments))
-    assert "Traceback" not in result.output
-    assert "internal error" not in result.output
-    return result
 
 
 @pytest.fixture

@@ -19,12 +19,11 @@ import jsonschema
 import junitparser
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from lxml import etree
 from markdown_it import MarkdownIt
 
+from tests.running import invoke
 from tests.test_report import cell, measurement, report, witness
-from xentcheck.cli import cli
 from xentcheck.model import (
     Cell,
     Change,
@@ -706,7 +705,7 @@ class TestRun:
     def test_names_of_files_say_their_format(self, place: Path) -> None:
         (place / "small.yaml").write_text(GATE.replace("points: 7", "points: 2"))
         outputs = [word for each in SUFFIXES for word in ("--output", str(place / f"by{each}"))]
-        done = CliRunner().invoke(cli, ["run", str(place / "small.yaml"), *outputs])
+        done = invoke("run", str(place / "small.yaml"), *outputs)
         assert done.output == ""
         assert (place / "by.txt").read_text().startswith("FAIL: beyond a limit")
         json.loads((place / "by.json").read_text())

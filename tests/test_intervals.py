@@ -7,12 +7,11 @@ from fractions import Fraction
 import flint
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mpmath import libmp
 
-from xentcheck.cli import cli
+from tests.running import invoke
 from xentcheck.errors import UncertifiedError
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Components, Outcome, Row, RowResult
@@ -406,7 +405,7 @@ def test_a_run_with_a_row_that_stays_undecided_reports_the_rest_and_is_no_succes
         "sweeps: {small: {losses: [softplus, sigmoid], dtypes: float32, "
         "implementations: numpy.accurate, inputs: [{generator: explicit, values: [1.5]}]}}"
     )
-    result = CliRunner().invoke(cli, ["run", str(survey), "--format", "json"])
+    result = invoke("run", str(survey), "--format", "json")
     assert result.exit_code == 4
     assert "undecided" in result.stderr
     assert "softplus in float32, sweep 'small', row 0" in result.stderr

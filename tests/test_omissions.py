@@ -12,12 +12,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from click.testing import CliRunner, Result
 
 import xentcheck
+from tests.running import Result, invoke
 from xentcheck import auditing
 from xentcheck.api import audit_config
-from xentcheck.cli import cli
 from xentcheck.config import loads
 from xentcheck.errors import EmptySweepError
 from xentcheck.execution import hosts
@@ -69,7 +68,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(place: Path, text: str, *options: str) -> Result:
     (place / "gate.yaml").write_text(text)
-    return CliRunner().invoke(cli, ["run", "gate.yaml", "--workers=1", *options])
+    return invoke("run", "gate.yaml", "--workers=1", *options)
 
 
 def told(place: Path, text: str) -> set[tuple[str, str, str]]:
@@ -292,7 +291,7 @@ ALLOWED = ("--allow=wrong-sign", "--allow=spurious-underflow", "--dtype=float32"
 
 def check(*options: str) -> Result:
     words = ["check", "mine.py:loss", "--loss=softmax_cross_entropy", "--workers=1", *options]
-    return CliRunner().invoke(cli, words)
+    return invoke(*words)
 
 
 def test_the_shipped_gate_names_nothing_that_is_not_audited() -> None:

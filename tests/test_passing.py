@@ -9,10 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import yaml
-from click.testing import CliRunner
 
 import xentcheck
-from xentcheck.cli import cli
+from tests.running import invoke
 from xentcheck.errors import TargetError, UsageError
 from xentcheck.losses import LOSSES
 from xentcheck.model import Quantity
@@ -93,7 +92,7 @@ def sevens(x, y):
 
 
 def run_cli(*words):
-    return CliRunner().invoke(cli, list(words))
+    return invoke(*words)
 
 
 @pytest.fixture

@@ -15,10 +15,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 
+from tests.running import invoke
 from xentcheck.auditing import audit
-from xentcheck.cli import cli
 from xentcheck.config import load
 from xentcheck.floats import FORMATS
 from xentcheck.model import (
@@ -86,13 +85,6 @@ limits:
 
 def configuration(text: str) -> str:
     return f"sweeps:\n  it:\n{indent(dedent(text), ' ' * 4)}"
-
-
-def invoke(*arguments: str) -> Result:
-    result = CliRunner().invoke(cli, list(arguments))
-    assert "Traceback" not in result.output
-    assert "internal error" not in result.output
-    return result
 
 
 def same(one: Any, other: Any, path: str = "report") -> None:

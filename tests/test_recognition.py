@@ -14,10 +14,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
+from tests.running import invoke
 from xentcheck import assert_accurate, audit, registry
-from xentcheck.cli import cli
 from xentcheck.errors import TargetError
 from xentcheck.execution import open_target
 from xentcheck.implementations import user
@@ -570,13 +569,13 @@ def test_the_command_says_it_in_one_line(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     Path("mine.py").write_text(NEGATIVE)
     words = ["check", "mine.py:loss", "--loss", CE, "--dtype", "float32", "--gradient", "none"]
-    done = CliRunner().invoke(cli, [*words, "--format", "csv"])
+    done = invoke(*words, "--format", "csv")
     assert done.exit_code == 1, done.output
     lines = [line for line in done.stdout.splitlines() if line.startswith("FAIL,")]
     (line,) = lines
     assert "the negative of softmax_cross_entropy: on [0, 1] label 0 it gives -1.313" in line
     assert "xentcheck probe --loss softmax_cross_entropy" in line
-    swept = CliRunner().invoke(cli, [*words, "--no-sanity-check", "--format", "csv"])
+    swept = invoke(*words, "--no-sanity-check", "--format", "csv")
     assert swept.exit_code == 1
     assert "other-function is not allowed" not in swept.stdout
     assert "wrong-sign" in swept.stdout
@@ -587,7 +586,7 @@ def test_the_command_ends_with_2_where_the_call_cannot_be_made(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("mine.py").write_text(NEGATIVE)
-    done = CliRunner().invoke(cli, ["check", "mine.py:one", "--loss", CE])
+    done = invoke("check", "mine.py:one", "--loss", CE)
     assert done.exit_code == 2, done.output
     assert "--bind z=VALUE" in done.output
 

@@ -17,13 +17,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.running import invoke
 from xentcheck import probing
 from xentcheck.auditing import audit
-from xentcheck.cli import cli
 from xentcheck.config import load
 from xentcheck.execution import hosts
 from xentcheck.losses import LOSSES
@@ -265,7 +264,7 @@ class Asking:
     def __call__(self, words: Sequence[str]) -> ProbeResult:
         self._answers.clear()
         assert words[0] == "xentcheck"
-        told = CliRunner().invoke(cli, [*words[1:], "--format", "json", "--output", "/dev/null"])
+        told = invoke(*words[1:], "--format", "json", "--output", "/dev/null")
         assert told.exit_code == 0, f"{shlex.join(words)}\n{told.output}"
         (answer,) = self._answers
         return answer
@@ -566,14 +565,11 @@ def test_what_check_found_comes_out_again(
         return kept[-1]
 
     monkeypatch.setattr("xentcheck.auditing.audit", keeping)
-    told = CliRunner().invoke(
-        cli,
-        [
-            *("check", "mine.py:crowded", "--loss", "softmax", "--param", "noise=random"),
-            *("--param", "temperature=0.5"),
-            *("--dtype", "float32", "--seed", "2", "--workers", "1"),
-            *("--format", "json", "--output", str(tmp_path / "out.json")),
-        ],
+    told = invoke(
+        *("check", "mine.py:crowded", "--loss", "softmax", "--param", "noise=random"),
+        *("--param", "temperature=0.5"),
+        *("--dtype", "float32", "--seed", "2", "--workers", "1"),
+        *("--format", "json", "--output", str(tmp_path / "out.json")),
     )
     assert told.exit_code == 1, told.output
     (whole,) = kept
@@ -587,10 +583,6 @@ def test_what_check_found_comes_out_again(
 
 
 # probe ---------------------------------------------------------------------------------------
-
-
-def invoke(*arguments: str) -> Any:
-    return CliRunner().invoke(cli, ["probe", *arguments])
 
 
 class TestProbe:
@@ -641,7 +633,9 @@ class TestProbe:
         return f"{self.file}:few:{number}"
 
     def test_the_table_says_where_a_row_is_from(self) -> None:
-        told = invoke("--loss", CE, "--row", self.row(5), "--implementation", "numpy.accurate")
+        told = invoke(
+            "probe", "--loss", CE, "--row", self.row(5), "--implementation", "numpy.accurate"
+        )
         assert told.exit_code == 0
         first = " ".join(told.stdout.split("value")[0].split())
         assert first.startswith("float32 input row 5 of the sweep, from explicit: logits [3, 4]")
@@ -679,19 +673,23 @@ class TestProbe:
     )
     def test_what_cannot_be_meant_is_refused(self, arguments: list[str], message: str) -> None:
         given_ = [each.replace("ROW", str(self.file)) for each in arguments]
-        told = invoke("--loss", CE, *given_)
+        told = invoke("probe", "--loss", CE, *given_)
         assert told.exit_code == 2
         assert message in told.stderr
         assert told.stdout == ""
 
     def test_labels_and_parameters_per_row_are_refused_where_there_are_none(self) -> None:
-        told = invoke("--loss", "softmax", "--logits=1,2;3,4", "--param", "noise=1,2;3,4;5,6")
+        told = invoke(
+            "probe", "--loss", "softmax", "--logits=1,2;3,4", "--param", "noise=1,2;3,4;5,6"
+        )
         assert "noise has 3 rows of 2 numbers for logits of 2 rows of 2" in told.stderr
-        told = invoke("--loss", CE, "--row", self.row(1), "--dtype=float8")
+        told = invoke("probe", "--loss", CE, "--row", self.row(1), "--dtype=float8")
         assert told.exit_code == 2
-        told = invoke("--loss", "sigmoid", "--row", self.row(1))
+        told = invoke("probe", "--loss", "sigmoid", "--row", self.row(1))
         assert "loss of sweep few" in told.stderr
-        told = invoke("--loss", "nll_loss", "--row=standard:wide:1", "--label-kind=distribution")
+        told = invoke(
+            "probe", "--loss", "nll_loss", "--row=standard:wide:1", "--label-kind=distribution"
+        )
         assert "nll_loss takes integer labels" in told.stderr
 
 

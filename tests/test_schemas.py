@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 import yaml
-from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
+from tests.running import invoke
 from tests.test_report import cell, many, measurement, report, witness
 from xentcheck import baselines, schemas
-from xentcheck.cli import cli
 from xentcheck.config import TEMPLATE, loads
 from xentcheck.errors import ConfigError
 from xentcheck.losses import LOSSES
@@ -55,7 +54,7 @@ class TestPublished:
         Draft202012Validator.check_schema(schemas.SCHEMAS[what]())
 
     def test_the_file_is_what_the_command_prints(self, what: str) -> None:
-        done = CliRunner().invoke(cli, ["schema", what])
+        done = invoke("schema", what)
         assert done.exit_code == 0
         assert (PUBLISHED / f"{what}.schema.json").read_text(encoding="utf-8") == done.output
 

@@ -11,11 +11,10 @@ from typing import Any
 import mpmath
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
+from tests.running import invoke
 from xentcheck import auditing, config
 from xentcheck.auditing import audit
-from xentcheck.cli import cli
 from xentcheck.collection import Shown, Tally, place_found
 from xentcheck.errors import INTERNAL_ERROR
 from xentcheck.execution import observe
@@ -506,7 +505,7 @@ def test_a_climbed_row_is_replayed_by_its_numbers(
     assert finding.witness.generator == "climb"
     words = notation.replay(report, finding)
     assert "--row" not in words
-    told = CliRunner().invoke(cli, [*words[1:], "--format", "json"])
+    told = invoke(*words[1:], "--format", "json")
     assert told.exit_code == 0, shlex.join(words)
     answer = json.loads(told.output)
     (measured,) = answer["measurements"]
@@ -514,7 +513,7 @@ def test_a_climbed_row_is_replayed_by_its_numbers(
     assert measured["witness"]["actual"] == finding.witness.actual
 
     place = f"c.yaml:s:{finding.witness.row}"
-    told = CliRunner().invoke(cli, ["probe", "--loss", "logsumexp", "--row", place])
+    told = invoke("probe", "--loss", "logsumexp", "--row", place)
     assert told.exit_code == 2
     assert f"there is no row {finding.witness.row}" in told.output
     assert "climb" in told.output

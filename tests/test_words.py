@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pytest
 from click.shell_completion import ShellComplete
-from click.testing import CliRunner, Result
 
 import xentcheck
 from xentcheck import errors, registry
@@ -45,10 +44,6 @@ SOUND = """\
             rest = np.exp(others - top[:, None]).sum(axis=1)
             return np.where(top > 0, top + np.log(np.exp(-top) + rest), np.log1p(rest))
 """
-
-
-def invoke_cli(*arguments: str, **environment: str) -> Result:
-    return CliRunner(env=environment).invoke(cli, [*arguments])
 
 
 def run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -222,7 +217,7 @@ class TestNamesOfLosses:
         assert "'sigmoid_binary_cross_entropy' (of logits) or" in skip.reason
 
     def test_the_command_tells_what_a_name_is(self) -> None:
-        told = invoke_cli(
+        told = invoke(
             *("probe", "--loss", "ce", "--logits", "1,2", "--label", "0"),
             *("--implementation", "numpy.accurate", "--format", "json"),
         )
@@ -241,7 +236,7 @@ class TestNamesOfLosses:
         assert errors.nearest(name, ["max", "axis", "epsilon"]) is None
 
     def test_no_number_is_not_taken_for_max(self) -> None:
-        told = invoke_cli("probe", "--loss", CE, "--logits", "x,1", "--label", "0")
+        told = invoke("probe", "--loss", CE, "--logits", "x,1", "--label", "0")
         assert told.stderr == "error: --logits: expected a number, not 'x'\n"
 
 
@@ -264,7 +259,7 @@ class TestPatterns:
     def test_a_framework_leads_to_the_names_of_its_functions(
         self, pattern: str, offered: str
     ) -> None:
-        told = invoke_cli("run", "configs/gate.yaml", "--select", pattern)
+        told = invoke("run", "configs/gate.yaml", "--select", pattern)
         assert told.exit_code == 2
         assert told.stderr == f"error: unknown implementation {pattern!r}; {offered}\n"
 
@@ -281,19 +276,19 @@ class TestPatterns:
         write(tmp_path, "a.yaml", text % ("pytorch.*", "*"))
         write(tmp_path, "b.yaml", text % ("*", "pytorch.*"))
         for name in ("a.yaml", "b.yaml"):
-            told = invoke_cli("run", str(tmp_path / name))
+            told = invoke("run", str(tmp_path / name))
             assert told.exit_code == 2
             assert "help: did you mean 'torch.*'?" in told.stderr
 
     def test_what_is_near_nothing_is_answered_with_a_dozen_names(self) -> None:
-        told = invoke_cli("run", "configs/gate.yaml", "--select", "zzz")
+        told = invoke("run", "configs/gate.yaml", "--select", "zzz")
         assert told.stderr.count(",") <= errors.MOST_NAMED + 1
         assert "@" not in told.stderr
 
 
 class TestLists:
     def test_a_loss_with_its_conventions(self) -> None:
-        told = invoke_cli("list", "losses", "CrossEntropy").stdout
+        told = invoke("list", "losses", "CrossEntropy").stdout
         text = " ".join(told.split())
         loss = LOSSES[CE]
         assert told.startswith(CE)
@@ -306,21 +301,21 @@ class TestLists:
         assert "softplus" not in told
 
     def test_kinds_with_what_they_mean(self) -> None:
-        told = invoke_cli("list", "kinds").stdout
+        told = invoke("list", "kinds").stdout
         assert [m for m in re.findall(r"^  ([a-z-]+)", told, re.MULTILINE) if m in [*Kind]] == [
             *map(str, Kind)
         ]
-        document = json.loads(invoke_cli("list", "kinds", "--format", "json").stdout)
+        document = json.loads(invoke("list", "kinds", "--format", "json").stdout)
         assert {each["name"]: each["summary"] for each in document["kinds"]} == {
             str(kind): MEANINGS[kind] for kind in Kind
         }
-        one = invoke_cli("list", "kinds", "plateau").stdout
+        one = invoke("list", "kinds", "plateau").stdout
         assert one.startswith("plateau  The result is constant")
         assert HINTS[Kind.PLATEAU][:20] in one
 
     def test_implementations_of_a_loss_and_a_framework(self) -> None:
         document = json.loads(
-            invoke_cli(
+            invoke(
                 *("list", "implementations", "--loss", "bce_with_logits"),
                 *("--framework", "tensorflow", "--format", "json"),
             ).stdout
@@ -328,7 +323,7 @@ class TestLists:
         found = document["implementations"]
         assert {each["loss"] for each in found} == {"sigmoid_binary_cross_entropy"}
         assert {each["name"].partition(".")[0] for each in found} == {"tf", "keras"}
-        by_name = invoke_cli("list", "implementations", "numpy.acc*", "--format", "json")
+        by_name = invoke("list", "implementations", "numpy.acc*", "--format", "json")
         names = {each["name"] for each in json.loads(by_name.stdout)["implementations"]}
         assert names == {"numpy.accurate"}
 
@@ -345,13 +340,13 @@ class TestLists:
         ],
     )
     def test_what_there_is_not_is_refused(self, arguments: tuple[str, ...], message: str) -> None:
-        told = invoke_cli("list", *arguments)
+        told = invoke("list", *arguments)
         assert told.exit_code == 2
         assert message in told.stderr
 
     def test_no_default_is_empty(self) -> None:
         for what in ("generators", "losses"):
-            assert "(default )" not in invoke_cli("list", what).stdout
+            assert "(default )" not in invoke("list", what).stdout
         assert any(option.default == () for g in GENERATORS.values() for option in g.options)
 
     def test_signs_that_an_encoding_lacks_are_written_out(self, tmp_path: Path) -> None:
@@ -376,7 +371,7 @@ class TestLists:
 
 class TestDoor:
     def test_the_version_has_what_a_report_of_a_fault_needs(self) -> None:
-        told = invoke_cli("--version")
+        told = invoke("--version")
         assert told.exit_code == 0
         lines = told.stdout.splitlines()
         assert lines[0] == f"xentcheck {xentcheck.__version__}"
@@ -423,7 +418,7 @@ class TestDoor:
     ) -> None:
         for name in ("FORCE_COLOR", "NO_COLOR"):
             monkeypatch.delenv(name, raising=False)
-        told = invoke_cli(
+        told = invoke(
             *("probe", "--loss", CE, "--logits", "1,2", "--label", "0"),
             *("--implementation", "numpy.accurate"),
             **environment,
@@ -527,7 +522,7 @@ class TestForeignCode:
     def test_the_log_is_left_as_it_was(self) -> None:
         logger = logging.getLogger("xentcheck")
         before = (logger.level, list(logger.handlers))
-        invoke_cli("--debug", "list", "dtypes")
+        invoke("--debug", "list", "dtypes")
         assert (logger.level, list(logger.handlers)) == before
 
     def test_a_command_is_replayed_in_quotes_one_can_read(self) -> None:
@@ -551,7 +546,7 @@ class TestForeignCode:
 
 class TestProbe:
     def test_a_number_that_the_dtype_has_not_is_told(self) -> None:
-        told = invoke_cli("probe", "--loss", CE, "--logits", "1e39,2", "--label", "1")
+        told = invoke("probe", "--loss", CE, "--logits", "1e39,2", "--label", "1")
         assert "note: 1e+39 of the logits is inf in float32\n" in told.stderr
         result = xentcheck.probe(
             CE,
@@ -603,7 +598,7 @@ class TestProbe:
         assert len(self.logits(written, "0,1")) == 2
 
     def logits(self, written: str, label: str) -> Any:
-        told = invoke_cli(
+        told = invoke(
             *("probe", "--loss", CE, f"--logits={written}", "--label", label),
             *("--implementation", "numpy.accurate", "--format", "json"),
         )

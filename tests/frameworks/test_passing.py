@@ -4,11 +4,10 @@ import functools
 import json
 
 import pytest
-from click.testing import CliRunner
 
 import xentcheck
+from tests.running import invoke
 from xentcheck import api
-from xentcheck.cli import cli
 
 torch = pytest.importorskip("torch")
 CE, BCE = "softmax_cross_entropy", "sigmoid_binary_cross_entropy"
@@ -105,7 +104,7 @@ def test_another_value_than_the_bound_one_is_a_skip(here):
 
 def checked(target, *options):
     words = ["check", target, "--loss", CE, "--framework", "torch", "--dtype", "float32"]
-    done = CliRunner().invoke(cli, [*words, "--or-abs", "1e-6", "--format", "json", *options])
+    done = invoke(*words, "--or-abs", "1e-6", "--format", "json", *options)
     return done, json.loads(done.stdout)
 
 

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
 from tests.frameworks.test_user_frameworks import needs
-from xentcheck.cli import cli
+from tests.running import Result, invoke
 from xentcheck.execution import hosts
 from xentcheck.losses import LOSSES
 from xentcheck.recognition import recognised
@@ -64,7 +63,7 @@ def checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, *more: s
     monkeypatch.chdir(tmp_path)
     Path("mine.py").write_text(TORCH)
     words = ["check", f"mine.py:{name}", "--loss", CE, "--dtype", "float32", "--format", "csv"]
-    return CliRunner().invoke(cli, [*words, *more])
+    return invoke(*words, *more)
 
 
 @needs("torch")
