@@ -14,8 +14,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from xentcheck.config import DTYPES, FIELDS, TEMPLATE, load, loads
+from xentcheck.config import FIELDS, TEMPLATE, load, loads
 from xentcheck.errors import ConfigError, Problem
+from xentcheck.floats import STANDARD
 from xentcheck.losses import LOSSES
 from xentcheck.model import Kind, LabelKind, Quantity, Tolerance
 from xentcheck.numbers import parse_integer, parse_number, read_number
@@ -129,7 +130,7 @@ def test_what_is_left_out_has_its_declared_default() -> None:
 def test_all_means_every_loss_and_the_four_dtypes() -> None:
     (sweep,) = loads(sweep_with(losses="all", dtypes="all")).sweeps
     assert sweep.losses == tuple(LOSSES)
-    assert sweep.dtypes == DTYPES == ("float16", "bfloat16", "float32", "float64")
+    assert sweep.dtypes == STANDARD == ("float16", "bfloat16", "float32", "float64")
 
 
 def test_a_loss_that_two_patterns_match_is_there_once() -> None:
@@ -162,7 +163,7 @@ def test_the_survey_has_every_loss_in_four_dtypes_on_ordinary_and_extreme_inputs
     sweeps = {sweep.name: sweep for sweep in load(ROOT / "configs" / "sweep.yaml").sweeps}
     for name in ("ordinary", "confident", "extreme", "special"):
         assert sweeps[name].losses == tuple(LOSSES)
-        assert sweeps[name].dtypes == DTYPES
+        assert sweeps[name].dtypes == STANDARD
 
 
 def test_template_loads_also_with_its_comments_taken_for_settings(tmp_path: Path) -> None:

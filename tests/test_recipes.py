@@ -312,7 +312,7 @@ def test_the_action_installs_its_own_checkout_and_runs_that(
     checkout = tmp_path / "checkout"
     ignored = shutil.ignore_patterns(".*", "__pycache__", "tests", "docs", "benchmarks", "configs")
     shutil.copytree(ROOT, checkout, ignore=ignored)
-    package_file = checkout / "xentcheck" / "__init__.py"
+    package_file = checkout / "xentcheck" / "_version.py"
     text = package_file.read_text(encoding="utf-8")
     version = "99.0+of.this.checkout"
     package_file.write_text(re.sub('__version__ = ".*"', f'__version__ = "{version}"', text))

@@ -13,13 +13,13 @@ Nothing is imported before it is asked for: the command line and the pytest plug
 
 from typing import TYPE_CHECKING, Any
 
+from xentcheck._version import __version__
+
 if TYPE_CHECKING:
     from xentcheck.api import assert_accurate, audit, probe, read_report
     from xentcheck.errors import XentcheckError
     from xentcheck.model import Report
     from xentcheck.registry import implementation
-
-__version__ = "0.2.0.dev0"
 
 __all__ = [
     "Report",

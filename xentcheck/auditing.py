@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from xentcheck import __version__, recognition, registry, sweeps
+from xentcheck import recognition, registry, sweeps
+from xentcheck._version import __version__
 from xentcheck.collection import (
     Arbitration,
     Shown,
@@ -54,6 +55,7 @@ from xentcheck.execution import (
     unasked,
     unsupported,
 )
+from xentcheck.floats import ULP_DEFINITION
 from xentcheck.gate import judge
 from xentcheck.implementations.command import Command
 from xentcheck.losses import LOSSES
@@ -78,7 +80,6 @@ from xentcheck.model import (
 from xentcheck.omissions import omissions
 from xentcheck.ratchet import Baseline, Weighed, bounds_of, observed, weigh
 from xentcheck.reference import Tier, Truth, confirm, disagreement, exact, tiers_for
-from xentcheck.scoring import ULP_DEFINITION
 from xentcheck.searching import Found, HaltedError, Trials, climb, joined, thresholds
 from xentcheck.sweeps import Part, adaptive_inputs, divided, fitted, inapplicable
 from xentcheck.sweeps.generator import stream

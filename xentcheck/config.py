@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from xentcheck.errors import ConfigError, nearest
-from xentcheck.floats import FORMATS
+from xentcheck.floats import FORMATS, STANDARD
 from xentcheck.gate import IN_TOLERANCE
 from xentcheck.implementations.bridging import LABEL_DTYPE, LABEL_DTYPES
 from xentcheck.implementations.shapes import CLASS_SECOND, ROWS, SHAPES
@@ -48,7 +48,6 @@ from xentcheck.yaml_reader import (
     shown,
 )
 
-DTYPES = ("float16", "bfloat16", "float32", "float64")  # what "all" stands for
 LABEL_KINDS = tuple(kind.value for kind in LabelKind if kind is not LabelKind.NONE)
 
 _LIMIT_PATTERNS = ("loss", "implementation", "dtype", "quantity", "sweep")
@@ -614,9 +613,9 @@ class _ConfigReader(Reader):
     def dtypes(self, place: Place) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The dtypes that are meant, and those that are named."""
         if isinstance(place.node, yaml.ScalarNode) and place.node.value == "all":
-            return DTYPES, ()
+            return STANDARD, ()
         read = self.several(place, [*FORMATS, "all"], "dtype") or ()
-        meant = dict.fromkeys(d for name in read for d in (DTYPES if name == "all" else [name]))
+        meant = dict.fromkeys(d for name in read for d in (STANDARD if name == "all" else [name]))
         return tuple(meant), tuple(name for name in read if name != "all")
 
     def labels(

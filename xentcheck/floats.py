@@ -75,6 +75,15 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         )
     }
 )
+
+ULP_DEFINITION = "Goldberg, extended to the reals: |actual - exact| / ulp(exact), exact unrounded"
+
+STANDARD = ("float16", "bfloat16", "float32", "float64")
+"""The dtypes of every implementation that names none."""
+
+INPUT_DTYPES = (*STANDARD, "float8_e4m3fn", "float8_e5m2")
+"""The dtypes that an implementation may be declared for."""
+
 LARGEST_ULP = FORMATS["float64"].max
 """What an error of more ulps than float64 can hold is reported as."""
 

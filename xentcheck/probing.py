@@ -23,7 +23,7 @@ from xentcheck.collection import Arbitration, Tally, close, compare, measure
 from xentcheck.collection.shown import alone
 from xentcheck.errors import UnknownNameError, UnsupportedError, UsageError
 from xentcheck.execution import Outcomes, hosts, unsupported
-from xentcheck.floats import FORMATS, format_of, from_float64, to_float64
+from xentcheck.floats import FORMATS, STANDARD, ULP_DEFINITION, format_of, from_float64, to_float64
 from xentcheck.losses import loss_of
 from xentcheck.losses.spec import Loss, picked
 from xentcheck.model import (
@@ -57,14 +57,12 @@ from xentcheck.reference import (
     exact_of_block,
     few_distinct,
 )
-from xentcheck.scoring import ULP_DEFINITION, decimal_text, expected, kind_of, score, unflushed_kind
+from xentcheck.scoring import decimal_text, expected, kind_of, score, unflushed_kind
 from xentcheck.sweeps import ADAPTIVE, cases, fitted
 from xentcheck.sweeps.parameters import combinations, materialise
 
 METHOD = "mpmath intervals, precision raised until decided"
 
-
-DTYPES = ("float16", "bfloat16", "float32", "float64")
 
 Row: TypeAlias = Sequence[float]
 Rows: TypeAlias = Sequence[Row]
@@ -150,7 +148,7 @@ def probe(
     *,
     labels: float | Row | Rows | None = None,
     parameters: Mapping[str, Any] | None = None,
-    dtypes: Sequence[str] = DTYPES,
+    dtypes: Sequence[str] = STANDARD,
     implementations: Sequence[str] = ("*",),
     extra: Sequence[Implementation] = (),
     timeout_s: float | None = None,
@@ -239,7 +237,7 @@ def probe_row(
     *,
     seed: int = 0,
     block: bool = False,
-    dtypes: Sequence[str] = DTYPES,
+    dtypes: Sequence[str] = STANDARD,
     implementations: Sequence[str] = ("*",),
     extra: Sequence[Implementation] = (),
     timeout_s: float | None = None,

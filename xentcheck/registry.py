@@ -35,13 +35,12 @@ from typing import Any, TypeVar
 import numpy as np
 
 from xentcheck.errors import TargetError, did_you_mean
+from xentcheck.floats import INPUT_DTYPES, STANDARD
 from xentcheck.losses import LOSSES, NAMES
 from xentcheck.model import ANY_PARAMETER, Implementation, LabelKind, Skip, Target
 
 GROUP = "xentcheck.implementations"
 _OWN = "xentcheck"  # the distribution whose entry points come first
-DTYPES = ("float16", "bfloat16", "float32", "float64")
-INPUT_DTYPES = (*DTYPES, "float8_e4m3fn", "float8_e5m2")
 AUTO = "auto"  # of a gradient: whichever there is
 
 _MARK = "__xentcheck_implementations__"
@@ -74,7 +73,7 @@ def implementation(
     name: str,
     *,
     gradient: Callable[..., Any] | None = None,
-    dtypes: str | Iterable[str] = DTYPES,
+    dtypes: str | Iterable[str] = STANDARD,
     label_kinds: str | Iterable[str] = _LABEL_KINDS,
     summary: str = "",
     sound: bool | None = None,

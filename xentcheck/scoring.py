@@ -35,8 +35,6 @@ from xentcheck.model import (
     Tolerance,
 )
 
-ULP_DEFINITION = "Goldberg, extended to the reals: |actual - exact| / ulp(exact), exact unrounded"
-
 KINDS: tuple[Kind, ...] = tuple(Kind)
 """Gravest first; `Scores.kinds` holds positions in it."""
 

@@ -11,11 +11,10 @@ from benchmarks import peers
 from benchmarks.findings import Findings, Plan, Target, at_least, at_most, figure
 from benchmarks.inputs import SCALE
 from benchmarks.timing import Spread, Times, Work, by_turns, ratio, steady
-from xentcheck.floats import from_float64, to_float64
+from xentcheck.floats import STANDARD, from_float64, to_float64
 from xentcheck.model import Case, LabelKind, Quantity
 from xentcheck.reference import Truth
 
-DTYPES = ("float16", "bfloat16", "float32", "float64")
 CLASSES = (2, 10, 1000, 128_256)
 LOGITS = 1 << 18
 VOCABULARY_ROWS = 8
@@ -52,7 +51,7 @@ def measure(plan: Plan, findings: Findings) -> None:
         "same shape in float64."
     )
     repetitions = plan.repetitions(full=5, quick=3)
-    for dtype in DTYPES:
+    for dtype in STANDARD:
         for classes in CLASSES:
             place = f"{dtype}, {classes:,} classes"
             plan.say(place)

@@ -14,8 +14,8 @@ import pytest
 
 from tests.frameworks.asking import epsilon_slack, gradient, the, value
 from xentcheck.errors import UnsupportedError
-from xentcheck.floats import FORMATS, from_float64, to_float64
-from xentcheck.implementations.bridging import DTYPES, Call
+from xentcheck.floats import FORMATS, STANDARD, from_float64, to_float64
+from xentcheck.implementations.bridging import Call
 from xentcheck.implementations.frameworks import jax as adapter
 from xentcheck.implementations.frameworks.jax import JAX, jax_implementations
 from xentcheck.losses import LOSSES
@@ -144,7 +144,7 @@ def test_moderate_inputs_give_the_exact_results(found: Implementation, dtype: st
 def test_moderate_inputs_are_padded_and_far_from_zero() -> None:
     """Otherwise the test above would pass for what returns zeros, or what leaves rows out."""
     for found in FOUND:
-        assert found.dtypes == DTYPES
+        assert found.dtypes == STANDARD
         for case in _cases(found, "float32"):
             assert np.abs(exact(case).value.midpoints()).max() > 0.1
             assert np.abs(exact(case).gradient.midpoints()).max() > 0.05
@@ -186,7 +186,7 @@ def test_names_are_unique_and_implementations_survive_pickling() -> None:
     assert len({(each.loss, each.name) for each in FOUND}) == len(FOUND)
     for each in FOUND:
         found = pickle.loads(pickle.dumps(each))
-        assert (found.name, found.process, found.dtypes) == (each.name, JAX.process, DTYPES)
+        assert (found.name, found.process, found.dtypes) == (each.name, JAX.process, STANDARD)
         assert found.value.function is each.value.function
         assert each.summary
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from xentcheck import __version__
+from xentcheck._version import __version__
 from xentcheck.errors import ConfigError, EmptySweepError, UncertifiedError, XentcheckError
 
 WITHIN_LIMITS = 0  # or a survey

@@ -21,12 +21,12 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from xentcheck.floats import FORMATS, Format, format_of, from_float64, to_float64
+from xentcheck.floats import FORMATS, INPUT_DTYPES, Format, format_of, from_float64, to_float64
 from xentcheck.implementations.double_double import DoubleDouble
 from xentcheck.implementations.tracked import ZERO_EXPONENT, Mask, Tracked, where, x_log_x
 from xentcheck.implementations.wide import Wide
 from xentcheck.model import Array, Float64Array
-from xentcheck.registry import INPUT_DTYPES, implementation
+from xentcheck.registry import implementation
 
 Maker: TypeAlias = Callable[[npt.ArrayLike], Tracked]  # tracked numbers of float64 ones
 Rows: TypeAlias = slice | npt.NDArray[np.intp]

@@ -24,12 +24,12 @@ from typing import Any
 import numpy as np
 
 from xentcheck.errors import UnsupportedError
+from xentcheck.floats import STANDARD
 from xentcheck.implementations.layouts import laid
 from xentcheck.implementations.shapes import ROWS, UPSTREAM, shaped
 from xentcheck.losses import LOSSES
 from xentcheck.model import Array, Implementation, LabelKind, Process, Quantity, reduces
 
-DTYPES = ("float16", "bfloat16", "float32", "float64")
 LABEL_DTYPES = ("int64", "int32", "int16", "int8", "uint8")
 LABEL_DTYPE = LABEL_DTYPES[0]
 """Of integer labels, unless something else is asked for."""
@@ -211,7 +211,7 @@ class Bridge(ABC):
     """
 
     process: Process
-    dtypes: tuple[str, ...] = DTYPES
+    dtypes: tuple[str, ...] = STANDARD
     variants: Mapping[str, str] = {}
     labels_always: bool = False  # functions of per-class losses are given labels too
     layouts: tuple[str, ...] = ()  # those of `LAYOUTS` that arrays keep on their way

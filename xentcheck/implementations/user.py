@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from xentcheck.errors import TargetError, did_you_mean, nearest
+from xentcheck.floats import INPUT_DTYPES
 from xentcheck.implementations.bridging import LABEL_DTYPE, Bridge, Call, Job, upstream_of
 from xentcheck.implementations.classes import constructed, constructor_of, of_class
 from xentcheck.implementations.command import DATA, Command
@@ -36,7 +37,6 @@ from xentcheck.model import (
 )
 from xentcheck.registry import (
     AUTO,
-    INPUT_DTYPES,
     common_parameters,
     defaults_of,
     defined_at,

@@ -15,11 +15,11 @@ from rich.table import Table
 from rich.text import Text
 
 from xentcheck.comparing import MAX_ULP, ORDER, Comparison, Difference, Pair, Side
+from xentcheck.floats import ULP_DEFINITION
 from xentcheck.model import Finding, Kind, Report, Standing, Witness
 from xentcheck.report import detail, notation
 from xentcheck.report.document import number, of_witness, plain
 from xentcheck.report.table import labelled, to_text, verdicts
-from xentcheck.scoring import ULP_DEFINITION
 from xentcheck.standing import Extent
 
 SCHEMA_VERSION = 1

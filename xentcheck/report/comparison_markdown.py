@@ -7,11 +7,11 @@ counted.
 from collections.abc import Sequence
 
 from xentcheck.comparing import ORDER, Comparison, Pair
+from xentcheck.floats import ULP_DEFINITION
 from xentcheck.model import Report, Standing
 from xentcheck.report import comparison as words
 from xentcheck.report import detail, notation
 from xentcheck.report.markdown import Page, code, fenced, inline
-from xentcheck.scoring import ULP_DEFINITION
 
 LARGEST = 65_536
 """Bytes, hence no more characters. That is what a comment on GitHub may have."""

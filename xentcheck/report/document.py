@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from xentcheck.floats import FORMATS, format_of, hex_text, to_float64
+from xentcheck.floats import FORMATS, ULP_DEFINITION, format_of, hex_text, to_float64
 from xentcheck.model import (
     Array,
     Cell,
@@ -33,7 +33,6 @@ from xentcheck.model import (
     Yield,
 )
 from xentcheck.outcome import outcome
-from xentcheck.scoring import ULP_DEFINITION
 
 SCHEMA_VERSION = 1
 LONGEST_LIST = 1024

@@ -9,11 +9,11 @@ import xml.etree.ElementTree as ET
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from xentcheck.floats import ULP_DEFINITION
 from xentcheck.model import Finding, Report, Skip, Violation
 from xentcheck.outcome import stale
 from xentcheck.report import detail, notation
 from xentcheck.report.table import Line, merged
-from xentcheck.scoring import ULP_DEFINITION
 
 _NAME = "xentcheck"
 _Place = tuple[str, str, str, str]

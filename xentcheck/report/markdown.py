@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from xentcheck.floats import ULP_DEFINITION
 from xentcheck.model import NOTES, Finding, Report, Violation
 from xentcheck.outcome import Outcome, outcome
 from xentcheck.report import detail, notation
 from xentcheck.report.table import Line, merged, verdicts
-from xentcheck.scoring import ULP_DEFINITION
 
 LARGEST = 2**20 - 2**15
 """Bytes. A step summary may have 1 MiB; some is left for what else the step writes there."""

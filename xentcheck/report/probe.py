@@ -10,11 +10,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from xentcheck.floats import ULP_DEFINITION
 from xentcheck.model import NOTES, Kind, Quantity, Witness
 from xentcheck.report import notation
 from xentcheck.report.detail import skipped
 from xentcheck.report.table import labelled
-from xentcheck.scoring import ULP_DEFINITION
 
 if TYPE_CHECKING:
     from xentcheck.probing import ProbeLine, ProbeNumber, ProbeResult

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from xentcheck.floats import ULP_DEFINITION
 from xentcheck.kinds import HINTS, MEANINGS
 from xentcheck.model import NOTES, Cell, Finding, Kind, Report, Violation
 from xentcheck.ratchet import P99
 from xentcheck.report import detail, notation
 from xentcheck.report.document import number
-from xentcheck.scoring import ULP_DEFINITION
 
 SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"

@@ -16,7 +16,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from xentcheck.floats import LARGEST_ULP
+from xentcheck.floats import LARGEST_ULP, ULP_DEFINITION
 from xentcheck.kinds import MEANINGS, NOTIONS
 from xentcheck.model import (
     NOTES,
@@ -29,7 +29,6 @@ from xentcheck.model import (
     Witness,
 )
 from xentcheck.report import detail, notation
-from xentcheck.scoring import ULP_DEFINITION
 
 WIDTH = 100  # columns, where nothing says how wide the output is
 _NARROW = 92  # below, the table does without the 99th percentile and the median

@@ -4,10 +4,9 @@ import math
 
 import numpy as np
 
-from xentcheck.floats import FORMATS, Format, from_float64, next_down, next_up, to_float64
+from xentcheck.floats import FORMATS, STANDARD, Format, from_float64, next_down, next_up, to_float64
 from xentcheck.model import Domain, Float64Array
 
-STANDARD_FORMATS = ("float16", "bfloat16", "float32", "float64")
 # ε of Keras, older Keras, libraries and users: where their clips set in.
 CLIPS = (1e-4, 1e-7, 1e-8, 1e-9, 1e-12, 1e-15, 1e-20)
 LOWEST_CLAMPED_LOG = -100.0  # torch's BCELoss
@@ -76,7 +75,7 @@ def _magnitudes(target: Format) -> dict[str, float]:
         below, nearest, above = _around(threshold, target)
         named |= {f"{name}-1ulp": below, name: nearest, f"{name}+1ulp": above}
         named[f"log|{name}|"] = _near(math.log(abs(threshold)), target)
-    for other in STANDARD_FORMATS:
+    for other in STANDARD:
         if other != target.name:
             for name, threshold in exp_thresholds(FORMATS[other]).items():
                 if abs(threshold) <= target.max:
@@ -101,7 +100,7 @@ def _probabilities(target: Format) -> dict[str, float]:
         "one": 1.0,
     }
     small = {f"clip {clip:g}": clip for clip in CLIPS}
-    for each in (target, *(FORMATS[other] for other in STANDARD_FORMATS)):
+    for each in (target, *(FORMATS[other] for other in STANDARD)):
         small |= {f"{each.name}.epsilon": each.epsilon, f"{each.name}.epsilon/2": each.epsilon / 2}
     for name, value in small.items():
         named[name] = _near(value, target)
