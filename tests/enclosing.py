@@ -5,7 +5,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from xentcheck.model import Accepts, Enclosures
+from xentcheck.model import Accepts
+from xentcheck.reference.enclosures import Enclosures
 
 
 def enclose(

@@ -688,7 +688,7 @@ PLANTED = (
     ),
     Planted(
         "the first limit wins",
-        "xentcheck/model.py",
+        "xentcheck/model/limits.py",
         "for limit in reversed(self.limits)",
         "for limit in self.limits",
         ("tests/test_scoring.py::test_the_last_limit_that_selects_a_cell_governs_it",),
@@ -802,7 +802,7 @@ PLANTED = (
     ),
     Planted(
         "what underflowed has no bound",
-        "xentcheck/model.py",
+        "xentcheck/reference/enclosures.py",
         "radius = np.abs(self.midpoint) * self.relative + FLOOR",
         "radius = np.abs(self.midpoint) * self.relative",
         ("tests/test_balls.py::test_results_below_the_range_of_float64_are_covered_by_the_floor",),
@@ -1009,7 +1009,7 @@ PLANTED = (
     ),
     Planted(
         "every pattern selects variants",
-        "xentcheck/registry.py",
+        "xentcheck/model/implementation.py",
         ' if "@" in pattern or "@" not in name\n',
         "\n",
         ("tests/test_variants.py::test_variants_are_selected_by_patterns_with_an_at_only",),
@@ -1151,7 +1151,7 @@ PLANTED = (
     ),
     Planted(
         "a survey that passes",
-        "xentcheck/model.py",
+        "xentcheck/model/results.py",
         "        if not self.gated:\n            return None\n        audited",
         "        audited",
         ("tests/test_words.py::TestReports::test_a_survey_passes_nothing",),

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from xentcheck.model import FLOOR
 from xentcheck.reference.balls import BINARY128, CHUNK, FLOAT64, FUNCTION_ULPS, Ball
+from xentcheck.reference.enclosures import FLOOR
 
 MP = mpmath.MPContext()
 MP.prec = 400

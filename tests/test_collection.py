@@ -13,17 +13,9 @@ from xentcheck.collection import arbitration as deciding
 from xentcheck.collection.plateaus import MOST_HEIGHTS
 from xentcheck.errors import UncertifiedError
 from xentcheck.losses import LOSSES
-from xentcheck.model import (
-    Case,
-    Cell,
-    Enclosures,
-    Implementation,
-    Kind,
-    LabelKind,
-    Quantity,
-    Tolerance,
-)
+from xentcheck.model import Case, Cell, Implementation, Kind, LabelKind, Quantity, Tolerance
 from xentcheck.reference import Truth, exact
+from xentcheck.reference.enclosures import Enclosures
 
 CE = "softmax_cross_entropy"
 

@@ -16,8 +16,9 @@ from xentcheck.config import loads
 from xentcheck.floats import FORMATS, from_float64, to_float64, ulp
 from xentcheck.losses import LOSSES
 from xentcheck.model import (
+    KINDS,
+    RIGHT,
     Accepts,
-    Balls,
     Case,
     Implementation,
     Kind,
@@ -25,14 +26,16 @@ from xentcheck.model import (
     Layout,
     Quantity,
     Tolerance,
+    kind_of,
 )
 from xentcheck.quantiles import EXACT, Quantiles
 from xentcheck.reference import Tier, Truth, exact, tiers_for
 from xentcheck.reference.arbiter import _pack
 from xentcheck.reference.balls import BINARY128, FLOAT64, Ball
+from xentcheck.reference.enclosures import Balls
 from xentcheck.reference.intervals import Interval
 from xentcheck.reference.tiers import outside
-from xentcheck.scoring import KINDS, RIGHT, Settled, excess_bits, kind_of, score
+from xentcheck.scoring import Settled, excess_bits, score
 
 INF, NAN = math.inf, math.nan
 ARITHMETICS = [FLOAT64] + ([] if BINARY128 is None else [BINARY128])

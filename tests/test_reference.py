@@ -11,8 +11,9 @@ from tests.arb_witness import WITNESSES, witness
 from xentcheck.floats import FORMATS, from_float64, to_float64
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Loss
-from xentcheck.model import Array, Case, Domain, Enclosures, LabelKind, Layout
+from xentcheck.model import Array, Case, Domain, LabelKind, Layout
 from xentcheck.reference import exact
+from xentcheck.reference.enclosures import Enclosures
 
 DTYPES = tuple(FORMATS)
 # Every result is rounded to a dtype whose smallest positive number is at least 2^-1074.

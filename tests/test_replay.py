@@ -26,9 +26,9 @@ from xentcheck.auditing import audit
 from xentcheck.config import load
 from xentcheck.execution import hosts
 from xentcheck.losses import LOSSES
-from xentcheck.model import Cell, Finding, Kind, Quantity, Report, Witness
+from xentcheck.model import Cell, Finding, Kind, ProbeResult, Quantity, Report, Witness
 from xentcheck.numbers import parse_number
-from xentcheck.probing import ProbeResult, located
+from xentcheck.probing import located
 from xentcheck.report import notation, witnesses
 from xentcheck.sweeps import fitted
 

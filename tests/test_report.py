@@ -16,7 +16,6 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from xentcheck.auditing import Progress
 from xentcheck.cli.performing import status_of
 from xentcheck.comparing import compare
 from xentcheck.model import (
@@ -25,6 +24,10 @@ from xentcheck.model import (
     Finding,
     Kind,
     Measurement,
+    ProbeLine,
+    ProbeNumber,
+    ProbeResult,
+    Progress,
     Quantity,
     Report,
     Skip,
@@ -33,7 +36,6 @@ from xentcheck.model import (
     Witness,
     Yield,
 )
-from xentcheck.probing import ProbeLine, ProbeNumber, ProbeResult
 from xentcheck.report import comparison, document, github, html, markdown, notation, table
 from xentcheck.report import progress as progress_line
 from xentcheck.report.probe import render_probe

@@ -12,29 +12,20 @@ from tests.enclosing import enclose
 from xentcheck.floats import FORMATS, from_float64, round_exact, ulp
 from xentcheck.gate import judge
 from xentcheck.model import (
+    KINDS,
+    RIGHT,
     Accepts,
-    Balls,
     Cell,
     Config,
-    Enclosures,
     Finding,
     Kind,
     Limit,
     Quantity,
     Tolerance,
-)
-from xentcheck.scoring import (
-    DECISIVE,
-    KINDS,
-    RIGHT,
-    decimal_text,
-    excess_bits,
-    expected,
     kind_of,
-    movable,
-    radius_in_ulps,
-    score,
 )
+from xentcheck.reference.enclosures import Balls, Enclosures, decimal_text, expected, radius_in_ulps
+from xentcheck.scoring import DECISIVE, excess_bits, movable, score
 
 WIDE = Tolerance(max_ulp=1e300)
 

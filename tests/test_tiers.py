@@ -18,15 +18,7 @@ from xentcheck.collection import Tally, measure
 from xentcheck.errors import EmptySweepError
 from xentcheck.floats import FORMATS, from_float64, to_float64
 from xentcheck.losses import LOSSES
-from xentcheck.model import (
-    Balls,
-    Case,
-    Implementation,
-    LabelKind,
-    Layout,
-    Quantity,
-    Tolerance,
-)
+from xentcheck.model import Case, Implementation, LabelKind, Layout, Quantity, Tolerance
 from xentcheck.reference import (
     Tier,
     Truth,
@@ -39,6 +31,7 @@ from xentcheck.reference import (
     tiers_for,
 )
 from xentcheck.reference.balls import BINARY128, FLOAT64, FUNCTION_ULPS
+from xentcheck.reference.enclosures import Balls
 from xentcheck.reference.forms import FORMS, divergence
 from xentcheck.report import document
 

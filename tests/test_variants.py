@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 from tests.test_audit import SWEEP, configured, kinds, mine, sigmoid, softplus
-from xentcheck import registry
 from xentcheck.auditing import audit
 from xentcheck.errors import UnsupportedError
-from xentcheck.model import Kind, LabelKind, Limit, Process, Quantity, Tolerance
+from xentcheck.model import Kind, LabelKind, Limit, Process, Quantity, Tolerance, selected
 from xentcheck.report import atlas, document
 from xentcheck.report.table import render_table, to_text
 
@@ -127,11 +126,11 @@ def test_gradients_are_compared_too_and_components_are_named():
 
 
 def test_variants_are_selected_by_patterns_with_an_at_only():
-    assert registry.selected("torch.f", ["torch.*"])
-    assert not registry.selected("torch.f@jit", ["torch.*", "*"])
-    assert registry.selected("torch.f@jit", ["*", "*@*"])
-    assert registry.selected("torch.f@jit", ["*@jit"])
-    assert not registry.selected("torch.f@jit", ["*@eager"])
+    assert selected("torch.f", ["torch.*"])
+    assert not selected("torch.f@jit", ["torch.*", "*"])
+    assert selected("torch.f@jit", ["*", "*@*"])
+    assert selected("torch.f@jit", ["*@jit"])
+    assert not selected("torch.f@jit", ["*@eager"])
     report = compared(mine(), variant(naive), names=("mi*",))
     assert {each.cell.implementation for each in report.measurements} == {"mine"}
 

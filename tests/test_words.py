@@ -17,17 +17,18 @@ import pytest
 from click.shell_completion import ShellComplete
 
 import xentcheck
+from tests.running import invoke
 from xentcheck import errors, registry
 from xentcheck.baselines import loads as baseline_of
 from xentcheck.cli import cli, delivery
 from xentcheck.config import loads
 from xentcheck.errors import ConfigError, UnknownNameError, UsageError
-from xentcheck.execution.invocation import CallError, describe, invoke
+from xentcheck.execution import invocation
+from xentcheck.execution.invocation import CallError, describe
 from xentcheck.implementations.user import command_text
-from xentcheck.kinds import HINTS, MEANINGS
 from xentcheck.losses import LOSSES, NAMES, loss_of
 from xentcheck.losses.names import ALIASES, AMBIGUOUS
-from xentcheck.model import Kind, Report, Skip
+from xentcheck.model import HINTS, MEANINGS, Kind, Report, Skip
 from xentcheck.report import detail, notation, table
 from xentcheck.sweeps import GENERATORS
 
@@ -471,7 +472,7 @@ class TestForeignCode:
             return np.concatenate([logits, logits], axis=7)  # this line
 
         with pytest.raises(CallError) as caught:
-            invoke(mine, (np.zeros((2, 3)),), {}, (2,))
+            invocation.invoke(mine, (np.zeros((2, 3)),), {}, (2,))
         line = mine.__code__.co_firstlineno + 1
         assert caught.value.detail.endswith(f"(test_words.py:{line})")
         assert "axis=7)  # this line" in caught.value.trace

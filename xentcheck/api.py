@@ -18,7 +18,6 @@ import numpy as np
 import yaml
 
 from xentcheck import auditing, baselines, config
-from xentcheck.auditing import Progress
 from xentcheck.errors import (
     ConfigError,
     EmptySweepError,
@@ -36,6 +35,7 @@ from xentcheck.losses import loss_of
 from xentcheck.losses.parameters import obstacle
 from xentcheck.losses.spec import Loss
 from xentcheck.model import (
+    AUTO,
     NOTES,
     UNREACHABLE,
     Config,
@@ -45,18 +45,21 @@ from xentcheck.model import (
     Layout,
     Limit,
     Parameter,
+    ProbeResult,
+    Progress,
     Quantity,
     Report,
     Sweep,
     Target,
     Tolerance,
     Witness,
+    escaped,
 )
 from xentcheck.outcome import Outcome, outcome
-from xentcheck.probing import ProbeResult, probe
+from xentcheck.probing import probe
 from xentcheck.ratchet import Baseline
 from xentcheck.recognition import guarded, reduced
-from xentcheck.registry import AUTO, escaped, gradient_names, implementation, load_target
+from xentcheck.registry import gradient_names, implementation, load_target
 from xentcheck.report import detail, formats
 from xentcheck.report.reading import read as read_report
 from xentcheck.sweeps import chosen_labels, standard_sweeps

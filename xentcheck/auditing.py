@@ -61,6 +61,7 @@ from xentcheck.implementations.command import Command
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Loss
 from xentcheck.model import (
+    SURVEY_TOLERANCE,
     Case,
     Cell,
     Config,
@@ -69,6 +70,7 @@ from xentcheck.model import (
     Kind,
     Measurement,
     Process,
+    Progress,
     Quantity,
     Report,
     Skip,
@@ -76,6 +78,8 @@ from xentcheck.model import (
     Sweep,
     Tolerance,
     Yield,
+    function_for,
+    selected,
 )
 from xentcheck.omissions import omissions
 from xentcheck.ratchet import Baseline, Weighed, bounds_of, observed, weigh
@@ -84,7 +88,6 @@ from xentcheck.searching import Found, HaltedError, Trials, climb, joined, thres
 from xentcheck.sweeps import Part, adaptive_inputs, divided, fitted, inapplicable
 from xentcheck.sweeps.generator import stream
 
-SURVEY_TOLERANCE = Tolerance()
 METHOD = "enclosures of rising precision: float64, binary128, mpmath intervals"
 WITHOUT_BINARY128 = "enclosures of rising precision: float64, mpmath intervals (no numpy-quaddtype)"
 
@@ -111,21 +114,6 @@ TOGETHER = 1 << 16
 
 MOST_HOSTING = 4
 """So many workers at most, unless told otherwise, where each loads frameworks of its own."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a run is.
-
-    ``share`` of the work is done (0 to 1), ``rows`` rows of it; ``what`` comes next. ``worst`` is
-    the largest finite error in ulps so far (NaN: none), seen in ``where``.
-    """
-
-    share: float
-    rows: int
-    what: str
-    worst: float = float("nan")
-    where: str = ""
 
 
 def audit(
@@ -181,9 +169,7 @@ def audit(
         sane = recognition.Sanity(config)
         if sanity_check:
             own = (patient(each, timeout_s) for each in extra)
-            chosen = [
-                each for each in targets if registry.selected(each.name, select or ("*", "*@*"))
-            ]
+            chosen = [each for each in targets if selected(each.name, select or ("*", "*@*"))]
             sane = recognition.check(config, tuple(own), chosen, workers or cores())
         run = _Audit(
             sane.config, known, tuple(select), list(skips), described, baseline, slack, progress
@@ -229,7 +215,7 @@ def check_patterns(select: Sequence[str], known: Iterable[Implementation]) -> No
 def _unmatched(patterns: Iterable[str], names: Iterable[str]) -> Iterator[str]:
     """The patterns that select none of the names."""
     for pattern in patterns:
-        if not any(registry.selected(name, (pattern,)) for name in names):
+        if not any(selected(name, (pattern,)) for name in names):
             yield pattern
 
 
@@ -240,7 +226,7 @@ def described_cells(config: Config, known: Sequence[Implementation]) -> tuple[Ce
         for sweep in config.sweeps
         for loss in sweep.losses
         for each in known
-        if each.loss == loss and registry.selected(each.name, sweep.implementations)
+        if each.loss == loss and selected(each.name, sweep.implementations)
         for dtype in sweep.dtypes
         for quantity in sweep.quantities
     )
@@ -983,9 +969,9 @@ class _Audit:
         for each in self.known:
             if each.loss != loss.id:
                 continue
-            if not registry.selected(each.name, sweep.implementations):
+            if not selected(each.name, sweep.implementations):
                 continue
-            if self.select and not registry.selected(each.name, self.select):
+            if self.select and not selected(each.name, self.select):
                 continue
             if each.process is not None:
                 obstacle = self._obstacle(each.process)
@@ -1054,11 +1040,6 @@ class _Audit:
         except KeyboardInterrupt:
             return True
         return False
-
-
-def function_for(implementation: Implementation, quantity: Quantity) -> Callable[..., Any] | None:
-    """The function of an implementation that computes a quantity, or None."""
-    return implementation.value if quantity is Quantity.VALUE else implementation.gradient
 
 
 def environment(processes: Iterable[Process] = ()) -> dict[str, str]:

@@ -19,6 +19,7 @@ from xentcheck.implementations.user import FRAMEWORKS
 from xentcheck.losses import LOSSES, NAMES
 from xentcheck.losses.spec import Loss
 from xentcheck.model import (
+    AUTO,
     Config,
     InputSpec,
     Kind,
@@ -32,7 +33,6 @@ from xentcheck.model import (
     Target,
     Tolerance,
 )
-from xentcheck.registry import AUTO
 from xentcheck.sweeps import GENERATORS, Generator
 from xentcheck.sweeps.labels import TARGETS
 from xentcheck.sweeps.parameters import MATRIX_WORDS, VECTOR_WORDS

@@ -10,8 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
-from xentcheck.model import Cell, Config, Implementation, Quantity, Skip, Sweep
-from xentcheck.registry import escaped, selected
+from xentcheck.model import Cell, Config, Implementation, Quantity, Skip, Sweep, escaped, selected
 
 _NOTHING = "nothing of it was audited"
 _NO_LOSS = "is for none of the losses of its sweep"

@@ -5,20 +5,13 @@ The input is given in numbers, as a row or a block of rows, or it is a row of a 
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, TypeAlias
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from xentcheck import registry
-from xentcheck.auditing import (
-    SURVEY_TOLERANCE,
-    check_patterns,
-    check_time,
-    environment,
-    function_for,
-    patient,
-)
+from xentcheck.auditing import check_patterns, check_time, environment, patient
 from xentcheck.collection import Arbitration, Tally, close, compare, measure
 from xentcheck.collection.shown import alone
 from xentcheck.errors import UnknownNameError, UnsupportedError, UsageError
@@ -27,12 +20,11 @@ from xentcheck.floats import FORMATS, STANDARD, ULP_DEFINITION, format_of, from_
 from xentcheck.losses import loss_of
 from xentcheck.losses.spec import Loss, picked
 from xentcheck.model import (
-    NOTES,
+    SURVEY_TOLERANCE,
     Array,
     Case,
     Cell,
     Domain,
-    Enclosures,
     Finding,
     Float64Array,
     Implementation,
@@ -41,12 +33,18 @@ from xentcheck.model import (
     Layout,
     Measurement,
     ParameterValue,
+    ProbeLine,
+    ProbeNumber,
+    ProbeResult,
     Process,
     Quantity,
     Report,
     Skip,
     Sweep,
     Witness,
+    function_for,
+    kind_of,
+    selected,
 )
 from xentcheck.reference import (
     Tier,
@@ -57,7 +55,8 @@ from xentcheck.reference import (
     exact_of_block,
     few_distinct,
 )
-from xentcheck.scoring import decimal_text, expected, kind_of, score, unflushed_kind
+from xentcheck.reference.enclosures import Enclosures, decimal_text, expected
+from xentcheck.scoring import score, unflushed_kind
 from xentcheck.sweeps import ADAPTIVE, cases, fitted
 from xentcheck.sweeps.parameters import combinations, materialise
 
@@ -66,72 +65,6 @@ METHOD = "mpmath intervals, precision raised until decided"
 
 Row: TypeAlias = Sequence[float]
 Rows: TypeAlias = Sequence[Row]
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeNumber:
-    """One result of a probe against the exact one.
-
-    ``row`` is its number in the input, for a row of a sweep in that sweep; ``index`` its component,
-    None for a value per row.
-    """
-
-    row: int
-    index: int | None
-    actual: float
-    exact: str
-    expected: float
-    ulp_error: float
-    kind: Kind | None
-    result_dtype: str
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeLine:
-    """What one implementation returned for one quantity in one dtype.
-
-    ``note`` says what else it did, other than to return a result.
-    """
-
-    implementation: str
-    dtype: str
-    quantity: Quantity
-    results: tuple[ProbeNumber, ...]
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class ProbeResult:
-    """All implementations of a loss on one input.
-
-    ``rows`` has, by dtype, the row of a sweep that was asked about. ``notes`` say what of the
-    input may not be what was meant.
-
-    ``str()`` and notebooks show what `xentcheck probe` prints; ``to_json()``, ``to_markdown()``
-    and ``save()`` are those of its report. As for `Report`, `xentcheck.api` defines them.
-    """
-
-    report: Report
-    lines: tuple[ProbeLine, ...]
-    rows: Mapping[str, Witness] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-
-    _repr_html_: ClassVar[Callable[["ProbeResult"], str]]
-    to_json: ClassVar[Callable[["ProbeResult"], str]]
-    to_markdown: ClassVar[Callable[["ProbeResult"], str]]
-    save: ClassVar[Callable[..., None]]
-
-    def __repr__(self) -> str:
-        losses = dict.fromkeys(each.cell.loss for each in self.report.measurements)
-        dtypes = dict.fromkeys(line.dtype for line in self.lines)
-        names = {line.implementation for line in self.lines}
-        wrong = sum(
-            any(number.kind not in (None, *NOTES) for number in line.results) for line in self.lines
-        )
-        return (
-            f"<ProbeResult of {', '.join(losses) or 'nothing'}: {len(names)} implementations in "
-            f"{', '.join(dtypes) or 'no dtype'}, {wrong} of {len(self.lines)} results wrong>"
-        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -317,7 +250,7 @@ def _answered(
     unique: dict[Skip, None] = dict.fromkeys(skips)
     chosen = []
     for each in known:
-        if registry.selected(each.name, implementations):
+        if selected(each.name, implementations):
             obstacle = "" if each.process is None else hosts.missing(each.process)
             if obstacle:
                 assert each.process is not None

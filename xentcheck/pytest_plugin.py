@@ -384,8 +384,7 @@ def _narrowed(config: "Config", items: "Sequence[CellItem]", known: "Set[str]") 
     Every number comes out as it does when all of the configuration is audited: rows are drawn by
     the names of sweeps, and a variant comes with what it is another way to call.
     """
-    from xentcheck.model import Cell, Quantity
-    from xentcheck.registry import escaped, selected
+    from xentcheck.model import Cell, Quantity, escaped, selected
 
     loss, dtype = items[0].group
     wanted = {each.place[3] for each in items}

@@ -27,7 +27,6 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -37,11 +36,10 @@ import numpy as np
 from xentcheck.errors import TargetError, did_you_mean
 from xentcheck.floats import INPUT_DTYPES, STANDARD
 from xentcheck.losses import LOSSES, NAMES
-from xentcheck.model import ANY_PARAMETER, Implementation, LabelKind, Skip, Target
+from xentcheck.model import ANY_PARAMETER, AUTO, Implementation, LabelKind, Skip, Target, selected
 
 GROUP = "xentcheck.implementations"
 _OWN = "xentcheck"  # the distribution whose entry points come first
-AUTO = "auto"  # of a gradient: whichever there is
 
 _MARK = "__xentcheck_implementations__"
 _LABEL_KINDS = tuple(LabelKind)
@@ -330,17 +328,6 @@ def _iterable(thing: object) -> Iterable[object]:
     return thing
 
 
-def selected(name: str, patterns: Iterable[str]) -> bool:
-    """Whether one of the patterns (fnmatch) selects an implementation of that name.
-
-    As a shell's ``*`` leaves hidden files out, a pattern selects variants (``name@variant``) only
-    when it has an @ itself.
-    """
-    return any(
-        fnmatchcase(name, pattern) for pattern in patterns if "@" in pattern or "@" not in name
-    )
-
-
 SYNONYMS: Mapping[str, str] = {
     "pytorch": "torch",
     "scikit-learn": "sklearn",
@@ -399,11 +386,6 @@ def meant_by(pattern: str, known: Iterable[Implementation]) -> str:
 
 def _selects(pattern: str, names: Iterable[str]) -> bool:
     return any(selected(name, (pattern,)) for name in names)
-
-
-def escaped(name: str) -> str:
-    """A pattern that selects this name only."""
-    return re.sub(r"([*?\[])", r"[\1]", name)
 
 
 def load_target(target: Target) -> Implementation:

@@ -8,7 +8,6 @@ understated.
 
 import math
 from dataclasses import dataclass, fields, replace
-from decimal import Context, Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -20,31 +19,11 @@ from xentcheck.floats import (
     LARGEST_ULP,
     Format,
     format_of,
-    round_exact,
     to_float64,
     ulp_exponent,
 )
-from xentcheck.model import (
-    Accepts,
-    Array,
-    Balls,
-    Enclosures,
-    Float64Array,
-    Kind,
-    Quantity,
-    Tolerance,
-)
-
-KINDS: tuple[Kind, ...] = tuple(Kind)
-"""Gravest first; `Scores.kinds` holds positions in it."""
-
-RIGHT = len(KINDS)
-"""The position that stands for nothing wrong."""
-
-
-def kind_of(code: int) -> Kind | None:
-    """The kind at a position in `KINDS`; None for `RIGHT`."""
-    return None if code == RIGHT else KINDS[code]
+from xentcheck.model import KINDS, RIGHT, Accepts, Array, Float64Array, Kind, Quantity, Tolerance
+from xentcheck.reference.enclosures import Balls, Enclosures
 
 
 def lost_kind(quantity: Quantity) -> Kind:
@@ -679,57 +658,6 @@ def _unit_exponent(magnitude: Fraction, target: Format) -> int:
     if magnitude < Fraction(2) ** exponent:
         exponent -= 1
     return max(exponent, target.min_exponent) - target.precision + 1
-
-
-def midpoint(exact: Enclosures, index: tuple[int, ...]) -> Fraction | None:
-    """The midpoint of one enclosure as an exact fraction; None for NaN, infinities and
-    magnitudes beyond 2^±20000."""
-    hi, lo = float(exact.hi[index]), float(exact.lo[index])
-    exponent = int(exact.exponent[index])
-    if hi == 0.0:
-        return Fraction(0)
-    if not math.isfinite(hi) or abs(exponent) > 20000:
-        return None
-    return (Fraction(hi) + Fraction(lo)) * Fraction(2) ** exponent
-
-
-def expected(exact: Enclosures, index: tuple[int, ...], dtype: str) -> float:
-    """The exact result rounded to the dtype."""
-    middle = midpoint(exact, index)
-    if middle is None:
-        hi, exponent = float(exact.hi[index]), int(exact.exponent[index])
-        if not math.isfinite(hi):
-            return hi
-        return math.copysign(math.inf if exponent > 0 else 0.0, hi)
-    return float(to_float64(np.asarray(round_exact(middle, dtype))))
-
-
-def decimal_text(exact: Enclosures, index: tuple[int, ...], digits: int = 22) -> str:
-    """The exact result in decimal, with more digits than any dtype has."""
-    hi, exponent = float(exact.hi[index]), int(exact.exponent[index])
-    if math.isnan(hi):
-        return "nan"
-    if math.isinf(hi):
-        return "inf" if hi > 0 else "-inf"
-    middle = midpoint(exact, index)
-    if middle is None:
-        power = exponent * math.log10(2) + math.log10(abs(hi))
-        return f"{'-' if hi < 0 else ''}10^{power:.6g}"
-    if middle == 0:
-        return "0" if float(exact.radius[index]) == 0.0 else f"0 ± 2^{exponent}"
-    context = Context(prec=digits, Emin=-999999, Emax=999999)
-    quotient = context.divide(Decimal(middle.numerator), Decimal(middle.denominator))
-    return f"{quotient.normalize(context):g}" if -6 < quotient.adjusted() < 21 else f"{quotient:e}"
-
-
-def radius_in_ulps(exact: Enclosures, index: tuple[int, ...], dtype: str) -> float:
-    """The radius of one enclosure in ulps of the dtype: what the exact value is certain to."""
-    exponent = exact.exponent[index]
-    target = FORMATS[dtype]
-    own = target.min_exponent if exact.hi[index] == 0 else exponent
-    unit = ulp_exponent(np.asarray(own), dtype)
-    shift = int(np.clip(exponent - unit, -5000, 5000))
-    return math.ldexp(float(exact.radius[index]), shift)
 
 
 def excess_bits(ulp_error: float, condition: float, dtype: str) -> float:

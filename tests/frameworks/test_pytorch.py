@@ -22,8 +22,9 @@ from xentcheck.floats import FORMATS, format_of, from_float64, to_float64
 from xentcheck.implementations.bridging import Call, Job
 from xentcheck.implementations.frameworks.pytorch import TORCH, torch_implementations
 from xentcheck.losses import LOSSES
-from xentcheck.model import Array, Case, Domain, Exact, Implementation, LabelKind, Layout, Quantity
+from xentcheck.model import Array, Case, Domain, Implementation, LabelKind, Layout, Quantity
 from xentcheck.reference import exact
+from xentcheck.reference.enclosures import Exact
 
 fact = pytest.mark.fact("torch")
 

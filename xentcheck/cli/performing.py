@@ -26,8 +26,7 @@ from xentcheck.errors import INTERNAL_ERROR
 from xentcheck.report.formats import rendered
 
 if TYPE_CHECKING:
-    from xentcheck.auditing import Progress
-    from xentcheck.model import Config, Implementation, Report
+    from xentcheck.model import Config, Implementation, Progress, Report
 
 _PATIENCE = 2.0  # seconds before progress is shown
 _REDRAW = 0.1  # seconds between two drawings of it

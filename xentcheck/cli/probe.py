@@ -34,8 +34,7 @@ from xentcheck.report.formats import rendered
 
 if TYPE_CHECKING:
     from xentcheck.losses.spec import Loss
-    from xentcheck.model import Sweep
-    from xentcheck.probing import ProbeResult
+    from xentcheck.model import ProbeResult, Sweep
 
 PROBED_DTYPES = ("float32",)
 STANDARD = "standard"  # the sweeps of `check`, instead of a configuration's
@@ -128,8 +127,7 @@ def probe(
       xentcheck probe --loss softmax_cross_entropy --row configs/sweep.yaml:ordinary:161
     """
     delivery = Delivery.planned(formats, outputs, color)
-    from xentcheck.model import LabelKind, Target
-    from xentcheck.registry import escaped
+    from xentcheck.model import LabelKind, Target, escaped
     from xentcheck.sweeps import chosen_labels
 
     spec = named_loss(loss)

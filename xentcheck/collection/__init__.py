@@ -5,7 +5,7 @@ from xentcheck.collection.closing import close
 from xentcheck.collection.shown import Shown, gravity
 from xentcheck.collection.tally import Tally, lost, measure, note, place_found, take, weigh
 from xentcheck.collection.variants import compare
-from xentcheck.kinds import HINTS
+from xentcheck.model import HINTS
 
 __all__ = [
     "HINTS",

@@ -17,27 +17,23 @@ from xentcheck.model import (
     Array,
     Case,
     Cell,
-    Enclosures,
-    Exact,
     Float64Array,
     Kind,
     Quantity,
     Tolerance,
     Witness,
+    kind_of,
 )
 from xentcheck.reference import ends, exact, exact_component, exact_in_block, few_distinct
-from xentcheck.scoring import (
-    Settled,
+from xentcheck.reference.enclosures import (
+    Enclosures,
+    Exact,
     decimal_text,
-    excess_bits,
     expected,
-    kind_of,
     midpoint,
     radius_in_ulps,
-    score,
-    stands,
-    unflushed_kind,
 )
+from xentcheck.scoring import Settled, excess_bits, score, stands, unflushed_kind
 
 PRECISIONS = (128, 512, 2048, 8192)
 """In bits. Two different numbers that agree to the last of them are not met with: a result that is

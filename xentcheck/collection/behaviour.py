@@ -19,6 +19,7 @@ from xentcheck.floats import FORMATS, format_of, from_float64, to_float64, ulp_d
 from xentcheck.implementations.layouts import ONE_CLASS, ONE_ROW, UNWRITABLE
 from xentcheck.losses import LOSSES
 from xentcheck.model import (
+    KINDS,
     NOTES,
     Array,
     Case,
@@ -30,7 +31,7 @@ from xentcheck.model import (
     Tolerance,
 )
 from xentcheck.reference import Truth
-from xentcheck.scoring import KINDS, Scores, conditioned, movable, score
+from xentcheck.scoring import Scores, conditioned, movable, score
 
 Rows = npt.NDArray[np.intp]
 

@@ -11,9 +11,10 @@ from xentcheck.collection.shown import Shown
 from xentcheck.collection.tally import Tally, offer
 from xentcheck.floats import to_float64
 from xentcheck.implementations.layouts import UNWRITABLE
-from xentcheck.kinds import HINTS
 from xentcheck.losses import LOSSES
 from xentcheck.model import (
+    HINTS,
+    KINDS,
     Cell,
     Domain,
     Finding,
@@ -23,10 +24,7 @@ from xentcheck.model import (
     Tolerance,
     Witness,
 )
-from xentcheck.scoring import (
-    KINDS,
-    unflushed_kind,
-)
+from xentcheck.scoring import unflushed_kind
 
 
 def _find_plateaus(collected: Tally) -> str:

@@ -21,17 +21,9 @@ from xentcheck.errors import UncertifiedError
 from xentcheck.execution import answer
 from xentcheck.floats import FORMATS, Format, format_of, from_float64, to_float64
 from xentcheck.losses.spec import picked
-from xentcheck.model import (
-    Array,
-    Balls,
-    Case,
-    Float64Array,
-    Implementation,
-    Kind,
-    LabelKind,
-    Quantity,
-)
+from xentcheck.model import Array, Case, Float64Array, Implementation, Kind, LabelKind, Quantity
 from xentcheck.reference import Truth
+from xentcheck.reference.enclosures import Balls
 
 EXPERIMENTS = 4
 """So many experiments that tell nothing are made for a cell in one part of a sweep."""

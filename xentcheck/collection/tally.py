@@ -28,7 +28,9 @@ from xentcheck.floats import FORMATS, Format, format_of, to_float64
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Loss
 from xentcheck.model import (
+    KINDS,
     NOTES,
+    RIGHT,
     Array,
     Case,
     Float64Array,
@@ -37,19 +39,11 @@ from xentcheck.model import (
     LabelKind,
     Quantity,
     Tolerance,
+    kind_of,
 )
 from xentcheck.quantiles import Quantiles
 from xentcheck.reference import Truth, row_parts
-from xentcheck.scoring import (
-    KINDS,
-    RIGHT,
-    Scores,
-    conditioned,
-    excess_bits,
-    kind_of,
-    lost_kind,
-    score,
-)
+from xentcheck.scoring import Scores, conditioned, excess_bits, lost_kind, score
 
 MOST_LED = 64
 """So many numbers a row has at most that is gone on from: as many as a command can hold."""

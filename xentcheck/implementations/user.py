@@ -28,6 +28,7 @@ from xentcheck.losses.parameters import others
 from xentcheck.losses.spec import Loss
 from xentcheck.model import (
     ANY_PARAMETER,
+    AUTO,
     Array,
     Implementation,
     LabelKind,
@@ -36,7 +37,6 @@ from xentcheck.model import (
     Target,
 )
 from xentcheck.registry import (
-    AUTO,
     common_parameters,
     defaults_of,
     defined_at,

@@ -18,10 +18,8 @@ from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Loss
 from xentcheck.model import (
     Array,
-    Balls,
     Case,
     Domain,
-    Enclosures,
     Float64Array,
     LabelKind,
     Layout,
@@ -29,6 +27,7 @@ from xentcheck.model import (
     Quantity,
 )
 from xentcheck.reference import Truth, exact
+from xentcheck.reference.enclosures import Balls, Enclosures
 from xentcheck.sweeps.parameters import combinations, materialise
 
 NAME = "sanity check"

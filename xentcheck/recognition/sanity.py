@@ -16,11 +16,11 @@ from xentcheck.collection.shown import alone
 from xentcheck.errors import TargetError, UncertifiedError
 from xentcheck.execution import Death, run_tasks
 from xentcheck.floats import from_float64
-from xentcheck.kinds import HINTS
 from xentcheck.losses import LOSSES
 from xentcheck.losses.parameters import obstacle
 from xentcheck.losses.spec import picked
 from xentcheck.model import (
+    HINTS,
     Cell,
     Config,
     Finding,
@@ -33,12 +33,13 @@ from xentcheck.model import (
     Sweep,
     Tolerance,
     Witness,
+    selected,
 )
 from xentcheck.recognition.exams import NAME
 from xentcheck.recognition.recognising import Recognition, recognised
 from xentcheck.reference import exact
-from xentcheck.registry import selected
-from xentcheck.scoring import decimal_text, expected, score
+from xentcheck.reference.enclosures import decimal_text, expected
+from xentcheck.scoring import score
 
 _PREFERRED = ("float32", "float64")
 

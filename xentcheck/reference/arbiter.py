@@ -34,15 +34,8 @@ from xentcheck.losses.spec import (
     RowResult,
     picked,
 )
-from xentcheck.model import (
-    Accepts,
-    Case,
-    Enclosures,
-    Exact,
-    Float64Array,
-    LabelKind,
-    Quantity,
-)
+from xentcheck.model import Accepts, Case, Float64Array, LabelKind, Quantity
+from xentcheck.reference.enclosures import Enclosures, Exact
 from xentcheck.reference.intervals import (
     Interval,
     IntervalArithmetic,

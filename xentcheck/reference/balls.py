@@ -28,9 +28,9 @@ From these:
 Underflow: a result below the normal range counts as 0 here, flushed or not. It is off by at most
 2^-1022 (2^-16382); the families multiply and divide it by at most three numbers of the input
 format's range (2^±150 where float64 is used, 2^±1080 where binary128 is) and add up fewer than 2^23
-such terms. So a final radius grows by `xentcheck.model.FLOOR` = 2^-500, which is nothing in any
-dtype that float64 serves; in binary128 by 2^-13000, which counts where the midpoint itself is below
-2^-2700.
+such terms. So a final radius grows by `xentcheck.reference.enclosures.FLOOR` = 2^-500, which is
+nothing in any dtype that float64 serves; in binary128 by 2^-13000, which counts where the midpoint
+itself is below 2^-2700.
 """
 
 from dataclasses import dataclass
@@ -39,7 +39,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from xentcheck.model import Array, Balls, Enclosures, Float64Array
+from xentcheck.model import Array, Float64Array
+from xentcheck.reference.enclosures import Balls, Enclosures
 
 CHUNK: Final = 128
 FUNCTION_ULPS: Final = 8

@@ -25,7 +25,7 @@ import numpy.typing as npt
 from xentcheck.floats import FORMATS
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Block, Loss
-from xentcheck.model import Accepts, Balls, Case, Enclosures, Float64Array, Quantity
+from xentcheck.model import Accepts, Case, Float64Array, Quantity
 from xentcheck.reference import arbiter
 from xentcheck.reference.balls import (
     BINARY128,
@@ -33,6 +33,7 @@ from xentcheck.reference.balls import (
     ArrayArithmetic,
     Ball,
 )
+from xentcheck.reference.enclosures import Balls, Enclosures
 from xentcheck.reference.forms import FORMS, Piece
 
 BLOCK_ELEMENTS = 1 << 15

@@ -7,9 +7,8 @@ ground. All text goes through `html.escape`.
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
-from xentcheck.model import Kind, Report
+from xentcheck.model import Kind, ProbeResult, Report
 from xentcheck.outcome import Outcome, outcome
-from xentcheck.probing import ProbeResult
 from xentcheck.report import detail, notation, table
 from xentcheck.report.probe import render_probe
 

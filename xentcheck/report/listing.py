@@ -9,12 +9,22 @@ from typing import Any, TypeAlias
 from xentcheck.errors import UnknownNameError
 from xentcheck.execution import hosts
 from xentcheck.floats import FORMATS
-from xentcheck.kinds import HINTS, MEANINGS
 from xentcheck.losses import LOSSES, loss_of
 from xentcheck.losses.names import ALIASES
 from xentcheck.losses.spec import Loss
-from xentcheck.model import NOTES, Implementation, Kind, LabelKind, Layout, Option, Parameter
-from xentcheck.registry import frameworks_of, load_registered, matching, meant_by, selected
+from xentcheck.model import (
+    HINTS,
+    MEANINGS,
+    NOTES,
+    Implementation,
+    Kind,
+    LabelKind,
+    Layout,
+    Option,
+    Parameter,
+    selected,
+)
+from xentcheck.registry import frameworks_of, load_registered, matching, meant_by
 from xentcheck.report.document import number, plain
 from xentcheck.sweeps import GENERATORS
 

@@ -21,8 +21,8 @@ from xentcheck.model import (
     ParameterValue,
     Report,
     Witness,
+    escaped,
 )
-from xentcheck.registry import escaped
 from xentcheck.sweeps import ADAPTIVE
 
 EXPLAINED = "explained by conditioning"

@@ -17,7 +17,7 @@ from xentcheck.report.detail import skipped
 from xentcheck.report.table import labelled
 
 if TYPE_CHECKING:
-    from xentcheck.probing import ProbeLine, ProbeNumber, ProbeResult
+    from xentcheck.model import ProbeLine, ProbeNumber, ProbeResult
 
 _MOST_COMPONENTS = 12  # of more, the worst are shown
 _HEADERS = ("implementation", "result", "hex", "ulp", "verdict")

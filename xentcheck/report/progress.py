@@ -7,7 +7,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from xentcheck.auditing import Progress
+from xentcheck.model import Progress
 from xentcheck.report import notation
 
 _LEAST_SHARE = 0.0002  # done, before the time left is more than a guess

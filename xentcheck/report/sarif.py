@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from xentcheck.floats import ULP_DEFINITION
-from xentcheck.kinds import HINTS, MEANINGS
-from xentcheck.model import NOTES, Cell, Finding, Kind, Report, Violation
+from xentcheck.model import HINTS, MEANINGS, NOTES, Cell, Finding, Kind, Report, Violation
 from xentcheck.ratchet import P99
 from xentcheck.report import detail, notation
 from xentcheck.report.document import number

@@ -17,9 +17,10 @@ from rich.table import Table
 from rich.text import Text
 
 from xentcheck.floats import LARGEST_ULP, ULP_DEFINITION
-from xentcheck.kinds import MEANINGS, NOTIONS
 from xentcheck.model import (
+    MEANINGS,
     NOTES,
+    NOTIONS,
     Cell,
     Finding,
     Kind,

@@ -1,8 +1,42 @@
-"""What every kind of finding means, and what to do about it: one row per kind, in plain words."""
+"""The kinds of finding: one row for each, in plain words."""
 
 from collections.abc import Mapping
+from enum import StrEnum
 
-from xentcheck.model import Kind
+
+class Kind(StrEnum):
+    """Kinds of finding, gravest first: when a row shows several, the first one names it."""
+
+    CRASHED = "crashed"
+    TIMED_OUT = "timed-out"
+    RAISED = "raised"
+    OTHER_FUNCTION = "other-function"
+    WRONG_SHAPE = "wrong-shape"
+    WRONG_DTYPE = "wrong-dtype"
+    MUTATED_INPUT = "mutated-input"
+    NON_DETERMINISTIC = "non-deterministic"
+    LAYOUT_DEPENDENT = "layout-dependent"
+    COTANGENT = "cotangent"
+    NAN = "nan"
+    MISSED_NAN = "missed-nan"
+    SPURIOUS_OVERFLOW = "spurious-overflow"
+    MISSED_OVERFLOW = "missed-overflow"
+    WRONG_SIGN = "wrong-sign"
+    VANISHED_GRADIENT = "vanished-gradient"
+    SPURIOUS_UNDERFLOW = "spurious-underflow"
+    PLATEAU = "plateau"
+    INACCURATE = "inaccurate"
+    ROW_DEPENDENT = "row-dependent"
+    INCONSISTENT = "inconsistent"
+    INVARIANT = "invariant"
+    FP_SIGNAL = "fp-signal"
+    BATCH_VARIANT = "batch-variant"
+    FTZ = "ftz"
+    CONVENTION = "convention"
+
+
+NOTES = frozenset({Kind.FP_SIGNAL, Kind.BATCH_VARIANT, Kind.FTZ, Kind.CONVENTION})
+"""Kinds of what the field accepts, a result or a signal; a gate forbids them only by name."""
 
 MEANINGS: Mapping[Kind, str] = {
     Kind.CRASHED: "The process died in the call.",
@@ -74,3 +108,14 @@ NOTIONS: Mapping[str, str] = {
     ">1e308": "an error in ulps that float64 cannot hold",
 }
 """Other words and signs that reports use."""
+
+KINDS: tuple[Kind, ...] = tuple(Kind)
+"""Gravest first; `Scores.kinds` holds positions in it."""
+
+RIGHT = len(KINDS)
+"""The position that stands for nothing wrong."""
+
+
+def kind_of(code: int) -> Kind | None:
+    """The kind at a position in `KINDS`; None for `RIGHT`."""
+    return None if code == RIGHT else KINDS[code]
