@@ -734,21 +734,21 @@ PLANTED = (
     ),
     Planted(
         "a number with an exponent read as text",
-        "xentcheck/numbers.py",
+        "xentcheck/reading/numbers.py",
         '(?:\\.[0-9]*)?|\\.[0-9]+)(?:[eE][+-]?[0-9]+)?")',
         '(?:\\.[0-9]*)?|\\.[0-9]+)(?:[eE][+-][0-9]+)?")',
         ("tests/test_config.py::test_numbers_are_read_as_they_are_written",),
     ),
     Planted(
         "010 read as a number",
-        "xentcheck/numbers.py",
+        "xentcheck/reading/numbers.py",
         "    if _LEADING_ZERO.fullmatch(text):",
         "    if False:",
         ("tests/test_config.py::test_what_is_no_number_or_could_be_two_is_refused",),
     ),
     Planted(
         "duplicate keys accepted",
-        "xentcheck/yaml_reader.py",
+        "xentcheck/reading/yaml.py",
         "                if key.value in first:",
         "                if False:",
         (
@@ -758,14 +758,14 @@ PLANTED = (
     ),
     Planted(
         "unknown keys accepted",
-        "xentcheck/yaml_reader.py",
+        "xentcheck/reading/yaml.py",
         "        for name in [name for name in entries if name not in known]:",
         "        for name in []:",
         ("tests/test_config.py::test_every_problem_is_told_at_once_in_the_order_of_the_file",),
     ),
     Planted(
         "only the first problem told",
-        "xentcheck/yaml_reader.py",
+        "xentcheck/reading/yaml.py",
         "key=lambda each: each[0])]",
         "key=lambda each: each[0])][:1]",
         ("tests/test_config.py::test_every_problem_is_told_at_once_in_the_order_of_the_file",),

@@ -19,7 +19,7 @@ from xentcheck.errors import ConfigError, Problem
 from xentcheck.floats import STANDARD
 from xentcheck.losses import LOSSES
 from xentcheck.model import Kind, LabelKind, Quantity, Tolerance
-from xentcheck.numbers import parse_integer, parse_number, read_number
+from xentcheck.reading.numbers import parse_integer, parse_number, read_number
 from xentcheck.sweeps import GENERATORS
 
 ROOT = Path(__file__).parents[1]

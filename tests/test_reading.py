@@ -35,6 +35,7 @@ from xentcheck.model import (
     Witness,
     Yield,
 )
+from xentcheck.reading.json import LONGEST_LIST
 from xentcheck.report import document, reading
 
 RUNS = {
@@ -243,7 +244,7 @@ class TestRoundTrip:
         same(report, back)
 
     @pytest.mark.parametrize("dtype", FORMATS)
-    @pytest.mark.parametrize("size", [3, document.LONGEST_LIST + 1])
+    @pytest.mark.parametrize("size", [3, LONGEST_LIST + 1])
     def test_arrays_of_every_dtype_come_back(self, dtype: str, size: int) -> None:
         logits = np.linspace(-3, 3, size).astype(FORMATS[dtype].dtype)
         report = constructed()

@@ -27,8 +27,8 @@ from xentcheck.config import load
 from xentcheck.execution import hosts
 from xentcheck.losses import LOSSES
 from xentcheck.model import Cell, Finding, Kind, ProbeResult, Quantity, Report, Witness
-from xentcheck.numbers import parse_number
 from xentcheck.probing import located
+from xentcheck.reading.numbers import parse_number
 from xentcheck.report import notation, witnesses
 from xentcheck.sweeps import fitted
 

@@ -36,6 +36,8 @@ from xentcheck.model import (
     Witness,
     Yield,
 )
+from xentcheck.reading.json import array, read_array
+from xentcheck.reading.json import plain as strict
 from xentcheck.report import comparison, document, github, html, markdown, notation, table
 from xentcheck.report import progress as progress_line
 from xentcheck.report.probe import render_probe
@@ -565,10 +567,10 @@ class TestDocument:
         shown = witness(logits=logits, labels=labels, parameters={"temperature": 0.5})
         written = self.loaded(measurements=(measurement(cell(), witness=shown),))
         stored = written["measurements"][0]["witness"]
-        back = document.read_array(stored["logits"], "float32")
+        back = read_array(stored["logits"], "float32")
         assert back.dtype == np.float32
         assert back.tobytes() == logits.tobytes()
-        assert document.read_array(stored["labels"], "float32").tobytes() == labels.tobytes()
+        assert read_array(stored["labels"], "float32").tobytes() == labels.tobytes()
         assert stored["parameters"] == {"temperature": 0.5}
         assert stored["logits"][:2] == ["0x1.99999a0000000p-4", "-0x0.0p+0"]
 
@@ -606,19 +608,19 @@ class TestDocument:
     @pytest.mark.parametrize("shape", [(3,), (2, 3), (65_540,), (40, 50), ()])
     def test_arrays_come_back_bit_by_bit(self, dtype: Any, shape: tuple[int, ...]) -> None:
         values = np.random.default_rng(1).normal(size=shape).astype(dtype)
-        written = json.loads(json.dumps(document.array(values), allow_nan=False))
-        back = document.read_array(written, np.dtype(dtype).name)
+        written = json.loads(json.dumps(array(values), allow_nan=False))
+        back = read_array(written, np.dtype(dtype).name)
         assert back.shape == values.shape
         assert back.dtype == values.dtype
         assert back.tobytes() == values.tobytes()
 
     def test_a_vocabulary_takes_less_room_than_its_hex_floats(self) -> None:
         values = np.random.default_rng(1).normal(size=65_540).astype(np.float32)
-        text = json.dumps(document.array(values))
+        text = json.dumps(array(values))
         assert len(text) < 6 * values.size
 
     def test_plain_takes_what_a_configuration_may_hold(self) -> None:
-        written = document.plain(
+        written = strict(
             {
                 "scalar": np.float32(0.5),
                 "narrow": ml_dtypes.bfloat16(0.5),

@@ -11,8 +11,7 @@ from xentcheck.errors import ConfigError
 from xentcheck.floats import FORMATS
 from xentcheck.model import Cell, Kind, Quantity
 from xentcheck.ratchet import P99, Baseline, Entry, Faults, common_record, rounded_up
-from xentcheck.standing import Extent
-from xentcheck.yaml_reader import (
+from xentcheck.reading.yaml import (
     Place,
     Reader,
     compose,
@@ -22,6 +21,7 @@ from xentcheck.yaml_reader import (
     remedy_for,
     shown,
 )
+from xentcheck.standing import Extent
 
 VERSION = 1
 RULES = (*(kind.value for kind in Kind), P99)

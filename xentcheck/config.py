@@ -33,10 +33,7 @@ from xentcheck.model import (
     Target,
     Tolerance,
 )
-from xentcheck.sweeps import GENERATORS, Generator
-from xentcheck.sweeps.labels import TARGETS
-from xentcheck.sweeps.parameters import MATRIX_WORDS, VECTOR_WORDS
-from xentcheck.yaml_reader import (
+from xentcheck.reading.yaml import (
     Place,
     Reader,
     compose,
@@ -47,6 +44,9 @@ from xentcheck.yaml_reader import (
     remedy_for,
     shown,
 )
+from xentcheck.sweeps import GENERATORS, Generator
+from xentcheck.sweeps.labels import TARGETS
+from xentcheck.sweeps.parameters import MATRIX_WORDS, VECTOR_WORDS
 
 LABEL_KINDS = tuple(kind.value for kind in LabelKind if kind is not LabelKind.NONE)
 

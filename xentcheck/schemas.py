@@ -6,8 +6,7 @@ says where patterns match nothing. The one for reports describes what this versi
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
 
 from xentcheck.baselines import RULES
 from xentcheck.config import FIELDS, LABEL_KINDS
@@ -18,21 +17,32 @@ from xentcheck.implementations.user import FRAMEWORKS
 from xentcheck.losses import LOSSES
 from xentcheck.losses.names import ALIASES
 from xentcheck.model import OTHER_BOUNDS, Kind, Option, Parameter, Quantity, Standing
-from xentcheck.numbers import NAMES
 from xentcheck.outcome import Outcome
-from xentcheck.report.document import SCHEMA_VERSION, plain
+from xentcheck.reading.json import plain
+from xentcheck.reading.numbers import NAMES
+from xentcheck.reading.schema import (
+    _WILDCARD,
+    DIALECT,
+    INFINITE,
+    NAN,
+    Schema,
+    closed,
+    described,
+    list_of,
+    name_or_pattern,
+    number_or_text,
+    one_or_more,
+    or_null,
+    some_text,
+    whole_number,
+    whole_object,
+    within,
+)
+from xentcheck.report.document import SCHEMA_VERSION
 from xentcheck.sweeps import GENERATORS, Generator
 from xentcheck.sweeps.labels import TARGETS
 from xentcheck.sweeps.parameters import MATRIX_WORDS, VECTOR_WORDS
 
-Schema = dict[str, Any]
-
-_DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_DECIMAL = r"[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?|\.[0-9]+([eE][+-]?[0-9]+)?"
-_HEXADECIMAL = r"0[xX]([0-9a-fA-F]+(\.[0-9a-fA-F]*)?|\.[0-9a-fA-F]+)([pP][+-]?[0-9]+)?"
-_INFINITE = r"\.?[iI][nN][fF]([iI][nN][iI][tT][yY])?"
-_NAN = r"\.?[nN][aA][nN]"
-_WILDCARD = r"[*?\[]"
 _HEX_FLOAT = r"^(-?0x[01]\.[0-9a-f]+p[+-][0-9]+|-?inf|nan)$"
 
 
@@ -44,15 +54,15 @@ def text(what: str) -> str:
 def config() -> Schema:
     """What a configuration may say."""
     return {
-        "$schema": _DIALECT,
+        "$schema": DIALECT,
         "title": "xentcheck configuration",
         "description": "What xentcheck audits: inputs, implementations, and what a gate allows.",
         **_section("configuration", _CONFIGURATION),
         "$defs": {
-            "number": _number(_INFINITE),
-            "finite-number": _number(),
-            "named-number": _number(_INFINITE, _NAN, *NAMES),
-            "whole-number": _whole(),
+            "number": number_or_text(INFINITE),
+            "finite-number": number_or_text(),
+            "named-number": number_or_text(INFINITE, NAN, *NAMES),
+            "whole-number": whole_number(),
             "loss": _loss(),
             "dtype": {"enum": list(FORMATS)},
             "kind": {"enum": list(map(str, Kind))},
@@ -70,10 +80,10 @@ def config() -> Schema:
 
 def baseline() -> Schema:
     """What a baseline may say."""
-    fault = _closed(
+    fault = closed(
         {
-            "rows": _described({"type": "integer", "minimum": 1}, "How many rows show it."),
-            "ulp": _described(_within("number", 0), "The largest error among them, in ulps."),
+            "rows": described({"type": "integer", "minimum": 1}, "How many rows show it."),
+            "ulp": described(within("number", 0), "The largest error among them, in ulps."),
         },
         ["rows"],
     )
@@ -83,9 +93,9 @@ def baseline() -> Schema:
         "dtype": {"enum": list(FORMATS)},
         "quantity": {"enum": list(map(str, Quantity))},
         "sweep": {"type": "string", "minLength": 1},
-        "platform": _described({"type": "string", "minLength": 1}, "The entry is for it only."),
-        "rows": _described({"type": "integer", "minimum": 1}, "Of how many rows."),
-        "tolerated": _described(
+        "platform": described({"type": "string", "minLength": 1}, "The entry is for it only."),
+        "rows": described({"type": "integer", "minimum": 1}, "Of how many rows."),
+        "tolerated": described(
             {
                 "type": "object",
                 "properties": {rule: {"$ref": "#/$defs/fault"} for rule in RULES},
@@ -94,7 +104,7 @@ def baseline() -> Schema:
             },
             "By kind of finding, or p99_ulp.",
         ),
-        "recorded": _described(
+        "recorded": described(
             {
                 "type": "object",
                 "additionalProperties": {"type": ["string", "null"]},
@@ -103,27 +113,27 @@ def baseline() -> Schema:
             "When and with what it was recorded, as far as the file's own record differs.",
         ),
     }
-    common = _described(
+    common = described(
         {"type": "object", "additionalProperties": {"type": "string"}, "minProperties": 1},
         "When and with what the cells were recorded that do not say otherwise.",
     )
     optional = ("platform", "recorded")
     return {
-        "$schema": _DIALECT,
+        "$schema": DIALECT,
         "title": "xentcheck baseline",
         "description": "Which faults beyond the limits a gate tolerates, as far as they went.",
-        **_closed(
+        **closed(
             {
                 "version": {"const": 1},
                 "recorded": common,
-                "cells": _list({"$ref": "#/$defs/cell"}),
+                "cells": list_of({"$ref": "#/$defs/cell"}),
             },
             ["version", "cells"],
         ),
         "$defs": {
-            "number": _number(_INFINITE),
+            "number": number_or_text(INFINITE),
             "fault": fault,
-            "cell": _closed(cell, [each for each in cell if each not in optional]),
+            "cell": closed(cell, [each for each in cell if each not in optional]),
         },
     }
 
@@ -142,12 +152,12 @@ def report() -> Schema:
         "hint": {"type": "string"},
         "detail": {"type": "string"},
         "distance": {"$ref": "#/$defs/number"},
-        "witness": _or_null({"$ref": "#/$defs/witness"}),
+        "witness": or_null({"$ref": "#/$defs/witness"}),
     }
     violation: dict[str, Schema] = {
         "limit": {"type": "string"},
         "rule": {"enum": ["", *RULES]},
-        "standing": _or_null({"$ref": "#/$defs/standing"}),
+        "standing": or_null({"$ref": "#/$defs/standing"}),
         "accepted": {"type": "string"},
         **finding,
     }
@@ -160,8 +170,8 @@ def report() -> Schema:
             name: {"$ref": "#/$defs/number"}
             for name in ("max_ulp", "max_normal_ulp", "p99_ulp", "median_ulp", "max_abs")
         },
-        "max_excess_bits": _or_null({"$ref": "#/$defs/number"}),
-        "met": _or_null({"enum": list(OTHER_BOUNDS)}),
+        "max_excess_bits": or_null({"$ref": "#/$defs/number"}),
+        "met": or_null({"enum": list(OTHER_BOUNDS)}),
         "counts": {
             "type": "object",
             "propertyNames": {"$ref": "#/$defs/kind"},
@@ -169,10 +179,10 @@ def report() -> Schema:
         },
         "result_dtype": {"type": "string"},
         "negative_zeros": {"$ref": "#/$defs/count"},
-        "witness": _or_null({"$ref": "#/$defs/witness"}),
-        "farthest": _or_null({"$ref": "#/$defs/witness"}),
-        "normal": _or_null({"$ref": "#/$defs/witness"}),
-        "first_break": _or_null(_whole_object({"kind": {"$ref": "#/$defs/kind"}, **_INPUT})),
+        "witness": or_null({"$ref": "#/$defs/witness"}),
+        "farthest": or_null({"$ref": "#/$defs/witness"}),
+        "normal": or_null({"$ref": "#/$defs/witness"}),
+        "first_break": or_null(whole_object({"kind": {"$ref": "#/$defs/kind"}, **_INPUT})),
     }
     witness: dict[str, Schema] = {
         **_INPUT,
@@ -181,12 +191,12 @@ def report() -> Schema:
         "actual_hex": {"$ref": "#/$defs/hex"},
         "expected": {"$ref": "#/$defs/number"},
         "expected_hex": {"$ref": "#/$defs/hex"},
-        "exact": _described({"type": "string"}, "In decimal; empty where nothing was scored."),
+        "exact": described({"type": "string"}, "In decimal; empty where nothing was scored."),
         "result_dtype": {"type": "string"},
         "ulp_error": {"$ref": "#/$defs/number"},
         "abs_error": {"$ref": "#/$defs/number"},
         "radius_ulp": {"$ref": "#/$defs/number"},
-        "excess_bits": _or_null({"$ref": "#/$defs/number"}),
+        "excess_bits": or_null({"$ref": "#/$defs/number"}),
         "note": {"type": "string"},
     }
     change: dict[str, Schema] = {
@@ -194,7 +204,7 @@ def report() -> Schema:
         "rule": {"enum": ["", *RULES]},
         "standing": {"$ref": "#/$defs/standing"},
         "text": {"type": "string"},
-        "into": _described({"type": "string"}, "The rules that are broken in its place."),
+        "into": described({"type": "string"}, "The rules that are broken in its place."),
     }
     source: dict[str, Schema] = {
         "loss": {"type": "string"},
@@ -207,11 +217,11 @@ def report() -> Schema:
         name: {"type": "string"} for name in ("sweep", "generator", "loss", "dtype")
     }
     given["rows"] = {"$ref": "#/$defs/count"}
-    given["distinct"] = _or_null({"$ref": "#/$defs/count"})
+    given["distinct"] = or_null({"$ref": "#/$defs/count"})
     packed: dict[str, Schema] = {
         "dtype": {"type": "string"},
-        "shape": _list({"$ref": "#/$defs/count"}),
-        "zlib": _described({"type": "string"}, "Little endian bytes, compressed, in base64."),
+        "shape": list_of({"$ref": "#/$defs/count"}),
+        "zlib": described({"type": "string"}, "Little endian bytes, compressed, in base64."),
     }
     counted = (
         "rows",
@@ -224,8 +234,8 @@ def report() -> Schema:
     reference: dict[str, Schema] = {
         "method": {"type": "string"},
         "ulp": {"type": "string"},
-        "binary128": _described({"type": "boolean"}, "Whether numpy-quaddtype is there."),
-        "decided_by": _described(
+        "binary128": described({"type": "boolean"}, "Whether numpy-quaddtype is there."),
+        "decided_by": described(
             {"type": "object", "additionalProperties": {"$ref": "#/$defs/count"}},
             "Rows by the tier that decided them.",
         ),
@@ -233,44 +243,44 @@ def report() -> Schema:
     }
     document: dict[str, Schema] = {
         "schema_version": {"const": SCHEMA_VERSION},
-        "ulp": _described({"type": "string"}, "How errors are measured."),
+        "ulp": described({"type": "string"}, "How errors are measured."),
         "environment": {"type": "object", "additionalProperties": {"type": "string"}},
         "seed": {"type": "integer", "minimum": 0},
-        "config": _described({"type": "object"}, "What was asked for, as it was written."),
-        "path": _described({"type": ["string", "null"]}, "The configuration's file."),
-        "timeout_s": _described({"type": ["number", "null"]}, "What --timeout allowed a call."),
-        "reference": _described(_closed(reference, ["method"]), "How exact results came about."),
-        "gated": _described({"type": "boolean"}, "Whether there were limits."),
+        "config": described({"type": "object"}, "What was asked for, as it was written."),
+        "path": described({"type": ["string", "null"]}, "The configuration's file."),
+        "timeout_s": described({"type": ["number", "null"]}, "What --timeout allowed a call."),
+        "reference": described(closed(reference, ["method"]), "How exact results came about."),
+        "gated": described({"type": "boolean"}, "Whether there were limits."),
         "interrupted": {"type": "boolean"},
-        "uncertified": _list({"type": "string"}),
-        "deaths": _list({"type": "string"}),
-        "measurements": _list({"$ref": "#/$defs/measurement"}),
-        "findings": _list({"$ref": "#/$defs/finding"}),
-        "violations": _list({"$ref": "#/$defs/violation"}),
+        "uncertified": list_of({"type": "string"}),
+        "deaths": list_of({"type": "string"}),
+        "measurements": list_of({"$ref": "#/$defs/measurement"}),
+        "findings": list_of({"$ref": "#/$defs/finding"}),
+        "violations": list_of({"$ref": "#/$defs/violation"}),
         "baseline": {"type": ["string", "null"]},
-        "tolerated": _list({"$ref": "#/$defs/violation"}),
-        "baseline_note": _described(
+        "tolerated": list_of({"$ref": "#/$defs/violation"}),
+        "baseline_note": described(
             {"type": "string"}, "On which processors it was recorded, if not on this one."
         ),
-        "changes": _list(_whole_object(change)),
-        "sources": _list(_whole_object(source)),
-        "origins": {"type": "object", "additionalProperties": _list({"type": "string"})},
-        "skips": _list(_whole_object({name: {"type": "string"} for name in skipped})),
-        "omissions": _described(
-            _list(_whole_object({name: {"type": "string"} for name in skipped})),
+        "changes": list_of(whole_object(change)),
+        "sources": list_of(whole_object(source)),
+        "origins": {"type": "object", "additionalProperties": list_of({"type": "string"})},
+        "skips": list_of(whole_object({name: {"type": "string"} for name in skipped})),
+        "omissions": described(
+            list_of(whole_object({name: {"type": "string"} for name in skipped})),
             "What the configuration names and was not audited: it fails a gate.",
         ),
-        "strict": _described({"type": "boolean"}, "Whether stale entries fail a gate."),
-        "outcome": _described(
+        "strict": described({"type": "boolean"}, "Whether stale entries fail a gate."),
+        "outcome": described(
             {"enum": list(map(str, Outcome))}, "How the run ended; the exit status goes with it."
         ),
-        "yields": _list(_whole_object(given)),
+        "yields": list_of(whole_object(given)),
     }
     return {
-        "$schema": _DIALECT,
+        "$schema": DIALECT,
         "title": "xentcheck report",
         "description": "What a run found out, as `--format json` writes it.",
-        **_whole_object(document),
+        **whole_object(document),
         "$defs": {
             "number": {"anyOf": [{"type": "number"}, {"enum": ["nan", "inf", "-inf"]}]},
             "hex": {"type": "string", "pattern": _HEX_FLOAT},
@@ -283,14 +293,14 @@ def report() -> Schema:
                 "anyOf": [
                     {"$ref": "#/$defs/hex"},
                     {"type": "integer"},
-                    _list({"$ref": "#/$defs/array"}),
-                    _whole_object(packed),
+                    list_of({"$ref": "#/$defs/array"}),
+                    whole_object(packed),
                 ],
             },
-            "measurement": _whole_object(measurement),
-            "finding": _whole_object(finding),
-            "violation": _whole_object(violation),
-            "witness": _whole_object(witness),
+            "measurement": whole_object(measurement),
+            "finding": whole_object(finding),
+            "violation": whole_object(violation),
+            "witness": whole_object(witness),
         },
     }
 
@@ -303,35 +313,9 @@ SCHEMAS: Mapping[str, Callable[[], Schema]] = {
 """The schemas by name."""
 
 
-def _described(schema: Schema, description: str) -> Schema:
-    return {"description": description, **schema}
-
-
-def _list(items: Schema) -> Schema:
-    return {"type": "array", "items": items}
-
-
-def _or_null(schema: Schema) -> Schema:
-    return {"anyOf": [{"type": "null"}, schema]}
-
-
-def _closed(properties: Mapping[str, Schema], required: Iterable[str]) -> Schema:
-    return {
-        "type": "object",
-        "properties": dict(properties),
-        "required": list(required),
-        "additionalProperties": False,
-    }
-
-
-def _whole_object(properties: Mapping[str, Schema]) -> Schema:
-    """An object that has all of its properties, and no other."""
-    return _closed(properties, properties)
-
-
 _INPUT: Mapping[str, Schema] = {
     "logits": {"$ref": "#/$defs/array"},
-    "labels": _or_null({"$ref": "#/$defs/array"}),
+    "labels": or_null({"$ref": "#/$defs/array"}),
     "parameters": {"type": "object"},
     "generator": {"type": "string"},
     "row": {"type": "integer", "minimum": 0},
@@ -341,37 +325,6 @@ _INPUT: Mapping[str, Schema] = {
 
 # Numbers and names, as `numbers` and `yaml_reader` take them. YAML itself takes 1e4, inf and hex
 # floats for text.
-
-
-def _number(*more: str) -> Schema:
-    """A number, or text that is one: finite, or one of ``more``."""
-    pattern = f"^[+-]?({'|'.join((_DECIMAL, _HEXADECIMAL, *more))})$"
-    return {"anyOf": [{"type": "number"}, {"type": "string", "pattern": pattern}]}
-
-
-def _whole() -> Schema:
-    pattern = f"^[+-]?({_DECIMAL}|{_HEXADECIMAL})$"
-    return {"anyOf": [{"type": "integer"}, {"type": "string", "pattern": pattern}]}
-
-
-def _within(name: str, minimum: float | None = None, maximum: float | None = None) -> Schema:
-    """A definition with bounds, which are for numbers only, not for text."""
-    bounds = {"minimum": minimum, "maximum": maximum}
-    known = {word: plain(value) for word, value in bounds.items() if value is not None}
-    return {"$ref": f"#/$defs/{name}", **known}
-
-
-def _one_or_more(item: Schema) -> Schema:
-    return {"anyOf": [item, {"type": "array", "items": item, "minItems": 1}]}
-
-
-def _text() -> Schema:
-    return {"type": "string", "pattern": r"\S"}
-
-
-def _pattern(known: Iterable[str]) -> Schema:
-    """A known name, or a pattern that has a wildcard."""
-    return {"anyOf": [{"enum": list(known)}, {"type": "string", "pattern": _WILDCARD}]}
 
 
 def _loss() -> Schema:
@@ -391,21 +344,21 @@ _ONE_LOSS: Schema = {"anyOf": [{"enum": list(LOSSES)}, _OTHER_NAMES]}
 # The sections of a configuration: what each key of `FIELDS` takes.
 
 _WORDS: Schema = {"type": "array", "items": {"type": "string"}, "minItems": 1}
-_KINDS = _one_or_more({"$ref": "#/$defs/kind"})
-_BOUND = _within("number", 0)
+_KINDS = one_or_more({"$ref": "#/$defs/kind"})
+_BOUND = within("number", 0)
 
 _CONFIGURATION: Mapping[str, Schema] = {
     "version": {"const": 1},
-    "seed": _within("whole-number", 0),
-    "implementations": _one_or_more({"$ref": "#/$defs/implementation"}),
+    "seed": within("whole-number", 0),
+    "implementations": one_or_more({"$ref": "#/$defs/implementation"}),
     "sweeps": {
         "type": "object",
         "propertyNames": {"pattern": r"^\w[\w-]*$"},
         "additionalProperties": {"$ref": "#/$defs/sweep"},
         "minProperties": 1,
     },
-    "limits": _one_or_more({"$ref": "#/$defs/limit"}),
-    "baseline": _text(),
+    "limits": one_or_more({"$ref": "#/$defs/limit"}),
+    "baseline": some_text(),
     "allow_skips": {"type": "boolean"},
 }
 _IMPLEMENTATION: Mapping[str, Schema] = {
@@ -413,7 +366,7 @@ _IMPLEMENTATION: Mapping[str, Schema] = {
     "target": {"type": "string", "pattern": r"^.+:[^:]+$"},
     "command": _WORDS,
     "framework": {"enum": list(FRAMEWORKS)},
-    "gradient": {"anyOf": [_text(), _WORDS]},
+    "gradient": {"anyOf": [some_text(), _WORDS]},
     "name": {"type": "string", "pattern": "^[\\w.:/-]+$"},
     "parameters": {"type": "object", "minProperties": 1},
     "built_in": {"type": "object", "minProperties": 1},
@@ -421,11 +374,11 @@ _IMPLEMENTATION: Mapping[str, Schema] = {
     "label_dtype": {"enum": list(LABEL_DTYPES)},
 }
 _SWEEP: Mapping[str, Schema] = {
-    "losses": _one_or_more({"$ref": "#/$defs/loss"}),
-    "dtypes": _one_or_more({"anyOf": [{"$ref": "#/$defs/dtype"}, {"const": "all"}]}),
-    "inputs": _one_or_more({"$ref": "#/$defs/input"}),
-    "quantities": _one_or_more({"enum": list(map(str, Quantity))}),
-    "implementations": _one_or_more(_text()),
+    "losses": one_or_more({"$ref": "#/$defs/loss"}),
+    "dtypes": one_or_more({"anyOf": [{"$ref": "#/$defs/dtype"}, {"const": "all"}]}),
+    "inputs": one_or_more({"$ref": "#/$defs/input"}),
+    "quantities": one_or_more({"enum": list(map(str, Quantity))}),
+    "implementations": one_or_more(some_text()),
     "labels": {"$ref": "#/$defs/labels"},
     "parameters": {"$ref": "#/$defs/parameters"},
 }
@@ -434,11 +387,11 @@ _LABELS: Mapping[str, Schema] = {
     "targets": {"enum": list(TARGETS)},
 }
 _LIMIT: Mapping[str, Schema] = {
-    "loss": {"anyOf": [*_pattern(LOSSES)["anyOf"], _OTHER_NAMES]},
-    "implementation": _text(),
-    "dtype": _pattern(FORMATS),
-    "quantity": _pattern(map(str, Quantity)),
-    "sweep": _text(),
+    "loss": {"anyOf": [*name_or_pattern(LOSSES)["anyOf"], _OTHER_NAMES]},
+    "implementation": some_text(),
+    "dtype": name_or_pattern(FORMATS),
+    "quantity": name_or_pattern(map(str, Quantity)),
+    "sweep": some_text(),
     "max_ulp": _BOUND,
     "p99_ulp": _BOUND,
     "max_excess_bits": _BOUND,
@@ -455,8 +408,8 @@ _LIMIT: Mapping[str, Schema] = {
 def _section(name: str, taken: Mapping[str, Schema]) -> Schema:
     """A mapping of a configuration, with what `FIELDS` says of its keys."""
     fields = FIELDS[name]
-    properties = {each.name: _described(taken[each.name], each.doc) for each in fields}
-    return _closed(properties, [each.name for each in fields if each.required])
+    properties = {each.name: described(taken[each.name], each.doc) for each in fields}
+    return closed(properties, [each.name for each in fields if each.required])
 
 
 def _parameters() -> Schema:
@@ -470,18 +423,16 @@ def _parameters() -> Schema:
                 known.append(value)
             docs.setdefault(parameter.name, parameter.doc)
     properties = {
-        name: _described(
-            _one_or_more(known[0] if len(known) == 1 else {"anyOf": known}), docs[name]
-        )
+        name: described(one_or_more(known[0] if len(known) == 1 else {"anyOf": known}), docs[name])
         for name, known in values.items()
     }
-    return _closed(properties, ()) | {"minProperties": 1}
+    return closed(properties, ()) | {"minProperties": 1}
 
 
 def _parameter(parameter: Parameter) -> Schema:
     value = _parameter_value(parameter)
     if parameter.default is None and parameter.kind != "choice":
-        return {"anyOf": [value, _described({"const": "none"}, "Not given.")]}
+        return {"anyOf": [value, described({"const": "none"}, "Not given.")]}
     return value
 
 
@@ -491,8 +442,8 @@ def _parameter_value(parameter: Parameter) -> Schema:
     if parameter.kind == "choice":
         return {"enum": [each for word in parameter.choices for each in _spellings(word)]}
     if parameter.kind == "integer":
-        return _within("whole-number", parameter.minimum, parameter.maximum)
-    number = _within("finite-number", parameter.minimum, parameter.maximum)
+        return within("whole-number", parameter.minimum, parameter.maximum)
+    number = within("finite-number", parameter.minimum, parameter.maximum)
     words = {"class-vector": VECTOR_WORDS, "row-matrix": MATRIX_WORDS}.get(parameter.kind)
     if words is None:
         return number
@@ -529,25 +480,25 @@ def _input() -> Schema:
 def _generator(generator: Generator) -> Schema:
     properties = {"generator": {"const": generator.name}}
     for option in generator.options:
-        schema = _described(_option(option), option.doc)
+        schema = described(_option(option), option.doc)
         if option.default not in (None, ()):
             schema["default"] = plain(option.default)
         properties[option.name] = schema
     required = [option.name for option in generator.options if option.required]
-    return _described(_closed(properties, ["generator", *required]), generator.summary)
+    return described(closed(properties, ["generator", *required]), generator.summary)
 
 
 def _option(option: Option) -> Schema:
     if option.kind == "rows":
         number = {"$ref": "#/$defs/named-number"}
-        return _list({"anyOf": [number, _list(number) | {"minItems": 1}]}) | {"minItems": 1}
+        return list_of({"anyOf": [number, list_of(number) | {"minItems": 1}]}) | {"minItems": 1}
     value = _option_value(option)
-    return _one_or_more(value) if option.many else value
+    return one_or_more(value) if option.many else value
 
 
 def _option_value(option: Option) -> Schema:
     if option.kind == "integer":
-        return _within("whole-number", option.minimum, option.maximum)
+        return within("whole-number", option.minimum, option.maximum)
     if option.kind == "real":
-        return _within("named-number", option.minimum, option.maximum)
-    return {"enum": list(option.choices)} if option.kind == "choice" else _text()
+        return within("named-number", option.minimum, option.maximum)
+    return {"enum": list(option.choices)} if option.kind == "choice" else some_text()

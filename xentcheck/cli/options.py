@@ -345,7 +345,7 @@ def unwrapped(written: str) -> str:
 
 def numbers_from(option: str, written: str, dtype: str | None) -> tuple[float, ...]:
     """Numbers separated by commas or blanks; named ones (``max``) where there is one dtype."""
-    from xentcheck.numbers import parse_number
+    from xentcheck.reading.numbers import parse_number
 
     numbers = []
     for text in unwrapped(written).replace(",", " ").split():

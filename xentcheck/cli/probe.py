@@ -337,7 +337,7 @@ def _row_of_sweep(
     *,
     block: bool,
 ) -> _RowOfSweep:
-    from xentcheck.numbers import parse_integer
+    from xentcheck.reading.numbers import parse_integer
 
     place, name, written = (*row.rsplit(":", 2), "", "")[:3]
     if not (place and name and written):

@@ -17,8 +17,9 @@ from rich.text import Text
 from xentcheck.comparing import MAX_ULP, ORDER, Comparison, Difference, Pair, Side
 from xentcheck.floats import ULP_DEFINITION
 from xentcheck.model import Finding, Kind, Report, Standing, Witness
+from xentcheck.reading.json import number, plain
 from xentcheck.report import detail, notation
-from xentcheck.report.document import number, of_witness, plain
+from xentcheck.report.document import of_witness
 from xentcheck.report.table import labelled, to_text, verdicts
 from xentcheck.standing import Extent
 

@@ -1,26 +1,11 @@
-"""Report → the JSON document, ``schema_version`` 1.
+"""Report → the JSON document, ``schema_version`` 1."""
 
-Strict JSON: non-finite numbers are the strings ``"nan"``, ``"inf"`` and ``"-inf"``. Arrays of a
-witness are (nested) lists of hex floats, or of integers where they are labels. An array of more
-than `LONGEST_LIST` numbers, a vocabulary, becomes ``{"dtype", "shape", "zlib"}``: its bytes, little
-endian, compressed and in base64; `read_array` gives it back.
-"""
-
-import base64
-import enum
 import json
-import math
-import os
 import re
-import zlib
-from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
-from xentcheck.floats import FORMATS, ULP_DEFINITION, format_of, hex_text, to_float64
+from xentcheck.floats import ULP_DEFINITION, hex_text
 from xentcheck.model import (
-    Array,
     Cell,
     Change,
     Finding,
@@ -33,9 +18,9 @@ from xentcheck.model import (
     Yield,
 )
 from xentcheck.outcome import outcome
+from xentcheck.reading.json import array, number, plain
 
 SCHEMA_VERSION = 1
-LONGEST_LIST = 1024
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -76,81 +61,6 @@ def to_document(report: Report) -> dict[str, Any]:
         "outcome": str(outcome(report)),
         "yields": [_yield(each) for each in report.yields],
     }
-
-
-def plain(value: Any) -> Any:
-    """Any value of a configuration or an environment as strict JSON takes it."""
-    match value:
-        case None | bool():
-            return value
-        case np.bool_():
-            return bool(value)
-        case enum.Enum():
-            return plain(value.value)
-        case int() | np.integer():
-            return int(value)
-        case float():
-            return number(value)
-        case np.generic():  # also the scalars of ml_dtypes, which are no np.floating
-            return number(float(value))
-        case str() | os.PathLike():
-            return str(value)
-        case np.ndarray():
-            return array(value)
-        case Mapping():
-            return {str(key): plain(each) for key, each in value.items()}
-        case set() | frozenset():
-            return sorted((plain(each) for each in value), key=str)
-        case Iterable():
-            return [plain(each) for each in value]
-    return str(value)
-
-
-def number(value: float) -> float | str:
-    """A float, or the word for one that JSON does not have."""
-    return value if math.isfinite(value) else str(float(value))
-
-
-def array(values: Array) -> Any:
-    """Hex floats (integers for an integer array), nested as the array is; packed when long."""
-    if values.size > LONGEST_LIST:
-        known = format_of(values.dtype)
-        width = values.dtype.itemsize
-        little = np.ascontiguousarray(values).view(f"u{width}").astype(f"<u{width}")
-        return {
-            "dtype": known.name if known else values.dtype.name,
-            "shape": list(values.shape),
-            "zlib": base64.b64encode(zlib.compress(little.tobytes())).decode("ascii"),
-        }
-    if values.dtype.kind in "iu":
-        return values.tolist()
-    return _hexadecimal(to_float64(values).tolist())
-
-
-def read_array(written: Any, dtype: str) -> Array:
-    """The array that `array` wrote; ``dtype`` is that of a list, a packed array bears its own.
-
-    Raises ValueError for what is neither.
-    """
-    if isinstance(written, Mapping):
-        known = FORMATS.get(written["dtype"])
-        packed = known.dtype if known else np.dtype(written["dtype"])
-        raw = zlib.decompress(base64.b64decode(written["zlib"], validate=True))
-        patterns = np.frombuffer(raw, f"<u{packed.itemsize}").astype(f"u{packed.itemsize}")
-        return patterns.view(packed).reshape(written["shape"])
-    if dtype in FORMATS:
-        return np.asarray(_from_hexadecimal(written)).astype(FORMATS[dtype].dtype)
-    return np.asarray(written, dtype=dtype)
-
-
-def _hexadecimal(values: Any) -> Any:
-    return [_hexadecimal(each) for each in values] if isinstance(values, list) else hex_text(values)
-
-
-def _from_hexadecimal(values: Any) -> Any:
-    if isinstance(values, list):
-        return [_from_hexadecimal(each) for each in values]
-    return float.fromhex(values)
 
 
 def _cell(cell: Cell) -> dict[str, Any]:

@@ -24,8 +24,8 @@ from xentcheck.model import (
     Parameter,
     selected,
 )
+from xentcheck.reading.json import number, plain
 from xentcheck.registry import frameworks_of, load_registered, matching, meant_by
-from xentcheck.report.document import number, plain
 from xentcheck.sweeps import GENERATORS
 
 _LEAST_WIDTH = 60

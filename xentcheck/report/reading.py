@@ -9,19 +9,13 @@ that are whole numbers, a first break bears its input only.
 import json
 import math
 import re
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
-import numpy as np
-
-from xentcheck.errors import UsageError, did_you_mean
+from xentcheck.errors import UsageError
 from xentcheck.floats import FORMATS
 from xentcheck.model import (
-    Array,
     Cell,
     Change,
     Finding,
@@ -37,12 +31,11 @@ from xentcheck.model import (
     Witness,
     Yield,
 )
-from xentcheck.report.document import SCHEMA_VERSION, read_array
+from xentcheck.reading.json import _NON_FINITE, Entry, shown
+from xentcheck.report.document import SCHEMA_VERSION
 
 _WRITES = "xentcheck run CONFIG --format json --output FILE writes a report"
 _MOST_PROBLEMS = 8
-_LONGEST_SHOWN = 40
-_NON_FINITE = ("nan", "inf", "-inf")
 _HEXADECIMAL = re.compile(r"-?0x[01]\.[0-9a-f]+p[+-][0-9]+")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _REFERENCE_COUNTS = (
@@ -51,10 +44,6 @@ _REFERENCE_COUNTS = (
     "witnesses_confirmed_by_definition",
     "confirmations_failed",
 )
-
-_REQUIRED: Any = object()
-_Value = TypeVar("_Value")
-_Word = TypeVar("_Word", bound=StrEnum)
 
 
 def read(path: str | Path) -> Report:
@@ -108,12 +97,12 @@ def from_json(text: str, name: str) -> Report:
     if version != SCHEMA_VERSION or isinstance(version, bool):
         _refuse(
             name,
-            f"schema_version {_shown(version)}, and this is a reader of {SCHEMA_VERSION}",
+            f"schema_version {shown(version)}, and this is a reader of {SCHEMA_VERSION}",
             "run the audit again with this version of xentcheck",
         )
     if _SURROGATE.search(text) and not _encodable(written):
         _refuse(name, "not JSON: half a surrogate pair, which no text has", _WRITES)
-    entry = _Entry(written, "")
+    entry = Entry(written, "")
     report = _report(entry)
     if entry.problems:
         _refuse_all(name, entry.problems, written)
@@ -148,160 +137,7 @@ def _encodable(written: Any) -> bool:
     return True
 
 
-def _shown(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 1]}…"
-
-
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    if isinstance(value, str):
-        return value in _NON_FINITE
-    return isinstance(value, float) or (_is_integer(value) and abs(value) <= sys.float_info.max)
-
-
-def _to_number(value: Any) -> float:
-    return float(value) if isinstance(value, str) else value
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """A JSON object on its way into the model.
-
-    What is wrong with a key is noted with its path, and a stand-in of the right type is given.
-    """
-
-    values: Mapping[str, Any]
-    path: str
-    problems: list[str] = field(default_factory=list)
-
-    def at(self, key: str) -> str:
-        return f"{self.path}.{key}" if self.path else key
-
-    def take(
-        self,
-        key: str,
-        what: str,
-        fits: Callable[[Any], bool],
-        stand_in: _Value,
-        default: Any = _REQUIRED,
-    ) -> Any:
-        """The value of a key if it fits; else its default or, with a problem, a stand-in."""
-        if key not in self.values:
-            if default is not _REQUIRED:
-                return default
-            self.problems.append(f"{self.at(key)} is missing")
-            return stand_in
-        value = self.values[key]
-        if fits(value):
-            return value
-        self.problems.append(f"{self.at(key)}: expected {what}, not {_shown(value)}")
-        return stand_in
-
-    def text(self, key: str, default: Any = _REQUIRED) -> str:
-        return str(self.take(key, "a text", lambda value: isinstance(value, str), "", default))
-
-    def text_or_none(self, key: str) -> str | None:
-        found = self.take(
-            key, "a text or null", lambda value: value is None or isinstance(value, str), None, None
-        )
-        return None if found is None else str(found)
-
-    def flag(self, key: str, default: Any = _REQUIRED) -> bool:
-        def fits(value: Any) -> bool:
-            return isinstance(value, bool)
-
-        return bool(self.take(key, "true or false", fits, False, default))
-
-    def integer(self, key: str, default: Any = _REQUIRED) -> int:
-        return int(self.take(key, "a whole number", _is_integer, 0, default))
-
-    def integer_or_none(self, key: str) -> int | None:
-        def fits(value: Any) -> bool:
-            return value is None or _is_integer(value)
-
-        found = self.take(key, "a whole number or null", fits, None, None)
-        return None if found is None else int(found)
-
-    def number(self, key: str, default: Any = _REQUIRED) -> float:
-        return _to_number(self.take(key, "a number", _is_number, math.nan, default))
-
-    def number_or_none(self, key: str) -> float | None:
-        def fits(value: Any) -> bool:
-            return value is None or _is_number(value)
-
-        found = self.take(key, "a number or null", fits, None, None)
-        return None if found is None else _to_number(found)
-
-    def word(self, key: str, words: type[_Word]) -> _Word:
-        """One of the words of an enum."""
-        known = [each.value for each in words]
-        written = self.text(key)
-        if written in known:
-            return words(written)
-        if isinstance(self.values.get(key), str):
-            self.unknown(key, written, known)
-        return next(iter(words))
-
-    def unknown(self, key: str, written: str, known: Iterable[str]) -> None:
-        """Note that a word is none of the known ones."""
-        hint = did_you_mean(written, known)
-        self.problems.append(f"{self.at(key)}: unknown {_shown(written)}{hint}")
-
-    def mapping(self, key: str, default: Any = _REQUIRED) -> Mapping[str, Any]:
-        def fits(value: Any) -> bool:
-            return isinstance(value, dict)
-
-        found: Mapping[str, Any] = self.take(key, "an object", fits, {}, default)
-        return found
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        def fits(value: Any) -> bool:
-            return isinstance(value, list) and all(isinstance(each, str) for each in value)
-
-        return tuple(self.take(key, "a list of texts", fits, [], []))
-
-    def entry(self, key: str) -> "_Entry":
-        return _Entry(self.mapping(key), self.at(key), self.problems)
-
-    def entry_or_none(self, key: str) -> "_Entry | None":
-        if self.values.get(key) is None:
-            return None
-        return self.entry(key)
-
-    def entries(self, key: str, default: Any = _REQUIRED) -> Iterator["_Entry"]:
-        def fits(value: Any) -> bool:
-            return isinstance(value, list)
-
-        for i, each in enumerate(self.take(key, "a list", fits, [], default)):
-            path = f"{self.at(key)}[{i}]"
-            if isinstance(each, dict):
-                yield _Entry(each, path, self.problems)
-            else:
-                self.problems.append(f"{path}: expected an object, not {_shown(each)}")
-
-    def array(self, key: str, dtype: str) -> Array:
-        if key not in self.values:
-            self.problems.append(f"{self.at(key)} is missing")
-            return np.zeros(0)
-        return self.to_array(self.values[key], self.at(key), dtype)
-
-    def to_array(self, written: Any, path: str, dtype: str) -> Array:
-        """An array: of integers in int64, otherwise of hex floats in the dtype."""
-        first = written
-        while isinstance(first, list) and first:
-            first = first[0]
-        try:
-            return read_array(written, "int64" if _is_integer(first) else dtype)
-        except Exception as error:  # of zlib, base64 or NumPy
-            self.problems.append(f"{path}: no array can be read: {error}")
-            return np.zeros(0)
-
-
-def _report(entry: _Entry) -> Report:
+def _report(entry: Entry) -> Report:
     return Report(
         environment={name: str(text) for name, text in entry.mapping("environment").items()},
         seed=entry.integer("seed"),
@@ -329,12 +165,12 @@ def _report(entry: _Entry) -> Report:
     )
 
 
-def _reference(entry: _Entry) -> Mapping[str, Any]:
+def _reference(entry: Entry) -> Mapping[str, Any]:
     """How the truth was found. The counts that summaries show have to be there."""
     found = entry.mapping("reference", {})
     if "decided_by" in found:
-        inner = _Entry(found, entry.at("reference"), entry.problems)
-        decided = _Entry(inner.mapping("decided_by"), inner.at("decided_by"), entry.problems)
+        inner = Entry(found, entry.at("reference"), entry.problems)
+        decided = Entry(inner.mapping("decided_by"), inner.at("decided_by"), entry.problems)
         for tier in decided.values:
             decided.integer(tier)
         for name in _REFERENCE_COUNTS:
@@ -343,12 +179,12 @@ def _reference(entry: _Entry) -> Mapping[str, Any]:
     return found
 
 
-def _origins(entry: _Entry) -> Mapping[str, tuple[str, ...]]:
-    inner = _Entry(entry.mapping("origins", {}), entry.at("origins"), entry.problems)
+def _origins(entry: Entry) -> Mapping[str, tuple[str, ...]]:
+    inner = Entry(entry.mapping("origins", {}), entry.at("origins"), entry.problems)
     return {name: inner.texts(name) for name in inner.values}
 
 
-def _cell(entry: _Entry) -> Cell:
+def _cell(entry: Entry) -> Cell:
     dtype = entry.text("dtype")
     if dtype not in FORMATS and isinstance(entry.values.get("dtype"), str):
         entry.unknown("dtype", dtype, FORMATS)
@@ -361,7 +197,7 @@ def _cell(entry: _Entry) -> Cell:
     )
 
 
-def _measurement(entry: _Entry) -> Measurement:
+def _measurement(entry: Entry) -> Measurement:
     cell = _cell(entry)
     witness = _witness(entry, "witness", cell)
     farthest = _farthest(entry, witness, cell)
@@ -388,19 +224,19 @@ def _measurement(entry: _Entry) -> Measurement:
     )
 
 
-def _farthest(entry: _Entry, witness: Witness | None, cell: Cell) -> Witness | None:
+def _farthest(entry: Entry, witness: Witness | None, cell: Cell) -> Witness | None:
     """The witness of the largest finite error; where none is written, that of the cell is it."""
     if entry.values.get("farthest") is not None:
         return _witness(entry, "farthest", cell)
     return witness if witness is not None and math.isfinite(witness.ulp_error) else None
 
 
-def _normal(entry: _Entry, farthest: Witness | None, cell: Cell) -> Witness | None:
+def _normal(entry: Entry, farthest: Witness | None, cell: Cell) -> Witness | None:
     """The witness of the largest error that is not flushed; where none is written, of all."""
     return farthest if entry.values.get("normal") is None else _witness(entry, "normal", cell)
 
 
-def _counts(entry: _Entry) -> Mapping[Kind, int]:
+def _counts(entry: Entry) -> Mapping[Kind, int]:
     inner = entry.entry("counts")
     known = [kind.value for kind in Kind]
     for name in inner.values:
@@ -409,7 +245,7 @@ def _counts(entry: _Entry) -> Mapping[Kind, int]:
     return {Kind(name): inner.integer(name) for name in inner.values if name in known}
 
 
-def _first_break(entry: _Entry | None, cell: Cell) -> tuple[Kind, Witness] | None:
+def _first_break(entry: Entry | None, cell: Cell) -> tuple[Kind, Witness] | None:
     if entry is None:
         return None
     witness = Witness(
@@ -423,7 +259,7 @@ def _first_break(entry: _Entry | None, cell: Cell) -> tuple[Kind, Witness] | Non
     return entry.word("kind", Kind), witness
 
 
-def _input(entry: _Entry, cell: Cell) -> dict[str, Any]:
+def _input(entry: Entry, cell: Cell) -> dict[str, Any]:
     labels = entry.values.get("labels")
     parameters = entry.entry("parameters")
     return {
@@ -438,7 +274,7 @@ def _input(entry: _Entry, cell: Cell) -> dict[str, Any]:
     }
 
 
-def _parameter(entry: _Entry, name: str, dtype: str) -> ParameterValue:
+def _parameter(entry: Entry, name: str, dtype: str) -> ParameterValue:
     value = entry.values[name]
     match value:
         case list() | dict():
@@ -449,11 +285,11 @@ def _parameter(entry: _Entry, name: str, dtype: str) -> ParameterValue:
             return entry.to_array(value, entry.at(name), dtype)
         case str() | bool() | int() | float():
             return value
-    entry.problems.append(f"{entry.at(name)}: expected a value, not {_shown(value)}")
+    entry.problems.append(f"{entry.at(name)}: expected a value, not {shown(value)}")
     return 0.0
 
 
-def _witness(parent: _Entry, key: str, cell: Cell) -> Witness | None:
+def _witness(parent: Entry, key: str, cell: Cell) -> Witness | None:
     entry = parent.entry_or_none(key)
     if entry is None:
         return None
@@ -472,7 +308,7 @@ def _witness(parent: _Entry, key: str, cell: Cell) -> Witness | None:
     )
 
 
-def _finding(entry: _Entry) -> Finding:
+def _finding(entry: Entry) -> Finding:
     cell = _cell(entry)
     return Finding(
         kind=entry.word("kind", Kind),
@@ -486,7 +322,7 @@ def _finding(entry: _Entry) -> Finding:
     )
 
 
-def _violation(entry: _Entry) -> Violation:
+def _violation(entry: Entry) -> Violation:
     standing = entry.values.get("standing")
     return Violation(
         finding=_finding(entry),
@@ -497,7 +333,7 @@ def _violation(entry: _Entry) -> Violation:
     )
 
 
-def _change(entry: _Entry) -> Change:
+def _change(entry: Entry) -> Change:
     return Change(
         _cell(entry),
         entry.text("rule"),
@@ -507,13 +343,13 @@ def _change(entry: _Entry) -> Change:
     )
 
 
-def _source(entry: _Entry) -> Source:
+def _source(entry: Entry) -> Source:
     return Source(
         entry.text("loss"), entry.text("implementation"), entry.text("file"), entry.integer("line")
     )
 
 
-def _skip(entry: _Entry) -> Skip:
+def _skip(entry: Entry) -> Skip:
     return Skip(
         entry.text("reason"),
         *(
@@ -523,7 +359,7 @@ def _skip(entry: _Entry) -> Skip:
     )
 
 
-def _yield(entry: _Entry) -> Yield:
+def _yield(entry: Entry) -> Yield:
     return Yield(
         sweep=entry.text("sweep"),
         generator=entry.text("generator"),

@@ -15,8 +15,8 @@ from typing import Any
 from xentcheck.floats import ULP_DEFINITION
 from xentcheck.model import HINTS, MEANINGS, NOTES, Cell, Finding, Kind, Report, Violation
 from xentcheck.ratchet import P99
+from xentcheck.reading.json import number
 from xentcheck.report import detail, notation
-from xentcheck.report.document import number
 
 SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"

@@ -12,7 +12,7 @@ import numpy as np
 from xentcheck.errors import UsageError, did_you_mean
 from xentcheck.floats import Format
 from xentcheck.model import Array, Domain, LabelKind, Layout, Option
-from xentcheck.numbers import parse_number
+from xentcheck.reading.numbers import parse_number
 from xentcheck.sweeps.rows import Maker, Stream, stacked
 
 EVERY_LAYOUT = frozenset(Layout)

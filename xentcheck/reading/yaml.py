@@ -17,7 +17,7 @@ import yaml
 from xentcheck.errors import MOST_NAMED, ConfigError, Problem, known_names, nearest
 from xentcheck.floats import FORMATS
 from xentcheck.losses import NAMES
-from xentcheck.numbers import parse_integer, parse_number, read_number
+from xentcheck.reading.numbers import parse_integer, parse_number, read_number
 
 _MOST_EXPANSION = 100_000  # values that aliases may add to those that are written
 _DEEPEST = 50

@@ -1,0 +1,266 @@
+"""Values as strict JSON has them, both ways, and a reader of objects that notes every problem.
+
+Non-finite numbers are the strings ``"nan"``, ``"inf"`` and ``"-inf"``. Arrays are (nested) lists of
+hex floats, or of integers where they are labels. An array of more than `LONGEST_LIST` numbers, a
+vocabulary, becomes ``{"dtype", "shape", "zlib"}``: its bytes, little endian, compressed and in
+base64; `read_array` gives it back.
+"""
+
+import base64
+import enum
+import json
+import math
+import os
+import sys
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeVar
+
+import numpy as np
+
+from xentcheck.errors import did_you_mean
+from xentcheck.floats import FORMATS, format_of, hex_text, to_float64
+from xentcheck.model import Array
+
+LONGEST_LIST = 1024
+
+
+def plain(value: Any) -> Any:
+    """Any value of a configuration or an environment as strict JSON takes it."""
+    match value:
+        case None | bool():
+            return value
+        case np.bool_():
+            return bool(value)
+        case enum.Enum():
+            return plain(value.value)
+        case int() | np.integer():
+            return int(value)
+        case float():
+            return number(value)
+        case np.generic():  # also the scalars of ml_dtypes, which are no np.floating
+            return number(float(value))
+        case str() | os.PathLike():
+            return str(value)
+        case np.ndarray():
+            return array(value)
+        case Mapping():
+            return {str(key): plain(each) for key, each in value.items()}
+        case set() | frozenset():
+            return sorted((plain(each) for each in value), key=str)
+        case Iterable():
+            return [plain(each) for each in value]
+    return str(value)
+
+
+def number(value: float) -> float | str:
+    """A float, or the word for one that JSON does not have."""
+    return value if math.isfinite(value) else str(float(value))
+
+
+def array(values: Array) -> Any:
+    """Hex floats (integers for an integer array), nested as the array is; packed when long."""
+    if values.size > LONGEST_LIST:
+        known = format_of(values.dtype)
+        width = values.dtype.itemsize
+        little = np.ascontiguousarray(values).view(f"u{width}").astype(f"<u{width}")
+        return {
+            "dtype": known.name if known else values.dtype.name,
+            "shape": list(values.shape),
+            "zlib": base64.b64encode(zlib.compress(little.tobytes())).decode("ascii"),
+        }
+    if values.dtype.kind in "iu":
+        return values.tolist()
+    return _hexadecimal(to_float64(values).tolist())
+
+
+def read_array(written: Any, dtype: str) -> Array:
+    """The array that `array` wrote; ``dtype`` is that of a list, a packed array bears its own.
+
+    Raises ValueError for what is neither.
+    """
+    if isinstance(written, Mapping):
+        known = FORMATS.get(written["dtype"])
+        packed = known.dtype if known else np.dtype(written["dtype"])
+        raw = zlib.decompress(base64.b64decode(written["zlib"], validate=True))
+        patterns = np.frombuffer(raw, f"<u{packed.itemsize}").astype(f"u{packed.itemsize}")
+        return patterns.view(packed).reshape(written["shape"])
+    if dtype in FORMATS:
+        return np.asarray(_from_hexadecimal(written)).astype(FORMATS[dtype].dtype)
+    return np.asarray(written, dtype=dtype)
+
+
+def _hexadecimal(values: Any) -> Any:
+    return [_hexadecimal(each) for each in values] if isinstance(values, list) else hex_text(values)
+
+
+def _from_hexadecimal(values: Any) -> Any:
+    if isinstance(values, list):
+        return [_from_hexadecimal(each) for each in values]
+    return float.fromhex(values)
+
+
+_LONGEST_SHOWN = 40
+
+_NON_FINITE = ("nan", "inf", "-inf")
+
+_REQUIRED: Any = object()
+
+_Value = TypeVar("_Value")
+
+_Word = TypeVar("_Word", bound=StrEnum)
+
+
+def shown(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 1]}…"
+
+
+def is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_number(value: Any) -> bool:
+    if isinstance(value, str):
+        return value in _NON_FINITE
+    return isinstance(value, float) or (is_integer(value) and abs(value) <= sys.float_info.max)
+
+
+def to_number(value: Any) -> float:
+    return float(value) if isinstance(value, str) else value
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A JSON object on its way into the model.
+
+    What is wrong with a key is noted with its path, and a stand-in of the right type is given.
+    """
+
+    values: Mapping[str, Any]
+    path: str
+    problems: list[str] = field(default_factory=list)
+
+    def at(self, key: str) -> str:
+        return f"{self.path}.{key}" if self.path else key
+
+    def take(
+        self,
+        key: str,
+        what: str,
+        fits: Callable[[Any], bool],
+        stand_in: _Value,
+        default: Any = _REQUIRED,
+    ) -> Any:
+        """The value of a key if it fits; else its default or, with a problem, a stand-in."""
+        if key not in self.values:
+            if default is not _REQUIRED:
+                return default
+            self.problems.append(f"{self.at(key)} is missing")
+            return stand_in
+        value = self.values[key]
+        if fits(value):
+            return value
+        self.problems.append(f"{self.at(key)}: expected {what}, not {shown(value)}")
+        return stand_in
+
+    def text(self, key: str, default: Any = _REQUIRED) -> str:
+        return str(self.take(key, "a text", lambda value: isinstance(value, str), "", default))
+
+    def text_or_none(self, key: str) -> str | None:
+        found = self.take(
+            key, "a text or null", lambda value: value is None or isinstance(value, str), None, None
+        )
+        return None if found is None else str(found)
+
+    def flag(self, key: str, default: Any = _REQUIRED) -> bool:
+        def fits(value: Any) -> bool:
+            return isinstance(value, bool)
+
+        return bool(self.take(key, "true or false", fits, False, default))
+
+    def integer(self, key: str, default: Any = _REQUIRED) -> int:
+        return int(self.take(key, "a whole number", is_integer, 0, default))
+
+    def integer_or_none(self, key: str) -> int | None:
+        def fits(value: Any) -> bool:
+            return value is None or is_integer(value)
+
+        found = self.take(key, "a whole number or null", fits, None, None)
+        return None if found is None else int(found)
+
+    def number(self, key: str, default: Any = _REQUIRED) -> float:
+        return to_number(self.take(key, "a number", is_number, math.nan, default))
+
+    def number_or_none(self, key: str) -> float | None:
+        def fits(value: Any) -> bool:
+            return value is None or is_number(value)
+
+        found = self.take(key, "a number or null", fits, None, None)
+        return None if found is None else to_number(found)
+
+    def word(self, key: str, words: type[_Word]) -> _Word:
+        """One of the words of an enum."""
+        known = [each.value for each in words]
+        written = self.text(key)
+        if written in known:
+            return words(written)
+        if isinstance(self.values.get(key), str):
+            self.unknown(key, written, known)
+        return next(iter(words))
+
+    def unknown(self, key: str, written: str, known: Iterable[str]) -> None:
+        """Note that a word is none of the known ones."""
+        hint = did_you_mean(written, known)
+        self.problems.append(f"{self.at(key)}: unknown {shown(written)}{hint}")
+
+    def mapping(self, key: str, default: Any = _REQUIRED) -> Mapping[str, Any]:
+        def fits(value: Any) -> bool:
+            return isinstance(value, dict)
+
+        found: Mapping[str, Any] = self.take(key, "an object", fits, {}, default)
+        return found
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        def fits(value: Any) -> bool:
+            return isinstance(value, list) and all(isinstance(each, str) for each in value)
+
+        return tuple(self.take(key, "a list of texts", fits, [], []))
+
+    def entry(self, key: str) -> "Entry":
+        return Entry(self.mapping(key), self.at(key), self.problems)
+
+    def entry_or_none(self, key: str) -> "Entry | None":
+        if self.values.get(key) is None:
+            return None
+        return self.entry(key)
+
+    def entries(self, key: str, default: Any = _REQUIRED) -> Iterator["Entry"]:
+        def fits(value: Any) -> bool:
+            return isinstance(value, list)
+
+        for i, each in enumerate(self.take(key, "a list", fits, [], default)):
+            path = f"{self.at(key)}[{i}]"
+            if isinstance(each, dict):
+                yield Entry(each, path, self.problems)
+            else:
+                self.problems.append(f"{path}: expected an object, not {shown(each)}")
+
+    def array(self, key: str, dtype: str) -> Array:
+        if key not in self.values:
+            self.problems.append(f"{self.at(key)} is missing")
+            return np.zeros(0)
+        return self.to_array(self.values[key], self.at(key), dtype)
+
+    def to_array(self, written: Any, path: str, dtype: str) -> Array:
+        """An array: of integers in int64, otherwise of hex floats in the dtype."""
+        first = written
+        while isinstance(first, list) and first:
+            first = first[0]
+        try:
+            return read_array(written, "int64" if is_integer(first) else dtype)
+        except Exception as error:  # of zlib, base64 or NumPy
+            self.problems.append(f"{path}: no array can be read: {error}")
+            return np.zeros(0)
