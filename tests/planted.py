@@ -679,7 +679,7 @@ PLANTED = (
     ),
     Planted(
         "no finding is a violation",
-        "xentcheck/gate.py",
+        "xentcheck/gate/limits.py",
         "        return finding.kind in limit.forbid\n    return True",
         "        return finding.kind in limit.forbid\n    return False",
         (
@@ -695,7 +695,7 @@ PLANTED = (
     ),
     Planted(
         "a limit that allows one kind allows all",
-        "xentcheck/gate.py",
+        "xentcheck/gate/limits.py",
         "    if finding.kind in limit.allow:",
         "    if limit.allow:",
         (
@@ -711,7 +711,7 @@ PLANTED = (
     ),
     Planted(
         "violations that leave the exit status at 0",
-        "xentcheck/outcome.py",
+        "xentcheck/gate/outcome.py",
         "    if report.violations:",
         "    if False:",
         ("tests/test_cli.py::TestExitStatus::test_a_gate_exits_1_on_a_violation",),
@@ -1087,14 +1087,14 @@ PLANTED = (
     ),
     Planted(
         "a percentile that no row may be beyond",
-        "xentcheck/gate.py",
+        "xentcheck/gate/limits.py",
         "max(measurement.scored - 1, 0) // 100",
         "0",
         ("tests/test_limits.py::test_of_a_hundred_rows_one_may_be_farther_off_than_p99_ulp",),
     ),
     Planted(
         "a percentile that is never looked at",
-        "xentcheck/gate.py",
+        "xentcheck/gate/limits.py",
         "    for measurement in measurements:\n        limit",
         "    for measurement in ():\n        limit",
         ("tests/test_limits.py::test_of_a_hundred_rows_one_may_be_farther_off_than_p99_ulp",),
@@ -1130,7 +1130,7 @@ PLANTED = (
     ),
     Planted(
         "a note that cannot be forbidden",
-        "xentcheck/gate.py",
+        "xentcheck/gate/limits.py",
         "        return finding.kind in limit.forbid",
         "        return False",
         ("tests/test_limits.py::test_a_note_is_a_violation_where_it_is_forbidden",),
@@ -1167,28 +1167,28 @@ PLANTED = (
     ),
     Planted(
         "more rows of a fault taken for the same",
-        "xentcheck/standing.py",
+        "xentcheck/gate/extent.py",
         "if _more(now, known, allowed) or ulp",
         "if ulp",
         ("tests/test_ratchet.py::TestStanding",),
     ),
     Planted(
         "more ulps of a fault taken for the same",
-        "xentcheck/standing.py",
+        "xentcheck/gate/extent.py",
         " or ulp > before * factor",
         "",
         ("tests/test_ratchet.py::TestStanding",),
     ),
     Planted(
         "what a baseline tolerates in one kind tolerated in all",
-        "xentcheck/ratchet.py",
+        "xentcheck/gate/baseline.py",
         "self.known.get(rule)",
         "next(iter(self.known.values()), None)",
         ("tests/test_ratchet.py::TestWeigh::test_another_kind_in_the_cell_is_new",),
     ),
     Planted(
         "an entry of another platform tolerating here",
-        "xentcheck/ratchet.py",
+        "xentcheck/gate/baseline.py",
         "(each for each in own if not each.platform), None",
         "iter(own), None",
         (
@@ -1197,7 +1197,7 @@ PLANTED = (
     ),
     Planted(
         "a ratchet that loosens",
-        "xentcheck/ratchet.py",
+        "xentcheck/gate/baseline.py",
         "now[rule] if stands is Standing.BETTER else before",
         "now[rule]",
         (
@@ -1206,14 +1206,14 @@ PLANTED = (
     ),
     Planted(
         "stale entries that nobody hears of",
-        "xentcheck/ratchet.py",
+        "xentcheck/gate/baseline.py",
         "    changes += _stale(baseline, seen, failing, slack)\n",
         "",
         ("tests/test_ratchet.py::TestWeigh::test_a_fault_that_is_gone_is_stale",),
     ),
     Planted(
         "what was not audited dropped from a baseline",
-        "xentcheck/ratchet.py",
+        "xentcheck/gate/baseline.py",
         "    described = {*seen.faults, *seen.unaudited}",
         "    described = {*seen.faults}",
         ("tests/test_ratchet.py::TestRenewed::test_what_was_not_audited_stays",),
@@ -1252,7 +1252,7 @@ PLANTED = (
     ),
     Planted(
         "stale entries that fail nobody who asks for it",
-        "xentcheck/outcome.py",
+        "xentcheck/gate/outcome.py",
         "(report.strict and stale(report))",
         "False",
         (
@@ -1560,28 +1560,28 @@ PLANTED = (
     ),
     Planted(
         "a gate that passes without what it names",
-        "xentcheck/outcome.py",
+        "xentcheck/gate/outcome.py",
         "    if report.omissions or (report.strict and stale(report)):",
         "    if (report.strict and stale(report)):",
         ("tests/test_omissions.py::test_a_gradient_that_is_gone_fails_in_every_format",),
     ),
     Planted(
         "an omission of whatever a pattern reaches",
-        "xentcheck/omissions.py",
+        "xentcheck/gate/omissions.py",
         "    if not owned and not _in_full(cell.implementation, sweep.implementations):",
         "    if False:",
         ("tests/test_omissions.py::test_what_is_named_is_told_apart_from_what_is_reached",),
     ),
     Planted(
         "a baseline without slack on another processor",
-        "xentcheck/ratchet.py",
+        "xentcheck/gate/baseline.py",
         "    allowed = OTHER_PROCESSOR if other else DEFAULT_SLACK",
         "    allowed = DEFAULT_SLACK",
         ("tests/test_ratchet.py::TestOtherProcessor",),
     ),
     Planted(
         "the slack of another processor everywhere",
-        "xentcheck/ratchet.py",
+        "xentcheck/gate/baseline.py",
         "        other = there != (seen.platform, seen.cpu)",
         "        other = True",
         ("tests/test_ratchet.py::TestOtherProcessor", "tests/test_ratchet.py::TestWeigh"),

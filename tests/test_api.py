@@ -224,11 +224,11 @@ class TestConfigurations:
 
 def baseline_of(report: Report) -> str:
     """A file that tolerates just what a report has."""
-    from xentcheck import baselines, ratchet
+    from xentcheck.gate import baseline, baseline_file
 
-    seen = ratchet.observed(report.environment, report.measurements, report.violations)
+    seen = baseline.observed(report.environment, report.measurements, report.violations)
     recorded = {**report.environment, "date": "2026-01-01"}
-    return baselines.dumps(ratchet.renewed(ratchet.Baseline(), seen, recorded))
+    return baseline_file.dumps(baseline.renewed(baseline.Baseline(), seen, recorded))
 
 
 class TestTargets:

@@ -19,7 +19,7 @@ from markdown_it import MarkdownIt
 from rich.cells import cell_len
 
 from tests.running import invoke
-from xentcheck.comparing import MAX_ULP, Comparison, Pair, compare, nothing_shared
+from xentcheck.gate.comparison import MAX_ULP, Comparison, Pair, compare, nothing_shared
 from xentcheck.model import (
     Cell,
     Finding,

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from xentcheck.gate import judge
+from xentcheck.gate.limits import judge
 from xentcheck.model import NOTES, Cell, Config, Finding, Kind, Limit, Quantity, Tolerance
 
 CELL = Cell("softplus", "mine", "float32", Quantity.VALUE, "small")

@@ -20,8 +20,8 @@ from xentcheck.api import audit_config
 from xentcheck.config import loads
 from xentcheck.errors import EmptySweepError
 from xentcheck.execution import hosts
+from xentcheck.gate.outcome import Outcome, outcome
 from xentcheck.model import Skip
-from xentcheck.outcome import Outcome, outcome
 from xentcheck.report import html
 
 MINE = """

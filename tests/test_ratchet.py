@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from xentcheck import baselines
 from xentcheck.errors import ConfigError
+from xentcheck.gate import baseline_file
+from xentcheck.gate.baseline import P99, Baseline, Entry, observed, renewed, rounded_up, weigh
+from xentcheck.gate.extent import Extent, Slack, standing
 from xentcheck.model import Cell, Finding, Kind, Measurement, Quantity, Standing, Violation, Witness
-from xentcheck.ratchet import P99, Baseline, Entry, observed, renewed, rounded_up, weigh
 from xentcheck.report import detail
-from xentcheck.standing import Extent, Slack, standing
 
 HERE, THERE = "Linux x86_64", "Darwin arm64"
 CELL = Cell("softplus", "mine", "float32", Quantity.VALUE, "small")
@@ -360,12 +360,12 @@ class TestFile:
         )
 
     def test_reads_back_as_it_was_written(self):
-        written = baselines.dumps(self.baseline())
-        assert baselines.loads(written, "b.yaml") == self.baseline()
-        assert baselines.dumps(baselines.loads(written, "b.yaml")) == written
+        written = baseline_file.dumps(self.baseline())
+        assert baseline_file.loads(written, "b.yaml") == self.baseline()
+        assert baseline_file.dumps(baseline_file.loads(written, "b.yaml")) == written
 
     def test_is_lines_that_a_person_can_review(self):
-        lines = baselines.dumps(self.baseline()).splitlines()
+        lines = baseline_file.dumps(self.baseline()).splitlines()
         assert "  tolerated:" in lines
         assert "    nan: {rows: 3}" in lines
         assert "    inaccurate: {rows: 31, ulp: 0.301}" in lines
@@ -380,13 +380,13 @@ class TestFile:
             Entry(dataclasses.replace(CELL, sweep=name), faults, "", record)
             for name, record in zip("abcde", (TODAY, TODAY, later, fewer, {}), strict=True)
         )
-        written = baselines.dumps(Baseline(entries))
+        written = baseline_file.dumps(Baseline(entries))
         assert written.count("2026-11-21") == 1
         assert "  recorded: {date: '2027-01-01'}" in written
         assert "  recorded: {numpy: null}" in written
-        read = baselines.loads(written)
+        read = baseline_file.loads(written)
         assert read.entries == entries
-        assert baselines.dumps(read) == written
+        assert baseline_file.dumps(read) == written
 
     def test_a_file_with_a_record_in_each_cell_is_read(self):
         """As 0.1.0 wrote them, with all digits, which are rounded up as those of a run are."""
@@ -395,7 +395,7 @@ class TestFile:
             "quantity: value, sweep: small, rows: 122, tolerated: {inaccurate: {rows: 31, "
             "ulp: 10.0123456789}}, recorded: {date: '2025-01-01', platform: Linux x86_64}}\n"
         )
-        (entry,) = baselines.loads(old).entries
+        (entry,) = baseline_file.loads(old).entries
         assert entry.faults == {"inaccurate": Extent(31, 122, 10.1)}
         assert entry.recorded == {"date": "2025-01-01", "platform": "Linux x86_64"}
 
@@ -418,14 +418,16 @@ class TestFile:
 
     def test_numbers_are_those_of_yaml(self):
         faults = {"inaccurate": Extent(1, 2, 1e16), "row-dependent": Extent(1, 2, math.inf)}
-        written = baselines.dumps(Baseline((Entry(CELL, faults),)))
+        written = baseline_file.dumps(Baseline((Entry(CELL, faults),)))
         assert "ulp: 1.0e+16" in written
         assert "ulp: .inf" in written
         assert "!!" not in written
-        assert baselines.loads(written).entries[0].faults == faults
+        assert baseline_file.loads(written).entries[0].faults == faults
 
     def test_nothing_left_to_tolerate_is_a_file_too(self):
-        assert baselines.loads(baselines.dumps(Baseline((), "b.yaml")), "b.yaml").entries == ()
+        assert (
+            baseline_file.loads(baseline_file.dumps(Baseline((), "b.yaml")), "b.yaml").entries == ()
+        )
 
     @pytest.mark.parametrize(
         ("change", "line", "text"),
@@ -451,9 +453,9 @@ class TestFile:
         ],
     )
     def test_every_problem_has_its_line_and_remedy(self, change, line, text):
-        written = baselines.dumps(self.baseline()).replace(*change, 1)
+        written = baseline_file.dumps(self.baseline()).replace(*change, 1)
         with pytest.raises(ConfigError) as caught:
-            baselines.loads(written, "b.yaml")
+            baseline_file.loads(written, "b.yaml")
         assert any(
             problem.line == line and text in str(problem) for problem in caught.value.problems
         ), str(caught.value)
@@ -461,13 +463,13 @@ class TestFile:
     def test_a_cell_that_stands_twice_is_refused(self):
         twice = dataclasses.replace(self.baseline(), entries=self.baseline().entries[:1] * 2)
         with pytest.raises(ConfigError, match="stands twice"):
-            baselines.loads(baselines.dumps(twice), "b.yaml")
+            baseline_file.loads(baseline_file.dumps(twice), "b.yaml")
 
     def test_a_conflict_that_was_left_in_is_no_yaml(self):
-        written = baselines.dumps(self.baseline()).replace("cells:", "<<<<<<< HEAD\ncells:")
+        written = baseline_file.dumps(self.baseline()).replace("cells:", "<<<<<<< HEAD\ncells:")
         with pytest.raises(ConfigError, match=r"b\.yaml:"):
-            baselines.loads(written, "b.yaml")
+            baseline_file.loads(written, "b.yaml")
 
     def test_a_file_that_is_not_there_says_how_to_get_one(self, tmp_path):
         with pytest.raises(ConfigError, match="--write-baseline"):
-            baselines.load(tmp_path / "none.yaml")
+            baseline_file.load(tmp_path / "none.yaml")

@@ -17,7 +17,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from xentcheck.cli.performing import status_of
-from xentcheck.comparing import compare
+from xentcheck.gate.comparison import compare
 from xentcheck.model import (
     Cell,
     Change,

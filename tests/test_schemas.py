@@ -14,9 +14,10 @@ from jsonschema import Draft202012Validator
 
 from tests.running import invoke
 from tests.test_report import cell, many, measurement, report, witness
-from xentcheck import baselines, schemas
+from xentcheck import schemas
 from xentcheck.config import TEMPLATE, loads
 from xentcheck.errors import ConfigError
+from xentcheck.gate import baseline_file, baseline_schema
 from xentcheck.losses import LOSSES
 from xentcheck.model import (
     Change,
@@ -36,7 +37,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PUBLISHED = ROOT / "docs" / "schemas"
 CONFIG = Draft202012Validator(schemas.config())
 REPORT = Draft202012Validator(schemas.report())
-BASELINE = Draft202012Validator(schemas.baseline())
+BASELINE = Draft202012Validator(baseline_schema.schema())
 CONFIGURATIONS = sorted(
     path
     for path in (*ROOT.glob("configs/*.yaml"), *ROOT.glob("docs/examples/**/*.yaml"))
@@ -417,7 +418,7 @@ def baseline_problems(text: str) -> list[str]:
 def test_a_baseline_is_valid_as_it_is_read_and_as_it_is_written() -> None:
     assert baseline_problems(KNOWN) == []
     assert baseline_problems("version: 1\ncells: []\n") == []
-    written = baselines.dumps(baselines.loads(KNOWN))
+    written = baseline_file.dumps(baseline_file.loads(KNOWN))
     assert "16800000.0" in written
     assert baseline_problems(written) == []
 
@@ -444,12 +445,12 @@ def test_what_no_baseline_may_say_is_not_valid(old: str, new: str) -> None:
     text = KNOWN.replace(old, new, 1)
     assert text != KNOWN
     with pytest.raises(ConfigError):
-        baselines.loads(text)
+        baseline_file.loads(text)
     assert baseline_problems(text) != []
 
 
 def test_every_kind_can_be_tolerated() -> None:
-    tolerated = schemas.baseline()["$defs"]["cell"]["properties"]["tolerated"]["properties"]
+    tolerated = baseline_schema.schema()["$defs"]["cell"]["properties"]["tolerated"]["properties"]
     assert set(tolerated) == {*map(str, Kind), "p99_ulp"}
-    quantities = schemas.baseline()["$defs"]["cell"]["properties"]["quantity"]["enum"]
+    quantities = baseline_schema.schema()["$defs"]["cell"]["properties"]["quantity"]["enum"]
     assert quantities == [str(each) for each in Quantity]

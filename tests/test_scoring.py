@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.enclosing import enclose
 from xentcheck.floats import FORMATS, from_float64, round_exact, ulp
-from xentcheck.gate import judge
+from xentcheck.gate.limits import judge
 from xentcheck.model import (
     KINDS,
     RIGHT,

@@ -19,12 +19,12 @@ from click.shell_completion import ShellComplete
 import xentcheck
 from tests.running import invoke
 from xentcheck import errors, registry
-from xentcheck.baselines import loads as baseline_of
 from xentcheck.cli import cli, delivery
 from xentcheck.config import loads
 from xentcheck.errors import ConfigError, UnknownNameError, UsageError
 from xentcheck.execution import invocation
 from xentcheck.execution.invocation import CallError, describe
+from xentcheck.gate.baseline_file import loads as baseline_of
 from xentcheck.implementations.user import command_text
 from xentcheck.losses import LOSSES, NAMES, loss_of
 from xentcheck.losses.names import ALIASES, AMBIGUOUS

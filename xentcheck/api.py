@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import yaml
 
-from xentcheck import auditing, baselines, config
+from xentcheck import auditing, config
 from xentcheck.errors import (
     ConfigError,
     EmptySweepError,
@@ -28,6 +28,9 @@ from xentcheck.errors import (
 )
 from xentcheck.execution import cores, hosts, open_target, unasked
 from xentcheck.floats import FORMATS, to_float64
+from xentcheck.gate import baseline_file
+from xentcheck.gate.baseline import Baseline
+from xentcheck.gate.outcome import Outcome, outcome
 from xentcheck.implementations import user
 from xentcheck.implementations.bridging import LABEL_DTYPE, LABEL_DTYPES
 from xentcheck.implementations.shapes import CLASS_SECOND, ROWS, SHAPES
@@ -55,9 +58,7 @@ from xentcheck.model import (
     Witness,
     escaped,
 )
-from xentcheck.outcome import Outcome, outcome
 from xentcheck.probing import probe
-from xentcheck.ratchet import Baseline
 from xentcheck.recognition import guarded, reduced
 from xentcheck.registry import gradient_names, implementation, load_target
 from xentcheck.report import detail, formats
@@ -384,7 +385,7 @@ def audit(
         return audit_config(
             _config(subject, check),
             select=_several(select),
-            baseline=None if baseline is None else baselines.load(os.fspath(baseline)),
+            baseline=None if baseline is None else baseline_file.load(os.fspath(baseline)),
             slack=None if slack is None else _bound("slack", slack),
             seed=seed,
             workers=workers,
@@ -519,7 +520,7 @@ def audit_config(
     configuration's own. With a baseline, a configuration without limits has the default ones.
     """
     if baseline is None and config.baseline:
-        baseline = baselines.load(config.baseline)
+        baseline = baseline_file.load(config.baseline)
     if baseline is not None and not config.limits:
         config = replace(config, limits=DEFAULT_LIMITS)
     return auditing.audit(

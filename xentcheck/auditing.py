@@ -56,7 +56,9 @@ from xentcheck.execution import (
     unsupported,
 )
 from xentcheck.floats import ULP_DEFINITION
-from xentcheck.gate import judge
+from xentcheck.gate.baseline import Baseline, Weighed, bounds_of, observed, weigh
+from xentcheck.gate.limits import judge
+from xentcheck.gate.omissions import omissions
 from xentcheck.implementations.command import Command
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Loss
@@ -81,8 +83,6 @@ from xentcheck.model import (
     function_for,
     selected,
 )
-from xentcheck.omissions import omissions
-from xentcheck.ratchet import Baseline, Weighed, bounds_of, observed, weigh
 from xentcheck.reference import Tier, Truth, confirm, disagreement, exact, tiers_for
 from xentcheck.searching import Found, HaltedError, Trials, climb, joined, thresholds
 from xentcheck.sweeps import Part, adaptive_inputs, divided, fitted, inapplicable

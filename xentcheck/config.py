@@ -12,7 +12,7 @@ import yaml
 
 from xentcheck.errors import ConfigError, nearest
 from xentcheck.floats import FORMATS, STANDARD
-from xentcheck.gate import IN_TOLERANCE
+from xentcheck.gate.limits import IN_TOLERANCE
 from xentcheck.implementations.bridging import LABEL_DTYPE, LABEL_DTYPES
 from xentcheck.implementations.shapes import CLASS_SECOND, ROWS, SHAPES
 from xentcheck.implementations.user import FRAMEWORKS

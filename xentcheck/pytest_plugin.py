@@ -96,8 +96,8 @@ class Configuration(pytest.File):
         from xentcheck.auditing import check_limits, check_sweeps, described_cells
         from xentcheck.errors import XentcheckError
         from xentcheck.execution import hosts
+        from xentcheck.gate.omissions import omissions
         from xentcheck.model import Skip
-        from xentcheck.omissions import omissions
         from xentcheck.registry import load_registered
 
         self._reports: dict[CellItem, Report | XentcheckError] = {}
@@ -316,8 +316,8 @@ class CellItem(pytest.Item):
 
     def _omissions(self, *, measured: bool) -> "list[Skip]":
         """What fails it because it was not audited: of a part of its rows, or of all."""
+        from xentcheck.gate.omissions import asked, refused
         from xentcheck.model import Cell, Quantity
-        from xentcheck.omissions import asked, refused
 
         assert isinstance(self.parent, Configuration)
         config = self.parent.audited

@@ -1,4 +1,4 @@
-"""JSON Schemas (draft 2020-12) of what is read and written: configuration, baseline, report.
+"""JSON Schemas (draft 2020-12) of what is read and written: configuration, schema, report.
 
 The one for configurations is made of the same declarations as their reader: an editor that is told
 of it completes keys and names, and shows what they mean. It knows less than the reader, which also
@@ -8,16 +8,16 @@ says where patterns match nothing. The one for reports describes what this versi
 import json
 from collections.abc import Callable, Mapping
 
-from xentcheck.baselines import RULES
 from xentcheck.config import FIELDS, LABEL_KINDS
 from xentcheck.floats import FORMATS
+from xentcheck.gate.baseline_file import RULES
+from xentcheck.gate.baseline_schema import schema
+from xentcheck.gate.outcome import Outcome
 from xentcheck.implementations.bridging import LABEL_DTYPES
 from xentcheck.implementations.shapes import SHAPES
 from xentcheck.implementations.user import FRAMEWORKS
 from xentcheck.losses import LOSSES
-from xentcheck.losses.names import ALIASES
 from xentcheck.model import OTHER_BOUNDS, Kind, Option, Parameter, Quantity, Standing
-from xentcheck.outcome import Outcome
 from xentcheck.reading.json import plain
 from xentcheck.reading.numbers import NAMES
 from xentcheck.reading.schema import (
@@ -25,6 +25,8 @@ from xentcheck.reading.schema import (
     DIALECT,
     INFINITE,
     NAN,
+    ONE_LOSS,
+    OTHER_NAMES,
     Schema,
     closed,
     described,
@@ -74,66 +76,6 @@ def config() -> Schema:
             "limit": _section("limit", _LIMIT) | {"minProperties": 1},
             "input": _input(),
             **{f"input-{each.name}": _generator(each) for each in GENERATORS.values()},
-        },
-    }
-
-
-def baseline() -> Schema:
-    """What a baseline may say."""
-    fault = closed(
-        {
-            "rows": described({"type": "integer", "minimum": 1}, "How many rows show it."),
-            "ulp": described(within("number", 0), "The largest error among them, in ulps."),
-        },
-        ["rows"],
-    )
-    cell: dict[str, Schema] = {
-        "loss": _ONE_LOSS,
-        "implementation": {"type": "string", "minLength": 1},
-        "dtype": {"enum": list(FORMATS)},
-        "quantity": {"enum": list(map(str, Quantity))},
-        "sweep": {"type": "string", "minLength": 1},
-        "platform": described({"type": "string", "minLength": 1}, "The entry is for it only."),
-        "rows": described({"type": "integer", "minimum": 1}, "Of how many rows."),
-        "tolerated": described(
-            {
-                "type": "object",
-                "properties": {rule: {"$ref": "#/$defs/fault"} for rule in RULES},
-                "additionalProperties": False,
-                "minProperties": 1,
-            },
-            "By kind of finding, or p99_ulp.",
-        ),
-        "recorded": described(
-            {
-                "type": "object",
-                "additionalProperties": {"type": ["string", "null"]},
-                "minProperties": 1,
-            },
-            "When and with what it was recorded, as far as the file's own record differs.",
-        ),
-    }
-    common = described(
-        {"type": "object", "additionalProperties": {"type": "string"}, "minProperties": 1},
-        "When and with what the cells were recorded that do not say otherwise.",
-    )
-    optional = ("platform", "recorded")
-    return {
-        "$schema": DIALECT,
-        "title": "xentcheck baseline",
-        "description": "Which faults beyond the limits a gate tolerates, as far as they went.",
-        **closed(
-            {
-                "version": {"const": 1},
-                "recorded": common,
-                "cells": list_of({"$ref": "#/$defs/cell"}),
-            },
-            ["version", "cells"],
-        ),
-        "$defs": {
-            "number": number_or_text(INFINITE),
-            "fault": fault,
-            "cell": closed(cell, [each for each in cell if each not in optional]),
         },
     }
 
@@ -257,7 +199,7 @@ def report() -> Schema:
         "measurements": list_of({"$ref": "#/$defs/measurement"}),
         "findings": list_of({"$ref": "#/$defs/finding"}),
         "violations": list_of({"$ref": "#/$defs/violation"}),
-        "baseline": {"type": ["string", "null"]},
+        "schema": {"type": ["string", "null"]},
         "tolerated": list_of({"$ref": "#/$defs/violation"}),
         "baseline_note": described(
             {"type": "string"}, "On which processors it was recorded, if not on this one."
@@ -308,7 +250,7 @@ def report() -> Schema:
 SCHEMAS: Mapping[str, Callable[[], Schema]] = {
     "config": config,
     "report": report,
-    "baseline": baseline,
+    "schema": schema,
 }
 """The schemas by name."""
 
@@ -330,15 +272,7 @@ _INPUT: Mapping[str, Schema] = {
 def _loss() -> Schema:
     named = [{"const": loss.id, "description": loss.summary} for loss in LOSSES.values()]
     every = {"const": "all", "description": "Every loss."}
-    return {"anyOf": [*named, every, _OTHER_NAMES, {"type": "string", "pattern": _WILDCARD}]}
-
-
-_OTHER_NAMES: Schema = {
-    "description": "Another name of a loss.",
-    "enum": [name for loss in LOSSES for name in ALIASES.get(loss, ())],
-}
-"""As `ALIASES` spells them; a configuration may write them in any case, with any separators."""
-_ONE_LOSS: Schema = {"anyOf": [{"enum": list(LOSSES)}, _OTHER_NAMES]}
+    return {"anyOf": [*named, every, OTHER_NAMES, {"type": "string", "pattern": _WILDCARD}]}
 
 
 # The sections of a configuration: what each key of `FIELDS` takes.
@@ -358,11 +292,11 @@ _CONFIGURATION: Mapping[str, Schema] = {
         "minProperties": 1,
     },
     "limits": one_or_more({"$ref": "#/$defs/limit"}),
-    "baseline": some_text(),
+    "schema": some_text(),
     "allow_skips": {"type": "boolean"},
 }
 _IMPLEMENTATION: Mapping[str, Schema] = {
-    "loss": _ONE_LOSS,
+    "loss": ONE_LOSS,
     "target": {"type": "string", "pattern": r"^.+:[^:]+$"},
     "command": _WORDS,
     "framework": {"enum": list(FRAMEWORKS)},
@@ -387,7 +321,7 @@ _LABELS: Mapping[str, Schema] = {
     "targets": {"enum": list(TARGETS)},
 }
 _LIMIT: Mapping[str, Schema] = {
-    "loss": {"anyOf": [*name_or_pattern(LOSSES)["anyOf"], _OTHER_NAMES]},
+    "loss": {"anyOf": [*name_or_pattern(LOSSES)["anyOf"], OTHER_NAMES]},
     "implementation": some_text(),
     "dtype": name_or_pattern(FORMATS),
     "quantity": name_or_pattern(map(str, Quantity)),

@@ -68,14 +68,14 @@ def compare(
       xentcheck compare base.json head.json --output - --format markdown --output comment.md
     """
     delivery = Delivery.planned(formats, outputs, color, SUFFIXES)
-    from xentcheck import comparing
+    from xentcheck.gate import comparison
     from xentcheck.model import Standing
     from xentcheck.report import reading
 
     if not math.isfinite(slack):
         raise UsageError(f"--slack {slack}: has to be a number such as 0.01")
     before, after = reading.read_all(base, head)
-    compared = comparing.compare(before, after, slack)
+    compared = comparison.compare(before, after, slack)
 
     def render(form: str, width: int, *, color: bool) -> str:
         names = (base, head)
@@ -91,6 +91,6 @@ def compare(
 
     delivery.deliver(render)
     if not compared.shared:
-        complain("nothing was compared", comparing.nothing_shared(compared))
+        complain("nothing was compared", comparison.nothing_shared(compared))
         return NOTHING_AUDITED
     return VIOLATIONS if compared.tally[Standing.WORSE] else WITHIN_LIMITS

@@ -13,8 +13,8 @@ from xentcheck.cli.delivery import writable
 from xentcheck.errors import UsageError
 
 if TYPE_CHECKING:
+    from xentcheck.gate.baseline import Baseline
     from xentcheck.model import Config, Report
-    from xentcheck.ratchet import Baseline
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +72,12 @@ class Keeping:
 
     def loaded(self, config: "Config") -> "Baseline | None":
         """The baseline to be held against. Raises ConfigError."""
-        from xentcheck import baselines
+        from xentcheck.gate import baseline_file
 
         if self.write:
-            return baselines.known(self.write)
+            return baseline_file.known(self.write)
         path = self.baseline or config.baseline
-        return baselines.load(path) if path else None
+        return baseline_file.load(path) if path else None
 
     def taken(
         self, report: "Report", baseline: "Baseline | None", config: "Config"
@@ -86,18 +86,20 @@ class Keeping:
         report = replace(report, strict=self.fail_on_stale)
         if baseline is None or not (self.write or self.ratchet):
             return report, None, ""
-        from xentcheck import api, baselines, ratchet
+        from xentcheck import api
+        from xentcheck.gate import baseline_file
+        from xentcheck.gate.baseline import bounds_of, taken
 
         today = datetime.now().astimezone().date().isoformat()
         limited = config if config.limits else replace(config, limits=api.DEFAULT_LIMITS)
         described = (*(each.cell for each in report.measurements), *report.unaudited)
-        new, settled = ratchet.taken(
+        new, settled = taken(
             report,
             baseline,
             today,
             tighten=self.ratchet,
             slack=self.slack,
-            bounds=ratchet.bounds_of(limited, described),
+            bounds=bounds_of(limited, described),
         )
         told = f"{new.faults:,} faults in {len(new.entries):,} cells are tolerated"
         if baseline.entries:
@@ -109,5 +111,5 @@ class Keeping:
         if strange:
             told += f"; {len(strange):,} of them the configuration does not describe"
         changed = new != baseline or not Path(new.path).exists()
-        text = baselines.dumps(new) if changed else None
+        text = baseline_file.dumps(new) if changed else None
         return (report if self.ratchet else settled), text, f"{new.path}: {told}"

@@ -139,7 +139,7 @@ def run_audit(
 
 def status_of(report: "Report") -> int:
     """The exit status of a run, with a line on stderr for what the report is about as a whole."""
-    from xentcheck.outcome import Outcome, outcome, stale
+    from xentcheck.gate.outcome import Outcome, outcome, stale
     from xentcheck.report import detail
 
     for death in report.deaths:

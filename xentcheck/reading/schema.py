@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from xentcheck.losses import LOSSES
+from xentcheck.losses.names import ALIASES
 from xentcheck.reading.json import plain
 
 Schema = dict[str, Any]
@@ -75,3 +77,13 @@ def some_text() -> Schema:
 def name_or_pattern(known: Iterable[str]) -> Schema:
     """A known name, or a pattern that has a wildcard."""
     return {"anyOf": [{"enum": list(known)}, {"type": "string", "pattern": _WILDCARD}]}
+
+
+OTHER_NAMES: Schema = {
+    "description": "Another name of a loss.",
+    "enum": [name for loss in LOSSES for name in ALIASES.get(loss, ())],
+}
+"""As `ALIASES` spells them; a configuration may write them in any case, with any separators."""
+
+
+ONE_LOSS: Schema = {"anyOf": [{"enum": list(LOSSES)}, OTHER_NAMES]}

@@ -14,14 +14,14 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from xentcheck.comparing import MAX_ULP, ORDER, Comparison, Difference, Pair, Side
 from xentcheck.floats import ULP_DEFINITION
+from xentcheck.gate.comparison import MAX_ULP, ORDER, Comparison, Difference, Pair, Side
+from xentcheck.gate.extent import Extent
 from xentcheck.model import Finding, Kind, Report, Standing, Witness
 from xentcheck.reading.json import number, plain
 from xentcheck.report import detail, notation
 from xentcheck.report.document import of_witness
 from xentcheck.report.table import labelled, to_text, verdicts
-from xentcheck.standing import Extent
 
 SCHEMA_VERSION = 1
 

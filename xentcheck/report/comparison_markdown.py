@@ -6,8 +6,8 @@ counted.
 
 from collections.abc import Sequence
 
-from xentcheck.comparing import ORDER, Comparison, Pair
 from xentcheck.floats import ULP_DEFINITION
+from xentcheck.gate.comparison import ORDER, Comparison, Pair
 from xentcheck.model import Report, Standing
 from xentcheck.report import comparison as words
 from xentcheck.report import detail, notation

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
+from xentcheck.gate.outcome import Outcome, outcome, stale
 from xentcheck.model import (
     NOTES,
     UNREACHABLE,
@@ -18,7 +19,6 @@ from xentcheck.model import (
     Standing,
     Violation,
 )
-from xentcheck.outcome import Outcome, outcome, stale
 from xentcheck.report import notation
 
 _LONGEST_COMMAND = 16_384  # characters

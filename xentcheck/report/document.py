@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 from xentcheck.floats import ULP_DEFINITION, hex_text
+from xentcheck.gate.outcome import outcome
 from xentcheck.model import (
     Cell,
     Change,
@@ -17,7 +18,6 @@ from xentcheck.model import (
     Witness,
     Yield,
 )
-from xentcheck.outcome import outcome
 from xentcheck.reading.json import array, number, plain
 
 SCHEMA_VERSION = 1

@@ -7,8 +7,8 @@ notice says how many there are besides.
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from xentcheck.gate.outcome import Outcome, outcome, stale
 from xentcheck.model import Finding, Report, Standing
-from xentcheck.outcome import Outcome, outcome, stale
 from xentcheck.report import detail, notation
 
 MOST = 10

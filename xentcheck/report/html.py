@@ -7,8 +7,8 @@ ground. All text goes through `html.escape`.
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
+from xentcheck.gate.outcome import Outcome, outcome
 from xentcheck.model import Kind, ProbeResult, Report
-from xentcheck.outcome import Outcome, outcome
 from xentcheck.report import detail, notation, table
 from xentcheck.report.probe import render_probe
 

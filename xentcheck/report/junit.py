@@ -10,8 +10,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from xentcheck.floats import ULP_DEFINITION
+from xentcheck.gate.outcome import stale
 from xentcheck.model import Finding, Report, Skip, Violation
-from xentcheck.outcome import stale
 from xentcheck.report import detail, notation
 from xentcheck.report.table import Line, merged
 

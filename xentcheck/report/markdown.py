@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from xentcheck.floats import ULP_DEFINITION
+from xentcheck.gate.outcome import Outcome, outcome
 from xentcheck.model import NOTES, Finding, Report, Violation
-from xentcheck.outcome import Outcome, outcome
 from xentcheck.report import detail, notation
 from xentcheck.report.table import Line, merged, verdicts
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from xentcheck.floats import ULP_DEFINITION
+from xentcheck.gate.baseline import P99
 from xentcheck.model import HINTS, MEANINGS, NOTES, Cell, Finding, Kind, Report, Violation
-from xentcheck.ratchet import P99
 from xentcheck.reading.json import number
 from xentcheck.report import detail, notation
 

@@ -9,8 +9,9 @@ import yaml
 
 from xentcheck.errors import ConfigError
 from xentcheck.floats import FORMATS
+from xentcheck.gate.baseline import P99, Baseline, Entry, Faults, common_record, rounded_up
+from xentcheck.gate.extent import Extent
 from xentcheck.model import Cell, Kind, Quantity
-from xentcheck.ratchet import P99, Baseline, Entry, Faults, common_record, rounded_up
 from xentcheck.reading.yaml import (
     Place,
     Reader,
@@ -21,7 +22,6 @@ from xentcheck.reading.yaml import (
     remedy_for,
     shown,
 )
-from xentcheck.standing import Extent
 
 VERSION = 1
 RULES = (*(kind.value for kind in Kind), P99)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from xentcheck.gate.extent import Extent, extent, standing
 from xentcheck.model import (
     NOTES,
     Cell,
@@ -22,7 +23,6 @@ from xentcheck.model import (
     Standing,
     Witness,
 )
-from xentcheck.standing import Extent, extent, standing
 
 MAX_ULP = "max_ulp"
 """The rule of a difference in the largest error of a cell."""

@@ -10,6 +10,7 @@ the limit's own tolerance already. A cell that no limit selects is surveyed, not
 import math
 from collections.abc import Iterable
 
+from xentcheck.gate.baseline import P99
 from xentcheck.model import (
     NOTES,
     Config,
@@ -20,7 +21,6 @@ from xentcheck.model import (
     Tolerance,
     Violation,
 )
-from xentcheck.ratchet import P99
 
 IN_TOLERANCE = frozenset(
     {

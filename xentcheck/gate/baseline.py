@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from decimal import ROUND_UP, Context, Decimal
 
 from xentcheck.floats import FORMATS
+from xentcheck.gate.extent import Extent, Slack, extent, standing
 from xentcheck.model import (
     Cell,
     Change,
@@ -27,7 +28,6 @@ from xentcheck.model import (
     Standing,
     Violation,
 )
-from xentcheck.standing import Extent, Slack, extent, standing
 
 P99 = "p99_ulp"
 """The rule of a violation that is about a cell's 99th percentile, not about a kind."""

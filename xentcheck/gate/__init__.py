@@ -1,0 +1,1 @@
+"""What is asked of a report, what a baseline tolerates, and how a run ends."""
