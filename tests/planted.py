@@ -1228,7 +1228,7 @@ PLANTED = (
     Planted(
         "a baseline that is not what a run is held against",
         "xentcheck/cli/keeping.py",
-        "        return baselines.load(path) if path else None",
+        "        return baseline_file.load(path) if path else None",
         "        return None",
         (
             "tests/test_adoption.py::test_a_package_adopts_a_gate_regresses_mends_its_loss_and_moves",
@@ -1525,7 +1525,7 @@ PLANTED = (
     ),
     Planted(
         "a program resolved through links",
-        "xentcheck/config.py",
+        "xentcheck/config/implementations.py",
         "(str(Path(path).absolute()), *rest)",
         "(str(Path(path).resolve()), *rest)",
         ("tests/test_links.py",),

@@ -15,16 +15,7 @@ from xentcheck.auditing import audit
 from xentcheck.floats import FORMATS
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Loss
-from xentcheck.model import (
-    Config,
-    InputSpec,
-    LabelKind,
-    Layout,
-    Limit,
-    Report,
-    Sweep,
-    Tolerance,
-)
+from xentcheck.model import Config, InputSpec, LabelKind, Layout, Limit, Report, Sweep, Tolerance
 from xentcheck.sweeps import ADAPTIVE, GENERATORS
 
 VALUES: Mapping[str, Any] = {

@@ -16,14 +16,7 @@ from xentcheck import auditing, config
 from xentcheck.auditing import audit
 from xentcheck.collection import arbitration
 from xentcheck.errors import UncertifiedError, UnknownNameError, UsageError
-from xentcheck.model import (
-    Implementation,
-    Kind,
-    LabelKind,
-    Limit,
-    Quantity,
-    Tolerance,
-)
+from xentcheck.model import Implementation, Kind, LabelKind, Limit, Quantity, Tolerance
 from xentcheck.report import document
 
 SWEEP = """

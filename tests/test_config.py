@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from xentcheck.config import FIELDS, TEMPLATE, load, loads
+from xentcheck.config import FIELDS, load, loads, template
 from xentcheck.errors import ConfigError, Problem
 from xentcheck.floats import STANDARD
 from xentcheck.losses import LOSSES
@@ -167,12 +167,12 @@ def test_the_survey_has_every_loss_in_four_dtypes_on_ordinary_and_extreme_inputs
 
 
 def test_template_loads_also_with_its_comments_taken_for_settings(tmp_path: Path) -> None:
-    assert [sweep.name for sweep in loads(TEMPLATE).sweeps] == ["ordinary", "extreme"]
+    assert [sweep.name for sweep in loads(template()).sweeps] == ["ordinary", "extreme"]
     # The keys that are commented out, as a user would uncomment them.
     text = re.sub(
         r"(?m)^( *)# (?=( *- |  +|implementations:|limits:|quantities|labels|param))",
         r"\1",
-        TEMPLATE,
+        template(),
     )
     (tmp_path / "mine.py").write_text("")
     (tmp_path / "config.yaml").write_text(text)

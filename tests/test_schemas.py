@@ -14,10 +14,11 @@ from jsonschema import Draft202012Validator
 
 from tests.running import invoke
 from tests.test_report import cell, many, measurement, report, witness
-from xentcheck import schemas
-from xentcheck.config import TEMPLATE, loads
+from xentcheck.config import loads, template
+from xentcheck.config.schema import config_schema
 from xentcheck.errors import ConfigError
-from xentcheck.gate import baseline_file, baseline_schema
+from xentcheck.gate import baseline_file
+from xentcheck.gate.baseline_schema import baseline_schema
 from xentcheck.losses import LOSSES
 from xentcheck.model import (
     Change,
@@ -31,13 +32,15 @@ from xentcheck.model import (
     Yield,
 )
 from xentcheck.report.document import to_document
+from xentcheck.report.document_schema import report_schema
 from xentcheck.sweeps import GENERATORS
 
 ROOT = Path(__file__).resolve().parent.parent
 PUBLISHED = ROOT / "docs" / "schemas"
-CONFIG = Draft202012Validator(schemas.config())
-REPORT = Draft202012Validator(schemas.report())
-BASELINE = Draft202012Validator(baseline_schema.schema())
+SCHEMAS = {"config": config_schema, "report": report_schema, "baseline": baseline_schema}
+CONFIG = Draft202012Validator(config_schema())
+REPORT = Draft202012Validator(report_schema())
+BASELINE = Draft202012Validator(baseline_schema())
 CONFIGURATIONS = sorted(
     path
     for path in (*ROOT.glob("configs/*.yaml"), *ROOT.glob("docs/examples/**/*.yaml"))
@@ -49,10 +52,10 @@ def problems(validator: Draft202012Validator, document: Any) -> list[str]:
     return [f"{each.json_path}: {each.message}" for each in validator.iter_errors(document)]
 
 
-@pytest.mark.parametrize("what", schemas.SCHEMAS)
+@pytest.mark.parametrize("what", SCHEMAS)
 class TestPublished:
     def test_it_is_a_schema(self, what: str) -> None:
-        Draft202012Validator.check_schema(schemas.SCHEMAS[what]())
+        Draft202012Validator.check_schema(SCHEMAS[what]())
 
     def test_the_file_is_what_the_command_prints(self, what: str) -> None:
         done = invoke("schema", what)
@@ -60,14 +63,14 @@ class TestPublished:
         assert (PUBLISHED / f"{what}.schema.json").read_text(encoding="utf-8") == done.output
 
     def test_every_reference_leads_somewhere_and_every_definition_is_used(self, what: str) -> None:
-        schema = schemas.SCHEMAS[what]()
+        schema = SCHEMAS[what]()
         used = {each["$ref"] for each in nodes(schema) if "$ref" in each}
         assert used == {f"#/$defs/{name}" for name in schema["$defs"]}
 
     def test_every_object_says_which_keys_it_may_have(self, what: str) -> None:
         free = [
             each
-            for each in nodes(schemas.SCHEMAS[what]())
+            for each in nodes(SCHEMAS[what]())
             if each.get("type") == "object" and "properties" in each
             if each.get("additionalProperties") is not False and "allOf" not in each
         ]
@@ -112,10 +115,10 @@ def test_configurations_that_are_shipped_are_valid(path: Path) -> None:
 
 def test_there_are_configurations_and_the_template_is_one() -> None:
     assert len(CONFIGURATIONS) >= 7
-    assert problems(CONFIG, yaml.safe_load(TEMPLATE)) == []
+    assert problems(CONFIG, yaml.safe_load(template())) == []
     commented = [
         line.removeprefix("# ")
-        for line in TEMPLATE.split("# limits:")[1].split("\n#\n")[0].splitlines()
+        for line in template().split("# limits:")[1].split("\n#\n")[0].splitlines()
     ]
     limits = "\n".join(["limits:", *commented[1:]])
     written = yaml.safe_load(SMALL + limits.replace("  - ", "- "))
@@ -221,7 +224,7 @@ def test_what_the_reader_refuses_is_not_valid(text: str) -> None:
 
 
 def test_every_generator_has_its_options_with_what_they_mean() -> None:
-    defined = schemas.config()["$defs"]
+    defined = config_schema()["$defs"]
     for generator in GENERATORS.values():
         schema = defined[f"input-{generator.name}"]
         assert schema["description"] == generator.summary
@@ -231,7 +234,7 @@ def test_every_generator_has_its_options_with_what_they_mean() -> None:
 
 
 def test_every_loss_and_parameter_can_be_named() -> None:
-    defined = schemas.config()["$defs"]
+    defined = config_schema()["$defs"]
     named = {
         each["const"]: each["description"] for each in defined["loss"]["anyOf"] if "const" in each
     }
@@ -450,7 +453,7 @@ def test_what_no_baseline_may_say_is_not_valid(old: str, new: str) -> None:
 
 
 def test_every_kind_can_be_tolerated() -> None:
-    tolerated = baseline_schema.schema()["$defs"]["cell"]["properties"]["tolerated"]["properties"]
+    tolerated = baseline_schema()["$defs"]["cell"]["properties"]["tolerated"]["properties"]
     assert set(tolerated) == {*map(str, Kind), "p99_ulp"}
-    quantities = baseline_schema.schema()["$defs"]["cell"]["properties"]["quantity"]["enum"]
+    quantities = baseline_schema()["$defs"]["cell"]["properties"]["quantity"]["enum"]
     assert quantities == [str(each) for each in Quantity]

@@ -16,16 +16,7 @@ from xentcheck.auditing import audit
 from xentcheck.collection import Tally, measure
 from xentcheck.errors import UnknownNameError, UsageError
 from xentcheck.execution.invocation import invoke
-from xentcheck.model import (
-    NOTES,
-    Case,
-    Implementation,
-    Kind,
-    LabelKind,
-    Limit,
-    Quantity,
-    Tolerance,
-)
+from xentcheck.model import NOTES, Case, Implementation, Kind, LabelKind, Limit, Quantity, Tolerance
 from xentcheck.reference import Truth
 from xentcheck.report import document
 

@@ -14,14 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from xentcheck.floats import (
-    FORMATS,
-    LARGEST_ULP,
-    Format,
-    format_of,
-    to_float64,
-    ulp_exponent,
-)
+from xentcheck.floats import FORMATS, LARGEST_ULP, Format, format_of, to_float64, ulp_exponent
 from xentcheck.model import KINDS, RIGHT, Accepts, Array, Float64Array, Kind, Quantity, Tolerance
 from xentcheck.reference.enclosures import Balls, Enclosures
 

@@ -102,8 +102,8 @@ def init(path: str, force: bool) -> int:
     destination = writable(path, option="")
     if destination.exists() and not force:
         raise UsageError(f"{path} is already there\n    help: --force overwrites it")
-    from xentcheck.config import TEMPLATE
+    from xentcheck.config import template
 
-    write(destination, TEMPLATE)
+    write(destination, template())
     note(f"wrote {path}; next: xentcheck run {shlex.quote(path)}")
     return WITHIN_LIMITS

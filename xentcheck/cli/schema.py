@@ -2,10 +2,16 @@
 
 # ruff: noqa: PLC0415
 
+import json
+from typing import TYPE_CHECKING
+
 import click
 
 from xentcheck.cli.delivery import emit
 from xentcheck.cli.door import WITHIN_LIMITS, cli
+
+if TYPE_CHECKING:
+    from xentcheck.reading.schema import Schema
 
 
 @cli.command(short_help="Print the JSON Schema of configurations, reports or baselines.")
@@ -20,7 +26,20 @@ def schema(what: str) -> int:
     Example:
       xentcheck schema config > xentcheck.schema.json
     """
-    from xentcheck import schemas
-
-    emit(schemas.text(what))
+    emit(json.dumps(_schema(what), indent=2, ensure_ascii=False) + "\n")
     return WITHIN_LIMITS
+
+
+def _schema(what: str) -> "Schema":
+    match what:
+        case "config":
+            from xentcheck.config.schema import config_schema
+
+            return config_schema()
+        case "report":
+            from xentcheck.report.document_schema import report_schema
+
+            return report_schema()
+    from xentcheck.gate.baseline_schema import baseline_schema
+
+    return baseline_schema()

@@ -27,16 +27,7 @@ from xentcheck.implementations.shapes import UPSTREAM
 from xentcheck.losses import LOSSES
 from xentcheck.losses.parameters import obstacle, passed
 from xentcheck.losses.spec import picked
-from xentcheck.model import (
-    Array,
-    Case,
-    Implementation,
-    Kind,
-    LabelKind,
-    Layout,
-    Process,
-    Quantity,
-)
+from xentcheck.model import Array, Case, Implementation, Kind, LabelKind, Layout, Process, Quantity
 from xentcheck.registry import required_second
 
 _log = logging.getLogger("xentcheck.foreign")  # `xentcheck --debug` shows what is told there

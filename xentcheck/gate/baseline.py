@@ -18,16 +18,7 @@ from decimal import ROUND_UP, Context, Decimal
 
 from xentcheck.floats import FORMATS
 from xentcheck.gate.extent import Extent, Slack, extent, standing
-from xentcheck.model import (
-    Cell,
-    Change,
-    Config,
-    Kind,
-    Measurement,
-    Report,
-    Standing,
-    Violation,
-)
+from xentcheck.model import Cell, Change, Config, Kind, Measurement, Report, Standing, Violation
 
 P99 = "p99_ulp"
 """The rule of a violation that is about a cell's 99th percentile, not about a kind."""

@@ -16,7 +16,7 @@ from xentcheck.reading.schema import (
 )
 
 
-def schema() -> Schema:
+def baseline_schema() -> Schema:
     """What a baseline may say."""
     fault = closed(
         {
@@ -58,7 +58,7 @@ def schema() -> Schema:
     optional = ("platform", "recorded")
     return {
         "$schema": DIALECT,
-        "title": "xentcheck schema",
+        "title": "xentcheck baseline",
         "description": "Which faults beyond the limits a gate tolerates, as far as they went.",
         **closed(
             {

@@ -13,16 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from xentcheck.gate.extent import Extent, extent, standing
-from xentcheck.model import (
-    NOTES,
-    Cell,
-    Finding,
-    Kind,
-    Measurement,
-    Report,
-    Standing,
-    Witness,
-)
+from xentcheck.model import NOTES, Cell, Finding, Kind, Measurement, Report, Standing, Witness
 
 MAX_ULP = "max_ulp"
 """The rule of a difference in the largest error of a cell."""

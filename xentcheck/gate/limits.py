@@ -11,16 +11,7 @@ import math
 from collections.abc import Iterable
 
 from xentcheck.gate.baseline import P99
-from xentcheck.model import (
-    NOTES,
-    Config,
-    Finding,
-    Kind,
-    Limit,
-    Measurement,
-    Tolerance,
-    Violation,
-)
+from xentcheck.model import NOTES, Config, Finding, Kind, Limit, Measurement, Tolerance, Violation
 
 IN_TOLERANCE = frozenset(
     {

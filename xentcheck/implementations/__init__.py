@@ -6,12 +6,7 @@ claims: no fault on finite inputs beyond a few roundings times the problem's con
 none where a class is masked with −inf.
 """
 
-from xentcheck.implementations import (
-    accurate,
-    elementwise,
-    probabilities,
-    softmax_family,
-)
+from xentcheck.implementations import accurate, elementwise, probabilities, softmax_family
 from xentcheck.model import Implementation
 from xentcheck.registry import declared_in
 

@@ -39,15 +39,7 @@ from xentcheck.losses.spec import (
     RowResult,
     roundings,
 )
-from xentcheck.model import (
-    Accepts,
-    Domain,
-    Float64Array,
-    LabelKind,
-    Layout,
-    Parameter,
-    Quantity,
-)
+from xentcheck.model import Accepts, Domain, Float64Array, LabelKind, Layout, Parameter, Quantity
 
 NAN = float("nan")
 INF = float("inf")

@@ -13,15 +13,7 @@ from typing import Any, Protocol, TypeVar, overload
 import numpy as np
 import numpy.typing as npt
 
-from xentcheck.model import (
-    Accepts,
-    Domain,
-    Float64Array,
-    LabelKind,
-    Layout,
-    Parameter,
-    Quantity,
-)
+from xentcheck.model import Accepts, Domain, Float64Array, LabelKind, Layout, Parameter, Quantity
 
 
 class Number(Protocol):

@@ -21,14 +21,7 @@ from xentcheck.implementations import user
 from xentcheck.implementations.bridging import Call
 from xentcheck.losses import LOSSES
 from xentcheck.losses.parameters import passed
-from xentcheck.model import (
-    Array,
-    Float64Array,
-    Implementation,
-    Kind,
-    LabelKind,
-    Quantity,
-)
+from xentcheck.model import Array, Float64Array, Implementation, Kind, LabelKind, Quantity
 from xentcheck.recognition.alternatives import ALTERNATIVES, Alternative, Data
 from xentcheck.recognition.exams import Exam, exams
 from xentcheck.recognition.hypotheses import FACTORS, Factor, Form, forms

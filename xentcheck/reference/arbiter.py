@@ -36,12 +36,7 @@ from xentcheck.losses.spec import (
 )
 from xentcheck.model import Accepts, Case, Float64Array, LabelKind, Quantity
 from xentcheck.reference.enclosures import Enclosures, Exact
-from xentcheck.reference.intervals import (
-    Interval,
-    IntervalArithmetic,
-    UndecidedError,
-    magnitude,
-)
+from xentcheck.reference.intervals import Interval, IntervalArithmetic, UndecidedError, magnitude
 
 START_PRECISION = 128
 PRECISION_CAP = 1 << 15

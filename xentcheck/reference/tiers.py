@@ -27,12 +27,7 @@ from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Block, Loss
 from xentcheck.model import Accepts, Case, Float64Array, Quantity
 from xentcheck.reference import arbiter
-from xentcheck.reference.balls import (
-    BINARY128,
-    FLOAT64,
-    ArrayArithmetic,
-    Ball,
-)
+from xentcheck.reference.balls import BINARY128, FLOAT64, ArrayArithmetic, Ball
 from xentcheck.reference.enclosures import Balls, Enclosures
 from xentcheck.reference.forms import FORMS, Piece
 

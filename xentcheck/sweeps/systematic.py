@@ -8,13 +8,7 @@ from typing import Any
 import numpy as np
 
 from xentcheck.errors import UsageError
-from xentcheck.floats import (
-    from_float64,
-    from_ordinals,
-    next_down,
-    next_up,
-    to_float64,
-)
+from xentcheck.floats import from_float64, from_ordinals, next_down, next_up, to_float64
 from xentcheck.model import Array, Domain, Float64Array, Layout, Option
 from xentcheck.sweeps.generator import (
     DOMAIN_BOUNDS,
@@ -27,12 +21,7 @@ from xentcheck.sweeps.generator import (
     stack_of,
 )
 from xentcheck.sweeps.landmarks import landmarks, sum_overflow
-from xentcheck.sweeps.region import (
-    REGION_OPTIONS,
-    region_bounds,
-    region_obstacle,
-    region_ordinals,
-)
+from xentcheck.sweeps.region import REGION_OPTIONS, region_bounds, region_obstacle, region_ordinals
 from xentcheck.sweeps.rows import Draws, Maker, Series
 
 MOST_ROWS = 1 << 32  # of one input; more is a slip of the pen

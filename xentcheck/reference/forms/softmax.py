@@ -25,14 +25,7 @@ import numpy as np
 from xentcheck.losses.labels import ignored_rows, masses
 from xentcheck.losses.spec import Block
 from xentcheck.model import Accepts, Array, Float64Array, LabelKind, Quantity
-from xentcheck.reference.balls import (
-    FLOAT64,
-    SLACK,
-    ArrayArithmetic,
-    Ball,
-    compound,
-    times,
-)
+from xentcheck.reference.balls import FLOAT64, SLACK, ArrayArithmetic, Ball, compound, times
 from xentcheck.reference.forms.pieces import Form, Mask, Piece, Pieces
 
 INF = float("inf")

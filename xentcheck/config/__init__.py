@@ -1,0 +1,6 @@
+"""Configurations: YAML text in, a checked `Config` out, or one `ConfigError` with every problem."""
+
+from xentcheck.config.fields import FIELDS, LABEL_KINDS, Field
+from xentcheck.config.reader import load, loads, template
+
+__all__ = ["FIELDS", "LABEL_KINDS", "Field", "load", "loads", "template"]

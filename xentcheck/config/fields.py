@@ -1,0 +1,208 @@
+"""The keys of a configuration: what each takes and means."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from xentcheck.implementations.bridging import LABEL_DTYPES
+from xentcheck.implementations.shapes import SHAPES
+from xentcheck.implementations.user import FRAMEWORKS
+from xentcheck.model import LabelKind
+from xentcheck.sweeps.labels import TARGETS
+
+LABEL_KINDS = tuple(kind.value for kind in LabelKind if kind is not LabelKind.NONE)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A key that a configuration may have: what it takes and what it means."""
+
+    name: str
+    takes: str
+    doc: str
+    default: str = ""
+    required: bool = False
+
+
+FIELDS: Mapping[str, tuple[Field, ...]] = {
+    "configuration": (
+        Field("version", "`1`", "The version of this schema.", "`1`"),
+        Field("seed", "whole number ≥ 0", "Everything random is drawn from it.", "`0`"),
+        Field("implementations", "list of implementations", "Your own code.", "none"),
+        Field("sweeps", "mapping of names to sweeps", "What is audited on what.", required=True),
+        Field("limits", "list of limits", "Makes the run a gate.", "none: a survey"),
+        Field(
+            "baseline",
+            "path",
+            "A file that says which violations are tolerated today; relative to the configuration.",
+            "none",
+        ),
+        Field(
+            "allow_skips",
+            "`true`, `false`",
+            "Whether a gate passes though something that is named here was not audited.",
+            "`false`",
+        ),
+    ),
+    "implementation": (
+        Field("loss", "loss", "What the code computes.", required=True),
+        Field(
+            "target",
+            "`module:attribute` or `file.py:attribute`",
+            "`fn(logits, labels, **parameters)`; a file is relative to the configuration.",
+        ),
+        Field(
+            "command",
+            "list of words",
+            "Instead of `target`: a program. `{logits}`, `{labels}`, `{out}` and the names of "
+            "parameters stand for paths of `.npy` files and for numbers; a program that is named "
+            "by a path is relative to the configuration.",
+        ),
+        Field(
+            "framework",
+            ", ".join(f"`{each}`" for each in FRAMEWORKS),
+            "What arrays `target` is given. All but NumPy also differentiate it.",
+            "`numpy`",
+        ),
+        Field(
+            "gradient",
+            "like `target`, an attribute of the same module, `auto`, `none`, or with `command` its "
+            "words",
+            "Same arguments; returns the shape of `logits`. An argument `cotangent`, `grad_output` "
+            "or `upstream` is given the upstream gradient: one number per row. "
+            "`auto`: by the framework; with NumPy "
+            "arrays a function beside `target` that is named after it.",
+            "none; with a framework `auto`",
+        ),
+        Field(
+            "name",
+            "text",
+            "What reports call it.",
+            "`file.attribute` from `target`, the program of `command`",
+        ),
+        Field(
+            "parameters",
+            "mapping",
+            "Keyword arguments of every call, or of a class's constructor. One that is a parameter "
+            "of the loss is built in.",
+            "none",
+        ),
+        Field(
+            "built_in",
+            "mapping of parameters to values",
+            "Parameters of the loss that the code computes with and does not take. It is audited "
+            "where a sweep has these values.",
+            "none",
+        ),
+        Field(
+            "shape",
+            ", ".join(f"`{each}`" for each in SHAPES),
+            "What the code wants: `rows`, (rows, classes); `sequence`, (batch, sequence, classes); "
+            "`class-second`, (batch, classes, sequence).",
+            "`rows`",
+        ),
+        Field(
+            "label_dtype",
+            ", ".join(f"`{each}`" for each in LABEL_DTYPES),
+            "Of integer labels.",
+            "`int64`",
+        ),
+    ),
+    "sweep": (
+        Field("losses", "losses or patterns, or `all`", "What is audited.", required=True),
+        Field(
+            "dtypes",
+            "dtypes, or `all`",
+            "`all` is float16, bfloat16, float32 and float64.",
+            required=True,
+        ),
+        Field("inputs", "list of inputs", "Where the rows come from.", required=True),
+        Field("quantities", "`value`, `gradient`", "What is scored.", "both"),
+        Field("implementations", "patterns", "Who computes it.", '`["*"]`'),
+        Field("labels", "mapping", "What the labels are.", "each loss's own first kind"),
+        Field(
+            "parameters",
+            "mapping of parameters to a value or a list of values",
+            "Axes: every combination is audited.",
+            "each loss's defaults",
+        ),
+    ),
+    "labels": (
+        Field(
+            "kind",
+            ", ".join(f"`{kind}`" for kind in LABEL_KINDS),
+            "A loss that takes no such labels is left out.",
+            "each loss's own first kind",
+        ),
+        Field(
+            "targets",
+            ", ".join(f"`{choice}`" for choice in TARGETS),
+            "Which labels a row gets.",
+            "`all`",
+        ),
+    ),
+    "input": (
+        Field("generator", "generator", "Where rows come from.", required=True),
+        Field("…", "", "The options of that generator, below."),
+    ),
+    "limit": (
+        Field("loss", "pattern", "The losses it is for.", "`*`"),
+        Field("implementation", "pattern", "The implementations it is for.", "`*`"),
+        Field("dtype", "pattern", "The dtypes it is for.", "`*`"),
+        Field("quantity", "pattern", "The quantities it is for.", "`*`"),
+        Field("sweep", "pattern", "The sweeps it is for.", "`*`"),
+        Field(
+            "max_ulp",
+            "number ≥ 0, or `inf`",
+            "The largest error allowed, in ulps.",
+            "`4`; with `p99_ulp` or `max_excess_bits` none",
+        ),
+        Field(
+            "p99_ulp",
+            "number ≥ 0",
+            "The 99th percentile allowed: of a hundred rows with a finite error one may be farther "
+            "off.",
+            "none",
+        ),
+        Field(
+            "max_excess_bits",
+            "number ≥ 0",
+            "The most bits that may be lost beyond what the condition number explains.",
+            "none",
+        ),
+        Field(
+            "or_abs",
+            "number ≥ 0",
+            "An absolute error that also passes.",
+            "`0`",
+        ),
+        Field("or_rel", "number ≥ 0", "Relative error that also passes.", "`0`"),
+        Field(
+            "or_excess_bits",
+            "number ≥ 0",
+            "An error is allowed as well if it costs at most this many bits beyond what the "
+            "condition number explains. `check` has 2.",
+            "none",
+        ),
+        Field(
+            "times_condition",
+            "`true`, `false`",
+            "Whether `max_ulp` and `p99_ulp` grow with the problem's condition number.",
+            "`false`",
+        ),
+        Field(
+            "batch_invariant",
+            "`true`, `false`",
+            "Whether no row may change with its batch, not by one ulp: `batch-variant` is "
+            "forbidden. Batches of many sizes are called then.",
+            "`false`",
+        ),
+        Field("allow", "list of kinds", "Kinds of finding that are no violation.", "none"),
+        Field(
+            "forbid",
+            "list of kinds",
+            "Kinds to treat as violations. Every kind is one already except the notes "
+            "`batch-variant`, `convention`, `fp-signal` and `ftz`.",
+            "none",
+        ),
+    ),
+}

@@ -1,0 +1,196 @@
+"""The JSON Schema of reports: what this version writes."""
+
+from collections.abc import Mapping
+
+from xentcheck.gate.baseline_file import RULES
+from xentcheck.gate.outcome import Outcome
+from xentcheck.model import OTHER_BOUNDS, Kind, Quantity, Standing
+from xentcheck.reading.schema import (
+    DIALECT,
+    Schema,
+    closed,
+    described,
+    list_of,
+    or_null,
+    whole_object,
+)
+from xentcheck.report.document import SCHEMA_VERSION
+
+_HEX_FLOAT = r"^(-?0x[01]\.[0-9a-f]+p[+-][0-9]+|-?inf|nan)$"
+
+
+def report_schema() -> Schema:
+    """What `--format json` writes."""
+    cell: dict[str, Schema] = {
+        name: {"type": "string"} for name in ("loss", "implementation", "dtype", "sweep")
+    }
+    cell["quantity"] = {"$ref": "#/$defs/quantity"}
+    finding: dict[str, Schema] = {
+        "kind": {"$ref": "#/$defs/kind"},
+        **cell,
+        "rows": {"$ref": "#/$defs/count"},
+        "cause": {"type": ["string", "null"]},
+        "hint": {"type": "string"},
+        "detail": {"type": "string"},
+        "distance": {"$ref": "#/$defs/number"},
+        "witness": or_null({"$ref": "#/$defs/witness"}),
+    }
+    violation: dict[str, Schema] = {
+        "limit": {"type": "string"},
+        "rule": {"enum": ["", *RULES]},
+        "standing": or_null({"$ref": "#/$defs/standing"}),
+        "accepted": {"type": "string"},
+        **finding,
+    }
+    measurement: dict[str, Schema] = {
+        **cell,
+        "rows": {"$ref": "#/$defs/count"},
+        "scored": {"$ref": "#/$defs/count"},
+        "far": {"$ref": "#/$defs/count"},
+        **{
+            name: {"$ref": "#/$defs/number"}
+            for name in ("max_ulp", "max_normal_ulp", "p99_ulp", "median_ulp", "max_abs")
+        },
+        "max_excess_bits": or_null({"$ref": "#/$defs/number"}),
+        "met": or_null({"enum": list(OTHER_BOUNDS)}),
+        "counts": {
+            "type": "object",
+            "propertyNames": {"$ref": "#/$defs/kind"},
+            "additionalProperties": {"$ref": "#/$defs/count"},
+        },
+        "result_dtype": {"type": "string"},
+        "negative_zeros": {"$ref": "#/$defs/count"},
+        "witness": or_null({"$ref": "#/$defs/witness"}),
+        "farthest": or_null({"$ref": "#/$defs/witness"}),
+        "normal": or_null({"$ref": "#/$defs/witness"}),
+        "first_break": or_null(whole_object({"kind": {"$ref": "#/$defs/kind"}, **_INPUT})),
+    }
+    witness: dict[str, Schema] = {
+        **_INPUT,
+        "index": {"type": ["integer", "null"], "minimum": 0},
+        "actual": {"$ref": "#/$defs/number"},
+        "actual_hex": {"$ref": "#/$defs/hex"},
+        "expected": {"$ref": "#/$defs/number"},
+        "expected_hex": {"$ref": "#/$defs/hex"},
+        "exact": described({"type": "string"}, "In decimal; empty where nothing was scored."),
+        "result_dtype": {"type": "string"},
+        "ulp_error": {"$ref": "#/$defs/number"},
+        "abs_error": {"$ref": "#/$defs/number"},
+        "radius_ulp": {"$ref": "#/$defs/number"},
+        "excess_bits": or_null({"$ref": "#/$defs/number"}),
+        "note": {"type": "string"},
+    }
+    change: dict[str, Schema] = {
+        **cell,
+        "rule": {"enum": ["", *RULES]},
+        "standing": {"$ref": "#/$defs/standing"},
+        "text": {"type": "string"},
+        "into": described({"type": "string"}, "The rules that are broken in its place."),
+    }
+    source: dict[str, Schema] = {
+        "loss": {"type": "string"},
+        "implementation": {"type": "string"},
+        "file": {"type": "string"},
+        "line": {"type": "integer", "minimum": 1},
+    }
+    skipped = ("reason", "loss", "implementation", "dtype", "quantity", "sweep", "missing")
+    given: dict[str, Schema] = {
+        name: {"type": "string"} for name in ("sweep", "generator", "loss", "dtype")
+    }
+    given["rows"] = {"$ref": "#/$defs/count"}
+    given["distinct"] = or_null({"$ref": "#/$defs/count"})
+    packed: dict[str, Schema] = {
+        "dtype": {"type": "string"},
+        "shape": list_of({"$ref": "#/$defs/count"}),
+        "zlib": described({"type": "string"}, "Little endian bytes, compressed, in base64."),
+    }
+    counted = (
+        "rows",
+        "rows_sampled_by_mpmath",
+        "witnesses_by_mpmath",
+        "witnesses_confirmed_by_definition",
+        "witnesses_beyond_definition",
+        "confirmations_failed",
+    )
+    reference: dict[str, Schema] = {
+        "method": {"type": "string"},
+        "ulp": {"type": "string"},
+        "binary128": described({"type": "boolean"}, "Whether numpy-quaddtype is there."),
+        "decided_by": described(
+            {"type": "object", "additionalProperties": {"$ref": "#/$defs/count"}},
+            "Rows by the tier that decided them.",
+        ),
+        **{name: {"$ref": "#/$defs/count"} for name in counted},
+    }
+    document: dict[str, Schema] = {
+        "schema_version": {"const": SCHEMA_VERSION},
+        "ulp": described({"type": "string"}, "How errors are measured."),
+        "environment": {"type": "object", "additionalProperties": {"type": "string"}},
+        "seed": {"type": "integer", "minimum": 0},
+        "config": described({"type": "object"}, "What was asked for, as it was written."),
+        "path": described({"type": ["string", "null"]}, "The configuration's file."),
+        "timeout_s": described({"type": ["number", "null"]}, "What --timeout allowed a call."),
+        "reference": described(closed(reference, ["method"]), "How exact results came about."),
+        "gated": described({"type": "boolean"}, "Whether there were limits."),
+        "interrupted": {"type": "boolean"},
+        "uncertified": list_of({"type": "string"}),
+        "deaths": list_of({"type": "string"}),
+        "measurements": list_of({"$ref": "#/$defs/measurement"}),
+        "findings": list_of({"$ref": "#/$defs/finding"}),
+        "violations": list_of({"$ref": "#/$defs/violation"}),
+        "baseline": {"type": ["string", "null"]},
+        "tolerated": list_of({"$ref": "#/$defs/violation"}),
+        "baseline_note": described(
+            {"type": "string"}, "On which processors it was recorded, if not on this one."
+        ),
+        "changes": list_of(whole_object(change)),
+        "sources": list_of(whole_object(source)),
+        "origins": {"type": "object", "additionalProperties": list_of({"type": "string"})},
+        "skips": list_of(whole_object({name: {"type": "string"} for name in skipped})),
+        "omissions": described(
+            list_of(whole_object({name: {"type": "string"} for name in skipped})),
+            "What the configuration names and was not audited: it fails a gate.",
+        ),
+        "strict": described({"type": "boolean"}, "Whether stale entries fail a gate."),
+        "outcome": described(
+            {"enum": list(map(str, Outcome))}, "How the run ended; the exit status goes with it."
+        ),
+        "yields": list_of(whole_object(given)),
+    }
+    return {
+        "$schema": DIALECT,
+        "title": "xentcheck report",
+        "description": "What a run found out, as `--format json` writes it.",
+        **whole_object(document),
+        "$defs": {
+            "number": {"anyOf": [{"type": "number"}, {"enum": ["nan", "inf", "-inf"]}]},
+            "hex": {"type": "string", "pattern": _HEX_FLOAT},
+            "count": {"type": "integer", "minimum": 0},
+            "quantity": {"enum": list(map(str, Quantity))},
+            "kind": {"enum": list(map(str, Kind))},
+            "standing": {"enum": list(map(str, Standing))},
+            "array": {
+                "description": "Hex floats, or integers for labels; nested; packed when long.",
+                "anyOf": [
+                    {"$ref": "#/$defs/hex"},
+                    {"type": "integer"},
+                    list_of({"$ref": "#/$defs/array"}),
+                    whole_object(packed),
+                ],
+            },
+            "measurement": whole_object(measurement),
+            "finding": whole_object(finding),
+            "violation": whole_object(violation),
+            "witness": whole_object(witness),
+        },
+    }
+
+
+_INPUT: Mapping[str, Schema] = {
+    "logits": {"$ref": "#/$defs/array"},
+    "labels": or_null({"$ref": "#/$defs/array"}),
+    "parameters": {"type": "object"},
+    "generator": {"type": "string"},
+    "row": {"type": "integer", "minimum": 0},
+    "place": {"type": "integer", "minimum": 0},
+}
