@@ -21,14 +21,14 @@ class Planted:
 PLANTED = (
     Planted(
         "the ulp of a power of two taken from below it",
-        "xentcheck/scoring.py",
+        "xentcheck/measurement/scoring.py",
         "exact.exponent - below)",
         "exact.exponent - (np.abs(exact.hi) <= 1.0))",
         ("tests/test_scoring.py::test_an_ulp_below_a_power_of_two_is_half_the_one_above",),
     ),
     Planted(
         "an enclosure that touches a power of two takes the larger ulp",
-        "xentcheck/scoring.py",
+        "xentcheck/measurement/scoring.py",
         "exact.exponent - below)",
         "exact.exponent)",
         (
@@ -37,7 +37,7 @@ PLANTED = (
     ),
     Planted(
         "a reference without the bits beyond float64",
-        "xentcheck/scoring.py",
+        "xentcheck/measurement/scoring.py",
         " - np.ldexp(exact.lo, shift))",
         ")",
         (
@@ -47,42 +47,42 @@ PLANTED = (
     ),
     Planted(
         "NaN counted as a pass",
-        "xentcheck/scoring.py",
+        "xentcheck/measurement/scoring.py",
         "    mark(Kind.NAN, ~undefined & is_nan)\n",
         "",
         ("tests/test_scoring.py::test_nan_is_right_only_where_nan_is_expected",),
     ),
     Planted(
         "a missed NaN counted as a pass",
-        "xentcheck/scoring.py",
+        "xentcheck/measurement/scoring.py",
         "    mark(Kind.MISSED_NAN, undefined & ~is_nan)\n",
         "",
         ("tests/test_scoring.py::test_nan_is_right_only_where_nan_is_expected",),
     ),
     Planted(
         "infinity taken for one ulp beyond max",
-        "xentcheck/scoring.py",
+        "xentcheck/measurement/scoring.py",
         "    mark(Kind.SPURIOUS_OVERFLOW, finite & is_inf)\n",
         "",
         ("tests/test_scoring.py::test_infinity_is_never_one_ulp_beyond_max",),
     ),
     Planted(
         "overflow allowed from max on, not from max and half an ulp",
-        "xentcheck/scoring.py",
+        "xentcheck/measurement/scoring.py",
         "np.abs(exact.lo) - np.ldexp(half, shift)",
         "np.abs(exact.lo)",
         ("tests/test_scoring.py::test_overflow_is_right_from_half_an_ulp_beyond_max",),
     ),
     Planted(
         "opposite infinities taken for equal",
-        "xentcheck/scoring.py",
+        "xentcheck/measurement/scoring.py",
         "    mark(Kind.WRONG_SIGN, (infinite | overflowing) & ~is_nan & (a != 0) & opposite)\n",
         "",
         ("tests/test_scoring.py::test_opposite_infinities_have_the_wrong_sign",),
     ),
     Planted(
         "a finite result accepted for an infinite one",
-        "xentcheck/scoring.py",
+        "xentcheck/measurement/scoring.py",
         "    mark(Kind.MISSED_OVERFLOW, infinite & is_number)\n",
         "",
         (
@@ -91,21 +91,21 @@ PLANTED = (
     ),
     Planted(
         "a limit that passes what is just beyond it",
-        "xentcheck/scoring.py",
+        "xentcheck/measurement/scoring.py",
         "beyond = (ulp_error - radius > held.limit)",
         "beyond = (ulp_error - radius > held.limit + 1)",
         ("tests/test_scoring.py::test_a_limit_exactly_met_passes_and_the_next_number_fails",),
     ),
     Planted(
         "a limit that fails what exactly meets it",
-        "xentcheck/scoring.py",
+        "xentcheck/measurement/scoring.py",
         "beyond = (ulp_error - radius > held.limit)",
         "beyond = (ulp_error - radius >= held.limit)",
         ("tests/test_scoring.py::test_a_limit_exactly_met_passes_and_the_next_number_fails",),
     ),
     Planted(
         "a radius that takes no part in the score",
-        "xentcheck/scoring.py",
+        "xentcheck/measurement/scoring.py",
         "beyond = (ulp_error - radius > held.limit)",
         "beyond = (ulp_error > held.limit)",
         (
@@ -114,7 +114,7 @@ PLANTED = (
     ),
     Planted(
         "every tolerance widened by the condition number",
-        "xentcheck/scoring.py",
+        "xentcheck/measurement/scoring.py",
         "if condition is None or not conditioned(tolerance):\n            return cls(limit, p99, "
         "*others, 2.0**-51)\n        slack = 2.0**-20\n        factor = np.fmax(condition, 1.0)\n"
         "        if tolerance.times_condition:",
@@ -126,7 +126,7 @@ PLANTED = (
     ),
     Planted(
         "an absolute tolerance that is always met",
-        "xentcheck/scoring.py",
+        "xentcheck/measurement/scoring.py",
         "excused = ulp_error <= np.maximum(by_abs, by_rel)",
         "excused = ulp_error >= np.maximum(by_abs, by_rel)",
         ("tests/test_scoring.py::test_absolute_error_can_meet_a_limit_instead",),
@@ -149,7 +149,7 @@ PLANTED = (
     ),
     Planted(
         "no sign for what rounds to the smallest subnormal",
-        "xentcheck/scoring.py",
+        "xentcheck/measurement/scoring.py",
         "sign = np.where(exact.exponent < ",
         "sign = np.where(exact.exponent <= ",
         (
@@ -158,21 +158,21 @@ PLANTED = (
     ),
     Planted(
         "an error that exactly meets p99_ulp is beyond it",
-        "xentcheck/scoring.py",
+        "xentcheck/measurement/scoring.py",
         "far = (ulp_error - radius > held.p99)",
         "far = (ulp_error - radius >= held.p99)",
         ("tests/test_scoring.py::test_an_error_of_exactly_p99_ulp_is_not_far_and_the_next_one_is",),
     ),
     Planted(
         "a bound that the nearer end meets exactly is missed",
-        "xentcheck/scoring.py",
+        "xentcheck/measurement/borderline.py",
         "low > Fraction(bound)",
         "low >= Fraction(bound)",
         ("tests/test_limits.py::test_an_end_of_an_enclosure_that_meets_a_bound_exactly_meets_it",),
     ),
     Planted(
         "a bound that the farther end meets exactly is left open",
-        "xentcheck/scoring.py",
+        "xentcheck/measurement/borderline.py",
         "high <= Fraction(bound)",
         "high < Fraction(bound)",
         (
@@ -182,7 +182,7 @@ PLANTED = (
     ),
     Planted(
         "a relative bound that the nearer end meets exactly is missed",
-        "xentcheck/scoring.py",
+        "xentcheck/measurement/borderline.py",
         "least > bound * largest",
         "least >= bound * largest",
         (
@@ -191,7 +191,7 @@ PLANTED = (
     ),
     Planted(
         "a relative bound that the farther end meets exactly is left open",
-        "xentcheck/scoring.py",
+        "xentcheck/measurement/borderline.py",
         "most <= bound * smallest",
         "most < bound * smallest",
         (
@@ -200,7 +200,7 @@ PLANTED = (
     ),
     Planted(
         "excess bits that exactly meet their bound are beyond it",
-        "xentcheck/scoring.py",
+        "xentcheck/measurement/borderline.py",
         "if bits > tolerance.max_excess_bits:",
         "if bits >= tolerance.max_excess_bits:",
         (
@@ -209,7 +209,7 @@ PLANTED = (
     ),
     Planted(
         "the first break of a part not numbered from the start",
-        "xentcheck/collection/tally.py",
+        "xentcheck/measurement/tally.py",
         "first = moved(other.first, offset, found)",
         "first = moved(other.first, 0, found)",
         (
@@ -590,14 +590,14 @@ PLANTED = (
     ),
     Planted(
         "one upstream gradient for all rows",
-        "xentcheck/collection/behaviour.py",
+        "xentcheck/measurement/behaviour.py",
         "    weights = (place + 3.0) / 2.0 * np.where(place % 3 == 2, -1.0, 1.0)\n",
         "    weights = np.ones(rows)\n",
         ("tests/test_cotangents.py::test_the_witness_is_the_row_and_both_numbers_are_told",),
     ),
     Planted(
         "no batch of another size is called",
-        "xentcheck/collection/behaviour.py",
+        "xentcheck/measurement/behaviour.py",
         "BATCH_SIZES = (1, 2, 3, 5, 8, 17, 32, 64)\n",
         "BATCH_SIZES = (10,)\n",
         ("tests/test_batch_invariance.py::test_batches_larger_than_the_block_are_called_too",),
@@ -625,7 +625,7 @@ PLANTED = (
     ),
     Planted(
         "counts of all but the last case lost",
-        "xentcheck/collection/tally.py",
+        "xentcheck/measurement/collecting.py",
         "        collected.counts[KINDS[code]] += len(here)",
         "        collected.counts[KINDS[code]] = len(here)",
         (
@@ -634,7 +634,7 @@ PLANTED = (
     ),
     Planted(
         "counts lost",
-        "xentcheck/collection/tally.py",
+        "xentcheck/measurement/collecting.py",
         "        collected.counts[KINDS[code]] += len(here)\n",
         "",
         (
@@ -643,7 +643,7 @@ PLANTED = (
     ),
     Planted(
         "the worst witness is the mildest",
-        "xentcheck/collection/tally.py",
+        "xentcheck/measurement/tally.py",
         "if held is None or badness(shown) > badness(held):",
         "if held is None or badness(shown) < badness(held):",
         (
@@ -652,7 +652,7 @@ PLANTED = (
     ),
     Planted(
         "the largest error of the last case alone",
-        "xentcheck/collection/tally.py",
+        "xentcheck/measurement/collecting.py",
         "        collected.ulps.add(kept)",
         "        collected.ulps = Quantiles()\n        collected.ulps.add(kept)",
         (
@@ -661,7 +661,7 @@ PLANTED = (
     ),
     Planted(
         "the error of a row that of its best component",
-        "xentcheck/collection/tally.py",
+        "xentcheck/measurement/collecting.py",
         "    worst = ulps.max(axis=1) if",
         "    worst = ulps.min(axis=1) if",
         (
@@ -670,7 +670,7 @@ PLANTED = (
     ),
     Planted(
         "a row judged by its best component",
-        "xentcheck/collection/tally.py",
+        "xentcheck/measurement/collecting.py",
         "    gravest = kinds.min(axis=1) if",
         "    gravest = kinds.max(axis=1) if",
         (
@@ -704,7 +704,7 @@ PLANTED = (
     ),
     Planted(
         "a dependence on neighbours never more than a note",
-        "xentcheck/collection/behaviour.py",
+        "xentcheck/measurement/behaviour.py",
         "            held = self.beyond if beyond else self.within\n",
         "            held = self.within\n",
         ("tests/test_batch_invariance.py::test_beyond_the_limit_it_is_a_fault",),
@@ -839,7 +839,7 @@ PLANTED = (
     ),
     Planted(
         "no row ever goes up",
-        "xentcheck/collection/tally.py",
+        "xentcheck/measurement/escalation.py",
         "            if not scores.undecided.any():\n",
         "            if True:\n",
         (
@@ -849,7 +849,7 @@ PLANTED = (
     ),
     Planted(
         "every row goes up",
-        "xentcheck/collection/tally.py",
+        "xentcheck/measurement/escalation.py",
         "            where = np.flatnonzero(scores.undecided.reshape(len(own), -1).any(axis=1))",
         "            where = np.arange(len(own))",
         (
@@ -866,21 +866,21 @@ PLANTED = (
     ),
     Planted(
         "a limit within the radius counts as decided",
-        "xentcheck/scoring.py",
+        "xentcheck/measurement/scoring.py",
         "        undecided |= may_be_beyond & ~beyond\n",
         "",
         ("tests/test_tiers.py::test_a_row_whose_error_lies_at_the_limit_goes_up",),
     ),
     Planted(
         "a NaN in a block hides its overflows",
-        "xentcheck/scoring.py",
+        "xentcheck/measurement/scoring.py",
         "if not (midpoint.max() < target.max and midpoint.min() > -target.max):",
         "if midpoint.max() >= target.max or midpoint.min() <= -target.max:",
         ("tests/test_scoring.py::test_a_nan_elsewhere_in_a_block_hides_no_overflow",),
     ),
     Planted(
         "a witness of another kind than its row goes unnoticed",
-        "xentcheck/collection/arbitration.py",
+        "xentcheck/measurement/confirmation.py",
         "        if kind is not shown.kind:\n",
         "        if False:\n",
         (
@@ -889,7 +889,7 @@ PLANTED = (
     ),
     Planted(
         "rows of later parts numbered from 0",
-        "xentcheck/collection/shown.py",
+        "xentcheck/measurement/candidate.py",
         "number=shown.number + offset",
         "number=shown.number",
         (
@@ -898,21 +898,21 @@ PLANTED = (
     ),
     Planted(
         "counts of later parts lost",
-        "xentcheck/collection/tally.py",
+        "xentcheck/measurement/tally.py",
         "        self.counts += other.counts\n",
         "",
         ("tests/test_collection.py::test_merging_parts_is_like_collecting_at_once",),
     ),
     Planted(
         "plateaus are looked for in each part alone",
-        "xentcheck/collection/tally.py",
+        "xentcheck/measurement/tally.py",
         "            self.heights.watch(height, seen.moved(offset, found))\n",
         "            pass\n",
         ("tests/test_collection.py::test_a_plateau_may_lie_across_parts",),
     ),
     Planted(
         "a bucket tells its lower end",
-        "xentcheck/quantiles.py",
+        "xentcheck/measurement/quantiles.py",
         "np.array(((bucket + 1) << _SHIFT) - 1, dtype=np.int64)",
         "np.array(bucket << _SHIFT, dtype=np.int64)",
         (
@@ -921,7 +921,7 @@ PLANTED = (
     ),
     Planted(
         "zeros forgotten in merging",
-        "xentcheck/quantiles.py",
+        "xentcheck/measurement/quantiles.py",
         "        self._zeros += other._zeros\n",
         "",
         (
@@ -981,28 +981,28 @@ PLANTED = (
     ),
     Planted(
         "variants have to agree within the limit itself",
-        "xentcheck/collection/variants.py",
+        "xentcheck/measurement/variants.py",
         "    most = 2.0 * np.asarray(allowed(",
         "    most = 1.0 * np.asarray(allowed(",
         ("tests/test_variants.py::test_variants_that_agree_to_twice_the_tolerance_are_consistent",),
     ),
     Planted(
         "variants are compared in the wider dtype",
-        "xentcheck/collection/variants.py",
+        "xentcheck/measurement/variants.py",
         "    narrow = min(",
         "    narrow = max(",
         ("tests/test_variants.py::test_results_of_different_dtypes_are_compared_in_the_narrower",),
     ),
     Planted(
         "a flushed result disagrees with a subnormal one",
-        "xentcheck/collection/variants.py",
+        "xentcheck/measurement/variants.py",
         "    same |= ((a == 0) | (b == 0)) & (larger < target.smallest_normal)\n",
         "",
         ("tests/test_variants.py::test_a_flushed_subnormal_agrees_with_it",),
     ),
     Planted(
         "a NaN on one side agrees",
-        "xentcheck/collection/variants.py",
+        "xentcheck/measurement/variants.py",
         "    same: npt.NDArray[np.bool_] = (a == b) | (np.isnan(a) & np.isnan(b))\n",
         "    same: npt.NDArray[np.bool_] = (a == b) | np.isnan(a) | np.isnan(b)\n",
         ("tests/test_variants.py::test_a_nan_on_one_side_only_disagrees_and_on_both_sides_agrees",),
@@ -1025,7 +1025,7 @@ PLANTED = (
     ),
     Planted(
         "the last row that breaks is the first",
-        "xentcheck/collection/tally.py",
+        "xentcheck/measurement/collecting.py",
         "        row = int(broken[0])\n",
         "        row = int(broken[-1])\n",
         ("tests/test_variants.py::test_the_first_row_that_breaks_is_told",),
@@ -1053,7 +1053,7 @@ PLANTED = (
     ),
     Planted(
         "a limit decided by float64 where float64 cannot tell",
-        "xentcheck/collection/tally.py",
+        "xentcheck/measurement/escalation.py",
         "        if scores.near.any():",
         "        if False:",
         (
@@ -1062,7 +1062,7 @@ PLANTED = (
     ),
     Planted(
         "a limit that is met exactly taken for one that is missed",
-        "xentcheck/collection/arbitration.py",
+        "xentcheck/measurement/borderline.py",
         "    return Settled(*(np.array([bool(each)]) for each in answers))",
         "    return Settled(*(np.array([each is not False]) for each in answers))",
         (
@@ -1071,7 +1071,7 @@ PLANTED = (
     ),
     Planted(
         "a limit decided at the first precision",
-        "xentcheck/collection/arbitration.py",
+        "xentcheck/measurement/borderline.py",
         "PRECISIONS = (128, 512, 2048, 8192)",
         "PRECISIONS = (1,)",
         (
@@ -1101,28 +1101,28 @@ PLANTED = (
     ),
     Planted(
         "a relative error that excuses nothing",
-        "xentcheck/scoring.py",
+        "xentcheck/measurement/scoring.py",
         "        by_rel = held.or_rel * np.ldexp(np.abs(exact.hi), errors.shift)",
         "        by_rel = nothing",
         ("tests/test_limits.py::test_bounds_join_as_they_are_documented",),
     ),
     Planted(
         "excess bits that limit nothing",
-        "xentcheck/scoring.py",
+        "xentcheck/measurement/scoring.py",
         "limit = np.minimum(limit, _in_ulps(tolerance.max_excess_bits, factor, target))",
         "limit = np.minimum(limit, np.inf)",
         ("tests/test_limits.py::test_excess_bits_forgive_a_hard_problem_and_no_bad_formula",),
     ),
     Planted(
         "excess bits that forgive no hard problem",
-        "xentcheck/scoring.py",
+        "xentcheck/measurement/scoring.py",
         "    return np.fmax(_times(2.0 ** (bits - 1.0), factor), 0.5)",
         "    return np.fmax(_times(2.0 ** (bits - 1.0), 1.0 + 0 * factor), 0.5)",
         ("tests/test_limits.py::test_excess_bits_forgive_a_hard_problem_and_no_bad_formula",),
     ),
     Planted(
         "a sign that enough ulps buy",
-        "xentcheck/scoring.py",
+        "xentcheck/measurement/scoring.py",
         "        signed = ~excused if held.unsigned is None else np.where(held.unsigned, beyond, "
         "~excused)",
         "        signed = beyond",
@@ -1383,7 +1383,7 @@ PLANTED = (
     ),
     Planted(
         "limits held to absolute errors that underflow",
-        "xentcheck/scoring.py",
+        "xentcheck/measurement/scoring.py",
         "excused = ulp_error <= np.maximum(by_abs, by_rel)",
         "excused = abs_error <= held.or_abs",
         (
@@ -1392,14 +1392,14 @@ PLANTED = (
     ),
     Planted(
         "a wrong sign among subnormals passed by the quick look",
-        "xentcheck/scoring.py",
+        "xentcheck/measurement/scoring.py",
         "        odd |= turned | (beyond",
         "        odd |= (beyond",
         ("tests/test_corners.py::test_balls_are_scored_as_their_enclosures",),
     ),
     Planted(
         "a sign that nobody doubts at the bound of conditioning",
-        "xentcheck/scoring.py",
+        "xentcheck/measurement/scoring.py",
         "        near |= turned & held.unsure & ~otherwise.met\n",
         "        pass\n",
         (
@@ -1408,14 +1408,14 @@ PLANTED = (
     ),
     Planted(
         "a format without infinities that rounds its tie away",
-        "xentcheck/scoring.py",
+        "xentcheck/measurement/scoring.py",
         "reached = above >= 0 if target.has_infinity else above > 0",
         "reached = above >= 0",
         ("tests/test_corners.py::TestFormatsWithoutInfinities::test_overflow_is_nan_or_saturates",),
     ),
     Planted(
         "a kind that no ball leaves open at the smallest normal number",
-        "xentcheck/scoring.py",
+        "xentcheck/measurement/scoring.py",
         "    unknown |= wrong & (np.abs(ulp_error - flushed) <= radius)\n",
         "",
         (
@@ -1424,7 +1424,7 @@ PLANTED = (
     ),
     Planted(
         "a sign that no ball leaves open at half the smallest subnormal",
-        "xentcheck/scoring.py",
+        "xentcheck/measurement/scoring.py",
         "    unknown |= of_sign & _reaches(exact, vanishing)\n",
         "",
         (
@@ -1451,7 +1451,7 @@ PLANTED = (
     ),
     Planted(
         "excess bits of a result that is all wrong",
-        "xentcheck/scoring.py",
+        "xentcheck/measurement/scoring.py",
         "    return min(max(lost - explained, 0.0), float(FORMATS[dtype].precision))",
         "    return max(min(lost, float(FORMATS[dtype].precision)) - explained, 0.0)",
         (
@@ -1469,7 +1469,7 @@ PLANTED = (
     ),
     Planted(
         "flushed results taken for the worst that were not",
-        "xentcheck/collection/tally.py",
+        "xentcheck/measurement/collecting.py",
         "    if same and not flushed.any():",
         "    if True:",
         ("tests/test_ftz.py::TestTermsOfASum",),

@@ -14,8 +14,8 @@ import pytest
 
 from xentcheck import auditing, config
 from xentcheck.auditing import audit
-from xentcheck.collection import arbitration
 from xentcheck.errors import UncertifiedError, UnknownNameError, UsageError
+from xentcheck.measurement import confirmation
 from xentcheck.model import Implementation, Kind, LabelKind, Limit, Quantity, Tolerance
 from xentcheck.report import document
 
@@ -82,13 +82,13 @@ def test_the_truth_of_a_case_is_computed_once_for_all_implementations(monkeypatc
 
 def test_what_is_shown_is_decided_by_the_arbiter_once(monkeypatch):
     calls = []
-    original = arbitration.exact_component
+    original = confirmation.exact_component
 
     def counted(case, row, quantity, index, dtype):
         calls.append((case.logits[row].item(), quantity, index))
         return original(case, row, quantity, index, dtype)
 
-    monkeypatch.setattr(arbitration, "exact_component", counted)
+    monkeypatch.setattr(confirmation, "exact_component", counted)
     report = audit(configured("mine", "other"), extra=[mine(), mine(name="other")])
     shown = {(float(m.witness.logits), m.cell.quantity, 0) for m in report.measurements}
     assert len(calls) == len(set(calls)) == report.reference["witnesses_by_mpmath"]

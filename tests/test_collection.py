@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from xentcheck import collection
-from xentcheck.collection import Arbitration, Tally, close, lost, measure
-from xentcheck.collection import arbitration as deciding
-from xentcheck.collection.plateaus import MOST_HEIGHTS
 from xentcheck.errors import UncertifiedError
 from xentcheck.losses import LOSSES
-from xentcheck.model import Case, Cell, Implementation, Kind, LabelKind, Quantity, Tolerance
+from xentcheck.measurement import Arbitration, Tally, close, lost, measure
+from xentcheck.measurement import confirmation as deciding
+from xentcheck.measurement.borderline import settled
+from xentcheck.measurement.plateaus import MOST_HEIGHTS
+from xentcheck.model import HINTS, Case, Cell, Implementation, Kind, LabelKind, Quantity, Tolerance
 from xentcheck.reference import Truth, exact
 from xentcheck.reference.enclosures import Enclosures
 
@@ -391,7 +391,7 @@ class TestPlateau:
 
 def test_every_kind_that_is_found_here_has_a_hint():
     elsewhere = {Kind.INVARIANT}
-    assert set(collection.HINTS) == set(Kind) - elsewhere
+    assert set(HINTS) == set(Kind) - elsewhere
 
 
 # Tallies of parts, put together.
@@ -634,7 +634,7 @@ def test_a_result_near_a_limit_is_settled_by_the_exact_value_and_not_by_a_midpoi
     actual = np.array([0.5 + 3 * 2.0**-24], dtype=np.float32)
     for limit, beyond in ((3.0, False), (math.nextafter(3.0, 0.0), True)):
         tolerance = Tolerance(limit, p99_ulp=limit)
-        stand = deciding.settled(row, 0, Quantity.VALUE, None, actual, truth, tolerance)
+        stand = settled(row, 0, Quantity.VALUE, None, actual, truth, tolerance)
         assert (bool(stand.beyond[0]), bool(stand.far[0])) == (beyond, beyond)
 
 

@@ -11,10 +11,12 @@ from mpmath import libmp
 
 from tests.enclosing import enclose
 from xentcheck.auditing import audit
-from xentcheck.collection import Tally, measure
 from xentcheck.config import loads
 from xentcheck.floats import FORMATS, from_float64, to_float64, ulp
 from xentcheck.losses import LOSSES
+from xentcheck.measurement import Tally, measure
+from xentcheck.measurement.quantiles import EXACT, Quantiles
+from xentcheck.measurement.scoring import Settled, excess_bits, score
 from xentcheck.model import (
     KINDS,
     RIGHT,
@@ -28,14 +30,12 @@ from xentcheck.model import (
     Tolerance,
     kind_of,
 )
-from xentcheck.quantiles import EXACT, Quantiles
 from xentcheck.reference import Tier, Truth, exact, tiers_for
 from xentcheck.reference.arbiter import _pack
 from xentcheck.reference.balls import BINARY128, FLOAT64, Ball
 from xentcheck.reference.enclosures import Balls
 from xentcheck.reference.intervals import Interval
 from xentcheck.reference.tiers import outside
-from xentcheck.scoring import Settled, excess_bits, score
 
 INF, NAN = math.inf, math.nan
 ARITHMETICS = [FLOAT64] + ([] if BINARY128 is None else [BINARY128])

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from xentcheck import audit
-from xentcheck.collection import Arbitration, Tally, close, measure
 from xentcheck.execution import Caller
 from xentcheck.implementations.bridging import upstream_of
 from xentcheck.implementations.user import given
+from xentcheck.measurement import Arbitration, Tally, close, measure
 from xentcheck.model import Array, Case, Cell, Finding, Kind, LabelKind, Quantity, Tolerance
 from xentcheck.reference import Truth, exact
 

@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from xentcheck.collection import Arbitration, Tally, close, measure
 from xentcheck.execution import observe, unsupported
+from xentcheck.measurement import Arbitration, Tally, close, measure
 from xentcheck.model import Case, Cell, Implementation, Kind, LabelKind, Quantity, Tolerance
 from xentcheck.reference import Truth, exact
 

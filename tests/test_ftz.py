@@ -13,8 +13,8 @@ import pytest
 from tests.test_audit import configured, kinds, mine, softplus
 from xentcheck import config, probing
 from xentcheck.auditing import audit
-from xentcheck.collection.flushing import subnormal
 from xentcheck.floats import FORMATS, from_float64
+from xentcheck.measurement.flushing import subnormal
 from xentcheck.model import Implementation, Kind, LabelKind, Limit, Quantity
 from xentcheck.report import csv, document, reading, table
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from xentcheck import audit
-from xentcheck.collection import Arbitration, Tally, close, measure
 from xentcheck.implementations.layouts import LAYOUTS, laid
 from xentcheck.implementations.user import given
+from xentcheck.measurement import Arbitration, Tally, close, measure
 from xentcheck.model import Array, Case, Cell, Finding, Kind, LabelKind, Quantity, Tolerance
 from xentcheck.reference import Truth, exact
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from xentcheck.auditing import audit
-from xentcheck.collection import arbitration
 from xentcheck.config import loads
 from xentcheck.errors import ConfigError
+from xentcheck.measurement import borderline
+from xentcheck.measurement.borderline import exceeds
 from xentcheck.model import Implementation, Kind, LabelKind, Report, Tolerance
-from xentcheck.scoring import stands
 
 BITS = {"float32": 24, "float64": 53}
 
@@ -112,7 +112,7 @@ def test_an_end_of_an_enclosure_that_meets_a_bound_exactly_meets_it(key):
     wide, narrow, narrower = STANDS[key]
 
     def beyond(tolerance, ends=ends):
-        return stands(HALF_WITH_3_ULPS, ends, "float32", tolerance, math.nan, 0.0)[0]
+        return exceeds(HALF_WITH_3_ULPS, ends, "float32", tolerance, math.nan, 0.0)[0]
 
     assert beyond(wide) is False
     assert beyond(narrow) is None
@@ -127,7 +127,7 @@ def test_an_end_of_an_enclosure_that_meets_a_relative_bound_exactly_meets_it():
 
     def beyond(result, bound, *ends):
         tolerance = Tolerance(0.0, or_rel=bound)
-        return stands(float(result), ends, "float32", tolerance, math.nan, 0.0)[0]
+        return exceeds(float(result), ends, "float32", tolerance, math.nan, 0.0)[0]
 
     # off by 4 to 5 units of 2^-24, relatively to numbers from 1 on: all meet 5, the lower end 5
     # alone is off by as much
@@ -147,11 +147,11 @@ def test_the_error_that_p99_ulp_allows_is_not_far_and_excess_bits_are_met_exactl
     factor = condition if condition == condition else 1.0
     for bound, far in ((3.0 / factor, False), (below(3.0 / factor), True)):
         tolerance = Tolerance(100.0, p99_ulp=bound, times_condition=True)
-        found = stands(HALF_WITH_3_ULPS, half, "float32", tolerance, condition, 0.0)
+        found = exceeds(HALF_WITH_3_ULPS, half, "float32", tolerance, condition, 0.0)
         assert found[:2] == (False, far)
     for most, beyond in ((2.5, False), (below(2.5), True)):
         tolerance = Tolerance(100.0, max_excess_bits=most)
-        found = stands(HALF_WITH_3_ULPS, half, "float32", tolerance, condition, 2.5)
+        found = exceeds(HALF_WITH_3_ULPS, half, "float32", tolerance, condition, 2.5)
         assert found[:2] == (beyond, False)
 
 
@@ -371,10 +371,10 @@ class TestStands:
     ENDS = (Fraction(1, 2), Fraction(1, 2))
 
     def asked(self, actual, ends=ENDS, condition=math.nan, bits=0.0, **bounds):
-        return stands(actual, ends, "float32", Tolerance(**bounds), condition, bits)[:2]
+        return exceeds(actual, ends, "float32", Tolerance(**bounds), condition, bits)[:2]
 
     def signed(self, actual, ends=ENDS, condition=math.nan, bits=0.0, **bounds):
-        return stands(actual, ends, "float32", Tolerance(**bounds), condition, bits)[2]
+        return exceeds(actual, ends, "float32", Tolerance(**bounds), condition, bits)[2]
 
     def test_what_is_open_is_none(self):
         half_an_ulp = Fraction(1, 2**25)
@@ -473,7 +473,7 @@ def test_what_another_bound_allows_is_not_worked_out_to_the_last_bit(monkeypatch
     def refuse(*_given):
         raise AssertionError
 
-    monkeypatch.setattr(arbitration, "ends", refuse)
+    monkeypatch.setattr(borderline, "ends", refuse)
 
     def value(logits):
         return np.ones(logits.shape, dtype=np.float32)

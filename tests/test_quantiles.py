@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xentcheck.quantiles import EXACT, Quantiles
+from xentcheck.measurement.quantiles import EXACT, Quantiles
 
 ERRORS = st.floats(min_value=0.0, allow_infinity=False, allow_nan=False)
 SHARES = (0.0, 0.5, 0.99, 1.0)

@@ -15,9 +15,9 @@ import pytest
 import xentcheck
 from xentcheck.auditing import audit
 from xentcheck.losses import LOSSES
+from xentcheck.measurement.scoring import Tolerance
 from xentcheck.model import Case, Config, Implementation, Kind, LabelKind, Limit, Quantity, Report
 from xentcheck.reference import Tier, Truth, exact, exact_in_block
-from xentcheck.scoring import Tolerance
 from xentcheck.sweeps import cases, standard_sweeps
 from xentcheck.sweeps.standard import LONG
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.enclosing import enclose
 from xentcheck.floats import FORMATS, from_float64, round_exact, ulp
 from xentcheck.gate.limits import judge
+from xentcheck.measurement.scoring import DECISIVE, excess_bits, movable, score
 from xentcheck.model import (
     KINDS,
     RIGHT,
@@ -25,7 +26,6 @@ from xentcheck.model import (
     kind_of,
 )
 from xentcheck.reference.enclosures import Balls, Enclosures, decimal_text, expected, radius_in_ulps
-from xentcheck.scoring import DECISIVE, excess_bits, movable, score
 
 WIDE = Tolerance(max_ulp=1e300)
 

@@ -15,12 +15,12 @@ import pytest
 from tests.running import invoke
 from xentcheck import auditing, config
 from xentcheck.auditing import audit
-from xentcheck.collection import Shown, Tally, place_found
 from xentcheck.errors import INTERNAL_ERROR
 from xentcheck.execution import observe
 from xentcheck.floats import FORMATS, from_float64, to_float64
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Loss
+from xentcheck.measurement import Candidate, Tally, place_found
 from xentcheck.model import (
     Case,
     Domain,
@@ -283,9 +283,9 @@ def test_what_is_found_is_numbered_behind_the_sweeps_own_rows(
     assert only(report).first_break[1].row == own
 
 
-def shown(generator: str, number: int, error: float) -> Shown:
+def shown(generator: str, number: int, error: float) -> Candidate:
     case = Case("s", generator, "logsumexp", "float32", np.zeros((1, 2)), LabelKind.NONE)
-    return Shown(case, 0, number, None, 1.0, "float32", Kind.INACCURATE, error, 1.0)
+    return Candidate(case, 0, number, None, 1.0, "float32", Kind.INACCURATE, error, 1.0)
 
 
 def test_a_row_of_the_sweeps_own_is_the_first_break_though_one_was_found_before_it() -> None:

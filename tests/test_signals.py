@@ -13,9 +13,9 @@ import pytest
 from tests.test_audit import SWEEP, configured, kinds, mine, sigmoid, softplus
 from xentcheck import assert_accurate, config, registry
 from xentcheck.auditing import audit
-from xentcheck.collection import Tally, measure
 from xentcheck.errors import UnknownNameError, UsageError
 from xentcheck.execution.invocation import invoke
+from xentcheck.measurement import Tally, measure
 from xentcheck.model import NOTES, Case, Implementation, Kind, LabelKind, Limit, Quantity, Tolerance
 from xentcheck.reference import Truth
 from xentcheck.report import document

@@ -14,10 +14,10 @@ from hypothesis.extra import numpy as hnp
 from tests.test_reference import FAMILIES, cases, draw_labels, draw_parameters, parameter_sets
 from xentcheck import auditing, config, sweeps
 from xentcheck.auditing import METHOD, WITHOUT_BINARY128, audit
-from xentcheck.collection import Tally, measure
 from xentcheck.errors import EmptySweepError
 from xentcheck.floats import FORMATS, from_float64, to_float64
 from xentcheck.losses import LOSSES
+from xentcheck.measurement import Tally, measure
 from xentcheck.model import Case, Implementation, LabelKind, Layout, Quantity, Tolerance
 from xentcheck.reference import (
     Tier,

@@ -13,9 +13,9 @@ import pytest
 
 from tests.test_corners import assert_contained, case
 from xentcheck.floats import FORMATS
+from xentcheck.measurement.scoring import score
 from xentcheck.model import Kind, Quantity, Tolerance, kind_of
 from xentcheck.reference import Tier, Truth, exact, tiers_for
-from xentcheck.scoring import score
 
 INF, NAN = math.inf, math.nan
 CCE, NLL, KL = "categorical_cross_entropy", "nll_loss", "kl_divergence"

@@ -19,22 +19,6 @@ import numpy as np
 
 from xentcheck import recognition, registry, sweeps
 from xentcheck._version import __version__
-from xentcheck.collection import (
-    Arbitration,
-    Shown,
-    Tally,
-    close,
-    compare,
-    content,
-    gravity,
-    lost,
-    measure,
-    note,
-    place_found,
-    take,
-)
-from xentcheck.collection.shown import alone
-from xentcheck.collection.tally import MOST_LED
 from xentcheck.errors import (
     INTERNAL_ERROR,
     ConfigError,
@@ -62,6 +46,22 @@ from xentcheck.gate.omissions import omissions
 from xentcheck.implementations.command import Command
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Loss
+from xentcheck.measurement import (
+    Arbitration,
+    Candidate,
+    Tally,
+    close,
+    compare_variants,
+    content,
+    gravity,
+    lost,
+    measure,
+    note,
+    place_found,
+    take,
+)
+from xentcheck.measurement.candidate import alone
+from xentcheck.measurement.collecting import MOST_LED
 from xentcheck.model import (
     SURVEY_TOLERANCE,
     Case,
@@ -304,7 +304,7 @@ class _Closed:
 
     measurements: tuple[Measurement, ...] = ()
     findings: tuple[Finding, ...] = ()
-    worst: tuple[tuple[Cell, Shown], ...] = ()
+    worst: tuple[tuple[Cell, Candidate], ...] = ()
     arbitrated: int = 0
     failures: tuple[str, ...] = ()
 
@@ -533,7 +533,9 @@ class _Step:
                 for incident in came.incidents:
                     if incident.kind in (Kind.CRASHED, Kind.TIMED_OUT):
                         gone[name, quantity] = (incident.kind, incident.detail)
-                compare(tally, implementation, quantity, observed, truth, self.tolerance(cell))
+                compare_variants(
+                    tally, implementation, quantity, observed, truth, self.tolerance(cell)
+                )
         if truth is not None:
             outcome.decided += truth.decided()
         return truth
@@ -739,7 +741,7 @@ class _Audit:
         self.measurements: list[Measurement] = []
         self.findings: list[Finding] = []
         self.yields: list[Yield] = []
-        self.confirmable: dict[tuple[str, ...], tuple[float, Quantity, Shown]] = {}
+        self.confirmable: dict[tuple[str, ...], tuple[float, Quantity, Candidate]] = {}
         self.uncertified: list[str] = []
         self.deaths: list[str] = []
         self.decided: Counter[Tier] = Counter()
@@ -999,7 +1001,7 @@ class _Audit:
     def _skip(self, skip: Skip) -> None:
         self.skips.setdefault(skip)
 
-    def _remember(self, cell: Cell, shown: Shown) -> None:
+    def _remember(self, cell: Cell, shown: Candidate) -> None:
         """Keep the worst row of what the table prints as one line, for confirmation."""
         line = (cell.loss, cell.implementation, cell.dtype, cell.quantity.value)
         error = gravity(shown.ulp_error)
@@ -1016,7 +1018,7 @@ class _Audit:
             for _, quantity, shown in self.confirmable.values()
         }
 
-        def work(task: tuple[Quantity, Shown], tell: Callable[[str], None]) -> tuple[bool, str]:
+        def work(task: tuple[Quantity, Candidate], tell: Callable[[str], None]) -> tuple[bool, str]:
             tell("the reference")
             quantity, shown = task
             try:
@@ -1024,7 +1026,7 @@ class _Audit:
             except UncertifiedError as error:
                 return False, str(error)
 
-        def again(death: Death[tuple[Quantity, Shown]]) -> tuple[Quantity, Shown]:
+        def again(death: Death[tuple[Quantity, Candidate]]) -> tuple[Quantity, Candidate]:
             if death.attempt == 1:
                 self.deaths.append(f"a worker died of {death.how}, confirming; it was done again")
                 return death.task

@@ -12,13 +12,14 @@ import numpy as np
 
 from xentcheck import registry
 from xentcheck.auditing import check_patterns, check_time, environment, patient
-from xentcheck.collection import Arbitration, Tally, close, compare, measure
-from xentcheck.collection.shown import alone
 from xentcheck.errors import UnknownNameError, UnsupportedError, UsageError
 from xentcheck.execution import Outcomes, hosts, unsupported
 from xentcheck.floats import FORMATS, STANDARD, ULP_DEFINITION, format_of, from_float64, to_float64
 from xentcheck.losses import loss_of
 from xentcheck.losses.spec import Loss, picked
+from xentcheck.measurement import Arbitration, Tally, close, compare_variants, measure
+from xentcheck.measurement.candidate import alone
+from xentcheck.measurement.scoring import score, unflushed_kind
 from xentcheck.model import (
     SURVEY_TOLERANCE,
     Array,
@@ -56,7 +57,6 @@ from xentcheck.reference import (
     few_distinct,
 )
 from xentcheck.reference.enclosures import Enclosures, decimal_text, expected
-from xentcheck.scoring import score, unflushed_kind
 from xentcheck.sweeps import ADAPTIVE, cases, fitted
 from xentcheck.sweeps.parameters import combinations, materialise
 
@@ -330,7 +330,7 @@ def _probe(
                     unique.setdefault(skip)
                     continue
                 came[each.name, quantity] = observed
-                compare(collected, each, quantity, came, truth, SURVEY_TOLERANCE)
+                compare_variants(collected, each, quantity, came, truth, SURVEY_TOLERANCE)
                 note = "; ".join(incident.detail for incident in collected.incidents.values())
                 measurement, found = close(cell, collected, SURVEY_TOLERANCE, arbitration)
                 measurements.append(measurement)

@@ -21,9 +21,11 @@ EVERY_FORM: Final = "form_says"
 COLLECTED: Final = ("tests/test_collection.py", "tests/test_limits.py", "tests/test_execution.py")
 
 SUBJECTS: Final = {
-    "xentcheck/quantiles.py": Subject(12, ("tests/test_quantiles.py", "tests/test_collection.py")),
+    "xentcheck/measurement/quantiles.py": Subject(
+        12, ("tests/test_quantiles.py", "tests/test_collection.py")
+    ),
     "xentcheck/floats.py": Subject(18, ("tests/test_floats.py",)),
-    "xentcheck/scoring.py": Subject(45, ("tests/test_scoring.py", *COLLECTED)),
+    "xentcheck/measurement/scoring.py": Subject(45, ("tests/test_scoring.py", *COLLECTED)),
     "xentcheck/reference/intervals.py": Subject(
         14, ("tests/test_intervals.py", "tests/test_reference.py")
     ),
@@ -38,6 +40,7 @@ SUBJECTS: Final = {
             f"{TIERS}::test_enclosures_are_narrow_wherever_nothing_cancels",
         ),
     ),
+    "xentcheck/reference/enclosures.py": Subject(4, ("tests/test_scoring.py", TIERS)),
     "xentcheck/reference/tiers.py": Subject(
         4,
         (
@@ -90,15 +93,18 @@ SUBJECTS: Final = {
             ),
         ),
     ),
-    "xentcheck/collection/tally.py": Subject(12, COLLECTED),
-    "xentcheck/collection/arbitration.py": Subject(6, COLLECTED),
-    "xentcheck/collection/behaviour.py": Subject(
+    "xentcheck/measurement/tally.py": Subject(4, COLLECTED),
+    "xentcheck/measurement/collecting.py": Subject(8, COLLECTED),
+    "xentcheck/measurement/escalation.py": Subject(3, COLLECTED),
+    "xentcheck/measurement/borderline.py": Subject(6, ("tests/test_limits.py", *COLLECTED)),
+    "xentcheck/measurement/confirmation.py": Subject(6, COLLECTED),
+    "xentcheck/measurement/behaviour.py": Subject(
         4,
         ("tests/test_cotangents.py", "tests/test_layouts.py", "tests/test_batch_invariance.py"),
     ),
-    "xentcheck/collection/closing.py": Subject(4, (*COLLECTED, "tests/test_variants.py")),
-    "xentcheck/collection/flushing.py": Subject(4, ("tests/test_ftz.py", *COLLECTED)),
-    "xentcheck/collection/plateaus.py": Subject(4, COLLECTED),
-    "xentcheck/collection/shown.py": Subject(2, COLLECTED),
-    "xentcheck/collection/variants.py": Subject(3, ("tests/test_variants.py",)),
+    "xentcheck/measurement/summary.py": Subject(4, (*COLLECTED, "tests/test_variants.py")),
+    "xentcheck/measurement/flushing.py": Subject(4, ("tests/test_ftz.py", *COLLECTED)),
+    "xentcheck/measurement/plateaus.py": Subject(4, COLLECTED),
+    "xentcheck/measurement/candidate.py": Subject(2, COLLECTED),
+    "xentcheck/measurement/variants.py": Subject(3, ("tests/test_variants.py",)),
 }

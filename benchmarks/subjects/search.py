@@ -15,9 +15,9 @@ import numpy as np
 
 from benchmarks.findings import BenchmarkError, Figure, Findings, Plan, at_least
 from xentcheck import api
+from xentcheck.measurement.scoring import excess_bits, score
 from xentcheck.model import Array, Case, Float64Array, LabelKind, Quantity, Tolerance
 from xentcheck.reference import Truth, exact
-from xentcheck.scoring import excess_bits, score
 
 SECONDS = 60.0
 QUICK_SECONDS = 3.0

@@ -3,7 +3,7 @@
 Every call gets fresh copies of the arrays. A thorough look calls the block twice as it is (the
 results must be the same to the bit) and once with its rows reversed and in other company. How far
 a row may move then, and what comes of other memory layouts, batch sizes and upstream gradients, is
-judged where the exact results are known (`collection.behaviour`); a `Caller` makes those calls.
+judged where the exact results are known (`measurement.behaviour`); a `Caller` makes those calls.
 A block that raises is halved until the rows that do are found; the others keep their results. One
 that signals an overflow, an invalid operation or a division by zero, although the inputs and the
 exact results are finite, is halved until a row that does so alone is found.

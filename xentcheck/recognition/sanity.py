@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from xentcheck.collection.shown import alone
 from xentcheck.errors import TargetError, UncertifiedError
 from xentcheck.execution import Death, run_tasks
 from xentcheck.floats import from_float64
 from xentcheck.losses import LOSSES
 from xentcheck.losses.parameters import obstacle
 from xentcheck.losses.spec import picked
+from xentcheck.measurement.candidate import alone
+from xentcheck.measurement.scoring import score
 from xentcheck.model import (
     HINTS,
     Cell,
@@ -39,7 +40,6 @@ from xentcheck.recognition.exams import NAME
 from xentcheck.recognition.recognising import Recognition, recognised
 from xentcheck.reference import exact
 from xentcheck.reference.enclosures import decimal_text, expected
-from xentcheck.scoring import score
 
 _PREFERRED = ("float32", "float64")
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from xentcheck.collection import weigh
 from xentcheck.execution import Incident, observe
 from xentcheck.losses.spec import picked
+from xentcheck.measurement import weigh
 from xentcheck.model import Array, Case, Float64Array, Implementation, Kind, Quantity
 from xentcheck.reference import Truth
 

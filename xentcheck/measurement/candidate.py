@@ -10,7 +10,7 @@ from xentcheck.sweeps import ADAPTIVE
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Shown:
+class Candidate:
     """A candidate for a witness: a case of its row alone (under a reduction: the block).
 
     ``row`` is its place in that case, ``number`` its number within the sweep; rows that were found
@@ -46,7 +46,7 @@ class Shown:
         return (self.row,) if self.index is None else (self.row, self.index)
 
 
-def moved(shown: Shown, offset: int, found: int = 0) -> Shown:
+def moved(shown: Candidate, offset: int, found: int = 0) -> Candidate:
     """The same candidate in a sweep with ``offset`` more rows, or ``found`` more, before it."""
     if shown.found:
         return replace(shown, number=shown.number + found)
@@ -73,6 +73,6 @@ def gravity(error: float) -> float:
     return np.inf if np.isnan(error) else float(error)
 
 
-def badness(shown: Shown) -> tuple[float, float]:
+def badness(shown: Candidate) -> tuple[float, float]:
     """How bad a candidate is: larger error, then fewer classes."""
     return (gravity(shown.ulp_error), -float(shown.case.classes))

@@ -8,7 +8,6 @@ understated.
 
 import math
 from dataclasses import dataclass, fields, replace
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -31,7 +30,6 @@ def unflushed_kind(quantity: Quantity, actual: float) -> Kind:
 
 
 _CODE = {kind: np.int8(position) for position, kind in enumerate(KINDS)}
-
 
 NOTHING = 2.0**-50
 """Errors below this many ulps count as exact, even under a limit of 0."""
@@ -578,79 +576,6 @@ def _times(bound: float, factor: float | Float64Array) -> Float64Array:
     with np.errstate(invalid="ignore", over="ignore"):
         product = np.asarray(np.where(bound == 0, 0.0, bound * np.asarray(factor)), np.float64)
     return product if bound == math.inf else np.minimum(product, _MOST_ULP)
-
-
-def stands(
-    actual: float,
-    ends: tuple[Fraction, Fraction],
-    dtype: str,
-    tolerance: Tolerance,
-    condition: float,
-    bits: float,
-) -> tuple[bool | None, bool | None, bool | None]:
-    """Whether a finite result is beyond a tolerance, farther off than its ``p99_ulp``, and held
-    to its sign (where that is the wrong one).
-
-    In exact arithmetic; None where ``ends``, between which the exact result lies, leave it open.
-
-    Args:
-        actual: the result.
-        ends: the lower and the upper one.
-        dtype: that of the result.
-        tolerance: what it is held to. A bound that is met exactly is met.
-        condition: the condition number (NaN: not defined, taken as 1).
-        bits: the excess bits, as they are reported.
-    """
-    result = Fraction(actual)
-    lower, upper = ends
-    largest, smallest = max(abs(lower), abs(upper)), min(abs(lower), abs(upper))
-    if lower < 0 < upper:
-        smallest = Fraction(0)
-    most = max(abs(result - lower), abs(result - upper))
-    least = (
-        Fraction(0) if lower <= result <= upper else min(abs(result - lower), abs(result - upper))
-    )
-    units = [Fraction(2) ** _unit_exponent(each, FORMATS[dtype]) for each in (smallest, largest)]
-
-    def met(bound: float, low: Fraction, high: Fraction) -> bool | None:
-        if bound == math.inf:
-            return True
-        return True if high <= Fraction(bound) else False if low > Fraction(bound) else None
-
-    known = max(1.0, condition) if condition == condition else 1.0
-    factor = known if tolerance.times_condition else 1.0
-    ulps = (least / units[1], most / units[0])
-    if ulps[1] <= NOTHING:
-        ulps = (Fraction(0), Fraction(0))
-    excused = [met(tolerance.or_abs, least, most)] if tolerance.or_abs else []
-    if tolerance.or_rel:
-        bound = Fraction(tolerance.or_rel)
-        within = True if most <= bound * smallest else False if least > bound * largest else None
-        excused.append(within)
-    explained = bits <= tolerance.or_excess_bits
-    in_ulps = met(float(_times(tolerance.max_ulp, factor)), *ulps)
-    if bits > tolerance.max_excess_bits:
-        in_ulps = False
-    p99 = met(float(_times(tolerance.p99_ulp, factor)), *ulps)
-    beyond = _not_any([in_ulps, explained, *excused])
-    loose = conditioned(tolerance) and known >= 2.0 ** (FORMATS[dtype].precision - 1)
-    return beyond, _not_any([p99, explained, *excused]), beyond if loose else _not_any(excused)
-
-
-def _not_any(answers: list[bool | None]) -> bool | None:
-    if True in answers:
-        return False
-    return None if None in answers else True
-
-
-def _unit_exponent(magnitude: Fraction, target: Format) -> int:
-    """The exponent of the ulp of a real number."""
-    if not magnitude:
-        return target.min_exponent - target.precision + 1
-    exponent = magnitude.numerator.bit_length() - magnitude.denominator.bit_length()
-    if magnitude < Fraction(2) ** exponent:
-        exponent -= 1
-    return max(exponent, target.min_exponent) - target.precision + 1
 
 
 def excess_bits(ulp_error: float, condition: float, dtype: str) -> float:

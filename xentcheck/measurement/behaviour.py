@@ -18,6 +18,7 @@ from xentcheck.execution import Caller, CallError, Incident, Outcomes, same_bits
 from xentcheck.floats import FORMATS, format_of, from_float64, to_float64, ulp_distance
 from xentcheck.implementations.layouts import ONE_CLASS, ONE_ROW, UNWRITABLE
 from xentcheck.losses import LOSSES
+from xentcheck.measurement.scoring import Scores, conditioned, movable, score
 from xentcheck.model import (
     KINDS,
     NOTES,
@@ -31,7 +32,6 @@ from xentcheck.model import (
     Tolerance,
 )
 from xentcheck.reference import Truth
-from xentcheck.scoring import Scores, conditioned, movable, score
 
 Rows = npt.NDArray[np.intp]
 

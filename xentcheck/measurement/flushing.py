@@ -16,18 +16,17 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from xentcheck.collection.shown import Shown, badness, moved
 from xentcheck.errors import UncertifiedError
 from xentcheck.execution import answer
 from xentcheck.floats import FORMATS, Format, format_of, from_float64, to_float64
 from xentcheck.losses.spec import picked
+from xentcheck.measurement.candidate import Candidate, badness, moved
 from xentcheck.model import Array, Case, Float64Array, Implementation, Kind, LabelKind, Quantity
 from xentcheck.reference import Truth
 from xentcheck.reference.enclosures import Balls
 
 EXPERIMENTS = 4
 """So many experiments that tell nothing are made for a cell in one part of a sweep."""
-
 
 WIDEST = 64
 """A row of more classes is cut to a few of them: what is flushed does not depend on the others."""
@@ -42,10 +41,10 @@ class Doubtful:
     """
 
     rows: Counter[Kind] = field(default_factory=Counter)
-    worst: Shown | None = None
-    first: Shown | None = None
+    worst: Candidate | None = None
+    first: Candidate | None = None
 
-    def add(self, rows: Counter[Kind], worst: Shown, first: Shown) -> None:
+    def add(self, rows: Counter[Kind], worst: Candidate, first: Candidate) -> None:
         """Take in some more."""
         self.rows += rows
         if self.worst is None or badness(worst) > badness(self.worst):
@@ -75,7 +74,7 @@ class Flushing:
     subnormals: int = 0
     flushed: bool = False
     experiments: int = 0
-    latest: Shown | None = None
+    latest: Candidate | None = None
 
     @property
     def flushes(self) -> bool:
@@ -136,7 +135,6 @@ ROUNDS = 6
 NEAR = 8
 """So many rows are wanted on either side of the smallest normal number."""
 
-
 INACCURATE = 0.26
 """Results that are off by more, relatively, where they are normal say nothing about flushing."""
 
@@ -154,7 +152,7 @@ class _Seen:
 
 
 def _experiment(
-    implementation: Implementation, shown: Shown, quantity: Quantity, target: Format
+    implementation: Implementation, shown: Candidate, quantity: Quantity, target: Format
 ) -> _Seen | None:
     """Call an implementation with a row scaled through the subnormal range; None: it failed.
 
@@ -191,7 +189,7 @@ def _scaled(
     return _Seen(tried=tried)
 
 
-def _single(shown: Shown) -> Case:
+def _single(shown: Candidate) -> Case:
     """The row of a candidate alone; under a reduction one of the block's that is not 0."""
     case = shown.case
     if case.rows == 1:

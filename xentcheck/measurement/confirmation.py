@@ -2,107 +2,21 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from fractions import Fraction
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from xentcheck.collection.shown import Shown
 from xentcheck.errors import INTERNAL_ERROR, UncertifiedError
-from xentcheck.floats import format_of, from_float64, to_float64
+from xentcheck.floats import from_float64
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import picked
-from xentcheck.model import (
-    Array,
-    Case,
-    Cell,
-    Float64Array,
-    Kind,
-    Quantity,
-    Tolerance,
-    Witness,
-    kind_of,
-)
-from xentcheck.reference import ends, exact, exact_component, exact_in_block, few_distinct
-from xentcheck.reference.enclosures import (
-    Enclosures,
-    Exact,
-    decimal_text,
-    expected,
-    midpoint,
-    radius_in_ulps,
-)
-from xentcheck.scoring import Settled, excess_bits, score, stands, unflushed_kind
-
-PRECISIONS = (128, 512, 2048, 8192)
-"""In bits. Two different numbers that agree to the last of them are not met with: a result that is
-that near to a limit meets it exactly."""
-
-Certain = tuple[Enclosures, Float64Array]
-"""An enclosure by the arbiter and the condition number, (1,) each."""
-
-
-def certain(case: Case, row: int, quantity: Quantity, index: int | None, dtype: str) -> Certain:
-    """What a result ought to be.
-
-    Args:
-        case: the block of rows.
-        row: its place in the block.
-        quantity: of the value or the gradient.
-        index: the component, None for a value per row or per block.
-        dtype: that of the result.
-
-    Raises:
-        UncertifiedError: the arbiter cannot decide it.
-    """
-    if case.reduced:
-        if not few_distinct(case):
-            return exact_in_block(case, row, quantity, index or 0, dtype)
-        place = (row,) if index is None else (row, index)
-        return _one_of(exact(case), quantity, () if quantity is Quantity.VALUE else place)
-    return exact_component(case, row, quantity, index or 0, dtype)
-
-
-def _one_of(block: Exact, quantity: Quantity, position: tuple[int, ...]) -> Certain:
-    is_value = quantity is Quantity.VALUE
-    conditions = block.value_condition if is_value else block.gradient_condition
-    enclosures = block.value if is_value else block.gradient
-    return enclosures.at(position), np.atleast_1d(conditions[position])
-
-
-def settled(
-    case: Case,
-    row: int,
-    quantity: Quantity,
-    index: int | None,
-    actual: Array,
-    truth: Certain,
-    tolerance: Tolerance,
-) -> Settled:
-    """How one result, (1,), stands to a tolerance, at as many bits as that takes; (1,) each."""
-    enclosures, condition = truth
-    target = format_of(actual.dtype)
-    assert target is not None
-    plain = score(actual, enclosures, condition, quantity=quantity, tolerance=Tolerance())
-    bits = excess_bits(float(plain.ulp_error[0]), float(condition[0]), target.name)
-
-    def asked(bounds: tuple[Fraction, Fraction]) -> tuple[bool | None, bool | None, bool | None]:
-        value = float(to_float64(actual)[0])
-        return stands(value, bounds, target.name, tolerance, float(condition[0]), bits)
-
-    answers: tuple[bool | None, bool | None, bool | None] = (None, None, None)
-    exactly = midpoint(enclosures, (0,)) if enclosures.radius[0] == 0 else None
-    if exactly is not None:
-        answers = asked((exactly, exactly))
-    for precision in PRECISIONS if exactly is None else ():
-        bounds = ends(case, row, quantity, index or 0, precision)
-        if bounds is None:
-            break
-        answers = asked(bounds)
-        if None not in answers:
-            break
-    return Settled(*(np.array([bool(each)]) for each in answers))
+from xentcheck.measurement.borderline import Certain, one_of, settled
+from xentcheck.measurement.candidate import Candidate
+from xentcheck.measurement.scoring import excess_bits, score, unflushed_kind
+from xentcheck.model import Case, Cell, Kind, Quantity, Tolerance, Witness, kind_of
+from xentcheck.reference import exact_component, exact_in_block, few_distinct
+from xentcheck.reference.enclosures import Exact, decimal_text, expected, radius_in_ulps
 
 
 @dataclass(slots=True)
@@ -118,7 +32,7 @@ class Arbitration:
     _blocks: dict[tuple[Any, ...], Exact] = field(default_factory=dict)
     _known: dict[tuple[Any, ...], Certain] = field(default_factory=dict)
 
-    def exact(self, shown: Shown, quantity: Quantity) -> Certain:
+    def exact(self, shown: Candidate, quantity: Quantity) -> Certain:
         """The enclosure and the condition number of a shown result, (1,) each."""
         key = (*content(shown.case), quantity, shown.position, shown.result_dtype)
         if key not in self._known:
@@ -131,7 +45,7 @@ class Arbitration:
             self.confirmed += 1
         return self._known[key]
 
-    def _of_block(self, shown: Shown, quantity: Quantity) -> Certain:
+    def _of_block(self, shown: Candidate, quantity: Quantity) -> Certain:
         if not few_distinct(shown.case):
             return exact_in_block(
                 shown.case, shown.row, quantity, shown.index or 0, shown.result_dtype
@@ -139,10 +53,10 @@ class Arbitration:
         key = content(shown.case)
         if key not in self._blocks:
             self._blocks[key] = self.decide(shown.case)
-        return _one_of(self._blocks[key], quantity, shown.position)
+        return one_of(self._blocks[key], quantity, shown.position)
 
     def witness(
-        self, shown: Shown, cell: Cell, tolerance: Tolerance, *, flushes: bool = True
+        self, shown: Candidate, cell: Cell, tolerance: Tolerance, *, flushes: bool = True
     ) -> Witness:
         """The witness, scored again against the arbiter's enclosure.
 
@@ -206,7 +120,7 @@ def content(case: Case) -> tuple[Any, ...]:
     return (case.loss, case.dtype, case.logits.shape, case.logits.tobytes(), labels, parameters)
 
 
-def _input(shown: Shown) -> dict[str, Any]:
+def _input(shown: Candidate) -> dict[str, Any]:
     """The fields of a witness that replay it: a row, under a reduction the whole block."""
     where: Any = slice(None) if shown.case.reduced else shown.row
     case = shown.case
@@ -220,7 +134,7 @@ def _input(shown: Shown) -> dict[str, Any]:
     }
 
 
-def bare_witness(shown: Shown, note: str) -> Witness:
+def bare_witness(shown: Candidate, note: str) -> Witness:
     """A row whose result cannot be shown, only its input."""
     return Witness(
         **_input(shown),

@@ -5,15 +5,15 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from xentcheck.collection.tally import Tally, note
 from xentcheck.execution import Incident, Outcomes
 from xentcheck.floats import LARGEST_ULP, Format, format_of, to_float64, ulp_exponent
+from xentcheck.measurement.scoring import allowed, conditioned
+from xentcheck.measurement.tally import Tally, note
 from xentcheck.model import Array, Float64Array, Implementation, Kind, Quantity, Tolerance
 from xentcheck.reference import Truth
-from xentcheck.scoring import allowed, conditioned
 
 
-def compare(
+def compare_variants(
     collected: Tally,
     variant: Implementation,
     quantity: Quantity,

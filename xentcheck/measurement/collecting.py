@@ -1,32 +1,26 @@
-"""What is collected of one cell while its cases go by, and what comes of it.
+"""Calling an implementation on one case, scoring the results, and collecting them in a tally.
 
-A row's error is that of its worst component, its kind the gravest of its components'. The witness
-of a kind is the row with the largest error; among rows without one, the row with fewest classes.
-The witness of a cell is the worst of all: a fault without a finite error, else the largest error.
-
-Results are scored against the lowest tier; rows that it leaves undecided are scored again by the
-next. What is shown at the end is scored by the arbiter, and has to come out as the same kind.
-Memory does not grow with the number of rows, and tallies of parts of a sweep can be merged.
+A row's error is that of its worst component, its kind the gravest of its components'. Results are
+scored against the lowest tier; rows that it leaves undecided are scored again by the next.
 """
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from xentcheck.collection.arbitration import certain, settled
-from xentcheck.collection.behaviour import Asked, cotangents, layouts, renamed
-from xentcheck.collection.flushing import Flushing, approximately, subnormal
-from xentcheck.collection.plateaus import CLIPPED, PLATEAU_ROWS, Height, Heights
-from xentcheck.collection.shown import Shown, alone, badness, gravity, moved
 from xentcheck.execution import Incident, Outcomes, observe
 from xentcheck.floats import FORMATS, Format, format_of, to_float64
 from xentcheck.losses import LOSSES
-from xentcheck.losses.spec import Loss
+from xentcheck.measurement.behaviour import Asked, cotangents, layouts, renamed
+from xentcheck.measurement.candidate import Candidate, gravity
+from xentcheck.measurement.escalation import PART_ELEMENTS, Part
+from xentcheck.measurement.flushing import approximately, subnormal
+from xentcheck.measurement.plateaus import CLIPPED, PLATEAU_ROWS, Height
+from xentcheck.measurement.scoring import Scores, excess_bits, lost_kind
+from xentcheck.measurement.tally import Tally, _forget, note, offer
 from xentcheck.model import (
     KINDS,
     NOTES,
@@ -41,120 +35,13 @@ from xentcheck.model import (
     Tolerance,
     kind_of,
 )
-from xentcheck.quantiles import Quantiles
 from xentcheck.reference import Truth, row_parts
-from xentcheck.scoring import Scores, conditioned, excess_bits, lost_kind, score
 
 MOST_LED = 64
 """So many numbers a row has at most that is gone on from: as many as a command can hold."""
 
-PART_ELEMENTS = 1 << 16
-"""Results that are scored together: near a core's cache, and enough that calls cost little."""
-
-
 SIGNALS = 8
 """After so many rows that signal, no more are looked for in the same part of a sweep."""
-
-
-@dataclass(slots=True, eq=False)
-class Tally:
-    """What is collected of one cell while its cases go by.
-
-    ``shown`` has the witness of each kind, and under None that of the cell. ``heights`` watches
-    results that may be plateaus, ``flushing`` those that may be flushed (`Kind.FTZ`, until it is
-    closed). ``leaders`` has the largest finite error of short finite rows, by their class count and
-    generator, where somebody wants to go on from them; merging drops them.
-    """
-
-    rows: int = 0
-    ulps: Quantiles = field(default_factory=Quantiles)
-    max_abs: float = 0.0
-    max_excess_bits: float | None = None
-    far: int = 0  # rows whose finite error is beyond the tolerance's p99_ulp
-    counts: Counter[Kind] = field(default_factory=Counter)
-    shown: dict[Kind | None, Shown] = field(default_factory=dict)
-    largest: Shown | None = None  # the largest finite error
-    normal: Shown | None = None  # the largest one of a result that flushing does not explain
-    most_excess: Shown | None = None  # the most excess bits, if there are any
-    first: Shown | None = None  # the first row with a fault
-    heights: Heights = field(default_factory=Heights)
-    flushing: Flushing = field(default_factory=Flushing)
-    incidents: dict[Kind, Incident] = field(default_factory=dict)
-    incident_rows: Counter[Kind] = field(default_factory=Counter)
-    incident_cases: dict[Kind, Shown] = field(default_factory=dict)
-    ways: dict[Kind, dict[str, None]] = field(default_factory=dict)  # all `Incident.ways`
-    result_dtype: str = ""
-    negative_zeros: int = 0
-    smallest: float = np.inf  # the smallest result but 0, in magnitude
-    leaders: dict[tuple[int, str], Shown] | None = None
-
-    @property
-    def worst(self) -> float:
-        """The largest finite error so far in ulps; NaN when there is none."""
-        return self.ulps.largest
-
-    def merge(self, other: "Tally", offset: int, found: int = 0) -> None:
-        """Take in the tally of later cases, whose rows are numbered from ``offset``.
-
-        Those that were searched for are numbered from ``found``.
-        """
-        self.rows += other.rows
-        self.ulps.merge(other.ulps)
-        self.max_abs = max(self.max_abs, other.max_abs)
-        if other.max_excess_bits is not None:
-            if other.most_excess and other.max_excess_bits > (self.max_excess_bits or 0.0):
-                self.most_excess = moved(other.most_excess, offset, found)
-            self.max_excess_bits = max(self.max_excess_bits or 0.0, other.max_excess_bits)
-        self.far += other.far
-        self.counts += other.counts
-        for kind, shown in other.shown.items():
-            offer(self, kind, moved(shown, offset, found))
-        same = self.normal is self.largest and other.normal is other.largest
-        self.largest = _larger(self.largest, other.largest, offset, found)
-        self.normal = self.largest if same else _larger(self.normal, other.normal, offset, found)
-        if other.first is not None:
-            first = moved(other.first, offset, found)
-            if self.first is None or first.place < self.first.place:
-                self.first = first
-        for height, seen in other.heights.known.items():
-            self.heights.watch(height, seen.moved(offset, found))
-        _forget(self)
-        self.flushing.merge(other.flushing, offset, found)
-        for name, incident in other.incidents.items():
-            known = self.incidents.get(name)
-            if known is None or incident.distance > known.distance:
-                self.incidents[name] = incident
-                self.incident_cases[name] = moved(other.incident_cases[name], offset, found)
-        self.incident_rows += other.incident_rows
-        for kind, ways in other.ways.items():
-            self.ways.setdefault(kind, {}).update(ways)
-        self.result_dtype = other.result_dtype or self.result_dtype
-        self.negative_zeros += other.negative_zeros
-        self.smallest = min(self.smallest, other.smallest)
-
-
-def place_found(collected: Tally, rows: int) -> None:
-    """Number what was found after the rows of the sweep's own, of which there are so many."""
-    moves: dict[int, Shown] = {}
-
-    def placed(shown: Shown) -> Shown:
-        return moves.setdefault(id(shown), moved(shown, 0, rows))
-
-    collected.shown = {kind: placed(shown) for kind, shown in collected.shown.items()}
-    collected.incident_cases = {
-        kind: placed(shown) for kind, shown in collected.incident_cases.items()
-    }
-    known: list[tuple[Any, str]] = [
-        (collected, name) for name in ("largest", "normal", "most_excess", "first")
-    ]
-    for doubtful in (collected.flushing.zeros, collected.flushing.partial):
-        known += [(doubtful, name) for name in ("worst", "first")]
-    for holder, name in known:
-        shown = getattr(holder, name)
-        if shown is not None:
-            setattr(holder, name, placed(shown))
-    for height, found in collected.heights.known.items():
-        collected.heights.known[height] = found.moved(0, rows)
 
 
 def measure(
@@ -237,7 +124,7 @@ def _take(
         collected.smallest = min(collected.smallest, sizes.min(initial=np.inf, where=sizes > 0))
     spans = [slice(0, case.rows)] if results.ndim == 0 else row_parts(case, PART_ELEMENTS)
     for span in spans:
-        part = _Part(case, span, quantity, target.name, truth)
+        part = Part(case, span, quantity, target.name, truth)
         scores = part.scores(results, tolerance, loss)
         _collect(collected, part, results, scores, valid[span])
     collected.flushing.examine(implementation, quantity)
@@ -252,7 +139,7 @@ def weigh(results: Array, case: Case, truth: Truth, quantity: Quantity) -> Float
     """
     target = format_of(results.dtype)
     assert target is not None
-    part = _Part(case, slice(0, case.rows), quantity, target.name, truth)
+    part = Part(case, slice(0, case.rows), quantity, target.name, truth)
     scores = part.rough(results, LOSSES[case.loss])
     ulps = scores.ulp_error.reshape(case.rows, -1)
     kinds = scores.kinds.reshape(case.rows, -1)
@@ -287,131 +174,6 @@ def _finite(truth: Truth, quantity: Quantity, target: Format) -> npt.NDArray[np.
     return rows & all(bool(np.isfinite(to_float64(each)).all()) for each in shared)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Part:
-    """Consecutive rows of a case that are scored together."""
-
-    case: Case
-    span: slice
-    quantity: Quantity
-    dtype: str
-    truth: Truth
-
-    def scores(self, results: Array, tolerance: Tolerance, loss: Loss) -> Scores:
-        """Scores, each row's by as sharp a tier as it takes."""
-        own = results if results.ndim == 0 else results[self.span]
-        rows = np.arange(self.span.start, self.span.stop)
-        scoring = partial(
-            score,
-            quantity=self.quantity,
-            tolerance=tolerance,
-            nonnegative=loss.nonnegative and self.quantity is Quantity.VALUE,
-            terms=self.case.classes,
-        )
-
-        def condition(of: npt.NDArray[np.intp]) -> Float64Array | None:
-            if not conditioned(tolerance):
-                return None
-            return self.truth.condition(self.quantity, of, self.dtype)
-
-        scores = scoring(own, self.truth.at(self.quantity, self.span), condition(rows))
-        for level in range(1, len(self.truth.tiers)):
-            if not scores.undecided.any():
-                break
-            if own.ndim == 0:
-                sharper = self.truth.sharper(self.quantity, rows, level)
-                scores = scoring(own, sharper, condition(rows))
-                continue
-            where = np.flatnonzero(scores.undecided.reshape(len(own), -1).any(axis=1))
-            sharper = self.truth.sharper(self.quantity, rows[where], level)
-            again = scoring(own[where], sharper, condition(rows[where]))
-            scores = scores.patched(where, again)
-        if scores.near.any():
-            scores = self._settled(own, scores, tolerance, scoring)
-        return scores
-
-    def normal(self, rows: slice | npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
-        """Which exact results of some of its rows are normal numbers of the results' dtype."""
-        places = np.arange(self.span.start, self.span.stop)[rows]
-        exact = np.abs(self.truth.midpoints(self.quantity, places))
-        return np.asarray(exact >= FORMATS[self.dtype].smallest_normal)
-
-    def rough(self, results: Array, loss: Loss) -> Scores:
-        """Scores by the tiers below the arbiter; some may stay undecided."""
-        scoring = partial(
-            score,
-            quantity=self.quantity,
-            tolerance=Tolerance(max_ulp=0.0),
-            nonnegative=loss.nonnegative and self.quantity is Quantity.VALUE,
-        )
-        scores = scoring(results, self.truth.at(self.quantity, self.span))
-        for level in range(1, len(self.truth.tiers) - 1):
-            where = np.flatnonzero(scores.undecided.reshape(len(results), -1).any(axis=1))
-            if len(where):
-                sharper = self.truth.sharper(self.quantity, where, level)
-                scores = scores.patched(where, scoring(results[where], sharper))
-        return scores
-
-    def _settled(
-        self, own: Array, scores: Scores, tolerance: Tolerance, scoring: Callable[..., Scores]
-    ) -> Scores:
-        """With results that even the arbiter's enclosures leave near a limit put on one side."""
-        positions = np.argwhere(scores.near).tolist()
-        for position in map(tuple, positions):
-            row = self.span.start + position[0] if position else 0
-            index = position[1] if len(position) == 2 else None
-            truth = certain(self.case, row, self.quantity, index, self.dtype)
-            actual = np.atleast_1d(own[position])
-            stand = settled(self.case, row, self.quantity, index, actual, truth, tolerance)
-            scores = scores.patched(position, scoring(actual, *truth, settled=stand))
-        return scores
-
-    def shown(
-        self, results: Array, scores: Scores, row: int, column: int, kind: Kind | None
-    ) -> Shown:
-        """The candidate at a row of this part, and a component of it."""
-        place = self.span.start + row
-        position = () if results.ndim == 0 else (place,) if results.ndim == 1 else (place, column)
-        here = () if results.ndim == 0 else (row,) if results.ndim == 1 else (row, column)
-        case, own = alone(self.case, place)
-        return Shown(
-            case=case,
-            row=own,
-            number=self.case.start + place,
-            index=None if results.ndim < 2 else column,
-            actual=float(to_float64(np.asarray(results[position]))),
-            result_dtype=self.dtype,
-            kind=kind,
-            ulp_error=float(scores.ulp_error[here]),
-            abs_error=float(scores.abs_error[here]),
-            single=results.ndim == 0,
-        )
-
-
-def _larger(mine: Shown | None, theirs: Shown | None, offset: int, found: int) -> Shown | None:
-    """The larger of two errors, mine where they are equal; theirs is of later rows."""
-    if theirs is None or (mine is not None and mine.ulp_error >= theirs.ulp_error):
-        return mine
-    return moved(theirs, offset, found)
-
-
-def note(collected: Tally, incident: Incident, case: Case) -> None:
-    """Count an incident on a case; the one with the largest distance is kept to be shown."""
-    kind = incident.kind
-    rows = len(incident.rows) or case.rows
-    collected.incident_rows[kind] += rows
-    if incident.ways:
-        collected.ways.setdefault(kind, {}).update(dict.fromkeys(incident.ways))
-    known = collected.incidents.get(kind)
-    if known is None or incident.distance > known.distance:
-        row = incident.rows[0] if incident.rows else 0
-        collected.incidents[kind] = replace(incident, rows=())
-        single, own = alone(case, row)
-        collected.incident_cases[kind] = Shown(
-            single, own, case.start + row, None, np.nan, "", kind, np.nan, np.nan
-        )
-
-
 def lost(collected: Tally, case: Case, kind: Kind, how: str) -> None:
     """Note that an implementation that was lost on an earlier case was not called on this one."""
     collected.rows += case.rows
@@ -420,7 +182,7 @@ def lost(collected: Tally, case: Case, kind: Kind, how: str) -> None:
 
 def _collect(
     collected: Tally,
-    part: _Part,
+    part: Part,
     results: Array,
     scores: Scores,
     valid: npt.NDArray[np.bool_],
@@ -472,7 +234,7 @@ _NOTED = np.array([*(kind in NOTES for kind in KINDS), True])
 
 
 def _collect_subnormals(
-    collected: Tally, part: _Part, results: Array, alive: npt.NDArray[np.bool_]
+    collected: Tally, part: Part, results: Array, alive: npt.NDArray[np.bool_]
 ) -> None:
     """Count the rows with subnormal results where the exact ones are subnormal."""
     if collected.flushing.subnormals:  # one is proof enough
@@ -492,7 +254,7 @@ def _collect_subnormals(
 
 def _collect_doubtful(
     collected: Tally,
-    part: _Part,
+    part: Part,
     results: Array,
     scores: Scores,
     gravest: npt.NDArray[np.int8],
@@ -528,7 +290,7 @@ def _collect_doubtful(
 
 def _offer_kind(
     collected: Tally,
-    part: _Part,
+    part: Part,
     results: Array,
     scores: Scores,
     worst: Float64Array,
@@ -553,7 +315,7 @@ def _offer_kind(
 
 def _offer_worst(
     collected: Tally,
-    part: _Part,
+    part: Part,
     results: Array,
     scores: Scores,
     worst: Float64Array,
@@ -568,10 +330,10 @@ def _offer_worst(
     kinds = scores.kinds.reshape(rows, -1)
     ulps = scores.ulp_error.reshape(rows, -1)
 
-    def shown(row: int, column: int) -> Shown:
+    def shown(row: int, column: int) -> Candidate:
         return part.shown(results, scores, row, column, kind_of(int(kinds[row, column])))
 
-    def worst_of(rows: Float64Array, held: Shown | None, codes: Array) -> Shown | None:
+    def worst_of(rows: Float64Array, held: Candidate | None, codes: Array) -> Candidate | None:
         """What takes the place of the largest error held: among equal ones the gravest kind."""
         most = float(rows.max())
         if most < 0 or (held is not None and held.ulp_error >= most):
@@ -608,10 +370,10 @@ def _offer_worst(
 
 
 def _lead(
-    leaders: dict[tuple[int, str], Shown],
-    part: _Part,
+    leaders: dict[tuple[int, str], Candidate],
+    part: Part,
     errors: Float64Array,
-    shown: Callable[[int, int], Shown],
+    shown: Callable[[int, int], Candidate],
     ulps: Float64Array,
 ) -> None:
     """Keep the row with the largest finite error of this part, if it can be gone on from.
@@ -642,7 +404,7 @@ def _lead(
 
 def _collect_excess(
     collected: Tally,
-    part: _Part,
+    part: Part,
     results: Array,
     scores: Scores,
     worst: Float64Array,
@@ -682,16 +444,9 @@ def _collect_excess(
         collected.most_excess = part.shown(results, scores, row, at, kind)
 
 
-def offer(collected: Tally, kind: Kind | None, shown: Shown) -> None:
-    """Take a witness if it is worse than the one held: larger error, then fewer classes."""
-    held = collected.shown.get(kind)
-    if held is None or badness(shown) > badness(held):
-        collected.shown[kind] = shown
-
-
 def _collect_heights(
     collected: Tally,
-    part: _Part,
+    part: Part,
     results: Array,
     scores: Scores,
     at_fault: npt.NDArray[np.bool_],
@@ -718,7 +473,7 @@ def _collect_heights(
 
 
 def _height(
-    part: _Part,
+    part: Part,
     results: Array,
     scores: Scores,
     height: float,
@@ -730,7 +485,7 @@ def _height(
     with np.errstate(invalid="ignore", over="ignore"):
         distances = np.abs(exact - height)
 
-    def shown(place: int) -> Shown:
+    def shown(place: int) -> Candidate:
         return part.shown(results, scores, int(rows[place]), 0, KINDS[codes[place]])
 
     best = {
@@ -748,9 +503,3 @@ def _height(
         farthest=shown(farthest),
         distance=float(distances[farthest]),
     )
-
-
-def _forget(collected: Tally) -> None:
-    for found in collected.heights.forgotten():
-        for kind, shown in found.best.items():
-            offer(collected, kind, shown)

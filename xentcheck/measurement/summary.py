@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from xentcheck.collection.arbitration import Arbitration, bare_witness
-from xentcheck.collection.shown import Shown
-from xentcheck.collection.tally import Tally, offer
 from xentcheck.floats import to_float64
 from xentcheck.implementations.layouts import UNWRITABLE
 from xentcheck.losses import LOSSES
+from xentcheck.measurement.candidate import Candidate
+from xentcheck.measurement.confirmation import Arbitration, bare_witness
+from xentcheck.measurement.scoring import unflushed_kind
+from xentcheck.measurement.tally import Tally, offer
 from xentcheck.model import (
     HINTS,
     KINDS,
@@ -24,7 +25,6 @@ from xentcheck.model import (
     Tolerance,
     Witness,
 )
-from xentcheck.scoring import unflushed_kind
 
 
 def _find_plateaus(collected: Tally) -> str:
@@ -54,9 +54,9 @@ def _blame_unflushed(collected: Tally, quantity: Quantity) -> dict[Kind, str]:
     flushing = collected.flushing
     if flushing.flushes:
         return {}
-    renamed: dict[int, Shown] = {}
+    renamed: dict[int, Candidate] = {}
 
-    def again(shown: Shown | None) -> Shown | None:
+    def again(shown: Candidate | None) -> Candidate | None:
         if shown is None or shown.kind is not Kind.FTZ:
             return shown
         kind = unflushed_kind(quantity, shown.actual)
@@ -97,7 +97,7 @@ def close(
     plateau = _find_plateaus(collected)
     details = {Kind.PLATEAU: plateau, **_blame_unflushed(collected, cell.quantity)}
 
-    def settle(shown: Shown) -> Witness:
+    def settle(shown: Candidate) -> Witness:
         return arbitration.witness(shown, cell, tolerance, flushes=collected.flushing.flushes)
 
     witnesses: dict[Kind | None, Witness] = {
@@ -218,7 +218,7 @@ def _hint(kind: Kind, cell: Cell, witness: Witness | None) -> str:
     return "; ".join(seen) or told
 
 
-def _met(largest: Shown | None, witness: Witness | None, tolerance: Tolerance) -> str:
+def _met(largest: Candidate | None, witness: Witness | None, tolerance: Tolerance) -> str:
     """By which of `OTHER_BOUNDS` the largest error is allowed, beyond ``max_ulp``; "": by none."""
     if largest is None or largest.kind is not None or witness is None:
         return ""
@@ -252,7 +252,9 @@ def _first_break(collected: Tally) -> tuple[Kind, Witness] | None:
 
 
 def _farthest(
-    collected: Tally, witnesses: Mapping[Kind | None, Witness], settle: Callable[[Shown], Witness]
+    collected: Tally,
+    witnesses: Mapping[Kind | None, Witness],
+    settle: Callable[[Candidate], Witness],
 ) -> Witness | None:
     """The largest finite error, as the arbiter has it."""
     if collected.largest is None:
@@ -261,7 +263,7 @@ def _farthest(
     return witnesses[None] if same else settle(collected.largest)
 
 
-def _excess(collected: Tally, settle: Callable[[Shown], Witness]) -> float | None:
+def _excess(collected: Tally, settle: Callable[[Candidate], Witness]) -> float | None:
     """The most excess bits, as the arbiter has them."""
     if collected.most_excess is None:
         return collected.max_excess_bits

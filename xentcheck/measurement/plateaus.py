@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from xentcheck.collection.shown import Shown, badness, moved
+from xentcheck.measurement.candidate import Candidate, badness, moved
 from xentcheck.model import Float64Array, Kind
 
 PLATEAU_ROWS = 3
@@ -43,8 +43,8 @@ class Height:
     lowest: float
     highest: float
     nearest: float
-    best: Mapping[Kind, Shown]
-    farthest: Shown
+    best: Mapping[Kind, Candidate]
+    farthest: Candidate
     distance: float
 
     @property

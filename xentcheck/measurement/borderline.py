@@ -1,0 +1,155 @@
+"""Results that are too near to a limit to tell in float64: decided in exact arithmetic."""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+
+from xentcheck.floats import FORMATS, Format, format_of, to_float64
+from xentcheck.measurement.scoring import NOTHING, Settled, _times, conditioned, excess_bits, score
+from xentcheck.model import Array, Case, Float64Array, Quantity, Tolerance
+from xentcheck.reference import ends, exact, exact_component, exact_in_block, few_distinct
+from xentcheck.reference.enclosures import Enclosures, Exact, midpoint
+
+
+def exceeds(
+    actual: float,
+    ends: tuple[Fraction, Fraction],
+    dtype: str,
+    tolerance: Tolerance,
+    condition: float,
+    bits: float,
+) -> tuple[bool | None, bool | None, bool | None]:
+    """Whether a finite result is beyond a tolerance, farther off than its ``p99_ulp``, and held
+    to its sign (where that is the wrong one).
+
+    In exact arithmetic; None where ``ends``, between which the exact result lies, leave it open.
+
+    Args:
+        actual: the result.
+        ends: the lower and the upper one.
+        dtype: that of the result.
+        tolerance: what it is held to. A bound that is met exactly is met.
+        condition: the condition number (NaN: not defined, taken as 1).
+        bits: the excess bits, as they are reported.
+    """
+    result = Fraction(actual)
+    lower, upper = ends
+    largest, smallest = max(abs(lower), abs(upper)), min(abs(lower), abs(upper))
+    if lower < 0 < upper:
+        smallest = Fraction(0)
+    most = max(abs(result - lower), abs(result - upper))
+    least = (
+        Fraction(0) if lower <= result <= upper else min(abs(result - lower), abs(result - upper))
+    )
+    units = [Fraction(2) ** _unit_exponent(each, FORMATS[dtype]) for each in (smallest, largest)]
+
+    def met(bound: float, low: Fraction, high: Fraction) -> bool | None:
+        if bound == math.inf:
+            return True
+        return True if high <= Fraction(bound) else False if low > Fraction(bound) else None
+
+    known = max(1.0, condition) if condition == condition else 1.0
+    factor = known if tolerance.times_condition else 1.0
+    ulps = (least / units[1], most / units[0])
+    if ulps[1] <= NOTHING:
+        ulps = (Fraction(0), Fraction(0))
+    excused = [met(tolerance.or_abs, least, most)] if tolerance.or_abs else []
+    if tolerance.or_rel:
+        bound = Fraction(tolerance.or_rel)
+        within = True if most <= bound * smallest else False if least > bound * largest else None
+        excused.append(within)
+    explained = bits <= tolerance.or_excess_bits
+    in_ulps = met(float(_times(tolerance.max_ulp, factor)), *ulps)
+    if bits > tolerance.max_excess_bits:
+        in_ulps = False
+    p99 = met(float(_times(tolerance.p99_ulp, factor)), *ulps)
+    beyond = _not_any([in_ulps, explained, *excused])
+    loose = conditioned(tolerance) and known >= 2.0 ** (FORMATS[dtype].precision - 1)
+    return beyond, _not_any([p99, explained, *excused]), beyond if loose else _not_any(excused)
+
+
+def _not_any(answers: list[bool | None]) -> bool | None:
+    if True in answers:
+        return False
+    return None if None in answers else True
+
+
+def _unit_exponent(magnitude: Fraction, target: Format) -> int:
+    """The exponent of the ulp of a real number."""
+    if not magnitude:
+        return target.min_exponent - target.precision + 1
+    exponent = magnitude.numerator.bit_length() - magnitude.denominator.bit_length()
+    if magnitude < Fraction(2) ** exponent:
+        exponent -= 1
+    return max(exponent, target.min_exponent) - target.precision + 1
+
+
+PRECISIONS = (128, 512, 2048, 8192)
+"""In bits. Two different numbers that agree to the last of them are not met with: a result that is
+that near to a limit meets it exactly."""
+
+Certain = tuple[Enclosures, Float64Array]
+"""An enclosure by the arbiter and the condition number, (1,) each."""
+
+
+def certain(case: Case, row: int, quantity: Quantity, index: int | None, dtype: str) -> Certain:
+    """What a result ought to be.
+
+    Args:
+        case: the block of rows.
+        row: its place in the block.
+        quantity: of the value or the gradient.
+        index: the component, None for a value per row or per block.
+        dtype: that of the result.
+
+    Raises:
+        UncertifiedError: the arbiter cannot decide it.
+    """
+    if case.reduced:
+        if not few_distinct(case):
+            return exact_in_block(case, row, quantity, index or 0, dtype)
+        place = (row,) if index is None else (row, index)
+        return one_of(exact(case), quantity, () if quantity is Quantity.VALUE else place)
+    return exact_component(case, row, quantity, index or 0, dtype)
+
+
+def one_of(block: Exact, quantity: Quantity, position: tuple[int, ...]) -> Certain:
+    is_value = quantity is Quantity.VALUE
+    conditions = block.value_condition if is_value else block.gradient_condition
+    enclosures = block.value if is_value else block.gradient
+    return enclosures.at(position), np.atleast_1d(conditions[position])
+
+
+def settled(
+    case: Case,
+    row: int,
+    quantity: Quantity,
+    index: int | None,
+    actual: Array,
+    truth: Certain,
+    tolerance: Tolerance,
+) -> Settled:
+    """How one result, (1,), stands to a tolerance, at as many bits as that takes; (1,) each."""
+    enclosures, condition = truth
+    target = format_of(actual.dtype)
+    assert target is not None
+    plain = score(actual, enclosures, condition, quantity=quantity, tolerance=Tolerance())
+    bits = excess_bits(float(plain.ulp_error[0]), float(condition[0]), target.name)
+
+    def asked(bounds: tuple[Fraction, Fraction]) -> tuple[bool | None, bool | None, bool | None]:
+        value = float(to_float64(actual)[0])
+        return exceeds(value, bounds, target.name, tolerance, float(condition[0]), bits)
+
+    answers: tuple[bool | None, bool | None, bool | None] = (None, None, None)
+    exactly = midpoint(enclosures, (0,)) if enclosures.radius[0] == 0 else None
+    if exactly is not None:
+        answers = asked((exactly, exactly))
+    for precision in PRECISIONS if exactly is None else ():
+        bounds = ends(case, row, quantity, index or 0, precision)
+        if bounds is None:
+            break
+        answers = asked(bounds)
+        if None not in answers:
+            break
+    return Settled(*(np.array([bool(each)]) for each in answers))

@@ -1,0 +1,120 @@
+"""Consecutive rows that are scored together, each by as sharp a tier as it takes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from xentcheck.floats import FORMATS, to_float64
+from xentcheck.losses.spec import Loss
+from xentcheck.measurement.borderline import certain, settled
+from xentcheck.measurement.candidate import Candidate, alone
+from xentcheck.measurement.scoring import Scores, conditioned, score
+from xentcheck.model import Array, Case, Float64Array, Kind, Quantity, Tolerance
+from xentcheck.reference import Truth
+
+PART_ELEMENTS = 1 << 16
+"""Results that are scored together: near a core's cache, and enough that calls cost little."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """Consecutive rows of a case that are scored together."""
+
+    case: Case
+    span: slice
+    quantity: Quantity
+    dtype: str
+    truth: Truth
+
+    def scores(self, results: Array, tolerance: Tolerance, loss: Loss) -> Scores:
+        """Scores, each row's by as sharp a tier as it takes."""
+        own = results if results.ndim == 0 else results[self.span]
+        rows = np.arange(self.span.start, self.span.stop)
+        scoring = partial(
+            score,
+            quantity=self.quantity,
+            tolerance=tolerance,
+            nonnegative=loss.nonnegative and self.quantity is Quantity.VALUE,
+            terms=self.case.classes,
+        )
+
+        def condition(of: npt.NDArray[np.intp]) -> Float64Array | None:
+            if not conditioned(tolerance):
+                return None
+            return self.truth.condition(self.quantity, of, self.dtype)
+
+        scores = scoring(own, self.truth.at(self.quantity, self.span), condition(rows))
+        for level in range(1, len(self.truth.tiers)):
+            if not scores.undecided.any():
+                break
+            if own.ndim == 0:
+                sharper = self.truth.sharper(self.quantity, rows, level)
+                scores = scoring(own, sharper, condition(rows))
+                continue
+            where = np.flatnonzero(scores.undecided.reshape(len(own), -1).any(axis=1))
+            sharper = self.truth.sharper(self.quantity, rows[where], level)
+            again = scoring(own[where], sharper, condition(rows[where]))
+            scores = scores.patched(where, again)
+        if scores.near.any():
+            scores = self._settled(own, scores, tolerance, scoring)
+        return scores
+
+    def normal(self, rows: slice | npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
+        """Which exact results of some of its rows are normal numbers of the results' dtype."""
+        places = np.arange(self.span.start, self.span.stop)[rows]
+        exact = np.abs(self.truth.midpoints(self.quantity, places))
+        return np.asarray(exact >= FORMATS[self.dtype].smallest_normal)
+
+    def rough(self, results: Array, loss: Loss) -> Scores:
+        """Scores by the tiers below the arbiter; some may stay undecided."""
+        scoring = partial(
+            score,
+            quantity=self.quantity,
+            tolerance=Tolerance(max_ulp=0.0),
+            nonnegative=loss.nonnegative and self.quantity is Quantity.VALUE,
+        )
+        scores = scoring(results, self.truth.at(self.quantity, self.span))
+        for level in range(1, len(self.truth.tiers) - 1):
+            where = np.flatnonzero(scores.undecided.reshape(len(results), -1).any(axis=1))
+            if len(where):
+                sharper = self.truth.sharper(self.quantity, where, level)
+                scores = scores.patched(where, scoring(results[where], sharper))
+        return scores
+
+    def _settled(
+        self, own: Array, scores: Scores, tolerance: Tolerance, scoring: Callable[..., Scores]
+    ) -> Scores:
+        """With results that even the arbiter's enclosures leave near a limit put on one side."""
+        positions = np.argwhere(scores.near).tolist()
+        for position in map(tuple, positions):
+            row = self.span.start + position[0] if position else 0
+            index = position[1] if len(position) == 2 else None
+            truth = certain(self.case, row, self.quantity, index, self.dtype)
+            actual = np.atleast_1d(own[position])
+            stand = settled(self.case, row, self.quantity, index, actual, truth, tolerance)
+            scores = scores.patched(position, scoring(actual, *truth, settled=stand))
+        return scores
+
+    def shown(
+        self, results: Array, scores: Scores, row: int, column: int, kind: Kind | None
+    ) -> Candidate:
+        """The candidate at a row of this part, and a component of it."""
+        place = self.span.start + row
+        position = () if results.ndim == 0 else (place,) if results.ndim == 1 else (place, column)
+        here = () if results.ndim == 0 else (row,) if results.ndim == 1 else (row, column)
+        case, own = alone(self.case, place)
+        return Candidate(
+            case=case,
+            row=own,
+            number=self.case.start + place,
+            index=None if results.ndim < 2 else column,
+            actual=float(to_float64(np.asarray(results[position]))),
+            result_dtype=self.dtype,
+            kind=kind,
+            ulp_error=float(scores.ulp_error[here]),
+            abs_error=float(scores.abs_error[here]),
+            single=results.ndim == 0,
+        )
