@@ -1262,7 +1262,7 @@ PLANTED = (
     Planted(
         "control characters left in XML",
         "xentcheck/report/junit.py",
-        "cleaned = {name: notation.clean(value) for name, value in attributes.items()}",
+        "cleaned = {name: words.clean(value) for name, value in attributes.items()}",
         "cleaned = attributes",
         ("tests/test_formats.py",),
     ),
@@ -1282,14 +1282,14 @@ PLANTED = (
     ),
     Planted(
         "a replay with rounded numbers",
-        "xentcheck/report/notation.py",
+        "xentcheck/report/words/numbers.py",
         "return min(decimal(value), hexadecimal(value), key=len)",
         'return f"{value:.6g}"',
         ("tests/test_replay.py::TestNumbers",),
     ),
     Planted(
         "a replay of the row beside",
-        "xentcheck/report/notation.py",
+        "xentcheck/report/words/replay.py",
         'f"{report.path}:{cell.sweep}:{witness.row}"',
         'f"{report.path}:{cell.sweep}:{witness.row + 1}"',
         ("tests/test_replay.py::test_long_rows_come_out_again",),

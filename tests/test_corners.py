@@ -36,6 +36,7 @@ from xentcheck.reference.balls import BINARY128, FLOAT64, Ball
 from xentcheck.reference.enclosures import Balls
 from xentcheck.reference.intervals import Interval
 from xentcheck.reference.tiers import outside
+from xentcheck.report import words
 
 INF, NAN = math.inf, math.nan
 ARITHMETICS = [FLOAT64] + ([] if BINARY128 is None else [BINARY128])
@@ -504,12 +505,11 @@ def test_codes_of_kinds_are_their_places():
 
 
 def test_errors_of_more_ulps_than_float64_holds_say_so():
-    from xentcheck.report import notation
 
     error, kind, _ = found(-1.0, Fraction(2) ** -1074, "float64")
     assert kind is Kind.WRONG_SIGN
     assert error == np.finfo(np.float64).max
-    assert notation.ulps(error) == ">1e308"
+    assert words.ulps(error) == ">1e308"
 
 
 def test_balls_are_scored_as_their_enclosures():

@@ -11,7 +11,7 @@ from xentcheck.gate import baseline_file
 from xentcheck.gate.baseline import P99, Baseline, Entry, observed, renewed, rounded_up, weigh
 from xentcheck.gate.extent import Extent, Slack, standing
 from xentcheck.model import Cell, Finding, Kind, Measurement, Quantity, Standing, Violation, Witness
-from xentcheck.report import detail
+from xentcheck.report import words
 
 HERE, THERE = "Linux x86_64", "Darwin arm64"
 CELL = Cell("softplus", "mine", "float32", Quantity.VALUE, "small")
@@ -182,9 +182,9 @@ class TestTurned:
         (change,) = result.changes
         assert (change.rule, change.into) == ("inaccurate", "plateau")
         assert change.text == "has become plateau (2 of 100 rows, 9 ulp), was 3 of 100 rows, 10 ulp"
-        assert detail.change_word(change) == "turned"
+        assert words.change_word(change) == "turned"
         (stale,) = weighed([], tolerating()).changes
-        assert (stale.into, detail.change_word(stale)) == ("", "stale")
+        assert (stale.into, words.change_word(stale)) == ("", "stale")
 
 
 class TestWeigh:

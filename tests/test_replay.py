@@ -29,7 +29,7 @@ from xentcheck.losses import LOSSES
 from xentcheck.model import Cell, Finding, Kind, ProbeResult, Quantity, Report, Witness
 from xentcheck.probing import located
 from xentcheck.reading.numbers import parse_number
-from xentcheck.report import notation, witnesses
+from xentcheck.report import witnesses, words
 from xentcheck.sweeps import fitted
 
 ROOT = Path(__file__).parents[1]
@@ -73,7 +73,7 @@ def report(*findings: Finding, **changes: Any) -> Report:
 
 
 def words_of(finding: Finding, **changes: Any) -> list[str]:
-    return notation.replay(report(finding, **changes), finding)
+    return words.replay(report(finding, **changes), finding)
 
 
 def found(shown: Witness, kind: Kind = Kind.NAN, where: Cell | None = None) -> Finding:
@@ -86,7 +86,7 @@ LONG = np.linspace(0, 1, 65, dtype=np.float32)
 class TestNumbers:
     @given(st.floats(width=64))
     def test_every_number_reads_back_as_it_is(self, value: float) -> None:
-        again = parse_number(notation.written(value))
+        again = parse_number(words.written(value))
         assert again.hex() == value.hex()
         assert math.copysign(1, again) == math.copysign(1, value) or math.isnan(value)
 
@@ -106,7 +106,7 @@ class TestNumbers:
         ],
     )
     def test_the_shorter_of_decimal_and_hex_is_written(self, value: float, text: str) -> None:
-        assert notation.written(value) == text
+        assert words.written(value) == text
 
 
 class TestWords:
@@ -203,8 +203,8 @@ class TestWords:
         wrong = found(witness(), Kind.NAN, replace(cell("a.f"), quantity=Quantity.GRADIENT))
         other = found(witness(), Kind.NAN, cell("a.g"))
         both = report(dependent, wrong, other, path="c.yaml")
-        assert "--block" in notation.replay(both, wrong)
-        assert "--logits=20,0,0" in notation.replay(both, other)
+        assert "--block" in words.replay(both, wrong)
+        assert "--logits=20,0,0" in words.replay(both, other)
 
     def test_it_takes_both_to_disagree(self) -> None:
         words = words_of(found(witness(exact=""), Kind.INCONSISTENT, cell("a.f@jit")))
@@ -227,16 +227,16 @@ class TestWords:
         assert words_of(found(witness(), where=cell("a[1]*")))[-1] == "a[[]1][*]"
 
     def test_nothing_is_shown_of_a_finding_without_a_witness(self) -> None:
-        assert notation.replay(report(), Finding(Kind.NAN, cell(), 1)) == []
+        assert words.replay(report(), Finding(Kind.NAN, cell(), 1)) == []
 
     @pytest.mark.parametrize("width", [60, 100])
     def test_folded_blocks_are_the_same_to_the_command(self, width: int) -> None:
         rows = np.random.default_rng(1).normal(size=(9, 7)).astype(np.float32)
-        words = words_of(found(witness(rows, list(range(9)))))
-        folded = notation.folded(words, width)
+        command = words_of(found(witness(rows, list(range(9)))))
+        folded = words.folded(command, width)
         assert max(map(len, folded.splitlines())) <= width
         read = shlex.split(folded.replace("\\\n", " "))
-        assert ["".join(each.split()) for each in read] == words
+        assert ["".join(each.split()) for each in read] == command
 
 
 # asking again --------------------------------------------------------------------------------
@@ -314,17 +314,17 @@ def put(asking: Asking, whole: Report, findings: Iterable[Finding]) -> list[str]
     """What does not come out again. Lines with the same input are put together."""
     together: dict[tuple[str, ...], list[tuple[list[str], Finding]]] = defaultdict(list)
     for finding in findings:
-        words = shlex.split(shlex.join(notation.replay(whole, finding)))
-        at = words.index("--implementation")
-        together[tuple(words[:at])].append((words[at:], finding))
+        command = shlex.split(shlex.join(words.replay(whole, finding)))
+        at = command.index("--implementation")
+        together[tuple(command[:at])].append((command[at:], finding))
     wrong = []
     for head, asked_of in together.items():
-        named = dict.fromkeys(tuple(words) for words, _ in asked_of)
+        named = dict.fromkeys(tuple(each) for each, _ in asked_of)
         answer = asking([*head, *(word for words in named for word in words)])
-        for words, finding in asked_of:
+        for last, finding in asked_of:
             differs = again(answer, finding, head)
             if differs:
-                wrong.append(f"{shlex.join([*head, *words])}: {differs}")
+                wrong.append(f"{shlex.join([*head, *last])}: {differs}")
     return wrong
 
 
@@ -394,7 +394,7 @@ def test_long_rows_come_out_again(ordinary: Report, asking: Asking) -> None:
     """Of 1000 classes: by their number in the sweep."""
     long = [each for each in ordinary.findings if each.witness and each.witness.logits.size > 64]
     assert long
-    assert all("--row" in notation.replay(ordinary, each) for each in long)
+    assert all("--row" in words.replay(ordinary, each) for each in long)
     assert put(asking, ordinary, long[:3]) == []
 
 
@@ -540,13 +540,15 @@ def test_everything_found_of_users_code_comes_out_again(
     forms: dict[str, int] = defaultdict(int)
     wrong = []
     for finding in whole.findings:
-        words = shlex.split(shlex.join(notation.replay(whole, finding)))
-        target = words[words.index("--implementation") + 1]
-        forms["--block" if "--block" in words else "--row" if "--row" in words else words[4]] += 1
-        forms[";"] += ";" in words[4]
-        forms["noise"] += any(each.startswith("noise=") for each in words)
-        forms["--bind"] += "--bind" in words
-        wrong += [shlex.join(words)] * bool(again(asking(words), finding, words, target))
+        command = shlex.split(shlex.join(words.replay(whole, finding)))
+        target = command[command.index("--implementation") + 1]
+        forms[
+            "--block" if "--block" in command else "--row" if "--row" in command else command[4]
+        ] += 1
+        forms[";"] += ";" in command[4]
+        forms["noise"] += any(each.startswith("noise=") for each in command)
+        forms["--bind"] += "--bind" in command
+        wrong += [shlex.join(command)] * bool(again(asking(command), finding, command, target))
     assert not wrong
     assert all(forms[each] for each in ("--block", "--row", ";", "noise", "--bind"))
 
@@ -576,9 +578,9 @@ def test_what_check_found_comes_out_again(
     long = [each for each in whole.findings if each.witness and each.witness.logits.size == 129]
     assert long
     for finding in long:
-        words = notation.replay(whole, finding)
-        assert words[5].startswith(f"standard:{finding.cell.sweep}:")
-        assert {"noise=random", "temperature=0.5", "--seed"} <= set(words)
+        command = words.replay(whole, finding)
+        assert command[5].startswith(f"standard:{finding.cell.sweep}:")
+        assert {"noise=random", "temperature=0.5", "--seed"} <= set(command)
     assert put(asking, whole, [*long, *whole.findings[:5]]) == []
 
 

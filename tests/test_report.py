@@ -38,7 +38,7 @@ from xentcheck.model import (
 )
 from xentcheck.reading.json import array, read_array
 from xentcheck.reading.json import plain as strict
-from xentcheck.report import comparison, document, github, html, markdown, notation, table
+from xentcheck.report import comparison, document, github, html, markdown, table, words
 from xentcheck.report import progress as progress_line
 from xentcheck.report.probe import render_probe
 
@@ -456,35 +456,35 @@ class TestNotation:
         ],
     )
     def test_ulps_are_short(self, value: float, text: str) -> None:
-        assert notation.ulps(value) == text
+        assert words.ulps(value) == text
         assert len(text) <= 7
 
     @pytest.mark.parametrize(
         "value", [0.1, 1e22, -1e30, 5e-324, 20.0, float(np.float32(0.1)), 1e16]
     )
     def test_decimals_read_back_as_the_same_number(self, value: float) -> None:
-        assert float(notation.decimal(value)) == value
-        assert not notation.decimal(value).endswith(".0")
+        assert float(words.decimal(value)) == value
+        assert not words.decimal(value).endswith(".0")
 
     @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
     def test_digits_tell_neighbours_apart(self, dtype: str) -> None:
         one = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23}[dtype]
-        written = {notation.digits(8 * (1 + i * one), dtype) for i in range(100)}
+        written = {words.digits(8 * (1 + i * one), dtype) for i in range(100)}
         assert len(written) == 100
 
     @pytest.mark.parametrize("value", [20.0, 0.1, -745.25, 0.0, -0.0, math.inf, 5e-324])
     def test_hexadecimals_are_short_and_exact(self, value: float) -> None:
-        text = notation.hexadecimal(value)
+        text = words.hexadecimal(value)
         assert math.copysign(1, float.fromhex(text)) == math.copysign(1, value)
         assert float.fromhex(text) == value
         assert "0p" not in text or text.endswith("x0p+0")
 
     def test_exact_values_beyond_float64_keep_their_exponent(self) -> None:
-        assert notation.exact_brief("1.23456e-4000") == "1.235e-4000"
-        assert notation.exact_brief("-1.23456e+4000") == "-1.235e+4000"
-        assert notation.exact_brief("4.1223072e-9") == "4.122e-9"
-        assert notation.exact_brief("0") == "0"
-        assert notation.exact_brief("nan") == "nan"
+        assert words.exact_brief("1.23456e-4000") == "1.235e-4000"
+        assert words.exact_brief("-1.23456e+4000") == "-1.235e+4000"
+        assert words.exact_brief("4.1223072e-9") == "4.122e-9"
+        assert words.exact_brief("0") == "0"
+        assert words.exact_brief("nan") == "nan"
 
     @pytest.mark.parametrize(
         ("text", "written"),
@@ -499,25 +499,25 @@ class TestNotation:
         ],
     )
     def test_exact_values_are_written_plainly_near_one(self, text: str, written: str) -> None:
-        assert notation.exact_text(text) == written
+        assert words.exact_text(text) == written
 
     def test_kinds_are_listed_gravest_first(self) -> None:
-        assert notation.kinds({Kind.CONVENTION: 1, Kind.NAN: 1200}) == "nan 1,200, convention 1"
+        assert words.kinds({Kind.CONVENTION: 1, Kind.NAN: 1200}) == "nan 1,200, convention 1"
 
     @pytest.mark.parametrize("width", [60, 80, 200])
     def test_a_folded_command_is_the_same_command_to_a_shell(self, width: int) -> None:
         numbers = np.random.default_rng(1).normal(size=40)
         where = cell("my losses.py:it's[1]")
         shown = witness(logits=numbers, parameters={"temperature": 0.5})
-        words = notation.replay(report(), Finding(Kind.NAN, where, 1, shown))
-        text = notation.folded(words, width)
+        command = words.replay(report(), Finding(Kind.NAN, where, 1, shown))
+        text = words.folded(command, width)
         assert max(map(len, text.splitlines())) <= width
         indented = text.replace("\n", "\n    ")
         printed = subprocess.run(
             ["sh", "-c", f"printf '%s\\0' {indented}"], check=True, capture_output=True, text=True
         )
         read = [re.sub(r",\s+", ",", each) for each in printed.stdout.split("\0")[:-1]]
-        assert read == words
+        assert read == command
 
 
 class TestDocument:

@@ -33,7 +33,7 @@ from xentcheck.model import (
     Report,
     Sweep,
 )
-from xentcheck.report import document, notation
+from xentcheck.report import document, words
 from xentcheck.searching import Trials, block_rows, climb, thresholds
 from xentcheck.searching.moves import children
 from xentcheck.sweeps import ADAPTIVE, cases, parts
@@ -503,10 +503,10 @@ def test_a_climbed_row_is_replayed_by_its_numbers(
     report = audit(config.load("c.yaml"))
     (finding,) = report.findings
     assert finding.witness.generator == "climb"
-    words = notation.replay(report, finding)
-    assert "--row" not in words
-    told = invoke(*words[1:], "--format", "json")
-    assert told.exit_code == 0, shlex.join(words)
+    command = words.replay(report, finding)
+    assert "--row" not in command
+    told = invoke(*command[1:], "--format", "json")
+    assert told.exit_code == 0, shlex.join(command)
     answer = json.loads(told.output)
     (measured,) = answer["measurements"]
     assert measured["max_ulp"] == finding.witness.ulp_error
@@ -529,8 +529,8 @@ def test_a_found_row_of_a_function_that_depends_on_neighbours_is_replayed_by_its
     found = [f for f in report.findings if f.witness and f.witness.generator == "climb"]
     assert found
     for finding in found:
-        assert notation.takes_company(report, finding)
-        assert "--row" not in notation.replay(report, finding)
+        assert words.takes_company(report, finding)
+        assert "--row" not in words.replay(report, finding)
 
 
 def test_no_search_ends_in_a_failed_confirmation() -> None:
@@ -565,19 +565,19 @@ def test_an_error_that_conditioning_explains_is_printed_with_that_word() -> None
 
     near = InputSpec("zero-crossing", {"classes": (3,)})
     measured = only(audited(tail, near))
-    lines = dict(notation.witness_lines(measured.witness))
+    lines = dict(words.witness_lines(measured.witness))
     assert measured.max_ulp > 1e9
     assert "ulp (explained by conditioning: 0.0 excess bits), " in lines["error"]
-    assert notation.outcome_text(measured.witness).endswith(" (explained by conditioning)")
+    assert words.outcome_text(measured.witness).endswith(" (explained by conditioning)")
 
     def lossy(x: np.ndarray) -> np.ndarray:
         return np.log(np.exp(x).sum(axis=1, dtype=np.float16)).astype(x.dtype)
 
     measured = only(audited(lossy, InputSpec("normal", {"classes": (3,)})))
     assert measured.witness.excess_bits > 2
-    lines = dict(notation.witness_lines(measured.witness))
+    lines = dict(words.witness_lines(measured.witness))
     assert lines["error"].endswith(f", {measured.witness.excess_bits:.1f} excess bits")
-    assert "explained" not in notation.outcome_text(measured.witness)
+    assert "explained" not in words.outcome_text(measured.witness)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])

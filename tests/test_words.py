@@ -29,7 +29,7 @@ from xentcheck.implementations.user import command_text
 from xentcheck.losses import LOSSES, NAMES, loss_of
 from xentcheck.losses.names import ALIASES, AMBIGUOUS
 from xentcheck.model import HINTS, MEANINGS, Kind, Report, Skip
-from xentcheck.report import detail, notation, table
+from xentcheck.report import table, words
 from xentcheck.sweeps import GENERATORS
 
 CE = "softmax_cross_entropy"
@@ -529,7 +529,7 @@ class TestForeignCode:
     def test_a_command_is_replayed_in_quotes_one_can_read(self) -> None:
         text = command_text(("./c/k", "{logits}", "{labels}", "{out}", "--name=it's", "two words"))
         assert text.startswith("./c/k {logits} {labels} {out} ")
-        shown = notation.shell(["xentcheck", "--implementation", "./c/k {logits} {out}"])
+        shown = words.shell(["xentcheck", "--implementation", "./c/k {logits} {out}"])
         assert shown == "xentcheck --implementation './c/k {logits} {out}'"
 
     @pytest.mark.parametrize(
@@ -540,7 +540,7 @@ class TestForeignCode:
         ],
     )
     def test_a_shell_reads_the_words_back(self, words: list[str]) -> None:
-        script = f"printf '%s\\0' {notation.shell(words)}"
+        script = f"printf '%s\\0' {words.shell(words)}"
         told = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
         assert told.stdout.split("\0")[:-1] == words
 
@@ -611,9 +611,11 @@ class TestProbe:
 
     def test_a_dtype_that_is_not_taken_is_named_once(self) -> None:
         skips = [Skip("does not take float8_e4m3fn", CE, f"f{k}", "float8_e4m3fn") for k in "ab"]
-        assert list(detail.skipped(skips)) == ["2 × does not take float8_e4m3fn: fa, fb"]
+        assert list(words.skipped_lines(skips)) == ["2 × does not take float8_e4m3fn: fa, fb"]
         other = [Skip("does not take distribution labels", CE, "f", "float16")]
-        assert list(detail.skipped(other)) == ["1 × does not take distribution labels: f float16"]
+        assert list(words.skipped_lines(other)) == [
+            "1 × does not take distribution labels: f float16"
+        ]
 
 
 class TestReports:

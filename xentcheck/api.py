@@ -61,7 +61,7 @@ from xentcheck.model import (
 from xentcheck.probing import probe
 from xentcheck.recognition import guarded, reduced
 from xentcheck.registry import gradient_names, implementation, load_target
-from xentcheck.report import detail, formats
+from xentcheck.report import formats, words
 from xentcheck.report.reading import read as read_report
 from xentcheck.sweeps import chosen_labels, standard_sweeps
 from xentcheck.sweeps import own as own_inputs
@@ -493,7 +493,7 @@ def assert_accurate(
         check_results(report, dtypes or (() if inputs is not None else DTYPES), quantities)
     if outcome(report) is not Outcome.FAILED:
         return report
-    text = detail.violations(report, _MOST_TOLD)
+    text = words.violations_text(report, _MOST_TOLD)
     if targets is None and inputs is None and _only_soft(report):
         hard = audit(fn, loss, **how, targets="ends")
         if outcome(hard) is Outcome.PASSED:

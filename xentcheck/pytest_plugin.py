@@ -271,9 +271,9 @@ class CellItem(pytest.Item):
             _fail(_not_audited("; ".join(dict.fromkeys(refused))))
         mine = [each for each in self._report.violations if self._is_mine(each.finding.cell)]
         if mine:
-            from xentcheck.report import detail
+            from xentcheck.report import words
 
-            _fail(detail.violations(replace(self._report, violations=tuple(mine)), _MOST_TOLD))
+            _fail(words.violations_text(replace(self._report, violations=tuple(mine)), _MOST_TOLD))
 
     def reportinfo(self) -> tuple[Path, int, str]:
         """The limit in the configuration."""

@@ -429,7 +429,7 @@ def test_an_autograd_function_without_ctx_in_its_forward(tmp_path: Path) -> None
 
 
 @by_framework
-def test_replay_lines_name_the_framework_and_reproduce(tmp_path: Path, framework: str) -> None:
+def test_replay_command_name_the_framework_and_reproduce(tmp_path: Path, framework: str) -> None:
     wrong = "Doubled" if framework == "torch" else "doubled"
     told = surveyed(tmp_path, framework, {wrong: f'target: "mine.py:{wrong}"'}, form="table")
     lines = dict(replays(told.stdout))
@@ -442,7 +442,7 @@ def test_replay_lines_name_the_framework_and_reproduce(tmp_path: Path, framework
 
 
 @needs("torch")
-def test_check_finds_a_wrong_backward_and_its_replay_lines_reproduce(tmp_path: Path) -> None:
+def test_check_finds_a_wrong_backward_and_its_replay_command_reproduce(tmp_path: Path) -> None:
     write(tmp_path, {"mine.py": TORCH})
     told = xentcheck(
         tmp_path,

@@ -140,7 +140,7 @@ def run_audit(
 def status_of(report: "Report") -> int:
     """The exit status of a run, with a line on stderr for what the report is about as a whole."""
     from xentcheck.gate.outcome import Outcome, outcome, stale
-    from xentcheck.report import detail
+    from xentcheck.report import words
 
     for death in report.deaths:
         note(death)
@@ -154,7 +154,7 @@ def status_of(report: "Report") -> int:
         text = "; ".join(reasons) or "the configuration has no cases"
         complain("nothing was audited", f"{text}{_remedy(report, text)}")
     if ended is Outcome.FAILED:
-        for omission in detail.omitted(report):
+        for omission in words.omitted_lines(report):
             remedy = "--allow-skips, or `allow_skips: true` in a configuration, lets it pass"
             complain(f"not audited, though it is named: {omission}", remedy)
         if report.strict and (count := stale(report)):

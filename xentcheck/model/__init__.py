@@ -27,7 +27,18 @@ from xentcheck.model.inputs import (
     Sweep,
     reduces,
 )
-from xentcheck.model.kinds import HINTS, KINDS, MEANINGS, NOTES, NOTIONS, RIGHT, Kind, kind_of
+from xentcheck.model.kinds import (
+    HINTS,
+    KINDS,
+    MEANINGS,
+    NOTES,
+    NOTIONS,
+    OF_CALLS,
+    RIGHT,
+    Kind,
+    gravity,
+    kind_of,
+)
 from xentcheck.model.limits import OTHER_BOUNDS, SURVEY_TOLERANCE, Config, Limit, Tolerance
 from xentcheck.model.results import (
     Cell,
@@ -55,6 +66,7 @@ __all__ = [
     "MEANINGS",
     "NOTES",
     "NOTIONS",
+    "OF_CALLS",
     "OTHER_BOUNDS",
     "RIGHT",
     "SURVEY_TOLERANCE",
@@ -96,6 +108,7 @@ __all__ = [
     "Yield",
     "escaped",
     "function_for",
+    "gravity",
     "kind_of",
     "reduces",
     "selected",

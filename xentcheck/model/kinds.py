@@ -119,3 +119,29 @@ RIGHT = len(KINDS)
 def kind_of(code: int) -> Kind | None:
     """The kind at a position in `KINDS`; None for `RIGHT`."""
     return None if code == RIGHT else KINDS[code]
+
+
+OF_CALLS = frozenset(
+    {
+        Kind.CRASHED,
+        Kind.TIMED_OUT,
+        Kind.RAISED,
+        Kind.WRONG_SHAPE,
+        Kind.WRONG_DTYPE,
+        Kind.MUTATED_INPUT,
+        Kind.NON_DETERMINISTIC,
+        Kind.LAYOUT_DEPENDENT,
+        Kind.COTANGENT,
+        Kind.ROW_DEPENDENT,
+        Kind.INCONSISTENT,
+        Kind.BATCH_VARIANT,
+    }
+)  # of the call with a whole block, of which the witness is but a row
+
+
+_GRAVITY = {kind: position for position, kind in enumerate(Kind)}
+
+
+def gravity(kind: Kind) -> int:
+    """The position of a kind in the order of gravity; 0 is the gravest."""
+    return _GRAVITY[kind]

@@ -8,7 +8,7 @@ import numpy as np
 
 from xentcheck.floats import to_float64
 from xentcheck.model import Finding, Kind, Measurement, Quantity, Report, Witness
-from xentcheck.report import notation
+from xentcheck.report import words
 
 _MISSING = "–"
 _FROM_MILD_TO_EXTREME = "gap"  # the generator whose first fault says where a function breaks
@@ -30,7 +30,7 @@ def _heading(report: Report, date: str) -> Iterator[str]:
     yield f"xentcheck {environment['xentcheck']}, {_versions(environment, frameworks)}."
     ways = len({m.cell.implementation for m in report.measurements})
     yield (
-        f"{notation.count(ways, 'way')} to call, "
+        f"{words.count(ways, 'way')} to call, "
         f"{sum(m.rows for m in report.measurements):,} rows scored, seed {report.seed}."
     )
     yield ""
@@ -87,9 +87,9 @@ def _measured(measurements: Sequence[Measurement], ways: frozenset[str]) -> list
     ulps = [m.max_ulp for m in measurements if m.max_ulp == m.max_ulp]
     absolute = [m.max_abs for m in measurements if m.max_abs == m.max_abs]
     return [
-        notation.ulps(max(ulps)) if ulps else _MISSING,
-        notation.scientific(max(absolute)) if absolute else _MISSING,
-        notation.kinds(counts) or "ok",
+        words.ulps(max(ulps)) if ulps else _MISSING,
+        words.scientific(max(absolute)) if absolute else _MISSING,
+        words.kinds(counts) or "ok",
         _break(measurements, ways),
     ]
 
@@ -103,7 +103,7 @@ def _break(measurements: Sequence[Measurement], ways: frozenset[str]) -> str:
     if not breaks:
         return _MISSING
     kind, witness = min(breaks, key=lambda each: _extremity(each[1]))
-    return f"{notation.input_text(witness)}: {kind}"
+    return f"{words.input_text(witness)}: {kind}"
 
 
 def _extremity(witness: Witness) -> float:
@@ -143,7 +143,7 @@ def _variants(report: Report) -> Iterator[str]:
     yield "|---|---|---|---:|---|---|"
     for place, finding in worst.items():
         loss, name, dtype, _ = place
-        shown = notation.input_text(finding.witness) if finding.witness else _MISSING
+        shown = words.input_text(finding.witness) if finding.witness else _MISSING
         yield _line([f"`{name}`", loss, dtype, f"{rows[place]:,}", shown, finding.detail])
     yield ""
 
@@ -162,10 +162,10 @@ def _skips(report: Report) -> Iterator[str]:
     yield ""
     for reason, names in named.items():
         listed = ", ".join(f"`{name}`" for name in names)
-        yield f"- {notation.clean(reason)}{': ' if listed else ''}{listed}"
+        yield f"- {words.clean(reason)}{': ' if listed else ''}{listed}"
     yield ""
 
 
 def _line(cells: Iterable[str]) -> str:
-    escaped = (notation.clean(cell).replace("|", "\\|") for cell in cells)
+    escaped = (words.clean(cell).replace("|", "\\|") for cell in cells)
     return f"| {' | '.join(escaped)} |"

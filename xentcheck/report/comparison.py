@@ -17,9 +17,9 @@ from rich.text import Text
 from xentcheck.floats import ULP_DEFINITION
 from xentcheck.gate.comparison import MAX_ULP, ORDER, Comparison, Difference, Pair, Side
 from xentcheck.gate.extent import Extent
-from xentcheck.model import Finding, Kind, Report, Standing, Witness
+from xentcheck.model import Finding, Kind, Report, Standing, Witness, gravity
 from xentcheck.reading.json import number, plain
-from xentcheck.report import detail, notation
+from xentcheck.report import words
 from xentcheck.report.document import of_witness
 from xentcheck.report.table import labelled, to_text, verdicts
 
@@ -69,7 +69,7 @@ def _rows(pairs: Sequence[Pair], width: int) -> Iterator[RenderableType]:
     for pair in pairs:
         by_loss[pair.cell.loss].append(pair)
     for loss, group in by_loss.items():
-        yield Text(notation.clean(loss), style="bold")
+        yield Text(words.clean(loss), style="bold")
         yield _grid([Text(header, style="dim") for header in _HEADERS], widths)
         for pair in group:
             yield _grid(cells[id(pair)], widths)
@@ -131,7 +131,7 @@ def _details(comparison: Comparison, width: int) -> list[RenderableType]:
         return []
     chosen = distinct(worse)[:_MOST_DETAILS]
     more = f", {len(chosen):,} of them" if len(chosen) < len(worse) else ""
-    heading = f"{notation.count(len(worse), 'cell')} worse{more}, the gravest first"
+    heading = f"{words.count(len(worse), 'cell')} worse{more}, the gravest first"
     parts: list[RenderableType] = [Text(heading, style="bold red"), Text()]
     for pair in chosen:
         cell = pair.cell
@@ -152,7 +152,7 @@ def _in_full(head: Report, pair: Pair, width: int) -> list[tuple[str, str]]:
     command = replay(head, pair, shown)
     if command:
         margin = 4 + max(len(word) for word, _ in lines)
-        lines.append(("replay", notation.folded(command, width - margin)))
+        lines.append(("replay", words.folded(command, width - margin)))
     return lines
 
 
@@ -162,8 +162,8 @@ def summary(comparison: Comparison, names: tuple[str, str]) -> Iterator[tuple[st
     for word, name, report in zip(
         ("base", "head"), names, (comparison.base, comparison.head), strict=True
     ):
-        cells = notation.count(verdicts(report).total(), "cell")
-        rows = notation.count(sum(each.rows for each in report.measurements), "row")
+        cells = words.count(verdicts(report).total(), "cell")
+        rows = words.count(sum(each.rows for each in report.measurements), "row")
         yield word, f"{name}: {cells}, {rows}, seed {report.seed}"
     counts = ", ".join(f"{each} {tally[each]:,}" for each in ORDER if tally[each])
     yield "cells", counts or "none"
@@ -185,7 +185,7 @@ def verdict(comparison: Comparison) -> str:
     if not comparison.shared:
         return "nothing was compared: no cell is in both reports"
     worse, better = comparison.tally[Standing.WORSE], comparison.tally[Standing.BETTER]
-    shared = f"of {notation.count(comparison.shared, 'cell')} in both reports"
+    shared = f"of {words.count(comparison.shared, 'cell')} in both reports"
     if worse:
         return f"{worse:,} {shared} {'is' if worse == 1 else 'are'} worse"
     return f"none {shared} is worse" + (f", {better:,} better" if better else "")
@@ -234,9 +234,9 @@ def _change(rule: str, base: Extent | None, head: Extent | None) -> str:
     if base is None or head is None:
         only = head or base
         assert only is not None
-        ulp = "" if only.ulp is None else f", {notation.ulps(only.ulp)} ulp"
+        ulp = "" if only.ulp is None else f", {words.ulps(only.ulp)} ulp"
         was = "" if base is None else "was "
-        return f"{was}{only.rows:,} of {notation.count(only.of, 'row')}{ulp}"
+        return f"{was}{only.rows:,} of {words.count(only.of, 'row')}{ulp}"
     parts = []
     if rule != MAX_ULP:
         rows = "row" if head.of == 1 else "rows"
@@ -250,9 +250,9 @@ def _change(rule: str, base: Extent | None, head: Extent | None) -> str:
 
 def _ulps(before: float | None, now: float | None) -> str:
     """``12 → 9.3e6 ulp``, with as many digits as it takes to see a difference."""
-    texts = ["none" if each is None else notation.ulps(each) for each in (before, now)]
+    texts = ["none" if each is None else words.ulps(each) for each in (before, now)]
     if texts[0] == texts[1] and before is not None and now is not None:
-        texts = [notation.decimal(each) for each in (before, now)]
+        texts = [words.decimal(each) for each in (before, now)]
     return f"{' → '.join(texts)} ulp"
 
 
@@ -263,13 +263,13 @@ def largest(side: Side | None) -> str:
     if side is None:
         return ""
     beyond = [kind for kind in side.faults if side.is_beyond_ulps(kind)]
-    return str(min(beyond, key=notation.gravity)) if beyond else notation.ulps(side.max_ulp)
+    return str(min(beyond, key=gravity)) if beyond else words.ulps(side.max_ulp)
 
 
 def witness_text(witness: Witness) -> str:
     """The witness in one line: ``[20, 0, 0] label 0 → 0, exact 4.122e-9, 9.3e6 ulp``."""
-    error = "" if math.isnan(witness.ulp_error) else f", {notation.ulps(witness.ulp_error)} ulp"
-    return f"{notation.input_text(witness)} → {notation.outcome_text(witness)}{error}"
+    error = "" if math.isnan(witness.ulp_error) else f", {words.ulps(witness.ulp_error)} ulp"
+    return f"{words.input_text(witness)} → {words.outcome_text(witness)}{error}"
 
 
 def side_by_side(difference: Difference) -> list[tuple[str, str]]:
@@ -292,7 +292,7 @@ def _told(witness: Witness | None) -> list[tuple[str, str]]:
     """A witness in full, or its input and what happened instead of a result."""
     if witness is None:
         return []
-    lines = notation.witness_lines(witness, _MOST_NUMBERS)
+    lines = words.witness_lines(witness, _MOST_NUMBERS)
     return lines if witness.exact or not witness.note else [*lines, ("note", witness.note)]
 
 
@@ -308,12 +308,12 @@ def replay(head: Report, pair: Pair, difference: Difference) -> list[str]:
     kind = kinds.get(difference.rule) if difference.head is not None else None
     rows = 0 if difference.head is None else difference.head.rows
     shown = Finding(kind or Kind.INACCURATE, pair.cell, rows, difference.head_witness)
-    return detail.replay(head, shown) or []
+    return words.replay_command(head, shown) or []
 
 
 def one_line(text: str) -> str:
     """Text from elsewhere on one line, with escapes for what would break it."""
-    return notation.clean(text).replace("\n", "\\n")
+    return words.clean(text).replace("\n", "\\n")
 
 
 def to_json(comparison: Comparison, names: tuple[str, str]) -> str:
@@ -378,7 +378,7 @@ def _difference(comparison: Comparison, pair: Pair, difference: Difference) -> d
         **found,
         "base_witness": of_witness(difference.base_witness),
         "head_witness": of_witness(difference.head_witness),
-        "replay": notation.shell(replay(comparison.head, pair, difference)),
+        "replay": words.shell(replay(comparison.head, pair, difference)),
     }
 
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from xentcheck.floats import ULP_DEFINITION
 from xentcheck.gate.comparison import ORDER, Comparison, Pair
 from xentcheck.model import Report, Standing
-from xentcheck.report import comparison as words
-from xentcheck.report import detail, notation
+from xentcheck.report import comparison as side
+from xentcheck.report import words
 from xentcheck.report.markdown import Page, code, fenced, inline
 
 LARGEST = 65_536
@@ -31,7 +31,7 @@ def render(comparison: Comparison, names: tuple[str, str], largest: int = LARGES
     ``names`` are those of the files.
     """
     page = Page(largest - _RESERVED)
-    page.add(f"### xentcheck: {inline(words.verdict(comparison))}", "")
+    page.add(f"### xentcheck: {inline(side.verdict(comparison))}", "")
     page.add(f"{_counts(comparison)} Head {code(names[1])} against base {code(names[0])}.", "")
     warnings = [note for note in comparison.notes if note.warning]
     page.add_some(f"- **{inline(note.topic)}**: {inline(note.text)}" for note in warnings)
@@ -71,12 +71,12 @@ def _table(page: Page, pairs: Sequence[Pair], room: int) -> None:
 
 
 def _row(pair: Pair) -> str:
-    cell, shown = pair.cell, words.leading(pair)
+    cell, shown = pair.cell, side.leading(pair)
     standing = pair.standing.value
-    texts = [" · ".join(words.changes(pair)), words.lacking(pair)]
+    texts = [" · ".join(side.changes(pair)), side.lacking(pair)]
     if shown is not None:
         for name, witness in (("base", shown.base_witness), ("head", shown.head_witness)):
-            texts.append("" if witness is None else f"{name} {words.witness_text(witness)}")
+            texts.append("" if witness is None else f"{name} {side.witness_text(witness)}")
     cells = (
         f"**{standing}**" if pair.standing is Standing.WORSE else standing,
         inline(cell.loss),
@@ -84,8 +84,8 @@ def _row(pair: Pair) -> str:
         inline(cell.dtype),
         cell.quantity.value,
         code(cell.sweep),
-        words.largest(pair.base),
-        words.largest(pair.head),
+        side.largest(pair.base),
+        side.largest(pair.head),
         "<br>".join(inline(text) for text in texts if text),
     )
     return f"| {' | '.join(cells)} |"
@@ -93,7 +93,7 @@ def _row(pair: Pair) -> str:
 
 def _details(page: Page, head: Report, worse: Sequence[Pair], room: int) -> None:
     part = Page(room)
-    blocks = [_detail(head, pair) for pair in words.distinct(worse)]
+    blocks = [_detail(head, pair) for pair in side.distinct(worse)]
     left = part.add_some(blocks, _MOST_DETAILS)
     page.blocks += part.blocks
     page.room -= room - part.room
@@ -103,15 +103,15 @@ def _details(page: Page, head: Report, worse: Sequence[Pair], room: int) -> None
 
 def _detail(head: Report, pair: Pair) -> str:
     """A cell that is worse behind its name, with both witnesses and a command to be copied."""
-    cell, shown = pair.cell, words.leading(pair)
-    changes = inline(" · ".join(words.changes(pair)))
+    cell, shown = pair.cell, side.leading(pair)
+    changes = inline(" · ".join(side.changes(pair)))
     place = f"{inline(f'{cell.loss}, {cell.dtype} {cell.quantity}')}, sweep {code(cell.sweep)}"
     summary = f"{code(cell.implementation)} ({place}): {changes}"
     parts = [f"<details><summary>{summary}</summary>", ""]
     if shown is not None:
-        parts += [fenced(detail.aligned(words.side_by_side(shown)), "text"), ""]
-        if command := words.replay(head, pair, shown):
-            parts += [fenced(notation.folded(command, 100), "sh"), ""]
+        parts += [fenced(words.aligned(side.side_by_side(shown)), "text"), ""]
+        if command := side.replay(head, pair, shown):
+            parts += [fenced(words.folded(command, 100), "sh"), ""]
     return "\n".join([*parts, "</details>", ""])
 
 
@@ -119,7 +119,7 @@ def _environment(page: Page, comparison: Comparison) -> None:
     """What differs and bears on nothing, and what was measured, folded away."""
     told = [(note.topic, note.text) for note in comparison.notes if not note.warning]
     if comparison.slack:
-        told.append(("slack", words.slack_text(comparison.slack)))
+        told.append(("slack", side.slack_text(comparison.slack)))
     told.append(("measure", f"ulp: {ULP_DEFINITION}"))
     if not page.add("<details><summary>What else differs, and what was measured</summary>", ""):
         return

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from xentcheck.model import Cell, Finding, Kind, Measurement, Report, Violation
-from xentcheck.report import detail, notation
+from xentcheck.report import words
 from xentcheck.report.table import verdict
 
 _CELL = ("verdict", "loss", "implementation", "dtype", "quantity", "sweep", "rows", "scored")
@@ -116,15 +116,15 @@ def _witness(
 ) -> Mapping[str, Any]:
     """The gravest violation, else the gravest finding, else the largest error."""
     gravest = min(
-        [each.finding for each in violations] or findings, key=detail.severity, default=None
+        [each.finding for each in violations] or findings, key=words.severity, default=None
     )
     witness = gravest.witness if gravest else measurement.witness if measurement else None
     row: dict[str, Any] = {}
     if gravest is not None:
         row |= {"kind": str(gravest.kind), "detail": gravest.detail or gravest.hint}
-        row["replay"] = notation.shell(detail.replay(report, gravest))
+        row["replay"] = words.shell(words.replay_command(report, gravest))
     if witness is not None:
-        row |= {"input": notation.input_text(witness), "result_dtype": witness.result_dtype}
+        row |= {"input": words.input_text(witness), "result_dtype": witness.result_dtype}
         if witness.exact:
             row |= {
                 "actual": witness.actual,
@@ -133,7 +133,7 @@ def _witness(
                 "ulp_error": "" if math.isnan(witness.ulp_error) else witness.ulp_error,
                 "abs_error": "" if math.isnan(witness.abs_error) else witness.abs_error,
             }
-    if (where := detail.location(report, cell)) is not None:
+    if (where := words.location(report, cell)) is not None:
         row["file"], row["line"] = where
     return row
 
@@ -149,4 +149,4 @@ def _field(value: Any) -> Any:
     """A field: the shortest text that reads back as the same number; no control characters."""
     if isinstance(value, float):
         return repr(float(value))
-    return notation.clean(value) if isinstance(value, str) else value
+    return words.clean(value) if isinstance(value, str) else value

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from xentcheck.gate.outcome import Outcome, outcome, stale
 from xentcheck.model import Finding, Report, Standing
-from xentcheck.report import detail, notation
+from xentcheck.report import words
 
 MOST = 10
 """How many annotations of a type one step shows."""
@@ -29,7 +29,7 @@ def render(report: Report, root: Path) -> str:
 def _errors(report: Report, root: Path) -> Iterator[str]:
     for text in report.uncertified:
         yield _command("error", f"not audited: {text}", "xentcheck: no certified result")
-    for text in detail.omitted(report):
+    for text in words.omitted_lines(report):
         message = f"not audited, though the configuration names it: {text}"
         yield _command(
             "error", message, "xentcheck: not audited", **_in_configuration(report, root)
@@ -37,10 +37,10 @@ def _errors(report: Report, root: Path) -> Iterator[str]:
     if report.strict and (count := stale(report)):
         message = f"{count:,} stale {'entry' if count == 1 else 'entries'} in {report.baseline}"
         yield _command("error", message, "xentcheck: stale in the baseline")
-    for violation in detail.leading(report.violations):
+    for violation in words.leading(report.violations):
         finding = violation.finding
-        told = detail.lines(report, finding, *detail.limits(violation))
-        yield _about(report, "error", finding, detail.rule(violation), told, root)
+        told = words.finding_lines(report, finding, *words.limit_lines(violation))
+        yield _about(report, "error", finding, words.rule_text(violation), told, root)
 
 
 def _warnings(report: Report, root: Path) -> Iterator[str]:
@@ -49,12 +49,12 @@ def _warnings(report: Report, root: Path) -> Iterator[str]:
         yield _command("warning", "interrupted: only a part was audited", "xentcheck")
     for change in report.changes:
         if change.standing is Standing.GONE and not change.into:
-            text = f"{detail.change_text(change)}\nin {report.baseline or 'the baseline'}"
+            text = f"{words.change_text(change)}\nin {report.baseline or 'the baseline'}"
             yield _command("warning", text, "xentcheck: stale in the baseline")
     if not report.gated:
-        new, repeated = detail.faults(report)
+        new, repeated = words.faults(report)
         for finding in new + repeated:
-            told = detail.lines(report, finding)
+            told = words.finding_lines(report, finding)
             yield _about(report, "warning", finding, str(finding.kind), told, root)
 
 
@@ -62,7 +62,7 @@ def _notices(report: Report, errors: Sequence[str], warnings: Sequence[str]) -> 
     notices = [
         _command(
             "notice",
-            f"{notation.count(len(each) - MOST, f'more {noun}')}: --format json has all",
+            f"{words.count(len(each) - MOST, f'more {noun}')}: --format json has all",
             "xentcheck",
         )
         for noun, each in (("error", errors), ("warning", warnings))
@@ -70,16 +70,16 @@ def _notices(report: Report, errors: Sequence[str], warnings: Sequence[str]) -> 
     ]
     better = [each for each in report.changes if each.standing is Standing.BETTER]
     if better:
-        text = "\n".join(map(detail.change_text, better))
+        text = "\n".join(map(words.change_text, better))
         notices.append(_command("notice", text, "xentcheck: better than the baseline has it"))
     return notices
 
 
 def _last(report: Report) -> str:
     if not report.gated and outcome(report) is Outcome.PASSED:
-        return f"xentcheck: a survey, {notation.count(len(report.findings), 'finding')}"
+        return f"xentcheck: a survey, {words.count(len(report.findings), 'finding')}"
     known = f", {len(report.tolerated):,} tolerated" if report.tolerated else ""
-    return f"xentcheck: {detail.ending(report)}{known}"
+    return f"xentcheck: {words.ending(report)}{known}"
 
 
 def _about(
@@ -91,12 +91,12 @@ def _about(
     root: Path,
 ) -> str:
     """An annotation of the implementation's code."""
-    where = detail.location(report, finding.cell)
+    where = words.location(report, finding.cell)
     place = {}
     if where is not None:
         place = {"file": str((root / where[0]).resolve()), "line": str(where[1])}
-    title = f"{rule}: {detail.place(finding.cell)}"
-    return _command(level, f"{detail.gist(finding)}\n\n{detail.aligned(told)}", title, **place)
+    title = f"{rule}: {words.place_text(finding.cell)}"
+    return _command(level, f"{words.gist(finding)}\n\n{words.aligned(told)}", title, **place)
 
 
 def _in_configuration(report: Report, root: Path) -> dict[str, str]:
@@ -111,7 +111,7 @@ def _command(level: str, message: str, title: str, **place: str) -> str:
 
 def _data(text: str) -> str:
     """As GitHub's toolkit escapes what stands behind the last ``::``."""
-    escaped = notation.clean(text).replace("%", "%25")
+    escaped = words.clean(text).replace("%", "%25")
     return escaped.replace("\r", "%0D").replace("\n", "%0A")
 
 

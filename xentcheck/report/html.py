@@ -9,7 +9,7 @@ from html import escape
 
 from xentcheck.gate.outcome import Outcome, outcome
 from xentcheck.model import Kind, ProbeResult, Report
-from xentcheck.report import detail, notation, table
+from xentcheck.report import table, words
 from xentcheck.report.probe import render_probe
 
 MOST_LINES = 60
@@ -42,10 +42,10 @@ def of_report(report: Report) -> str:
     if lines:
         parts.append(_table(lines[:MOST_LINES]))
     if len(lines) > MOST_LINES:
-        more = notation.count(len(lines) - MOST_LINES, "line")
+        more = words.count(len(lines) - MOST_LINES, "line")
         parts.append(_paragraph(f"and {more} more: rows() has all cells", _FAINT))
     parts += _told(report)
-    told = [f"skipped {each}" for each in detail.skipped(report.skips)]
+    told = [f"skipped {each}" for each in words.skipped_lines(report.skips)]
     told += [f"{name} {version}" for name, version in report.environment.items()]
     parts.append(_folded("skipped, environment", _list((*told, f"seed {report.seed}"))))
     return f'<div style="font-size:13px;line-height:1.45">{"".join(parts)}</div>'
@@ -61,21 +61,21 @@ def _verdict(report: Report, lines: Sequence[table.Line]) -> str:
         return "nothing was audited"
     tally = table.verdicts(report)
     counts = ", ".join(f"{verdict} {tally[verdict]:,}" for verdict in _COLORS if tally[verdict])
-    cells = f"{counts} of {notation.count(tally.total(), 'cell')}"
+    cells = f"{counts} of {words.count(tally.total(), 'cell')}"
     ended = outcome(report)
     if ended is not Outcome.PASSED:
-        return f"{detail.ending(report)}: {cells}"
+        return f"{words.ending(report)}: {cells}"
     return f"{'within limits' if report.gated else 'survey'}: {cells}"
 
 
 def _warnings(report: Report) -> Iterator[str]:
     if report.interrupted:
         yield "interrupted: this is what was finished until then"
-    yield from (f"not audited, though it is named: {each}" for each in detail.omitted(report))
+    yield from (f"not audited, though it is named: {each}" for each in words.omitted_lines(report))
     yield from (f"not audited: {each}" for each in report.uncertified)
     yield from report.deaths
     if report.tolerated:
-        count = notation.count(len(report.tolerated), "violation")
+        count = words.count(len(report.tolerated), "violation")
         yield f"{count} tolerated by the baseline {report.baseline}"
 
 
@@ -96,17 +96,17 @@ def _line(line: table.Line) -> str:
     faulty = line.witness is not None and line.verdict != "ok"
     witness = ""
     if faulty and line.witness is not None:
-        witness = f"{notation.input_text(line.witness)} → {notation.outcome_text(line.witness)}"
+        witness = f"{words.input_text(line.witness)} → {words.outcome_text(line.witness)}"
     texts = (
         line.verdict,
-        notation.clean(line.implementation),
+        words.clean(line.implementation),
         line.dtype,
         str(line.quantity),
         *(f"{line.counts[kind]:,}" if line.counts.get(kind) else "" for kind in _COUNTED),
-        *(notation.ulps(each) for each in (line.max_ulp, line.p99_ulp, line.median_ulp)),
-        notation.scientific(line.max_abs),
-        notation.kinds(others),
-        notation.clean(witness),
+        *(words.ulps(each) for each in (line.max_ulp, line.p99_ulp, line.median_ulp)),
+        words.scientific(line.max_abs),
+        words.kinds(others),
+        words.clean(witness),
     )
     return _row(texts, "td", "", _COLORS[line.verdict])
 
@@ -128,14 +128,14 @@ def _row(texts: Sequence[str], cell: str, style: str, color: str = "") -> str:
 def _told(report: Report) -> Iterator[str]:
     """The gravest violations in full; in a survey the gravest findings."""
     if report.violations:
-        text = detail.violations(report, MOST_TOLD)
+        text = words.violations_text(report, MOST_TOLD)
         heading, _, rest = text.partition("\n\n")
         yield _folded(f"{heading}, the gravest in full", _plain(rest), unfolded=True)
         return
-    new, repeated = detail.faults(report)
+    new, repeated = words.faults(report)
     if new and not report.gated:
-        text = "\n\n".join(detail.in_full(report, each) for each in new[:MOST_TOLD])
-        heading = f"{notation.count(len(new) + len(repeated), 'finding')}, the gravest in full"
+        text = "\n\n".join(words.in_full(report, each) for each in new[:MOST_TOLD])
+        heading = f"{words.count(len(new) + len(repeated), 'finding')}, the gravest in full"
         yield _folded(heading, _plain(text))
 
 
@@ -144,12 +144,12 @@ def _tag(name: str, content: str, style: str, attributes: str = "") -> str:
 
 
 def _paragraph(text: str, style: str = "") -> str:
-    return _tag("div", escape(notation.clean(text)), f"margin:4px 0;{style}")
+    return _tag("div", escape(words.clean(text)), f"margin:4px 0;{style}")
 
 
 def _plain(text: str) -> str:
     style = "font-size:12px;line-height:1.4;margin:6px 0;overflow-x:auto;background:none"
-    return _tag("pre", escape(notation.clean(text)), style)
+    return _tag("pre", escape(words.clean(text)), style)
 
 
 def _list(texts: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from xentcheck.floats import ULP_DEFINITION
 from xentcheck.gate.outcome import stale
 from xentcheck.model import Finding, Report, Skip, Violation
-from xentcheck.report import detail, notation
+from xentcheck.report import words
 from xentcheck.report.table import Line, merged
 
 _NAME = "xentcheck"
@@ -30,7 +30,7 @@ def render(report: Report) -> str:
     violations = _by_place(report.violations)
     tolerated = _by_place(report.tolerated)
     findings: dict[_Place, list[Finding]] = defaultdict(list)
-    for finding in sorted(report.findings, key=detail.severity):
+    for finding in sorted(report.findings, key=words.severity):
         findings[_place(finding)].append(finding)
     for loss in (each for each in known if each):
         suite = _suite(root, report, loss)
@@ -40,11 +40,11 @@ def render(report: Report) -> str:
             if violations[place]:
                 _fail(case, report, violations[place])
             told = [
-                detail.in_full(report, each.finding, *detail.limits(each))
+                words.in_full(report, each.finding, *words.limit_lines(each))
                 for each in tolerated[place]
             ]
             if not report.gated:
-                told += [detail.in_full(report, each) for each in findings[place]]
+                told += [words.in_full(report, each) for each in findings[place]]
             if told:
                 _text(case, "system-out", "\n\n".join(told))
         _skip(suite, loss, skips.get(loss, {}))
@@ -63,7 +63,7 @@ def _place(finding: Finding) -> _Place:
 def _by_place(violations: Iterable[Violation]) -> dict[_Place, list[Violation]]:
     """The violations of each line, the gravest first."""
     places: dict[_Place, list[Violation]] = defaultdict(list)
-    for violation in detail.gravest(violations):
+    for violation in words.gravest(violations):
         places[_place(violation.finding)].append(violation)
     return places
 
@@ -87,12 +87,12 @@ def _case(suite: ET.Element, loss: str, name: str) -> ET.Element:
 def _fail(case: ET.Element, report: Report, violations: Sequence[Violation]) -> None:
     """One failure for all violations of a line: many servers show only the first of several."""
     gravest = violations[0]
-    message = f"{detail.rule(gravest)}: {detail.gist(gravest.finding)}"
+    message = f"{words.rule_text(gravest)}: {words.gist(gravest.finding)}"
     if len(violations) > 1:
         message += f" (and {len(violations) - 1:,} more)"
-    told = (detail.in_full(report, each.finding, *detail.limits(each)) for each in violations)
+    told = (words.in_full(report, each.finding, *words.limit_lines(each)) for each in violations)
     text = "\n\n".join(told)
-    _text(case, "failure", text, message=message, type=detail.rule(gravest))
+    _text(case, "failure", text, message=message, type=words.rule_text(gravest))
 
 
 def _grouped(skips: Iterable[Skip]) -> dict[str, dict[str, list[Skip]]]:
@@ -123,20 +123,20 @@ def _run(root: ET.Element, report: Report, reasons: Mapping[str, Sequence[Skip]]
     suite = _suite(root, report, _NAME)
     if report.uncertified:
         case = _case(suite, "run", "exact results are certified")
-        count = notation.count(len(report.uncertified), "case")
+        count = words.count(len(report.uncertified), "case")
         message = f"{count} could not be certified, and are not audited"
         _text(case, "error", "\n".join(report.uncertified), message=message, type="uncertified")
     if report.interrupted:
         case = _case(suite, "run", "the run is complete")
         _text(case, "error", "", message="interrupted: only a part is here", type="interrupted")
-    if omitted := list(detail.omitted(report)):
+    if omitted := list(words.omitted_lines(report)):
         case = _case(suite, "run", "what is named is audited")
-        message = f"{notation.count(len(omitted), 'omission')}: {omitted[0]}"
+        message = f"{words.count(len(omitted), 'omission')}: {omitted[0]}"
         _text(case, "failure", "\n".join(omitted), message=message, type="omission")
     if report.changes:
         case = _case(suite, "run", "the baseline")
         number = stale(report) if report.strict else 0
-        told = "\n".join(map(detail.change_text, report.changes))
+        told = "\n".join(map(words.change_text, report.changes))
         if number:
             message = f"{number:,} stale {'entry' if number == 1 else 'entries'}"
             _text(case, "failure", told, message=message, type="stale")
@@ -165,9 +165,9 @@ def _sum_up(root: ET.Element) -> None:
 
 
 def _element(parent: ET.Element, tag: str, **attributes: str) -> ET.Element:
-    cleaned = {name: notation.clean(value) for name, value in attributes.items()}
+    cleaned = {name: words.clean(value) for name, value in attributes.items()}
     return ET.SubElement(parent, tag, cleaned)
 
 
 def _text(parent: ET.Element, tag: str, text: str, **attributes: str) -> None:
-    _element(parent, tag, **attributes).text = notation.clean(text)
+    _element(parent, tag, **attributes).text = words.clean(text)

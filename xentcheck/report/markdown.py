@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from xentcheck.floats import ULP_DEFINITION
 from xentcheck.gate.outcome import Outcome, outcome
 from xentcheck.model import NOTES, Finding, Report, Violation
-from xentcheck.report import detail, notation
+from xentcheck.report import words
 from xentcheck.report.table import Line, merged, verdicts
 
 LARGEST = 2**20 - 2**15
@@ -73,18 +73,18 @@ def render(report: Report, largest: int = LARGEST) -> str:
         page.add(f"- {trouble}", "")
     _table(page, bad)
     if report.gated:
-        ordered = detail.leading(report.violations)
+        ordered = words.leading(report.violations)
         blocks = [_violation(report, each) for each in ordered[:_MOST_FINDINGS]]
         _findings(page, "Violations", blocks, len(ordered))
     else:
-        new, repeated = detail.faults(report)
+        new, repeated = words.faults(report)
         blocks = [_finding(report, each) for each in new[:_MOST_FINDINGS]]
         _findings(page, "The gravest findings", blocks, len(new) + len(repeated))
     _list(page, "Tolerated by the baseline", [_tolerated(each) for each in report.tolerated])
     _list(
         page,
         "Changes of the baseline",
-        [inline(detail.change_text(each)) for each in report.changes],
+        [inline(words.change_text(each)) for each in report.changes],
     )
     _rest(page, [line for line in lines if line.verdict == "ok"])
     return "\n".join([*page.blocks, *tail.blocks]).rstrip("\n") + "\n"
@@ -93,8 +93,8 @@ def render(report: Report, largest: int = LARGEST) -> str:
 def _verdict(report: Report) -> str:
     if not report.gated and outcome(report) is Outcome.PASSED:
         faults = sum(each.kind not in NOTES for each in report.findings)
-        return f"a survey, {notation.count(faults, 'finding')}"
-    return detail.ending(report)
+        return f"a survey, {words.count(faults, 'finding')}"
+    return words.ending(report)
 
 
 def _counts(report: Report, lines: Sequence[Line]) -> str:
@@ -103,11 +103,11 @@ def _counts(report: Report, lines: Sequence[Line]) -> str:
     implementations = len({(line.loss, line.implementation) for line in lines})
     losses = len({line.loss for line in lines})
     parts = [
-        notation.count(implementations, "implementation"),
+        words.count(implementations, "implementation"),
         f"{losses:,} {'loss' if losses == 1 else 'losses'}",
-        notation.count(len({line.dtype for line in lines}), "dtype"),
-        notation.count(tally.total(), "cell"),
-        notation.count(rows, "row"),
+        words.count(len({line.dtype for line in lines}), "dtype"),
+        words.count(tally.total(), "cell"),
+        words.count(rows, "row"),
         *(f"{tally[word]:,} {what}" for word, what in _STANDINGS.items() if tally[word]),
     ]
     return f"{', '.join(parts)}; seed {report.seed}."
@@ -120,7 +120,7 @@ def _troubles(report: Report) -> list[str]:
     """What makes the report less than it should be."""
     troubles = [f"not audited: {inline(text)}" for text in report.uncertified]
     troubles += [
-        f"not audited, though it is named: {inline(text)}" for text in detail.omitted(report)
+        f"not audited, though it is named: {inline(text)}" for text in words.omitted_lines(report)
     ]
     troubles += [inline(text) for text in report.deaths]
     if report.interrupted:
@@ -133,7 +133,7 @@ def _table(page: Page, lines: Sequence[Line]) -> None:
         left = page.add_some(map(_row, lines), keep=page.room // 2)  # that is for the findings
         page.add("")
         if left:
-            page.add(f"… and {notation.count(left, 'more line')}.", "")
+            page.add(f"… and {words.count(left, 'more line')}.", "")
 
 
 def _row(line: Line) -> str:
@@ -144,9 +144,9 @@ def _row(line: Line) -> str:
         code(line.implementation),
         line.dtype,
         str(line.quantity),
-        notation.kinds(line.counts),
-        notation.ulps(line.max_ulp),
-        notation.scientific(line.max_abs),
+        words.kinds(line.counts),
+        words.ulps(line.max_ulp),
+        words.scientific(line.max_abs),
     )
     return f"| {' | '.join(cells)} |"
 
@@ -156,10 +156,10 @@ def _rest(page: Page, lines: Sequence[Line]) -> None:
     if not lines:
         return
     rows = list(map(_row, lines))
-    summary = f"<details><summary>{notation.count(len(lines), 'line')} in order</summary>"
+    summary = f"<details><summary>{words.count(len(lines), 'line')} in order</summary>"
     size = sum(len(row.encode("utf-8", "replace")) + 1 for row in rows)
     if size + 512 > page.room:
-        page.add(f"{notation.count(len(lines), 'line')} in order.", "")
+        page.add(f"{words.count(len(lines), 'line')} in order.", "")
     else:
         page.add(summary, "", *_HEADERS, *rows, "", "</details>", "")
 
@@ -173,7 +173,9 @@ def _findings(page: Page, heading: str, blocks: Sequence[str], total: int) -> No
 
 
 def _violation(report: Report, violation: Violation) -> str:
-    return _folded(report, violation.finding, detail.rule(violation), detail.limits(violation))
+    return _folded(
+        report, violation.finding, words.rule_text(violation), words.limit_lines(violation)
+    )
 
 
 def _finding(report: Report, finding: Finding) -> str:
@@ -182,15 +184,17 @@ def _finding(report: Report, finding: Finding) -> str:
 
 def _folded(report: Report, finding: Finding, rule: str, more: Sequence[tuple[str, str]]) -> str:
     """A finding behind its headline; the command that replays it is a block to be copied."""
-    command = detail.replay(report, finding)
-    told = detail.lines(report, finding, *more)
+    command = words.replay_command(report, finding)
+    told = words.finding_lines(report, finding, *more)
     if command:
         told = [each for each in told if each[0] != "replay"]
-    rows = f"{notation.count(finding.rows, 'row')}: {detail.gist(finding)}"
-    summary = f"<b>{html_text(rule)}</b> {html_text(detail.place(finding.cell))}, {html_text(rows)}"
-    parts = [f"<details><summary>{summary}</summary>", "", fenced(detail.aligned(told), "text")]
+    rows = f"{words.count(finding.rows, 'row')}: {words.gist(finding)}"
+    summary = (
+        f"<b>{html_text(rule)}</b> {html_text(words.place_text(finding.cell))}, {html_text(rows)}"
+    )
+    parts = [f"<details><summary>{summary}</summary>", "", fenced(words.aligned(told), "text")]
     if command:
-        parts += ["", fenced(notation.folded(command, 100), "sh")]
+        parts += ["", fenced(words.folded(command, 100), "sh")]
     return "\n".join([*parts, "", "</details>", ""])
 
 
@@ -198,8 +202,8 @@ def _tolerated(violation: Violation) -> str:
     finding = violation.finding
     known = violation.accepted or violation.limit
     return (
-        f"{inline(detail.rule(violation))}: {inline(detail.place(finding.cell))}, "
-        f"{notation.count(finding.rows, 'row')} ({inline(known)})"
+        f"{inline(words.rule_text(violation))}: {inline(words.place_text(finding.cell))}, "
+        f"{words.count(finding.rows, 'row')} ({inline(known)})"
     )
 
 
@@ -212,7 +216,7 @@ def _list(page: Page, heading: str, items: Sequence[str]) -> None:
 
 
 def _skips(page: Page, report: Report) -> None:
-    _list(page, "Skipped", [inline(text) for text in detail.skipped(report.skips)])
+    _list(page, "Skipped", [inline(text) for text in words.skipped_lines(report.skips)])
 
 
 def _environment(page: Page, report: Report) -> None:
@@ -224,7 +228,7 @@ def _environment(page: Page, report: Report) -> None:
 
 def inline(text: str) -> str:
     """Any text within a line or a cell: no character of it is markup, lines become breaks."""
-    escaped = _SPECIAL.sub(lambda found: f"&#{ord(found[0])};", notation.clean(text))
+    escaped = _SPECIAL.sub(lambda found: f"&#{ord(found[0])};", words.clean(text))
     return escaped.replace("&#10;", "\n").replace("\n", "<br>")
 
 
@@ -234,11 +238,11 @@ def code(name: str) -> str:
 
 def html_text(text: str) -> str:
     """Any text within HTML, which ends at the first empty line."""
-    return html.escape(notation.clean(text)).replace("\n", "<br>")
+    return html.escape(words.clean(text)).replace("\n", "<br>")
 
 
 def fenced(text: str, language: str) -> str:
     """A block of code whose fence is longer than any that is in it."""
     ticks = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, ticks + 1)
-    return f"{fence}{language}\n{notation.clean(text)}\n{fence}"
+    return f"{fence}{language}\n{words.clean(text)}\n{fence}"

@@ -11,10 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from xentcheck.floats import ULP_DEFINITION
-from xentcheck.model import NOTES, Kind, Quantity, Witness
-from xentcheck.report import notation
-from xentcheck.report.detail import skipped
+from xentcheck.model import NOTES, Kind, Quantity, Witness, kinds
+from xentcheck.report import words
 from xentcheck.report.table import labelled
+from xentcheck.report.words import skipped_lines
 
 if TYPE_CHECKING:
     from xentcheck.model import ProbeLine, ProbeNumber, ProbeResult
@@ -36,7 +36,7 @@ def render_probe(result: "ProbeResult", width: int) -> Group:
         for quantity, lines in quantities.items():
             parts += [Text(), *_results(quantity, lines, width)]
         parts.append(Text())
-    entries = [("skipped", text) for text in skipped(result.report.skips)]
+    entries = [("skipped", text) for text in skipped_lines(result.report.skips)]
     entries.append(("measure", f"ulp: {ULP_DEFINITION}; worst first"))
     parts.append(labelled(entries))
     return Group(*parts)
@@ -55,7 +55,7 @@ def _inputs(result: "ProbeResult", dtype: str) -> list[str]:
 
 
 def _input(witness: Witness) -> str:
-    return "  ".join(f"{word} {text}" for word, text in notation.input_lines(witness))
+    return "  ".join(f"{word} {text}" for word, text in words.input_lines(witness))
 
 
 def _results(
@@ -75,8 +75,8 @@ def _results(
     for (row, index), group in rows.items():
         component = f"{quantity}{'' if index is None else f'[{index}]'}"
         first = numbers[row, index][0][1]
-        expected = notation.value_text(first.expected)
-        exact = f"exact {notation.exact_text(first.exact)}, expected {expected}"
+        expected = words.value_text(first.expected)
+        exact = f"exact {words.exact_text(first.exact)}, expected {expected}"
         word = f"row {row}: {component}" if several_rows else component
         yield labelled([(word, f"{exact} ({first.result_dtype})")])
         yield _grid([list(map(Text, _HEADERS)), *group], widths)
@@ -84,12 +84,12 @@ def _results(
         yield Text(f"  the worst {len(chosen)} of {len(numbers):,} components: --format json")
     notes = [f"{line.implementation}: {line.note}" for line in lines if line.note]
     if notes:
-        yield labelled([("  note", notation.clean(note)) for note in notes])
+        yield labelled([("  note", words.clean(note)) for note in notes])
 
 
 def _severity(number: "ProbeNumber") -> tuple[float, float]:
     """Sorts worst first."""
-    gravity = len(Kind) if number.kind is None else notation.gravity(number.kind)
+    gravity = len(Kind) if number.kind is None else kinds.gravity(number.kind)
     error = -1.0 if math.isnan(number.ulp_error) else number.ulp_error
     return (gravity, -error)
 
@@ -98,10 +98,10 @@ def _cells(implementation: str, number: "ProbeNumber") -> list[Text]:
     verdict = "ok" if number.kind is None else str(number.kind)
     style = "green" if number.kind is None else "yellow" if number.kind in NOTES else "red"
     return [
-        Text(notation.clean(implementation)),
-        Text(notation.digits(number.actual, number.result_dtype)),
-        Text(notation.hexadecimal(number.actual)),
-        Text(notation.ulps(number.ulp_error)),
+        Text(words.clean(implementation)),
+        Text(words.digits(number.actual, number.result_dtype)),
+        Text(words.hexadecimal(number.actual)),
+        Text(words.ulps(number.ulp_error)),
         Text(verdict, style=style),
     ]
 

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from xentcheck.model import Progress
-from xentcheck.report import notation
+from xentcheck.report import words
 
 _LEAST_SHARE = 0.0002  # done, before the time left is more than a guess
 
@@ -19,7 +19,7 @@ def render(progress: Progress, elapsed: float, width: int) -> RenderableType:
     grid.add_column(justify="right", width=4)
     grid.add_column(ratio=1)
     grid.add_column(no_wrap=True)
-    figures = [notation.count(progress.rows, "row")]
+    figures = [words.count(progress.rows, "row")]
     if elapsed > 0:
         figures.append(f"{_rate(progress.rows / elapsed)} rows/s")
     figures.append(_left(progress.share, elapsed))
@@ -28,8 +28,8 @@ def render(progress: Progress, elapsed: float, width: int) -> RenderableType:
     grid.width = width
     what = progress.what
     if not math.isnan(progress.worst):
-        what += f"; worst so far {notation.ulps(progress.worst)} ulp ({progress.where})"
-    text = Text(notation.clean(what), no_wrap=True, overflow="ellipsis")
+        what += f"; worst so far {words.ulps(progress.worst)} ulp ({progress.where})"
+    text = Text(words.clean(what), no_wrap=True, overflow="ellipsis")
     return Group(grid, text)
 
 

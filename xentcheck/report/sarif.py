@@ -16,7 +16,7 @@ from xentcheck.floats import ULP_DEFINITION
 from xentcheck.gate.baseline import P99
 from xentcheck.model import HINTS, MEANINGS, NOTES, Cell, Finding, Kind, Report, Violation
 from xentcheck.reading.json import number
-from xentcheck.report import detail, notation
+from xentcheck.report import words
 
 SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -34,10 +34,10 @@ def render(report: Report, root: Path) -> str:
 def _clean(value: Any) -> Any:
     """The same with control characters written out in every text."""
     if isinstance(value, dict):
-        return {notation.clean(key): _clean(each) for key, each in value.items()}
+        return {words.clean(key): _clean(each) for key, each in value.items()}
     if isinstance(value, list):
         return [_clean(each) for each in value]
-    return notation.clean(value) if isinstance(value, str) else value
+    return words.clean(value) if isinstance(value, str) else value
 
 
 def _log(report: Report, root: Path) -> dict[str, Any]:
@@ -91,16 +91,18 @@ def _description(text: str, hint: str) -> str:
 def _results(report: Report, root: Path) -> Iterator[dict[str, Any]]:
     """The gravest first; those that a baseline tolerates last."""
     if not report.gated:
-        for finding in sorted(report.findings, key=detail.severity):
+        for finding in sorted(report.findings, key=words.severity):
             level = "note" if finding.kind in NOTES else "warning"
             yield _result(report, finding, str(finding.kind), level, root)
-    for text in detail.omitted(report):
+    for text in words.omitted_lines(report):
         yield _omission(report, text, root)
-    for violation in detail.gravest(report.violations):
-        yield _result(report, violation.finding, detail.rule(violation), "error", root, violation)
-    for violation in detail.gravest(report.tolerated):
+    for violation in words.gravest(report.violations):
+        yield _result(
+            report, violation.finding, words.rule_text(violation), "error", root, violation
+        )
+    for violation in words.gravest(report.tolerated):
         result = _result(
-            report, violation.finding, detail.rule(violation), "error", root, violation
+            report, violation.finding, words.rule_text(violation), "error", root, violation
         )
         accepted = f"{report.baseline or 'the baseline'}: {violation.accepted or 'tolerated'}"
         suppression = {"kind": "external", "status": "accepted", "justification": accepted}
@@ -117,10 +119,10 @@ def _result(
 ) -> dict[str, Any]:
     cell = finding.cell
     fingerprint = _fingerprint(cell, rule)
-    more = detail.limits(violation) if violation else ()
-    gist = f"{rule}: {detail.place(cell)}: {detail.gist(finding)}"
-    text = f"{gist}\n{detail.aligned(detail.lines(report, finding, *more))}"
-    where = detail.location(report, cell)
+    more = words.limit_lines(violation) if violation else ()
+    gist = f"{rule}: {words.place_text(cell)}: {words.gist(finding)}"
+    text = f"{gist}\n{words.aligned(words.finding_lines(report, finding, *more))}"
+    where = words.location(report, cell)
     return {
         "ruleId": rule,
         "level": level,
@@ -174,8 +176,8 @@ def _properties(report: Report, finding: Finding, violation: Violation | None) -
     }
     if witness is not None and witness.exact:
         properties["ulp_error"] = number(witness.ulp_error)
-    if command := detail.replay(report, finding):
-        properties["replay"] = notation.shell(command)
+    if command := words.replay_command(report, finding):
+        properties["replay"] = words.shell(command)
     if violation is not None:
         properties["limit"] = violation.limit
         if violation.standing is not None:
@@ -213,9 +215,9 @@ def _invocation(report: Report) -> dict[str, Any]:
     notes = [("error", text) for text in report.uncertified]
     notes += [("warning", text) for text in report.deaths]
     for change in report.changes:
-        fails = report.strict and detail.change_word(change) == "stale"
-        notes.append(("error" if fails else "warning", detail.change_text(change)))
-    notes += [("note", f"not audited: {text}") for text in detail.skipped(report.skips)]
+        fails = report.strict and words.change_word(change) == "stale"
+        notes.append(("error" if fails else "warning", words.change_text(change)))
+    notes += [("note", f"not audited: {text}") for text in words.skipped_lines(report.skips)]
     return {
         "executionSuccessful": not (report.uncertified or report.interrupted),
         "toolExecutionNotifications": [

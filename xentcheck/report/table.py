@@ -28,8 +28,9 @@ from xentcheck.model import (
     Quantity,
     Report,
     Witness,
+    gravity,
 )
-from xentcheck.report import detail, notation
+from xentcheck.report import words
 
 WIDTH = 100  # columns, where nothing says how wide the output is
 _NARROW = 92  # below, the table does without the 99th percentile and the median
@@ -40,7 +41,7 @@ _INDENT = 8
 _MOST_DETAILS = 12
 _MOST_VIOLATIONS = 20
 _MOST_CHANGES = 12
-_BROKEN = notation.gravity(Kind.VANISHED_GRADIENT)
+_BROKEN = gravity(Kind.VANISHED_GRADIENT)
 
 _STYLES = {
     "FAIL": "bold red",
@@ -80,8 +81,8 @@ class Line:
     def severity(self) -> tuple[float, ...]:
         """Sorts the worst line first: verdict, gravest kind, how often, largest errors."""
         faults = [kind for kind in self.counts if kind not in NOTES]
-        gravest = min(map(notation.gravity, faults), default=math.inf)
-        often = sum(self.counts[kind] for kind in faults if notation.gravity(kind) == gravest)
+        gravest = min(map(gravity, faults), default=math.inf)
+        often = sum(self.counts[kind] for kind in faults if gravity(kind) == gravest)
         ulp, absolute = _worst([self.max_ulp], -1.0), _worst([self.max_abs], -1.0)
         return (_RANKS[self.verdict], gravest, -ulp, -often, -absolute)
 
@@ -119,8 +120,8 @@ def render_table(report: Report, width: int) -> Group:
         parts += _rows(lines, width)
     parts += _violations(report, width) if report.gated else _top_findings(report, width)
     parts += _changes(report)
-    if words := list(_explained(lines)):
-        parts += [Text("what the words mean", style="bold"), Text(), labelled(words), Text()]
+    if explained := list(_explained(lines)):
+        parts += [Text("what the words mean", style="bold"), Text(), labelled(explained), Text()]
     parts.append(_summary(report, lines))
     return Group(*parts)
 
@@ -226,7 +227,7 @@ def verdicts(report: Report) -> Counter[str]:
 
 def _survey_verdict(counts: Mapping[Kind, int]) -> str:
     """How bad it is in a word: ``broken``, ``inexact`` or ``ok``."""
-    faults = [notation.gravity(kind) for kind in counts if kind not in NOTES]
+    faults = [gravity(kind) for kind in counts if kind not in NOTES]
     if not faults:
         return "ok"
     return "broken" if min(faults) <= _BROKEN else "inexact"
@@ -238,7 +239,7 @@ def _worst_witness(
     """The witness of the gravest finding; without findings, that of the largest error."""
     shown = [each for each in findings if each.witness is not None]
     if shown:
-        return min(shown, key=detail.severity).witness
+        return min(shown, key=words.severity).witness
     with_witness = [each for each in measurements if each.witness is not None]
     if not with_witness:
         return None
@@ -289,15 +290,15 @@ def _headers(width: int) -> tuple[str, ...]:
 def _cells(line: Line, headers: Sequence[str]) -> list[Text]:
     texts = {
         "verdict": Text(line.verdict, style=_STYLES[line.verdict]),
-        "implementation": Text(notation.clean(line.implementation)),
+        "implementation": Text(words.clean(line.implementation)),
         "dtype": Text(line.dtype),
         "quantity": Text(line.quantity),
         "NaN": Text(_count(line.counts.get(Kind.NAN, 0))),
         "inf": Text(_count(line.counts.get(Kind.SPURIOUS_OVERFLOW, 0))),
-        "max ulp": Text(notation.ulps(line.max_ulp)),
-        "p99": Text(notation.ulps(line.p99_ulp)),
-        "median": Text(notation.ulps(line.median_ulp)),
-        "max abs": Text(notation.scientific(line.max_abs)),
+        "max ulp": Text(words.ulps(line.max_ulp)),
+        "p99": Text(words.ulps(line.p99_ulp)),
+        "median": Text(words.ulps(line.median_ulp)),
+        "max abs": Text(words.scientific(line.max_abs)),
         "other kinds": Text(_other_kinds(line)),
         "worst witness": Text(_witness(line.witness)),
     }
@@ -362,9 +363,9 @@ def _other_kinds(line: Line) -> str:
     others = dict(line.counts)
     for kind in (Kind.NAN, Kind.SPURIOUS_OVERFLOW):
         others.pop(kind, None)
-    parts = [notation.kinds(others)]
+    parts = [words.kinds(others)]
     if Kind.FTZ in others and line.max_normal_ulp != line.max_ulp:
-        parts.append(f"{notation.ulps(line.max_normal_ulp)} ulp without ftz")
+        parts.append(f"{words.ulps(line.max_normal_ulp)} ulp without ftz")
     if line.negative_zeros:
         parts.append(f"−0 for 0 {line.negative_zeros:,}")
     if line.result_dtypes not in ((), (line.dtype,)):
@@ -375,21 +376,21 @@ def _other_kinds(line: Line) -> str:
 def _witness(witness: Witness | None) -> str:
     if witness is None:
         return ""
-    return f"{notation.input_text(witness)} → {notation.outcome_text(witness)}"
+    return f"{words.input_text(witness)} → {words.outcome_text(witness)}"
 
 
 def _violations(report: Report, width: int) -> list[RenderableType]:
     """The violations with what is needed to see them again, each kind of them first."""
     if not report.violations:
         return []
-    ordered = detail.leading(report.violations)
+    ordered = words.leading(report.violations)
     chosen = ordered[:_MOST_VIOLATIONS]
     parts: list[RenderableType] = [
-        Text(f"{notation.count(len(ordered), 'violation')}, the gravest first", style="bold red"),
+        Text(f"{words.count(len(ordered), 'violation')}, the gravest first", style="bold red"),
         Text(),
     ]
     for violation in chosen:
-        told = _detail(report, violation.finding, width, *detail.limits(violation))
+        told = _detail(report, violation.finding, width, *words.limit_lines(violation))
         parts += [*told, Text()]
     if more := len(ordered) - len(chosen):
         parts += [Text(f"and {more:,} more: --format json has them all"), Text()]
@@ -400,23 +401,23 @@ def _changes(report: Report) -> list[RenderableType]:
     """What the baseline tolerates and need not any more."""
     if not report.changes:
         return []
-    words = {detail.change_word(each) for each in report.changes}
+    changed = {words.change_word(each) for each in report.changes}
     heading = "better than the baseline tolerates, or stale; --ratchet takes it back"
-    if words == {"turned"}:
+    if changed == {"turned"}:
         heading = "not as the baseline has it: another kind has come instead"
     chosen = report.changes[:_MOST_CHANGES]
-    told = [(detail.change_word(each), detail.change_text(each)) for each in chosen]
+    told = [(words.change_word(each), words.change_text(each)) for each in chosen]
     if more := len(report.changes) - len(chosen):
         told.append(("", f"and {more:,} more: --format json has them all"))
     return [Text(heading, style="bold"), Text(), labelled(told), Text()]
 
 
 def _top_findings(report: Report, width: int) -> list[RenderableType]:
-    new, repeated = detail.faults(report)
+    new, repeated = words.faults(report)
     if not new:
         return []
     chosen = new[:_MOST_DETAILS]
-    count = notation.count(len(new) + len(repeated), "finding")
+    count = words.count(len(new) + len(repeated), "finding")
     heading = f"{len(chosen)} of {count}, the gravest first; --format json has them all"
     parts: list[RenderableType] = [Text(heading, style="bold"), Text()]
     for finding in chosen:
@@ -427,8 +428,8 @@ def _top_findings(report: Report, width: int) -> list[RenderableType]:
 def _detail(
     report: Report, finding: Finding, width: int, *more: tuple[str, str]
 ) -> Iterator[RenderableType]:
-    yield Text(notation.clean(detail.headline(finding)))
-    yield labelled(detail.lines(report, finding, *more, width=width))
+    yield Text(words.clean(words.headline(finding)))
+    yield labelled(words.finding_lines(report, finding, *more, width=width))
 
 
 def labelled(lines: Sequence[tuple[str, str]]) -> RenderableType:
@@ -437,7 +438,7 @@ def labelled(lines: Sequence[tuple[str, str]]) -> RenderableType:
     grid.add_column(no_wrap=True, style="dim")
     grid.add_column(overflow="fold", ratio=1)
     for word, text in lines:
-        grid.add_row(Text(word), Text(notation.clean(text)))
+        grid.add_row(Text(word), Text(words.clean(text)))
     return Padding(grid, (0, 0, 0, 2))
 
 
@@ -447,13 +448,13 @@ def _summary(report: Report, lines: Sequence[Line]) -> RenderableType:
         entries.append(("inputs", _inputs(report)))
     if tally := verdicts(report):
         counts = [f"{verdict} {tally[verdict]:,}" for verdict in _STYLES if tally[verdict]]
-        told = f"{', '.join(counts)} of {notation.count(tally.total(), 'cell')}"
+        told = f"{', '.join(counts)} of {words.count(tally.total(), 'cell')}"
         entries.append(("verdicts", told))
     kinds = sum((Counter(line.counts) for line in lines), Counter[Kind]())
     if kinds:
-        entries.append(("kinds", f"{notation.kinds(kinds)} (rows)"))
-    entries += [("omitted", text) for text in detail.omitted(report)]
-    entries += [("skipped", text) for text in detail.skipped(report.skips)]
+        entries.append(("kinds", f"{words.kinds(kinds)} (rows)"))
+    entries += [("omitted", text) for text in words.omitted_lines(report)]
+    entries += [("skipped", text) for text in words.skipped_lines(report.skips)]
     if "decided_by" in report.reference:
         entries.append(("truth", _truth(report.reference)))
     entries += [("died", death) for death in report.deaths]
@@ -461,15 +462,15 @@ def _summary(report: Report, lines: Sequence[Line]) -> RenderableType:
     if report.interrupted:
         entries.append(("partial", "interrupted: this is what was finished until then"))
     if report.baseline:
-        entries.append(("baseline", detail.baseline_text(report)))
-    entries.append(("gate" if report.gated else "survey", detail.ending(report)))
+        entries.append(("baseline", words.baseline_text(report)))
+    entries.append(("gate" if report.gated else "survey", words.ending(report)))
     return labelled(entries)
 
 
 def _explained(lines: Sequence[Line]) -> Iterator[tuple[str, str]]:
     """What the kinds that are printed mean, gravest first, and the other words and signs."""
     kinds = {kind for line in lines for kind, count in line.counts.items() if count}
-    for kind in sorted(kinds, key=notation.gravity):
+    for kind in sorted(kinds, key=gravity):
         yield str(kind), MEANINGS[kind]
     printed = {
         "−0 for 0": any(line.negative_zeros for line in lines),
@@ -503,17 +504,17 @@ def _audited(report: Report, lines: Sequence[Line]) -> str:
     implementations = len({(line.loss, line.implementation) for line in lines})
     losses, dtypes = len({line.loss for line in lines}), len({line.dtype for line in lines})
     return (
-        f"{notation.count(implementations, 'implementation')} of "
-        f"{losses} {'loss' if losses == 1 else 'losses'} in {notation.count(dtypes, 'dtype')}: "
-        f"{notation.count(verdicts(report).total(), 'cell')}, "
-        f"{notation.count(rows, 'row')} scored"
+        f"{words.count(implementations, 'implementation')} of "
+        f"{losses} {'loss' if losses == 1 else 'losses'} in {words.count(dtypes, 'dtype')}: "
+        f"{words.count(verdicts(report).total(), 'cell')}, "
+        f"{words.count(rows, 'row')} scored"
     )
 
 
 def _inputs(report: Report) -> str:
     sweeps = len({each.sweep for each in report.yields})
     rows = sum(each.rows for each in report.yields)
-    given = f"{notation.count(rows, 'row')} from {notation.count(sweeps, 'sweep')}"
+    given = f"{words.count(rows, 'row')} from {words.count(sweeps, 'sweep')}"
     counted = [each for each in report.yields if each.distinct is not None]
     if not counted:
         return given

@@ -42,7 +42,7 @@ from xentcheck.model import (
     reduces,
 )
 from xentcheck.probing import located
-from xentcheck.report import notation
+from xentcheck.report import words
 from xentcheck.sweeps import ADAPTIVE, fitted
 
 _LONGEST_NAME = 140  # characters of a file's name
@@ -157,7 +157,7 @@ def _input(
         of = {each.name: each for each in sweeps}.get(cell.sweep)
         fitting = None if of is None else fitted(of, loss)[0]
         found = witness.generator in ADAPTIVE  # no row of the sweep's own
-        if fitting is not None and not found and notation.takes_company(report, finding):
+        if fitting is not None and not found and words.takes_company(report, finding):
             case, place = located(fitting, loss, cell.dtype, report.seed, witness.row)
             given = {"logits": case.logits, "labels": case.labels, **passing(case.parameters)}
             row = (place,)
@@ -280,14 +280,14 @@ def _comment(
         texts.append(finding.detail)
     if witness.exact:
         came = witness.result_dtype and f" ({witness.result_dtype})"
-        texts.append(f"exact     {notation.exact_text(witness.exact)}")
-        texts.append(f"expected  {notation.value_text(witness.expected)}{came}")
-        texts.append(f"came      {notation.value_text(witness.actual)}")
-    command = notation.shell(notation.replay(report, finding))
+        texts.append(f"exact     {words.exact_text(witness.exact)}")
+        texts.append(f"expected  {words.value_text(witness.expected)}{came}")
+        texts.append(f"came      {words.value_text(witness.actual)}")
+    command = words.shell(words.replay(report, finding))
     if len(command) <= _LONGEST_COMMENT:
         texts.append(command)
     for text in (*texts, *notes):
-        yield " ".join(notation.clean(text).split("\n"))
+        yield " ".join(words.clean(text).split("\n"))
 
 
 def _environment(variables: Sequence[tuple[str, str]]) -> Iterator[str]:

@@ -18,8 +18,11 @@ from xentcheck.model import (
     Skip,
     Standing,
     Violation,
+    gravity,
 )
-from xentcheck.report import notation
+from xentcheck.report.words.numbers import clean, count, folded, shell
+from xentcheck.report.words.replay import replay
+from xentcheck.report.words.witness import input_text, outcome_text, witness_lines
 
 _LONGEST_COMMAND = 16_384  # characters
 _MOST_NAMES = 6  # of what was skipped for one reason
@@ -31,7 +34,7 @@ def severity(finding: Finding) -> tuple[float, ...]:
     """Sorts the gravest first: kind, error, how many rows; notes behind all faults."""
     witness = finding.witness
     error = math.inf if witness is None or math.isnan(witness.ulp_error) else witness.ulp_error
-    in_order = notation.gravity(finding.kind) + (len(Kind) if finding.kind in NOTES else 0)
+    in_order = gravity(finding.kind) + (len(Kind) if finding.kind in NOTES else 0)
     return (in_order, -error, -finding.rows)
 
 
@@ -67,7 +70,7 @@ def faults(report: Report) -> tuple[list[Finding], list[Finding]]:
     return distinct(sorted(found, key=severity), lambda each: each)
 
 
-def place(cell: Cell) -> str:
+def place_text(cell: Cell) -> str:
     """Where it was seen, in words: ``numpy.naive (softplus, float32 value, sweep extreme)``."""
     return f"{cell.implementation} ({cell.loss}, {cell.dtype} {cell.quantity}, sweep {cell.sweep})"
 
@@ -76,7 +79,7 @@ def headline(finding: Finding) -> str:
     """The finding on one line, without its witness."""
     cell = finding.cell
     head = f"{finding.kind}  {cell.loss}  {cell.implementation}  {cell.dtype}  {cell.quantity}"
-    return f"{head}  ({notation.count(finding.rows, 'row')} of sweep {cell.sweep})"
+    return f"{head}  ({count(finding.rows, 'row')} of sweep {cell.sweep})"
 
 
 def gist(finding: Finding) -> str:
@@ -84,16 +87,16 @@ def gist(finding: Finding) -> str:
     witness = finding.witness
     if witness is None:
         return finding.detail or finding.hint or str(finding.kind)
-    return f"{notation.input_text(witness)} → {notation.outcome_text(witness) or finding.detail}"
+    return f"{input_text(witness)} → {outcome_text(witness) or finding.detail}"
 
 
-def replay(report: Report, finding: Finding) -> list[str]:
+def replay_command(report: Report, finding: Finding) -> list[str]:
     """The words of a command that shows the finding again, none where they would be too many."""
-    command = notation.replay(report, finding, _MOST_NUMBERS)
+    command = replay(report, finding, _MOST_NUMBERS)
     return command if sum(map(len, command)) <= _LONGEST_COMMAND else []
 
 
-def lines(
+def finding_lines(
     report: Report, finding: Finding, *more: tuple[str, str], width: int | None = None
 ) -> list[tuple[str, str]]:
     """The finding in full, as (what, text), ``more`` first.
@@ -112,8 +115,8 @@ def lines(
     witness = finding.witness
     if witness is None:
         return told
-    told += notation.witness_lines(witness)
-    command = replay(report, finding)
+    told += witness_lines(witness)
+    command = replay_command(report, finding)
     origin = report.origins.get(f"{finding.cell.loss} {finding.cell.implementation}")
     if origin == UNREACHABLE:
         return told
@@ -121,27 +124,27 @@ def lines(
         where = f"row {witness.row:,} of sweep {finding.cell.sweep}"
         told.append(("replay", f"{witness.logits.size:,} numbers: --format json has them; {where}"))
     elif width is None:
-        told.append(("replay", notation.shell(command)))
+        told.append(("replay", shell(command)))
     else:
         margin = 4 + max(len(word) for word, _ in told)
-        told.append(("replay", notation.folded(command, width - margin)))
+        told.append(("replay", folded(command, width - margin)))
     return told
 
 
-def violations(report: Report, most: int) -> str:
+def violations_text(report: Report, most: int) -> str:
     """The violations as plain text: so many in full, the gravest first and each kind of them; and
     what was to be audited and was not.
     """
     chosen = leading(report.violations)[:most]
     parts = [" and ".join(causes(report)) or "0 violations"]
-    parts += [f"not audited: {text}" for text in omitted(report)]
-    parts += [in_full(report, each.finding, *limits(each)) for each in chosen]
+    parts += [f"not audited: {text}" for text in omitted_lines(report)]
+    parts += [in_full(report, each.finding, *limit_lines(each)) for each in chosen]
     if more := len(report.violations) - len(chosen):
         parts.append(f"and {more:,} more")
     return "\n\n".join(parts)
 
 
-def limits(violation: Violation) -> tuple[tuple[str, str], ...]:
+def limit_lines(violation: Violation) -> tuple[tuple[str, str], ...]:
     """What a violation breaks and what is tolerated there, as (what, text)."""
     told = [("limit", violation.limit)] if violation.limit else []
     if violation.standing is not None:
@@ -149,7 +152,7 @@ def limits(violation: Violation) -> tuple[tuple[str, str], ...]:
     return tuple(told)
 
 
-def rule(violation: Violation) -> str:
+def rule_text(violation: Violation) -> str:
     """The name of what is broken: a kind, or ``p99_ulp``."""
     return violation.rule or str(violation.finding.kind)
 
@@ -158,23 +161,23 @@ def aligned(told: Sequence[tuple[str, str]]) -> str:
     """Words on the left, texts beside them, as plain text without a final newline."""
     margin = max((len(word) for word, _ in told), default=0) + 2
     return "\n".join(
-        f"{word:<{margin}}{notation.clean(text)}".replace("\n", "\n" + " " * margin)
-        for word, text in told
+        f"{word:<{margin}}{clean(text)}".replace("\n", "\n" + " " * margin) for word, text in told
     )
 
 
 def in_full(report: Report, finding: Finding, *more: tuple[str, str]) -> str:
     """The finding as plain text of several lines, the last of which replays it."""
-    return f"{notation.clean(headline(finding))}\n{aligned(lines(report, finding, *more))}".rstrip()
+    told = aligned(finding_lines(report, finding, *more))
+    return f"{clean(headline(finding))}\n{told}".rstrip()
 
 
 def ending(report: Report) -> str:
     """How a run ended, in a few words: ``passed`` of a gate only where its exit status is 0."""
     match outcome(report):
         case Outcome.UNCERTIFIED:
-            return f"{notation.count(len(report.uncertified), 'case')} without a certified result"
+            return f"{count(len(report.uncertified), 'case')} without a certified result"
         case Outcome.INTERRUPTED:
-            until = notation.count(len(report.violations), "violation")
+            until = count(len(report.violations), "violation")
             return "interrupted" + (f", {until} until then" if report.violations else "")
         case Outcome.NOTHING:
             return "nothing was audited"
@@ -189,18 +192,18 @@ def causes(report: Report) -> list[str]:
     """What fails a gate, counted: ``2 violations``, ``1 omission``, ``6 stale entries``."""
     counted = (
         (len(report.violations), "violation", "violations"),
-        (len(list(omitted(report))), "omission", "omissions"),
+        (len(list(omitted_lines(report))), "omission", "omissions"),
         (stale(report) if report.strict else 0, "stale entry", "stale entries"),
     )
     return [f"{n:,} {one if n == 1 else several}" for n, one, several in counted if n]
 
 
-def omitted(report: Report) -> Iterator[str]:
+def omitted_lines(report: Report) -> Iterator[str]:
     """What the configuration names and was not audited: one line per reason."""
-    yield from skipped(report.omissions)
+    yield from skipped_lines(report.omissions)
 
 
-def skipped(skips: Sequence[Skip]) -> Iterator[str]:
+def skipped_lines(skips: Sequence[Skip]) -> Iterator[str]:
     """One line per reason: how often, and what it was; one for all that is not installed."""
     by_reason: dict[str, list[Skip]] = defaultdict(list)
     missing = [skip for skip in skips if skip.missing]
@@ -259,8 +262,8 @@ def change_word(change: Change) -> str:
 
 def change_text(change: Change) -> str:
     """What has become of an entry of the baseline, in one line."""
-    rule_ = f"{change.rule}: " if change.rule else ""
-    return f"{place(change.cell)}: {rule_}{change.text or change.standing}"
+    rule = f"{change.rule}: " if change.rule else ""
+    return f"{place_text(change.cell)}: {rule}{change.text or change.standing}"
 
 
 def location(report: Report, cell: Cell) -> tuple[str, int] | None:

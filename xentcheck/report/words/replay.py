@@ -1,0 +1,129 @@
+"""The command that shows a finding again."""
+
+import functools
+import math
+from typing import Any
+
+import numpy as np
+
+from xentcheck.floats import to_float64
+from xentcheck.losses import LOSSES
+from xentcheck.model import UNREACHABLE, Array, Cell, Finding, Kind, Report, Witness, escaped
+from xentcheck.model.kinds import OF_CALLS
+from xentcheck.report.words.numbers import written
+from xentcheck.sweeps import ADAPTIVE
+
+_LONGEST_REPLAY = 64  # numbers in a command line that one still wants to paste
+
+
+def replay(report: Report, finding: Finding, most: float = math.inf) -> list[str]:
+    """The words of a command that shows a finding again; none for a finding without a witness.
+
+    ``most``: none either where more numbers would have to stand in it.
+
+    The input stands in it, in numbers that read back as they are. Where it is long, or where a row
+    is not all that it takes, the command names the row of the sweep that the report is of, as long
+    as that is one which can be made again: of a configuration's file, or of `check`.
+    """
+    cell, witness = finding.cell, finding.witness
+    origin = report.origins.get(f"{cell.loss} {cell.implementation}")
+    if witness is None or origin == UNREACHABLE:
+        return []
+    command = ["xentcheck", "probe", "--loss", cell.loss]
+    company = takes_company(report, finding)
+    row = _row(report, cell, witness) if company or witness.logits.size > _LONGEST_REPLAY else []
+    if row:
+        command += [*row, "--block"] if company else row
+    elif witness.logits.size > most:
+        return []
+    else:
+        command += _numbers(witness)
+    command += ["--dtype", cell.dtype]
+    if finding.kind is Kind.TIMED_OUT and report.timeout_s is not None:
+        command += ["--timeout", written(report.timeout_s)]
+    if finding.kind is Kind.INCONSISTENT:  # it takes both to disagree
+        both = (cell.implementation.rpartition("@")[0], cell.implementation)
+        return command + [word for name in both for word in ("--implementation", name)]
+    named = ("--implementation", escaped(cell.implementation))
+    return [*command, *(origin or named)]
+
+
+def takes_company(report: Report, finding: Finding) -> bool:
+    """Whether a finding is of a whole call, or may come out otherwise for its row alone.
+
+    The latter where some row of the same function, however it was called, depends on others.
+    """
+    return finding.kind in OF_CALLS or _function(finding.cell) in _dependent(report)
+
+
+def _function(cell: Cell) -> tuple[str, str, str]:
+    return (cell.loss, cell.implementation.partition("@")[0], cell.dtype)
+
+
+@functools.lru_cache(maxsize=1)
+def _dependent(report: Report) -> frozenset[tuple[str, str, str]]:
+    """The functions that give a row results which are not its own."""
+    whose = (Kind.ROW_DEPENDENT, Kind.NON_DETERMINISTIC, Kind.BATCH_VARIANT)
+    return frozenset(_function(each.cell) for each in report.findings if each.kind in whose)
+
+
+def _row(report: Report, cell: Cell, witness: Witness) -> list[str]:
+    """The words for a row of a sweep, none where it is not known how to make that again.
+
+    What was found by a search is made again by no sweep.
+    """
+    if witness.generator in ADAPTIVE:
+        return []
+    config = report.config
+    seed = config.get("seed", 0)
+    words: list[str] = []
+    match config.get("command"):
+        case "check" if config.get("inputs"):  # rows of the user's own are in no sweep of a name
+            return []
+        case "check":
+            words += ["--row", f"standard:{cell.sweep}:{witness.row}"]
+            kind, kinds = config.get("label_kind"), LOSSES[cell.loss].label_kinds
+            if kind != kinds[0]:
+                words += ["--label-kind", str(kind)]
+            if config.get("targets", "all") != "all":
+                words += ["--targets", str(config["targets"])]
+            for name, value in config.get("parameters", {}).items():
+                words += ["--param", f"{name}={_given(value)}"]
+            seed = 0
+        case "probe":
+            return list(config.get("row", ()))
+        case _ if report.path:
+            words += ["--row", f"{report.path}:{cell.sweep}:{witness.row}"]
+    if not words or report.uncertified:  # rows that were given up have no numbers
+        return []
+    return words if report.seed == seed else [*words, "--seed", str(report.seed)]
+
+
+def _numbers(witness: Witness) -> list[str]:
+    """The words for an input in numbers."""
+    words = [f"--logits={_joined(witness.logits)}"]
+    labels = witness.labels
+    if labels is not None:
+        # a class each, or one target; numbers for every class, or for every element
+        word = "--label" if labels.ndim == 0 or labels.dtype.kind in "iu" else "--labels"
+        words.append(f"{word}={_joined(labels)}")
+    for name, value in witness.parameters.items():
+        words += ["--param", f"{name}={_given(value)}"]
+    return words
+
+
+def _given(value: Any) -> str:
+    """A parameter's value as an option takes it."""
+    if isinstance(value, bool | str):
+        return str(value).lower() if isinstance(value, bool) else value
+    if isinstance(value, np.ndarray):
+        return _joined(value)
+    return ",".join(map(_given, value)) if isinstance(value, list | tuple) else written(value)
+
+
+def _joined(values: Array) -> str:
+    if values.ndim == 2:
+        return ";".join(map(_joined, values))
+    if values.dtype.kind in "iu":
+        return ",".join(map(str, np.atleast_1d(values).tolist()))
+    return ",".join(map(written, np.atleast_1d(to_float64(values)).tolist()))
