@@ -1261,21 +1261,21 @@ PLANTED = (
     ),
     Planted(
         "control characters left in XML",
-        "xentcheck/report/junit.py",
+        "xentcheck/report/formats/junit.py",
         "cleaned = {name: words.clean(value) for name, value in attributes.items()}",
         "cleaned = attributes",
         ("tests/test_formats.py",),
     ),
     Planted(
         "an annotation of several lines",
-        "xentcheck/report/github.py",
+        "xentcheck/report/formats/github.py",
         '.replace("\\n", "%0A")',
         "",
         ("tests/test_formats.py",),
     ),
     Planted(
         "what a baseline tolerates as an alert",
-        "xentcheck/report/sarif.py",
+        "xentcheck/report/formats/sarif.py",
         'yield {**result, "suppressions": [suppression]}',
         "yield result",
         ("tests/test_formats.py",),
@@ -1296,7 +1296,7 @@ PLANTED = (
     ),
     Planted(
         "markup of names left in a notebook",
-        "xentcheck/report/html.py",
+        "xentcheck/report/notebook.py",
         '{escape(text)}"\n',
         '{text}"\n',
         ("tests/test_api.py::TestNotebooks",),

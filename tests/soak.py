@@ -15,8 +15,18 @@ from xentcheck.auditing import audit
 from xentcheck.floats import FORMATS
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Loss
-from xentcheck.model import Config, InputSpec, LabelKind, Layout, Limit, Report, Sweep, Tolerance
-from xentcheck.sweeps import ADAPTIVE, GENERATORS
+from xentcheck.model import (
+    ADAPTIVE,
+    Config,
+    InputSpec,
+    LabelKind,
+    Layout,
+    Limit,
+    Report,
+    Sweep,
+    Tolerance,
+)
+from xentcheck.sweeps import GENERATORS
 
 VALUES: Mapping[str, Any] = {
     "temperature": 0.3,

@@ -30,8 +30,8 @@ from xentcheck.errors import (
 )
 from xentcheck.execution import hosts
 from xentcheck.model import Config, Kind, Process, Report
-from xentcheck.report import csv
 from xentcheck.report.document import to_document
+from xentcheck.report.formats import csv
 
 CE = "softmax_cross_entropy"
 BCE = "sigmoid_binary_cross_entropy"

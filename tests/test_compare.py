@@ -31,7 +31,9 @@ from xentcheck.model import (
     Standing,
     Witness,
 )
-from xentcheck.report import comparison, comparison_markdown, document
+from xentcheck.report import document
+from xentcheck.report.comparison import markdown, table
+from xentcheck.report.comparison.document import to_json
 
 CELL = Cell("softmax_cross_entropy", "mine", "float32", Quantity.VALUE, "confident")
 NAMES = ("base.json", "head.json")
@@ -362,7 +364,7 @@ class TestTable:
     @pytest.mark.parametrize("width", [80, 100, 160])
     @pytest.mark.parametrize("name", ["mine", "a/rather/long/path/to/my_losses.py:Model.loss[x]"])
     def test_fits_and_tells_everything_but_what_is_the_same(self, width: int, name: str) -> None:
-        text = comparison.render(mixed(name), NAMES, width, color=False)
+        text = table.render(mixed(name), NAMES, width, color=False)
         assert max(map(cell_len, text.splitlines())) <= width
         words = " ".join(text.split())
         assert "raised new: 5 of 100 rows · inaccurate worse: 3 → 30 of 100 rows" in words
@@ -380,7 +382,7 @@ class TestTable:
         measured, (finding,) = side({OFF: (3, 12.0)}, 12.0)
         other = witness(12.0, logits=np.array([0.1, 3, 2], np.float32), labels=np.array(1))
         head = (measured, [dataclasses.replace(finding, witness=other)])
-        text = comparison.render(compare(report(base), report(head)), NAMES, 200, color=False)
+        text = table.render(compare(report(base), report(head)), NAMES, 200, color=False)
         full = text[text.index("1 cell worse") :]
         assert "base logits    [20, 0, 0] = [0x1.4p+4, 0x0p+0, 0x0p+0]" in full
         assert "base error     9.00 ulp" in full
@@ -390,7 +392,7 @@ class TestTable:
 
     def test_what_two_witnesses_of_one_input_share_is_told_once(self) -> None:
         base, head = side({OFF: (3, 9.0)}, 9.0), side({OFF: (3, 12.0)}, 12.0)
-        text = comparison.render(compare(report(base), report(head)), NAMES, 100, color=False)
+        text = table.render(compare(report(base), report(head)), NAMES, 100, color=False)
         full = text[text.index("1 cell worse") :]
         assert full.count("[0x1.4p+4, 0x0p+0, 0x0p+0]") == 1
         assert full.count("4.12230722050245e-9") == 1
@@ -400,34 +402,34 @@ class TestTable:
     def test_the_columns_do_not_say_the_opposite_of_the_verdict(self) -> None:
         """A NaN has no ulps: what is left without that row may be a smaller error."""
         compared = compare(report(side(max_ulp=24.5)), report(side({NAN: (3, math.nan)}, 0.5)))
-        text = comparison.render(compared, NAMES, 100, color=False)
+        text = table.render(compared, NAMES, 100, color=False)
         (line,) = (each for each in text.splitlines() if each.startswith("worse "))
         assert line.split()[-2:] == ["24.5", "nan"]
-        assert "| 24.5 | nan |" in comparison_markdown.render(compared, NAMES)
+        assert "| 24.5 | nan |" in markdown.render(compared, NAMES)
 
     def test_it_says_which_report_lacks_a_cell(self) -> None:
         base = dataclasses.replace(
             report(), skips=(Skip("has no gradient", CELL.loss, CELL.implementation),)
         )
         for pair, word in (((base, report(side())), "base"), ((report(side()), base), "head")):
-            text = comparison.render(compare(*pair), NAMES, 100, color=False)
+            text = table.render(compare(*pair), NAMES, 100, color=False)
             assert f"not in {word}: has no gradient" in text
 
     def test_names_with_markup_survive_and_steer_no_terminal(self) -> None:
         name = f"{ODD}\x1b[31m\nnext"
-        text = comparison.render(mixed(name), NAMES, 200, color=False)
+        text = table.render(mixed(name), NAMES, 200, color=False)
         assert f"{ODD}\\x1b[31m\\nnext.worse" in text
         assert "\x1b" not in text
 
     def test_color_repeats_what_is_said(self) -> None:
-        plain = comparison.render(mixed(), NAMES, 100, color=False)
-        colored = comparison.render(mixed(), NAMES, 100, color=True)
+        plain = table.render(mixed(), NAMES, 100, color=False)
+        colored = table.render(mixed(), NAMES, 100, color=True)
         assert "\x1b[1;31mworse" in colored
         assert re.sub(r"\x1b\[[0-9;]*m", "", colored).split() == plain.split()
 
     def test_equal_reports_are_told_in_a_few_lines(self) -> None:
         it = report(side({NAN: (3, math.nan)}))
-        text = comparison.render(compare(it, it), NAMES, 80, color=False)
+        text = table.render(compare(it, it), NAMES, 80, color=False)
         assert "none of 1 cell in both reports is worse" in text
         assert "standing" not in text
         assert len(text.splitlines()) < 10
@@ -464,7 +466,7 @@ def page_of(markdown: str) -> Words:
 
 class TestMarkdown:
     def test_tells_what_is_worse_first_and_folds_the_rest(self) -> None:
-        text = comparison_markdown.render(mixed(), NAMES)
+        text = markdown.render(mixed(), NAMES)
         page = page_of(text)
         assert text.startswith("### xentcheck: 2 of 4 cells in both reports are worse\n")
         assert text.index("**worse**") < text.index("<details>")
@@ -478,7 +480,7 @@ class TestMarkdown:
 
     def test_names_survive_what_renders_it(self) -> None:
         name = f"{ODD}\nnext"
-        page = page_of(comparison_markdown.render(mixed(name, sweep=name), (name, name)))
+        page = page_of(markdown.render(mixed(name, sweep=name), (name, name)))
         words = "".join(page.text)
         assert words.count(f"{ODD}next.worse") == 2  # the newline became an element
         assert words.count(ODD) >= 12
@@ -487,7 +489,7 @@ class TestMarkdown:
             *("table", "thead", "tbody", "tr", "th", "td"),
         }
 
-    @pytest.mark.parametrize("largest", [comparison_markdown.LARGEST, 4096])
+    @pytest.mark.parametrize("largest", [markdown.LARGEST, 4096])
     def test_is_no_longer_than_a_comment_may_be_and_says_what_is_left_out(
         self, largest: int
     ) -> None:
@@ -499,7 +501,7 @@ class TestMarkdown:
             )
             base += [side(cell=worse), side({OFF: (3, 9.0)}, cell=gone)]
             head += [side({NAN: (i + 1, math.nan)}, cell=worse), side({OFF: (3, 9.0)}, cell=new)]
-        text = comparison_markdown.render(compare(report(*base), report(*head)), NAMES, largest)
+        text = markdown.render(compare(report(*base), report(*head)), NAMES, largest)
         assert len(text.encode()) <= largest
         words = "".join(page_of(text).text)
         assert words.startswith("xentcheck: 600 of 600 cells in both reports are worse\n")
@@ -507,7 +509,7 @@ class TestMarkdown:
         assert len(re.findall(r"… and [\d,]+ more", words)) >= 3
         shown = len(re.findall(r"^\| \*\*worse\*\*", text, re.MULTILINE))
         assert f"… and {600 - shown} more" in words
-        if largest == comparison_markdown.LARGEST:
+        if largest == markdown.LARGEST:
             assert shown > 20
             assert "xentcheck probe" in words
 
@@ -517,7 +519,7 @@ class TestJson:
         def no_constant(word: str) -> None:
             raise AssertionError(word)
 
-        text = comparison.to_json(mixed(), NAMES)
+        text = to_json(mixed(), NAMES)
         written = json.loads(text, parse_constant=no_constant)
         assert written["schema_version"] == 1
         assert written["counts"] == {"worse": 2, "new": 1, "gone": 1, "better": 1, "same": 1}
@@ -539,7 +541,7 @@ class TestJson:
 
     def test_what_no_json_has_is_a_text(self) -> None:
         nothing = report(side({NAN: (100, math.nan)}, max_ulp=math.nan))
-        written = json.loads(comparison.to_json(compare(nothing, nothing), NAMES))
+        written = json.loads(to_json(compare(nothing, nothing), NAMES))
         assert written["cells"][0]["base"]["max_ulp"] == "nan"
 
 

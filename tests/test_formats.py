@@ -36,9 +36,18 @@ from xentcheck.model import (
     Standing,
     Violation,
 )
-from xentcheck.report import csv as csv_format
-from xentcheck.report import github, html, junit, markdown, sarif, table
-from xentcheck.report.formats import NAMES, SUFFIXES, rendered
+from xentcheck.report import notebook
+from xentcheck.report.formats import (
+    NAMES,
+    SUFFIXES,
+    github,
+    junit,
+    markdown,
+    rendered,
+    sarif,
+    table,
+)
+from xentcheck.report.formats import csv as csv_format
 
 JUNIT = etree.XMLSchema(etree.parse(Path(__file__).parent / "schemas" / "junit.xsd"))
 NASTY = (
@@ -281,9 +290,9 @@ class TestCsv:
         one = gate(tolerated=(known,), baseline="known.yaml", measurements=measured)
         (row,) = parsed_csv(csv_format.render(one))
         assert row["verdict"] == "tolerated"
-        for text in (html.of_report(one), markdown.render(one), table.render(one, 100)):
+        for text in (notebook.of_report(one), markdown.render(one), table.render(one, 100)):
             assert "tolerated" in text
-        assert "tolerated 1 of 1 cell" in html.of_report(one)
+        assert "tolerated 1 of 1 cell" in notebook.of_report(one)
 
 
 class TestJunit:

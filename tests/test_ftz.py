@@ -16,7 +16,8 @@ from xentcheck.auditing import audit
 from xentcheck.floats import FORMATS, from_float64
 from xentcheck.measurement.flushing import subnormal
 from xentcheck.model import Implementation, Kind, LabelKind, Limit, Quantity
-from xentcheck.report import csv, document, reading, table
+from xentcheck.report import document
+from xentcheck.report.formats import csv, table
 
 TINY = np.finfo(np.float32).tiny
 
@@ -373,7 +374,7 @@ class TestTermsOfASum:
         (written,) = json.loads(text)["measurements"]
         assert written["max_normal_ulp"] == measurement.max_normal_ulp
         assert written["normal"]["logits"] == [float(each).hex() for each in (0, -5, -6)]
-        (read,) = reading.from_json(text, "r.json").measurements
+        (read,) = document.from_json(text, "r.json").measurements
         assert read.max_normal_ulp == measurement.max_normal_ulp
         assert read.normal.logits.tolist() == [0, -5, -6]
         (row,) = csv.rows(report)

@@ -22,7 +22,7 @@ from xentcheck.errors import EmptySweepError
 from xentcheck.execution import hosts
 from xentcheck.gate.outcome import Outcome, outcome
 from xentcheck.model import Skip
-from xentcheck.report import html
+from xentcheck.report import notebook
 
 MINE = """
 import numpy as np
@@ -104,8 +104,8 @@ def test_a_gradient_that_is_gone_fails_in_every_format(place: Path) -> None:
         assert "failed, 1 omission" in shown
         assert "passed" not in shown
     report = xentcheck.read_report(place / "a.json")
-    assert "failed, 1 omission" in html.of_report(report)
-    assert "within limits" not in html.of_report(report)
+    assert "failed, 1 omission" in notebook.of_report(report)
+    assert "within limits" not in notebook.of_report(report)
 
 
 @pytest.mark.parametrize("how", ["option", "key", "python"])

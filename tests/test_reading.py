@@ -36,7 +36,7 @@ from xentcheck.model import (
     Yield,
 )
 from xentcheck.reading.json import LONGEST_LIST
-from xentcheck.report import document, reading
+from xentcheck.report import document
 
 RUNS = {
     "kinds and infinities": """\
@@ -229,7 +229,7 @@ class TestRoundTrip:
         report = audit(load(str(path)), select=("numpy.*",))
         assert report.measurements
         written = document.to_json(report)
-        back = reading.from_json(written, name)
+        back = document.from_json(written, name)
         assert document.to_json(back) == written
         assert ('"zlib"' in written) == (name == "a vocabulary")
         same(told(report), back)
@@ -239,7 +239,7 @@ class TestRoundTrip:
         filled = {field.name for field in dataclasses.fields(Report) if getattr(report, field.name)}
         assert filled == {field.name for field in dataclasses.fields(Report)} - {"unaudited"}
         written = document.to_json(report)
-        back = reading.from_json(written, "it")
+        back = document.from_json(written, "it")
         assert document.to_json(back) == written
         same(report, back)
 
@@ -257,7 +257,7 @@ class TestRoundTrip:
         )
         changed = Measurement(cell, 1, 1.0, 1.0, 1.0, 1.0, {}, witness, "float32")
         report = dataclasses.replace(report, measurements=(changed,))
-        back = reading.from_json(document.to_json(report), "it").measurements[0].witness
+        back = document.from_json(document.to_json(report), "it").measurements[0].witness
         assert back is not None
         same(witness, back)
 
@@ -269,7 +269,7 @@ class TestRoundTrip:
         changed = dataclasses.replace(measurement, witness=finite, farthest=finite)
         text = document.to_json(dataclasses.replace(report, measurements=(changed,)))
         assert json.loads(text)["measurements"][0]["farthest"] is None
-        (back,) = reading.from_json(text, "it").measurements
+        (back,) = document.from_json(text, "it").measurements
         assert back.farthest is back.witness
 
     @pytest.mark.parametrize(
@@ -286,7 +286,7 @@ class TestRoundTrip:
     ) -> None:
         done = invoke(*command, *("--format=json", "--output=it.json"), "--format=csv")
         text = (place / "it.json").read_text()
-        assert document.to_json(reading.read("it.json")) == text
+        assert document.to_json(document.read("it.json")) == text
         again = invoke("report", "it.json", "--format=csv")
         assert again.stdout == done.stdout
         assert again.exit_code == done.exit_code
@@ -363,7 +363,7 @@ class TestReport:
     def test_a_byte_order_mark_is_passed_over(self, place: Path) -> None:
         text = document.to_json(constructed())
         (place / "it.json").write_text(text, encoding="utf-8-sig")
-        assert document.to_json(reading.read("it.json")) == text
+        assert document.to_json(document.read("it.json")) == text
 
 
 def changed(change: Callable[[Any], Any]) -> str:
@@ -512,13 +512,13 @@ class TestErrors:
 
     def test_reports_from_before_a_key_was_added_are_read(self) -> None:
         text = changed(lambda it: [it.pop(key) for key in ("sources", "tolerated", "origins")])
-        back = reading.from_json(text, "old")
+        back = document.from_json(text, "old")
         assert (back.sources, back.tolerated, back.origins) == ((), (), {})
         assert back.findings
 
     def test_unknown_keys_are_passed_over(self) -> None:
         text = setting("measurements", 0, "of the future", 1)
-        same(constructed(), reading.from_json(text, "new"))
+        same(constructed(), document.from_json(text, "new"))
 
     def test_the_help_imports_nothing_heavy(self) -> None:
         for command in ("report", "compare"):

@@ -29,8 +29,9 @@ from xentcheck.losses import LOSSES
 from xentcheck.model import Cell, Finding, Kind, ProbeResult, Quantity, Report, Witness
 from xentcheck.probing import located
 from xentcheck.reading.numbers import parse_number
-from xentcheck.report import witnesses, words
+from xentcheck.report import words
 from xentcheck.sweeps import fitted
+from xentcheck.witnesses.archive import save
 
 ROOT = Path(__file__).parents[1]
 CE = "softmax_cross_entropy"
@@ -756,7 +757,7 @@ def scripts_of(paths: Iterable[Path]) -> list[Path]:
 
 
 def test_the_scripts_of_the_field_guide_print_the_same_bits(some: Report, tmp_path: Path) -> None:
-    saved = witnesses.save(some, tmp_path / "a" / "b")
+    saved = save(some, tmp_path / "a" / "b")
     scripts = scripts_of(saved)
     assert len(scripts) == len(some.findings) == len(saved) / 2
     assert len({each.name.casefold() for each in saved}) == len(saved)
@@ -767,7 +768,7 @@ def test_the_scripts_of_the_field_guide_print_the_same_bits(some: Report, tmp_pa
 
 def test_a_script_is_run_by_itself(some: Report, tmp_path: Path) -> None:
     chosen = [each for each in some.findings if each.cell.dtype == "bfloat16"][:1]
-    scripts = scripts_of(witnesses.save(replace(some, findings=tuple(chosen)), tmp_path))
+    scripts = scripts_of(save(replace(some, findings=tuple(chosen)), tmp_path))
     done = subprocess.run(
         [sys.executable, "-I", str(scripts[0])], cwd="/", capture_output=True, text=True, check=True
     )
@@ -778,7 +779,7 @@ def test_a_script_is_run_by_itself(some: Report, tmp_path: Path) -> None:
 
 def test_arrays_hold_the_numbers_exactly_for_plain_numpy(some: Report, tmp_path: Path) -> None:
     chosen = [each for each in some.findings if each.cell.dtype == "bfloat16"][:40]
-    saved = witnesses.save(replace(some, findings=tuple(chosen)), tmp_path)
+    saved = save(replace(some, findings=tuple(chosen)), tmp_path)
     archives = [each for each in saved if each.suffix == ".npz"]
     for finding, path in zip(chosen, archives, strict=True):
         shown = finding.witness
@@ -799,7 +800,7 @@ def test_any_name_makes_a_file_and_a_script(name: str, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     one = found(witness(), where=cell(name))
     other = found(witness(), where=cell(name.upper()))
-    saved = witnesses.save(report(one, other), kept)
+    saved = save(report(one, other), kept)
     assert len({each.name.casefold() for each in saved}) == 4
     assert sorted(each.parent for each in saved) == [kept] * 4
     for script in scripts_of(saved):
@@ -809,7 +810,7 @@ def test_any_name_makes_a_file_and_a_script(name: str, tmp_path: Path) -> None:
 
 def test_names_say_what_they_are_and_are_not_taken_twice(tmp_path: Path) -> None:
     twice = found(witness(), Kind.NAN), found(witness(), Kind.NAN)
-    names = [each.name for each in witnesses.save(report(*twice), tmp_path)]
+    names = [each.name for each in save(report(*twice), tmp_path)]
     assert names[:2] == [
         f"{CE}-numpy.naive-float32-value-ordinary-nan.npz",
         f"{CE}-numpy.naive-float32-value-ordinary-nan.py",
@@ -820,7 +821,7 @@ def test_names_say_what_they_are_and_are_not_taken_twice(tmp_path: Path) -> None
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(Exception, match=r"cannot write .*file"):
-        witnesses.save(report(found(witness())), tmp_path / "file" / "folder")
+        save(report(found(witness())), tmp_path / "file" / "folder")
 
 
 def test_the_scripts_of_users_code_do_what_was_found(
@@ -835,7 +836,7 @@ def test_the_scripts_of_users_code_do_what_was_found(
         for each in whole.findings
         if each.cell.implementation not in ("fatal", "fickle") and each.kind is not Kind.CRASHED
     )
-    saved = witnesses.save(replace(whole, findings=harmless), tmp_path, sweeps)
+    saved = save(replace(whole, findings=harmless), tmp_path, sweeps)
     assert wrong_bits(run_all(scripts_of(saved), place, "xentcheck")) == []
 
 
@@ -863,7 +864,7 @@ def test_the_script_of_a_program_gives_it_files(
     monkeypatch.chdir(tmp_path)
     whole = audit(load("a.yaml"))
     assert {each.kind for each in whole.findings} >= {Kind.SPURIOUS_UNDERFLOW}
-    scripts = scripts_of(witnesses.save(whole, "out"))
+    scripts = scripts_of(save(whole, "out"))
     assert wrong_bits(run_all(scripts, tmp_path, "xentcheck")) == []
     assert "subprocess.run" in scripts[0].read_text()
 
@@ -930,7 +931,7 @@ def test_what_a_framework_did_comes_out_again(
     whole = audit(loaded)
     if not whole.findings:
         pytest.skip(f"{name} has no findings on these rows")
-    scripts = scripts_of(witnesses.save(whole, tmp_path / "out", loaded.sweeps))
+    scripts = scripts_of(save(whole, tmp_path / "out", loaded.sweeps))
     assert wrong_bits(run_all(scripts, tmp_path, "xentcheck")) == []
     assert put(asking, whole, whole.findings[:: 1 + len(whole.findings) // 12]) == []
 
@@ -997,5 +998,5 @@ def test_the_scripts_of_modules_and_functions_of_torch(
     whole = audit(load("mine.yaml"))
     seen = {(each.cell.implementation, each.cell.quantity) for each in whole.findings}
     assert len(seen) == 6
-    scripts = scripts_of(witnesses.save(whole, "out"))
+    scripts = scripts_of(save(whole, "out"))
     assert wrong_bits(run_all(scripts, tmp_path, "xentcheck")) == []

@@ -16,6 +16,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from xentcheck.cli import progress as progress_line
 from xentcheck.cli.performing import status_of
 from xentcheck.gate.comparison import compare
 from xentcheck.model import (
@@ -38,8 +39,11 @@ from xentcheck.model import (
 )
 from xentcheck.reading.json import array, read_array
 from xentcheck.reading.json import plain as strict
-from xentcheck.report import comparison, document, github, html, markdown, table, words
-from xentcheck.report import progress as progress_line
+from xentcheck.report import document, notebook, words
+from xentcheck.report.comparison import pairs
+from xentcheck.report.formats import github, markdown, table
+from xentcheck.report.grid import to_text
+from xentcheck.report.lines import merged
 from xentcheck.report.probe import render_probe
 
 EXACT = "4.12230722050245e-9"  # log1p(2·e^-20)
@@ -187,7 +191,7 @@ class TestTable:
         second = measurement(
             cell(sweep="b"), 8.0, {Kind.NAN: 4}, p99_ulp=1.25, median_ulp=0.75, max_abs=1e-5
         )
-        (line,) = table.merged(report(measurements=(first, second)))
+        (line,) = merged(report(measurements=(first, second)))
         assert (line.max_ulp, line.p99_ulp, line.median_ulp) == (8.0, 1.5, 0.75)
         assert line.max_abs == 1e-3
         assert line.counts == {Kind.NAN: 7}
@@ -197,11 +201,11 @@ class TestTable:
         nothing = measurement(cell(sweep="a"), math.nan, p99_ulp=math.nan, median_ulp=math.nan)
         some = measurement(cell(sweep="b"), 2.0)
         for order in ((nothing, some), (some, nothing)):
-            (line,) = table.merged(report(measurements=order))
+            (line,) = merged(report(measurements=order))
             assert line.max_ulp == 2.0
 
     def test_worst_comes_first(self) -> None:
-        lines = table.merged(
+        lines = merged(
             report(
                 measurements=(
                     measurement(cell("fine"), 0.5),
@@ -232,14 +236,14 @@ class TestTable:
     def test_a_survey_says_in_a_word_how_bad_it_is(
         self, counts: Mapping[Kind, int], verdict: str
     ) -> None:
-        (line,) = table.merged(report(measurements=(measurement(cell(), 1.0, counts),)))
+        (line,) = merged(report(measurements=(measurement(cell(), 1.0, counts),)))
         assert line.verdict == verdict
 
     def test_a_gate_fails_exactly_the_lines_with_violations(self) -> None:
         bad, allowed = cell("bad"), cell("allowed")
         findings = (Finding(Kind.NAN, bad, 2), Finding(Kind.NAN, allowed, 2))
         measurements = tuple(measurement(c, 1.0, {Kind.NAN: 2}) for c in (bad, allowed))
-        lines = table.merged(
+        lines = merged(
             report(
                 measurements=measurements,
                 findings=findings,
@@ -262,7 +266,7 @@ class TestTable:
     def test_a_kind_is_counted_once_although_measurement_and_finding_have_it(self) -> None:
         counted = measurement(cell(), 1.0, {Kind.NAN: 5})
         findings = (Finding(Kind.NAN, cell(), 5), Finding(Kind.MUTATED_INPUT, cell(), 9))
-        (line,) = table.merged(report(measurements=(counted,), findings=findings))
+        (line,) = merged(report(measurements=(counted,), findings=findings))
         assert line.counts == {Kind.NAN: 5, Kind.MUTATED_INPUT: 9}
 
     def test_nan_and_inf_have_columns_and_other_kinds_are_named(self) -> None:
@@ -282,7 +286,7 @@ class TestTable:
         nan = Finding(Kind.NAN, cell(), 1, witness(actual=math.nan, ulp_error=math.nan))
         off = Finding(Kind.INACCURATE, cell(), 1, witness(actual=1.0))
         counts = {Kind.NAN: 1, Kind.INACCURATE: 1}
-        (line,) = table.merged(
+        (line,) = merged(
             report(measurements=(measurement(cell(), 1.0, counts),), findings=(off, nan))
         )
         assert line.witness is nan.witness
@@ -365,7 +369,7 @@ class TestSummary:
         assert last[0] == ("gate" if it.gated else "survey")
         assert text in last[1]
         assert status_of(it) == status
-        for told in (markdown.render(it), html.of_report(it), github.render(it, Path.cwd())):
+        for told in (markdown.render(it), notebook.of_report(it), github.render(it, Path.cwd())):
             assert ("passed" in told or "within limits" in told) == (it.gated and status == 0)
 
     def test_cells_are_counted_alike_everywhere(self) -> None:
@@ -386,8 +390,8 @@ class TestSummary:
         assert "6 cells, 600 rows scored" in flat
         assert "FAIL 1, ok 5 of 6 cells" in flat
         assert "6 cells, 600 rows, 1 failing" in markdown.render(it)
-        assert "FAIL 1, ok 5 of 6 cells" in html.of_report(it)
-        told = dict(comparison.summary(compare(it, it), ("a.json", "b.json")))
+        assert "FAIL 1, ok 5 of 6 cells" in notebook.of_report(it)
+        told = dict(pairs.summary(compare(it, it), ("a.json", "b.json")))
         assert told["base"].startswith("a.json: 6 cells, 600 rows")
         assert told["cells"] == "same 6"
 
@@ -671,7 +675,7 @@ class TestProbe:
 
     @pytest.mark.parametrize("width", [80, 100])
     def test_fits_and_shows_results_in_decimal_and_hex(self, width: int) -> None:
-        text = table.to_text(render_probe(self.result(), width), width, color=False)
+        text = to_text(render_probe(self.result(), width), width, color=False)
         assert max(map(cell_len, text.splitlines())) <= width
         flat = " ".join(text.split())
         assert "[20, 0, 0] = [0x1.4p+4, 0x0p+0, 0x0p+0]" in flat
@@ -684,12 +688,12 @@ class TestProbe:
         assert "Goldberg" in flat
 
     def test_the_worst_comes_first(self) -> None:
-        text = table.to_text(render_probe(self.result(), 100), 100, color=False)
+        text = to_text(render_probe(self.result(), 100), 100, color=False)
         value = text[text.index("value") : text.index("gradient")]
         assert value.index("bad") < value.index("off") < value.index("good[1]")
 
     def test_many_components_are_cut_to_the_worst_and_say_so(self) -> None:
-        text = table.to_text(render_probe(self.result(1000), 100), 100, color=False)
+        text = to_text(render_probe(self.result(1000), 100), 100, color=False)
         assert text.count("gradient[") < 20
         assert "1,000 components" in text
 

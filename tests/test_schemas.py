@@ -32,7 +32,7 @@ from xentcheck.model import (
     Yield,
 )
 from xentcheck.report.document import to_document
-from xentcheck.report.document_schema import report_schema
+from xentcheck.report.document.schema import report_schema
 from xentcheck.sweeps import GENERATORS
 
 ROOT = Path(__file__).resolve().parent.parent

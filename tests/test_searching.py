@@ -22,7 +22,9 @@ from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Loss
 from xentcheck.measurement import Candidate, Tally, place_found
 from xentcheck.model import (
+    ADAPTIVE,
     Case,
+    Config,
     Domain,
     Implementation,
     InputSpec,
@@ -36,7 +38,7 @@ from xentcheck.model import (
 from xentcheck.report import document, words
 from xentcheck.searching import Trials, block_rows, climb, thresholds
 from xentcheck.searching.moves import children
-from xentcheck.sweeps import ADAPTIVE, cases, parts
+from xentcheck.sweeps import GENERATORS, cases, parts
 
 NORMAL = InputSpec("normal", {"rows": 6, "classes": (2, 3, 5), "scale": (8.0,)})
 CLIMB = InputSpec("climb", {"rounds": 6})
@@ -74,7 +76,7 @@ def audited(
     fields = {"dtypes": ("float32",), "implementations": ("mine",), "name": "s"}
     sweep = Sweep(losses=(loss,), inputs=inputs, **(fields | settings))
     made = value if isinstance(value, Implementation) else implementation(value, loss)
-    return audit(config.Config((sweep,)), extra=[made], workers=workers)
+    return audit(Config((sweep,)), extra=[made], workers=workers)
 
 
 def only(report: Report) -> Any:
@@ -466,7 +468,7 @@ def test_parts_are_joined_only_where_something_is_searched_for() -> None:
     for more, groups in (((), 3), ((CLIMB,), 1)):
         sweep = Sweep("s", ("logsumexp",), ("float32",), (*inputs, *more))
         assert len(parts(sweep, loss, "float32", 0)) == 3
-        step = auditing._Step(sweep, loss, "float32", 0, (), config.Config((sweep,)))
+        step = auditing._Step(sweep, loss, "float32", 0, (), Config((sweep,)))
         assert len(list(step.tasks)) == groups
         assert [part for group in step.tasks for part in group] == [0, 1, 2]
 
@@ -588,3 +590,7 @@ def test_the_largest_numbers_are_moved_without_a_warning(dtype: str) -> None:
     parents = Case("sweep", "explicit", "logsumexp", dtype, rows, LabelKind.NONE, None, {})
     changed = children(parents, 256, np.random.default_rng(5))
     assert np.isfinite(to_float64(changed.logits)).all()
+
+
+def test_the_generators_that_search_are_known_by_name() -> None:
+    assert {each.name for each in GENERATORS.values() if each.adaptive} == ADAPTIVE

@@ -24,9 +24,8 @@ from xentcheck.errors import EmptySweepError, UnknownNameError, UsageError
 from xentcheck.floats import FORMATS, from_ordinals, ordinals, to_float64
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Loss
-from xentcheck.model import Case, Domain, InputSpec, LabelKind, Layout, Sweep
+from xentcheck.model import ADAPTIVE, Case, Domain, InputSpec, LabelKind, Layout, Sweep
 from xentcheck.sweeps import (
-    ADAPTIVE,
     GENERATORS,
     Part,
     Tally,

@@ -12,8 +12,10 @@ from tests.test_audit import SWEEP, configured, kinds, mine, sigmoid, softplus
 from xentcheck.auditing import audit
 from xentcheck.errors import UnsupportedError
 from xentcheck.model import Kind, LabelKind, Limit, Process, Quantity, Tolerance, selected
-from xentcheck.report import atlas, document
-from xentcheck.report.table import render_table, to_text
+from xentcheck.report import document
+from xentcheck.report.formats import atlas
+from xentcheck.report.formats.table import render_table
+from xentcheck.report.grid import to_text
 
 TWO_DTYPES = SWEEP.replace("[float32]", "[float32, float64]")
 HERE = Process("here")

@@ -29,7 +29,8 @@ from xentcheck.implementations.user import command_text
 from xentcheck.losses import LOSSES, NAMES, loss_of
 from xentcheck.losses.names import ALIASES, AMBIGUOUS
 from xentcheck.model import HINTS, MEANINGS, Kind, Report, Skip
-from xentcheck.report import table, words
+from xentcheck.report import words
+from xentcheck.report.formats import table
 from xentcheck.sweeps import GENERATORS
 
 CE = "softmax_cross_entropy"
@@ -533,16 +534,16 @@ class TestForeignCode:
         assert shown == "xentcheck --implementation './c/k {logits} {out}'"
 
     @pytest.mark.parametrize(
-        "words",
+        "command",
         [
             ["a", "it's", "two words", 'say "no"', 'it\'s "both"', "it's $HOME", "it's !", "`'`"],
             ["", "'", "\\'", "it's a\\", "new\nline's"],
         ],
     )
-    def test_a_shell_reads_the_words_back(self, words: list[str]) -> None:
-        script = f"printf '%s\\0' {words.shell(words)}"
+    def test_a_shell_reads_the_words_back(self, command: list[str]) -> None:
+        script = f"printf '%s\\0' {words.shell(command)}"
         told = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
-        assert told.stdout.split("\0")[:-1] == words
+        assert told.stdout.split("\0")[:-1] == command
 
 
 class TestProbe:

@@ -62,7 +62,7 @@ from xentcheck.probing import probe
 from xentcheck.recognition import guarded, reduced
 from xentcheck.registry import gradient_names, implementation, load_target
 from xentcheck.report import formats, words
-from xentcheck.report.reading import read as read_report
+from xentcheck.report.document import read as read_report
 from xentcheck.sweeps import chosen_labels, standard_sweeps
 from xentcheck.sweeps import own as own_inputs
 from xentcheck.sweeps.parameters import MATRIX_WORDS, VECTOR_WORDS
@@ -164,7 +164,7 @@ class Checking:
 
 
 def _rows(report: Report) -> list[dict[str, Any]]:
-    from xentcheck.report import csv  # noqa: PLC0415
+    from xentcheck.report.formats import csv  # noqa: PLC0415
 
     return csv.rows(report)
 
@@ -206,20 +206,20 @@ def _save(report: Report, path: str | os.PathLike[str], form: str | None = None)
 
 
 def _report_html(report: Report) -> str:
-    from xentcheck.report import html  # noqa: PLC0415
+    from xentcheck.report import notebook  # noqa: PLC0415
 
-    return html.of_report(report)
+    return notebook.of_report(report)
 
 
 def _probe_html(result: ProbeResult) -> str:
-    from xentcheck.report import html  # noqa: PLC0415
+    from xentcheck.report import notebook  # noqa: PLC0415
 
-    return html.of_probe(result)
+    return notebook.of_probe(result)
 
 
 def _probe_text(result: ProbeResult) -> str:
+    from xentcheck.report.grid import to_text  # noqa: PLC0415
     from xentcheck.report.probe import render_probe  # noqa: PLC0415
-    from xentcheck.report.table import to_text  # noqa: PLC0415
 
     notes = "".join(f"note: {each}\n" for each in result.notes)
     return notes + to_text(render_probe(result, _WIDTH), _WIDTH, color=False)

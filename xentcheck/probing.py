@@ -21,6 +21,7 @@ from xentcheck.measurement import Arbitration, Tally, close, compare_variants, m
 from xentcheck.measurement.candidate import alone
 from xentcheck.measurement.scoring import score, unflushed_kind
 from xentcheck.model import (
+    ADAPTIVE,
     SURVEY_TOLERANCE,
     Array,
     Case,
@@ -57,7 +58,7 @@ from xentcheck.reference import (
     few_distinct,
 )
 from xentcheck.reference.enclosures import Enclosures, decimal_text, expected
-from xentcheck.sweeps import ADAPTIVE, cases, fitted
+from xentcheck.sweeps import cases, fitted
 from xentcheck.sweeps.parameters import combinations, materialise
 
 METHOD = "mpmath intervals, precision raised until decided"

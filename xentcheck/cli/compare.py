@@ -68,29 +68,32 @@ def compare(
       xentcheck compare base.json head.json --output - --format markdown --output comment.md
     """
     delivery = Delivery.planned(formats, outputs, color, SUFFIXES)
-    from xentcheck.gate import comparison
+    from xentcheck.gate.comparison import compare as compared_with
+    from xentcheck.gate.comparison import nothing_shared
     from xentcheck.model import Standing
-    from xentcheck.report import reading
+    from xentcheck.report import document
 
     if not math.isfinite(slack):
         raise UsageError(f"--slack {slack}: has to be a number such as 0.01")
-    before, after = reading.read_all(base, head)
-    compared = comparison.compare(before, after, slack)
+    before, after = document.read_all(base, head)
+    compared = compared_with(before, after, slack)
 
     def render(form: str, width: int, *, color: bool) -> str:
         names = (base, head)
         if form == "markdown":
-            from xentcheck.report import comparison_markdown
+            from xentcheck.report.comparison import markdown
 
-            return comparison_markdown.render(compared, names)
-        from xentcheck.report import comparison
-
+            return markdown.render(compared, names)
         if form == "json":
-            return comparison.to_json(compared, names)
-        return comparison.render(compared, names, width, color=color)
+            from xentcheck.report.comparison.document import to_json
+
+            return to_json(compared, names)
+        from xentcheck.report.comparison import table
+
+        return table.render(compared, names, width, color=color)
 
     delivery.deliver(render)
     if not compared.shared:
-        complain("nothing was compared", comparison.nothing_shared(compared))
+        complain("nothing was compared", nothing_shared(compared))
         return NOTHING_AUDITED
     return VIOLATIONS if compared.tally[Standing.WORSE] else WITHIN_LIMITS

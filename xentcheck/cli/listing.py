@@ -74,18 +74,18 @@ def list_(what: str, name: str, loss: str, framework: str, form: str) -> int:
     if what != "implementations" and (loss or framework):
         option = "--loss" if loss else "--framework"
         raise UsageError(f"{option} goes with `list implementations`")
-    from xentcheck.report import listing
+    from xentcheck.cli import catalogue
 
     with foreign():
-        groups, notes = listing.LISTS[what](listing.Wanted(name, loss, framework))
+        groups, notes = catalogue.LISTS[what](catalogue.Wanted(name, loss, framework))
     for each in notes:
         note(f"note: {each}")
     if form == "json":
-        emit(listing.to_json(what, groups))
+        emit(catalogue.to_json(what, groups))
         return WITHIN_LIMITS
     terminal = sys.stdout is not None and sys.stdout.isatty()
     for heading, entries in groups.items():
-        emit(listing.to_text(heading, entries, width_of(terminal)))
+        emit(catalogue.to_text(heading, entries, width_of(terminal)))
     return WITHIN_LIMITS
 
 

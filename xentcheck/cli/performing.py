@@ -57,7 +57,7 @@ class _ProgressBar:
         now = time.monotonic()
         if not self._wanted or now - self._started < _PATIENCE or now - self._drawn < _REDRAW:
             return
-        from xentcheck.report import progress as line
+        from xentcheck.cli import progress as line
 
         if self._live is None:
             from rich.console import Console
@@ -121,7 +121,7 @@ def run_audit(
         if remark:
             note(f"note: {remark}")
     if witnesses:
-        from xentcheck.report.witnesses import save
+        from xentcheck.witnesses.archive import save
 
         with foreign():
             saved = save(report, witnesses, config.sweeps)

@@ -202,8 +202,8 @@ def probe(
     def render(form: str, width: int, *, color: bool) -> str:
         if form != "table":
             return rendered(result.report, form, width, color=color)
+        from xentcheck.report.grid import to_text
         from xentcheck.report.probe import render_probe
-        from xentcheck.report.table import to_text
 
         return to_text(render_probe(result, width), width, color=color)
 

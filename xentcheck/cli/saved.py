@@ -28,8 +28,8 @@ def report(results: str, formats: Sequence[str], outputs: Sequence[str], color: 
       xentcheck report results.json --format markdown --output summary.md
     """
     delivery = Delivery.planned(formats, outputs, color)
-    from xentcheck.report import reading
+    from xentcheck.report import document
 
-    saved = reading.read(results)
+    saved = document.read(results)
     delivery.deliver(functools.partial(rendered, saved))
     return status_of(saved)

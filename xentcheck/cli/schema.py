@@ -37,7 +37,7 @@ def _schema(what: str) -> "Schema":
 
             return config_schema()
         case "report":
-            from xentcheck.report.document_schema import report_schema
+            from xentcheck.report.document.schema import report_schema
 
             return report_schema()
     from xentcheck.gate.baseline_schema import baseline_schema

@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from xentcheck.losses.spec import picked
-from xentcheck.model import Case, Kind
-from xentcheck.sweeps import ADAPTIVE
+from xentcheck.model import ADAPTIVE, Case, Kind
 
 
 @dataclass(frozen=True, slots=True, eq=False)

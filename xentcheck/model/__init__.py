@@ -12,6 +12,7 @@ from xentcheck.model.implementation import (
     selected,
 )
 from xentcheck.model.inputs import (
+    ADAPTIVE,
     Accepts,
     Array,
     Case,
@@ -59,6 +60,7 @@ from xentcheck.model.results import (
 )
 
 __all__ = [
+    "ADAPTIVE",
     "ANY_PARAMETER",
     "AUTO",
     "HINTS",

@@ -186,3 +186,7 @@ class Sweep:
     parameters: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     integers: bool = False
     named: frozenset[str] = frozenset()
+
+
+ADAPTIVE = frozenset({"climb", "threshold"})
+"""Generators that search: their rows depend on the implementation, and belong to no sweep."""

@@ -13,7 +13,7 @@ from rich.text import Text
 from xentcheck.floats import ULP_DEFINITION
 from xentcheck.model import NOTES, Kind, Quantity, Witness, kinds
 from xentcheck.report import words
-from xentcheck.report.table import labelled
+from xentcheck.report.grid import labelled
 from xentcheck.report.words import skipped_lines
 
 if TYPE_CHECKING:

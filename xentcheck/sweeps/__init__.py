@@ -1,6 +1,5 @@
 """Where inputs come from: generators, and the cases that a sweep makes of them."""
 
-from xentcheck.sweeps.adaptive import ADAPTIVE
 from xentcheck.sweeps.assembly import (
     Part,
     adaptive_inputs,
@@ -19,7 +18,6 @@ from xentcheck.sweeps.recorded import read_arrays, recorded_dtype, recorded_labe
 from xentcheck.sweeps.standard import standard_sweeps
 
 __all__ = [
-    "ADAPTIVE",
     "CHOICES",
     "GENERATORS",
     "Generator",

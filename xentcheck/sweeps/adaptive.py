@@ -61,5 +61,3 @@ ADAPTING = (
         adaptive=True,
     ),
 )
-
-ADAPTIVE = frozenset(each.name for each in ADAPTING)

@@ -8,10 +8,19 @@ import numpy as np
 
 from xentcheck.floats import to_float64
 from xentcheck.losses import LOSSES
-from xentcheck.model import UNREACHABLE, Array, Cell, Finding, Kind, Report, Witness, escaped
+from xentcheck.model import (
+    ADAPTIVE,
+    UNREACHABLE,
+    Array,
+    Cell,
+    Finding,
+    Kind,
+    Report,
+    Witness,
+    escaped,
+)
 from xentcheck.model.kinds import OF_CALLS
 from xentcheck.report.words.numbers import written
-from xentcheck.sweeps import ADAPTIVE
 
 _LONGEST_REPLAY = 64  # numbers in a command line that one still wants to paste
 

@@ -14,7 +14,7 @@ from xentcheck.floats import ULP_DEFINITION
 from xentcheck.gate.outcome import Outcome, outcome
 from xentcheck.model import NOTES, Finding, Report, Violation
 from xentcheck.report import words
-from xentcheck.report.table import Line, merged, verdicts
+from xentcheck.report.lines import Line, merged, verdicts
 
 LARGEST = 2**20 - 2**15
 """Bytes. A step summary may have 1 MiB; some is left for what else the step writes there."""

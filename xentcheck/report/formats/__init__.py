@@ -36,31 +36,31 @@ def rendered(report: "Report", form: str, width: int, *, color: bool = False) ->
 
             return document.to_json(report)
         case "csv":
-            from xentcheck.report import csv
+            from xentcheck.report.formats import csv
 
             return csv.render(report)
         case "junit":
-            from xentcheck.report import junit
+            from xentcheck.report.formats import junit
 
             return junit.render(report)
         case "sarif":
-            from xentcheck.report import sarif
+            from xentcheck.report.formats import sarif
 
             return sarif.render(report, Path.cwd())
         case "markdown":
-            from xentcheck.report import markdown
+            from xentcheck.report.formats import markdown
 
             return markdown.render(report)
         case "github":
-            from xentcheck.report import github
+            from xentcheck.report.formats import github
 
             return github.render(report, Path.cwd())
         case "atlas":
-            from xentcheck.report import atlas
+            from xentcheck.report.formats import atlas
 
             return atlas.render(report, datetime.now().astimezone().date().isoformat())
         case "table":
-            from xentcheck.report import table
+            from xentcheck.report.formats import table
 
             return table.render(report, width, color=color)
     raise ValueError(form)

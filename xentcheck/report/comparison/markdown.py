@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from xentcheck.floats import ULP_DEFINITION
 from xentcheck.gate.comparison import ORDER, Comparison, Pair
 from xentcheck.model import Report, Standing
-from xentcheck.report import comparison as side
 from xentcheck.report import words
-from xentcheck.report.markdown import Page, code, fenced, inline
+from xentcheck.report.comparison import pairs
+from xentcheck.report.formats.markdown import Page, code, fenced, inline
 
 LARGEST = 65_536
 """Bytes, hence no more characters. That is what a comment on GitHub may have."""
@@ -31,7 +31,7 @@ def render(comparison: Comparison, names: tuple[str, str], largest: int = LARGES
     ``names`` are those of the files.
     """
     page = Page(largest - _RESERVED)
-    page.add(f"### xentcheck: {inline(side.verdict(comparison))}", "")
+    page.add(f"### xentcheck: {inline(pairs.verdict(comparison))}", "")
     page.add(f"{_counts(comparison)} Head {code(names[1])} against base {code(names[0])}.", "")
     warnings = [note for note in comparison.notes if note.warning]
     page.add_some(f"- **{inline(note.topic)}**: {inline(note.text)}" for note in warnings)
@@ -45,9 +45,9 @@ def render(comparison: Comparison, names: tuple[str, str], largest: int = LARGES
         _table(page, worse, page.room // 2)
         _details(page, comparison.head, worse, page.room * 3 // 4)
     for standing in _FOLDED:
-        pairs = [pair for pair in comparison.pairs if pair.standing is standing]
-        if pairs and page.add(f"<details><summary>{len(pairs):,} {standing}</summary>", ""):
-            _table(page, pairs, page.room // 2)
+        several = [pair for pair in comparison.pairs if pair.standing is standing]
+        if several and page.add(f"<details><summary>{len(several):,} {standing}</summary>", ""):
+            _table(page, several, page.room // 2)
             page.add("</details>", "")
     return "\n".join([*page.blocks, *tail.blocks]).rstrip("\n") + "\n"
 
@@ -71,12 +71,12 @@ def _table(page: Page, pairs: Sequence[Pair], room: int) -> None:
 
 
 def _row(pair: Pair) -> str:
-    cell, shown = pair.cell, side.leading(pair)
+    cell, shown = pair.cell, pairs.leading(pair)
     standing = pair.standing.value
-    texts = [" · ".join(side.changes(pair)), side.lacking(pair)]
+    texts = [" · ".join(pairs.changes(pair)), pairs.lacking(pair)]
     if shown is not None:
         for name, witness in (("base", shown.base_witness), ("head", shown.head_witness)):
-            texts.append("" if witness is None else f"{name} {side.witness_text(witness)}")
+            texts.append("" if witness is None else f"{name} {pairs.witness_text(witness)}")
     cells = (
         f"**{standing}**" if pair.standing is Standing.WORSE else standing,
         inline(cell.loss),
@@ -84,8 +84,8 @@ def _row(pair: Pair) -> str:
         inline(cell.dtype),
         cell.quantity.value,
         code(cell.sweep),
-        side.largest(pair.base),
-        side.largest(pair.head),
+        pairs.largest(pair.base),
+        pairs.largest(pair.head),
         "<br>".join(inline(text) for text in texts if text),
     )
     return f"| {' | '.join(cells)} |"
@@ -93,7 +93,7 @@ def _row(pair: Pair) -> str:
 
 def _details(page: Page, head: Report, worse: Sequence[Pair], room: int) -> None:
     part = Page(room)
-    blocks = [_detail(head, pair) for pair in side.distinct(worse)]
+    blocks = [_detail(head, pair) for pair in pairs.distinct(worse)]
     left = part.add_some(blocks, _MOST_DETAILS)
     page.blocks += part.blocks
     page.room -= room - part.room
@@ -103,14 +103,14 @@ def _details(page: Page, head: Report, worse: Sequence[Pair], room: int) -> None
 
 def _detail(head: Report, pair: Pair) -> str:
     """A cell that is worse behind its name, with both witnesses and a command to be copied."""
-    cell, shown = pair.cell, side.leading(pair)
-    changes = inline(" · ".join(side.changes(pair)))
+    cell, shown = pair.cell, pairs.leading(pair)
+    changes = inline(" · ".join(pairs.changes(pair)))
     place = f"{inline(f'{cell.loss}, {cell.dtype} {cell.quantity}')}, sweep {code(cell.sweep)}"
     summary = f"{code(cell.implementation)} ({place}): {changes}"
     parts = [f"<details><summary>{summary}</summary>", ""]
     if shown is not None:
-        parts += [fenced(words.aligned(side.side_by_side(shown)), "text"), ""]
-        if command := side.replay(head, pair, shown):
+        parts += [fenced(words.aligned(pairs.side_by_side(shown)), "text"), ""]
+        if command := pairs.replay(head, pair, shown):
             parts += [fenced(words.folded(command, 100), "sh"), ""]
     return "\n".join([*parts, "</details>", ""])
 
@@ -119,7 +119,7 @@ def _environment(page: Page, comparison: Comparison) -> None:
     """What differs and bears on nothing, and what was measured, folded away."""
     told = [(note.topic, note.text) for note in comparison.notes if not note.warning]
     if comparison.slack:
-        told.append(("slack", side.slack_text(comparison.slack)))
+        told.append(("slack", pairs.slack_text(comparison.slack)))
     told.append(("measure", f"ulp: {ULP_DEFINITION}"))
     if not page.add("<details><summary>What else differs, and what was measured</summary>", ""):
         return

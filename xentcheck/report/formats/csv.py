@@ -13,7 +13,7 @@ from typing import Any
 
 from xentcheck.model import Cell, Finding, Kind, Measurement, Report, Violation
 from xentcheck.report import words
-from xentcheck.report.table import verdict
+from xentcheck.report.lines import verdict
 
 _CELL = ("verdict", "loss", "implementation", "dtype", "quantity", "sweep", "rows", "scored")
 _NUMBERS = (

@@ -13,7 +13,7 @@ from xentcheck.floats import ULP_DEFINITION
 from xentcheck.gate.outcome import stale
 from xentcheck.model import Finding, Report, Skip, Violation
 from xentcheck.report import words
-from xentcheck.report.table import Line, merged
+from xentcheck.report.lines import Line, merged
 
 _NAME = "xentcheck"
 _Place = tuple[str, str, str, str]

@@ -32,7 +32,7 @@ from xentcheck.model import (
     Yield,
 )
 from xentcheck.reading.json import _NON_FINITE, Entry, shown
-from xentcheck.report.document import SCHEMA_VERSION
+from xentcheck.report.document.write import SCHEMA_VERSION
 
 _WRITES = "xentcheck run CONFIG --format json --output FILE writes a report"
 _MOST_PROBLEMS = 8

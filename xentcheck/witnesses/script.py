@@ -4,206 +4,42 @@ The script needs what it computes with, and nothing of xentcheck: an adapter's f
 file or package that the implementation is in. (Of the built-in field guide that is xentcheck.)
 """
 
-import contextlib
-import hashlib
 import importlib
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from xentcheck import registry
-from xentcheck.errors import TargetError, UsageError
-from xentcheck.execution import hosts, open_target
-from xentcheck.floats import FORMATS, format_of, to_float64
+from xentcheck.floats import FORMATS, format_of
 from xentcheck.implementations.bridging import NUMPY_ARRAY, NUMPY_DATA, Call, Sketch
 from xentcheck.implementations.classes import of_class
 from xentcheck.implementations.command import DATA, Command, text_of
-from xentcheck.implementations.excerpts import excerpt
 from xentcheck.implementations.shapes import ROWS, gathered, shaped, spread
-from xentcheck.implementations.user import UserFunction, target_named
+from xentcheck.implementations.user import UserFunction
 from xentcheck.losses import LOSSES
-from xentcheck.losses.parameters import passed
-from xentcheck.model import (
-    Array,
-    Cell,
-    Finding,
-    Implementation,
-    Process,
-    Quantity,
-    Report,
-    Sweep,
-    Witness,
-    reduces,
-)
-from xentcheck.probing import located
+from xentcheck.model import Cell, Finding, Process, Quantity, Report, Witness
 from xentcheck.report import words
-from xentcheck.sweeps import ADAPTIVE, fitted
+from xentcheck.witnesses.excerpt import excerpt
+from xentcheck.witnesses.given import NATIVE, Given, Known
 
-_LONGEST_NAME = 140  # characters of a file's name
 _LONGEST_COMMENT = 400
-_NATIVE = ("float16", "float32", "float64")  # the dtypes that NumPy itself can load
-_UNSAFE = re.compile(r"[^A-Za-z0-9._+@-]+")
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
-def save(report: Report, directory: str | Path, sweeps: Sequence[Sweep] = ()) -> tuple[Path, ...]:
-    """Write the witness of every finding to a folder, which is made if it is not there.
-
-    Each is a ``.npz`` that plain NumPy loads: ``logits`` with an axis of rows, ``labels``, the
-    parameters by their names, ``actual`` and ``expected`` in float64, ``exact`` as text, and names.
-    Numbers of a dtype that NumPy lacks are float32. Beside it is a Python script that calls the
-    implementation on them.
-
-    Args:
-        report: what was found.
-        directory: the folder.
-        sweeps: those that were audited. What was found of a whole call, or of a function whose
-            rows depend on each other, is saved with the block of rows if they are given; else it
-            is the row alone.
-
-    Returns:
-        The paths of all files, in the order of the findings.
-
-    Raises:
-        UsageError: something cannot be written.
-    """
-    folder = Path(directory)
-    paths: list[Path] = []
-    names: set[str] = set()
-    findings = [*report.findings, *(each.finding for each in report.violations)]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        known = _Known(report, folder)
-        for finding in dict.fromkeys(findings):
-            if finding.witness is None:
-                continue
-            name = _name(finding, names)
-            archive, script = folder / f"{name}.npz", folder / f"{name}.py"
-            given = _input(report, finding, finding.witness, sweeps, known)
-            with archive.open("wb") as file:
-                np.savez(file, **_arrays(finding, finding.witness, given))  # type: ignore[arg-type]
-            text = _script(report, finding, finding.witness, given, known)
-            script.write_text(text, encoding="utf-8")
-            paths += [archive, script]
-    except OSError as error:
-        where = error.filename or folder
-        message = f"cannot write {where}: {error.strerror or error}"
-        raise UsageError(message) from None
-    finally:
-        hosts.close()
-    return tuple(paths)
-
-
-def _name(finding: Finding, taken: set[str]) -> str:
-    """A file's name that no other finding has, also where capitals are the same as small letters.
-
-    A name that had to be changed, or cut, bears a hash of what it was.
-    """
-    cell = finding.cell
-    parts = (cell.loss, cell.implementation, cell.dtype, cell.quantity, cell.sweep, finding.kind)
-    whole = "-".join(parts)
-    slug = _UNSAFE.sub("_", whole)
-    mark = hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    if slug != whole or len(slug) > _LONGEST_NAME or slug.casefold() in taken:
-        slug = f"{slug[:_LONGEST_NAME]}-{mark}"
-    made, number = slug, 1
-    while made.casefold() in taken:
-        number += 1
-        made = f"{slug}-{number}"
-    taken.add(made.casefold())
-    return made
-
-
 # the archive ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Input:
-    """What an implementation is called with, by name; arrays have an axis of rows.
-
-    ``place`` is where what is shown stands in the result.
-    """
-
-    given: Mapping[str, Any]
-    place: tuple[int, ...]
-
-    @property
-    def arrays(self) -> dict[str, Array]:
-        return {name: each for name, each in self.given.items() if isinstance(each, np.ndarray)}
-
-
-def _input(
-    report: Report, finding: Finding, witness: Witness, sweeps: Sequence[Sweep], known: "_Known"
-) -> _Input:
-    """The witness, or the block of rows that it was in."""
-    cell = finding.cell
-    implementation, _ = known.of(cell)
-    loss = LOSSES[cell.loss]
-
-    def passing(computed: Mapping[str, Any]) -> Mapping[str, Any]:
-        return computed if implementation is None else passed(loss, implementation, computed)
-
-    parameters = passing(witness.parameters)
-    if reduces(witness.parameters):
-        given = {"logits": witness.logits, "labels": witness.labels, **parameters}
-        row: tuple[int, ...] = () if cell.quantity is Quantity.VALUE else (witness.place,)
-    else:
-        of = {each.name: each for each in sweeps}.get(cell.sweep)
-        fitting = None if of is None else fitted(of, loss)[0]
-        found = witness.generator in ADAPTIVE  # no row of the sweep's own
-        if fitting is not None and not found and words.takes_company(report, finding):
-            case, place = located(fitting, loss, cell.dtype, report.seed, witness.row)
-            given = {"logits": case.logits, "labels": case.labels, **passing(case.parameters)}
-            row = (place,)
-        else:
-            labels = None if witness.labels is None else witness.labels[np.newaxis]
-            given = {"logits": witness.logits[np.newaxis], "labels": labels}
-            for name, value in parameters.items():
-                declared = loss.parameter(name)
-                by_row = declared is not None and declared.kind == "row-matrix"
-                array = isinstance(value, np.ndarray) and by_row
-                given[name] = value[np.newaxis] if array else value
-            row = (0,)
-    data = {name: given.pop(name) for name in ("logits", "labels")}
-    given = {**{name: each for name, each in data.items() if each is not None}, **given}
-    return _Input(given, row if witness.index is None else (*row, witness.index))
-
-
-def _arrays(finding: Finding, witness: Witness, given: _Input) -> dict[str, Array]:
-    arrays = {name: _plain(each) for name, each in given.given.items() if each is not None}
-    texts = {
-        "loss": finding.cell.loss,
-        "implementation": finding.cell.implementation,
-        "dtype": finding.cell.dtype,
-        "quantity": finding.cell.quantity,
-        "sweep": finding.cell.sweep,
-        "kind": finding.kind,
-        "result_dtype": witness.result_dtype,
-        "exact": witness.exact,
-    }
-    arrays |= {name: np.array(str(text)) for name, text in texts.items()}
-    arrays |= {"actual": np.array(witness.actual), "expected": np.array(witness.expected)}
-    return arrays | {"place": np.array(given.place, dtype=np.int64)}
-
-
-def _plain(value: Any) -> Array:
-    """An array that NumPy loads without further packages, with the same numbers."""
-    array = np.asarray(value)
-    known = format_of(array.dtype)
-    return array if known is None or known.name in _NATIVE else to_float64(array).astype(np.float32)
 
 
 # the script ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class _Lines:
+class Lines:
     """What a script is made of, in this order. ``notes`` are comments, ``call`` gives result."""
 
     call: Sequence[str]
@@ -213,33 +49,8 @@ class _Lines:
     notes: Sequence[str] = ()
 
 
-@dataclass(slots=True, eq=False)
-class _Known:
-    """The implementations that a report is about; users' own are opened when they are asked for."""
-
-    report: Report
-    folder: Path  # of the scripts
-    _registered: dict[tuple[str, str], Implementation] = field(default_factory=dict)
-    _opened: dict[tuple[str, ...], tuple[Implementation, str] | None] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self._registered = {(each.loss, each.name): each for each in registry.implementations()}
-
-    def of(self, cell: Cell) -> tuple[Implementation | None, str]:
-        """The implementation (None: it cannot be found), and the gradient found beside it."""
-        words = self.report.origins.get(f"{cell.loss} {cell.implementation}")
-        if not words:
-            return self._registered.get((cell.loss, cell.implementation)), ""
-        key = (cell.loss, *words)
-        if key not in self._opened:
-            self._opened[key] = None
-            with contextlib.suppress(TargetError):
-                self._opened[key] = open_target(target_named(cell.loss, words))
-        return self._opened[key] or (None, "")
-
-
-def _script(
-    report: Report, finding: Finding, witness: Witness, given: _Input, known: _Known
+def script_text(
+    report: Report, finding: Finding, witness: Witness, given: Given, known: Known
 ) -> str:
     cell = finding.cell
     implementation, beside = known.of(cell)
@@ -298,7 +109,7 @@ def _environment(variables: Sequence[tuple[str, str]]) -> Iterator[str]:
             yield f"os.environ[{name!r}] = {value!r}"
 
 
-def _shown(witness: Witness, given: _Input) -> Iterator[str]:
+def _shown(witness: Witness, given: Given) -> Iterator[str]:
     """Lines that print what came, beside what ought to."""
     if not witness.exact:
         yield "print(result)"
@@ -310,7 +121,7 @@ def _shown(witness: Witness, given: _Input) -> Iterator[str]:
 
 
 def _sketch(
-    cell: Cell, given: _Input, function: str, labels: str | None = None, **more: Any
+    cell: Cell, given: Given, function: str, labels: str | None = None, **more: Any
 ) -> Sketch:
     """The call of the function of that name; ``labels`` unless the loss decides about them."""
     loss = LOSSES[cell.loss]
@@ -330,7 +141,7 @@ def _sketch(
     )
 
 
-def _of_call(call: Call, cell: Cell, given: _Input, beside: str, folder: Path) -> _Lines:
+def _of_call(call: Call, cell: Cell, given: Given, beside: str, folder: Path) -> Lines:
     """An adapter's function, or a user's, through its bridge."""
     bridge = call.bridge
     function = call.function
@@ -387,7 +198,7 @@ def _of_call(call: Call, cell: Cell, given: _Input, beside: str, folder: Path) -
     more, lines = _numpy(cell, given) if native else ((), ())
     lines = (*lines, *_labels(given, call.label_dtype))
     modules = () if native else _framework(bridge.process)
-    return _Lines(
+    return Lines(
         (*lines, *bridge.script(sketch)),
         bridge.process.environment,
         (*imports, *more, *modules, *(("import sys",) if own else ())),
@@ -413,7 +224,7 @@ def _from_script(path: Path, folder: Path) -> str:
     return f"Path(__file__).resolve().parent / {relative!r}"
 
 
-def _labels(given: _Input, dtype: str) -> tuple[str, ...]:
+def _labels(given: Given, dtype: str) -> tuple[str, ...]:
     """A line that makes integer labels of the dtype that is wanted."""
     labels = given.given.get("labels")
     if labels is None or labels.dtype.kind != "i" or labels.dtype.name == dtype:
@@ -442,10 +253,10 @@ def _importable(function: Any) -> bool:
         return False
 
 
-def _numpy(cell: Cell, given: _Input) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _numpy(cell: Cell, given: Given) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Imports and lines that make arrays of the dtype, and let overflow be a result."""
     quiet = 'np.seterr(all="ignore")'
-    if cell.dtype in _NATIVE:
+    if cell.dtype in NATIVE:
         return (), (quiet,)
     real = [name for name, each in given.arrays.items() if format_of(each.dtype) is not None]
     kind = FORMATS[cell.dtype].dtype.name
@@ -453,7 +264,7 @@ def _numpy(cell: Cell, given: _Input) -> tuple[tuple[str, ...], tuple[str, ...]]
     return ("import ml_dtypes",), (quiet, f"for name in {real}:", cast)
 
 
-def _of_function(function: Callable[..., Any] | None, cell: Cell, given: _Input) -> _Lines:
+def _of_function(function: Callable[..., Any] | None, cell: Cell, given: Given) -> Lines:
     """A function of NumPy arrays that a package has."""
     more, lines = _numpy(cell, given)
     imports, definitions, notes = list(more), [_MISSING], [_NOBODY]
@@ -463,7 +274,7 @@ def _of_function(function: Callable[..., Any] | None, cell: Cell, given: _Input)
         imports.append(f"from {function.__module__} import {name}")
         definitions, notes = [], []
     call = _sketch(cell, given, name).called(*NUMPY_DATA, array=NUMPY_ARRAY)
-    return _Lines((*lines, f"result = {call}"), (), imports, definitions, notes)
+    return Lines((*lines, f"result = {call}"), (), imports, definitions, notes)
 
 
 def _loaded(function: UserFunction, beside: str, scripts: Path) -> list[str]:
@@ -496,7 +307,7 @@ def _loaded(function: UserFunction, beside: str, scripts: Path) -> list[str]:
     return ["\n".join(lines)]
 
 
-def _of_command(command: Command, cell: Cell, given: _Input, scripts: Path) -> _Lines:
+def _of_command(command: Command, cell: Cell, given: Given, scripts: Path) -> Lines:
     """A program, on files."""
     values = {**command.parameters, **given.given}
     if not _sketch(cell, given, "").labels:
@@ -537,7 +348,7 @@ def _of_command(command: Command, cell: Cell, given: _Input, scripts: Path) -> _
         what = NUMPY_ARRAY.format(name) if array else f"np.array({values[name]!r})"
         saved.append(f'np.save(f"{{folder}}/{name}.npy", {what})')
     here = _from_script(Path(), scripts)
-    return _Lines(
+    return Lines(
         (
             *lines,
             "folder = tempfile.mkdtemp()",

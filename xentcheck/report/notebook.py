@@ -9,7 +9,9 @@ from html import escape
 
 from xentcheck.gate.outcome import Outcome, outcome
 from xentcheck.model import Kind, ProbeResult, Report
-from xentcheck.report import table, words
+from xentcheck.report import words
+from xentcheck.report.grid import to_text
+from xentcheck.report.lines import Line, merged, verdicts
 from xentcheck.report.probe import render_probe
 
 MOST_LINES = 60
@@ -36,7 +38,7 @@ _LONG = _HEADERS[10:]
 
 def of_report(report: Report) -> str:
     """The worst lines of the table, the gravest violations or findings, and what was skipped."""
-    lines = table.merged(report)
+    lines = merged(report)
     parts = [_paragraph(_verdict(report, lines), "font-weight:bold")]
     parts += [_paragraph(each) for each in _warnings(report)]
     if lines:
@@ -53,13 +55,13 @@ def of_report(report: Report) -> str:
 
 def of_probe(result: ProbeResult) -> str:
     """What `xentcheck probe` prints."""
-    return _plain(table.to_text(render_probe(result, _WIDTH), _WIDTH, color=False))
+    return _plain(to_text(render_probe(result, _WIDTH), _WIDTH, color=False))
 
 
-def _verdict(report: Report, lines: Sequence[table.Line]) -> str:
+def _verdict(report: Report, lines: Sequence[Line]) -> str:
     if not lines:
         return "nothing was audited"
-    tally = table.verdicts(report)
+    tally = verdicts(report)
     counts = ", ".join(f"{verdict} {tally[verdict]:,}" for verdict in _COLORS if tally[verdict])
     cells = f"{counts} of {words.count(tally.total(), 'cell')}"
     ended = outcome(report)
@@ -79,7 +81,7 @@ def _warnings(report: Report) -> Iterator[str]:
         yield f"{count} tolerated by the baseline {report.baseline}"
 
 
-def _table(lines: Sequence[table.Line]) -> str:
+def _table(lines: Sequence[Line]) -> str:
     rows = [_row(_HEADERS, "th", f"{_FAINT};font-weight:normal")]
     for loss in dict.fromkeys(line.loss for line in lines):
         heading = _tag("th", escape(loss), f"{_CELL};text-align:left", f'colspan="{len(_HEADERS)}"')
@@ -91,7 +93,7 @@ def _table(lines: Sequence[table.Line]) -> str:
     return _tag("div", _tag("table", "".join(rows), style), "overflow-x:auto")
 
 
-def _line(line: table.Line) -> str:
+def _line(line: Line) -> str:
     others = {kind: count for kind, count in line.counts.items() if kind not in _COUNTED}
     faulty = line.witness is not None and line.verdict != "ok"
     witness = ""

@@ -14,7 +14,7 @@ from xentcheck.reading.schema import (
     or_null,
     whole_object,
 )
-from xentcheck.report.document import SCHEMA_VERSION
+from xentcheck.report.document.write import SCHEMA_VERSION
 
 _HEX_FLOAT = r"^(-?0x[01]\.[0-9a-f]+p[+-][0-9]+|-?inf|nan)$"
 

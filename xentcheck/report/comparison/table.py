@@ -1,0 +1,158 @@
+"""A comparison of two reports → a table for a terminal, or a JSON document of its own schema.
+
+As in the table of one report, every piece of text is a `Text`, and colour only repeats a word.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from xentcheck.gate.comparison import Comparison, Pair
+from xentcheck.model import Report, Standing
+from xentcheck.report import words
+from xentcheck.report.comparison.pairs import (
+    changes,
+    distinct,
+    lacking,
+    largest,
+    leading,
+    one_line,
+    replay,
+    side_by_side,
+    summary,
+    witness_text,
+)
+from xentcheck.report.grid import labelled, to_text
+
+_STYLES = {
+    Standing.WORSE: "bold red",
+    Standing.NEW: "yellow",
+    Standing.GONE: "yellow",
+    Standing.BETTER: "green",
+    Standing.SAME: "",
+}
+_HEADERS = ("standing", "implementation", "dtype", "quantity", "sweep", "base", "head")
+_NUMBERS = frozenset({"base", "head"})
+_FOLDABLE = {"implementation": 16, "sweep": 8, "dtype": 8}  # least widths
+_INDENT = 8
+_MOST_DETAILS = 12
+
+
+def render(comparison: Comparison, names: tuple[str, str], width: int, *, color: bool) -> str:
+    """The comparison as text, no line wider than ``width``; ``names`` are those of the files."""
+    return to_text(render_table(comparison, names, width), width, color=color)
+
+
+def render_table(comparison: Comparison, names: tuple[str, str], width: int) -> Group:
+    """What is not the same, what is worse in detail, and a summary."""
+    told = [pair for pair in comparison.pairs if pair.standing is not Standing.SAME]
+    parts: list[RenderableType] = []
+    if told:
+        legend = (
+            "worse, new, gone, better: head against base. base, head: the gravest kind of the cell "
+            "that has no error in ulps, else its largest error in ulps."
+        )
+        parts += [Text(legend, style="dim"), Text()]
+        parts += _rows(told, width)
+    parts += _details(comparison, width)
+    parts.append(labelled(list(summary(comparison, names))))
+    return Group(*parts)
+
+
+def _rows(pairs: Sequence[Pair], width: int) -> Iterator[RenderableType]:
+    """A line per cell and below it what has changed, loss by loss."""
+    cells = {id(pair): _cells(pair) for pair in pairs}
+    widths = _widths(list(cells.values()), width)
+    by_loss: dict[str, list[Pair]] = defaultdict(list)
+    for pair in pairs:
+        by_loss[pair.cell.loss].append(pair)
+    for loss, group in by_loss.items():
+        yield Text(words.clean(loss), style="bold")
+        yield _grid([Text(header, style="dim") for header in _HEADERS], widths)
+        for pair in group:
+            yield _grid(cells[id(pair)], widths)
+            below = [one_line(text) for text in _below(pair)]
+            if below:
+                yield Padding(Text("\n".join(below), style="dim"), (0, 0, 0, _INDENT))
+        yield Text()
+
+
+def _cells(pair: Pair) -> list[Text]:
+    cell = pair.cell
+    return [
+        Text(pair.standing.value, style=_STYLES[pair.standing]),
+        Text(one_line(cell.implementation)),
+        Text(cell.dtype),
+        Text(cell.quantity.value),
+        Text(one_line(cell.sweep)),
+        Text(largest(pair.base)),
+        Text(largest(pair.head)),
+    ]
+
+
+def _widths(rows: Sequence[Sequence[Text]], width: int) -> list[int]:
+    """As wide as the contents; where that is too much, the columns of `_FOLDABLE` are folded."""
+    widths = [
+        max(len(header), *(row[i].cell_len for row in rows)) for i, header in enumerate(_HEADERS)
+    ]
+    for name, least in _FOLDABLE.items():
+        column = _HEADERS.index(name)
+        excess = max(sum(widths) + len(widths) - 1 - width, 0)
+        widths[column] = max(min(widths[column], least), widths[column] - excess)
+    return widths
+
+
+def _grid(cells: Sequence[Text], widths: Sequence[int]) -> Table:
+    grid = Table.grid(padding=(0, 1, 0, 0), pad_edge=False)
+    for header, column_width in zip(_HEADERS, widths, strict=True):
+        right = header in _NUMBERS
+        grid.add_column(width=column_width, justify="right" if right else "left", overflow="fold")
+    grid.add_row(*cells)
+    return grid
+
+
+def _below(pair: Pair) -> list[str]:
+    texts = [text for text in (" · ".join(changes(pair)), lacking(pair)) if text]
+    shown = leading(pair)
+    if shown is None:
+        return texts
+    for name, witness in (("base", shown.base_witness), ("head", shown.head_witness)):
+        if witness is not None:
+            texts.append(f"{name} {witness_text(witness)}")
+    return texts
+
+
+def _details(comparison: Comparison, width: int) -> list[RenderableType]:
+    """What is worse with both witnesses in full, each kind of it first."""
+    worse = [pair for pair in comparison.pairs if pair.standing is Standing.WORSE]
+    if not worse:
+        return []
+    chosen = distinct(worse)[:_MOST_DETAILS]
+    more = f", {len(chosen):,} of them" if len(chosen) < len(worse) else ""
+    heading = f"{words.count(len(worse), 'cell')} worse{more}, the gravest first"
+    parts: list[RenderableType] = [Text(heading, style="bold red"), Text()]
+    for pair in chosen:
+        cell = pair.cell
+        head = f"{cell.loss}  {cell.implementation}  {cell.dtype}  {cell.quantity}"
+        parts.append(Text(one_line(f"{head}  (sweep {cell.sweep})")))
+        parts += [labelled(_in_full(comparison.head, pair, width)), Text()]
+    if left := len(worse) - len(chosen):
+        parts += [Text(f"and {left:,} more: --format json has them all"), Text()]
+    return parts
+
+
+def _in_full(head: Report, pair: Pair, width: int) -> list[tuple[str, str]]:
+    lines = [("change", text) for text in changes(pair)]
+    shown = leading(pair)
+    if shown is None:
+        return lines
+    lines += side_by_side(shown)
+    command = replay(head, pair, shown)
+    if command:
+        margin = 4 + max(len(word) for word, _ in lines)
+        lines.append(("replay", words.folded(command, width - margin)))
+    return lines

@@ -1,0 +1,198 @@
+"""The lines of a report: a loss × implementation × dtype × quantity over all its sweeps."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from xentcheck.model import (
+    NOTES,
+    Cell,
+    Finding,
+    Kind,
+    Measurement,
+    Quantity,
+    Report,
+    Witness,
+    gravity,
+)
+from xentcheck.report import words
+
+_BROKEN = gravity(Kind.VANISHED_GRADIENT)
+
+
+VERDICTS = ("FAIL", "broken", "inexact", "tolerated", "ok")
+"""What a line comes to, the worst first."""
+
+
+_RANKS = {verdict: rank for rank, verdict in enumerate(VERDICTS)}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Line:
+    """One line of the table: a loss × implementation × dtype × quantity over all its sweeps.
+
+    The ulps are the worst of the sweeps each; ``counts`` and ``rows`` are their sums.
+    """
+
+    loss: str
+    implementation: str
+    dtype: str
+    quantity: Quantity
+    verdict: str
+    rows: int
+    max_ulp: float
+    p99_ulp: float
+    median_ulp: float
+    max_abs: float
+    counts: Mapping[Kind, int]
+    witness: Witness | None
+    result_dtypes: tuple[str, ...]
+    negative_zeros: int
+    max_normal_ulp: float = math.nan  # of the results that were not flushed to zero
+    met: str = ""  # what allows the largest error of a line that is ok, beyond `max_ulp`
+
+    @property
+    def severity(self) -> tuple[float, ...]:
+        """Sorts the worst line first: verdict, gravest kind, how often, largest errors."""
+        faults = [kind for kind in self.counts if kind not in NOTES]
+        gravest = min(map(gravity, faults), default=math.inf)
+        often = sum(self.counts[kind] for kind in faults if gravity(kind) == gravest)
+        ulp, absolute = worst_of([self.max_ulp], -1.0), worst_of([self.max_abs], -1.0)
+        return (_RANKS[self.verdict], gravest, -ulp, -often, -absolute)
+
+
+def merged(report: Report) -> list[Line]:
+    """One line per loss × implementation × dtype × quantity, worst first.
+
+    Findings in cells without a measurement, such as an implementation that raised at once, have a
+    line as well; and kinds that a measurement does not count are counted from the findings.
+    """
+    measured: dict[tuple[str, str, str, Quantity], list[Measurement]] = defaultdict(list)
+    found: dict[tuple[str, str, str, Quantity], list[Finding]] = defaultdict(list)
+    for measurement in report.measurements:
+        measured[_place(measurement.cell)].append(measurement)
+    for finding in report.findings:
+        found[_place(finding.cell)].append(finding)
+    failing = {_place(each.finding.cell) for each in report.violations}
+    tolerated = {_place(each.finding.cell) for each in report.tolerated}
+    places = dict.fromkeys([*measured, *found, *failing, *tolerated])
+    lines = []
+    for place in places:
+        counts = counts_of(measured[place], found[place])
+        word = verdict(report, counts, failing=place in failing, tolerated=place in tolerated)
+        lines.append(_line(place, measured[place], found[place], counts, word))
+    return sorted(lines, key=lambda line: line.severity)
+
+
+def _line(
+    place: tuple[str, str, str, Quantity],
+    measurements: Sequence[Measurement],
+    findings: Sequence[Finding],
+    counts: Mapping[Kind, int],
+    verdict: str,
+) -> Line:
+    return Line(
+        *place,
+        verdict=verdict,
+        rows=sum(each.rows for each in measurements),
+        max_ulp=worst_of([each.max_ulp for each in measurements]),
+        p99_ulp=worst_of([each.p99_ulp for each in measurements]),
+        median_ulp=worst_of([each.median_ulp for each in measurements]),
+        max_abs=worst_of([each.max_abs for each in measurements]),
+        counts=counts,
+        witness=_worst_witness(measurements, findings),
+        result_dtypes=tuple(dict.fromkeys(m.result_dtype for m in measurements if m.result_dtype)),
+        negative_zeros=sum(each.negative_zeros for each in measurements),
+        max_normal_ulp=worst_of([each.max_normal_ulp for each in measurements]),
+        met=_met(measurements) if verdict == "ok" else "",
+    )
+
+
+def _met(measurements: Sequence[Measurement]) -> str:
+    """What allows the largest error, where that is more than `max_ulp`."""
+    allowed = [each for each in measurements if each.met]
+    if not allowed:
+        return ""
+    worst = max(allowed, key=lambda each: each.max_normal_ulp)
+    if worst.met != "or_excess_bits" or worst.normal is None:
+        return f"within {worst.met}"
+    return f"explained by conditioning: {worst.normal.excess_bits or 0:.1f} excess bits"
+
+
+def counts_of(measurements: Sequence[Measurement], findings: Sequence[Finding]) -> Counter[Kind]:
+    """The rows of each kind; those of findings that no measurement counts as well."""
+    counts: Counter[Kind] = Counter()
+    counted = set()
+    for measurement in measurements:
+        counts.update(measurement.counts)
+        counted |= {(measurement.cell.sweep, kind) for kind in measurement.counts}
+    for finding in findings:
+        if (finding.cell.sweep, finding.kind) not in counted:
+            counts[finding.kind] += finding.rows
+    return counts
+
+
+def verdict(report: Report, counts: Mapping[Kind, int], *, failing: bool, tolerated: bool) -> str:
+    """What is said of a cell or a line in a word: of a gate, or of its kinds in a survey."""
+    if failing:
+        return "FAIL"
+    if tolerated:
+        return "tolerated"
+    return "ok" if report.gated else _survey_verdict(counts)
+
+
+def verdicts(report: Report) -> Counter[str]:
+    """How many cells of a report have which verdict: every format counts them so."""
+    found: dict[Cell, list[Finding]] = defaultdict(list)
+    for finding in report.findings:
+        found[finding.cell].append(finding)
+    measured = {each.cell: each for each in report.measurements}
+    failing = {each.finding.cell for each in report.violations}
+    tolerated = {each.finding.cell for each in report.tolerated}
+    return Counter(
+        verdict(
+            report,
+            counts_of([measured[cell]] if cell in measured else [], found[cell]),
+            failing=cell in failing,
+            tolerated=cell in tolerated,
+        )
+        for cell in dict.fromkeys([*measured, *found, *failing, *tolerated])
+    )
+
+
+def _survey_verdict(counts: Mapping[Kind, int]) -> str:
+    """How bad it is in a word: ``broken``, ``inexact`` or ``ok``."""
+    faults = [gravity(kind) for kind in counts if kind not in NOTES]
+    if not faults:
+        return "ok"
+    return "broken" if min(faults) <= _BROKEN else "inexact"
+
+
+def _worst_witness(
+    measurements: Sequence[Measurement], findings: Sequence[Finding]
+) -> Witness | None:
+    """The witness of the gravest finding; without findings, that of the largest error."""
+    shown = [each for each in findings if each.witness is not None]
+    if shown:
+        return min(shown, key=words.severity).witness
+    with_witness = [each for each in measurements if each.witness is not None]
+    if not with_witness:
+        return None
+    return max(with_witness, key=lambda each: worst_of([each.max_ulp], -1.0)).witness
+
+
+def worst_of(values: Iterable[float], default: float = math.nan) -> float:
+    return max((value for value in values if not math.isnan(value)), default=default)
+
+
+def _place(cell: Cell) -> tuple[str, str, str, Quantity]:
+    return (cell.loss, cell.implementation, cell.dtype, cell.quantity)
+
+
+def by_loss(lines: Iterable[Line]) -> Iterator[tuple[str, list[Line]]]:
+    """Losses in the order of their worst line, each with its lines, worst first."""
+    groups: dict[str, list[Line]] = defaultdict(list)
+    for line in lines:
+        groups[line.loss].append(line)
+    yield from groups.items()
