@@ -1,7 +1,7 @@
 """Audits that are timed: one that was not finished is no measurement."""
 
 from benchmarks.findings import BenchmarkError
-from xentcheck.auditing import audit
+from xentcheck.auditing.run import audit
 from xentcheck.model import Config, Report
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import mpmath
 
 from benchmarks.peers import PACKAGES
-from xentcheck import auditing
+from xentcheck.auditing.environment import environment
 from xentcheck.execution import cores
 
 
@@ -21,7 +21,7 @@ def describe() -> dict[str, Any]:
         "cpu": _processor(),
         "cores": cores(),
         "load": busy(),
-        **auditing.environment(),
+        **environment(),
         **{package: _version(package) for package in ("click", *PACKAGES.values())},
         "mpmath backend": mpmath.libmp.BACKEND,
     }

@@ -94,7 +94,7 @@ _DURATION = re.compile(r"in \d+\.\d+s( \([\d:]+\))?")  # pytest says how long it
 _MOVING = (
     (re.compile(r"\d{4}-\d\d-\d\d"), "DATE"),
     # where our own implementations are defined
-    (re.compile(r"[^\s\",:=]*xentcheck/implementations/[\w/]+\.py"), "FILE"),
+    (re.compile(r"(?:[\w.-]*/){0,12}xentcheck/implementations/[\w/]+\.py"), "FILE"),
     (re.compile(r'("(?:line|startLine)": )\d+'), r"\1N"),
     (re.compile(r"(FILE[:,](?:line=)?)\d+"), r"\1N"),
 )

@@ -931,8 +931,8 @@ PLANTED = (
     ),
     Planted(
         "a crash is blamed on everybody",
-        "xentcheck/auditing.py",
-        "                if (name, quantity) in gone:\n",
+        "xentcheck/auditing/part.py",
+        "        if (name, quantity) in gone:\n",
         "                if gone:\n",
         (
             "tests/test_audit.py::test_what_kills_a_worker_is_crashed_and_everything_else_is_as_without_it",
@@ -940,7 +940,7 @@ PLANTED = (
     ),
     Planted(
         "a worker's death is not told",
-        "xentcheck/auditing.py",
+        "xentcheck/auditing/run.py",
         '            self.deaths.append(f"{died}; it was done again")\n',
         "            pass\n",
         ("tests/test_audit.py::test_a_worker_that_dies_once_is_told_and_leaves_no_finding",),
@@ -1016,9 +1016,9 @@ PLANTED = (
     ),
     Planted(
         "what was lost is called again",
-        "xentcheck/auditing.py",
-        "                        gone[name, quantity] = (incident.kind, incident.detail)\n",
-        "                        pass\n",
+        "xentcheck/auditing/part.py",
+        "                gone[name, quantity] = (incident.kind, incident.detail)\n",
+        "                pass\n",
         (
             "tests/test_variants.py::test_a_lost_implementation_is_not_called_again_on_the_same_part",
         ),
@@ -1158,8 +1158,8 @@ PLANTED = (
     ),
     Planted(
         "a limit for an implementation that is not there goes unnoticed",
-        "xentcheck/auditing.py",
-        "        check_limits(config, described, known)\n",
+        "xentcheck/auditing/plan.py",
+        "        _check_limits(config, described, known)\n",
         "",
         (
             "tests/test_limits.py::test_a_limit_that_no_implementation_can_meet_or_break_is_an_error_with_the_nearest",
@@ -1245,7 +1245,7 @@ PLANTED = (
     ),
     Planted(
         "a survey with a baseline that stays a survey",
-        "xentcheck/api.py",
+        "xentcheck/auditing/run.py",
         "    if baseline is not None and not config.limits:",
         "    if False:",
         ("tests/test_adoption.py::test_a_survey_with_a_baseline_is_held_to_the_default_limits",),
@@ -1331,8 +1331,8 @@ PLANTED = (
     ),
     Planted(
         "a sweep that names nobody passed over",
-        "xentcheck/auditing.py",
-        "        check_sweeps(config, known, skips)\n",
+        "xentcheck/auditing/plan.py",
+        "        _check_sweeps(config, known, skips)\n",
         "",
         (
             "tests/test_limits.py::test_a_sweep_that_names_what_nobody_declares_is_an_error_with_the_nearest",
@@ -1476,7 +1476,7 @@ PLANTED = (
     ),
     Planted(
         "a default limit without conditioning",
-        "xentcheck/api.py",
+        "xentcheck/auditing/check.py",
         "CHECK_TOLERANCE = Tolerance(max_ulp=4.0, or_excess_bits=2.0)",
         "CHECK_TOLERANCE = Tolerance(max_ulp=4.0)",
         ("tests/test_default_limit.py",),

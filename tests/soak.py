@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from xentcheck.auditing import audit
+from xentcheck.auditing.run import audit
 from xentcheck.floats import FORMATS
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Loss

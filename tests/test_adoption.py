@@ -376,10 +376,10 @@ class TestExitStatus:
         code = textwrap.dedent(
             """\
             import sys
-            from xentcheck import auditing
+            from xentcheck.auditing import run
             def fail(*_, **__):
                 raise ZeroDivisionError("the very message")
-            auditing.audit = fail
+            run.audit = fail
             from xentcheck.cli import main
             sys.argv = ["xentcheck", "run", "gate.yaml"]
             main()

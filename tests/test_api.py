@@ -19,6 +19,7 @@ import pytest
 import xentcheck
 import xentcheck.api
 from tests.running import invoke
+from xentcheck.auditing.run import audit_config
 from xentcheck.errors import (
     ConfigError,
     EmptySweepError,
@@ -418,7 +419,7 @@ class TestNothingIsNoPass:
             xentcheck.assert_accurate(sound, CE, dtypes=["float32"])
 
     def changed(self, monkeypatch: pytest.MonkeyPatch, **how: Any) -> None:
-        whole = xentcheck.api.audit_config
+        whole = audit_config
         monkeypatch.setattr(
             xentcheck.api,
             "audit_config",

@@ -15,9 +15,9 @@ import mpmath
 import numpy as np
 import pytest
 
+from xentcheck.auditing.probe import probe
 from xentcheck.floats import from_float64, from_ordinals, hex_text, ordinals, to_float64
 from xentcheck.model import Case, Implementation, Kind, LabelKind, ProbeNumber, Quantity
-from xentcheck.probing import probe
 from xentcheck.reference import exact
 from xentcheck.registry import implementations
 

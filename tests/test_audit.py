@@ -12,8 +12,9 @@ import sys
 import numpy as np
 import pytest
 
-from xentcheck import auditing, config
-from xentcheck.auditing import audit
+from xentcheck import config
+from xentcheck.auditing import part
+from xentcheck.auditing.run import audit
 from xentcheck.errors import UncertifiedError, UnknownNameError, UsageError
 from xentcheck.measurement import confirmation
 from xentcheck.model import Implementation, Kind, LabelKind, Limit, Quantity, Tolerance
@@ -74,8 +75,8 @@ def test_a_sound_implementation_has_no_findings_and_full_measurements():
 
 def test_the_truth_of_a_case_is_computed_once_for_all_implementations(monkeypatch):
     calls = []
-    original = auditing.Truth
-    monkeypatch.setattr(auditing, "Truth", lambda *given: calls.append(given) or original(*given))
+    original = part.Truth
+    monkeypatch.setattr(part, "Truth", lambda *given: calls.append(given) or original(*given))
     audit(configured("mine", "other"), extra=[mine(), mine(name="other")])
     assert len(calls) == 1
 
@@ -186,7 +187,7 @@ def test_an_interrupt_keeps_what_is_finished():
 
 
 def test_a_case_that_cannot_be_certified_is_reported_and_survived(monkeypatch):
-    original = auditing.Truth
+    original = part.Truth
 
     def stubborn(case, *more):
         if case.sweep == "small":
@@ -194,7 +195,7 @@ def test_a_case_that_cannot_be_certified_is_reported_and_survived(monkeypatch):
             raise UncertifiedError(message)
         return original(case, *more)
 
-    monkeypatch.setattr(auditing, "Truth", stubborn)
+    monkeypatch.setattr(part, "Truth", stubborn)
     text = SWEEP + SWEEP.split("sweeps:\n")[1].replace("small", "second")
     report = audit(configured(text=text), extra=[mine()])
     assert report.uncertified == ("undecided: softplus",)
@@ -208,7 +209,7 @@ def test_rows_of_the_lowest_tier_are_held_against_the_arbiter(monkeypatch):
     def wrong(truth, row):
         return f"the value of {truth.case.loss}, row {row}"
 
-    monkeypatch.setattr(auditing, "disagreement", wrong)
+    monkeypatch.setattr(part, "disagreement", wrong)
     report = audit(configured(), extra=[mine()])
     assert len(report.uncertified) == 7
     assert report.uncertified[0].startswith("internal error: a fast tier misses the value of soft")

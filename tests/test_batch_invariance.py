@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from xentcheck import audit, config
-from xentcheck.auditing import audit as run
+from xentcheck.auditing.run import audit as run
 from xentcheck.errors import ConfigError, UsageError
 from xentcheck.model import NOTES, Array, Finding, Implementation, Kind, LabelKind, Report
 

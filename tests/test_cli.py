@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-import xentcheck.auditing
 from tests.running import invoke
 from tests.terminals import terminal
+from xentcheck.auditing import run
 from xentcheck.errors import UncertifiedError
 from xentcheck.model import Report
 
@@ -197,7 +197,7 @@ class TestExitStatus:
         def fail(*_arguments: Any, **_options: Any) -> Report:
             raise ZeroDivisionError("the very\nmessage")
 
-        monkeypatch.setattr(xentcheck.auditing, "audit", fail)
+        monkeypatch.setattr(run, "audit", fail)
         result = invoke("run", "survey.yaml")
         assert result.exit_code == 4
         assert result.stdout == ""
@@ -213,7 +213,7 @@ class TestExitStatus:
         def fail(*_arguments: Any, **_options: Any) -> Report:
             raise UncertifiedError("case 7 stayed undecided")
 
-        monkeypatch.setattr(xentcheck.auditing, "audit", fail)
+        monkeypatch.setattr(run, "audit", fail)
         result = invoke("run", "survey.yaml")
         assert (result.exit_code, result.stderr) == (4, "error: case 7 stayed undecided\n")
 
@@ -221,7 +221,7 @@ class TestExitStatus:
         self, place: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         partial = Report({}, 0, {}, (), (), (), (), (), gated=True, interrupted=True)
-        monkeypatch.setattr(xentcheck.auditing, "audit", returning(partial))
+        monkeypatch.setattr(run, "audit", returning(partial))
         result = invoke("run", "gate.yaml", "--format", "json")
         assert result.exit_code == 130
         assert json.loads(result.stdout)["interrupted"] is True
@@ -232,7 +232,7 @@ class TestExitStatus:
         def interrupt(*_arguments: Any, **_options: Any) -> Report:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(xentcheck.auditing, "audit", interrupt)
+        monkeypatch.setattr(run, "audit", interrupt)
         assert invoke("run", "gate.yaml").exit_code == 130
 
     def test_audited_code_that_exits_is_no_success(self, place: Path) -> None:
@@ -293,7 +293,7 @@ class TestOutput:
         arguments: list[str],
         message: str,
     ) -> None:
-        monkeypatch.setattr(xentcheck.auditing, "audit", refuse)
+        monkeypatch.setattr(run, "audit", refuse)
         result = invoke("run", "survey.yaml", *arguments)
         assert result.exit_code == 2
         assert message in result.stderr
@@ -460,7 +460,7 @@ class TestCheck:
     def test_bad_options_are_told(
         self, place: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
     ) -> None:
-        monkeypatch.setattr(xentcheck.auditing, "audit", refuse)
+        monkeypatch.setattr(run, "audit", refuse)
         loss = ("--loss", "softmax_cross_entropy")
         result = invoke("check", "naive.py:loss", *loss, *arguments)
         assert result.exit_code == 2

@@ -10,7 +10,7 @@ import pytest
 from mpmath import libmp
 
 from tests.enclosing import enclose
-from xentcheck.auditing import audit
+from xentcheck.auditing.run import audit
 from xentcheck.config import loads
 from xentcheck.floats import FORMATS, from_float64, to_float64, ulp
 from xentcheck.losses import LOSSES

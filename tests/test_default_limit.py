@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import xentcheck
-from xentcheck.api import CHECK_TOLERANCE, Check
+from xentcheck.auditing.check import CHECK_TOLERANCE, Check
 from xentcheck.model import Kind, Tolerance
 
 FORMS = '''

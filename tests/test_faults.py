@@ -24,7 +24,7 @@ from tests.faults.catalogue import (
     lines,
     target,
 )
-from xentcheck.auditing import audit
+from xentcheck.auditing.run import audit
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Loss
 from xentcheck.model import Config, Kind, Limit, Quantity, Report, Target

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from tests.test_audit import configured, kinds, mine, softplus
-from xentcheck import config, probing
-from xentcheck.auditing import audit
+from xentcheck import config
+from xentcheck.auditing import probe
+from xentcheck.auditing.run import audit
 from xentcheck.floats import FORMATS, from_float64
 from xentcheck.measurement.flushing import subnormal
 from xentcheck.model import Implementation, Kind, LabelKind, Limit, Quantity
@@ -256,7 +257,7 @@ def test_any_number_of_workers_says_the_same():
 def test_a_probe_says_the_same_as_an_audit():
     for value, kind in ((overflowing, Kind.SPURIOUS_UNDERFLOW), (flushing, Kind.FTZ)):
         implementation = mine(value, None, loss="sigmoid")
-        asked = probing.probe(
+        asked = probe.probe(
             "sigmoid",
             [-95.0],
             dtypes=("float32",),

@@ -7,7 +7,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from xentcheck.auditing import audit
+from xentcheck.auditing.run import audit
 from xentcheck.config import loads
 from xentcheck.errors import ConfigError
 from xentcheck.measurement import borderline

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from xentcheck.auditing import audit
+from xentcheck.auditing.run import audit
 from xentcheck.config import load
 from xentcheck.model import Target
 from xentcheck.registry import load_target

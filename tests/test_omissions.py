@@ -15,8 +15,7 @@ import yaml
 
 import xentcheck
 from tests.running import Result, invoke
-from xentcheck import auditing
-from xentcheck.api import audit_config
+from xentcheck.auditing.run import _Audit, audit_config
 from xentcheck.config import loads
 from xentcheck.errors import EmptySweepError
 from xentcheck.execution import hosts
@@ -255,7 +254,7 @@ def test_an_interrupted_run_says_nothing_of_what_it_did_not_reach(
     def stop(self: object, *_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(auditing._Audit, "_announce", stop)
+    monkeypatch.setattr(_Audit, "_announce", stop)
     report = audit_config(loads(configuration({"gradient": "auto"}), str(place / "gate.yaml")))
     assert report.interrupted
     assert report.omissions == ()

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from mpmath import mp
 
+from xentcheck.auditing.probe import probe
 from xentcheck.errors import UnknownNameError, UsageError
 from xentcheck.floats import FORMATS
 from xentcheck.model import Implementation, Kind, LabelKind, Quantity
-from xentcheck.probing import probe
 
 CE = "softmax_cross_entropy"
 ACCURATE = ("numpy.accurate",)

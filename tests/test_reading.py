@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from tests.running import invoke
-from xentcheck.auditing import audit
+from xentcheck.auditing.run import audit
 from xentcheck.config import load
 from xentcheck.floats import FORMATS
 from xentcheck.model import (

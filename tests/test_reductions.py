@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import xentcheck
-from xentcheck.auditing import audit
+from xentcheck.auditing.run import audit
 from xentcheck.losses import LOSSES
 from xentcheck.measurement.scoring import Tolerance
 from xentcheck.model import Case, Config, Implementation, Kind, LabelKind, Limit, Quantity, Report

@@ -21,16 +21,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.running import invoke
-from xentcheck import probing
-from xentcheck.auditing import audit
+from xentcheck.auditing import probe
+from xentcheck.auditing.run import audit
 from xentcheck.config import load
 from xentcheck.execution import hosts
 from xentcheck.losses import LOSSES
 from xentcheck.model import Cell, Finding, Kind, ProbeResult, Quantity, Report, Witness
-from xentcheck.probing import located
 from xentcheck.reading.numbers import parse_number
 from xentcheck.report import words
 from xentcheck.sweeps import fitted
+from xentcheck.sweeps.assembly import located
 from xentcheck.witnesses.archive import save
 
 ROOT = Path(__file__).parents[1]
@@ -252,7 +252,7 @@ class Asking:
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self._answers: list[ProbeResult] = []
         for name in ("probe", "probe_row"):
-            patch.setattr(probing, name, self._recorded(getattr(probing, name)))
+            patch.setattr(probe, name, self._recorded(getattr(probe, name)))
         patch.setattr(hosts, "close", lambda: None)
 
     def _recorded(self, asked: Any) -> Any:
@@ -567,7 +567,7 @@ def test_what_check_found_comes_out_again(
         kept.append(real(*arguments, **how))
         return kept[-1]
 
-    monkeypatch.setattr("xentcheck.auditing.audit", keeping)
+    monkeypatch.setattr("xentcheck.auditing.run.audit", keeping)
     told = invoke(
         *("check", "mine.py:crowded", "--loss", "softmax", "--param", "noise=random"),
         *("--param", "temperature=0.5"),

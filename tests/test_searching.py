@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 
 from tests.running import invoke
-from xentcheck import auditing, config
-from xentcheck.auditing import audit
+from xentcheck import config, registry
+from xentcheck.auditing import part, step
+from xentcheck.auditing.part import Step
+from xentcheck.auditing.run import audit
 from xentcheck.errors import INTERNAL_ERROR
 from xentcheck.execution import observe
 from xentcheck.floats import FORMATS, from_float64, to_float64
@@ -256,7 +258,7 @@ def test_a_row_that_raises_in_a_trial_is_a_finding() -> None:
 def test_the_report_is_the_same_to_the_byte_for_any_number_of_workers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(auditing, "TOGETHER", 40)  # several tasks, each with a climb of its own
+    monkeypatch.setattr(step, "TOGETHER", 40)  # several tasks, each with a climb of its own
     settings = {"dtypes": ("float32", "float64"), "loss": "logsumexp"}
     many = InputSpec("normal", {"rows": 12, "classes": (2, 3, 5, 4), "scale": (8.0,)})
     inputs = (many, THRESHOLD, CLIMB)
@@ -268,15 +270,15 @@ def test_the_report_is_the_same_to_the_byte_for_any_number_of_workers(
 def test_what_is_found_is_numbered_behind_the_sweeps_own_rows(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(auditing, "TOGETHER", 1)
+    monkeypatch.setattr(step, "TOGETHER", 1)
     placed: list[int] = []
-    real = auditing.place_found
+    real = part.place_found
 
     def watched(collected: Any, rows: int) -> None:
         real(collected, rows)
         placed.extend(each.number for each in collected.shown.values() if each.found)
 
-    monkeypatch.setattr(auditing, "place_found", watched)
+    monkeypatch.setattr(part, "place_found", watched)
     report = audited(shifted_logsumexp, NORMAL, CLIMB)
     (own, found) = (each.rows for each in report.yields)
     assert (own, found) == (18, 6)  # three class counts, each with a climb
@@ -468,9 +470,9 @@ def test_parts_are_joined_only_where_something_is_searched_for() -> None:
     for more, groups in (((), 3), ((CLIMB,), 1)):
         sweep = Sweep("s", ("logsumexp",), ("float32",), (*inputs, *more))
         assert len(parts(sweep, loss, "float32", 0)) == 3
-        step = auditing._Step(sweep, loss, "float32", 0, (), Config((sweep,)))
-        assert len(list(step.tasks)) == groups
-        assert [part for group in step.tasks for part in group] == [0, 1, 2]
+        step = Step(sweep, loss, "float32", 0, (), Config((sweep,)))
+        assert len(list(step.groups)) == groups
+        assert [part for group in step.groups for part in group] == [0, 1, 2]
 
 
 # replay --------------------------------------------------------------------------------------
@@ -545,7 +547,7 @@ def test_no_search_ends_in_a_failed_confirmation() -> None:
             case = Case("s", "s", loss, x.dtype.name, x, kind, labels)
             sound = next(
                 each
-                for each in auditing.registry.load_registered()[0]
+                for each in registry.load_registered()[0]
                 if each.loss == loss and each.name == "numpy.accurate"
             )
             results = observe(sound, case, Quantity.VALUE, thorough=False).results

@@ -12,7 +12,7 @@ import pytest
 
 from tests.test_audit import SWEEP, configured, kinds, mine, sigmoid, softplus
 from xentcheck import assert_accurate, config, registry
-from xentcheck.auditing import audit
+from xentcheck.auditing.run import audit
 from xentcheck.errors import UnknownNameError, UsageError
 from xentcheck.execution.invocation import invoke
 from xentcheck.measurement import Tally, measure

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.soak import VALUES, configurations, wrong
-from xentcheck.auditing import audit
+from xentcheck.auditing.run import audit
 from xentcheck.losses import LOSSES
 
 PAIRS = (("float32", "float8_e4m3fn"), ("float64", "bfloat16"), ("float16", "float8_e5m2"))

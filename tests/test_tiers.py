@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tests.test_reference import FAMILIES, cases, draw_labels, draw_parameters, parameter_sets
-from xentcheck import auditing, config, sweeps
-from xentcheck.auditing import METHOD, WITHOUT_BINARY128, audit
+from xentcheck import config, sweeps
+from xentcheck.auditing import run
+from xentcheck.auditing.environment import METHOD, WITHOUT_BINARY128
+from xentcheck.auditing.run import audit
 from xentcheck.errors import EmptySweepError
 from xentcheck.floats import FORMATS, from_float64, to_float64
 from xentcheck.losses import LOSSES
@@ -1146,7 +1148,7 @@ def by_mpmath(monkeypatch):
         return (Tier.MPMATH,)
 
     monkeypatch.setattr(tiers, "tiers_for", only)
-    monkeypatch.setattr(auditing, "tiers_for", only)
+    monkeypatch.setattr(run, "tiers_for", only)
 
 
 def split(report):

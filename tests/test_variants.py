@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.test_audit import SWEEP, configured, kinds, mine, sigmoid, softplus
-from xentcheck.auditing import audit
+from xentcheck.auditing.run import audit
 from xentcheck.errors import UnsupportedError
 from xentcheck.model import Kind, LabelKind, Limit, Process, Quantity, Tolerance, selected
 from xentcheck.report import document

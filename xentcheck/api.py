@@ -4,163 +4,56 @@ Its names are attributes of `xentcheck` itself, which imports this module when o
 """
 
 import contextlib
-import functools
-import math
 import os
-import shlex
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import yaml
 
-from xentcheck import auditing, config
+from xentcheck import config
+from xentcheck.auditing.arguments import bound, flag, seed_of, several
+from xentcheck.auditing.check import DTYPES, Check, checking
+from xentcheck.auditing.environment import environment
+from xentcheck.auditing.hard_labels import HARD_ALONE, only_soft
+from xentcheck.auditing.own_code import Function, name_of
+from xentcheck.auditing.probe import probe
+from xentcheck.auditing.run import audit_config
 from xentcheck.errors import (
     ConfigError,
     EmptySweepError,
-    TargetError,
     UncertifiedError,
     UnknownNameError,
     UsageError,
 )
-from xentcheck.execution import cores, hosts, open_target, unasked
-from xentcheck.floats import FORMATS, to_float64
 from xentcheck.gate import baseline_file
-from xentcheck.gate.baseline import Baseline
 from xentcheck.gate.outcome import Outcome, outcome
 from xentcheck.implementations import user
-from xentcheck.implementations.bridging import LABEL_DTYPE, LABEL_DTYPES
-from xentcheck.implementations.shapes import CLASS_SECOND, ROWS, SHAPES
-from xentcheck.losses import loss_of
-from xentcheck.losses.parameters import obstacle
-from xentcheck.losses.spec import Loss
-from xentcheck.model import (
-    AUTO,
-    NOTES,
-    UNREACHABLE,
-    Config,
-    Implementation,
-    Kind,
-    LabelKind,
-    Layout,
-    Limit,
-    Parameter,
-    ProbeResult,
-    Progress,
-    Quantity,
-    Report,
-    Sweep,
-    Target,
-    Tolerance,
-    Witness,
-    escaped,
-)
-from xentcheck.probing import probe
-from xentcheck.recognition import guarded, reduced
-from xentcheck.registry import gradient_names, implementation, load_target
+from xentcheck.implementations.bridging import LABEL_DTYPE
+from xentcheck.implementations.shapes import ROWS
+from xentcheck.model import AUTO, Config, Kind, ProbeResult, Progress, Report
+from xentcheck.registry import implementation
 from xentcheck.report import formats, words
 from xentcheck.report.document import read as read_report
-from xentcheck.sweeps import chosen_labels, standard_sweeps
-from xentcheck.sweeps import own as own_inputs
-from xentcheck.sweeps.parameters import MATRIX_WORDS, VECTOR_WORDS
 
 __all__ = [
-    "DEFAULT_LIMITS",
-    "Check",
-    "Checking",
     "ProbeResult",
     "Report",
     "assert_accurate",
     "audit",
-    "audit_config",
     "check_results",
-    "checking",
-    "explained",
     "implementation",
-    "opened",
     "probe",
     "read_report",
 ]
 
-Function: TypeAlias = Callable[..., Any]
 Configuration: TypeAlias = str | os.PathLike[str] | Mapping[str, Any] | Config
 
-DTYPES = ("float32", "float64")
-"""What a loss of the user's is checked in, unless something else is asked for."""
 
-CHECK_TOLERANCE = Tolerance(max_ulp=4.0, or_excess_bits=2.0)
-"""What `check` holds a result to: few ulps, or an error that the inputs' own rounding explains."""
-
-DEFAULT_LIMITS = (Limit(CHECK_TOLERANCE, path="max_ulp"),)
-"""The limits of `check`, and of a configuration without limits where something can fail by it."""
-
-_BOUNDS = ("max_ulp", "p99_ulp", "or_abs", "or_rel", "max_excess_bits", "or_excess_bits")
 _WIDTH = 100  # columns of a table as text
 _MOST_TOLD = 5  # violations that an AssertionError has in full
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """What a loss of the user's is checked for; the fields are the keywords of `audit`."""
-
-    label_kind: str | None = None
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    dtypes: Sequence[str] = ()
-    quantities: Sequence[str] = ()
-    framework: str = "numpy"
-    gradient: Function | str | None = AUTO
-    max_ulp: float | None = None
-    p99_ulp: float | None = None
-    or_abs: float = 0.0
-    or_rel: float = 0.0
-    max_excess_bits: float | None = None
-    or_excess_bits: float | None = None
-    allow: Sequence[str] = ()
-    forbid: Sequence[str] = ()
-    built_in: Mapping[str, Any] = field(default_factory=dict)
-    bind: Mapping[str, Any] = field(default_factory=dict)
-    shape: str = ROWS
-    label_dtype: str = LABEL_DTYPE
-    batch_invariant: bool = False
-    targets: str | None = None
-    inputs: Any = None
-    input_names: Mapping[str, str] = field(default_factory=dict)
-    allow_skips: bool = False
-
-    @property
-    def tolerance(self) -> Tolerance:
-        """The limits in numbers: those of `CHECK_TOLERANCE` where none bounds the ulps."""
-        ulps = (self.max_ulp, self.p99_ulp, self.max_excess_bits)
-        least = CHECK_TOLERANCE
-        if any(each is not None for each in ulps):
-            least = Tolerance(max_ulp=math.inf)
-        return Tolerance(
-            max_ulp=least.max_ulp if self.max_ulp is None else self.max_ulp,
-            or_abs=self.or_abs,
-            or_rel=self.or_rel,
-            max_excess_bits=math.inf if self.max_excess_bits is None else self.max_excess_bits,
-            p99_ulp=math.inf if self.p99_ulp is None else self.p99_ulp,
-            or_excess_bits=(
-                least.or_excess_bits if self.or_excess_bits is None else self.or_excess_bits
-            ),
-        )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Checking:
-    """A loss of the user's and the standard sweep of it, ready to be audited.
-
-    ``notes`` are for the user: which gradient was found, or why there is none, and which labels
-    were drawn. ``hard`` is the same with hard labels alone, where there were soft ones as well.
-    """
-
-    config: Config
-    implementation: Implementation
-    notes: tuple[str, ...] = ()
-    hard: Config | None = None
 
 
 def _rows(report: Report) -> list[dict[str, Any]]:
@@ -358,8 +251,8 @@ def audit(
     check = Check(
         label_kind=label_kind,
         parameters=parameters or {},
-        dtypes=_several(dtypes),
-        quantities=_several(quantities),
+        dtypes=several(dtypes),
+        quantities=several(quantities),
         framework=framework,
         gradient=gradient,
         max_ulp=max_ulp,
@@ -368,8 +261,8 @@ def audit(
         or_rel=or_rel,
         max_excess_bits=max_excess_bits,
         or_excess_bits=or_excess_bits,
-        allow=_several(allow),
-        forbid=_several(forbid),
+        allow=several(allow),
+        forbid=several(forbid),
         built_in=built_in or {},
         bind=bind or {},
         shape=shape,
@@ -378,15 +271,15 @@ def audit(
         targets=targets,
         inputs=inputs,
         input_names=input_names or {},
-        allow_skips=_flag("allow_skips", allow_skips),
+        allow_skips=flag("allow_skips", allow_skips),
     )
-    seed = None if seed is None else _seed(seed)
+    seed = None if seed is None else seed_of(seed)
     if loss is None:
         return audit_config(
             _config(subject, check),
-            select=_several(select),
+            select=several(select),
             baseline=None if baseline is None else baseline_file.load(os.fspath(baseline)),
-            slack=None if slack is None else _bound("slack", slack),
+            slack=None if slack is None else bound("slack", slack),
             seed=seed,
             workers=workers,
             timeout_s=timeout_s,
@@ -409,7 +302,7 @@ def audit(
             sanity_check=sanity_check,
         )
     if callable(subject) and framework != "numpy":
-        versions = auditing.environment((user.bridge_for(framework).process,))
+        versions = environment((user.bridge_for(framework).process,))
         return replace(report, environment=versions)
     return report
 
@@ -459,7 +352,7 @@ def assert_accurate(
         XentcheckError: what was asked for cannot be meant.
     """
     __tracebackhide__ = True
-    dtypes, quantities = _several(dtypes), _several(quantities)
+    dtypes, quantities = several(dtypes), several(quantities)
     how: dict[str, Any] = {
         "label_kind": label_kind,
         "parameters": parameters,
@@ -494,46 +387,11 @@ def assert_accurate(
     if outcome(report) is not Outcome.FAILED:
         return report
     text = words.violations_text(report, _MOST_TOLD)
-    if targets is None and inputs is None and _only_soft(report):
+    if targets is None and inputs is None and only_soft(report):
         hard = audit(fn, loss, **how, targets="ends")
         if outcome(hard) is Outcome.PASSED:
             text += "\n\n" + HARD_ALONE.format(option='targets="ends"')
     raise AssertionError(text)
-
-
-def audit_config(
-    config: Config,
-    *,
-    select: Sequence[str] = (),
-    extra: Sequence[Implementation] = (),
-    baseline: Baseline | None = None,
-    slack: float | None = None,
-    seed: int | None = None,
-    workers: int | None = 1,
-    timeout_s: float | None = None,
-    progress: Callable[[Progress], None] | None = None,
-    sanity_check: bool = True,
-) -> Report:
-    """What a configuration describes, held against its limits and a baseline.
-
-    The arguments are those of `auditing.audit`; ``baseline`` and ``seed`` are instead of the
-    configuration's own. With a baseline, a configuration without limits has the default ones.
-    """
-    if baseline is None and config.baseline:
-        baseline = baseline_file.load(config.baseline)
-    if baseline is not None and not config.limits:
-        config = replace(config, limits=DEFAULT_LIMITS)
-    return auditing.audit(
-        config if seed is None else replace(config, seed=seed),
-        select=select,
-        extra=extra,
-        baseline=baseline,
-        slack=slack,
-        workers=workers,
-        timeout_s=timeout_s,
-        progress=progress,
-        sanity_check=sanity_check,
-    )
 
 
 def check_results(
@@ -569,356 +427,6 @@ def check_results(
     raise EmptySweepError(f"{what}: {'; '.join(reasons) or 'the configuration has no cases'}")
 
 
-def checking(
-    target: Function | str,
-    loss: str,
-    check: Check,
-    *,
-    seed: int = 0,
-    timeout_s: float | None = None,
-    workers: int | None = 1,
-) -> Checking:
-    """A function, or what text names, with the standard sweep of its loss and the limits of it.
-
-    Text is loaded here, in its own process. Raises XentcheckError for what cannot be meant.
-    """
-    spec = loss_of(loss)
-    loss = spec.id
-    bounds: dict[str, Any] = {
-        name: _bound(name, getattr(check, name))
-        for name in _BOUNDS
-        if getattr(check, name) is not None or name in ("or_abs", "or_rel")
-    }
-    check = replace(check, **bounds)
-    given = None if check.inputs is None else own_inputs.described(check.inputs, check.input_names)
-    if given is None and check.input_names:
-        raise UsageError("input_names goes with inputs")
-    dtypes = _known("dtype", check.dtypes, tuple(FORMATS))
-    dtypes = dtypes or (DTYPES if given is None else (own_inputs.dtype_of(given),))
-    quantities = _known("quantity", check.quantities, tuple(Quantity)) or tuple(Quantity)
-    allow = _known("kind", check.allow, tuple(Kind))
-    strict = _flag("batch_invariant", check.batch_invariant)
-    invariant = (Kind.BATCH_VARIANT,) if strict else ()
-    forbid = _known("note", (*check.forbid, *invariant), tuple(sorted(NOTES)))
-    for name in forbid:
-        if name in allow:
-            raise UsageError(f"{name} is allowed and forbidden at once")
-    if check.label_kind is not None:
-        _known("kind of labels", (check.label_kind,), tuple(LabelKind))
-    label_kind = check.label_kind
-    if label_kind is None and given is not None:
-        label_kind = own_inputs.kind_of(given, spec)
-    kind, targets, integers = chosen_labels(spec, label_kind, check.targets)
-    values = {
-        name: _checked_parameter(spec, kind, name, value)
-        for name, value in check.parameters.items()
-    }
-    built_in = {
-        name: _checked_parameter(spec, kind, name, value) for name, value in check.built_in.items()
-    }
-    for name in values.keys() & {*built_in, *check.bind}:
-        raise UsageError(
-            f"{name} is given as a parameter, which is passed, and as built in or bound"
-        )
-    way = Target(
-        spec.id,
-        "",
-        "",
-        parameters=check.bind,
-        framework=_known("framework", (check.framework,), tuple(user.FRAMEWORKS))[0],
-        timeout_s=timeout_s,
-        built_in=built_in,
-        shape=_known("shape", (check.shape,), SHAPES)[0],
-        label_dtype=_known("dtype of labels", (check.label_dtype,), LABEL_DTYPES)[0],
-    )
-    if way.shape == CLASS_SECOND and spec.layout is Layout.ELEMENTWISE:
-        raise UsageError(f"{loss} has no classes that could come second")
-    notes: tuple[str, ...] = ()
-    if isinstance(target, str):
-        made, notes = opened(target, way, check.gradient)
-    else:
-        if timeout_s is not None:
-            raise UsageError("timeout_s goes with code in a process of its own: name it by text")
-        made = _given(target, way, check.gradient)
-    own, about = _own(spec, kind, made, values)
-    notes += about
-    here = user.bridge_for(way.framework).visiting() if made.process is None else None
-    with here or contextlib.nullcontext():
-        made, about = _reduced(
-            spec, kind, made, {**values, **own}, dtypes[0], workers, integers=integers
-        )
-    notes += about
-    reason = unasked(made)
-    if reason and Quantity.GRADIENT in quantities:
-        notes += (f"its gradient is not asked with {reason}",)
-    values = {**values, **own}
-    axes = {name: (value,) for name, value in {**values, **made.built_in}.items()}
-
-    def sweeps_with(targets: str | None) -> tuple[Sweep, ...]:
-        if given is None:
-            planned = standard_sweeps(spec, dtypes, kind, axes, targets, integers=integers)
-        else:
-            planned = own_inputs.sweeps(given, spec, dtypes, kind, axes, integers=integers)
-        return tuple(
-            replace(
-                sweep,
-                implementations=(escaped(made.name),),
-                quantities=tuple(map(Quantity, quantities)),
-                named=frozenset((loss, *map(str, check.dtypes), *map(str, check.quantities))),
-            )
-            for sweep in planned
-        )
-
-    notes += (_drawn(kind, targets),) if given is None else own_inputs.notes(given, spec, kind)
-    document = {
-        "command": "check",
-        "target": made.name,
-        "framework": check.framework,
-        "gradient": _gradient_text(check.gradient),
-        "loss": loss,
-        "label_kind": "integer" if integers else kind,
-        "targets": check.targets or "all",
-        "inputs": "" if given is None else given.name,
-        "parameters": values,
-        "built_in": dict(made.built_in),
-        "shape": way.shape,
-        "label_dtype": way.label_dtype,
-        "dtypes": dtypes,
-        "quantities": quantities,
-        **bounds_of(check.tolerance),
-        "allow": allow,
-        "forbid": forbid,
-        "allow_skips": check.allow_skips,
-        "notes": notes,
-    }
-    kinds = (frozenset(map(Kind, allow)), frozenset(map(Kind, forbid)))
-    limits = (Limit(check.tolerance, *kinds, path="max_ulp"),)
-    whole = Config(
-        sweeps_with(targets),
-        limits,
-        seed=seed,
-        document=document,
-        allow_skips=check.allow_skips,
-    )
-    softened = kind in (LabelKind.TARGET, LabelKind.DISTRIBUTION) and targets is None
-    hard = replace(whole, sweeps=sweeps_with("ends")) if softened and given is None else None
-    return Checking(whole, made, tuple(filter(None, notes)), hard)
-
-
-def _drawn(kind: LabelKind, targets: str | None) -> str:
-    """Which labels are drawn, "" where there is no choice."""
-    if kind not in (LabelKind.TARGET, LabelKind.DISTRIBUTION):
-        return ""
-    of_numbers = kind is LabelKind.TARGET
-    ends = "0 and 1" if of_numbers else "one-hot ones"
-    soft = "numbers between 0 and 1" if of_numbers else "soft ones, without a 0 or a 1"
-    if targets == "ends":
-        return f"labels drawn: {ends} alone"
-    if targets == "soft":
-        return f"labels drawn: {soft}, alone"
-    both = "0 and 1, and numbers in between" if of_numbers else "one-hot and soft ones"
-    return f"labels drawn: {both}; --targets ends draws {ends} alone"
-
-
-def explained(
-    made: Checking,
-    report: Report,
-    *,
-    workers: int | None = 1,
-    timeout_s: float | None = None,
-) -> str:
-    """What the labels have to do with the violations of a check; "" for nothing.
-
-    Where every violation is shown by a soft label, the check is done again with hard ones alone.
-    """
-    if made.hard is None or not _only_soft(report):
-        return ""
-    again = audit_config(
-        made.hard, extra=(made.implementation,), workers=workers, timeout_s=timeout_s
-    )
-    return HARD_ALONE.format(option="--targets ends") if outcome(again) is Outcome.PASSED else ""
-
-
-HARD_ALONE = (
-    "all failures are at soft labels: with hard ones alone, 0 and 1, it is within the limits. If "
-    "it is meant for those, check it with {option}"
-)
-
-
-def _only_soft(report: Report) -> bool:
-    """Whether there are violations, and each is shown by a soft label."""
-    if report.interrupted or report.uncertified or not report.violations:
-        return False
-    return all(_soft(each.finding.witness) for each in report.violations)
-
-
-def _soft(witness: Witness | None) -> bool:
-    """Whether a label of a witness is neither 0 nor 1."""
-    if witness is None or witness.labels is None or witness.labels.dtype.kind in "iu":
-        return False
-    labels = to_float64(witness.labels)
-    if witness.parameters.get("log_target"):
-        labels = np.exp(labels)
-    return bool(((labels != 0) & (labels != 1)).any())
-
-
-def bounds_of(tolerance: Tolerance) -> dict[str, float | None]:
-    """The bounds of a tolerance by name, None for one that bounds nothing."""
-    numbers = {name: float(getattr(tolerance, name)) for name in _BOUNDS}
-    return {name: each if math.isfinite(each) else None for name, each in numbers.items()}
-
-
-def _own(
-    spec: Loss, kind: LabelKind, made: Implementation, given: Mapping[str, Any]
-) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The parameters that nobody gave as a function has them by default, and notes about them.
-
-    A loss has to be shown row by row where it can be: a reduction is not taken over.
-    """
-    own: dict[str, Any] = {}
-    notes = []
-    for name, value in made.own_defaults.items():
-        parameter = spec.parameter(name)
-        assert parameter is not None
-        unfit = parameter.label_kinds and kind not in parameter.label_kinds
-        if name in given or name in made.built_in or value is None or unfit:
-            continue
-        if name == "reduction":
-            notes.append(
-                f"reduction=none is passed, for the function's own default is {value}; "
-                f"--param reduction={value} checks that"
-            )
-            continue
-        own[name] = value
-        usual = "none" if parameter.default is None else _text(parameter.default)
-        notes.append(
-            f"{name}={_text(value)} is checked, the function's own default (the loss's is "
-            f"{usual}); --param {name}={usual} checks that"
-        )
-    for name, value in made.built_in.items():
-        notes.append(f"{name}={_text(value)} is computed: the function has it built in")
-    return own, tuple(notes)
-
-
-def _reduced(
-    spec: Loss,
-    kind: LabelKind,
-    made: Implementation,
-    given: Mapping[str, Any],
-    dtype: str,
-    workers: int | None,
-    *,
-    integers: bool,
-) -> tuple[Implementation, tuple[str, ...]]:
-    """A function that only returns a mean or a sum as one that has it built in, found by asking."""
-    if spec.parameter("reduction") is None or "reduction" in {*given, *made.built_in}:
-        return made, ()
-    computed = {**given, **made.built_in}
-    if obstacle(spec, made, computed, dtype):
-        return made, ()
-    found = guarded(
-        made,
-        lambda: reduced(made, spec.id, kind, computed, dtype, integers=integers),
-        workers or cores(),
-    )
-    if found is None or found.reduction is None:
-        return made, ()
-    words = () if made.origin == UNREACHABLE else ("--built-in", f'reduction="{found.reduction}"')
-    note = (
-        f"it returns one number, the {found.reduction} over the rows: it is checked as that "
-        f"(reduction={found.reduction})"
-    )
-    built_in = {**made.built_in, "reduction": found.reduction}
-    return replace(made, built_in=built_in, origin=(*made.origin, *words)), (note,)
-
-
-def _text(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def opened(
-    target: str, way: Target, gradient: Function | str | None = AUTO
-) -> tuple[Implementation, tuple[str, ...]]:
-    """What text names, loaded in its own process, and notes about its gradient for the user.
-
-    Args:
-        target: ``module:function``, ``file.py:function``, or a command.
-        way: what it computes and how it is called; the names in it do not matter.
-        gradient: the same, ``auto``, or None (or ``none``) for no gradient.
-
-    Raises:
-        TargetError: the text leads nowhere.
-        UsageError: the gradient is a function of this process.
-    """
-    if callable(gradient):
-        raise UsageError(f"{target} is loaded in another process: name its gradient by text too")
-    if "{out}" in target:  # a program
-        program = tuple(shlex.split(target))
-        back = () if gradient in (AUTO, "none", None) else tuple(shlex.split(gradient))
-        wanted = replace(way, name=target, command=program, gradient_command=back)
-        note = (
-            f"only the value of {program[0]} is checked; --gradient names the command of a gradient"
-        )
-        return open_target(wanted)[0], () if back else (note,)
-    named = None if gradient == "none" else gradient
-    wanted = replace(way, target=target, name=target, gradient=named)
-    made, beside = open_target(wanted)
-    if beside:
-        note = f"{beside} is taken for its gradient; --gradient names another, or none"
-        return made, (note,)
-    if made.gradient is None and gradient == AUTO:
-        *others, last = gradient_names(wanted)
-        note = (
-            f"only the value is checked: there is no {', '.join(others)} or {last} beside "
-            f"{target.rpartition(':')[2]}; name it with --gradient"
-        )
-        return made, (note,)
-    return made, ()
-
-
-def _several(given: str | Iterable[str]) -> tuple[str, ...]:
-    """Names: a lone one is a list of one. Raises UsageError for what is neither."""
-    if isinstance(given, str):
-        return (given,)
-    if isinstance(given, type) or not isinstance(given, Iterable):
-        raise UsageError(f"{given!r}: expected a name, or a list of names")
-    return tuple(given)
-
-
-def _bound(name: str, value: Any) -> float:
-    """A limit as a plain float. Raises UsageError for what is none."""
-    plain = isinstance(value, int | float | np.integer | np.floating)
-    if not plain or isinstance(value, bool):
-        raise UsageError(f"{name}={value!r}: expected a number")
-    try:
-        number = float(value)
-    except OverflowError:
-        raise UsageError(f"{name}: beyond float64; inf is no limit") from None
-    if not number >= 0:
-        raise UsageError(f"{name} {number:g}: has to be 0 or more")
-    return number
-
-
-def _flag(name: str, value: Any) -> bool:
-    if not isinstance(value, bool | np.bool_):
-        raise UsageError(f"{name}={value!r}: expected True or False")
-    return bool(value)
-
-
-def _seed(seed: Any) -> int:
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise UsageError(f"seed={seed!r}: expected a whole number, 0 or more")
-    return int(seed)
-
-
-def _known(what: str, names: Iterable[str], known: Sequence[str]) -> tuple[str, ...]:
-    """The names, each once, as plain strings. Raises UnknownNameError for one that there is not."""
-    for name in names:
-        if name not in known:
-            raise UnknownNameError(what, str(name), list(map(str, known)))
-    return tuple(str(name) for name in dict.fromkeys(names))
-
-
 def _config(subject: Any, check: Check) -> Config:
     """A configuration, whatever it is given as."""
     meant = [
@@ -941,7 +449,7 @@ def _read(subject: Any) -> Config:
         except ConfigError as error:  # nobody has seen the lines of this text
             raise ConfigError([replace(each, line=0) for each in error.problems]) from None
     if callable(subject):
-        raise UsageError(f"{_name_of(subject)}: loss= has to say what it computes")
+        raise UsageError(f"{name_of(subject)}: loss= has to say what it computes")
     if not isinstance(subject, str | os.PathLike):
         raise UsageError(f"{subject!r}: expected a configuration: its path, or a mapping")
     path = os.fspath(subject)
@@ -972,121 +480,3 @@ def _written(value: Any) -> Any:
             return [_written(each) for each in value]
     message = f"a configuration has no place for {value!r}"
     raise UsageError(message)
-
-
-def _checked_parameter(spec: Loss, kind: LabelKind, name: str, value: Any) -> Any:
-    """A value that a parameter takes. Raises UsageError or UnknownNameError for another."""
-    parameter = spec.parameter(name)
-    if parameter is None:
-        raise UnknownNameError(
-            f"parameter of {spec.id}", name, [each.name for each in spec.parameters]
-        )
-    if parameter.label_kinds and kind not in parameter.label_kinds:
-        kinds = " or ".join(parameter.label_kinds)
-        raise UsageError(f"{name} goes with {kinds} labels, not with {kind} ones")
-    match parameter.kind:
-        case "flag":
-            if not isinstance(value, bool | np.bool_):
-                raise UsageError(f"{name}={value!r}: expected True or False")
-            return bool(value)
-        case "choice":
-            return _known(f"value of {name}", (value,), parameter.choices)[0]
-        case "class-vector" | "row-matrix" if isinstance(value, str):
-            words = VECTOR_WORDS if parameter.kind == "class-vector" else MATRIX_WORDS
-            return _known(f"value of {name}", (value,), words)[0]
-        case "class-vector" | "row-matrix":
-            numbers = np.asarray(value)
-            if numbers.ndim != 1 or numbers.dtype.kind not in "iuf":
-                raise UsageError(f"{name}={value!r}: expected a number per class")
-            return tuple(_number(parameter, each) for each in numbers.tolist())
-    return _number(parameter, value)
-
-
-def _number(parameter: Parameter, value: Any) -> float | int:
-    whole = parameter.kind == "integer"
-    plain = isinstance(value, int | float | np.integer | np.floating) and not isinstance(
-        value, bool
-    )
-    if not plain or (whole and not float(value).is_integer()):
-        what = "a whole number" if whole else "a number"
-        raise UsageError(f"{parameter.name}={value!r}: expected {what}")
-    problem = parameter.out_of_range(value)
-    if problem:
-        raise UsageError(f"{parameter.name}={value:g}: {problem}")
-    return int(value) if whole else float(value)
-
-
-def _given(function: Function, way: Target, gradient: Function | str | None) -> Implementation:
-    """A function of this process as an implementation."""
-    name = _name_of(function)
-    obstacle = hosts.missing(user.bridge_for(way.framework).process)
-    if obstacle:
-        raise TargetError(f"{name}: {obstacle}")
-    found: Function | str | None = gradient
-    if isinstance(gradient, str) and gradient != "none":
-        found = _gradient_beside(way.loss, function, gradient)
-    return user.given(way.loss, name, function, found, way, _origin(function, gradient, way))
-
-
-def _name_of(function: Function) -> str:
-    """``module:function``, as far as a callable has a name."""
-    bare = function.func if isinstance(function, functools.partial) else function
-    named = bare if hasattr(bare, "__qualname__") else type(bare)
-    return f"{named.__module__}:{named.__qualname__}"
-
-
-def _gradient_beside(loss: str, function: Function, gradient: str) -> Function | str:
-    """The function that text names: beside another one, or anywhere; for ``auto``, if there is."""
-    if ":" in gradient:
-        found = load_target(Target(loss, gradient, gradient)).value
-        assert found is not None
-        return found
-    place, _, attribute = _name_of(function).partition(":")
-    owner = attribute.rpartition(".")[0]
-    module = sys.modules.get(place)
-    known = _attribute(module, attribute) is function
-    beside = (
-        gradient_names(Target(loss, _name_of(function), "")) if gradient == AUTO else (gradient,)
-    )
-    for name in beside:
-        candidate: object = _attribute(module, f"{owner}.{name}".lstrip("."))
-        if known and callable(candidate):
-            return candidate
-    if gradient == AUTO:
-        return AUTO
-    raise TargetError(f"{_name_of(function)}: there is no {gradient!r} beside it")
-
-
-def _attribute(holder: Any, dotted: str) -> Any:
-    for name in dotted.split("."):
-        holder = getattr(holder, name, None)
-    return holder
-
-
-def _origin(function: Function, gradient: Function | str | None, way: Target) -> tuple[str, ...]:
-    """The words that name a function of this process to `xentcheck probe`, where there are any."""
-    target = _target_of(function)
-    back = _target_of(gradient) if callable(gradient) else gradient or "none"
-    if not target or not back:
-        return UNREACHABLE
-    return user.words_of(way, target, back)
-
-
-def _target_of(function: Function) -> str:
-    """How another process finds a function: by its module, or its file; "" where it cannot."""
-    place, _, attribute = _name_of(function).partition(":")
-    module = sys.modules.get(place)
-    if module is None or _attribute(module, attribute) is not function:
-        return ""
-    if module.__package__ and place != "__main__":  # it may import what is beside it
-        return f"{place}:{attribute}"
-    file = Path(getattr(module, "__file__", None) or "")
-    if not file.is_file() or file.suffix != ".py":
-        return ""
-    with contextlib.suppress(ValueError):
-        file = file.absolute().relative_to(Path.cwd())
-    return f"{file}:{attribute}"
-
-
-def _gradient_text(gradient: Function | str | None) -> str:
-    return _name_of(gradient) if callable(gradient) else gradient or "none"

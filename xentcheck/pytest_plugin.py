@@ -93,7 +93,7 @@ class Configuration(pytest.File):
 
     def collect(self) -> Iterator[pytest.Item]:
         """The cells of the configuration, and one test for each thing that cannot be audited."""
-        from xentcheck.auditing import check_limits, check_sweeps, described_cells
+        from xentcheck.auditing.plan import Plan
         from xentcheck.errors import XentcheckError
         from xentcheck.execution import hosts
         from xentcheck.gate.omissions import omissions
@@ -105,10 +105,8 @@ class Configuration(pytest.File):
             self.audited = _gated(os.path.relpath(self.path, self.config.invocation_params.dir))
             registered, skips = load_registered()
             known = (*registered, *_declared(self.audited))
-            check_sweeps(self.audited, known, skips)
-            described = described_cells(self.audited, known)
+            described = Plan.of(self.audited, known, skips).described
             self._known = {each.name for each in known}
-            check_limits(self.audited, described, known)
         except XentcheckError as error:
             raise self.CollectError(str(error)) from None
         processes = {(each.loss, each.name): each.process for each in known}
@@ -186,7 +184,7 @@ class Configuration(pytest.File):
         ]
 
     def _audit(self, items: "Sequence[CellItem]") -> None:
-        from xentcheck.api import audit_config
+        from xentcheck.auditing.run import audit_config
         from xentcheck.errors import XentcheckError
         from xentcheck.execution import hosts
 
@@ -353,7 +351,7 @@ def _not_audited(reasons: str) -> str:
 
 def _gated(path: str) -> "Config":
     """The configuration in a file; without limits it has those of `xentcheck check`."""
-    from xentcheck.api import DEFAULT_LIMITS
+    from xentcheck.auditing.check import DEFAULT_LIMITS
     from xentcheck.config import load
 
     loaded = load(path)

@@ -7,7 +7,7 @@ import pytest
 
 import xentcheck
 from tests.running import invoke
-from xentcheck import api
+from xentcheck.auditing.check import Check, checking
 
 torch = pytest.importorskip("torch")
 CE, BCE = "softmax_cross_entropy", "sigmoid_binary_cross_entropy"
@@ -140,5 +140,5 @@ def test_what_a_class_is_made_with_is_computed(here):
     ],
 )
 def test_instances_and_partials_are_described_by_what_they_hold(here, made, built_in):
-    own = api.checking(made(), CE, api.Check(framework="torch"))
+    own = checking(made(), CE, Check(framework="torch"))
     assert own.implementation.built_in == built_in

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from xentcheck import config
-from xentcheck.auditing import audit
+from xentcheck.auditing.run import audit
 from xentcheck.execution import Caller, hosts, open_targets
 from xentcheck.model import Case, Finding, Kind, LabelKind, Quantity, Target
 

@@ -177,7 +177,6 @@ def check(
     ):
         if value is not None and not value >= 0:
             raise UsageError(f"{name} {value:g}: has to be 0 or more")
-    from xentcheck import api
     from xentcheck.sweeps import chosen_labels
 
     spec = named_loss(loss)
@@ -185,7 +184,10 @@ def check(
     kind, _, _ = chosen_labels(spec, label_kind, targets)
     chosen = known_dtypes(dtypes, () if inputs else CHECKED_DTYPES)
     only = chosen[0] if len(chosen) == 1 else None
-    wanted = api.Check(
+    from xentcheck.auditing.check import Check, checking
+    from xentcheck.auditing.hard_labels import explained
+
+    wanted = Check(
         label_kind=label_kind,
         parameters=parameters_from(spec, kind, params, only),
         dtypes=chosen,
@@ -210,7 +212,7 @@ def check(
         allow_skips=allow_skips,
     )
     with foreign():
-        made = api.checking(target, loss, wanted, seed=seed, timeout_s=timeout_s)
+        made = checking(target, loss, wanted, seed=seed, timeout_s=timeout_s)
     for each in made.notes:
         note(f"note: {each}")
     return run_audit(
@@ -220,7 +222,7 @@ def check(
         workers=workers,
         timeout_s=timeout_s,
         witnesses=witnesses,
-        explain=lambda report: api.explained(made, report, workers=workers, timeout_s=timeout_s),
+        explain=lambda report: explained(made, report, workers=workers, timeout_s=timeout_s),
         sanity_check=sanity_check,
     )
 

@@ -86,12 +86,12 @@ class Keeping:
         report = replace(report, strict=self.fail_on_stale)
         if baseline is None or not (self.write or self.ratchet):
             return report, None, ""
-        from xentcheck import api
+        from xentcheck.auditing.check import DEFAULT_LIMITS
         from xentcheck.gate import baseline_file
         from xentcheck.gate.baseline import bounds_of, taken
 
         today = datetime.now().astimezone().date().isoformat()
-        limited = config if config.limits else replace(config, limits=api.DEFAULT_LIMITS)
+        limited = config if config.limits else replace(config, limits=DEFAULT_LIMITS)
         described = (*(each.cell for each in report.measurements), *report.unaudited)
         new, settled = taken(
             report,

@@ -97,7 +97,7 @@ def run_audit(
     ``keeping`` is what to do with a baseline, ``witnesses`` a folder for the inputs of findings.
     ``explain`` has a remark on the whole report, or "".
     """
-    from xentcheck.api import audit_config
+    from xentcheck.auditing.run import audit_config
 
     keeping = keeping or Keeping()
     baseline = keeping.loaded(config)

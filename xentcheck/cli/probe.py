@@ -220,11 +220,9 @@ class _Numbers:
     parameters: Mapping[str, Any]
 
     def asked(self, loss: str, **how: Any) -> "ProbeResult":
-        from xentcheck import probing
+        from xentcheck.auditing import probe
 
-        return probing.probe(
-            loss, self.logits, labels=self.labels, parameters=self.parameters, **how
-        )
+        return probe.probe(loss, self.logits, labels=self.labels, parameters=self.parameters, **how)
 
     def document(self) -> dict[str, Any]:
         return {"logits": self.logits, "labels": self.labels, "parameters": self.parameters}
@@ -241,11 +239,9 @@ class _RowOfSweep:
     words: tuple[str, ...]
 
     def asked(self, loss: str, **how: Any) -> "ProbeResult":
-        from xentcheck import probing
+        from xentcheck.auditing import probe
 
-        return probing.probe_row(
-            loss, self.sweep, self.row, seed=self.seed, block=self.block, **how
-        )
+        return probe.probe_row(loss, self.sweep, self.row, seed=self.seed, block=self.block, **how)
 
     def document(self) -> dict[str, Any]:
         return {"row": self.words, "block": self.block}

@@ -5,6 +5,7 @@ its own, so it always knows whose task was lost and what that worker was about t
 starts a thread.
 """
 
+import io
 import multiprocessing
 import os
 import pickle
@@ -15,7 +16,7 @@ import traceback
 import warnings
 import weakref
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -112,6 +113,7 @@ def run(
     tasks: Iterable[Task],
     workers: int,
     again: Callable[[Death[Task]], Task],
+    shared: Sequence[object] = (),
 ) -> Run[Result]:
     """Do every task, over so many worker processes.
 
@@ -125,6 +127,8 @@ def run(
             for.
         again: called when a worker died; returns the task to do instead, at the same position and
             on a fresh worker. What it raises ends the run at once.
+        shared: objects that many tasks have in common. A worker has them from its start, so that
+            they are not sent with every task; where processes fork they need not pickle.
 
     Returns:
         The results, each as soon as it and all before it are there.
@@ -140,10 +144,10 @@ def run(
     if workers < 1:
         raise ValueError(f"workers is {workers}, want at least 1")
     workers = min(workers, max(_affordable(), 1))
-    context = _context(work) if workers > 1 else None
+    context = _context(work, shared) if workers > 1 else None
     if context is None:
         return _Here(work, tasks)
-    return _Pool(context, work, tasks, workers, again)
+    return _Pool(context, work, tasks, workers, again, shared)
 
 
 def _affordable() -> int:
@@ -170,12 +174,12 @@ def cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def _context(work: Work[Any, Any]) -> ForkContext | SpawnContext | None:
+def _context(work: Work[Any, Any], shared: Sequence[object]) -> ForkContext | SpawnContext | None:
     """How to start workers; None where there is no way to bring ``work`` to one."""
     if "fork" in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("fork")
     try:
-        pickle.dumps(work)
+        pickle.dumps((work, list(shared)))
     except Exception:
         return None
     return multiprocessing.get_context("spawn")
@@ -270,8 +274,10 @@ class _Pool(Run[Result], Generic[Task, Result]):
         tasks: Iterable[Task],
         limit: int,
         again: Callable[[Death[Task]], Task],
+        shared: Sequence[object],
     ) -> None:
         self._context = context
+        self._shared = shared
         self._work = work
         self._tasks = iter(tasks)
         self._limit = limit
@@ -400,7 +406,7 @@ class _Pool(Run[Result], Generic[Task, Result]):
 
     def _give(self, worker: _Worker[Task], job: _Job[Task]) -> None:
         try:
-            message = pickle.dumps((job.position, job.task))
+            message = _packed((job.position, job.task), self._shared)
         except Exception as error:
             self._fail(job.position, _unsendable("task", job.position, error))
             return
@@ -412,7 +418,9 @@ class _Pool(Run[Result], Generic[Task, Result]):
     def _hire(self) -> _Worker[Task]:
         ours, theirs = self._context.Pipe()
         _ENDS.add(ours)
-        process = self._context.Process(target=_serve, args=(self._work, theirs), daemon=True)
+        process = self._context.Process(
+            target=_serve, args=(self._work, self._shared, theirs), daemon=True
+        )
         with warnings.catch_warnings():
             # Python counts the idle threads of a BLAS, which expects forks, as threads of ours.
             warnings.filterwarnings("ignore", ".*multi-threaded", DeprecationWarning)
@@ -483,6 +491,38 @@ def _kill(workers: list[_Worker[Any]], owner: int) -> None:
         workers.pop().connection.close()
 
 
+class _Packer(pickle.Pickler):
+    """Writes numbers for what is shared."""
+
+    def __init__(self, file: io.BytesIO, shared: Sequence[object]) -> None:
+        super().__init__(file)
+        self._numbers = {id(each): number for number, each in enumerate(shared)}
+
+    def persistent_id(self, obj: object) -> int | None:
+        return self._numbers.get(id(obj))
+
+
+class _Unpacker(pickle.Unpickler):
+    """Reads what `_Packer` wrote, where the same is shared."""
+
+    def __init__(self, file: io.BytesIO, shared: Sequence[object]) -> None:
+        super().__init__(file)
+        self._shared = shared
+
+    def persistent_load(self, pid: int) -> object:
+        return self._shared[pid]
+
+
+def _packed(message: object, shared: Sequence[object]) -> bytes:
+    file = io.BytesIO()
+    _Packer(file, shared).dump(message)
+    return file.getvalue()
+
+
+def _unpacked(message: bytes, shared: Sequence[object]) -> Any:
+    return _Unpacker(io.BytesIO(message), shared).load()
+
+
 def _unsendable(what: str, position: int, error: Exception) -> pickle.PickleError:
     return pickle.PickleError(f"the {what} {position} does not pickle: {_text(error)}")
 
@@ -497,7 +537,7 @@ def _flush() -> None:
             stream.flush()
 
 
-def _serve(work: Work[Any, Any], connection: Connection) -> NoReturn:
+def _serve(work: Work[Any, Any], shared: Sequence[object], connection: Connection) -> NoReturn:
     """A worker's life: one task after another, until the parent is gone."""
     _settle()
 
@@ -509,7 +549,7 @@ def _serve(work: Work[Any, Any], connection: Connection) -> NoReturn:
             message = connection.recv_bytes()
         except (EOFError, OSError):
             _leave()
-        answer = _answer(work, message, tell)
+        answer = _answer(work, shared, message, tell)
         _flush()  # the parent ends an idle worker by killing it
         _send(connection, answer)
 
@@ -541,9 +581,11 @@ def _send(connection: Connection, message: _Told | _Returned | _Raised) -> None:
         _leave()
 
 
-def _answer(work: Work[Any, Any], message: bytes, tell: Tell) -> _Returned | _Raised:
+def _answer(
+    work: Work[Any, Any], shared: Sequence[object], message: bytes, tell: Tell
+) -> _Returned | _Raised:
     try:
-        position, task = pickle.loads(message)
+        position, task = _unpacked(message, shared)
         result = work(task, tell)
         try:
             return _Returned(pickle.dumps(result))

@@ -236,6 +236,16 @@ class Loss:
     reducible: bool = True
     row_weights: Callable[[Block], Float64Array] = _ones
 
+    def __reduce__(self) -> tuple[Callable[[str], "Loss"], tuple[str]]:
+        """A loss is sent to other processes by its name: its functions are no values."""
+        return _declared, (self.id,)
+
     def parameter(self, name: str) -> Parameter | None:
         """The parameter of that name, or None."""
         return next((each for each in self.parameters if each.name == name), None)
+
+
+def _declared(name: str) -> Loss:
+    from xentcheck.losses import LOSSES  # noqa: PLC0415  (it imports this module)
+
+    return LOSSES[name]

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from xentcheck.errors import EmptySweepError, UnknownNameError, UsageError
 from xentcheck.floats import FORMATS, from_float64, to_float64
 from xentcheck.losses.spec import Loss, picked
-from xentcheck.model import Array, Case, Domain, LabelKind, ParameterValue, Sweep, reduces
+from xentcheck.model import ADAPTIVE, Array, Case, Domain, LabelKind, ParameterValue, Sweep, reduces
 from xentcheck.sweeps.catalogue import GENERATORS
 from xentcheck.sweeps.domain import to_domain
 from xentcheck.sweeps.generator import Batch, Generator, Request, stream, with_defaults
@@ -531,3 +531,26 @@ def _tame(
     if labels is not None and whole.kind is not LabelKind.INTEGER:
         tame &= (to_float64(labels).reshape(len(labels), -1) < np.inf).all(axis=1)
     return tame
+
+
+def located(sweep: Sweep, loss: Loss, dtype: str, seed: int, row: int) -> tuple[Case, int]:
+    """The case of a sweep that has a row, and the row's place there.
+
+    ``row`` counts as reports do: from 0 over all cases for this loss and dtype. Raises UsageError
+    when there are not so many.
+    """
+    rows = 0
+    for case in cases(sweep, loss, dtype, seed):
+        rows = case.start + case.rows
+        if 0 <= row < rows:
+            return case, row - case.start
+    message = (
+        f"sweep {sweep.name} has {rows:,} rows for {loss.id} in {dtype}: there is no row {row}"
+    )
+    named = [spec.generator for spec in sweep.inputs if spec.generator in ADAPTIVE]
+    if named and row >= rows:
+        message += (
+            f"\n    help: what {' or '.join(dict.fromkeys(named))} found has numbers beyond those; "
+            "it is asked about by --logits, as its line in the report has it"
+        )
+    raise UsageError(message)

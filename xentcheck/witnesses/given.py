@@ -26,9 +26,9 @@ from xentcheck.model import (
     Witness,
     reduces,
 )
-from xentcheck.probing import located
 from xentcheck.report import words
 from xentcheck.sweeps import fitted
+from xentcheck.sweeps.assembly import located
 
 NATIVE = ("float16", "float32", "float64")
 """The dtypes that NumPy itself can load."""

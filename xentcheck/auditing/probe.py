@@ -6,14 +6,17 @@ The input is given in numbers, as a row or a block of rows, or it is a row of a 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from xentcheck import registry
-from xentcheck.auditing import check_patterns, check_time, environment, patient
+from xentcheck.auditing.environment import environment
+from xentcheck.auditing.part import calls
+from xentcheck.auditing.plan import check_patterns, check_time, patient, reachable
+from xentcheck.auditing.probe_input import Row, Rows, probe_case
 from xentcheck.errors import UnknownNameError, UnsupportedError, UsageError
-from xentcheck.execution import Outcomes, hosts, unsupported
+from xentcheck.execution import Outcomes, hosts
 from xentcheck.floats import FORMATS, STANDARD, ULP_DEFINITION, format_of, from_float64, to_float64
 from xentcheck.losses import loss_of
 from xentcheck.losses.spec import Loss, picked
@@ -21,20 +24,16 @@ from xentcheck.measurement import Arbitration, Tally, close, compare_variants, m
 from xentcheck.measurement.candidate import alone
 from xentcheck.measurement.scoring import score, unflushed_kind
 from xentcheck.model import (
-    ADAPTIVE,
     SURVEY_TOLERANCE,
-    Array,
     Case,
     Cell,
     Domain,
     Finding,
-    Float64Array,
     Implementation,
     Kind,
     LabelKind,
     Layout,
     Measurement,
-    ParameterValue,
     ProbeLine,
     ProbeNumber,
     ProbeResult,
@@ -44,7 +43,6 @@ from xentcheck.model import (
     Skip,
     Sweep,
     Witness,
-    function_for,
     kind_of,
     selected,
 )
@@ -58,14 +56,10 @@ from xentcheck.reference import (
     few_distinct,
 )
 from xentcheck.reference.enclosures import Enclosures, decimal_text, expected
-from xentcheck.sweeps import cases, fitted
-from xentcheck.sweeps.parameters import combinations, materialise
+from xentcheck.sweeps import fitted
+from xentcheck.sweeps.assembly import located
 
 METHOD = "mpmath intervals, precision raised until decided"
-
-
-Row: TypeAlias = Sequence[float]
-Rows: TypeAlias = Sequence[Row]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,7 +106,7 @@ def probe(
     loss = loss_of(loss_id)
 
     def asked(dtype: str) -> _Asked:
-        return _Asked(_probe_case(loss, dtype, logits, labels, parameters or {}))
+        return _Asked(probe_case(loss, dtype, logits, labels, parameters or {}))
 
     result = _answered(loss, asked, dtypes, implementations, extra, timeout_s)
     return replace(result, notes=tuple(_doubts(loss, dtypes, logits, labels)))
@@ -212,29 +206,6 @@ def probe_row(
     return _answered(loss, asked, dtypes, implementations, extra, timeout_s, numbered=row)
 
 
-def located(sweep: Sweep, loss: Loss, dtype: str, seed: int, row: int) -> tuple[Case, int]:
-    """The case of a sweep that has a row, and the row's place there.
-
-    ``row`` counts as reports do: from 0 over all cases for this loss and dtype. Raises UsageError
-    when there are not so many.
-    """
-    rows = 0
-    for case in cases(sweep, loss, dtype, seed):
-        rows = case.start + case.rows
-        if 0 <= row < rows:
-            return case, row - case.start
-    message = (
-        f"sweep {sweep.name} has {rows:,} rows for {loss.id} in {dtype}: there is no row {row}"
-    )
-    named = [spec.generator for spec in sweep.inputs if spec.generator in ADAPTIVE]
-    if named and row >= rows:
-        message += (
-            f"\n    help: what {' or '.join(dict.fromkeys(named))} found has numbers beyond those; "
-            "it is asked about by --logits, as its line in the report has it"
-        )
-    raise UsageError(message)
-
-
 def _answered(
     loss: Loss,
     asked: Callable[[str], _Asked],
@@ -249,15 +220,12 @@ def _answered(
     known = [patient(each, timeout_s) for each in (*registered, *extra) if each.loss == loss.id]
     check_patterns(implementations, known)
     unique: dict[Skip, None] = dict.fromkeys(skips)
-    chosen = []
-    for each in known:
-        if selected(each.name, implementations):
-            obstacle = "" if each.process is None else hosts.missing(each.process)
-            if obstacle:
-                assert each.process is not None
-                unique.setdefault(Skip(obstacle, missing=each.process.name))
-            else:
-                chosen.append(each)
+    obstacles: dict[Process, str] = {}
+    chosen = [
+        each
+        for each in known
+        if selected(each.name, implementations) and reachable(each, unique.setdefault, obstacles)
+    ]
     chosen.sort(key=lambda each: each.process is not None)
     processes = {each.process for each in chosen if each.process is not None}
     hosts.start(processes)
@@ -311,41 +279,30 @@ def _probe(
         arbitration = Arbitration(exact)
         came: dict[tuple[str, Quantity], Outcomes] = {}
         confirmed += sum(confirm(shown, place) for place in distinct_places(shown))
-        for each in chosen:
-            reason = unsupported(each, case)
-            if reason:
-                unique.setdefault(Skip(reason, loss.id, each.name, dtype))
+        for each, quantity in calls(case, chosen, None, unique.setdefault):
+            cell = Cell(loss.id, each.name, dtype, quantity, "probe")
+            collected = Tally()
+            try:
+                observed = measure(collected, each, case, truth, quantity, SURVEY_TOLERANCE)
+            except UnsupportedError as error:
+                unique.setdefault(Skip(str(error), loss.id, each.name, dtype, quantity.value))
                 continue
-            for quantity in Quantity:
-                if function_for(each, quantity) is None:
-                    unique.setdefault(
-                        Skip(f"has no {quantity}", loss.id, each.name, quantity=quantity.value)
-                    )
-                    continue
-                cell = Cell(loss.id, each.name, dtype, quantity, "probe")
-                collected = Tally()
-                try:
-                    observed = measure(collected, each, case, truth, quantity, SURVEY_TOLERANCE)
-                except UnsupportedError as error:
-                    skip = Skip(str(error), loss.id, each.name, dtype, quantity.value)
-                    unique.setdefault(skip)
-                    continue
-                came[each.name, quantity] = observed
-                compare_variants(collected, each, quantity, came, truth, SURVEY_TOLERANCE)
-                note = "; ".join(incident.detail for incident in collected.incidents.values())
-                measurement, found = close(cell, collected, SURVEY_TOLERANCE, arbitration)
-                measurements.append(measurement)
-                findings += found
-                numbers = _numbers(
-                    _of_row(observed, row),
-                    certain[quantity],
-                    loss,
-                    quantity,
-                    shown.start,
-                    classes=shown.classes,
-                    flushes=collected.flushing.flushes,
-                )
-                lines.append(ProbeLine(each.name, dtype, quantity, numbers, note))
+            came[each.name, quantity] = observed
+            compare_variants(collected, each, quantity, came, truth, SURVEY_TOLERANCE)
+            note = "; ".join(incident.detail for incident in collected.incidents.values())
+            measurement, found = close(cell, collected, SURVEY_TOLERANCE, arbitration)
+            measurements.append(measurement)
+            findings += found
+            numbers = _numbers(
+                _of_row(observed, row),
+                certain[quantity],
+                loss,
+                quantity,
+                shown.start,
+                classes=shown.classes,
+                flushes=collected.flushing.flushes,
+            )
+            lines.append(ProbeLine(each.name, dtype, quantity, numbers, note))
     report = Report(
         environment=environment(processes),
         seed=0,
@@ -416,149 +373,3 @@ def _numbers(
             )
         )
     return tuple(numbers)
-
-
-def _probe_case(
-    loss: Loss,
-    dtype: str,
-    logits: Row | Rows,
-    labels: float | Row | Rows | None,
-    parameters: Mapping[str, Any],
-) -> Case:
-    if dtype not in FORMATS:
-        raise UnknownNameError("dtype", dtype, FORMATS)
-    if not len(logits):
-        message = "there are no logits"
-        raise UsageError(message)
-    x = from_float64(_array("logits", logits), dtype)
-    if x.ndim == 2 and loss.layout is Layout.ELEMENTWISE:
-        message = f"{loss.id} takes single numbers, each a row of its own, not rows of numbers"
-        raise UsageError(message)
-    single = x.ndim == 1 and loss.layout is Layout.ROWS
-    if single:
-        x = x[np.newaxis]
-    declared = loss.parameter("ignore_index")
-    ignored = parameters.get("ignore_index", declared.default if declared else None)
-    kind, label = _probe_labels(loss, dtype, x, labels, ignored, single=single)
-    return Case(
-        sweep="probe",
-        generator="explicit",
-        loss=loss.id,
-        dtype=dtype,
-        logits=x,
-        label_kind=kind,
-        labels=label,
-        parameters=_probe_parameters(loss, kind, dtype, x, parameters),
-    )
-
-
-def _array(what: str, given: Any) -> Float64Array:
-    """Numbers, or rows of numbers, which have to be of one length."""
-    rows = [each for each in given if np.ndim(each)]
-    if not rows:
-        return np.asarray(given, dtype=np.float64)
-    lengths = [np.size(each) for each in given]
-    for number, length in enumerate(lengths):
-        if length != lengths[0] or np.ndim(given[number]) != 1:
-            message = f"{what}: row 0 has {lengths[0]} numbers, and row {number} has {length}"
-            raise UsageError(message)
-    if not lengths[0]:
-        message = f"{what}: the rows are empty"
-        raise UsageError(message)
-    return np.asarray(given, dtype=np.float64)
-
-
-def _probe_labels(
-    loss: Loss,
-    dtype: str,
-    x: Array,
-    labels: float | Row | Rows | None,
-    ignored: int | None,
-    *,
-    single: bool,
-) -> tuple[LabelKind, Array | None]:
-    """The kind of the labels and the labels, of a block or of a ``single`` row."""
-    kinds = loss.label_kinds
-    rows, size = len(x), x.shape[-1]
-    if LabelKind.NONE in kinds:
-        if labels is not None:
-            message = f"{loss.id} takes no labels"
-            raise UsageError(message)
-        return LabelKind.NONE, None
-    if labels is None:
-        if loss.per_class:
-            return LabelKind.INTEGER, np.argmax(to_float64(x), axis=1).astype(np.int64)
-        message = f"{loss.id} needs {' or '.join(kinds)} labels"
-        raise UsageError(message)
-    if LabelKind.TARGET in kinds:
-        targets = _array("labels", np.full(size, labels) if _scalar(labels) else labels)
-        if targets.shape != x.shape:
-            raise UsageError(_misfit(targets, x))
-        return LabelKind.TARGET, from_float64(targets, dtype)
-    if _scalar(labels) or (not single and not np.ndim(labels[0])):  # type: ignore[index]
-        return LabelKind.INTEGER, _classes(loss, np.atleast_1d(labels), rows, size, ignored)
-    distributions = _array("labels", labels)
-    if single and distributions.ndim == 1:
-        distributions = distributions[np.newaxis]
-    if distributions.shape != x.shape:
-        raise UsageError(_misfit(distributions[0] if single else distributions, x))
-    if LabelKind.DISTRIBUTION not in kinds:
-        message = f"{loss.id} takes a class number as its label, not a distribution"
-        raise UsageError(message)
-    return LabelKind.DISTRIBUTION, from_float64(distributions, dtype)
-
-
-def _scalar(given: Any) -> bool:
-    return np.ndim(given) == 0
-
-
-def _misfit(labels: Array, x: Array) -> str:
-    if labels.ndim == 1:
-        return f"{len(labels)} labels for {x.shape[-1]} logits"
-    shapes = (f"{each.shape[0]} rows of {each.shape[1]}" for each in (labels, x))
-    return "labels of {} for logits of {}".format(*shapes)
-
-
-def _classes(
-    loss: Loss, given: Sequence[float] | Array, rows: int, size: int, ignored: int | None
-) -> Array:
-    """Class numbers, one per row."""
-    if LabelKind.INTEGER not in loss.label_kinds:
-        message = f"{loss.id} needs a distribution, one number per class"
-        raise UsageError(message)
-    if len(given) != rows:
-        message = (
-            f"{len(given)} label{'s' * (len(given) > 1)} for {rows} row{'s' * (rows > 1)} of logits"
-        )
-        raise UsageError(message)
-    for label in map(float, given):
-        if not label.is_integer():
-            message = f"label {label} is not a class number"
-            raise UsageError(message)
-        if not (0 <= label < size or label == ignored):
-            message = f"label {int(label)} is not one of the classes 0 to {size - 1}"
-            raise UsageError(message)
-    return np.asarray(given, dtype=np.float64).astype(np.int64)
-
-
-def _probe_parameters(
-    loss: Loss, kind: LabelKind, dtype: str, x: Array, parameters: Mapping[str, Any]
-) -> dict[str, ParameterValue]:
-    matrices = {}
-    axes = {}
-    for name, value in parameters.items():
-        declared = loss.parameter(name)
-        if declared is not None and declared.kind == "row-matrix" and np.ndim(value[:1]) == 2:
-            matrix = _array(name, value)
-            if matrix.shape != x.shape:
-                shapes = (f"{each.shape[0]} rows of {each.shape[1]}" for each in (matrix, x))
-                message = "{} has {} numbers for logits of {}".format(name, *shapes)
-                raise UsageError(message)
-            matrices[name] = from_float64(matrix, dtype)
-        axes[name] = (value[0] if name in matrices else value,)
-    (combination,) = combinations(loss, kind, axes)
-    for name, (_, value) in combination.items():
-        if isinstance(value, list | tuple) and len(value) != x.shape[-1]:
-            message = f"{name} has {len(value)} numbers for {x.shape[-1]} classes"
-            raise UsageError(message)
-    return materialise(combination, x.shape, dtype, seed=0, place=("probe",)) | matrices

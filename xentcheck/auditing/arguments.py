@@ -1,0 +1,51 @@
+"""Arguments of the Python interface, checked: an error says what was expected."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from xentcheck.errors import UnknownNameError, UsageError
+
+
+def several(given: str | Iterable[str]) -> tuple[str, ...]:
+    """Names: a lone one is a list of one. Raises UsageError for what is neither."""
+    if isinstance(given, str):
+        return (given,)
+    if isinstance(given, type) or not isinstance(given, Iterable):
+        raise UsageError(f"{given!r}: expected a name, or a list of names")
+    return tuple(given)
+
+
+def bound(name: str, value: Any) -> float:
+    """A limit as a plain float. Raises UsageError for what is none."""
+    plain = isinstance(value, int | float | np.integer | np.floating)
+    if not plain or isinstance(value, bool):
+        raise UsageError(f"{name}={value!r}: expected a number")
+    try:
+        number = float(value)
+    except OverflowError:
+        raise UsageError(f"{name}: beyond float64; inf is no limit") from None
+    if not number >= 0:
+        raise UsageError(f"{name} {number:g}: has to be 0 or more")
+    return number
+
+
+def flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool | np.bool_):
+        raise UsageError(f"{name}={value!r}: expected True or False")
+    return bool(value)
+
+
+def seed_of(seed: Any) -> int:
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise UsageError(f"seed={seed!r}: expected a whole number, 0 or more")
+    return int(seed)
+
+
+def known_names(what: str, names: Iterable[str], known: Sequence[str]) -> tuple[str, ...]:
+    """The names, each once, as plain strings. Raises UnknownNameError for one that there is not."""
+    for name in names:
+        if name not in known:
+            raise UnknownNameError(what, str(name), list(map(str, known)))
+    return tuple(str(name) for name in dict.fromkeys(names))

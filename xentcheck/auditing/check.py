@@ -1,0 +1,317 @@
+"""A loss of the user's with the standard sweep of it and the limits of `check`."""
+
+import contextlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from xentcheck.auditing.arguments import bound, flag, known_names
+from xentcheck.auditing.own_code import (
+    Function,
+    given_function,
+    gradient_text,
+    opened,
+    own_defaults,
+    with_reduction,
+)
+from xentcheck.errors import UnknownNameError, UsageError
+from xentcheck.execution import unasked
+from xentcheck.floats import FORMATS
+from xentcheck.implementations import user
+from xentcheck.implementations.bridging import LABEL_DTYPE, LABEL_DTYPES
+from xentcheck.implementations.shapes import CLASS_SECOND, ROWS, SHAPES
+from xentcheck.losses import loss_of
+from xentcheck.losses.spec import Loss
+from xentcheck.model import (
+    AUTO,
+    NOTES,
+    Config,
+    Implementation,
+    Kind,
+    LabelKind,
+    Layout,
+    Limit,
+    Parameter,
+    Quantity,
+    Sweep,
+    Target,
+    Tolerance,
+    escaped,
+)
+from xentcheck.sweeps import chosen_labels, standard_sweeps
+from xentcheck.sweeps import own as own_inputs
+from xentcheck.sweeps.parameters import MATRIX_WORDS, VECTOR_WORDS
+
+DTYPES = ("float32", "float64")
+"""What a loss of the user's is checked in, unless something else is asked for."""
+
+CHECK_TOLERANCE = Tolerance(max_ulp=4.0, or_excess_bits=2.0)
+"""What `check` holds a result to: few ulps, or an error that the inputs' own rounding explains."""
+
+DEFAULT_LIMITS = (Limit(CHECK_TOLERANCE, path="max_ulp"),)
+"""The limits of `check`, and of a configuration without limits where something can fail by it."""
+
+_BOUNDS = ("max_ulp", "p99_ulp", "or_abs", "or_rel", "max_excess_bits", "or_excess_bits")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What a loss of the user's is checked for; the fields are the keywords of `audit`."""
+
+    label_kind: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    dtypes: Sequence[str] = ()
+    quantities: Sequence[str] = ()
+    framework: str = "numpy"
+    gradient: Function | str | None = AUTO
+    max_ulp: float | None = None
+    p99_ulp: float | None = None
+    or_abs: float = 0.0
+    or_rel: float = 0.0
+    max_excess_bits: float | None = None
+    or_excess_bits: float | None = None
+    allow: Sequence[str] = ()
+    forbid: Sequence[str] = ()
+    built_in: Mapping[str, Any] = field(default_factory=dict)
+    bind: Mapping[str, Any] = field(default_factory=dict)
+    shape: str = ROWS
+    label_dtype: str = LABEL_DTYPE
+    batch_invariant: bool = False
+    targets: str | None = None
+    inputs: Any = None
+    input_names: Mapping[str, str] = field(default_factory=dict)
+    allow_skips: bool = False
+
+    @property
+    def tolerance(self) -> Tolerance:
+        """The limits in numbers: those of `CHECK_TOLERANCE` where none bounds the ulps."""
+        ulps = (self.max_ulp, self.p99_ulp, self.max_excess_bits)
+        least = CHECK_TOLERANCE
+        if any(each is not None for each in ulps):
+            least = Tolerance(max_ulp=math.inf)
+        return Tolerance(
+            max_ulp=least.max_ulp if self.max_ulp is None else self.max_ulp,
+            or_abs=self.or_abs,
+            or_rel=self.or_rel,
+            max_excess_bits=math.inf if self.max_excess_bits is None else self.max_excess_bits,
+            p99_ulp=math.inf if self.p99_ulp is None else self.p99_ulp,
+            or_excess_bits=(
+                least.or_excess_bits if self.or_excess_bits is None else self.or_excess_bits
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Checking:
+    """A loss of the user's and the standard sweep of it, ready to be audited.
+
+    ``notes`` are for the user: which gradient was found, or why there is none, and which labels
+    were drawn. ``hard`` is the same with hard labels alone, where there were soft ones as well.
+    """
+
+    config: Config
+    implementation: Implementation
+    notes: tuple[str, ...] = ()
+    hard: Config | None = None
+
+
+def checking(
+    target: Function | str,
+    loss: str,
+    check: Check,
+    *,
+    seed: int = 0,
+    timeout_s: float | None = None,
+    workers: int | None = 1,
+) -> Checking:
+    """A function, or what text names, with the standard sweep of its loss and the limits of it.
+
+    Text is loaded here, in its own process. Raises XentcheckError for what cannot be meant.
+    """
+    spec = loss_of(loss)
+    loss = spec.id
+    bounds: dict[str, Any] = {
+        name: bound(name, getattr(check, name))
+        for name in _BOUNDS
+        if getattr(check, name) is not None or name in ("or_abs", "or_rel")
+    }
+    check = replace(check, **bounds)
+    given = None if check.inputs is None else own_inputs.described(check.inputs, check.input_names)
+    if given is None and check.input_names:
+        raise UsageError("input_names goes with inputs")
+    dtypes = known_names("dtype", check.dtypes, tuple(FORMATS))
+    dtypes = dtypes or (DTYPES if given is None else (own_inputs.dtype_of(given),))
+    quantities = known_names("quantity", check.quantities, tuple(Quantity)) or tuple(Quantity)
+    allow = known_names("kind", check.allow, tuple(Kind))
+    strict = flag("batch_invariant", check.batch_invariant)
+    invariant = (Kind.BATCH_VARIANT,) if strict else ()
+    forbid = known_names("note", (*check.forbid, *invariant), tuple(sorted(NOTES)))
+    for name in forbid:
+        if name in allow:
+            raise UsageError(f"{name} is allowed and forbidden at once")
+    if check.label_kind is not None:
+        known_names("kind of labels", (check.label_kind,), tuple(LabelKind))
+    label_kind = check.label_kind
+    if label_kind is None and given is not None:
+        label_kind = own_inputs.kind_of(given, spec)
+    kind, targets, integers = chosen_labels(spec, label_kind, check.targets)
+    values = {
+        name: _checked_parameter(spec, kind, name, value)
+        for name, value in check.parameters.items()
+    }
+    built_in = {
+        name: _checked_parameter(spec, kind, name, value) for name, value in check.built_in.items()
+    }
+    for name in values.keys() & {*built_in, *check.bind}:
+        raise UsageError(
+            f"{name} is given as a parameter, which is passed, and as built in or bound"
+        )
+    way = Target(
+        spec.id,
+        "",
+        "",
+        parameters=check.bind,
+        framework=known_names("framework", (check.framework,), tuple(user.FRAMEWORKS))[0],
+        timeout_s=timeout_s,
+        built_in=built_in,
+        shape=known_names("shape", (check.shape,), SHAPES)[0],
+        label_dtype=known_names("dtype of labels", (check.label_dtype,), LABEL_DTYPES)[0],
+    )
+    if way.shape == CLASS_SECOND and spec.layout is Layout.ELEMENTWISE:
+        raise UsageError(f"{loss} has no classes that could come second")
+    notes: tuple[str, ...] = ()
+    if isinstance(target, str):
+        made, notes = opened(target, way, check.gradient)
+    else:
+        if timeout_s is not None:
+            raise UsageError("timeout_s goes with code in a process of its own: name it by text")
+        made = given_function(target, way, check.gradient)
+    own, about = own_defaults(spec, kind, made, values)
+    notes += about
+    here = user.bridge_for(way.framework).visiting() if made.process is None else None
+    with here or contextlib.nullcontext():
+        made, about = with_reduction(
+            spec, kind, made, {**values, **own}, dtypes[0], workers, integers=integers
+        )
+    notes += about
+    reason = unasked(made)
+    if reason and Quantity.GRADIENT in quantities:
+        notes += (f"its gradient is not asked with {reason}",)
+    values = {**values, **own}
+    axes = {name: (value,) for name, value in {**values, **made.built_in}.items()}
+
+    def sweeps_with(targets: str | None) -> tuple[Sweep, ...]:
+        if given is None:
+            planned = standard_sweeps(spec, dtypes, kind, axes, targets, integers=integers)
+        else:
+            planned = own_inputs.sweeps(given, spec, dtypes, kind, axes, integers=integers)
+        return tuple(
+            replace(
+                sweep,
+                implementations=(escaped(made.name),),
+                quantities=tuple(map(Quantity, quantities)),
+                named=frozenset((loss, *map(str, check.dtypes), *map(str, check.quantities))),
+            )
+            for sweep in planned
+        )
+
+    notes += (_drawn(kind, targets),) if given is None else own_inputs.notes(given, spec, kind)
+    document = {
+        "command": "check",
+        "target": made.name,
+        "framework": check.framework,
+        "gradient": gradient_text(check.gradient),
+        "loss": loss,
+        "label_kind": "integer" if integers else kind,
+        "targets": check.targets or "all",
+        "inputs": "" if given is None else given.name,
+        "parameters": values,
+        "built_in": dict(made.built_in),
+        "shape": way.shape,
+        "label_dtype": way.label_dtype,
+        "dtypes": dtypes,
+        "quantities": quantities,
+        **bounds_of(check.tolerance),
+        "allow": allow,
+        "forbid": forbid,
+        "allow_skips": check.allow_skips,
+        "notes": notes,
+    }
+    kinds = (frozenset(map(Kind, allow)), frozenset(map(Kind, forbid)))
+    limits = (Limit(check.tolerance, *kinds, path="max_ulp"),)
+    whole = Config(
+        sweeps_with(targets),
+        limits,
+        seed=seed,
+        document=document,
+        allow_skips=check.allow_skips,
+    )
+    softened = kind in (LabelKind.TARGET, LabelKind.DISTRIBUTION) and targets is None
+    hard = replace(whole, sweeps=sweeps_with("ends")) if softened and given is None else None
+    return Checking(whole, made, tuple(filter(None, notes)), hard)
+
+
+def _drawn(kind: LabelKind, targets: str | None) -> str:
+    """Which labels are drawn, "" where there is no choice."""
+    if kind not in (LabelKind.TARGET, LabelKind.DISTRIBUTION):
+        return ""
+    of_numbers = kind is LabelKind.TARGET
+    ends = "0 and 1" if of_numbers else "one-hot ones"
+    soft = "numbers between 0 and 1" if of_numbers else "soft ones, without a 0 or a 1"
+    if targets == "ends":
+        return f"labels drawn: {ends} alone"
+    if targets == "soft":
+        return f"labels drawn: {soft}, alone"
+    both = "0 and 1, and numbers in between" if of_numbers else "one-hot and soft ones"
+    return f"labels drawn: {both}; --targets ends draws {ends} alone"
+
+
+def bounds_of(tolerance: Tolerance) -> dict[str, float | None]:
+    """The bounds of a tolerance by name, None for one that bounds nothing."""
+    numbers = {name: float(getattr(tolerance, name)) for name in _BOUNDS}
+    return {name: each if math.isfinite(each) else None for name, each in numbers.items()}
+
+
+def _checked_parameter(spec: Loss, kind: LabelKind, name: str, value: Any) -> Any:
+    """A value that a parameter takes. Raises UsageError or UnknownNameError for another."""
+    parameter = spec.parameter(name)
+    if parameter is None:
+        raise UnknownNameError(
+            f"parameter of {spec.id}", name, [each.name for each in spec.parameters]
+        )
+    if parameter.label_kinds and kind not in parameter.label_kinds:
+        kinds = " or ".join(parameter.label_kinds)
+        raise UsageError(f"{name} goes with {kinds} labels, not with {kind} ones")
+    match parameter.kind:
+        case "flag":
+            if not isinstance(value, bool | np.bool_):
+                raise UsageError(f"{name}={value!r}: expected True or False")
+            return bool(value)
+        case "choice":
+            return known_names(f"value of {name}", (value,), parameter.choices)[0]
+        case "class-vector" | "row-matrix" if isinstance(value, str):
+            words = VECTOR_WORDS if parameter.kind == "class-vector" else MATRIX_WORDS
+            return known_names(f"value of {name}", (value,), words)[0]
+        case "class-vector" | "row-matrix":
+            numbers = np.asarray(value)
+            if numbers.ndim != 1 or numbers.dtype.kind not in "iuf":
+                raise UsageError(f"{name}={value!r}: expected a number per class")
+            return tuple(_number(parameter, each) for each in numbers.tolist())
+    return _number(parameter, value)
+
+
+def _number(parameter: Parameter, value: Any) -> float | int:
+    whole = parameter.kind == "integer"
+    plain = isinstance(value, int | float | np.integer | np.floating) and not isinstance(
+        value, bool
+    )
+    if not plain or (whole and not float(value).is_integer()):
+        what = "a whole number" if whole else "a number"
+        raise UsageError(f"{parameter.name}={value!r}: expected {what}")
+    problem = parameter.out_of_range(value)
+    if problem:
+        raise UsageError(f"{parameter.name}={value:g}: {problem}")
+    return int(value) if whole else float(value)

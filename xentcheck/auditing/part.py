@@ -1,0 +1,226 @@
+"""The work of a task: every implementation of a step on some of its parts."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from xentcheck.auditing.result import Closed, PartResult
+from xentcheck.auditing.search import Search
+from xentcheck.auditing.step import Step, Task
+from xentcheck.errors import INTERNAL_ERROR, UncertifiedError, UnsupportedError
+from xentcheck.execution import Outcomes, hosts, unsupported
+from xentcheck.measurement import (
+    Arbitration,
+    Tally,
+    close,
+    compare_variants,
+    lost,
+    measure,
+    place_found,
+)
+from xentcheck.model import Case, Implementation, Kind, Quantity, Skip, Sweep, function_for
+from xentcheck.reference import Tier, Truth, disagreement, exact
+from xentcheck.sweeps import Part
+from xentcheck.sweeps.generator import stream
+
+SAMPLE = 1 << 17
+"""One row of so many is held against the arbiter."""
+
+FIRST_SAMPLE = 8
+"""Of the first part of a sweep so many rows are held against the arbiter, if they are short: of
+up to `FIRST_SAMPLE_CLASSES` numbers together."""
+
+FIRST_SAMPLE_CLASSES = 1 << 11
+
+THOROUGH = 16
+"""The first part of a sweep, and one of so many others, is called repeatedly."""
+
+OTHERWISE = 5
+"""The first parts of a sweep, so many, and all that are called repeatedly, are also called with
+arrays that lie otherwise in memory, and with other upstream gradients: one case for each reduction
+and set of parameters."""
+
+
+def work(task: Task, tell: Callable[[str], None]) -> PartResult:
+    """Audit every implementation on one part."""
+    step, outcome = task.step, PartResult()
+    if task.lost:
+        outcome.uncertified.append(task.lost)
+        return outcome
+    hosts.start(each.process for each in step.chosen if each.process is not None)
+    search = Search(step, outcome, tell) if step.adaptive else None
+    for number in task.parts:
+        _part(step, step.parts[number], task, outcome, tell, search)
+    if search is not None:
+        search.run(task.parts)
+    if len(step.parts) == len(task.parts):
+        outcome.closed = close_step(step, outcome)
+        outcome.tallies.clear()  # nothing is merged with them
+    return outcome
+
+
+def _part(
+    step: Step,
+    part: Part,
+    task: Task,
+    outcome: PartResult,
+    tell: Callable[[str], None],
+    search: "Search | None",
+) -> None:
+    rng = stream(step.seed, step.sweep.name, step.loss.id, step.dtype, "part", part.number)
+    thorough = part.number == 0 or rng.integers(THOROUGH) == 0
+    gone = {
+        (name, quantity): (Kind.CRASHED, how) for name, how in task.crashed for quantity in Quantity
+    }
+    settings: set[tuple[str, ...]] = set()
+    for case in part.cases():
+        numbered = replace(case, start=outcome.rows)
+        if search is not None:
+            search.notice(case)
+        setting = (str(case.parameters.get("reduction", "")), *sorted(case.parameters))
+        otherwise = (thorough or part.number < OTHERWISE) and setting not in settings
+        settings.add(setting)
+        how = {"thorough": thorough, "otherwise": otherwise}
+        truth = _case(step, numbered, outcome, gone, tell, **how)
+        if truth is not None:
+            _sample(truth, outcome, rng, first=part.number == 0)
+        outcome.rows += case.rows
+        if not case.again:
+            outcome.yields.add(case)
+    if search is not None:
+        search.gone.update(gone)
+
+
+def calls(
+    case: Case,
+    chosen: Sequence[Implementation],
+    sweep: Sweep | None,
+    note: Callable[[Skip], None],
+) -> Iterator[tuple[Implementation, Quantity]]:
+    """The implementations and quantities that a case is given to.
+
+    ``sweep`` None: it is a probe's, of every quantity. ``note`` is told what is left out, and of a
+    probe also which implementations lack a quantity: a step has told that before.
+    """
+    name = "" if sweep is None else sweep.name
+    for each in chosen:
+        reason = unsupported(each, case)
+        if reason:
+            note(Skip(reason, case.loss, each.name, case.dtype, sweep=name))
+            continue
+        for quantity in Quantity if sweep is None else sweep.quantities:
+            if function_for(each, quantity) is not None:
+                yield each, quantity
+            elif sweep is None:
+                reason = f"has no {quantity}"
+                note(Skip(reason, case.loss, each.name, quantity=quantity.value))
+
+
+def close_step(step: Step, outcome: PartResult) -> Closed:
+    """Turn all that was collected into measurements and findings."""
+    arbitration = Arbitration(exact)
+    measurements, findings, worst = [], [], []
+    for cell, collected in outcome.tallies.items():
+        place_found(collected, outcome.rows)
+        measurement, found = close(cell, collected, step.bound(cell).tolerance, arbitration)
+        measurements.append(measurement)
+        findings += found
+        shown = collected.shown.get(None)
+        if shown is not None:
+            worst.append((cell, shown))
+    return Closed(
+        tuple(measurements),
+        tuple(findings),
+        tuple(worst),
+        arbitration.confirmed,
+        tuple(arbitration.failures),
+    )
+
+
+def _case(
+    step: Step,
+    case: Case,
+    outcome: PartResult,
+    gone: dict[tuple[str, Quantity], tuple[Kind, str]],
+    tell: Callable[[str], None],
+    *,
+    thorough: bool,
+    otherwise: bool,
+) -> Truth | None:
+    """Audit every implementation on one case; those in ``gone`` are not called any more."""
+    truth: Truth | None = None
+    observed: dict[tuple[str, Quantity], Outcomes] = {}
+    for implementation, quantity in calls(case, step.chosen, step.sweep, outcome.skips.append):
+        name = implementation.name
+        cell = step.cell(name, quantity)
+        bound = step.bound(cell)
+        tally = outcome.tallies.get(cell) or Tally(leaders={} if step.adaptive else None)
+        if (name, quantity) in gone:
+            lost(tally, case, *gone[name, quantity])
+            outcome.tallies[cell] = tally
+            continue
+        try:
+            if truth is None:
+                truth = Truth(case, frozenset(step.sweep.quantities))
+            tell(name)
+            came = measure(
+                tally,
+                implementation,
+                case,
+                truth,
+                quantity,
+                bound.tolerance,
+                thorough=thorough or bound.invariant,
+                otherwise=otherwise,
+                invariant=bound.invariant,
+            )
+            tell("")
+        except UnsupportedError as error:
+            outcome.skips.append(_skip(step, name, str(error), quantity))
+            continue
+        except UncertifiedError as error:
+            outcome.uncertified.append(str(error))
+            if truth is None:
+                return None
+            continue
+        finally:
+            if tally.rows:
+                outcome.tallies[cell] = tally
+        observed[name, quantity] = came
+        for incident in came.incidents:
+            if incident.kind in (Kind.CRASHED, Kind.TIMED_OUT):
+                gone[name, quantity] = (incident.kind, incident.detail)
+        compare_variants(tally, implementation, quantity, observed, truth, bound.tolerance)
+    if truth is not None:
+        outcome.decided += truth.decided()
+    return truth
+
+
+def _skip(step: Step, name: str, reason: str, quantity: Quantity | None = None) -> Skip:
+    return Skip(reason, step.loss.id, name, step.dtype, quantity or "", step.sweep.name)
+
+
+def _sample(truth: Truth, outcome: PartResult, rng: np.random.Generator, *, first: bool) -> None:
+    """Hold some rows of the lowest tier against the arbiter."""
+    case = truth.case
+    if truth.tiers[0] is Tier.MPMATH:
+        return
+    share = case.rows / SAMPLE
+    wanted = int(share) + int(rng.random() < share - int(share))
+    if first and case.start < FIRST_SAMPLE:
+        wanted = max(wanted, min(FIRST_SAMPLE, FIRST_SAMPLE_CLASSES // case.classes))
+    if not wanted:
+        return
+    rows = rng.choice(case.rows, min(wanted, case.rows), replace=False)
+    if case.reduced:
+        rows = rows[:1]
+    for row in rows.tolist():
+        try:
+            wrong = disagreement(truth, row)
+        except UncertifiedError as error:
+            outcome.uncertified.append(str(error))
+            continue
+        outcome.sampled += 1
+        if wrong:
+            outcome.uncertified.append(f"{INTERNAL_ERROR}: a fast tier misses {wrong}")

@@ -1,0 +1,253 @@
+"""Who is audited on what, and whether a configuration can be meant."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from xentcheck import registry
+from xentcheck.auditing.step import Bound, Step
+from xentcheck.errors import ConfigError, EmptySweepError, Problem, UnknownNameError, UsageError
+from xentcheck.execution import hosts, unasked
+from xentcheck.losses import LOSSES
+from xentcheck.losses.spec import Loss
+from xentcheck.model import (
+    Cell,
+    Config,
+    Implementation,
+    Process,
+    Quantity,
+    Skip,
+    Sweep,
+    function_for,
+    selected,
+)
+from xentcheck.sweeps import divided, fitted, inapplicable
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """Who is audited on what: a configuration held against the implementations that there are.
+
+    ``described`` are its cells, whether or not they can be audited here. ``skips`` tell what could
+    not be loaded. ``select`` are patterns that narrow what the sweeps select; empty: they do not.
+    """
+
+    config: Config
+    known: tuple[Implementation, ...]
+    described: tuple[Cell, ...]
+    skips: tuple[Skip, ...] = ()
+    select: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        config: Config,
+        known: Sequence[Implementation],
+        skips: Sequence[Skip] = (),
+        select: Sequence[str] = (),
+    ) -> "Plan":
+        """The plan of a configuration.
+
+        Raises:
+            UsageError: two implementations of a loss have one name.
+            UnknownNameError: a pattern in ``select`` matches nothing.
+            ConfigError: a sweep or a limit names what there is not.
+        """
+        _check_unique(known)
+        check_patterns(select, known)
+        _check_sweeps(config, known, skips)
+        described = _described(config, known)
+        _check_limits(config, described, known)
+        return cls(config, tuple(known), described, tuple(skips), tuple(select))
+
+    def steps(self, note: Callable[[Skip], None]) -> Iterator[Step]:
+        """What is to be done, one sweep, loss and dtype after the other.
+
+        ``note`` is told what is left out, as it comes to light.
+        """
+        obstacles: dict[Process, str] = {}
+        for whole in self.config.sweeps:
+            for loss_id in whole.losses:
+                loss = LOSSES[loss_id]
+                sweep, left_out = fitted(whole, loss)
+                for reason in left_out:
+                    note(Skip(reason, loss.id, sweep=whole.name))
+                if sweep is None:
+                    continue
+                for dtype in sweep.dtypes:
+                    chosen = self._chosen(sweep, loss, note, obstacles)
+                    for generator, reason in (
+                        *inapplicable(sweep, loss, dtype),
+                        *divided(sweep, loss, dtype),
+                    ):
+                        note(Skip(f"{generator}: {reason}", loss.id, sweep=sweep.name))
+                    if not chosen:
+                        continue
+                    step = self._step(sweep, loss, dtype, chosen)
+                    try:
+                        step.parts  # noqa: B018
+                    except EmptySweepError as error:
+                        note(Skip(str(error), loss.id, dtype=dtype, sweep=sweep.name))
+                        continue
+                    yield step
+
+    def _step(
+        self, sweep: Sweep, loss: Loss, dtype: str, chosen: tuple[Implementation, ...]
+    ) -> Step:
+        bounds = {}
+        for each in chosen:
+            for quantity in sweep.quantities:
+                cell = Cell(loss.id, each.name, dtype, quantity, sweep.name)
+                limit = self.config.limit_for(cell)
+                if limit is not None:
+                    bounds[each.name, quantity] = Bound(limit.tolerance, limit.batch_invariant)
+        return Step(sweep, loss, dtype, self.config.seed, chosen, bounds)
+
+    def _chosen(
+        self,
+        sweep: Sweep,
+        loss: Loss,
+        note: Callable[[Skip], None],
+        obstacles: dict[Process, str],
+    ) -> tuple[Implementation, ...]:
+        chosen = []
+        for each in self.known:
+            if each.loss != loss.id or not selected(each.name, sweep.implementations):
+                continue
+            if self.select and not selected(each.name, self.select):
+                continue
+            if not reachable(each, note, obstacles):
+                continue
+            chosen.append(each)
+            for quantity in sweep.quantities:
+                if function_for(each, quantity) is None:
+                    reason = f"has no {quantity}"
+                    note(Skip(reason, loss.id, each.name, quantity=quantity.value))
+            reason = unasked(each)
+            if reason and Quantity.GRADIENT in sweep.quantities:
+                note(Skip(reason, loss.id, each.name, quantity=Quantity.GRADIENT.value))
+        if not chosen:
+            note(Skip("no implementation selected", loss.id, sweep=sweep.name))
+        return tuple(chosen)
+
+
+def reachable(
+    implementation: Implementation, note: Callable[[Skip], None], known: dict[Process, str]
+) -> bool:
+    """Whether the process of an implementation can be there; if not, ``note`` is told why.
+
+    ``known`` keeps the answers, which take looking for modules.
+    """
+    process = implementation.process
+    if process is None:
+        return True
+    if process not in known:
+        known[process] = hosts.missing(process)
+    if known[process]:
+        note(Skip(known[process], missing=process.name))
+    return not known[process]
+
+
+def check_time(timeout_s: float | None) -> None:
+    """Refuse what is no time limit. Raises UsageError."""
+    if timeout_s is not None and not timeout_s > 0:
+        raise UsageError(f"a time limit of {timeout_s:g} s: it has to be more than 0")
+
+
+def patient(implementation: Implementation, timeout_s: float | None) -> Implementation:
+    """The implementation, with another time limit for its calls unless that is None."""
+    process = implementation.process
+    if process is None or timeout_s is None:
+        return implementation
+    return replace(implementation, process=replace(process, timeout_s=timeout_s))
+
+
+def _check_unique(known: Iterable[Implementation]) -> None:
+    """Refuse two implementations that would be measured as one."""
+    seen = Counter((each.loss, each.name) for each in known)
+    for (loss, name), count in seen.items():
+        if count > 1:
+            message = f"{count} implementations of {loss} are called {name!r}; rename one of them"
+            raise UsageError(message)
+
+
+def check_patterns(select: Sequence[str], known: Iterable[Implementation]) -> None:
+    """Refuse a pattern that matches no implementation's name, with the nearest name."""
+    known = list(known)
+    names = sorted({each.name for each in known})
+    for pattern in _unmatched(select, names):
+        hint = registry.meant_by(pattern, known)
+        raise UnknownNameError("implementation", pattern, names, f"; {hint}" if hint else "")
+
+
+def _unmatched(patterns: Iterable[str], names: Iterable[str]) -> Iterator[str]:
+    """The patterns that select none of the names."""
+    for pattern in patterns:
+        if not any(selected(name, (pattern,)) for name in names):
+            yield pattern
+
+
+def _described(config: Config, known: Sequence[Implementation]) -> tuple[Cell, ...]:
+    """Every cell that a configuration describes, whether or not it can be audited here."""
+    return tuple(
+        Cell(loss, each.name, dtype, quantity, sweep.name)
+        for sweep in config.sweeps
+        for loss in sweep.losses
+        for each in known
+        if each.loss == loss and selected(each.name, sweep.implementations)
+        for dtype in sweep.dtypes
+        for quantity in sweep.quantities
+    )
+
+
+def _check_sweeps(
+    config: Config, known: Iterable[Implementation], skips: Iterable[Skip] = ()
+) -> None:
+    """Refuse a sweep that names an implementation which nobody declares.
+
+    ``skips`` tell what could not be loaded.
+    """
+    known = list(known)
+    names = sorted({each.name for each in known})
+    unloaded = [skip.reason for skip in skips if skip.implementation]
+    problems = []
+    for sweep in config.sweeps:
+        for pattern in _unmatched(sweep.implementations, names):
+            remedy = "; ".join(filter(None, (registry.meant_by(pattern, known), *unloaded)))
+            message = f"no implementation is called {pattern!r}"
+            place = f"sweeps.{sweep.name}.implementations"
+            problems.append(Problem(place, message, config.path, remedy=remedy))
+    if problems:
+        raise ConfigError(problems)
+
+
+def _check_limits(
+    config: Config, described: Sequence[Cell], known: Sequence[Implementation]
+) -> None:
+    """Refuse a limit that governs no cell: nobody has its implementation, or later ones hide it.
+
+    The latter of limits in a file, where someone expects them to count.
+    """
+    problems = []
+    governing = {id(config.limit_for(cell)) for cell in described}
+    for limit in config.limits:
+        if id(limit) in governing:
+            continue
+        if any(limit.selects(cell) for cell in described):
+            if limit.line:
+                message = "never applies: later limits select all that it does"
+                remedy = "the last limit that selects a cell governs it"
+                problems.append(Problem(limit.path, message, config.path, limit.line, remedy))
+            continue
+        if limit.implementation == "*":
+            continue
+        anyone = replace(limit, implementation="*")
+        names = dict.fromkeys(each.implementation for each in described if anyone.selects(each))
+        message = f"no implementation audited here matches {limit.implementation!r}"
+        there = [each for each in known if each.name in names]
+        remedy = registry.meant_by(limit.implementation, there)
+        remedy = remedy or "nothing is audited there at all"
+        path = f"{limit.path}.implementation"
+        problems.append(Problem(path, message, config.path, limit.line, remedy))
+    if problems:
+        raise ConfigError(problems)

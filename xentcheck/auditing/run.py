@@ -1,0 +1,352 @@
+"""The loop: sweep → case → truth → each implementation → scores → measurements and findings.
+
+The work is cut into tasks, each a part of a sweep for one loss and dtype, that need nothing of each
+other; they go to worker processes, and what comes back is put together in their order. So the
+results are the same, and in the same order, for any number of workers. The truth of a case is
+computed once and shared by every implementation and both quantities. What is printed is scored by
+the arbiter, and the worst row of each printed line is confirmed by the textbook definition.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence, Set
+from dataclasses import replace
+
+from xentcheck import recognition, registry
+from xentcheck.auditing.check import DEFAULT_LIMITS
+from xentcheck.auditing.confirm import Confirmation
+from xentcheck.auditing.environment import METHOD, WITHOUT_BINARY128, environment
+from xentcheck.auditing.part import close_step, work
+from xentcheck.auditing.plan import Plan, check_time, patient
+from xentcheck.auditing.result import PartResult
+from xentcheck.auditing.step import Step, Task
+from xentcheck.errors import INTERNAL_ERROR, UsageError
+from xentcheck.execution import Death, cores, hosts, open_targets, run_tasks
+from xentcheck.floats import ULP_DEFINITION
+from xentcheck.gate import baseline_file
+from xentcheck.gate.baseline import Baseline, Weighed, bounds_of, observed, weigh
+from xentcheck.gate.limits import judge
+from xentcheck.gate.omissions import omissions
+from xentcheck.model import (
+    Cell,
+    Config,
+    Finding,
+    Implementation,
+    Measurement,
+    Progress,
+    Report,
+    Skip,
+    Source,
+    Yield,
+    selected,
+)
+from xentcheck.reference import Tier, tiers_for
+
+MOST_HOSTING = 4
+"""So many workers at most, unless told otherwise, where each loads frameworks of its own."""
+
+
+def audit(
+    config: Config,
+    *,
+    select: Sequence[str] = (),
+    extra: Sequence[Implementation] = (),
+    baseline: Baseline | None = None,
+    slack: float | None = None,
+    workers: int | None = 1,
+    timeout_s: float | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    sanity_check: bool = False,
+) -> Report:
+    """Run a configuration.
+
+    Args:
+        config: what to audit; its targets are loaded and join the registry.
+        select: patterns of implementation names; empty selects all that the sweeps do.
+        extra: further implementations, beside the registered ones.
+        baseline: what is tolerated of what is beyond the limits.
+        slack: by how much that may change; None: as `ratchet.slack_for` has it.
+        workers: how many processes share the work; the report does not depend on it. None: all
+            cores, but at most `MOST_HOSTING` where each of them loads frameworks or users' code.
+            With one everything else runs in this process, and what kills it kills the run.
+        timeout_s: how long one call of a framework or of users' code may take.
+        progress: called whenever a part of the work is done.
+        sanity_check: first ask users' own functions about mild rows; what is among ``extra`` and
+            recognised as another function is not swept.
+
+    Raises:
+        ConfigError: a limit selects nothing that could be audited.
+        TargetError: a target of the configuration cannot be loaded, or one of ``extra`` cannot be
+            called as asked.
+        UnknownNameError: a pattern in ``select`` matches nothing.
+        UsageError: two implementations of a loss have one name.
+
+    A case whose exact results cannot be certified is not scored; the report says so. On
+    KeyboardInterrupt what is under way is finished, and the report has all that is done.
+    """
+    check_time(timeout_s)
+    if workers is not None and workers < 1:
+        raise UsageError(f"{workers} workers: there has to be one at least")
+    registered, skips = registry.load_registered()
+    try:
+        targets = open_targets([replace(each, timeout_s=timeout_s) for each in config.targets])
+        known = tuple(patient(each, timeout_s) for each in (*registered, *targets, *extra))
+        plan = Plan.of(config, known, skips, select)
+        sane = recognition.Sanity(config)
+        if sanity_check:
+            own = (patient(each, timeout_s) for each in extra)
+            chosen = [each for each in targets if selected(each.name, select or ("*", "*@*"))]
+            sane = recognition.check(config, tuple(own), chosen, workers or cores())
+        run = _Audit(replace(plan, config=sane.config), baseline, slack, progress)
+        run.begin(sane)
+        return replace(run.report(workers), timeout_s=timeout_s)
+    finally:
+        hosts.close()
+
+
+class _Audit:
+    """One run; its lists grow step by step, so an interrupted one still has all that is done."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        baseline: Baseline | None,
+        slack: float | None,
+        progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self.plan = plan
+        self.config = plan.config
+        self.baseline = baseline
+        self.slack = slack
+        self.progress = progress
+        self.skips: dict[Skip, None] = dict.fromkeys(plan.skips)
+        self.recognised = False
+        self.measurements: list[Measurement] = []
+        self.findings: list[Finding] = []
+        self.yields: list[Yield] = []
+        self.confirmation = Confirmation()
+        self.uncertified: list[str] = []
+        self.deaths: list[str] = []
+        self.decided: Counter[Tier] = Counter()
+        self.rows = 0
+        self.sampled = 0
+        self.arbitrated = 0
+        self.failed = 0
+        self.done = 0.0
+        self.worst = (float("nan"), "")
+
+    def begin(self, sane: recognition.Sanity) -> None:
+        """What the sanity check found stands before everything else."""
+        self.measurements += sane.measurements
+        self.findings += sane.findings
+        self.arbitrated += sum(bool(each.witness and each.witness.exact) for each in sane.findings)
+        self.recognised = bool(sane.skips)
+        for skip in sane.skips:
+            self.skips.setdefault(skip)
+
+    def report(self, workers: int | None) -> Report:
+        steps: list[Step] = []
+        interrupted = False
+        try:
+            steps = list(self.plan.steps(self.skips.setdefault))
+            if steps:
+                self._announce(steps[0].what)
+        except KeyboardInterrupt:
+            interrupted = True
+        processes = {each.process for step in steps for each in step.chosen if each.process}
+        if workers is None:
+            workers = min(cores(), MOST_HOSTING) if processes else cores()
+        if workers > 1:
+            hosts.close()  # workers have their own
+        with hosts.sharing():
+            interrupted |= self._run(steps, workers)
+            hosts.close()
+        interrupted |= self.confirmation.run(workers, self.deaths)
+        self._blame(self.confirmation.failures)
+        findings = tuple(self.findings)
+        versions = environment(processes)
+        measured = {each.cell for each in self.measurements}
+        unaudited = tuple(each for each in self.plan.described if each not in measured)
+        entered = () if self.baseline is None else self.baseline.entries
+        unmet: tuple[Skip, ...] = ()
+        # what is another function is left out on purpose
+        excused = self.recognised or self.config.allow_skips
+        if not (interrupted or self.uncertified or excused):
+            unmet = omissions(
+                self.config,
+                self.plan.known,
+                self.plan.described,
+                measured | {each.cell for each in findings},
+                self.skips,
+                self.plan.select,
+                {each.cell for each in entered if each.platform in ("", versions["platform"])},
+            )
+        violations = judge(self.config, findings, self.measurements)
+        weighed = Weighed(violations)
+        if self.baseline is not None:
+            bounds = bounds_of(self.config, self.plan.described)
+            seen = observed(versions, self.measurements, violations, unaudited, bounds)
+            weighed = weigh(violations, self.baseline, seen, self.slack)
+        return Report(
+            environment=versions,
+            origins={
+                f"{each.loss} {each.name}": each.origin for each in self.plan.known if each.origin
+            },
+            path=self.config.path,
+            seed=self.config.seed,
+            config=self.config.document,
+            measurements=tuple(self.measurements),
+            findings=findings,
+            violations=weighed.violations,
+            tolerated=weighed.tolerated,
+            changes=weighed.changes,
+            baseline_note=weighed.note,
+            baseline="" if self.baseline is None else self.baseline.path,
+            unaudited=unaudited,
+            sources=self._sources(measured),
+            skips=tuple(self.skips),
+            yields=tuple(self.yields),
+            gated=bool(self.config.limits),
+            interrupted=interrupted,
+            uncertified=tuple(self.uncertified),
+            deaths=tuple(self.deaths),
+            omissions=unmet,
+            reference={
+                "method": METHOD if Tier.BINARY128 in tiers_for("float64") else WITHOUT_BINARY128,
+                "ulp": ULP_DEFINITION,
+                "binary128": Tier.BINARY128 in tiers_for("float64"),
+                "rows": self.rows,
+                "decided_by": {tier.value: self.decided[tier] for tier in Tier},
+                "rows_sampled_by_mpmath": self.sampled,
+                "witnesses_by_mpmath": self.arbitrated,
+                "witnesses_confirmed_by_definition": self.confirmation.confirmed,
+                "witnesses_beyond_definition": self.confirmation.beyond,
+                "confirmations_failed": self.failed,
+            },
+        )
+
+    def _sources(self, measured: Set[Cell]) -> tuple[Source, ...]:
+        """Where the code of what was measured stands, as far as Python can tell."""
+        called = {(cell.loss, cell.implementation) for cell in measured}
+        return tuple(
+            Source(each.loss, each.name, *each.defined)
+            for each in self.plan.known
+            if each.defined is not None and (each.loss, each.name) in called
+        )
+
+    def _run(self, steps: Sequence[Step], workers: int) -> bool:
+        """Do all tasks and put together what comes of them. Returns whether it was interrupted."""
+        tasks = [Task(step, parts) for step in steps for parts in step.groups]
+        whole = sum(step.weight for step in steps) or 1.0
+        interrupted = False
+        step: Step | None = None
+        merged = PartResult()
+        with run_tasks(work, tasks, workers, self._again, shared=steps) as results:
+            while True:
+                try:
+                    for position, result in results:
+                        task = tasks[position]
+                        if step is not None and step is not task.step:
+                            self._close(step, merged)
+                            merged = PartResult()
+                        step = task.step
+                        merged.merge(result)
+                        self._advance(task, result, merged, whole)
+                    break
+                except KeyboardInterrupt:
+                    if interrupted:
+                        break
+                    interrupted = True
+                    results.drain()
+        if step is not None:
+            self._close(step, merged)
+        return interrupted
+
+    def _again(self, death: Death[Task]) -> Task:
+        """What to do when a worker died: the same once more, then without who killed it."""
+        where = f"part {death.task.parts.start} of sweep {death.task.step.what}"
+        by = f" in {death.note}" if death.note else ""
+        died = f"a worker died of {death.how}{by}, on {where}"
+        if death.attempt == 1:
+            self.deaths.append(f"{died}; it was done again")
+            return death.task
+        if death.note and death.note not in dict(death.task.crashed):
+            self.deaths.append(f"{died} again; it was done without that implementation")
+            return replace(
+                death.task, crashed=(*death.task.crashed, (death.note, f"died of {death.how}"))
+            )
+        self.deaths.append(f"{died} again; it was given up")
+        return replace(death.task, lost=f"{died}, repeatedly; its rows were not audited")
+
+    def _advance(self, task: Task, result: PartResult, so_far: PartResult, whole: float) -> None:
+        step = task.step
+        numbers = sum(step.parts[k].rows * step.parts[k].classes for k in task.parts)
+        self.done += numbers * len(step.chosen) / whole
+        self.rows += result.rows + result.found
+        for cell, worst in so_far.worst():
+            if worst == worst and not worst <= self.worst[0]:
+                self.worst = (worst, f"{cell.implementation}, {cell.loss} in {cell.dtype}")
+        self._announce(step.what)
+
+    def _announce(self, what: str) -> None:
+        if self.progress is not None:
+            self.progress(Progress(min(self.done, 1.0), self.rows, what, *self.worst))
+
+    def _close(self, step: Step, outcome: PartResult) -> None:
+        """Turn what was collected in a step into measurements and findings."""
+        for skip in outcome.skips:
+            self.skips.setdefault(skip)
+        self._blame(dict.fromkeys(outcome.uncertified))
+        self.decided += outcome.decided
+        self.sampled += outcome.sampled
+        self.yields.extend(outcome.yields.yields())
+        if not outcome.rows and not outcome.uncertified:
+            message = f"sweep {step.what}: every row was dropped"
+            skip = Skip(message, step.loss.id, dtype=step.dtype, sweep=step.sweep.name)
+            self.skips.setdefault(skip)
+        closed = outcome.closed or close_step(step, outcome)
+        self.measurements += closed.measurements
+        self.findings += closed.findings
+        self.arbitrated += closed.arbitrated
+        self._blame(closed.failures)
+        for cell, shown in closed.worst:
+            self.confirmation.remember(cell, shown)
+
+    def _blame(self, problems: Iterable[str]) -> None:
+        for problem in problems:
+            self.uncertified.append(problem)
+            self.failed += problem.startswith(INTERNAL_ERROR)
+
+
+def audit_config(
+    config: Config,
+    *,
+    select: Sequence[str] = (),
+    extra: Sequence[Implementation] = (),
+    baseline: Baseline | None = None,
+    slack: float | None = None,
+    seed: int | None = None,
+    workers: int | None = 1,
+    timeout_s: float | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    sanity_check: bool = True,
+) -> Report:
+    """What a configuration describes, held against its limits and a baseline.
+
+    The arguments are those of `audit`; ``baseline`` and ``seed`` are instead of the
+    configuration's own. With a baseline, a configuration without limits has the default ones.
+    """
+    if baseline is None and config.baseline:
+        baseline = baseline_file.load(config.baseline)
+    if baseline is not None and not config.limits:
+        config = replace(config, limits=DEFAULT_LIMITS)
+    return audit(
+        config if seed is None else replace(config, seed=seed),
+        select=select,
+        extra=extra,
+        baseline=baseline,
+        slack=slack,
+        workers=workers,
+        timeout_s=timeout_s,
+        progress=progress,
+        sanity_check=sanity_check,
+    )
