@@ -933,7 +933,7 @@ PLANTED = (
         "a crash is blamed on everybody",
         "xentcheck/auditing/part.py",
         "        if (name, quantity) in gone:\n",
-        "                if gone:\n",
+        "        if gone:\n",
         (
             "tests/test_audit.py::test_what_kills_a_worker_is_crashed_and_everything_else_is_as_without_it",
         ),

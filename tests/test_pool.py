@@ -16,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from xentcheck.execution import pool
-from xentcheck.execution.pool import AHEAD, Death, cores, run
+from xentcheck.execution import workers
+from xentcheck.execution.tasks import Death
+from xentcheck.execution.workers import AHEAD, cores, run
 
 pytestmark = pytest.mark.skipif(
     "fork" not in multiprocessing.get_all_start_methods(), reason="the works here are closures"
@@ -756,7 +757,7 @@ def test_at_least_one_core_and_no_more_than_this_process_may_use(monkeypatch):
 
 
 def test_without_fork_a_closure_runs_in_this_process(monkeypatch, started):
-    monkeypatch.setattr(pool.multiprocessing, "get_all_start_methods", lambda: ["spawn"])
+    monkeypatch.setattr(workers.multiprocessing, "get_all_start_methods", lambda: ["spawn"])
     work = lambda task, tell: os.getpid()  # noqa: E731
     assert list(run(work, range(3), 2, never)) == [(k, os.getpid()) for k in range(3)]
     assert started == []
@@ -768,7 +769,7 @@ def test_without_fork_a_closure_runs_in_this_process(monkeypatch, started):
 def script(tmp_path, body):
     path = tmp_path / "program.py"
     head = "import atexit, itertools, multiprocessing, os, sys, time\n"
-    head += "from xentcheck.execution.pool import run\n"
+    head += "from xentcheck.execution.workers import run\n"
     head += "def say(what): os.write(1, f'{what}\\n'.encode())  # whole lines only\n"
     path.write_text(head + textwrap.dedent(body))
     return [sys.executable, "-W", "error", str(path)]
@@ -903,7 +904,7 @@ def test_more_workers_than_there_are_file_descriptors_for_are_fewer_workers():
         "import resource, os\n"
         "most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (64, most))\n"
-        "from xentcheck.execution.pool import run\n"
+        "from xentcheck.execution.workers import run\n"
         "with run(lambda task, tell: (task, os.getpid()), range(200), 40, None) as results:\n"
         "    found = [result for _, result in results]\n"
         "assert [task for task, _ in found] == list(range(200))\n"

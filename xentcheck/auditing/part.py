@@ -9,7 +9,7 @@ from xentcheck.auditing.result import Closed, PartResult
 from xentcheck.auditing.search import Search
 from xentcheck.auditing.step import Step, Task
 from xentcheck.errors import INTERNAL_ERROR, UncertifiedError, UnsupportedError
-from xentcheck.execution import Outcomes, hosts, unsupported
+from xentcheck.execution import Returned, hosts, unsupported
 from xentcheck.measurement import (
     Arbitration,
     Tally,
@@ -150,7 +150,7 @@ def _case(
 ) -> Truth | None:
     """Audit every implementation on one case; those in ``gone`` are not called any more."""
     truth: Truth | None = None
-    observed: dict[tuple[str, Quantity], Outcomes] = {}
+    observed: dict[tuple[str, Quantity], Returned] = {}
     for implementation, quantity in calls(case, step.chosen, step.sweep, outcome.skips.append):
         name = implementation.name
         cell = step.cell(name, quantity)

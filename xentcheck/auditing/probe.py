@@ -16,7 +16,7 @@ from xentcheck.auditing.part import calls
 from xentcheck.auditing.plan import check_patterns, check_time, patient, reachable
 from xentcheck.auditing.probe_input import Row, Rows, probe_case
 from xentcheck.errors import UnknownNameError, UnsupportedError, UsageError
-from xentcheck.execution import Outcomes, hosts
+from xentcheck.execution import Returned, hosts
 from xentcheck.floats import FORMATS, STANDARD, ULP_DEFINITION, format_of, from_float64, to_float64
 from xentcheck.losses import loss_of
 from xentcheck.losses.spec import Loss, picked
@@ -277,7 +277,7 @@ def _probe(
         arbited = row is None and few_distinct(case)
         truth = Truth(case, tiers=(Tier.MPMATH,) if arbited else ())
         arbitration = Arbitration(exact)
-        came: dict[tuple[str, Quantity], Outcomes] = {}
+        came: dict[tuple[str, Quantity], Returned] = {}
         confirmed += sum(confirm(shown, place) for place in distinct_places(shown))
         for each, quantity in calls(case, chosen, None, unique.setdefault):
             cell = Cell(loss.id, each.name, dtype, quantity, "probe")
@@ -323,15 +323,15 @@ def _probe(
     return ProbeResult(report, tuple(lines))
 
 
-def _of_row(observed: Outcomes, row: int | None) -> Outcomes:
+def _of_row(observed: Returned, row: int | None) -> Returned:
     """What came back for one row of a block."""
     if row is None or observed.results is None:
         return observed
-    return Outcomes(observed.results[row : row + 1], observed.valid[row : row + 1])
+    return Returned(observed.results[row : row + 1], observed.valid[row : row + 1])
 
 
 def _numbers(
-    observed: Outcomes,
+    observed: Returned,
     truth: Enclosures,
     loss: Loss,
     quantity: Quantity,

@@ -6,7 +6,7 @@ from xentcheck.execution import hosts
 from xentcheck.execution.calls import (
     Caller,
     Incident,
-    Outcomes,
+    Returned,
     answer,
     arguments,
     ask,
@@ -15,16 +15,17 @@ from xentcheck.execution.calls import (
     unsupported,
 )
 from xentcheck.execution.invocation import CallError, same_bits
-from xentcheck.execution.pool import Death, Run, cores
-from xentcheck.execution.pool import run as run_tasks
 from xentcheck.execution.targets import open_target, open_targets
+from xentcheck.execution.tasks import Death, Run
+from xentcheck.execution.workers import cores
+from xentcheck.execution.workers import run as run_tasks
 
 __all__ = [
     "CallError",
     "Caller",
     "Death",
     "Incident",
-    "Outcomes",
+    "Returned",
     "Run",
     "answer",
     "arguments",

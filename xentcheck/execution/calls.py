@@ -53,7 +53,7 @@ class Incident:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Outcomes:
+class Returned:
     """What came back for one quantity of one case.
 
     ``results`` has the shape asked for, or is None when nothing could be scored; ``valid`` is
@@ -74,7 +74,7 @@ def observe(
     *,
     thorough: bool = True,
     finite: Callable[[Format], npt.NDArray[np.bool_]] | None = None,
-) -> Outcomes:
+) -> Returned:
     """Call an implementation on a case and check how it behaves.
 
     Args:
@@ -108,7 +108,7 @@ def observe(
         detail = f"returned {target.name} for {source.name} inputs"
         incidents.append(Incident(Kind.WRONG_DTYPE, (), detail))
     if not thorough:
-        return Outcomes(results, valid, tuple(incidents))
+        return Returned(results, valid, tuple(incidents))
     incidents += _repeat(run, results)
     regrouped = None
     if shape != () and not case.reduced:
@@ -116,7 +116,7 @@ def observe(
         incidents += seen
     if signals and finite is not None:
         incidents += _signalled(run, signals, np.flatnonzero(finite(target)))
-    return Outcomes(results, valid, tuple(incidents), regrouped)
+    return Returned(results, valid, tuple(incidents), regrouped)
 
 
 def answer(implementation: Implementation, case: Case, quantity: Quantity) -> Array | None:
@@ -155,10 +155,10 @@ def _narrower(result: Format, source: Format) -> bool:
     return result.precision < source.precision or result.max_exponent < source.max_exponent
 
 
-def _failed(rows: int, error: CallError) -> Outcomes:
+def _failed(rows: int, error: CallError) -> Returned:
     where = (0,) if rows == 1 else ()
     incident = Incident(error.kind, where, str(error))
-    return Outcomes(None, np.zeros(rows, dtype=np.bool_), (incident,))
+    return Returned(None, np.zeros(rows, dtype=np.bool_), (incident,))
 
 
 class Caller:
@@ -366,7 +366,7 @@ def _signalled(run: Caller, signals: tuple[str, ...], rows: npt.NDArray[np.intp]
     return [Incident(Kind.FP_SIGNAL, tuple(block.tolist()), detail)]
 
 
-def _isolate(run: Caller, rows: int, shape: tuple[int, ...], first: str) -> Outcomes:
+def _isolate(run: Caller, rows: int, shape: tuple[int, ...], first: str) -> Returned:
     """Halve a block that raised until the rows that raise alone are found."""
     results: dict[int, Array] = {}
     raising: dict[int, str] = {}
@@ -396,12 +396,12 @@ def _isolate(run: Caller, rows: int, shape: tuple[int, ...], first: str) -> Outc
         detail = f"{first}; every row alone is computed"
         incidents.append(Incident(Kind.RAISED, (), detail))
     if not results:
-        return Outcomes(None, valid, tuple(incidents))
+        return Returned(None, valid, tuple(incidents))
     dtype = next(iter(results.values())).dtype
     whole = np.zeros(shape, dtype=dtype)
     for row, result in results.items():
         whole[row] = result
-    return Outcomes(whole, valid, tuple(incidents))
+    return Returned(whole, valid, tuple(incidents))
 
 
 def result_shape(case: Case, quantity: Quantity) -> tuple[int, ...]:

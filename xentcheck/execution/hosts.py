@@ -27,14 +27,14 @@ from pathlib import Path
 from typing import Any
 
 from xentcheck.errors import UsageError, XentcheckError, ending
-from xentcheck.execution.host import Answer
+from xentcheck.execution.hosted import Answer
 from xentcheck.execution.invocation import CallError, Invocation
 from xentcheck.implementations.bridging import SHARED_FOLDER
 from xentcheck.model import Array, Kind, Process
 
 _BOOT = (
     "import sys, json; path, modules = map(json.loads, sys.argv[1:]); sys.path[:] = path; "
-    "from xentcheck.execution.host import serve; serve(tuple(modules))"
+    "from xentcheck.execution.hosted import serve; serve(tuple(modules))"
 )
 
 _LAST_WORDS = 160  # characters

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xentcheck.errors import UnsupportedError
-from xentcheck.execution import Caller, CallError, Incident, Outcomes, same_bits
+from xentcheck.execution import Caller, CallError, Incident, Returned, same_bits
 from xentcheck.floats import FORMATS, format_of, from_float64, to_float64, ulp_distance
 from xentcheck.implementations.layouts import ONE_CLASS, ONE_ROW, UNWRITABLE
 from xentcheck.losses import LOSSES
@@ -65,7 +65,7 @@ class Asked:
     truth: Truth
     quantity: Quantity
     tolerance: Tolerance
-    observed: Outcomes
+    observed: Returned
 
     @property
     def case(self) -> Case:

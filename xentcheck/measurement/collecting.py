@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from xentcheck.execution import Incident, Outcomes, observe
+from xentcheck.execution import Incident, Returned, observe
 from xentcheck.floats import FORMATS, Format, format_of, to_float64
 from xentcheck.losses import LOSSES
 from xentcheck.measurement.behaviour import Asked, cotangents, layouts, renamed
@@ -55,7 +55,7 @@ def measure(
     thorough: bool = True,
     otherwise: bool | None = None,
     invariant: bool = False,
-) -> Outcomes:
+) -> Returned:
     """Run, score and collect one case. Returns what came back.
 
     ``thorough``: call it again with the same rows, and with them in other order and company.

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from xentcheck.execution import Incident, Outcomes
+from xentcheck.execution import Incident, Returned
 from xentcheck.floats import LARGEST_ULP, Format, format_of, to_float64, ulp_exponent
 from xentcheck.measurement.scoring import allowed, conditioned
 from xentcheck.measurement.tally import Tally, note
@@ -17,7 +17,7 @@ def compare_variants(
     collected: Tally,
     variant: Implementation,
     quantity: Quantity,
-    observed: Mapping[tuple[str, Quantity], Outcomes],
+    observed: Mapping[tuple[str, Quantity], Returned],
     truth: Truth,
     tolerance: Tolerance,
 ) -> None:

@@ -5,107 +5,32 @@ its own, so it always knows whose task was lost and what that worker was about t
 starts a thread.
 """
 
-import io
 import multiprocessing
 import os
 import pickle
 import signal
 import sys
 import threading
-import traceback
 import warnings
 import weakref
-from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkContext, SpawnContext
 from multiprocessing.process import BaseProcess
-from types import FrameType, TracebackType
-from typing import Any, Generic, NoReturn, TypeAlias, TypeVar
+from types import FrameType
+from typing import Any, Generic
 
 from xentcheck.errors import ending
-
-Task = TypeVar("Task")
-Result = TypeVar("Result")
-_Self = TypeVar("_Self", bound="Run[Any]")
-
-Tell: TypeAlias = Callable[[str], None]
-"""Says, in one line, what a worker is about to do; it is read when the worker dies."""
-
-Work: TypeAlias = Callable[[Task, Tell], Result]
+from xentcheck.execution.tasks import Death, Result, Run, Task, Work
+from xentcheck.execution.worker import ENDS, Raised, Told, packed, serve, unsendable
 
 AHEAD = 4
 """So many tasks per worker may be handed out beyond the oldest one without a result."""
 
 LOOK_S = 0.5
 """How often to look whether workers live: a process that one left behind can hold its pipe open."""
-
-
-@dataclass(frozen=True, slots=True)
-class Death(Generic[Task]):
-    """A worker that died.
-
-    ``task`` is what it was doing, ``note`` the last thing it told ("": nothing), ``how`` its end
-    ("signal 11 (SIGSEGV)", "exit status 3"). ``attempt`` is 1 the first time this position died.
-    """
-
-    task: Task
-    note: str
-    how: str
-    attempt: int
-
-
-class Run(Iterator[tuple[int, Result]]):
-    """Tasks under way: an iterator over (position, result), in the order of the tasks.
-
-    **Ctrl-C inside the iterator.** The first one stops the handing out; the tasks in flight finish,
-    their results come in order, then KeyboardInterrupt is raised. A second one, or one after
-    `drain`, kills the workers and raises at once. This is so in the main thread and where SIGINT
-    has Python's own handler; another handler stays in charge.
-
-    **Ctrl-C in the consumer.** It is an ordinary KeyboardInterrupt there, and the run is as it was.
-    The consumer either leaves, and closing the run kills the workers, or calls `drain` and goes on
-    iterating to get what is in flight. `drain` does nothing on a run that is over, so one handler
-    serves both places::
-
-        with run(work, tasks, workers, again) as results:
-            interrupted = False
-            while True:
-                try:
-                    for position, result in results:
-                        ...
-                    break
-                except KeyboardInterrupt:
-                    interrupted = True
-                    results.drain()
-
-    With one worker there is nothing in flight: KeyboardInterrupt ends the run where it lands.
-
-    Leaving the ``with`` block, `close`, an error and the end of the last reference all leave no
-    worker behind. When the parent is killed, a worker leaves as soon as it next turns to it: at
-    once when idle, else when it tells something or its task is done.
-    """
-
-    @abstractmethod
-    def drain(self) -> None:
-        """Hand out no further task. What is in flight still comes, then the iterator ends."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Kill the workers, wait until they are gone, and end the iterator."""
-
-    def __enter__(self: _Self) -> _Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def run(
@@ -230,34 +155,6 @@ class _Done(Generic[Result]):
 @dataclass(frozen=True, slots=True)
 class _Failed:
     error: BaseException
-
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    note: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Returned:
-    """A result, pickled apart: the parent can say whose it is when it does not unpickle."""
-
-    pickled: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class _Raised:
-    """An exception, pickled and known to unpickle, and its traceback as text."""
-
-    pickled: bytes
-    trace: str
-
-
-_ENDS: "weakref.WeakSet[Connection]" = weakref.WeakSet()
-"""The parent's end of every pipe, of all runs in this process.
-
-A forked worker has copies of them. It closes these, or its siblings would not see the end of their
-pipes when the parent is gone.
-"""
 
 
 class _Pool(Run[Result], Generic[Task, Result]):
@@ -406,9 +303,9 @@ class _Pool(Run[Result], Generic[Task, Result]):
 
     def _give(self, worker: _Worker[Task], job: _Job[Task]) -> None:
         try:
-            message = _packed((job.position, job.task), self._shared)
+            message = packed((job.position, job.task), self._shared)
         except Exception as error:
-            self._fail(job.position, _unsendable("task", job.position, error))
+            self._fail(job.position, unsendable("task", job.position, error))
             return
         worker.job, worker.note = job, ""
         # a worker that dies right now is found by `_collect`
@@ -417,9 +314,9 @@ class _Pool(Run[Result], Generic[Task, Result]):
 
     def _hire(self) -> _Worker[Task]:
         ours, theirs = self._context.Pipe()
-        _ENDS.add(ours)
+        ENDS.add(ours)
         process = self._context.Process(
-            target=_serve, args=(self._work, self._shared, theirs), daemon=True
+            target=serve, args=(self._work, self._shared, theirs), daemon=True
         )
         with warnings.catch_warnings():
             # Python counts the idle threads of a BLAS, which expects forks, as threads of ours.
@@ -447,12 +344,12 @@ class _Pool(Run[Result], Generic[Task, Result]):
         except (EOFError, OSError):
             self._lose(worker)
             return
-        if isinstance(message, _Told):
+        if isinstance(message, Told):
             worker.note = message.note
             return
         assert worker.job is not None
         position, worker.job = worker.job.position, None
-        if isinstance(message, _Raised):
+        if isinstance(message, Raised):
             error: BaseException = pickle.loads(message.pickled)
             error.add_note(f"in worker process {worker.process.pid}:\n{message.trace}")
             self._fail(position, error)
@@ -460,7 +357,7 @@ class _Pool(Run[Result], Generic[Task, Result]):
         try:
             self._outcomes[position] = _Done(pickle.loads(message.pickled))
         except Exception as error:
-            self._fail(position, _unsendable("result of task", position, error))
+            self._fail(position, unsendable("result of task", position, error))
 
     def _fail(self, position: int, error: BaseException) -> None:
         self._outcomes[position] = _Failed(error)
@@ -489,119 +386,3 @@ def _kill(workers: list[_Worker[Any]], owner: int) -> None:
     while workers:
         workers[-1].process.join()
         workers.pop().connection.close()
-
-
-class _Packer(pickle.Pickler):
-    """Writes numbers for what is shared."""
-
-    def __init__(self, file: io.BytesIO, shared: Sequence[object]) -> None:
-        super().__init__(file)
-        self._numbers = {id(each): number for number, each in enumerate(shared)}
-
-    def persistent_id(self, obj: object) -> int | None:
-        return self._numbers.get(id(obj))
-
-
-class _Unpacker(pickle.Unpickler):
-    """Reads what `_Packer` wrote, where the same is shared."""
-
-    def __init__(self, file: io.BytesIO, shared: Sequence[object]) -> None:
-        super().__init__(file)
-        self._shared = shared
-
-    def persistent_load(self, pid: int) -> object:
-        return self._shared[pid]
-
-
-def _packed(message: object, shared: Sequence[object]) -> bytes:
-    file = io.BytesIO()
-    _Packer(file, shared).dump(message)
-    return file.getvalue()
-
-
-def _unpacked(message: bytes, shared: Sequence[object]) -> Any:
-    return _Unpacker(io.BytesIO(message), shared).load()
-
-
-def _unsendable(what: str, position: int, error: Exception) -> pickle.PickleError:
-    return pickle.PickleError(f"the {what} {position} does not pickle: {_text(error)}")
-
-
-def _text(error: BaseException) -> str:
-    return "".join(traceback.format_exception_only(error)).strip()
-
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(AttributeError, OSError, ValueError):  # none, broken, closed
-            stream.flush()
-
-
-def _serve(work: Work[Any, Any], shared: Sequence[object], connection: Connection) -> NoReturn:
-    """A worker's life: one task after another, until the parent is gone."""
-    _settle()
-
-    def tell(note: str) -> None:
-        _send(connection, _Told(note))
-
-    while True:
-        try:
-            message = connection.recv_bytes()
-        except (EOFError, OSError):
-            _leave()
-        answer = _answer(work, shared, message, tell)
-        _flush()  # the parent ends an idle worker by killing it
-        _send(connection, answer)
-
-
-def _settle() -> None:
-    """Let go of what the parent's state would do in a worker."""
-    for end in tuple(_ENDS):
-        end.close()
-    _ENDS.clear()
-    signal.set_wakeup_fd(-1)
-    for number in signal.valid_signals():
-        if callable(signal.getsignal(number)):
-            signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches workers too; the parent decides
-    # work may start processes, as it may in the parent
-    multiprocessing.current_process().daemon = False
-
-
-def _leave() -> NoReturn:
-    """End without what the parent registered for its own exit."""
-    _flush()
-    os._exit(0)
-
-
-def _send(connection: Connection, message: _Told | _Returned | _Raised) -> None:
-    try:
-        connection.send(message)
-    except OSError:
-        _leave()
-
-
-def _answer(
-    work: Work[Any, Any], shared: Sequence[object], message: bytes, tell: Tell
-) -> _Returned | _Raised:
-    try:
-        position, task = _unpacked(message, shared)
-        result = work(task, tell)
-        try:
-            return _Returned(pickle.dumps(result))
-        except Exception as error:
-            raise _unsendable("result of task", position, error) from error
-    except BaseException as error:
-        return _Raised(_portable(error), "".join(traceback.format_exception(error)))
-
-
-def _portable(error: BaseException) -> bytes:
-    """The exception, or one with its text where it would not arrive as what it is."""
-    try:
-        pickled = pickle.dumps(error)
-        arrives = isinstance(pickle.loads(pickled), BaseException)
-    except Exception:
-        arrives = False
-    if arrives and not isinstance(error, StopIteration):  # that one would end the iterator
-        return pickled
-    return pickle.dumps(RuntimeError(_text(error)))

@@ -1,0 +1,161 @@
+"""A worker's own life: one task after another, until the parent is gone."""
+
+import io
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import traceback
+import weakref
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any, NoReturn
+
+from xentcheck.execution.tasks import Tell, Work
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A result, pickled apart: the parent can say whose it is when it does not unpickle."""
+
+    pickled: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """An exception, pickled and known to unpickle, and its traceback as text."""
+
+    pickled: bytes
+    trace: str
+
+
+ENDS: "weakref.WeakSet[Connection]" = weakref.WeakSet()
+"""The parent's end of every pipe, of all runs in this process.
+
+A forked worker has copies of them. It closes these, or its siblings would not see the end of their
+pipes when the parent is gone.
+"""
+
+
+class _Packer(pickle.Pickler):
+    """Writes numbers for what is shared."""
+
+    def __init__(self, file: io.BytesIO, shared: Sequence[object]) -> None:
+        super().__init__(file)
+        self._numbers = {id(each): number for number, each in enumerate(shared)}
+
+    def persistent_id(self, obj: object) -> int | None:
+        return self._numbers.get(id(obj))
+
+
+class _Unpacker(pickle.Unpickler):
+    """Reads what `_Packer` wrote, where the same is shared."""
+
+    def __init__(self, file: io.BytesIO, shared: Sequence[object]) -> None:
+        super().__init__(file)
+        self._shared = shared
+
+    def persistent_load(self, pid: int) -> object:
+        return self._shared[pid]
+
+
+def packed(message: object, shared: Sequence[object]) -> bytes:
+    file = io.BytesIO()
+    _Packer(file, shared).dump(message)
+    return file.getvalue()
+
+
+def _unpacked(message: bytes, shared: Sequence[object]) -> Any:
+    return _Unpacker(io.BytesIO(message), shared).load()
+
+
+def unsendable(what: str, position: int, error: Exception) -> pickle.PickleError:
+    return pickle.PickleError(f"the {what} {position} does not pickle: {_text(error)}")
+
+
+def _text(error: BaseException) -> str:
+    return "".join(traceback.format_exception_only(error)).strip()
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, OSError, ValueError):  # none, broken, closed
+            stream.flush()
+
+
+def serve(work: Work[Any, Any], shared: Sequence[object], connection: Connection) -> NoReturn:
+    """A worker's life: one task after another, until the parent is gone."""
+    _settle()
+
+    def tell(note: str) -> None:
+        _send(connection, Told(note))
+
+    while True:
+        try:
+            message = connection.recv_bytes()
+        except (EOFError, OSError):
+            _leave()
+        answer = _answer(work, shared, message, tell)
+        _flush()  # the parent ends an idle worker by killing it
+        _send(connection, answer)
+
+
+def _settle() -> None:
+    """Let go of what the parent's state would do in a worker."""
+    for end in tuple(ENDS):
+        end.close()
+    ENDS.clear()
+    signal.set_wakeup_fd(-1)
+    for number in signal.valid_signals():
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches workers too; the parent decides
+    # work may start processes, as it may in the parent
+    multiprocessing.current_process().daemon = False
+
+
+def _leave() -> NoReturn:
+    """End without what the parent registered for its own exit."""
+    _flush()
+    os._exit(0)
+
+
+def _send(connection: Connection, message: Told | Answered | Raised) -> None:
+    try:
+        connection.send(message)
+    except OSError:
+        _leave()
+
+
+def _answer(
+    work: Work[Any, Any], shared: Sequence[object], message: bytes, tell: Tell
+) -> Answered | Raised:
+    try:
+        position, task = _unpacked(message, shared)
+        result = work(task, tell)
+        try:
+            return Answered(pickle.dumps(result))
+        except Exception as error:
+            raise unsendable("result of task", position, error) from error
+    except BaseException as error:
+        return Raised(_portable(error), "".join(traceback.format_exception(error)))
+
+
+def _portable(error: BaseException) -> bytes:
+    """The exception, or one with its text where it would not arrive as what it is."""
+    try:
+        pickled = pickle.dumps(error)
+        arrives = isinstance(pickle.loads(pickled), BaseException)
+    except Exception:
+        arrives = False
+    if arrives and not isinstance(error, StopIteration):  # that one would end the iterator
+        return pickled
+    return pickle.dumps(RuntimeError(_text(error)))
