@@ -1032,7 +1032,7 @@ PLANTED = (
     ),
     Planted(
         "a failing program's result is taken",
-        "xentcheck/implementations/command.py",
+        "xentcheck/implementations/user/command.py",
         "            if done.returncode:\n",
         "            if False:\n",
         ("tests/test_user_code.py::TestCommands::test_failures_are_findings_with_the_last_words",),
@@ -1532,7 +1532,7 @@ PLANTED = (
     ),
     Planted(
         "an argument of a newer version that counts as an error",
-        "xentcheck/implementations/bridging.py",
+        "xentcheck/implementations/bridge.py",
         "            if reason:\n                raise UnsupportedError(reason) from error\n",
         "",
         ("tests/test_older_versions.py",),

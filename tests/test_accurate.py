@@ -20,10 +20,11 @@ from flint import arb
 
 from tests.arb_witness import negligible, witness
 from xentcheck.floats import FORMATS, from_float64, from_ordinals, ordinals, to_float64, ulp
-from xentcheck.implementations import accurate, double_double, numpy_implementations
-from xentcheck.implementations.double_double import DoubleDouble
-from xentcheck.implementations.tracked import EXACT, UNKNOWN, Tracked
-from xentcheck.implementations.wide import Wide
+from xentcheck.implementations import numpy_implementations
+from xentcheck.implementations.numpy import accurate, double_double
+from xentcheck.implementations.numpy.double_double import DoubleDouble
+from xentcheck.implementations.numpy.tracked import EXACT, UNKNOWN, Tracked
+from xentcheck.implementations.numpy.wide import Wide
 from xentcheck.losses import LOSSES
 from xentcheck.model import LabelKind, Quantity
 

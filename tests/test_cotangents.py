@@ -14,7 +14,7 @@ import pytest
 
 from xentcheck import audit
 from xentcheck.execution import Caller
-from xentcheck.implementations.bridging import upstream_of
+from xentcheck.implementations.bridge import upstream_of
 from xentcheck.implementations.user import given
 from xentcheck.measurement import Arbitration, Tally, close, measure
 from xentcheck.model import Array, Case, Cell, Finding, Kind, LabelKind, Quantity, Tolerance

@@ -25,10 +25,10 @@ from tests.faults.catalogue import (
     target,
 )
 from xentcheck.auditing.run import audit
+from xentcheck.implementations.user.loading import load_target
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Loss
 from xentcheck.model import Config, Kind, Limit, Quantity, Report, Target
-from xentcheck.registry import load_target
 from xentcheck.sweeps import standard_sweeps
 
 EXPLAINED = 2.0  # excess bits

@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 
 from xentcheck.floats import FORMATS, from_float64, to_float64, ulp
-from xentcheck.implementations import double_double, numpy_implementations
-from xentcheck.implementations.double_double import DoubleDouble
+from xentcheck.implementations import numpy_implementations
+from xentcheck.implementations.numpy import double_double
+from xentcheck.implementations.numpy.double_double import DoubleDouble
 from xentcheck.losses import LOSSES
 from xentcheck.model import Domain, Implementation, LabelKind, Layout, Quantity
 

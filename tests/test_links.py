@@ -8,8 +8,8 @@ import pytest
 
 from xentcheck.auditing.run import audit
 from xentcheck.config import load
+from xentcheck.implementations.user.loading import load_target
 from xentcheck.model import Target
-from xentcheck.registry import load_target
 
 # as busybox and ccache: what it does depends on the name that it is called by
 PROGRAM = """#!{python}

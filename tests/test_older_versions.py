@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from xentcheck.errors import UnsupportedError
-from xentcheck.implementations.bridging import Bridge, Call, Job, deferred
+from xentcheck.implementations.bridge import Bridge, Call, Job, deferred
 from xentcheck.model import Array, Process, Quantity
 
 FRAMEWORK = """

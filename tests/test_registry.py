@@ -14,13 +14,13 @@ import pytest
 
 from xentcheck import registry
 from xentcheck.errors import TargetError
+from xentcheck.implementations.user.loading import load_target
 from xentcheck.model import Implementation, Target
 from xentcheck.registry import (
     ANY_PARAMETER,
     declared_in,
     implementation,
     load_registered,
-    load_target,
     parameters_of,
 )
 

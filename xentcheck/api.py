@@ -31,7 +31,7 @@ from xentcheck.errors import (
 from xentcheck.gate import baseline_file
 from xentcheck.gate.outcome import Outcome, outcome
 from xentcheck.implementations import user
-from xentcheck.implementations.bridging import LABEL_DTYPE
+from xentcheck.implementations.bridge import LABEL_DTYPE
 from xentcheck.implementations.shapes import ROWS
 from xentcheck.model import AUTO, Config, Kind, ProbeResult, Progress, Report
 from xentcheck.registry import implementation

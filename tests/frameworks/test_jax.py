@@ -15,7 +15,7 @@ import pytest
 from tests.frameworks.asking import epsilon_slack, gradient, the, value
 from xentcheck.errors import UnsupportedError
 from xentcheck.floats import FORMATS, STANDARD, from_float64, to_float64
-from xentcheck.implementations.bridging import Call
+from xentcheck.implementations.bridge import Call
 from xentcheck.implementations.frameworks import jax as adapter
 from xentcheck.implementations.frameworks.jax import JAX, jax_implementations
 from xentcheck.losses import LOSSES

@@ -19,7 +19,7 @@ import pytest
 from tests.frameworks.asking import epsilon_slack, gradient, the, value
 from xentcheck.errors import UnsupportedError
 from xentcheck.floats import FORMATS, format_of, from_float64, to_float64
-from xentcheck.implementations.bridging import Call, Job
+from xentcheck.implementations.bridge import Call, Job
 from xentcheck.implementations.frameworks.pytorch import TORCH, torch_implementations
 from xentcheck.losses import LOSSES
 from xentcheck.model import Array, Case, Domain, Implementation, LabelKind, Layout, Quantity

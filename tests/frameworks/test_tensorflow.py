@@ -16,7 +16,7 @@ import pytest
 from tests.frameworks.asking import epsilon_slack, gradient, value
 from xentcheck.errors import UnsupportedError
 from xentcheck.floats import from_float64
-from xentcheck.implementations.bridging import Call, Job, deferred
+from xentcheck.implementations.bridge import Call, Job, deferred
 from xentcheck.implementations.frameworks.tensorflow import TENSORFLOW, tensorflow_implementations
 from xentcheck.losses import LOSSES
 from xentcheck.model import Array, Case, Domain, Implementation, LabelKind, Layout, Quantity

@@ -21,7 +21,7 @@ from xentcheck.errors import UnknownNameError, UsageError
 from xentcheck.execution import unasked
 from xentcheck.floats import FORMATS
 from xentcheck.implementations import user
-from xentcheck.implementations.bridging import LABEL_DTYPE, LABEL_DTYPES
+from xentcheck.implementations.bridge import LABEL_DTYPE, LABEL_DTYPES
 from xentcheck.implementations.shapes import CLASS_SECOND, ROWS, SHAPES
 from xentcheck.losses import loss_of
 from xentcheck.losses.spec import Loss

@@ -12,11 +12,11 @@ from typing import Any, TypeAlias
 from xentcheck.errors import TargetError, UsageError
 from xentcheck.execution import cores, hosts, open_target
 from xentcheck.implementations import user
+from xentcheck.implementations.user.loading import gradient_names, load_target
 from xentcheck.losses.parameters import obstacle
 from xentcheck.losses.spec import Loss
 from xentcheck.model import AUTO, UNREACHABLE, Implementation, LabelKind, Target
 from xentcheck.recognition import guarded, reduced
-from xentcheck.registry import gradient_names, load_target
 
 Function: TypeAlias = Callable[..., Any]
 

@@ -9,7 +9,7 @@ import numpy as np
 from xentcheck.auditing.result import PartResult
 from xentcheck.auditing.step import Step
 from xentcheck.errors import UncertifiedError, UnsupportedError
-from xentcheck.implementations.command import Command
+from xentcheck.implementations.user.command import Command
 from xentcheck.measurement import Tally, note, take
 from xentcheck.measurement.candidate import alone
 from xentcheck.measurement.collecting import MOST_LED

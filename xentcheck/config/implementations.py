@@ -6,7 +6,7 @@ from typing import Any
 
 from xentcheck.config.inputs import read_parameter
 from xentcheck.config.sections import SectionReader
-from xentcheck.implementations.bridging import LABEL_DTYPE, LABEL_DTYPES
+from xentcheck.implementations.bridge import LABEL_DTYPE, LABEL_DTYPES
 from xentcheck.implementations.shapes import CLASS_SECOND, ROWS, SHAPES
 from xentcheck.implementations.user import FRAMEWORKS
 from xentcheck.losses import LOSSES

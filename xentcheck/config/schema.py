@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from xentcheck.config import FIELDS, LABEL_KINDS
 from xentcheck.floats import FORMATS
-from xentcheck.implementations.bridging import LABEL_DTYPES
+from xentcheck.implementations.bridge import LABEL_DTYPES
 from xentcheck.implementations.shapes import SHAPES
 from xentcheck.implementations.user import FRAMEWORKS
 from xentcheck.losses import LOSSES

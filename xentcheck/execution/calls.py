@@ -21,9 +21,9 @@ from xentcheck.errors import UnsupportedError
 from xentcheck.execution import hosts
 from xentcheck.execution.invocation import CallError, invoke, same_bits
 from xentcheck.floats import Format, format_of, ulp_distance
-from xentcheck.implementations.bridging import Call, Pulled
-from xentcheck.implementations.command import Command
+from xentcheck.implementations.bridge import Call, Pulled
 from xentcheck.implementations.shapes import UPSTREAM
+from xentcheck.implementations.user.command import Command
 from xentcheck.losses import LOSSES
 from xentcheck.losses.parameters import obstacle, passed
 from xentcheck.losses.spec import picked

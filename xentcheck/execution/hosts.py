@@ -29,7 +29,7 @@ from typing import Any
 from xentcheck.errors import UsageError, XentcheckError, ending
 from xentcheck.execution.hosted import Answer
 from xentcheck.execution.invocation import CallError, Invocation
-from xentcheck.implementations.bridging import SHARED_FOLDER
+from xentcheck.implementations.bridge import SHARED_FOLDER
 from xentcheck.model import Array, Kind, Process
 
 _BOOT = (

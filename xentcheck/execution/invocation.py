@@ -179,7 +179,8 @@ def trace_of(error: BaseException) -> str:
 
 
 def _is_ours(file: str) -> bool:
-    return Path(file).resolve().parent in _OWN
+    path = Path(file).resolve()
+    return any(path.is_relative_to(each) for each in _OWN)
 
 
 def _is_of_library(file: str) -> bool:
@@ -200,7 +201,6 @@ def _package_of(file: str) -> tuple[str, ...] | None:
 _OWN = (
     Path(__file__).resolve().parent,
     Path(__file__).resolve().parent.parent / "implementations",
-    Path(__file__).resolve().parent.parent / "implementations" / "frameworks",
 )
 """Folders of frames that are no foreign code."""
 

@@ -6,11 +6,11 @@ claims: no fault on finite inputs beyond a few roundings times the problem's con
 none where a class is masked with −inf.
 """
 
-from xentcheck.implementations import accurate, elementwise, probabilities, softmax_family
+from xentcheck.implementations.numpy import accurate, elementwise, probabilities, softmax
 from xentcheck.model import Implementation
 from xentcheck.registry import declared_in
 
-_MODULES = (accurate, softmax_family, elementwise, probabilities)
+_MODULES = (accurate, softmax, elementwise, probabilities)
 
 
 def numpy_implementations() -> tuple[Implementation, ...]:

@@ -18,7 +18,7 @@ from xentcheck.execution import CallError, arguments, ask, hosts
 from xentcheck.execution.calls import result_shape
 from xentcheck.floats import FORMATS, to_float64
 from xentcheck.implementations import user
-from xentcheck.implementations.bridging import Call
+from xentcheck.implementations.bridge import Call
 from xentcheck.losses import LOSSES
 from xentcheck.losses.parameters import passed
 from xentcheck.model import Array, Float64Array, Implementation, Kind, LabelKind, Quantity

@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from xentcheck import registry
 from xentcheck.floats import FORMATS, format_of
-from xentcheck.implementations.bridging import NUMPY_ARRAY, NUMPY_DATA, Call, Sketch
-from xentcheck.implementations.classes import of_class
-from xentcheck.implementations.command import DATA, Command, text_of
+from xentcheck.implementations.bridge import NUMPY_ARRAY, NUMPY_DATA, Call, Sketch
 from xentcheck.implementations.shapes import ROWS, gathered, shaped, spread
 from xentcheck.implementations.user import UserFunction
+from xentcheck.implementations.user.classes import of_class
+from xentcheck.implementations.user.command import DATA, Command, text_of
+from xentcheck.implementations.user.loading import place_of
 from xentcheck.losses import LOSSES
 from xentcheck.model import Cell, Finding, Process, Quantity, Report, Witness
 from xentcheck.report import words
@@ -280,7 +280,7 @@ def _of_function(function: Callable[..., Any] | None, cell: Cell, given: Given) 
 def _loaded(function: UserFunction, beside: str, scripts: Path) -> list[str]:
     """Lines that leave a user's function in ``function``."""
     target = function.target
-    place, attribute = registry.place_of(target)
+    place, attribute = place_of(target)
     if function.quantity is Quantity.GRADIENT:
         named = beside or target.gradient or ""
         other, _, attribute = named.rpartition(":")

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from xentcheck.errors import UnsupportedError
-from xentcheck.implementations.bridging import (
+from xentcheck.implementations.bridge import (
     SHARED_FOLDER,
     Bridge,
     Job,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from xentcheck.implementations.bridging import adapter, deferred
+from xentcheck.implementations.bridge import adapter, deferred
 from xentcheck.implementations.frameworks.pytorch import TorchBridge
 from xentcheck.model import Implementation, LabelKind, Process
 

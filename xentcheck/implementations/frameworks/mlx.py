@@ -14,7 +14,7 @@ import ml_dtypes
 import numpy as np
 
 from xentcheck.errors import UnsupportedError
-from xentcheck.implementations.bridging import Bridge, Job, Sketch, adapter, deferred
+from xentcheck.implementations.bridge import Bridge, Job, Sketch, adapter, deferred
 from xentcheck.model import Array, Implementation, Process, Quantity
 
 nn: Any = deferred("mlx.nn")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from xentcheck.errors import UnsupportedError
-from xentcheck.implementations.bridging import (
+from xentcheck.implementations.bridge import (
     NUMPY_ARRAY,
     NUMPY_DATA,
     Bridge,

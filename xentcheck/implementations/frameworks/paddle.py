@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from xentcheck.errors import UnsupportedError
-from xentcheck.implementations.bridging import Bridge, Job, Sketch, adapter
+from xentcheck.implementations.bridge import Bridge, Job, Sketch, adapter
 from xentcheck.model import Array, Implementation, LabelKind, Process, Quantity
 
 INTEGER = (LabelKind.INTEGER,)

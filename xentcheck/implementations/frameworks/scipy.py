@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from xentcheck.implementations.bridging import NUMPY_ARRAY, Bridge, Job, Sketch, adapter, deferred
+from xentcheck.implementations.bridge import NUMPY_ARRAY, Bridge, Job, Sketch, adapter, deferred
 from xentcheck.model import Array, Implementation, LabelKind, Process
 
 special: Any = deferred("scipy.special")

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from xentcheck.errors import UnsupportedError
-from xentcheck.implementations.bridging import Bridge, Job, Sketch, adapter, deferred
+from xentcheck.implementations.bridge import Bridge, Job, Sketch, adapter, deferred
 from xentcheck.model import Array, Implementation, LabelKind, Process, Quantity
 
 losses: Any = deferred("sklearn._loss")

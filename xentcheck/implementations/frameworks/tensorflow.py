@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from xentcheck.errors import UnsupportedError
-from xentcheck.implementations.bridging import Bridge, Job, Sketch, adapter, deferred, padded
+from xentcheck.implementations.bridge import Bridge, Job, Sketch, adapter, deferred, padded
 from xentcheck.model import Array, Implementation, LabelKind, Process, Quantity
 
 tf: Any = deferred("tensorflow")

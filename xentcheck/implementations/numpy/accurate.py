@@ -22,9 +22,9 @@ import numpy as np
 import numpy.typing as npt
 
 from xentcheck.floats import FORMATS, INPUT_DTYPES, Format, format_of, from_float64, to_float64
-from xentcheck.implementations.double_double import DoubleDouble
-from xentcheck.implementations.tracked import ZERO_EXPONENT, Mask, Tracked, where, x_log_x
-from xentcheck.implementations.wide import Wide
+from xentcheck.implementations.numpy.double_double import DoubleDouble
+from xentcheck.implementations.numpy.tracked import ZERO_EXPONENT, Mask, Tracked, where, x_log_x
+from xentcheck.implementations.numpy.wide import Wide
 from xentcheck.model import Array, Float64Array
 from xentcheck.registry import implementation
 

@@ -18,11 +18,12 @@ from typing import Any
 
 from xentcheck.errors import TargetError, did_you_mean, nearest
 from xentcheck.floats import INPUT_DTYPES
-from xentcheck.implementations.bridging import LABEL_DTYPE, Bridge, Call, Job, upstream_of
-from xentcheck.implementations.classes import constructed, constructor_of, of_class
-from xentcheck.implementations.command import DATA, Command
+from xentcheck.implementations.bridge import LABEL_DTYPE, Bridge, Call, Job, upstream_of
 from xentcheck.implementations.layouts import LAYOUTS
 from xentcheck.implementations.shapes import ROWS
+from xentcheck.implementations.user.classes import constructed, constructor_of, of_class
+from xentcheck.implementations.user.command import DATA, Command
+from xentcheck.implementations.user.loading import gradient_beside, load_target, place_of
 from xentcheck.losses import loss_of
 from xentcheck.losses.parameters import others
 from xentcheck.losses.spec import Loss
@@ -36,18 +37,10 @@ from xentcheck.model import (
     Quantity,
     Target,
 )
-from xentcheck.registry import (
-    common_parameters,
-    defaults_of,
-    defined_at,
-    gradient_beside,
-    load_target,
-    place_of,
-    required_second,
-)
+from xentcheck.registry import common_parameters, defaults_of, defined_at, required_second
 
 FRAMEWORKS: Mapping[str, str] = {
-    "numpy": "xentcheck.implementations.user:NUMPY",
+    "numpy": "xentcheck.implementations.user.function:NUMPY",
     "torch": "xentcheck.implementations.frameworks.pytorch:TORCH",
     "jax": "xentcheck.implementations.frameworks.jax:JAX",
     "tensorflow": "xentcheck.implementations.frameworks.tensorflow:TENSORFLOW",

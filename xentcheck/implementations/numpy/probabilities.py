@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from xentcheck.implementations.precision import at_least_float32, clipped_to_epsilon
+from xentcheck.implementations.numpy.precision import at_least_float32, clipped_to_epsilon
 from xentcheck.model import Array, LabelKind
 from xentcheck.registry import implementation
 

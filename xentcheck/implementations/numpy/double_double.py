@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from xentcheck.implementations.tracked import (
+from xentcheck.implementations.numpy.tracked import (
     EXACT,
     ZERO_EXPONENT,
     Exponents,

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from xentcheck.implementations.double_double import DoubleDouble, normalised
-from xentcheck.implementations.tracked import (
+from xentcheck.implementations.numpy.double_double import DoubleDouble, normalised
+from xentcheck.implementations.numpy.tracked import (
     EXACT,
     ZERO_EXPONENT,
     Exponents,

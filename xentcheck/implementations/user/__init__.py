@@ -1,0 +1,33 @@
+"""Users' own code: loaded in a process of its own, and called as an implementation."""
+
+from xentcheck.implementations.user.function import (
+    FRAMEWORKS,
+    NUMPY,
+    Description,
+    UserFunction,
+    bridge_for,
+    command_text,
+    commanded,
+    describe,
+    given,
+    made,
+    process_of,
+    target_named,
+    words_of,
+)
+
+__all__ = [
+    "FRAMEWORKS",
+    "NUMPY",
+    "Description",
+    "UserFunction",
+    "bridge_for",
+    "command_text",
+    "commanded",
+    "describe",
+    "given",
+    "made",
+    "process_of",
+    "target_named",
+    "words_of",
+]
