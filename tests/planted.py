@@ -338,7 +338,7 @@ PLANTED = (
     ),
     Planted(
         "the gradient of the true class without its own share",
-        "xentcheck/losses/softmax.py",
+        "xentcheck/losses/softmax/rearranged.py",
         "        g = (whole - charge) * p - charge * softmax.complement[k]",
         "        g = whole * p - charge * softmax.complement[k]",
         (
@@ -347,7 +347,7 @@ PLANTED = (
     ),
     Planted(
         "label smoothing on all classes but the true one",
-        "xentcheck/losses/softmax.py",
+        "xentcheck/losses/softmax/rows.py",
         "* (ops.number(1.0) - smoothing) + share",
         "* (ops.number(1.0) - smoothing) + share * (1 - mass)",
         (
@@ -356,7 +356,7 @@ PLANTED = (
     ),
     Planted(
         "a gradient without its temperature",
-        "xentcheck/losses/softmax.py",
+        "xentcheck/losses/softmax/rearranged.py",
         "        return Outcome(g / scale)",
         "        return Outcome(g)",
         (
@@ -372,7 +372,7 @@ PLANTED = (
     ),
     Planted(
         "an ignored row with a loss",
-        "xentcheck/losses/softmax.py",
+        "xentcheck/losses/softmax/rearranged.py",
         "        zero = Outcome(0.0)\n        return RowResult(Components([zero]),",
         "        zero = Outcome(0.0)\n"
         "        return RowResult(Components([Outcome(ops.number(1.0))]),",
@@ -380,28 +380,28 @@ PLANTED = (
     ),
     Planted(
         "an ignored row with a gradient",
-        "xentcheck/losses/softmax.py",
-        "_uniform(zero, classes))\n    special",
+        "xentcheck/losses/softmax/rearranged.py",
+        "uniform(zero, classes))\n    special",
         "_uniform(Outcome(ops.number(1.0)), classes))\n    special",
         ("tests/test_intervals.py::test_cross_entropy_of_special_rows_is_the_limit",),
     ),
     Planted(
         "a NaN beside a masked class taken for a row of nothing",
-        "xentcheck/losses/softmax.py",
+        "xentcheck/losses/softmax/rearranged.py",
         '        return "nan"\n',
         '        return "empty" if (x == -INF).any() else "nan"\n',
         ("tests/test_intervals.py::test_cross_entropy_of_special_rows_is_the_limit",),
     ),
     Planted(
         "a NaN hidden by an infinite logit",
-        "xentcheck/losses/softmax.py",
+        "xentcheck/losses/softmax/rearranged.py",
         "    if np.isnan(x).any():",
         "    if np.isnan(x).any() and not (x == INF).any():",
         ("tests/test_intervals.py::test_cross_entropy_of_special_rows_is_the_limit",),
     ),
     Planted(
         "a masked class in the sum",
-        "xentcheck/losses/softmax.py",
+        "xentcheck/losses/softmax/rearranged.py",
         "        if data[0] == -INF:\n            result.append(None)",
         "        if data[0] == -INF:\n            result.append(ops.number(-700.0))",
         ("tests/test_intervals.py::test_cross_entropy_of_special_rows_is_the_limit",),
@@ -1460,7 +1460,7 @@ PLANTED = (
     ),
     Planted(
         "a sensitivity of p that forgets the distance",
-        "xentcheck/losses/softmax.py",
+        "xentcheck/losses/softmax/condition.py",
         "        return np.asarray(own - self.difference * (1.0 - 2.0 * self.shares))",
         "        return np.asarray(own + 0.0 * self.difference)",
         (

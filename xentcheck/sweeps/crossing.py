@@ -18,7 +18,7 @@ from xentcheck.floats import Format, from_float64, from_ordinals, ordinals, to_f
 from xentcheck.model import Array, Domain, Float64Array, LabelKind
 from xentcheck.sweeps.domain import to_domain
 from xentcheck.sweeps.generator import EVERY_LAYOUT, Batch, Generator, Request
-from xentcheck.sweeps.systematic import classes_option, rows_option
+from xentcheck.sweeps.options import classes_option, rows_option
 
 CANDIDATES = 8192  # of which the nearest to a zero are taken, where solving is cheap
 NEIGHBOURS = (0, -1, 1)

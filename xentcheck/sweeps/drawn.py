@@ -10,9 +10,9 @@ from xentcheck.errors import UsageError
 from xentcheck.floats import from_ordinals
 from xentcheck.model import Array, Float64Array, Option
 from xentcheck.sweeps.generator import EVERY_LAYOUT, ROWS_ONLY, Batch, Generator, Request
+from xentcheck.sweeps.options import classes_option, rows_option
 from xentcheck.sweeps.region import REGION_OPTIONS, region_obstacle, region_ordinals
 from xentcheck.sweeps.rows import MOST_REDUCED, Draws, Sampler, Series
-from xentcheck.sweeps.systematic import classes_option, rows_option
 
 _LOW_HALF = np.uint64(0xFFFF_FFFF)
 _HALF = np.uint64(32)

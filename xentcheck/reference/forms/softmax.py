@@ -1,4 +1,4 @@
-"""The softmax family over arrays: the rearranged forms of `xentcheck.losses.softmax`.
+"""The softmax family over arrays: the rearranged forms of `xentcheck.losses.softmax.declared`.
 
 With m the largest logit of a row, d_j = (x_j − m)/T ≤ 0, tail = Σ_{j≠m} exp(d_j) and whole = 1 +
 tail: p_j = exp(d_j)/whole, log S − z_j = log1p(tail) − d_j, and 1 − p_j = (whole − exp(d_j))/whole

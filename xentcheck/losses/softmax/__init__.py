@@ -1,0 +1,5 @@
+"""The softmax family: declared, rearranged, by definition, and conditioned."""
+
+from xentcheck.losses.softmax.declared import LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, SOFTMAX_CROSS_ENTROPY
+
+__all__ = ["LOGSUMEXP", "LOG_SOFTMAX", "SOFTMAX", "SOFTMAX_CROSS_ENTROPY"]
