@@ -357,8 +357,8 @@ PLANTED = (
     Planted(
         "a gradient without its temperature",
         "xentcheck/losses/softmax/rearranged.py",
-        "        return Outcome(g / scale)",
-        "        return Outcome(g)",
+        "        return ExactValue(g / scale)",
+        "        return ExactValue(g)",
         (
             "tests/test_reference.py::test_reference_and_witness_enclose_the_same_number[softmax_cross_entropy-float32]",
         ),
@@ -373,16 +373,16 @@ PLANTED = (
     Planted(
         "an ignored row with a loss",
         "xentcheck/losses/softmax/rearranged.py",
-        "        zero = Outcome(0.0)\n        return RowResult(Components([zero]),",
-        "        zero = Outcome(0.0)\n"
-        "        return RowResult(Components([Outcome(ops.number(1.0))]),",
+        "        zero = ExactValue(0.0)\n        return RowResult(Components([zero]),",
+        "        zero = ExactValue(0.0)\n"
+        "        return RowResult(Components([ExactValue(ops.number(1.0))]),",
         ("tests/test_intervals.py::test_cross_entropy_of_special_rows_is_the_limit",),
     ),
     Planted(
         "an ignored row with a gradient",
         "xentcheck/losses/softmax/rearranged.py",
         "uniform(zero, classes))\n    special",
-        "_uniform(Outcome(ops.number(1.0)), classes))\n    special",
+        "uniform(ExactValue(ops.number(1.0)), classes))\n    special",
         ("tests/test_intervals.py::test_cross_entropy_of_special_rows_is_the_limit",),
     ),
     Planted(
@@ -718,14 +718,14 @@ PLANTED = (
     ),
     Planted(
         "nothing audited taken for success",
-        "xentcheck/cli/performing.py",
+        "xentcheck/cli/audit.py",
         "        Outcome.NOTHING: NOTHING_AUDITED,",
         "        Outcome.NOTHING: WITHIN_LIMITS,",
         ("tests/test_cli.py::TestExitStatus::test_nothing_audited_exits_3",),
     ),
     Planted(
         "an uncertified case taken for success",
-        "xentcheck/cli/performing.py",
+        "xentcheck/cli/audit.py",
         "        Outcome.UNCERTIFIED: INTERNAL,",
         "        Outcome.UNCERTIFIED: WITHIN_LIMITS,",
         (
@@ -1227,7 +1227,7 @@ PLANTED = (
     ),
     Planted(
         "a baseline that is not what a run is held against",
-        "xentcheck/cli/keeping.py",
+        "xentcheck/cli/baseline.py",
         "        return baseline_file.load(path) if path else None",
         "        return None",
         (
@@ -1236,7 +1236,7 @@ PLANTED = (
     ),
     Planted(
         "a baseline written from a run that audited nothing",
-        "xentcheck/cli/performing.py",
+        "xentcheck/cli/audit.py",
         "if status in (INTERNAL, INTERRUPTED, NOTHING_AUDITED):",
         "if False:",
         (

@@ -75,8 +75,8 @@ def test_a_sound_implementation_has_no_findings_and_full_measurements():
 
 def test_the_truth_of_a_case_is_computed_once_for_all_implementations(monkeypatch):
     calls = []
-    original = part.Truth
-    monkeypatch.setattr(part, "Truth", lambda *given: calls.append(given) or original(*given))
+    original = part.Reference
+    monkeypatch.setattr(part, "Reference", lambda *given: calls.append(given) or original(*given))
     audit(configured("mine", "other"), extra=[mine(), mine(name="other")])
     assert len(calls) == 1
 
@@ -187,7 +187,7 @@ def test_an_interrupt_keeps_what_is_finished():
 
 
 def test_a_case_that_cannot_be_certified_is_reported_and_survived(monkeypatch):
-    original = part.Truth
+    original = part.Reference
 
     def stubborn(case, *more):
         if case.sweep == "small":
@@ -195,7 +195,7 @@ def test_a_case_that_cannot_be_certified_is_reported_and_survived(monkeypatch):
             raise UncertifiedError(message)
         return original(case, *more)
 
-    monkeypatch.setattr(part, "Truth", stubborn)
+    monkeypatch.setattr(part, "Reference", stubborn)
     text = SWEEP + SWEEP.split("sweeps:\n")[1].replace("small", "second")
     report = audit(configured(text=text), extra=[mine()])
     assert report.uncertified == ("undecided: softplus",)

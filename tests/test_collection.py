@@ -14,7 +14,7 @@ from xentcheck.measurement import confirmation as deciding
 from xentcheck.measurement.borderline import settled
 from xentcheck.measurement.plateaus import MOST_HEIGHTS
 from xentcheck.model import HINTS, Case, Cell, Implementation, Kind, LabelKind, Quantity, Tolerance
-from xentcheck.reference import Truth, exact
+from xentcheck.reference import Reference, exact
 from xentcheck.reference.enclosures import Enclosures
 
 CE = "softmax_cross_entropy"
@@ -36,7 +36,7 @@ def tallied(function, *cases, quantity=Quantity.VALUE, thorough=True, into=None)
     mine = Implementation(loss, "mine", function, function, ("float32",), kinds, names)
     tally = into or Tally()
     for each in cases:
-        measure(tally, mine, each, Truth(each), quantity, Tolerance(), thorough=thorough)
+        measure(tally, mine, each, Reference(each), quantity, Tolerance(), thorough=thorough)
     return tally
 
 

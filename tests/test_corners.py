@@ -30,7 +30,7 @@ from xentcheck.model import (
     Tolerance,
     kind_of,
 )
-from xentcheck.reference import Tier, Truth, exact, tiers_for
+from xentcheck.reference import Reference, Tier, exact, tiers_for
 from xentcheck.reference.arbiter import _pack
 from xentcheck.reference.balls import BINARY128, FLOAT64, Ball
 from xentcheck.reference.enclosures import Balls
@@ -64,7 +64,7 @@ def assert_contained(given):
     """Every tier contains what the arbiter says of value and gradient."""
     certain = exact(given)
     for tier in tiers_for(given.dtype)[:-1]:
-        truth = Truth(given, tiers=(tier, Tier.MPMATH))
+        truth = Reference(given, tiers=(tier, Tier.MPMATH))
         for quantity, want in (
             (Quantity.VALUE, certain.value),
             (Quantity.GRADIENT, certain.gradient),
@@ -113,7 +113,9 @@ class TestPivots:
             given = case("softmax", [logits], [label], dtype, noise=[noise], **more)
             assert_contained(given)
             for tier in tiers_for(dtype)[:-1]:
-                claimed = Truth(given, tiers=(tier, Tier.MPMATH)).at(Quantity.VALUE, slice(0, 1))
+                claimed = Reference(given, tiers=(tier, Tier.MPMATH)).at(
+                    Quantity.VALUE, slice(0, 1)
+                )
                 assert not np.isnan(claimed.midpoints()).any()
 
     def test_gumbel_noise_at_a_low_temperature_is_decided_for_every_offset(self):
@@ -147,7 +149,7 @@ class TestQuotients:
     def test_a_subnormal_quotient_is_not_exact(self, mass):
         p = 1 - np.arange(1, 9) * 2.0**-53
         given = case("categorical_cross_entropy", p[:, None], np.full((8, 1), mass), "float64")
-        claimed = Truth(given).at(Quantity.GRADIENT, slice(0, 8))
+        claimed = Reference(given).at(Quantity.GRADIENT, slice(0, 8))
         for row in range(8):
             unit = Fraction(2) ** int(claimed.exponent[row, 0])
             middle = (Fraction(claimed.hi[row, 0]) + Fraction(claimed.lo[row, 0])) * unit
@@ -157,7 +159,7 @@ class TestQuotients:
     @pytest.mark.skipif(BINARY128 is None, reason="numpy-quaddtype is not installed")
     def test_a_power_of_two_comes_out_exact(self):
         given = case("categorical_cross_entropy", [[0.25]], [[2.0**-900]], "float64")
-        claimed = Truth(given).at(Quantity.GRADIENT, slice(0, 1))
+        claimed = Reference(given).at(Quantity.GRADIENT, slice(0, 1))
         assert claimed.radius[0, 0] == 0
         assert (claimed.hi[0, 0], claimed.exponent[0, 0]) == (-1.0, -898)
 
@@ -270,7 +272,7 @@ class TestSigns:
         mine = Implementation("softplus", "mine", value, None, ("float16",), (), frozenset())
         tally = Tally()
         given = case("softplus", [-16.59375], dtype="float16")
-        measure(tally, mine, given, Truth(given), Quantity.VALUE, Tolerance(), thorough=False)
+        measure(tally, mine, given, Reference(given), Quantity.VALUE, Tolerance(), thorough=False)
         assert tally.counts == {Kind.WRONG_SIGN: 1}
 
     def test_a_sign_that_the_inputs_do_not_settle_is_no_fault_within_the_limit(self):
@@ -375,7 +377,7 @@ class TestConditionNumbers:
             "float64",
             gamma=2.0,
         )
-        condition = Truth(row).condition(Quantity.GRADIENT, np.arange(1), "float64")
+        condition = Reference(row).condition(Quantity.GRADIENT, np.arange(1), "float64")
         assert excess_bits(3825.0, float(condition[0]), "float64") == 0
 
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -393,7 +395,7 @@ class TestConditionNumbers:
 
         for error, kinds in ((FORMATS[dtype].epsilon, {}), (0.25, {Kind.INACCURATE: 1})):
             tally, mine = Tally(), off_by(error)
-            measure(tally, mine, row, Truth(row), Quantity.GRADIENT, tolerance, thorough=False)
+            measure(tally, mine, row, Reference(row), Quantity.GRADIENT, tolerance, thorough=False)
             assert tally.counts == kinds
 
     def test_a_result_of_more_than_all_its_digits_is_not_explained_by_a_large_condition(self):
@@ -407,9 +409,9 @@ class TestConditionNumbers:
     def test_noise_under_an_offset_that_swallows_it_has_the_same_one(self, offset):
         x, noise = [[offset, offset, offset]], [[-40.0, 0.0, -3.0]]
         given = case("softmax", x, [0], "float64", noise=noise)
-        found = Truth(given).condition(Quantity.VALUE, np.arange(1), "float64")
+        found = Reference(given).condition(Quantity.VALUE, np.arange(1), "float64")
         alone = case("softmax", noise, [0], "float64")
-        want = Truth(alone).condition(Quantity.VALUE, np.arange(1), "float64")
+        want = Reference(alone).condition(Quantity.VALUE, np.arange(1), "float64")
         np.testing.assert_allclose(found, want, rtol=1e-9)
 
     @pytest.mark.parametrize("loss", sorted(LOSSES))
@@ -419,7 +421,7 @@ class TestConditionNumbers:
         rng = np.random.default_rng([7, sorted(LOSSES).index(loss)])
         for given in _interior(loss, rng):
             for quantity in Quantity:
-                claimed = Truth(given).condition(quantity, np.arange(given.rows), "float64")
+                claimed = Reference(given).condition(quantity, np.arange(given.rows), "float64")
                 want = _measured(given, quantity)
                 assert claimed.shape == want.shape
                 assert (claimed >= want * (1 - 1e-6)).all(), (given, quantity)

@@ -14,7 +14,7 @@ from mpmath import libmp
 from tests.running import invoke
 from xentcheck.errors import UncertifiedError
 from xentcheck.losses import LOSSES
-from xentcheck.losses.spec import Components, Outcome, Row, RowResult
+from xentcheck.losses.spec import Components, ExactValue, Row, RowResult
 from xentcheck.model import Accepts, Case, LabelKind, Quantity
 from xentcheck.reference import arbiter, confirm, exact, tiers
 from xentcheck.reference.intervals import Interval, IntervalArithmetic, UndecidedError
@@ -165,7 +165,7 @@ def test_a_fixed_precision_would_lose_softplus_far_out():
 
 def undecidable(ops, row):
     third = ops.number(1.0) / 3
-    return RowResult(Components([Outcome(third - third)]), Components([Outcome(third)]))
+    return RowResult(Components([ExactValue(third - third)]), Components([ExactValue(third)]))
 
 
 def test_a_row_that_stays_undecided_is_an_error_that_names_it(monkeypatch):
@@ -214,7 +214,7 @@ def test_a_rearrangement_that_is_wrong_is_caught_by_the_definition(monkeypatch):
     def wrong(ops, row: Row):
         right = loss.evaluate(ops, row)
         number = right.value.outcomes[0].number + ops.number(2.0**-60)
-        return RowResult(Components([Outcome(number)]), right.gradient)
+        return RowResult(Components([ExactValue(number)]), right.gradient)
 
     case = one("logsumexp", [[1.0, 2.0]])
     assert confirm(case, 0)
@@ -228,7 +228,7 @@ def test_a_rearrangement_that_is_infinite_where_the_definition_is_not_is_caught(
     loss = LOSSES["logsumexp"]
 
     def wrong(ops, row: Row):
-        return RowResult(Components([Outcome(np.inf)]), loss.evaluate(ops, row).gradient)
+        return RowResult(Components([ExactValue(np.inf)]), loss.evaluate(ops, row).gradient)
 
     table = {"logsumexp": dataclasses.replace(loss, evaluate=wrong)}
     monkeypatch.setattr(arbiter, "LOSSES", table)

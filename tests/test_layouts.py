@@ -15,7 +15,7 @@ from xentcheck.implementations.layouts import LAYOUTS, laid
 from xentcheck.implementations.user import given
 from xentcheck.measurement import Arbitration, Tally, close, measure
 from xentcheck.model import Array, Case, Cell, Finding, Kind, LabelKind, Quantity, Tolerance
-from xentcheck.reference import Truth, exact
+from xentcheck.reference import Reference, exact
 
 CE = "softmax_cross_entropy"
 # The transpose of [[0, 1, 2], [3, 0, 0], [1, 1, 1.5]]: as packed its first row reads [0, 1, 2].
@@ -102,7 +102,7 @@ def found(
     mine = given(loss, "mine", function, back)
     case = case or Case("sweep", "explicit", CE, "float32", BLOCK, LabelKind.INTEGER, LABELS)
     tally = Tally()
-    measure(tally, mine, case, Truth(case), quantity, Tolerance())
+    measure(tally, mine, case, Reference(case), quantity, Tolerance())
     cell = Cell(case.loss, "mine", case.dtype, quantity, "sweep")
     _, findings = close(cell, tally, Tolerance(), Arbitration(exact))
     return {each.kind: each for each in findings}
@@ -312,7 +312,7 @@ def test_chance_is_no_matter_of_layout() -> None:
     case = Case("s", "explicit", CE, "float32", BLOCK, LabelKind.INTEGER, LABELS)
     tally, mine = Tally(), given(CE, "mine", in_turns, None)
     how = {"thorough": False, "otherwise": True}
-    measure(tally, mine, case, Truth(case), Quantity.VALUE, Tolerance(), **how)
+    measure(tally, mine, case, Reference(case), Quantity.VALUE, Tolerance(), **how)
     assert Kind.LAYOUT_DEPENDENT not in tally.incidents
 
 

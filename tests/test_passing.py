@@ -15,7 +15,7 @@ from tests.running import invoke
 from xentcheck.errors import TargetError, UsageError
 from xentcheck.losses import LOSSES
 from xentcheck.model import Quantity
-from xentcheck.reference import Truth
+from xentcheck.reference import Reference
 from xentcheck.sweeps import cases, standard_sweeps
 
 LOSS_FILE = '''
@@ -146,7 +146,7 @@ def test_a_default_that_is_named_changes_no_exact_result(name):
             assert not bare.parameters
             for quantity in Quantity:
                 one, other = (
-                    Truth(each, frozenset(Quantity)).midpoints(quantity, slice(0, each.rows))
+                    Reference(each, frozenset(Quantity)).midpoints(quantity, slice(0, each.rows))
                     for each in (bare, case)
                 )
                 assert np.array_equal(one, other, equal_nan=True)

@@ -17,7 +17,7 @@ from xentcheck.auditing.run import audit
 from xentcheck.losses import LOSSES
 from xentcheck.measurement.scoring import Tolerance
 from xentcheck.model import Case, Config, Implementation, Kind, LabelKind, Limit, Quantity, Report
-from xentcheck.reference import Tier, Truth, exact, exact_in_block
+from xentcheck.reference import Reference, Tier, exact, exact_in_block
 from xentcheck.sweeps import cases, standard_sweeps
 from xentcheck.sweeps.standard import LONG
 
@@ -315,7 +315,7 @@ def test_equal_rows_are_worked_out_once_and_counted(reduction: str) -> None:
 def test_the_reference_of_a_long_reduction_takes_bounded_memory() -> None:
     case = block(200_000)
     tracemalloc.start()
-    Truth(case, frozenset({Quantity.VALUE}), (Tier.FLOAT64, Tier.MPMATH))
+    Reference(case, frozenset({Quantity.VALUE}), (Tier.FLOAT64, Tier.MPMATH))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     # all pieces of all rows at once took 60 times what the logits take

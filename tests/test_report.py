@@ -16,8 +16,8 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from xentcheck.cli import progress as progress_line
-from xentcheck.cli.performing import status_of
+from xentcheck.cli import progress_lines as progress_line
+from xentcheck.cli.audit import status_of
 from xentcheck.gate.comparison import compare
 from xentcheck.model import (
     Cell,

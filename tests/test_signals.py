@@ -17,7 +17,7 @@ from xentcheck.errors import UnknownNameError, UsageError
 from xentcheck.execution.invocation import invoke
 from xentcheck.measurement import Tally, measure
 from xentcheck.model import NOTES, Case, Implementation, Kind, LabelKind, Limit, Quantity, Tolerance
-from xentcheck.reference import Truth
+from xentcheck.reference import Reference
 from xentcheck.report import document
 
 SHORT = SWEEP.replace("[-100, -20, -1, 0, 1, 20, 100]", "[VALUES]")
@@ -199,7 +199,7 @@ def test_no_more_than_a_few_blocks_are_looked_at_again():
     x = np.array([90, 91, 92, 93], dtype=np.float32)
     for _ in range(12):
         case = Case("s", "explicit", "softplus", "float32", x, LabelKind.NONE)
-        measure(collected, mine(counted), case, Truth(case), Quantity.VALUE, Tolerance())
+        measure(collected, mine(counted), case, Reference(case), Quantity.VALUE, Tolerance())
     assert collected.incident_rows[Kind.FP_SIGNAL] == 8
     # as it is, again, and in two groups; then a half of four and a half of two
     assert calls == [4, 4, 1, 3, 2, 1] * 8 + [4, 4, 1, 3] * 4

@@ -28,7 +28,7 @@ from xentcheck.model import ADAPTIVE, Case, Domain, InputSpec, LabelKind, Layout
 from xentcheck.sweeps import (
     GENERATORS,
     Part,
-    Tally,
+    RowCount,
     cases,
     fitted,
     inapplicable,
@@ -810,7 +810,7 @@ def test_rows_differ_by_their_labels_and_parameters_too() -> None:
     found = labelled_as(CE, LabelKind.INTEGER, spec, parameters=axes)
     (counted,) = tally(found)
     assert (counted.rows, counted.distinct) == (4, 4)
-    counter = Tally()
+    counter = RowCount()
     for case in (*found, *found):
         counter.add(case)
     (twice,) = counter.yields()
@@ -1407,7 +1407,7 @@ def test_shapes_labels_and_parameters_tell_equal_rows_apart() -> None:
 
 def test_distinct_rows_are_counted_up_to_a_number_and_then_no_more() -> None:
     values = np.arange(MOST_COUNTED, dtype=np.float64)
-    counter = Tally()
+    counter = RowCount()
     counter.add(block(values[:-1] // 2))
     counter.add(block(values[-1:]))
     (exactly,) = counter.yields()
@@ -1421,8 +1421,8 @@ def test_distinct_rows_are_counted_up_to_a_number_and_then_no_more() -> None:
     assert len(pickle.dumps(counter)) < 500 < before < 9 * MOST_COUNTED
 
 
-def merged(tallies: Iterable[Tally]) -> dict[tuple[str, ...], tuple[int, int | None]]:
-    whole = Tally()
+def merged(tallies: Iterable[RowCount]) -> dict[tuple[str, ...], tuple[int, int | None]]:
+    whole = RowCount()
     for each in tallies:
         whole.merge(pickle.loads(pickle.dumps(each)))
     return {
@@ -1432,8 +1432,8 @@ def merged(tallies: Iterable[Tally]) -> dict[tuple[str, ...], tuple[int, int | N
 
 
 def test_tallies_of_parts_merge_in_any_order_to_the_tally_of_all() -> None:
-    def of(*blocks: Case) -> Tally:
-        counter = Tally()
+    def of(*blocks: Case) -> RowCount:
+        counter = RowCount()
         for case in blocks:
             counter.add(case)
         return counter
@@ -1451,7 +1451,7 @@ def test_tallies_of_parts_merge_in_any_order_to_the_tally_of_all() -> None:
 
 
 def test_merging_leaves_the_other_tally_as_it_was() -> None:
-    first, second = Tally(), Tally()
+    first, second = RowCount(), RowCount()
     second.add(block(np.arange(3.0)))
     first.merge(second)
     first.add(block(np.arange(5.0)))

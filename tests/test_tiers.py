@@ -22,8 +22,8 @@ from xentcheck.losses import LOSSES
 from xentcheck.measurement import Tally, measure
 from xentcheck.model import Case, Implementation, LabelKind, Layout, Quantity, Tolerance
 from xentcheck.reference import (
+    Reference,
     Tier,
-    Truth,
     arbiter,
     balls,
     disagreement,
@@ -49,7 +49,7 @@ needs_binary128 = pytest.mark.skipif(
 
 def claims(case):
     """What every tier below the arbiter says of a case, as (tier, quantity, results)."""
-    truth = Truth(case)
+    truth = Reference(case)
     rows = np.arange(case.rows)
     for level, tier in enumerate(truth.tiers[:-1]):
         for quantity in Quantity:
@@ -256,7 +256,7 @@ def test_one_minus_p_is_contained_where_its_logits_differ_by_more_bits_than_floa
     for loss, given_labels in ((CE, labels), ("log_softmax", labels), (CE, np.eye(2)[labels])):
         given_case = case(loss, to_float64(rows), given_labels)
         assert assert_contained(given_case)
-        found = enclosed(Truth(given_case).at(Quantity.GRADIENT, slice(0, 400)))
+        found = enclosed(Reference(given_case).at(Quantity.GRADIENT, slice(0, 400)))
         want = exact(given_case).gradient
         with np.errstate(all="ignore"):
             shift = np.ldexp(1.0, want.exponent - found.exponent)
@@ -646,7 +646,7 @@ def test_noise_that_cancels_large_logits_is_contained_in_no_more_than_a_few_time
     given_case = case("softmax", to_float64(x), labels, noise=to_float64(noise).tolist())
     assert assert_contained(given_case)
     # p (1 − p) of the top
-    found = enclosed(Truth(given_case).at(Quantity.GRADIENT, slice(0, 400)))
+    found = enclosed(Reference(given_case).at(Quantity.GRADIENT, slice(0, 400)))
     want = exact(given_case).gradient
     shift = np.ldexp(1.0, want.exponent - found.exponent)
     error = np.abs((found.hi - want.hi * shift) + (found.lo - want.lo * shift))
@@ -692,7 +692,7 @@ def test_a_confident_gradient_of_a_one_hot_distribution_keeps_its_digits(gap, cl
     weights = {} if weight is None else {"weight": [weight] * classes}
     given_case = case(CE, x, labels, **weights)
     assert_contained(given_case)
-    found = enclosed(Truth(given_case).at(Quantity.GRADIENT, slice(0, 2)))
+    found = enclosed(Reference(given_case).at(Quantity.GRADIENT, slice(0, 2)))
     assert (found.hi != 0).all()
     assert (found.radius < 2.0**-30 * np.abs(found.hi)).all()
 
@@ -951,10 +951,10 @@ def test_a_form_that_is_off_by_a_billionth_is_noticed(loss, monkeypatch):
         for each in cases(loss, "float32", seed=1)
         if not each.parameters and each.generator in {"normal-10", "ordinary", "logs"}
     )
-    before = [disagreement(Truth(chosen), row) for row in range(chosen.rows)]
+    before = [disagreement(Reference(chosen), row) for row in range(chosen.rows)]
     assert before == [""] * chosen.rows
     monkeypatch.setitem(FORMS, loss.id, shifted(FORMS[loss.id]))
-    after = [disagreement(Truth(chosen), row) for row in range(chosen.rows)]
+    after = [disagreement(Reference(chosen), row) for row in range(chosen.rows)]
     assert all(after)
     assert loss.id in after[0]
 
@@ -1011,7 +1011,7 @@ def measured(function, given_case=POINTS, tolerance=None, only=()):
         tuple(LabelKind),
         frozenset({"*"}),
     )
-    tally, truth = Tally(), Truth(given_case, tiers=only)
+    tally, truth = Tally(), Reference(given_case, tiers=only)
     measure(tally, mine, given_case, truth, Quantity.VALUE, tolerance or Tolerance())
     return tally, truth
 
@@ -1081,7 +1081,7 @@ def test_under_a_reduction_all_rows_have_one_fate():
 @BY_LOSS
 def test_a_truth_of_mpmath_alone_is_the_arbiter_s(loss, dtype):
     for given_case in list(cases(loss, dtype, seed=2))[:3]:
-        truth, certain = Truth(given_case, tiers=(Tier.MPMATH,)), exact(given_case)
+        truth, certain = Reference(given_case, tiers=(Tier.MPMATH,)), exact(given_case)
         for quantity, want in (
             (Quantity.VALUE, certain.value),
             (Quantity.GRADIENT, certain.gradient),
@@ -1095,7 +1095,7 @@ def test_a_truth_of_mpmath_alone_is_the_arbiter_s(loss, dtype):
 @BY_LOSS
 def test_conditions_are_the_arbiter_s_to_a_billionth(loss):
     for given_case in cases(loss, "float32", seed=3):
-        truth, certain = Truth(given_case), exact(given_case)
+        truth, certain = Reference(given_case), exact(given_case)
         rows = np.arange(given_case.rows)
         for quantity, want in (
             (Quantity.VALUE, certain.value_condition),

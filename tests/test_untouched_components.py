@@ -15,7 +15,7 @@ from tests.test_corners import assert_contained, case
 from xentcheck.floats import FORMATS
 from xentcheck.measurement.scoring import score
 from xentcheck.model import Kind, Quantity, Tolerance, kind_of
-from xentcheck.reference import Tier, Truth, exact, tiers_for
+from xentcheck.reference import Reference, Tier, exact, tiers_for
 
 INF, NAN = math.inf, math.nan
 CCE, NLL, KL = "categorical_cross_entropy", "nll_loss", "kl_divergence"
@@ -61,7 +61,7 @@ def test_only_what_enters_the_formula_must_hand_a_nan_on(
     given = case(loss, [x], [labels], dtype)
     everywhere = [exact(given).value if quantity is VALUE else exact(given).gradient]
     everywhere += [
-        Truth(given, tiers=(tier, Tier.MPMATH)).at(quantity, slice(0, 1))
+        Reference(given, tiers=(tier, Tier.MPMATH)).at(quantity, slice(0, 1))
         for tier in tiers_for(dtype)[:-1]
     ]
     for enclosures in everywhere:

@@ -19,7 +19,7 @@ from click.shell_completion import ShellComplete
 import xentcheck
 from tests.running import invoke
 from xentcheck import errors, registry
-from xentcheck.cli import cli, delivery
+from xentcheck.cli import cli, output
 from xentcheck.config import loads
 from xentcheck.errors import ConfigError, UnknownNameError, UsageError
 from xentcheck.execution import invocation
@@ -366,7 +366,7 @@ class TestLists:
         signs = {c for text in texts for c in text if not c.isascii()}
         assert "Σ" in signs
         for sign in signs:
-            plain = delivery._stand_in(sign, "ascii")
+            plain = output._stand_in(sign, "ascii")
             assert plain.isascii()
             assert "?" not in plain
 

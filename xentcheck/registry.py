@@ -101,7 +101,7 @@ def implementation(
             summary=summary or (inspect.getdoc(function) or "").partition("\n")[0],
             sound=sound,
             source=f"{function.__module__}:{getattr(function, '__qualname__', name)}",
-            defined=defined_at(function),
+            code_at=defined_at(function),
         )
         try:
             setattr(function, _MARK, (declared, *_marks(function)))

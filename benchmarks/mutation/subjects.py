@@ -52,7 +52,7 @@ SUBJECTS: Final = {
             ),
         ),
     ),
-    "xentcheck/reference/forms/pieces.py": Subject(
+    "xentcheck/reference/forms/result.py": Subject(
         2, (TIERS, "-k", f"every_branch or {EVERY_FORM}")
     ),
     "xentcheck/reference/forms/divergence.py": Subject(

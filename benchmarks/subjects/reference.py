@@ -13,7 +13,7 @@ from benchmarks.inputs import SCALE
 from benchmarks.timing import Spread, Times, Work, by_turns, ratio, steady
 from xentcheck.floats import STANDARD, from_float64, to_float64
 from xentcheck.model import Case, LabelKind, Quantity
-from xentcheck.reference import Truth
+from xentcheck.reference import Reference
 
 CLASSES = (2, 10, 1000, 128_256)
 LOGITS = 1 << 18
@@ -88,8 +88,8 @@ def _works(
     if flint is not None:
         loops["arb"] = (partial(_by_arb, flint), _shared(ARB_LOGITS, plan))
     for of, quantities in QUANTITIES.items():
-        clock = steady(partial(Truth, case, quantities))
-        yield ("Truth", of), Work(f"{place}, {of}: Truth", clock, logits, "logit")
+        clock = steady(partial(Reference, case, quantities))
+        yield ("Reference", of), Work(f"{place}, {of}: Reference", clock, logits, "logit")
         for peer, (loop, most) in loops.items():
             rows = _first_rows(case, most)
             amount = sum(len(row) for row, _ in rows)
@@ -154,7 +154,7 @@ def _compare(
     findings: Findings, place: str, case: Case, times: dict[tuple[str, str], Times]
 ) -> None:
     for of in QUANTITIES:
-        truth = times["Truth", of]
+        truth = times["Reference", of]
         if ("scipy", VALUE) in times:
             price = ratio(truth, times["scipy", VALUE])
             unit = "× scipy's time"

@@ -17,7 +17,7 @@ from benchmarks.findings import BenchmarkError, Figure, Findings, Plan, at_least
 from xentcheck import api
 from xentcheck.measurement.scoring import excess_bits, score
 from xentcheck.model import Array, Case, Float64Array, LabelKind, Quantity, Tolerance
-from xentcheck.reference import Truth, exact
+from xentcheck.reference import Reference, exact
 
 SECONDS = 60.0
 QUICK_SECONDS = 3.0
@@ -113,7 +113,7 @@ def _case(subject: Subject, rows: Array) -> Case:
 
 def _scores(subject: Subject, function: Function, rows: Array) -> Float64Array:
     """The error of each result in ulps, (rows, results); -1 where there is no finite one."""
-    truth = Truth(_case(subject, rows), {Quantity.VALUE})
+    truth = Reference(_case(subject, rows), {Quantity.VALUE})
     with np.errstate(all="ignore"):
         results = np.asarray(function(rows))
     tolerance = Tolerance(max_ulp=math.inf)

@@ -76,13 +76,15 @@ def with_reduction(
     )
     if found is None or found.reduction is None:
         return made, ()
-    words = () if made.origin == UNREACHABLE else ("--built-in", f'reduction="{found.reduction}"')
+    words = (
+        () if made.probe_words == UNREACHABLE else ("--built-in", f'reduction="{found.reduction}"')
+    )
     note = (
         f"it returns one number, the {found.reduction} over the rows: it is checked as that "
         f"(reduction={found.reduction})"
     )
     built_in = {**made.built_in, "reduction": found.reduction}
-    return replace(made, built_in=built_in, origin=(*made.origin, *words)), (note,)
+    return replace(made, built_in=built_in, probe_words=(*made.probe_words, *words)), (note,)
 
 
 def _text(value: Any) -> str:
@@ -140,7 +142,7 @@ def given_function(
     found: Function | str | None = gradient
     if isinstance(gradient, str) and gradient != "none":
         found = _gradient_beside(way.loss, function, gradient)
-    return user.given(way.loss, name, function, found, way, _origin(function, gradient, way))
+    return user.given(way.loss, name, function, found, way, _probe_words(function, gradient, way))
 
 
 def name_of(function: Function) -> str:
@@ -178,7 +180,9 @@ def _attribute(holder: Any, dotted: str) -> Any:
     return holder
 
 
-def _origin(function: Function, gradient: Function | str | None, way: Target) -> tuple[str, ...]:
+def _probe_words(
+    function: Function, gradient: Function | str | None, way: Target
+) -> tuple[str, ...]:
     """The words that name a function of this process to `xentcheck probe`, where there are any."""
     target = _target_of(function)
     back = _target_of(gradient) if callable(gradient) else gradient or "none"

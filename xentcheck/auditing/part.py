@@ -20,7 +20,7 @@ from xentcheck.measurement import (
     place_found,
 )
 from xentcheck.model import Case, Implementation, Kind, Quantity, Skip, Sweep, function_for
-from xentcheck.reference import Tier, Truth, disagreement, exact
+from xentcheck.reference import Reference, Tier, disagreement, exact
 from xentcheck.sweeps import Part
 from xentcheck.sweeps.generator import stream
 
@@ -147,9 +147,9 @@ def _case(
     *,
     thorough: bool,
     otherwise: bool,
-) -> Truth | None:
+) -> Reference | None:
     """Audit every implementation on one case; those in ``gone`` are not called any more."""
-    truth: Truth | None = None
+    truth: Reference | None = None
     observed: dict[tuple[str, Quantity], Returned] = {}
     for implementation, quantity in calls(case, step.chosen, step.sweep, outcome.skips.append):
         name = implementation.name
@@ -162,7 +162,7 @@ def _case(
             continue
         try:
             if truth is None:
-                truth = Truth(case, frozenset(step.sweep.quantities))
+                truth = Reference(case, frozenset(step.sweep.quantities))
             tell(name)
             came = measure(
                 tally,
@@ -201,7 +201,9 @@ def _skip(step: Step, name: str, reason: str, quantity: Quantity | None = None) 
     return Skip(reason, step.loss.id, name, step.dtype, quantity or "", step.sweep.name)
 
 
-def _sample(truth: Truth, outcome: PartResult, rng: np.random.Generator, *, first: bool) -> None:
+def _sample(
+    truth: Reference, outcome: PartResult, rng: np.random.Generator, *, first: bool
+) -> None:
     """Hold some rows of the lowest tier against the arbiter."""
     case = truth.case
     if truth.tiers[0] is Tier.MPMATH:

@@ -47,8 +47,8 @@ from xentcheck.model import (
     selected,
 )
 from xentcheck.reference import (
+    Reference,
     Tier,
-    Truth,
     confirm,
     distinct_places,
     exact,
@@ -275,7 +275,7 @@ def _probe(
         shown = case if row is None else alone(case, row)[0]
         certain = dict(zip(Quantity, exact_of_block(shown), strict=True))
         arbited = row is None and few_distinct(case)
-        truth = Truth(case, tiers=(Tier.MPMATH,) if arbited else ())
+        truth = Reference(case, tiers=(Tier.MPMATH,) if arbited else ())
         arbitration = Arbitration(exact)
         came: dict[tuple[str, Quantity], Returned] = {}
         confirmed += sum(confirm(shown, place) for place in distinct_places(shown))
@@ -318,7 +318,9 @@ def _probe(
             "ulp": ULP_DEFINITION,
             "witnesses_confirmed_by_definition": confirmed,
         },
-        origins={f"{each.loss} {each.name}": each.origin for each in chosen if each.origin},
+        origins={
+            f"{each.loss} {each.name}": each.probe_words for each in chosen if each.probe_words
+        },
     )
     return ProbeResult(report, tuple(lines))
 

@@ -33,7 +33,7 @@ class PartResult:
     found: int = 0
     closed: Closed | None = None
     tallies: dict[Cell, Tally] = field(default_factory=dict)
-    yields: sweeps.Tally = field(default_factory=sweeps.Tally)
+    yields: sweeps.RowCount = field(default_factory=sweeps.RowCount)
     skips: list[Skip] = field(default_factory=list)
     decided: Counter[Tier] = field(default_factory=Counter)
     sampled: int = 0

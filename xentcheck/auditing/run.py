@@ -189,7 +189,9 @@ class _Audit:
         return Report(
             environment=versions,
             origins={
-                f"{each.loss} {each.name}": each.origin for each in self.plan.known if each.origin
+                f"{each.loss} {each.name}": each.probe_words
+                for each in self.plan.known
+                if each.probe_words
             },
             path=self.config.path,
             seed=self.config.seed,
@@ -228,9 +230,9 @@ class _Audit:
         """Where the code of what was measured stands, as far as Python can tell."""
         called = {(cell.loss, cell.implementation) for cell in measured}
         return tuple(
-            Source(each.loss, each.name, *each.defined)
+            Source(each.loss, each.name, *each.code_at)
             for each in self.plan.known
-            if each.defined is not None and (each.loss, each.name) in called
+            if each.code_at is not None and (each.loss, each.name) in called
         )
 
     def _run(self, steps: Sequence[Step], workers: int) -> bool:

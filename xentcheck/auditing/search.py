@@ -14,7 +14,7 @@ from xentcheck.measurement import Tally, note, take
 from xentcheck.measurement.candidate import alone
 from xentcheck.measurement.collecting import MOST_LED
 from xentcheck.model import Case, Cell, Implementation, Kind, Quantity, Skip, function_for
-from xentcheck.reference import Truth
+from xentcheck.reference import Reference
 from xentcheck.searching import Found, HaltedError, Trials, climb, joined, thresholds
 from xentcheck.sweeps.generator import stream
 
@@ -130,7 +130,7 @@ class Search:
     def _collect(
         self, found: Found, implementation: Implementation, tally: Tally, cell: Cell
     ) -> None:
-        truth = Truth(found.case, frozenset(self.step.sweep.quantities))
+        truth = Reference(found.case, frozenset(self.step.sweep.quantities))
         came = (found.case, found.results)
         take(tally, implementation, *came, truth, cell.quantity, self.step.bound(cell).tolerance)
         self.outcome.found += found.case.rows

@@ -4,7 +4,18 @@ Everything heavy is imported within the commands: ``--help``, ``--version`` and 
 cost no NumPy, no mpmath and no rich.
 """
 
-from xentcheck.cli import check, compare, listing, probe, run, saved, schema
-from xentcheck.cli.door import cli, main
+from xentcheck.cli import check, compare, init, lists, probe, report, run, schema
+from xentcheck.cli.entry import cli, main
 
-__all__ = ["check", "cli", "compare", "listing", "main", "probe", "run", "saved", "schema"]
+__all__ = [
+    "check",
+    "cli",
+    "compare",
+    "init",
+    "lists",
+    "main",
+    "probe",
+    "report",
+    "run",
+    "schema",
+]

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import click
 
-from xentcheck.cli.delivery import Delivery
-from xentcheck.cli.door import cli, note
+from xentcheck.cli.audit import foreign, run_audit
+from xentcheck.cli.entry import cli, note
 from xentcheck.cli.options import (
     allow_skips_option,
     calling,
@@ -27,7 +27,7 @@ from xentcheck.cli.options import (
     witnesses_option,
     workers_option,
 )
-from xentcheck.cli.performing import foreign, run_audit
+from xentcheck.cli.output import Delivery
 from xentcheck.errors import UsageError
 
 CHECKED_DTYPES = ("float32", "float64")  # those of `api.DTYPES`, which is not imported for --help

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import click
 
-from xentcheck.cli.delivery import Delivery
-from xentcheck.cli.door import NOTHING_AUDITED, VIOLATIONS, WITHIN_LIMITS, cli, complain
+from xentcheck.cli.entry import NOTHING_AUDITED, VIOLATIONS, WITHIN_LIMITS, cli, complain
+from xentcheck.cli.output import Delivery
 from xentcheck.errors import UsageError
 
 FORMATS = ("table", "markdown", "json")

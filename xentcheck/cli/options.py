@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from xentcheck.cli.door import note
+from xentcheck.cli.entry import note
 from xentcheck.errors import UnknownNameError, UsageError
 from xentcheck.report.formats import NAMES
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from xentcheck.cli.delivery import Delivery
-from xentcheck.cli.door import cli, note
+from xentcheck.cli.audit import foreign, status_of
+from xentcheck.cli.entry import cli, note
 from xentcheck.cli.options import (
     calling,
     completing,
@@ -28,7 +28,7 @@ from xentcheck.cli.options import (
     targets_option,
     timeout_option,
 )
-from xentcheck.cli.performing import foreign, status_of
+from xentcheck.cli.output import Delivery
 from xentcheck.errors import UnknownNameError, UsageError
 from xentcheck.report.formats import rendered
 

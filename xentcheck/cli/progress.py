@@ -1,50 +1,57 @@
-"""How far a run is, in two lines: the share, rows, rate and time left; what comes, worst so far."""
+"""Progress on stderr while an audit runs; nothing heavy is imported before it is drawn."""
 
-import math
+# ruff: noqa: PLC0415
 
-from rich.console import Group, RenderableType
-from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
+import sys
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
-from xentcheck.model import Progress
-from xentcheck.report import words
+if TYPE_CHECKING:
+    from xentcheck.model import Progress
 
-_LEAST_SHARE = 0.0002  # done, before the time left is more than a guess
-
-
-def render(progress: Progress, elapsed: float, width: int) -> RenderableType:
-    """Two lines of at most ``width`` columns; ``elapsed`` is in seconds."""
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(justify="right", width=4)
-    grid.add_column(ratio=1)
-    grid.add_column(no_wrap=True)
-    figures = [words.count(progress.rows, "row")]
-    if elapsed > 0:
-        figures.append(f"{_rate(progress.rows / elapsed)} rows/s")
-    figures.append(_left(progress.share, elapsed))
-    bar = ProgressBar(total=1.0, completed=progress.share)
-    grid.add_row(Text(f"{math.floor(100 * progress.share)} %"), bar, Text("  ".join(figures)))
-    grid.width = width
-    what = progress.what
-    if not math.isnan(progress.worst):
-        what += f"; worst so far {words.ulps(progress.worst)} ulp ({progress.where})"
-    text = Text(words.clean(what), no_wrap=True, overflow="ellipsis")
-    return Group(grid, text)
+_PATIENCE = 2.0  # seconds before progress is shown
+_REDRAW = 0.1  # seconds between two drawings of it
 
 
-def _rate(rows: float) -> str:
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if rows >= size:
-            return f"{rows / size:.1f} {letter}"
-    return f"{rows:.0f}"
+class ProgressDisplay:
+    """Progress on stderr, when that is a terminal and the work takes longer than a moment.
 
+    It is drawn when something is reported and by no thread of its own: worker processes are forked
+    from this one.
+    """
 
-def _left(share: float, elapsed: float) -> str:
-    """The time left if the rest goes like what is done."""
-    if share < _LEAST_SHARE:
-        return "time left unknown"
-    seconds = round(elapsed * (1.0 - share) / share)
-    hours, rest = divmod(seconds, 3600)
-    minutes, seconds = divmod(rest, 60)
-    return f"{hours}:{minutes:02}:{seconds:02} left" if hours else f"{minutes}:{seconds:02} left"
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._drawn = 0.0
+        self._wanted = sys.stderr is not None and sys.stderr.isatty()
+        self._live: Any = None
+
+    def __enter__(self) -> "ProgressDisplay":
+        return self
+
+    def __call__(self, progress: "Progress") -> None:
+        now = time.monotonic()
+        if not self._wanted or now - self._started < _PATIENCE or now - self._drawn < _REDRAW:
+            return
+        from xentcheck.cli.progress_lines import render
+
+        if self._live is None:
+            from rich.console import Console
+            from rich.live import Live
+
+            console = Console(stderr=True)
+            self._live = Live(console=console, auto_refresh=False, transient=True)
+            self._live.start()
+        self._drawn = now
+        width = self._live.console.width
+        self._live.update(render(progress, now - self._started, width), refresh=True)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import click
 
-from xentcheck.cli.delivery import Delivery
-from xentcheck.cli.door import cli
-from xentcheck.cli.keeping import Keeping
+from xentcheck.cli.audit import run_audit
+from xentcheck.cli.baseline import Keeping
+from xentcheck.cli.entry import cli
 from xentcheck.cli.options import (
     allow_skips_option,
     completing,
@@ -19,7 +19,7 @@ from xentcheck.cli.options import (
     witnesses_option,
     workers_option,
 )
-from xentcheck.cli.performing import run_audit
+from xentcheck.cli.output import Delivery
 
 
 @cli.command(short_help="Audit what a configuration says.")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from xentcheck.cli.delivery import emit
-from xentcheck.cli.door import WITHIN_LIMITS, cli
+from xentcheck.cli.entry import WITHIN_LIMITS, cli
+from xentcheck.cli.output import emit
 
 if TYPE_CHECKING:
     from xentcheck.reading.schema import Schema

@@ -419,7 +419,7 @@ def result_shape(case: Case, quantity: Quantity) -> tuple[int, ...]:
 def unasked(implementation: Implementation) -> str:
     """Why a user's gradient is asked with upstream gradients of one only; "" when it is not."""
     function = implementation.gradient
-    if function is None or not implementation.origin:
+    if function is None or not implementation.probe_words:
         return ""
     if isinstance(function, Command):
         return f"{_UNASKED}: a command is given none"

@@ -22,9 +22,9 @@ from xentcheck.losses.spec import (
     Arithmetic,
     Block,
     Components,
+    ExactValue,
     Loss,
     Number,
-    Outcome,
     Row,
     RowResult,
     roundings,
@@ -60,13 +60,13 @@ def _kl(ops: Arithmetic, row: Row) -> RowResult:
     infinite: set[float] = set()
     for (x, target, is_wrong), count in zip(groups.columns, groups.counts, strict=True):
         if is_wrong:
-            gradient.append(Outcome(NAN))
+            gradient.append(ExactValue(NAN))
             continue
         if target == nothing:
-            gradient.append(Outcome(0.0, accepts))
+            gradient.append(ExactValue(0.0, accepts))
             continue
         t = ops.exp(ops.number(target)) if log_target else ops.number(target)
-        gradient.append(Outcome(-t, accepts))
+        gradient.append(ExactValue(-t, accepts))
         if abs(x) == INF:
             infinite.add(-float(x))
         else:
@@ -74,7 +74,7 @@ def _kl(ops: Arithmetic, row: Row) -> RowResult:
             terms.append(t * (log_t - ops.number(x)))
             counts.append(count)
     value: Number | float = sum(infinite) if infinite else ops.total(terms, counts)
-    found = Outcome(NAN) if undefined else Outcome(value, accepts)
+    found = ExactValue(NAN) if undefined else ExactValue(value, accepts)
     return RowResult(Components([found]), Components(gradient, groups.index))
 
 
@@ -89,7 +89,9 @@ def _define_kl(ops: Arithmetic, row: Row) -> RowResult:
         ]
     )
     cross = ops.total([each * x for each, (x, _) in zip(t, _pairs(row), strict=True)])
-    return RowResult(Components([Outcome(own - cross)]), Components([Outcome(-each) for each in t]))
+    return RowResult(
+        Components([ExactValue(own - cross)]), Components([ExactValue(-each) for each in t])
+    )
 
 
 def _asymmetry(ops: Arithmetic, p: float, q: float) -> Number:
@@ -106,8 +108,8 @@ def _asymmetry(ops: Arithmetic, p: float, q: float) -> Number:
 def _js(ops: Arithmetic, row: Row) -> RowResult:
     if outside(row.x, row.label):
         own = ~((row.x >= 0.0) & (row.label >= 0.0))
-        outcomes = [Outcome(NAN, Accepts.ANYTHING), Outcome(NAN)]
-        return RowResult(Components([Outcome(NAN)]), Components(outcomes, own.astype(np.intp)))
+        outcomes = [ExactValue(NAN, Accepts.ANYTHING), ExactValue(NAN)]
+        return RowResult(Components([ExactValue(NAN)]), Components(outcomes, own.astype(np.intp)))
     log_two = ops.log(ops.number(2.0))
     groups = grouped(row.x, row.label)
     terms: list[Number] = []
@@ -116,19 +118,19 @@ def _js(ops: Arithmetic, row: Row) -> RowResult:
     for (p, q), count in zip(groups.columns, groups.counts, strict=True):
         if p == 0.0 and q == 0.0:
             # p -> 0 along q = 0: the slope ½ log 2 of p log 2; 0/0 in every formula
-            gradient.append(Outcome(log_two / 2, Accepts.ANYTHING))
+            gradient.append(ExactValue(log_two / 2, Accepts.ANYTHING))
             continue
         counts.append(count)
         if p == 0.0 or q == 0.0:
             terms.append(log_two * max(p, q) / 2)
-            gradient.append(Outcome(-INF) if p == 0.0 else Outcome(log_two / 2))
+            gradient.append(ExactValue(-INF) if p == 0.0 else ExactValue(log_two / 2))
             continue
         terms.append(_asymmetry(ops, p, q) / 2)
         difference = ops.number(p) - ops.number(q)
         ratio = difference / (ops.number(p) + ops.number(q))
-        gradient.append(Outcome(ops.log1p(ratio) / 2))
+        gradient.append(ExactValue(ops.log1p(ratio) / 2))
     return RowResult(
-        Components([Outcome(ops.total(terms, counts))]), Components(gradient, groups.index)
+        Components([ExactValue(ops.total(terms, counts))]), Components(gradient, groups.index)
     )
 
 
@@ -139,8 +141,8 @@ def _define_js(ops: Arithmetic, row: Row) -> RowResult:
         p, q = ops.number(a), ops.number(b)
         middle = (p + q) / 2
         terms += [p * ops.log(p / middle), q * ops.log(q / middle)]
-        gradient.append(Outcome(ops.log(p / middle) / 2))
-    return RowResult(Components([Outcome(ops.total(terms) / 2)]), Components(gradient))
+        gradient.append(ExactValue(ops.log(p / middle) / 2))
+    return RowResult(Components([ExactValue(ops.total(terms) / 2)]), Components(gradient))
 
 
 def _condition_kl(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from xentcheck.losses.spec import Components, Outcome, RowResult
+from xentcheck.losses.spec import Components, ExactValue, RowResult
 from xentcheck.model import Float64Array
 
 
@@ -13,5 +13,5 @@ def outside(*numbers: Float64Array) -> bool:
 
 def all_nan(classes: int) -> RowResult:
     """NaN for the value and every component of the gradient."""
-    nan = Outcome(float("nan"))
+    nan = ExactValue(float("nan"))
     return RowResult(Components([nan]), Components([nan], np.zeros(classes, dtype=np.intp)))

@@ -23,9 +23,9 @@ from xentcheck.losses.spec import (
     Arithmetic,
     Block,
     Components,
+    ExactValue,
     Loss,
     Number,
-    Outcome,
     Row,
     RowResult,
     roundings,
@@ -55,8 +55,8 @@ def _not_a_number(row: Row, masses: Float64Array | None = None) -> RowResult:
     if masses is not None:
         index[np.isnan(masses)] = 1
         index[masses == 0.0] = 2
-    outcomes = [Outcome(NAN, Accepts.ANYTHING), Outcome(NAN), Outcome(0.0, Accepts.NAN)]
-    return RowResult(Components([Outcome(NAN)]), Components(outcomes, index))
+    outcomes = [ExactValue(NAN, Accepts.ANYTHING), ExactValue(NAN), ExactValue(0.0, Accepts.NAN)]
+    return RowResult(Components([ExactValue(NAN)]), Components(outcomes, index))
 
 
 def _categorical(ops: Arithmetic, row: Row) -> RowResult:
@@ -73,15 +73,15 @@ def _categorical(ops: Arithmetic, row: Row) -> RowResult:
     infinite = False
     for (p, y), count in zip(groups.columns, groups.counts, strict=True):
         if y == 0.0:
-            gradient.append(Outcome(0.0, Accepts.NAN if p == 0.0 else others))
+            gradient.append(ExactValue(0.0, Accepts.NAN if p == 0.0 else others))
         elif p == 0.0:
             infinite = True
-            gradient.append(Outcome(-INF, others))
+            gradient.append(ExactValue(-INF, others))
         else:
             terms.append(-(ops.log(ops.number(p)) * float(y)))
             counts.append(count)
-            gradient.append(Outcome(-(ops.number(y) / ops.number(p)), others))
-    value = Outcome(INF if infinite else ops.total(terms, counts), others)
+            gradient.append(ExactValue(-(ops.number(y) / ops.number(p)), others))
+    value = ExactValue(INF if infinite else ops.total(terms, counts), others)
     return RowResult(Components([value]), Components(gradient, groups.index))
 
 
@@ -89,9 +89,9 @@ def _define_categorical(ops: Arithmetic, row: Row) -> RowResult:
     masses = _masses(row)
     terms = [ops.number(y) * ops.log(ops.number(p)) for p, y in zip(row.x, masses, strict=True)]
     gradient = [
-        Outcome(-(ops.number(y) / ops.number(p))) for p, y in zip(row.x, masses, strict=True)
+        ExactValue(-(ops.number(y) / ops.number(p))) for p, y in zip(row.x, masses, strict=True)
     ]
-    return RowResult(Components([Outcome(-ops.total(terms))]), Components(gradient))
+    return RowResult(Components([ExactValue(-ops.total(terms))]), Components(gradient))
 
 
 def _binary(ops: Arithmetic, row: Row) -> RowResult:
@@ -104,21 +104,21 @@ def _binary(ops: Arithmetic, row: Row) -> RowResult:
         # what is left of the target on the impossible side decides
         impossible = target if p == 0.0 else rest
         if not impossible.is_zero:
-            value = Outcome(INF)
-            gradient = Outcome(-INF if p == 0.0 else INF)
+            value = ExactValue(INF)
+            gradient = ExactValue(-INF if p == 0.0 else INF)
         else:
-            value, gradient = Outcome(0.0), Outcome(ops.number(1.0 if p == 0.0 else -1.0))
+            value, gradient = ExactValue(0.0), ExactValue(ops.number(1.0 if p == 0.0 else -1.0))
         return RowResult(Components([value]), Components([gradient]))
     surprise = target * -ops.log(chance) + rest * -ops.log1p(-chance)
     slope = (chance - target) / (chance * against)
-    return RowResult(Components([Outcome(surprise)]), Components([Outcome(slope)]))
+    return RowResult(Components([ExactValue(surprise)]), Components([ExactValue(slope)]))
 
 
 def _define_binary(ops: Arithmetic, row: Row) -> RowResult:
     p, z = ops.number(float(row.x)), ops.number(float(row.label))
     value = -(z * ops.log(p)) - (1 - z) * ops.log(1 - p)
     gradient = -(z / p) + (1 - z) / (1 - p)
-    return RowResult(Components([Outcome(value)]), Components([Outcome(gradient)]))
+    return RowResult(Components([ExactValue(value)]), Components([ExactValue(gradient)]))
 
 
 def _nll(ops: Arithmetic, row: Row) -> RowResult:
@@ -126,7 +126,7 @@ def _nll(ops: Arithmetic, row: Row) -> RowResult:
     index = np.zeros(classes, dtype=np.intp)
     ignored = row.label == row.parameters.get("ignore_index", -100)
     if ignored:
-        zero = Outcome(0.0)
+        zero = ExactValue(0.0)
         return RowResult(Components([zero]), Components([zero], index))
     assert isinstance(row.label, int)
     given = row.parameters.get("weight")
@@ -136,13 +136,13 @@ def _nll(ops: Arithmetic, row: Row) -> RowResult:
     others = Accepts.NAN if np.isnan(row.x).any() else Accepts.NOTHING
     index[row.label] = 1
     if x != x:
-        value = Outcome(NAN)
+        value = ExactValue(NAN)
     elif abs(x) == INF:
-        value = Outcome(-x if weight else 0.0, others)
+        value = ExactValue(-x if weight else 0.0, others)
     else:
-        value = Outcome(-(ops.number(x) * weight), others)
-    slope = Outcome(ops.number(-weight), others)
-    return RowResult(Components([value]), Components([Outcome(0.0, others), slope], index))
+        value = ExactValue(-(ops.number(x) * weight), others)
+    slope = ExactValue(ops.number(-weight), others)
+    return RowResult(Components([value]), Components([ExactValue(0.0, others), slope], index))
 
 
 def _entropy_unit(ops: Arithmetic, row: Row) -> Number | None:
@@ -160,16 +160,16 @@ def _entropy(ops: Arithmetic, row: Row) -> RowResult:
     gradient = []
     for p, count in zip(groups.columns[:, 0], groups.counts, strict=True):
         if p == 0.0:
-            gradient.append(Outcome(INF))
+            gradient.append(ExactValue(INF))
             continue
         log_p = ops.log(ops.number(p))
         terms.append(-(log_p * float(p)))
         counts.append(count)
         slope = -(log_p + 1)
-        gradient.append(Outcome(slope if unit is None else slope / unit))
+        gradient.append(ExactValue(slope if unit is None else slope / unit))
     value = ops.total(terms, counts)
     return RowResult(
-        Components([Outcome(value if unit is None else value / unit)]),
+        Components([ExactValue(value if unit is None else value / unit)]),
         Components(gradient, groups.index),
     )
 
@@ -178,8 +178,8 @@ def _define_entropy(ops: Arithmetic, row: Row) -> RowResult:
     unit = _entropy_unit(ops, row) or ops.number(1.0)
     logs = [ops.log(ops.number(p)) / unit for p in row.x]
     value = -ops.total([ops.number(p) * each for p, each in zip(row.x, logs, strict=True)])
-    gradient = [Outcome(-(each + 1 / unit)) for each in logs]
-    return RowResult(Components([Outcome(value)]), Components(gradient))
+    gradient = [ExactValue(-(each + 1 / unit)) for each in logs]
+    return RowResult(Components([ExactValue(value)]), Components(gradient))
 
 
 def _by_value(block: Block, value: Float64Array, gradient: Float64Array) -> Float64Array:

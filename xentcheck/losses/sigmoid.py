@@ -28,9 +28,9 @@ from xentcheck.losses.spec import (
     Block,
     Components,
     Evaluator,
+    ExactValue,
     Loss,
     Number,
-    Outcome,
     Row,
     RowResult,
 )
@@ -83,7 +83,7 @@ def _target(ops: Arithmetic, row: Row) -> tuple[Number, Number]:
 
 
 def _one(value: Number | float, gradient: Number | float) -> RowResult:
-    return RowResult(Components([Outcome(value)]), Components([Outcome(gradient)]))
+    return RowResult(Components([ExactValue(value)]), Components([ExactValue(gradient)]))
 
 
 _Form = Callable[[Arithmetic, float], _Logistic]

@@ -120,7 +120,7 @@ def picked(parameters: Mapping[str, Any], rows: Any) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Outcome:
+class ExactValue:
     """One exact result: a `Number`, or a float for NaN and the infinities (and exact zero).
 
     ``accepts``: what else the convention lets an implementation return.
@@ -168,10 +168,10 @@ class Components:
     Sharing outcomes between equal components keeps a vocabulary of equal logits cheap.
     """
 
-    outcomes: Sequence[Outcome]
+    outcomes: Sequence[ExactValue]
     index: npt.NDArray[np.intp] | None = None
 
-    def at(self, component: int) -> Outcome:
+    def at(self, component: int) -> ExactValue:
         """One of the results."""
         return self.outcomes[component if self.index is None else int(self.index[component])]
 

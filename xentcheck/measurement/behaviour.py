@@ -31,7 +31,7 @@ from xentcheck.model import (
     Quantity,
     Tolerance,
 )
-from xentcheck.reference import Truth
+from xentcheck.reference import Reference
 
 Rows = npt.NDArray[np.intp]
 
@@ -62,7 +62,7 @@ class Asked:
     """One quantity of one case, what came of the plain call, and what is known of it."""
 
     implementation: Implementation
-    truth: Truth
+    truth: Reference
     quantity: Quantity
     tolerance: Tolerance
     observed: Returned

@@ -35,7 +35,7 @@ from xentcheck.model import (
     Tolerance,
     kind_of,
 )
-from xentcheck.reference import Truth, row_parts
+from xentcheck.reference import Reference, row_parts
 
 MOST_LED = 64
 """So many numbers a row has at most that is gone on from: as many as a command can hold."""
@@ -48,7 +48,7 @@ def measure(
     collected: Tally,
     implementation: Implementation,
     case: Case,
-    truth: Truth,
+    truth: Reference,
     quantity: Quantity,
     tolerance: Tolerance,
     *,
@@ -92,7 +92,7 @@ def take(
     implementation: Implementation,
     case: Case,
     results: Array,
-    truth: Truth,
+    truth: Reference,
     quantity: Quantity,
     tolerance: Tolerance,
 ) -> None:
@@ -108,7 +108,7 @@ def _take(
     case: Case,
     results: Array,
     valid: npt.NDArray[np.bool_],
-    truth: Truth,
+    truth: Reference,
     quantity: Quantity,
     tolerance: Tolerance,
 ) -> None:
@@ -130,7 +130,7 @@ def _take(
     collected.flushing.examine(implementation, quantity)
 
 
-def weigh(results: Array, case: Case, truth: Truth, quantity: Quantity) -> Float64Array:
+def weigh(results: Array, case: Case, truth: Reference, quantity: Quantity) -> Float64Array:
     """The error of each row in ulps, (rows,), as well as it is known without the arbiter.
 
     Infinite where a result is at fault and has no finite error, and -1 where nothing is known.
@@ -150,7 +150,7 @@ def weigh(results: Array, case: Case, truth: Truth, quantity: Quantity) -> Float
     return np.asarray(known.max(axis=1))
 
 
-def _finite(truth: Truth, quantity: Quantity, target: Format) -> npt.NDArray[np.bool_]:
+def _finite(truth: Reference, quantity: Quantity, target: Format) -> npt.NDArray[np.bool_]:
     """Which rows have finite inputs, and exact results that are finite in a format: (rows,).
 
     A gradient is often made with the value: where that is known, it has to be finite as well. A

@@ -13,7 +13,7 @@ from xentcheck.measurement.borderline import certain, settled
 from xentcheck.measurement.candidate import Candidate, alone
 from xentcheck.measurement.scoring import Scores, conditioned, score
 from xentcheck.model import Array, Case, Float64Array, Kind, Quantity, Tolerance
-from xentcheck.reference import Truth
+from xentcheck.reference import Reference
 
 PART_ELEMENTS = 1 << 16
 """Results that are scored together: near a core's cache, and enough that calls cost little."""
@@ -27,7 +27,7 @@ class Part:
     span: slice
     quantity: Quantity
     dtype: str
-    truth: Truth
+    truth: Reference
 
     def scores(self, results: Array, tolerance: Tolerance, loss: Loss) -> Scores:
         """Scores, each row's by as sharp a tier as it takes."""

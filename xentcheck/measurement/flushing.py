@@ -22,7 +22,7 @@ from xentcheck.floats import FORMATS, Format, format_of, from_float64, to_float6
 from xentcheck.losses.spec import picked
 from xentcheck.measurement.candidate import Candidate, badness, moved
 from xentcheck.model import Array, Case, Float64Array, Implementation, Kind, LabelKind, Quantity
-from xentcheck.reference import Truth
+from xentcheck.reference import Reference
 from xentcheck.reference.enclosures import Balls
 
 EXPERIMENTS = 4
@@ -197,7 +197,7 @@ def _single(shown: Candidate) -> Case:
     place = shown.row
     if shown.single:
         apart = {name: each for name, each in case.parameters.items() if name != "reduction"}
-        values = Truth(replace(case, parameters=apart), {Quantity.VALUE})
+        values = Reference(replace(case, parameters=apart), {Quantity.VALUE})
         numbers = np.abs(values.midpoints(Quantity.VALUE, slice(None)))
         place = int(np.nan_to_num(numbers, nan=-1.0, posinf=-1.0).argmax())
     rows = slice(place, place + 1)
@@ -288,7 +288,7 @@ class _Scaled:
     def exact(self, factors: Float64Array) -> Float64Array:
         """The exact results: (factors, components). NaN where they are not known."""
         parts = [
-            approximately(Truth(case, {self.quantity}), self.quantity).reshape(case.rows, -1)
+            approximately(Reference(case, {self.quantity}), self.quantity).reshape(case.rows, -1)
             for case in self.cases(factors)
         ]
         return np.concatenate(parts)
@@ -308,7 +308,7 @@ class _Scaled:
         return np.concatenate(parts)
 
 
-def approximately(truth: Truth, quantity: Quantity) -> Float64Array:
+def approximately(truth: Reference, quantity: Quantity) -> Float64Array:
     """The exact results of all rows in float64, by the lowest tier; NaN where it knows nothing."""
     exact = truth.at(quantity, slice(None))
     unsure = exact.absolute if isinstance(exact, Balls) else exact.radius

@@ -10,7 +10,7 @@ from xentcheck.floats import LARGEST_ULP, Format, format_of, to_float64, ulp_exp
 from xentcheck.measurement.scoring import allowed, conditioned
 from xentcheck.measurement.tally import Tally, note
 from xentcheck.model import Array, Float64Array, Implementation, Kind, Quantity, Tolerance
-from xentcheck.reference import Truth
+from xentcheck.reference import Reference
 
 
 def compare_variants(
@@ -18,7 +18,7 @@ def compare_variants(
     variant: Implementation,
     quantity: Quantity,
     observed: Mapping[tuple[str, Quantity], Returned],
-    truth: Truth,
+    truth: Reference,
     tolerance: Tolerance,
 ) -> None:
     """Note as `inconsistent` the rows on which a variant and the plain call disagree.

@@ -30,16 +30,25 @@ class Process:
 class Implementation:
     """Code that computes a loss.
 
-    ``value`` is called as ``value(logits, labels, **parameters)``, without ``labels`` where the
-    loss has none; ``gradient`` likewise, returning the shape of ``logits``. ``parameters`` are the
-    names it understands. ``sound`` is what the field guide says of it (None: nothing claimed).
-    ``process`` None: it runs where the reference is computed; else ``value`` and ``gradient`` are
-    sent there, and have to pickle. ``plain`` is the name of the implementation that this one is
-    another way to call, "" for none: the two ought to agree. ``origin`` are the words that name it
-    to `xentcheck probe`, where its name does not. ``defined`` is the file and the line of its code,
-    where Python can tell. ``built_in`` are values of the loss's parameters that it computes with
-    and is not passed; ``own_defaults`` those of its arguments whose default is not the loss's (None
-    where one has no default).
+    Attributes:
+        loss: the name of the loss.
+        name: what reports call it.
+        value: called as ``value(logits, labels, **parameters)``; without ``labels`` where the loss
+            has none. It returns one number per row, or per class.
+        gradient: called in the same way. It returns an array of the shape of ``logits``.
+        dtypes: the dtypes it takes.
+        label_kinds: the kinds of label it takes.
+        parameters: the names of the parameters it takes.
+        summary: one line about it.
+        sound: what the field guide says of it. None: it claims nothing.
+        source: where it is from, for people.
+        process: the process that calls it; ``value`` and ``gradient`` have to pickle then. None:
+            it is called where the reference is computed.
+        plain: the name of the implementation that it is another way to call. The two should agree.
+        probe_words: the words that name it to `xentcheck probe`, where its name does not.
+        code_at: the file and the line of its code, where Python can tell.
+        built_in: values of the loss's parameters that it computes with and does not take.
+        own_defaults: its arguments whose default is not the loss's. None: one without a default.
     """
 
     loss: str
@@ -54,8 +63,8 @@ class Implementation:
     source: str = ""
     process: Process | None = None
     plain: str = ""
-    origin: tuple[str, ...] = ()
-    defined: tuple[str, int] | None = None
+    probe_words: tuple[str, ...] = ()
+    code_at: tuple[str, int] | None = None
     built_in: Mapping[str, Any] = field(default_factory=dict, hash=False)
     own_defaults: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
@@ -64,7 +73,7 @@ ANY_PARAMETER = frozenset({"*"})
 """The ``parameters`` of an implementation that takes any keyword argument."""
 
 UNREACHABLE = ("",)
-"""The ``origin`` of an implementation that no command can name: a function of one process only."""
+"""The ``probe_words`` of a function that exists in one process only: no command can name it."""
 
 
 @dataclass(frozen=True, slots=True)

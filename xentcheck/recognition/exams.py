@@ -26,7 +26,7 @@ from xentcheck.model import (
     ParameterValue,
     Quantity,
 )
-from xentcheck.reference import Truth, exact
+from xentcheck.reference import Reference, exact
 from xentcheck.reference.enclosures import Balls, Enclosures
 from xentcheck.sweeps.parameters import combinations, materialise
 
@@ -140,7 +140,7 @@ def examined(case: Case) -> Exam | None:
     """A case with its exact results; None where they cannot be certified."""
     try:
         with np.errstate(all="ignore"):
-            truth = Truth(case)
+            truth = Reference(case)
             found = [_midpoints(truth, each) for each in (Quantity.VALUE, Quantity.GRADIENT)]
             if any(each is None for each in found):
                 certain = exact(case)
@@ -153,7 +153,7 @@ def examined(case: Case) -> Exam | None:
     return Exam(case, value, gradient)
 
 
-def _midpoints(truth: Truth, quantity: Quantity) -> Float64Array | None:
+def _midpoints(truth: Reference, quantity: Quantity) -> Float64Array | None:
     """What the lowest tier says; None where it leaves a result open."""
     results: Balls | Enclosures = truth.at(quantity, slice(None))
     if isinstance(results, Balls):

@@ -2,8 +2,8 @@
 
 from xentcheck.reference.arbiter import confirm, ends, exact, supports_definition
 from xentcheck.reference.tiers import (
+    Reference,
     Tier,
-    Truth,
     disagreement,
     distinct_places,
     exact_component,
@@ -15,8 +15,8 @@ from xentcheck.reference.tiers import (
 )
 
 __all__ = [
+    "Reference",
     "Tier",
-    "Truth",
     "confirm",
     "disagreement",
     "distinct_places",

@@ -27,9 +27,9 @@ from xentcheck.losses.spec import (
     Block,
     Components,
     Evaluator,
+    ExactValue,
     Loss,
     Number,
-    Outcome,
     Row,
     RowResult,
     picked,
@@ -253,7 +253,7 @@ def component_of_block(case: Case, number: int, index: int) -> Enclosures:
     return _pack_all(Components([divided]))
 
 
-def _total_of(loss: Loss, case: Case, precision: int) -> Outcome:
+def _total_of(loss: Loss, case: Case, precision: int) -> ExactValue:
     """The value of a reduction, each row worked out with at least so many bits."""
     first, index = distinct_rows(case)
     block = block_of(case, first)
@@ -282,15 +282,15 @@ def row_weights(loss: Loss, case: Case) -> Float64Array:
     return loss.row_weights(block_of(empty))
 
 
-def _divided(outcome: Outcome, divisor: Interval | None) -> Outcome:
+def _divided(outcome: ExactValue, divisor: Interval | None) -> ExactValue:
     """A gradient's component under a reduction; 0 where a mean is over nothing."""
     if divisor is None:
         return outcome
     if divisor.is_zero:
-        return Outcome(0.0)
+        return ExactValue(0.0)
     if isinstance(outcome.number, float):
         return outcome
-    return Outcome(outcome.number / divisor, outcome.accepts)
+    return ExactValue(outcome.number / divisor, outcome.accepts)
 
 
 _FRACTIONS = 20_000  # bits before or behind the point, beyond every format's range
@@ -304,7 +304,7 @@ def _count(components: Components) -> int:
     return len(components.outcomes if components.index is None else components.index)
 
 
-def _expand(components: Components) -> Sequence[Outcome]:
+def _expand(components: Components) -> Sequence[ExactValue]:
     if components.index is None:
         return components.outcomes
     return [components.outcomes[k] for k in components.index]
@@ -513,7 +513,7 @@ def _reduce(
     )
 
 
-def _as_summands(outcomes: list[Outcome]) -> list[Outcome]:
+def _as_summands(outcomes: list[ExactValue]) -> list[ExactValue]:
     """Beside others a row that may be NaN or 0 counts as 0, and NaN is accepted for the sum."""
     either = [
         outcome.number != outcome.number and bool(outcome.accepts & Accepts.ZERO)
@@ -521,7 +521,7 @@ def _as_summands(outcomes: list[Outcome]) -> list[Outcome]:
     ]
     if all(either):
         return outcomes
-    zero = Outcome(0.0, Accepts.NAN)
+    zero = ExactValue(0.0, Accepts.NAN)
     return [zero if may else outcome for may, outcome in zip(either, outcomes, strict=True)]
 
 
@@ -531,7 +531,7 @@ def _reduced(
     divisor: Interval | None,
     counts: Sequence[int],
     reduction: str,
-) -> tuple[Outcome, list[Components], int]:
+) -> tuple[ExactValue, list[Components], int]:
     """Value and gradients of rows that stand ``counts`` times each; the bits that are missing."""
     outcomes = _as_summands([result.value.outcomes[0] for result in results])
     gradients = [
@@ -540,7 +540,7 @@ def _reduced(
     ]
     if divisor is not None and divisor.is_zero:
         # a mean over nothing: NaN or 0, and no gradient
-        return Outcome(float("nan"), Accepts.ZERO), gradients, 0
+        return ExactValue(float("nan"), Accepts.ZERO), gradients, 0
     accepts = Accepts.NOTHING
     plain = 0.0
     for outcome in outcomes:
@@ -561,4 +561,4 @@ def _reduced(
         missing = _missing(total)
     if divisor is not None:
         missing = max([missing, *map(_missing_bits, gradients)])
-    return Outcome(total, accepts), gradients, missing
+    return ExactValue(total, accepts), gradients, missing

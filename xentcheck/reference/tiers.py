@@ -9,7 +9,7 @@ Three tiers, each giving enclosures with a radius:
 * ``mpmath``: the arbiter (`xentcheck.reference.arbiter`), row by row.
 
 Every row starts on the lowest tier. Scoring says which rows a radius leaves undecided, and those
-go up. What a form does not cover (`Pieces.left`) has an infinite radius, so it goes up as well.
+go up. What a form does not cover (`FormResult.left`) has an infinite radius, so it goes up as well.
 """
 
 from collections import Counter
@@ -29,7 +29,7 @@ from xentcheck.model import Accepts, Case, Float64Array, Quantity
 from xentcheck.reference import arbiter
 from xentcheck.reference.balls import BINARY128, FLOAT64, ArrayArithmetic, Ball
 from xentcheck.reference.enclosures import Balls, Enclosures
-from xentcheck.reference.forms import FORMS, Piece
+from xentcheck.reference.forms import FORMS, Partial
 
 BLOCK_ELEMENTS = 1 << 15
 """Numbers that are enclosed together: few enough for a core's cache."""
@@ -60,7 +60,7 @@ def row_parts(case: Case, elements: int = BLOCK_ELEMENTS) -> Iterator[slice]:
         yield slice(first, min(first + step, case.rows))
 
 
-class Truth:
+class Reference:
     """The exact results of one case, each row as sharp as it was asked for.
 
     A value under a reduction is of all rows: they stand on one tier there.
@@ -188,7 +188,7 @@ def _enclosed(
     empty = divisor is not None and bool(divisor.midpoint == 0)
     form = FORMS[loss.id]
     collected = {each: _Assembly(len(chosen)) for each in quantities}
-    values: list[Piece] = []
+    values: list[Partial] = []
     for span in spans:
         block = arbiter.block_of(case, span)
         with np.errstate(all="ignore"):
@@ -282,7 +282,7 @@ class _Sharper:
         return known if known.shape == () else known.at(self.position[rows])
 
 
-def _leave(piece: Piece, left: npt.NDArray[np.bool_]) -> None:
+def _leave(piece: Partial, left: npt.NDArray[np.bool_]) -> None:
     """Say of some rows that nothing is known."""
     piece.put(left, 0.0)
     ball = piece.ball
@@ -291,7 +291,7 @@ def _leave(piece: Piece, left: npt.NDArray[np.bool_]) -> None:
     ball.absolute[left] = np.inf
 
 
-def _finished(piece: Piece) -> Results:
+def _finished(piece: Partial) -> Results:
     if piece.ball.arithmetic is FLOAT64:
         return piece.ball.balls(piece.accepts)
     return piece.ball.enclosures(piece.accepts)
@@ -389,20 +389,20 @@ def _divisor(arithmetic: ArrayArithmetic, loss: Loss, case: Case) -> Ball | None
     return arithmetic.exact(arbiter.row_weights(loss, case), sign=1).total()
 
 
-def _missing_mean(arithmetic: ArrayArithmetic) -> Piece:
+def _missing_mean(arithmetic: ArrayArithmetic) -> Partial:
     """A mean over nothing: NaN or 0."""
     ball = Ball(arithmetic, np.asarray(arithmetic.exact(np.nan).midpoint))
-    return Piece(ball, np.full((), int(Accepts.ZERO), dtype=np.uint8))
+    return Partial(ball, np.full((), int(Accepts.ZERO), dtype=np.uint8))
 
 
-def _nothing(piece: Piece) -> None:
+def _nothing(piece: Partial) -> None:
     """A mean over nothing has no gradient."""
     arithmetic = piece.ball.arithmetic
     piece.ball = Ball(arithmetic, arithmetic.zeros(piece.ball.midpoint.shape))
     piece.accepts = None
 
 
-def _joined(values: list[Piece]) -> Piece:
+def _joined(values: list[Partial]) -> Partial:
     """The values of consecutive rows as one piece."""
     if len(values) == 1:
         return values[0]
@@ -433,10 +433,10 @@ def _joined(values: list[Piece]) -> Piece:
         absolute,
         signs.pop() if len(signs) == 1 else 0,
     )
-    return Piece(ball, accepts)
+    return Partial(ball, accepts)
 
 
-def _total(piece: Piece, divisor: Ball | None) -> Piece:
+def _total(piece: Partial, divisor: Ball | None) -> Partial:
     """The rows' values added up.
 
     Infinities and NaN among them decide, unless a row is still open: it might be another one. A
@@ -495,7 +495,7 @@ def exact_component(
     return found, np.array([condition.reshape(1, -1)[0, index]])
 
 
-def disagreement(truth: Truth, row: int) -> str:
+def disagreement(truth: Reference, row: int) -> str:
     """Hold what the lowest tier says of a row against the arbiter; '' when it agrees.
 
     Raises:
@@ -506,7 +506,7 @@ def disagreement(truth: Truth, row: int) -> str:
         # of very many rows mpmath takes this one alone
         apart = {name: each for name, each in case.parameters.items() if name != "reduction"}
         case = replace(case, parameters=apart)
-        truth = Truth(case, truth.quantities, truth.tiers)
+        truth = Reference(case, truth.quantities, truth.tiers)
     rows = np.array([row])
     certain = _by_arbiter(case, rows)
     for quantity in sorted(truth.quantities):

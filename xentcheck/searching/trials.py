@@ -9,7 +9,7 @@ from xentcheck.execution import Incident, observe
 from xentcheck.losses.spec import picked
 from xentcheck.measurement import weigh
 from xentcheck.model import Array, Case, Float64Array, Implementation, Kind, Quantity
-from xentcheck.reference import Truth
+from xentcheck.reference import Reference
 
 ROWS = 64
 SINGLE_NUMBERS = 256
@@ -78,7 +78,7 @@ class Trials:
             UncertifiedError: there is no tier but the arbiter, and it cannot decide some row.
             UnsupportedError: the implementation says that it does not take such inputs.
         """
-        truth = Truth(case, {self.quantity})
+        truth = Reference(case, {self.quantity})
         self.tell(self.implementation.name)
         observed = observe(self.implementation, case, self.quantity, thorough=False)
         self.tell("")

@@ -10,7 +10,7 @@ from xentcheck.sweeps.assembly import (
     parts,
 )
 from xentcheck.sweeps.catalogue import GENERATORS
-from xentcheck.sweeps.counting import Tally, tally
+from xentcheck.sweeps.counting import RowCount, tally
 from xentcheck.sweeps.generator import Generator, with_defaults
 from xentcheck.sweeps.labels import CHOICES, chosen_labels
 from xentcheck.sweeps.landmarks import landmarks
@@ -22,7 +22,7 @@ __all__ = [
     "GENERATORS",
     "Generator",
     "Part",
-    "Tally",
+    "RowCount",
     "adaptive_inputs",
     "cases",
     "chosen_labels",

@@ -24,7 +24,7 @@ _BLOCK = 1 << 14  # words that are hashed at once: they stay in a core's cache
 
 
 @dataclass(slots=True)
-class Tally:
+class RowCount:
     """Counts rows, and how many of them are distinct (bit by bit, with labels and parameters).
 
     Rows are told apart by 64-bit hashes. Once a sweep, generator, loss and dtype have more than
@@ -40,7 +40,7 @@ class Tally:
         if self._grow(key, case.rows):
             self._hashes.setdefault(key, []).append(_row_hashes(case))
 
-    def merge(self, other: "Tally") -> None:
+    def merge(self, other: "RowCount") -> None:
         """Count the rows of another tally too."""
         for key, rows in other._rows.items():
             if self._grow(key, rows):
@@ -65,7 +65,7 @@ class Tally:
 
 def tally(blocks: Iterable[Case]) -> tuple[Yield, ...]:
     """Rows of these cases, each once, and distinct ones, per sweep, generator, loss and dtype."""
-    counted = Tally()
+    counted = RowCount()
     for case in blocks:
         if not case.again:
             counted.add(case)

@@ -77,7 +77,7 @@ def bridge_for(framework: str) -> Bridge:
 class Description:
     """What loading a target told.
 
-    ``gradient``: the function that was found beside it, where one was looked for. ``defined``: the
+    ``gradient``: the function that was found beside it, where one was looked for. ``code_at``: the
     file and the line of its code. ``own_defaults`` are as in `Implementation`; ``held`` are values
     of the loss's parameters that an instance was made with; ``missing`` are arguments that nothing
     gives. ``upstream``: the argument by which its gradient function takes the upstream gradient.
@@ -88,7 +88,7 @@ class Description:
     wants_labels: bool
     has_gradient: bool
     gradient: str = ""
-    defined: tuple[str, int] | None = None
+    code_at: tuple[str, int] | None = None
     own_defaults: Mapping[str, Any] = field(default_factory=dict)
     held: Mapping[str, Any] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
@@ -120,7 +120,7 @@ def describe(target: Target) -> Description:
         wants_labels=arguments.wants_labels,
         has_gradient=found.gradient is not None or target.framework != "numpy",
         gradient=beside,
-        defined=found.defined,
+        code_at=found.code_at,
         own_defaults=_own_defaults(loss, arguments),
         held=_held(loss, found.value),
         missing=tuple(name for name in _missing(loss, arguments) if name not in own),
@@ -285,8 +285,8 @@ def made(target: Target, description: Description) -> Implementation:
         summary=description.summary,
         source=target.target,
         process=process_of(target),
-        origin=words_of(target, target.target, target.gradient),
-        defined=description.defined,
+        probe_words=words_of(target, target.target, target.gradient),
+        code_at=description.code_at,
         built_in={**description.held, **_built_in(target)},
         own_defaults=description.own_defaults,
     )
@@ -328,7 +328,7 @@ def given(
     value: Callable[..., Any],
     gradient: Callable[..., Any] | str | None = AUTO,
     way: Target | None = None,
-    origin: tuple[str, ...] = (),
+    probe_words: tuple[str, ...] = (),
 ) -> Implementation:
     """Functions of this process, called where they are; as `made`, but for where they run.
 
@@ -369,8 +369,8 @@ def given(
         parameters=arguments.names,
         summary=(inspect.getdoc(value) or "").partition("\n")[0],
         source=name,
-        origin=origin,
-        defined=defined_at(value),
+        probe_words=probe_words,
+        code_at=defined_at(value),
         built_in={**others(spec, bound), **way.built_in},
         own_defaults=_own_defaults(spec, arguments),
     )
@@ -385,7 +385,7 @@ def command_text(words: Sequence[str]) -> str:
 
 
 def words_of(target: Target, text: str, gradient: str | None) -> tuple[str, ...]:
-    """The words that name a target to `xentcheck probe`, as `Implementation.origin` has them."""
+    """The words that name a target to `xentcheck probe`: an `Implementation.probe_words`."""
     words = ["--implementation", text]
     if target.framework != "numpy":
         words += ["--framework", target.framework]
@@ -402,9 +402,9 @@ def words_of(target: Target, text: str, gradient: str | None) -> tuple[str, ...]
     return tuple(words)
 
 
-def target_named(loss: str, origin: Sequence[str]) -> Target:
-    """The target that the words of an `Implementation.origin` name."""
-    words = list(zip(origin[::2], origin[1::2], strict=True))
+def target_named(loss: str, probe_words: Sequence[str]) -> Target:
+    """The target that the words of an `Implementation.probe_words` name."""
+    words = list(zip(probe_words[::2], probe_words[1::2], strict=True))
     named = dict(words)
     text, gradient = named["--implementation"], named.get("--gradient", AUTO)
     made = Target(
@@ -461,7 +461,7 @@ def commanded(target: Target) -> Implementation:
         summary=" ".join(target.command),
         source=target.command[0],
         process=process_of(target),
-        origin=words_of(
+        probe_words=words_of(
             target, command_text(target.command), command_text(target.gradient_command) or AUTO
         ),
         built_in=_built_in(target),

@@ -59,7 +59,7 @@ def load_target(target: Target) -> Implementation:
         parameters=parameters - bound.keys(),
         summary=(inspect.getdoc(value) or "").partition("\n")[0],
         source=target.target,
-        defined=defined_at(value),
+        code_at=defined_at(value),
     )
 
 

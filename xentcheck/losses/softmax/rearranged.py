@@ -17,7 +17,15 @@ from xentcheck.losses.softmax.rows import (
     of_groups,
     uniform,
 )
-from xentcheck.losses.spec import Arithmetic, Components, Deferred, Number, Outcome, Row, RowResult
+from xentcheck.losses.spec import (
+    Arithmetic,
+    Components,
+    Deferred,
+    ExactValue,
+    Number,
+    Row,
+    RowResult,
+)
 from xentcheck.model import Accepts, Float64Array
 
 
@@ -95,7 +103,7 @@ def noisy(ops: Arithmetic, columns: Float64Array, noise: bool) -> list[Number | 
     return result
 
 
-def one_hot(classes: int, hot: int, on: Outcome, off: Outcome) -> Components:
+def one_hot(classes: int, hot: int, on: ExactValue, off: ExactValue) -> Components:
     index = np.zeros(classes, dtype=np.intp)
     index[hot] = 1
     return Components([off, on], index)
@@ -122,8 +130,8 @@ def _parts(ops: Arithmetic, row: Row, *more: Float64Array) -> tuple[Groups, _Sof
     return groups, _softmax(ops, x, groups.counts, top, row.parameters.get("temperature"))
 
 
-def _number(x: Number | None) -> Outcome:
-    return Outcome(0.0 if x is None else x)
+def _number(x: Number | None) -> ExactValue:
+    return ExactValue(0.0 if x is None else x)
 
 
 def evaluate_softmax(ops: Arithmetic, row: Row) -> RowResult:
@@ -132,13 +140,13 @@ def evaluate_softmax(ops: Arithmetic, row: Row) -> RowResult:
     special = undefined(row.x)
     if special:
         hot = int(np.argmax(row.x))
-        zero = Outcome(0.0, Accepts.NAN)
+        zero = ExactValue(0.0, Accepts.NAN)
         table = {
-            "nan": (uniform(Outcome(NAN), classes), _not_a_number(classes, classes)),
+            "nan": (uniform(ExactValue(NAN), classes), _not_a_number(classes, classes)),
             "several": (anything(classes), anything(classes)),
             "empty": (_nan_or_zero(classes), _nan_or_zero(classes)),
             "one": (
-                one_hot(classes, hot, Outcome(ops.number(1.0), Accepts.NAN), zero),
+                one_hot(classes, hot, ExactValue(ops.number(1.0), Accepts.NAN), zero),
                 uniform(zero, classes),
             ),
         }
@@ -148,12 +156,12 @@ def evaluate_softmax(ops: Arithmetic, row: Row) -> RowResult:
     scale = row.parameters.get("temperature", 1.0)
     count = len(groups.counts)
 
-    def slope(k: int) -> Outcome:
+    def slope(k: int) -> ExactValue:
         if k == count:
             assert mine is not None
-            return Outcome(mine * softmax.complement[groups.index[component]] / scale)
+            return ExactValue(mine * softmax.complement[groups.index[component]] / scale)
         p = softmax.probability[k]
-        return Outcome(0.0) if mine is None or p is None else Outcome(-(mine * p) / scale)
+        return ExactValue(0.0) if mine is None or p is None else ExactValue(-(mine * p) / scale)
 
     index = groups.index.copy()
     if mine is not None:
@@ -170,9 +178,11 @@ def evaluate_log_softmax(ops: Arithmetic, row: Row) -> RowResult:
     special = undefined(row.x)
     if special:
         hot = int(np.argmax(row.x))
-        gradient_off = Outcome(0.0, Accepts.NAN)
+        gradient_off = ExactValue(0.0, Accepts.NAN)
         if special == "one":
-            value = one_hot(classes, hot, Outcome(0.0, Accepts.NAN), Outcome(-INF, Accepts.NAN))
+            value = one_hot(
+                classes, hot, ExactValue(0.0, Accepts.NAN), ExactValue(-INF, Accepts.NAN)
+            )
             gradient = _limit_row(ops, classes, component, hot)
             if hot == component:
                 gradient = uniform(gradient_off, classes)
@@ -186,15 +196,15 @@ def evaluate_log_softmax(ops: Arithmetic, row: Row) -> RowResult:
     groups, softmax = _parts(ops, row)
     count = len(groups.counts)
 
-    def log_share(k: int) -> Outcome:
+    def log_share(k: int) -> ExactValue:
         surprise = softmax.surprise[k]
-        return Outcome(-INF if surprise is None else -surprise)
+        return ExactValue(-INF if surprise is None else -surprise)
 
-    def slope(k: int) -> Outcome:
+    def slope(k: int) -> ExactValue:
         if k == count:
-            return Outcome(softmax.complement[groups.index[component]])
+            return ExactValue(softmax.complement[groups.index[component]])
         p = softmax.probability[k]
-        return Outcome(0.0 if p is None else -p)
+        return ExactValue(0.0 if p is None else -p)
 
     index = groups.index.copy()
     index[component] = count
@@ -207,24 +217,24 @@ def _limit_row(ops: Arithmetic, classes: int, label: int, hot: int) -> Component
     index = np.zeros(classes, dtype=np.intp)
     index[label], index[hot] = 1, 2
     outcomes = [
-        Outcome(0.0, Accepts.NAN),
-        Outcome(ops.number(1.0), Accepts.NAN),
-        Outcome(ops.number(-1.0), Accepts.NAN),
+        ExactValue(0.0, Accepts.NAN),
+        ExactValue(ops.number(1.0), Accepts.NAN),
+        ExactValue(ops.number(-1.0), Accepts.NAN),
     ]
     return Components(outcomes, index)
 
 
 def anything(classes: int) -> Components:
-    return uniform(Outcome(NAN, Accepts.ANYTHING), classes)
+    return uniform(ExactValue(NAN, Accepts.ANYTHING), classes)
 
 
 def _not_a_number(count: int, classes: int) -> Components:
     """NaN for a row with a NaN; of one class the result is 0 whatever its logit, so 0 may stand."""
-    return uniform(Outcome(NAN, Accepts.ZERO if classes == 1 else Accepts.NOTHING), count)
+    return uniform(ExactValue(NAN, Accepts.ZERO if classes == 1 else Accepts.NOTHING), count)
 
 
 def _nan_or_zero(classes: int) -> Components:
-    return uniform(Outcome(NAN, Accepts.ZERO), classes)
+    return uniform(ExactValue(NAN, Accepts.ZERO), classes)
 
 
 def evaluate_logsumexp(ops: Arithmetic, row: Row) -> RowResult:
@@ -233,19 +243,19 @@ def evaluate_logsumexp(ops: Arithmetic, row: Row) -> RowResult:
     if special:
         hot = int(np.argmax(row.x))
         one = one_hot(
-            classes, hot, Outcome(ops.number(1.0), Accepts.NAN), Outcome(0.0, Accepts.NAN)
+            classes, hot, ExactValue(ops.number(1.0), Accepts.NAN), ExactValue(0.0, Accepts.NAN)
         )
-        infinite = uniform(Outcome(INF, Accepts.NAN), 1)
+        infinite = uniform(ExactValue(INF, Accepts.NAN), 1)
         table = {
-            "nan": (uniform(Outcome(NAN), 1), uniform(Outcome(NAN), classes)),
+            "nan": (uniform(ExactValue(NAN), 1), uniform(ExactValue(NAN), classes)),
             "several": (infinite, anything(classes)),
-            "empty": (uniform(Outcome(-INF), 1), anything(classes)),
+            "empty": (uniform(ExactValue(-INF), 1), anything(classes)),
             "one": (infinite, one),
         }
         return RowResult(*table[special])
     groups, softmax = _parts(ops, row)
     return RowResult(
-        Components([Outcome(softmax.logsumexp)]),
+        Components([ExactValue(softmax.logsumexp)]),
         of_groups(groups, lambda k: _number(softmax.probability[k])),
     )
 
@@ -253,7 +263,7 @@ def evaluate_logsumexp(ops: Arithmetic, row: Row) -> RowResult:
 def evaluate_cross_entropy(ops: Arithmetic, row: Row) -> RowResult:
     classes = len(row.x)
     if is_ignored(row):
-        zero = Outcome(0.0)
+        zero = ExactValue(0.0)
         return RowResult(Components([zero]), uniform(zero, classes))
     special = undefined(row.x)
     z_loss = row.parameters.get("z_loss", 0.0)
@@ -287,16 +297,16 @@ def evaluate_cross_entropy(ops: Arithmetic, row: Row) -> RowResult:
         value = value + lse * lse * z_loss
     whole = ops.total(charges, groups.counts)
 
-    def slope(k: int) -> Outcome:
+    def slope(k: int) -> ExactValue:
         charge, p = charges[k], softmax.probability[k]
         if p is None:
-            return Outcome(-charge / scale)
+            return ExactValue(-charge / scale)
         g = (whole - charge) * p - charge * softmax.complement[k]
         if z_loss:
             g = g + lse * p * z_loss * 2
-        return Outcome(g / scale)
+        return ExactValue(g / scale)
 
-    return RowResult(Components([Outcome(INF if infinite else value)]), of_groups(groups, slope))
+    return RowResult(Components([ExactValue(INF if infinite else value)]), of_groups(groups, slope))
 
 
 def _cross_entropy_limit(
@@ -308,9 +318,9 @@ def _cross_entropy_limit(
     others = any(not charge.is_zero for k, charge in enumerate(charges) if k != hot)
     whole = ops.total(charges)
     gradient = [
-        Outcome((whole - charge if k == hot else -charge) / scale, Accepts.NAN)
+        ExactValue((whole - charge if k == hot else -charge) / scale, Accepts.NAN)
         for k, charge in enumerate(charges)
     ]
     return RowResult(
-        Components([Outcome(INF if others else 0.0, Accepts.NAN)]), Components(gradient)
+        Components([ExactValue(INF if others else 0.0, Accepts.NAN)]), Components(gradient)
     )

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from xentcheck.losses.grouping import Groups
-from xentcheck.losses.spec import Arithmetic, Components, Deferred, Number, Outcome, Row
+from xentcheck.losses.spec import Arithmetic, Components, Deferred, ExactValue, Number, Row
 from xentcheck.model import Float64Array
 
 NAN = float("nan")
@@ -13,11 +13,11 @@ NAN = float("nan")
 INF = float("inf")
 
 
-def uniform(outcome: Outcome, classes: int) -> Components:
+def uniform(outcome: ExactValue, classes: int) -> Components:
     return Components([outcome], np.zeros(classes, dtype=np.intp))
 
 
-def of_groups(groups: Groups, make: Callable[[int], Outcome]) -> Components:
+def of_groups(groups: Groups, make: Callable[[int], ExactValue]) -> Components:
     return Components(Deferred(len(groups.counts), make), groups.index)
 
 

@@ -8,7 +8,15 @@ import numpy as np
 from xentcheck.losses.grouping import Groups, grouped
 from xentcheck.losses.softmax.rearranged import evaluate_cross_entropy
 from xentcheck.losses.softmax.rows import coefficients_of, component_of, is_ignored, of_groups
-from xentcheck.losses.spec import Arithmetic, Components, Deferred, Number, Outcome, Row, RowResult
+from xentcheck.losses.spec import (
+    Arithmetic,
+    Components,
+    Deferred,
+    ExactValue,
+    Number,
+    Row,
+    RowResult,
+)
 from xentcheck.model import Float64Array
 
 
@@ -44,12 +52,12 @@ def define_softmax(ops: Arithmetic, row: Row) -> RowResult:
     mine = book.p[int(book.groups.index[i])]
     scale = row.parameters.get("temperature", 1.0)
 
-    def slope(j: int) -> Outcome:
+    def slope(j: int) -> ExactValue:
         share = book.p[int(book.groups.index[j])]
-        return Outcome(mine * ((1 if i == j else 0) - share) / scale)
+        return ExactValue(mine * ((1 if i == j else 0) - share) / scale)
 
     return RowResult(
-        of_groups(book.groups, lambda k: Outcome(book.p[k])),
+        of_groups(book.groups, lambda k: ExactValue(book.p[k])),
         Components(Deferred(len(row.x), slope)),
     )
 
@@ -58,11 +66,11 @@ def define_log_softmax(ops: Arithmetic, row: Row) -> RowResult:
     book = _textbook(ops, row)
     i = component_of(row)
 
-    def slope(j: int) -> Outcome:
-        return Outcome((1 if i == j else 0) - book.p[int(book.groups.index[j])])
+    def slope(j: int) -> ExactValue:
+        return ExactValue((1 if i == j else 0) - book.p[int(book.groups.index[j])])
 
     return RowResult(
-        of_groups(book.groups, lambda k: Outcome(book.z[k] - book.lse)),
+        of_groups(book.groups, lambda k: ExactValue(book.z[k] - book.lse)),
         Components(Deferred(len(row.x), slope)),
     )
 
@@ -70,7 +78,7 @@ def define_log_softmax(ops: Arithmetic, row: Row) -> RowResult:
 def define_logsumexp(ops: Arithmetic, row: Row) -> RowResult:
     book = _textbook(ops, row)
     return RowResult(
-        Components([Outcome(book.lse)]), of_groups(book.groups, lambda k: Outcome(book.p[k]))
+        Components([ExactValue(book.lse)]), of_groups(book.groups, lambda k: ExactValue(book.p[k]))
     )
 
 
@@ -93,8 +101,8 @@ def define_cross_entropy(ops: Arithmetic, row: Row) -> RowResult:
     value = value + book.lse * book.lse * z_loss
     whole = ops.total(charges, counts)
 
-    def slope(k: int) -> Outcome:
+    def slope(k: int) -> ExactValue:
         share = book.p[k]
-        return Outcome((whole * share - charges[k] + book.lse * share * z_loss * 2) / scale)
+        return ExactValue((whole * share - charges[k] + book.lse * share * z_loss * 2) / scale)
 
-    return RowResult(Components([Outcome(value)]), of_groups(book.groups, slope))
+    return RowResult(Components([ExactValue(value)]), of_groups(book.groups, slope))

@@ -1,7 +1,7 @@
 """Every loss over arrays: one form per loss, for float64 and for binary128 alike."""
 
 from xentcheck.reference.forms import divergence, probabilities, sigmoid, softmax
-from xentcheck.reference.forms.pieces import Form, Piece, Pieces
+from xentcheck.reference.forms.result import Form, FormResult, Partial
 
 FORMS: dict[str, Form] = {
     **softmax.FORMS,
@@ -10,4 +10,4 @@ FORMS: dict[str, Form] = {
     **divergence.FORMS,
 }
 
-__all__ = ["FORMS", "Form", "Piece", "Pieces"]
+__all__ = ["FORMS", "Form", "FormResult", "Partial"]

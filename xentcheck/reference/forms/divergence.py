@@ -20,14 +20,14 @@ import numpy as np
 from xentcheck.losses.spec import Block
 from xentcheck.model import Accepts, Quantity
 from xentcheck.reference.balls import ArrayArithmetic, Ball, compound
-from xentcheck.reference.forms.pieces import Form, Mask, Piece, Pieces
+from xentcheck.reference.forms.result import Form, FormResult, Mask, Partial
 
 INF = float("inf")
 NAN = float("nan")
 VALUE, GRADIENT = Quantity.VALUE, Quantity.GRADIENT
 
 
-def kl_divergence(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]) -> Pieces:
+def kl_divergence(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]) -> FormResult:
     """Σ_k t_k (log t_k − x_k), gradient −t_k."""
     assert block.labels is not None
     log_target = bool(block.parameters.get("log_target", False))
@@ -54,11 +54,11 @@ def kl_divergence(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantit
         left = np.zeros(len(x), dtype=np.bool_)
         t = arithmetic.exact(filled, sign=1)
         log_t = t.log()
-    pieces = Pieces(left=left if left.any() else None)
+    pieces = FormResult(left=left if left.any() else None)
     if VALUE in wanted:
         summed = ordinary & np.isfinite(x)
         terms = _kept(t, summed) * (log_t - arithmetic.exact(np.where(summed, x, 0.0)))
-        value = Piece(terms.total())
+        value = Partial(terms.total())
         for infinity in (INF, -INF):
             value.put((infinite & (x == infinity)).any(axis=1), -infinity)
         both = (infinite & (x == INF)).any(axis=1) & (infinite & (x == -INF)).any(axis=1)
@@ -67,7 +67,7 @@ def kl_divergence(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantit
         value.put(both | unknown | undefined, NAN)
         pieces.quantities[VALUE] = value
     if GRADIENT in wanted:
-        gradient = Piece(-_kept(t, ordinary))
+        gradient = Partial(-_kept(t, ordinary))
         if blurred.any():
             gradient.allow(blurred, Accepts.NAN)
         gradient.put(wrong, NAN)
@@ -81,7 +81,7 @@ def _kept(ball: Ball, where: Mask) -> Ball:
     return Ball(ball.arithmetic, midpoint, ball.relative, sign=1)
 
 
-def js_divergence(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]) -> Pieces:
+def js_divergence(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]) -> FormResult:
     """½ Σ p_k log(2 p_k/(p_k+q_k)) + ½ Σ q_k log(2 q_k/(p_k+q_k)), gradient ½ log(2 p_k/s)."""
     assert block.labels is not None
     p, q = block.x, block.labels
@@ -97,12 +97,12 @@ def js_divergence(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantit
     two = arithmetic.exact(2.0, sign=1)
     log_two = two.log()
     log_two.sign = 1
-    pieces = Pieces()
+    pieces = FormResult()
     if VALUE in wanted:
         share = _share(arithmetic, one, other, total, difference)
         single = arithmetic.exact(np.where(alone, np.maximum(p, q), 0.0), sign=1) * log_two * 0.5
         terms = _kept(share, both) + single
-        value = Piece(terms.total())
+        value = Partial(terms.total())
         value.put(undefined, NAN)
         pieces.quantities[VALUE] = value
     if GRADIENT in wanted:
@@ -115,7 +115,7 @@ def js_divergence(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantit
         far = (one / total * 2.0).log()
         slope = _merged(near, small, far) * 0.5
         slope = slope.within(slope.relative)
-        gradient = Piece(slope)
+        gradient = Partial(slope)
         gradient.put(alone & (p == 0.0), -INF)
         half = log_two * 0.5
         side = (alone & (q == 0.0)) | (empty & ~undefined[:, np.newaxis])

@@ -13,7 +13,7 @@ from xentcheck.losses.labels import ignored_rows, masses
 from xentcheck.losses.spec import Block
 from xentcheck.model import Accepts, Array, Float64Array, LabelKind, Quantity
 from xentcheck.reference.balls import ArrayArithmetic, Ball
-from xentcheck.reference.forms.pieces import Form, Mask, Piece, Pieces
+from xentcheck.reference.forms.result import Form, FormResult, Mask, Partial
 
 INF = float("inf")
 NAN = float("nan")
@@ -41,7 +41,7 @@ def _quotient(numerator: Ball, denominator: Ball) -> Ball:
 
 def categorical_cross_entropy(
     arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]
-) -> Pieces:
+) -> FormResult:
     """−Σ_k y_k log p_k, gradient −y_k / p_k."""
     assert block.labels is not None
     x = block.x
@@ -57,15 +57,15 @@ def categorical_cross_entropy(
     ordinary = ~(free | infinite | invalid | blurred)
     p = np.where(ordinary, x, 1.0)
     y = arithmetic.exact(np.where(ordinary, mass, 0.0), int(bool((mass >= 0.0).all())))
-    pieces = Pieces()
+    pieces = FormResult()
     if VALUE in wanted:
-        value = Piece((y * surprise(arithmetic, p)).total())
+        value = Partial((y * surprise(arithmetic, p)).total())
         value.put(infinite.any(axis=1), INF)
         _note_others(value, others)
         value.put(undefined, NAN)
         pieces.quantities[VALUE] = value
     if GRADIENT in wanted:
-        gradient = Piece(-_quotient(y, arithmetic.exact(p, sign=1)))
+        gradient = Partial(-_quotient(y, arithmetic.exact(p, sign=1)))
         gradient.put(infinite, -INF)
         _note_others(gradient, others)
         vague = free & (x == 0.0) & ~undefined[:, np.newaxis]
@@ -81,7 +81,7 @@ def categorical_cross_entropy(
     return pieces
 
 
-def _note_others(piece: Piece, others: Mask) -> None:
+def _note_others(piece: Partial, others: Mask) -> None:
     """What is wrong with a class that does not enter the formula may spread: NaN is accepted."""
     if others.any():
         piece.allow(others, Accepts.NAN)
@@ -89,7 +89,7 @@ def _note_others(piece: Piece, others: Mask) -> None:
 
 def _categorical_of_labels(
     arithmetic: ArrayArithmetic, block: Block, invalid: Array, wanted: Set[Quantity]
-) -> Pieces:
+) -> FormResult:
     """Of integer labels: only the label's class has a term."""
     assert block.labels is not None
     x, labels = block.x, block.labels
@@ -99,9 +99,9 @@ def _categorical_of_labels(
     others = invalid.any(axis=1) & ~undefined
     infinite = own == 0.0
     p = np.where(undefined | infinite, 1.0, own)
-    pieces = Pieces()
+    pieces = FormResult()
     if VALUE in wanted:
-        value = Piece(surprise(arithmetic, p))
+        value = Partial(surprise(arithmetic, p))
         value.put(infinite, INF)
         _note_others(value, others)
         value.put(undefined, NAN)
@@ -110,7 +110,7 @@ def _categorical_of_labels(
         slope = -_quotient(arithmetic.exact(1.0, sign=1), arithmetic.exact(p, sign=1))
         midpoint, absolute = arithmetic.zeros(x.shape), arithmetic.zeros(x.shape)
         midpoint[rows, labels], absolute[rows, labels] = slope.midpoint, slope.absolute
-        gradient = Piece(Ball(arithmetic, midpoint, 0.0, absolute))
+        gradient = Partial(Ball(arithmetic, midpoint, 0.0, absolute))
         at_label = np.zeros(x.shape, dtype=np.bool_)
         at_label[rows, labels] = True
         gradient.put(at_label & infinite[:, np.newaxis], -INF)
@@ -130,7 +130,7 @@ def _categorical_of_labels(
 
 def binary_cross_entropy(
     arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]
-) -> Pieces:
+) -> FormResult:
     """−z log p − (1−z) log(1−p), gradient (p − z) / (p (1−p))."""
     assert block.labels is not None
     z = block.labels
@@ -144,15 +144,15 @@ def binary_cross_entropy(
     target = arithmetic.exact(z, inside)
     rest = 1.0 - target
     rest.sign = inside
-    pieces = Pieces(left=left if left.any() else None)
+    pieces = FormResult(left=left if left.any() else None)
     if VALUE in wanted:
         against = -(-chance).log1p()
-        value = Piece(target * surprise(arithmetic, p) + rest * against)
+        value = Partial(target * surprise(arithmetic, p) + rest * against)
         pieces.quantities[VALUE] = value
     if GRADIENT in wanted:
         beside = 1.0 - chance
         beside.sign = 1
-        gradient = Piece(((chance - target) / (chance * beside)).by_element())
+        gradient = Partial(((chance - target) / (chance * beside)).by_element())
         pieces.quantities[GRADIENT] = gradient
     if edge.any():
         _binary_edges(pieces, block.x, edge & ~undefined, target, rest)
@@ -161,7 +161,9 @@ def binary_cross_entropy(
     return pieces
 
 
-def _binary_edges(pieces: Pieces, x: Float64Array, edge: Mask, target: Ball, rest: Ball) -> None:
+def _binary_edges(
+    pieces: FormResult, x: Float64Array, edge: Mask, target: Ball, rest: Ball
+) -> None:
     """What is left of the target on the impossible side decides."""
     impossible = np.where(x == 0.0, target.midpoint, rest.midpoint)
     nothing = np.asarray(impossible == 0)
@@ -172,7 +174,7 @@ def _binary_edges(pieces: Pieces, x: Float64Array, edge: Mask, target: Ball, res
         pieces.quantities[GRADIENT].put(edge, np.where(nothing, -side, side * INF))
 
 
-def nll_loss(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]) -> Pieces:
+def nll_loss(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]) -> FormResult:
     """−w_y x_y, gradient −w_y at the label; products of two inputs are exact."""
     assert block.labels is not None
     x = block.x
@@ -184,10 +186,10 @@ def nll_loss(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]) -
     own = x[rows, labels]
     finite = np.isfinite(own)
     others = np.isnan(x).any(axis=1) & ~ignored
-    pieces = Pieces()
+    pieces = FormResult()
     if VALUE in wanted:
         product = -(arithmetic.exact(np.where(finite, own, 0.0)) * arithmetic.exact(w))
-        value = Piece(product.within(0.0))
+        value = Partial(product.within(0.0))
         value.put(np.isinf(own) & ~ignored, np.where(w != 0.0, -own, 0.0))
         if others.any():
             value.allow(others, Accepts.NAN)
@@ -197,7 +199,7 @@ def nll_loss(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]) -
     if GRADIENT in wanted:
         midpoint = arithmetic.zeros(x.shape)
         midpoint[rows, labels] = arithmetic.exact(-w).midpoint
-        gradient = Piece(Ball(arithmetic, midpoint))
+        gradient = Partial(Ball(arithmetic, midpoint))
         if others.any():
             gradient.allow(others, Accepts.NAN)
         gradient.put(ignored, 0.0)
@@ -205,7 +207,7 @@ def nll_loss(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]) -
     return pieces
 
 
-def entropy(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]) -> Pieces:
+def entropy(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]) -> FormResult:
     """−Σ_k p_k log_b p_k, gradient −(log p_k + 1) / log b."""
     x = block.x
     outside = ~((x >= 0.0) & np.isfinite(x))
@@ -217,16 +219,16 @@ def entropy(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]) ->
     unit = None if base == "e" else arithmetic.exact(float(base), sign=1).log()
     if unit is not None:
         unit = unit.within(unit.relative, 1)
-    pieces = Pieces()
+    pieces = FormResult()
     if VALUE in wanted:
         share = arithmetic.exact(np.where(zero | outside, 0.0, x), sign=1)
         total = (share * log_p).total()
-        value = Piece(total if unit is None else total / unit)
+        value = Partial(total if unit is None else total / unit)
         value.put(undefined, NAN)
         pieces.quantities[VALUE] = value
     if GRADIENT in wanted:
         slope = log_p - 1.0
-        gradient = Piece(slope if unit is None else slope / unit)
+        gradient = Partial(slope if unit is None else slope / unit)
         gradient.put(zero, INF)
         if undefined.any():
             own = np.isnan(x) | (x < 0.0)

@@ -13,7 +13,7 @@ import numpy as np
 from xentcheck.losses.spec import Block
 from xentcheck.model import Array, Float64Array, Quantity
 from xentcheck.reference.balls import ArrayArithmetic, Ball
-from xentcheck.reference.forms.pieces import Form, Mask, Piece, Pieces, choose
+from xentcheck.reference.forms.result import Form, FormResult, Mask, Partial, choose
 
 INF = float("inf")
 NAN = float("nan")
@@ -94,15 +94,15 @@ def _without_target(
     attributes: tuple[str, str],
     limits: dict[float, tuple[float, float]],
     sign: int = 1,
-) -> Pieces:
+) -> FormResult:
     x, unusual = _finite(block.x)
     parts = Logistic(arithmetic, x)
-    pieces = Pieces()
+    pieces = FormResult()
     for quantity, name, position in ((VALUE, attributes[0], 0), (GRADIENT, attributes[1], 1)):
         if quantity not in wanted:
             continue
         ball: Ball = getattr(parts, name)
-        piece = Piece(-ball if quantity is VALUE and sign < 0 else ball)
+        piece = Partial(-ball if quantity is VALUE and sign < 0 else ball)
         if unusual is not None:
             for infinity in (INF, -INF):
                 piece.put(block.x == infinity, limits[infinity][position])
@@ -111,19 +111,19 @@ def _without_target(
     return pieces
 
 
-def sigmoid(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]) -> Pieces:
+def sigmoid(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]) -> FormResult:
     """σ(x), gradient σ(x) σ(−x)."""
     limits = {INF: (1.0, 0.0), -INF: (0.0, 0.0)}
     return _without_target(arithmetic, block, wanted, ("up", "slope"), limits)
 
 
-def log_sigmoid(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]) -> Pieces:
+def log_sigmoid(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]) -> FormResult:
     """−softplus(−x), gradient σ(−x)."""
     limits = {INF: (0.0, 0.0), -INF: (-INF, 1.0)}
     return _without_target(arithmetic, block, wanted, ("softplus_down", "down"), limits, sign=-1)
 
 
-def softplus(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]) -> Pieces:
+def softplus(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]) -> FormResult:
     """log(1 + exp(x)), gradient σ(x)."""
     limits = {INF: (INF, 1.0), -INF: (0.0, 0.0)}
     return _without_target(arithmetic, block, wanted, ("softplus_up", "up"), limits)
@@ -148,7 +148,7 @@ def _hard(z: Float64Array, smoothing: float) -> bool:
 
 def sigmoid_binary_cross_entropy(
     arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]
-) -> Pieces:
+) -> FormResult:
     """w z softplus(−x) + (1−z) softplus(x), gradient (1−z) σ(x) − w z σ(−x)."""
     assert block.labels is not None
     smoothing = float(block.parameters.get("label_smoothing", 0.0))
@@ -159,7 +159,7 @@ def sigmoid_binary_cross_entropy(
     if unusual is not None or not np.isfinite(z).all():
         lost = lost | ~np.isfinite(z)
         z = np.where(lost, 0.0, z)
-    pieces = Pieces()
+    pieces = FormResult()
     if _hard(z, smoothing):
         positive = z > 0.5
         parts = Logistic(arithmetic, np.where(positive, -x, x))
@@ -169,23 +169,23 @@ def sigmoid_binary_cross_entropy(
             value = parts.softplus_up
             if scale is not None:
                 value = value * arithmetic.exact(scale, sign=1)
-            pieces.quantities[VALUE] = Piece(value)
+            pieces.quantities[VALUE] = Partial(value)
         if GRADIENT in wanted:
             signed = np.where(positive, -weight, 1.0)
             gradient = parts.up * arithmetic.exact(signed)
             gradient.below_one = weight <= 1.0
-            pieces.quantities[GRADIENT] = Piece(gradient)
+            pieces.quantities[GRADIENT] = Partial(gradient)
     else:
         mass, rest = _targets(arithmetic, z, smoothing)
         parts = Logistic(arithmetic, x)
         weighted = mass * weight
         if VALUE in wanted:
             value = weighted * parts.softplus_down + rest * parts.softplus_up
-            pieces.quantities[VALUE] = Piece(value)
+            pieces.quantities[VALUE] = Partial(value)
         if GRADIENT in wanted:
             gradient = rest * parts.up - weighted * parts.down
             gradient.below_one = weight <= 1.0 and bool(mass.sign)
-            pieces.quantities[GRADIENT] = Piece(gradient)
+            pieces.quantities[GRADIENT] = Partial(gradient)
     if unusual is not None or lost.any():
         mass, rest = _targets(arithmetic, z, smoothing)
         _bce_limits(pieces, block.x, mass * weight, rest)
@@ -194,7 +194,7 @@ def sigmoid_binary_cross_entropy(
     return pieces
 
 
-def _bce_limits(pieces: Pieces, x: Float64Array, mass: Ball, rest: Ball) -> None:
+def _bce_limits(pieces: FormResult, x: Float64Array, mass: Ball, rest: Ball) -> None:
     """At ±inf: what is left of the target on the other side decides."""
     for infinity, against, sign in ((INF, rest, 1.0), (-INF, mass, -1.0)):
         here = x == infinity
@@ -205,7 +205,9 @@ def _bce_limits(pieces: Pieces, x: Float64Array, mass: Ball, rest: Ball) -> None
             pieces.quantities[GRADIENT].put(here, against if sign > 0 else -against)
 
 
-def sigmoid_focal_loss(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]) -> Pieces:
+def sigmoid_focal_loss(
+    arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]
+) -> FormResult:
     """α_t q^γ BCE and its gradient; ±inf and odd targets are left to the next tier.
 
     q^γ is exp(−γ softplus(∓x)) for targets 0 and 1, where q itself may underflow; between them
@@ -234,10 +236,10 @@ def sigmoid_focal_loss(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Qu
     miss = mass * parts.down + rest * parts.up
     mixed = Ball(arithmetic, _but_for(one_sided, miss.midpoint), miss.relative, sign=1)
     modulation = choose(one_sided, by_logarithm, mixed.power(gamma))
-    pieces = Pieces(left=left if left.any() else None)
+    pieces = FormResult(left=left if left.any() else None)
     if VALUE in wanted:
         value = modulation * entropy
-        pieces.quantities[VALUE] = Piece(value if balance is None else balance * value)
+        pieces.quantities[VALUE] = Partial(value if balance is None else balance * value)
     if GRADIENT in wanted:
         # σ(x) σ(−x) / q is σ(−x) for target 0, σ(x) for target 1
         own = choose(z > 0.5, parts.down, parts.up)
@@ -249,7 +251,7 @@ def sigmoid_focal_loss(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Qu
             between = (rest - mass) * (parts.up * parts.down / mixed)
             ends = _either(one_sided, ends, slope + between * entropy * gamma)
         gradient = modulation * ends
-        pieces.quantities[GRADIENT] = Piece(gradient if balance is None else balance * gradient)
+        pieces.quantities[GRADIENT] = Partial(gradient if balance is None else balance * gradient)
     for piece in pieces.quantities.values():
         piece.put(lost, NAN)
     return pieces

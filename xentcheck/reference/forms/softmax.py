@@ -26,7 +26,7 @@ from xentcheck.losses.labels import ignored_rows, masses
 from xentcheck.losses.spec import Block
 from xentcheck.model import Accepts, Array, Float64Array, LabelKind, Quantity
 from xentcheck.reference.balls import FLOAT64, SLACK, ArrayArithmetic, Ball, compound, times
-from xentcheck.reference.forms.pieces import Form, Mask, Piece, Pieces
+from xentcheck.reference.forms.result import Form, FormResult, Mask, Partial
 
 INF = float("inf")
 NAN = float("nan")
@@ -243,12 +243,12 @@ def _special(x: Float64Array, largest: Float64Array) -> _Special:
     )
 
 
-def softmax(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]) -> Pieces:
+def softmax(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]) -> FormResult:
     """p_k, and the gradient of the component i that the label names: p_i (δ_ij − p_j) / T."""
     assert block.labels is not None
     it = _Softmax(arithmetic, block)
     classes = block.x.shape[1]
-    pieces = Pieces()
+    pieces = FormResult()
     p = it.scaled()
     if GRADIENT in wanted:
         mine = p[it.rows, block.labels]
@@ -258,9 +258,9 @@ def softmax(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]) ->
         gradient.sign = 0
         if it.temperature != 1.0:
             gradient = gradient / it.temperature
-        pieces.quantities[GRADIENT] = Piece(gradient)
+        pieces.quantities[GRADIENT] = Partial(gradient)
     if VALUE in wanted:
-        pieces.quantities[VALUE] = Piece(p)
+        pieces.quantities[VALUE] = Partial(p)
     if it.special is not None:
         for quantity, piece in pieces.quantities.items():
             _undefined(piece, it.special, classes)
@@ -271,19 +271,19 @@ def softmax(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]) ->
     return pieces
 
 
-def log_softmax(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]) -> Pieces:
+def log_softmax(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]) -> FormResult:
     """z_k − log S, and the gradient of the component i that the label names: δ_ij − p_j."""
     assert block.labels is not None
     it = _Softmax(arithmetic, block)
     classes = block.x.shape[1]
-    pieces = Pieces()
+    pieces = FormResult()
     if VALUE in wanted:
-        pieces.quantities[VALUE] = Piece(-it.surprise())
+        pieces.quantities[VALUE] = Partial(-it.surprise())
     if GRADIENT in wanted:
         gradient = -it.scaled()
         gradient.overwrite((it.rows, block.labels), it.others(block.labels))
         gradient.sign = 0
-        pieces.quantities[GRADIENT] = Piece(gradient)
+        pieces.quantities[GRADIENT] = Partial(gradient)
     if it.special is not None:
         one = it.special.one
         for quantity, piece in pieces.quantities.items():
@@ -299,14 +299,14 @@ def log_softmax(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]
     return pieces
 
 
-def logsumexp(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]) -> Pieces:
+def logsumexp(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]) -> FormResult:
     """log S, gradient p."""
     it = _Softmax(arithmetic, block)
-    pieces = Pieces()
+    pieces = FormResult()
     if VALUE in wanted:
-        pieces.quantities[VALUE] = Piece(it.logsumexp())
+        pieces.quantities[VALUE] = Partial(it.logsumexp())
     if GRADIENT in wanted:
-        pieces.quantities[GRADIENT] = Piece(it.scaled())
+        pieces.quantities[GRADIENT] = Partial(it.scaled())
     if it.special is None:
         return pieces
     special = it.special
@@ -324,7 +324,7 @@ def logsumexp(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]) 
 
 def softmax_cross_entropy(
     arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]
-) -> Pieces:
+) -> FormResult:
     """Σ_k c_k (log S − z_k) + z_loss (log S)², gradient ((Σc) p_j − c_j + 2 z_loss log S p_j)/T."""
     it = _Softmax(arithmetic, block)
     smoothing = float(block.parameters.get("label_smoothing", 0.0))
@@ -343,21 +343,21 @@ def softmax_cross_entropy(
     _cross_entropy_special(pieces, it, block, smoothing, bool(z_loss))
     for piece in pieces.quantities.values():
         piece.put(ignored, 0.0)
-    return Pieces(pieces.quantities, left if left is not None and left.any() else None)
+    return FormResult(pieces.quantities, left if left is not None and left.any() else None)
 
 
-def _of_labels(it: _Softmax, block: Block, ignored: Mask, wanted: Set[Quantity]) -> Pieces:
+def _of_labels(it: _Softmax, block: Block, ignored: Mask, wanted: Set[Quantity]) -> FormResult:
     assert block.labels is not None
     arithmetic = it.arithmetic
     labels = np.where(ignored, 0, block.labels) if ignored.any() else block.labels
     weight = block.parameters.get("weight")
     own = None if weight is None else arithmetic.exact(weight[labels], sign=1)
-    pieces = Pieces()
+    pieces = FormResult()
     if VALUE in wanted:
         value = it.surprise_at(labels)
         if own is not None:
             value = _times_surprise(own, value)
-        pieces.quantities[VALUE] = Piece(value)
+        pieces.quantities[VALUE] = Partial(value)
     if GRADIENT in wanted:
         factor = own
         if it.temperature != 1.0:
@@ -369,7 +369,7 @@ def _of_labels(it: _Softmax, block: Block, ignored: Mask, wanted: Set[Quantity])
             at_label = at_label * factor
         gradient.overwrite((it.rows, labels), -at_label)
         gradient.sign = 0
-        pieces.quantities[GRADIENT] = Piece(gradient)
+        pieces.quantities[GRADIENT] = Partial(gradient)
     return pieces
 
 
@@ -404,11 +404,11 @@ def _charges(arithmetic: ArrayArithmetic, block: Block, smoothing: float) -> Bal
 
 def _of_distributions(
     it: _Softmax, block: Block, smoothing: float, wanted: Set[Quantity]
-) -> Pieces:
+) -> FormResult:
     charge = _charges(it.arithmetic, block, smoothing)
-    pieces = Pieces()
+    pieces = FormResult()
     if VALUE in wanted:
-        value = Piece(_times_surprise(charge, it.surprise()).total())
+        value = Partial(_times_surprise(charge, it.surprise()).total())
         if it.masked is not None:
             # whatever the sign of the charge: such a row counts as infinitely wrong
             value.put(np.asarray(((charge.midpoint != 0) & it.masked).any(axis=1)), INF)
@@ -417,7 +417,7 @@ def _of_distributions(
         gradient = _remainder(charge) * it.scaled() - charge * it.complement()
         if it.temperature != 1.0:
             gradient = gradient / it.temperature
-        pieces.quantities[GRADIENT] = Piece(gradient)
+        pieces.quantities[GRADIENT] = Partial(gradient)
     return pieces
 
 
@@ -461,7 +461,7 @@ def _paired(errors: Array, new: Array, half: int) -> Array:
     return np.concatenate([joined, errors[:, 2 * half :]], axis=1)
 
 
-def _add_z_loss(pieces: Pieces, it: _Softmax, z_loss: float) -> None:
+def _add_z_loss(pieces: FormResult, it: _Softmax, z_loss: float) -> None:
     lse = it.logsumexp()
     if VALUE in pieces.quantities:
         piece = pieces.quantities[VALUE]
@@ -477,7 +477,7 @@ def _add_z_loss(pieces: Pieces, it: _Softmax, z_loss: float) -> None:
 
 
 def _cross_entropy_special(
-    pieces: Pieces, it: _Softmax, block: Block, smoothing: float, z_loss: bool
+    pieces: FormResult, it: _Softmax, block: Block, smoothing: float, z_loss: bool
 ) -> None:
     special = it.special
     if special is None:
@@ -508,14 +508,14 @@ def _cross_entropy_special(
         piece.ball.overwrite(one, limit)
 
 
-def _undefined(piece: Piece, special: _Special, classes: int) -> None:
+def _undefined(piece: Partial, special: _Special, classes: int) -> None:
     """NaN rows, rows of several infinities and empty rows, as the family has them."""
     piece.put(special.nan, NAN, Accepts.ZERO if classes == 1 else Accepts.NOTHING)
     piece.put(special.several, NAN, Accepts.ANYTHING)
     piece.put(special.empty, NAN, Accepts.ZERO)
 
 
-def _put_one(piece: Piece, rows: Mask, column: Array, number: float) -> None:
+def _put_one(piece: Partial, rows: Mask, column: Array, number: float) -> None:
     """Set one component of some rows; what is accepted there stays."""
     chosen = np.flatnonzero(rows)
     if len(chosen):

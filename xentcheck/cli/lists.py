@@ -2,14 +2,13 @@
 
 # ruff: noqa: PLC0415
 
-import shlex
 import sys
 from collections.abc import Sequence
 
 import click
 
-from xentcheck.cli.delivery import emit, width_of, writable, write
-from xentcheck.cli.door import WITHIN_LIMITS, cli, note
+from xentcheck.cli.audit import foreign
+from xentcheck.cli.entry import WITHIN_LIMITS, cli, note
 from xentcheck.cli.options import (
     completing,
     dtype_names,
@@ -17,7 +16,7 @@ from xentcheck.cli.options import (
     kind_names,
     loss_names,
 )
-from xentcheck.cli.performing import foreign
+from xentcheck.cli.output import emit, width_of
 from xentcheck.errors import UsageError
 
 WHAT = ("losses", "implementations", "generators", "dtypes", "kinds")
@@ -86,24 +85,4 @@ def list_(what: str, name: str, loss: str, framework: str, form: str) -> int:
     terminal = sys.stdout is not None and sys.stdout.isatty()
     for heading, entries in groups.items():
         emit(catalogue.to_text(heading, entries, width_of(terminal)))
-    return WITHIN_LIMITS
-
-
-@cli.command(short_help="Write a commented configuration to start from.")
-@click.argument("path", default="xentcheck.yaml", metavar="[PATH]")
-@click.option("--force", is_flag=True, help="Overwrite the file if it is there.")
-def init(path: str, force: bool) -> int:
-    """Write a commented configuration to start from, xentcheck.yaml unless PATH is given.
-
-    \b
-    Example:
-      xentcheck init && xentcheck run xentcheck.yaml
-    """
-    destination = writable(path, option="")
-    if destination.exists() and not force:
-        raise UsageError(f"{path} is already there\n    help: --force overwrites it")
-    from xentcheck.config import template
-
-    write(destination, template())
-    note(f"wrote {path}; next: xentcheck run {shlex.quote(path)}")
     return WITHIN_LIMITS

@@ -5,14 +5,12 @@
 import contextlib
 import functools
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from xentcheck.cli.delivery import Delivery, write
-from xentcheck.cli.door import (
+from xentcheck.cli.baseline import Keeping
+from xentcheck.cli.entry import (
     INTERNAL,
     INTERRUPTED,
     NOTHING_AUDITED,
@@ -21,63 +19,18 @@ from xentcheck.cli.door import (
     complain,
     note,
 )
-from xentcheck.cli.keeping import Keeping
+from xentcheck.cli.output import Delivery, write
+from xentcheck.cli.progress import ProgressDisplay
 from xentcheck.errors import INTERNAL_ERROR
 from xentcheck.report.formats import rendered
 
 if TYPE_CHECKING:
-    from xentcheck.model import Config, Implementation, Progress, Report
-
-_PATIENCE = 2.0  # seconds before progress is shown
-_REDRAW = 0.1  # seconds between two drawings of it
+    from xentcheck.model import Config, Implementation, Report
 
 
 def foreign() -> contextlib.AbstractContextManager[Any]:
     """Around everything that loads or calls code of others: what it prints goes to stderr."""
     return contextlib.redirect_stdout(sys.stderr)
-
-
-class _ProgressBar:
-    """Progress on stderr, when that is a terminal and the work takes longer than a moment.
-
-    It is drawn when something is reported and by no thread of its own: worker processes are forked
-    from this one.
-    """
-
-    def __init__(self) -> None:
-        self._started = time.monotonic()
-        self._drawn = 0.0
-        self._wanted = sys.stderr is not None and sys.stderr.isatty()
-        self._live: Any = None
-
-    def __enter__(self) -> "_ProgressBar":
-        return self
-
-    def __call__(self, progress: "Progress") -> None:
-        now = time.monotonic()
-        if not self._wanted or now - self._started < _PATIENCE or now - self._drawn < _REDRAW:
-            return
-        from xentcheck.cli import progress as line
-
-        if self._live is None:
-            from rich.console import Console
-            from rich.live import Live
-
-            console = Console(stderr=True)
-            self._live = Live(console=console, auto_refresh=False, transient=True)
-            self._live.start()
-        self._drawn = now
-        width = self._live.console.width
-        self._live.update(line.render(progress, now - self._started, width), refresh=True)
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._live is not None:
-            self._live.stop()
 
 
 def run_audit(
@@ -101,7 +54,7 @@ def run_audit(
 
     keeping = keeping or Keeping()
     baseline = keeping.loaded(config)
-    with foreign(), _ProgressBar() as progress:
+    with foreign(), ProgressDisplay() as progress:
         report = audit_config(
             config,
             select=select,
@@ -116,7 +69,7 @@ def run_audit(
     report, text, told = keeping.taken(report, baseline, config)
     delivery.deliver(functools.partial(rendered, report))
     if explain is not None:
-        with foreign(), _ProgressBar():
+        with foreign(), ProgressDisplay():
             remark = explain(report)
         if remark:
             note(f"note: {remark}")

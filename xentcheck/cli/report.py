@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import click
 
-from xentcheck.cli.delivery import Delivery
-from xentcheck.cli.door import cli
+from xentcheck.cli.audit import status_of
+from xentcheck.cli.entry import cli
 from xentcheck.cli.options import reporting
-from xentcheck.cli.performing import status_of
+from xentcheck.cli.output import Delivery
 from xentcheck.report.formats import rendered
 
 

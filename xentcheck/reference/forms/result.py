@@ -12,11 +12,11 @@ from xentcheck.model import Accepts, Array, Quantity
 from xentcheck.reference.balls import ArrayArithmetic, Ball
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
-Form: TypeAlias = Callable[[ArrayArithmetic, Block, Set[Quantity]], "Pieces"]
+Form: TypeAlias = Callable[[ArrayArithmetic, Block, Set[Quantity]], "FormResult"]
 
 
 @dataclass(slots=True, eq=False)
-class Piece:
+class Partial:
     """The enclosures of one quantity while rows of it are still being put in by convention."""
 
     ball: Ball
@@ -51,13 +51,13 @@ def _grown(where: Mask, like: Array) -> Mask:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pieces:
+class FormResult:
     """What a form says of a block. A quantity that was not asked for may be missing.
 
     ``left``: rows that the form does not cover, and that go to the next tier; None: it covers all.
     """
 
-    quantities: dict[Quantity, Piece] = field(default_factory=dict)
+    quantities: dict[Quantity, Partial] = field(default_factory=dict)
     left: Mask | None = None
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xentcheck.cli.delivery import writable
+from xentcheck.cli.output import writable
 from xentcheck.errors import UsageError
 
 if TYPE_CHECKING:
