@@ -14,33 +14,44 @@ class Subject(NamedTuple):
     tests: tuple[str, ...]
 
 
-TIERS: Final = "tests/test_tiers.py"
+TIERS: Final = "tests/reference/test_tiers.py"
 EVERY_FORM: Final = "form_says"
 """A word of the tests' names: they look at all forms."""
 
-COLLECTED: Final = ("tests/test_collection.py", "tests/test_limits.py", "tests/test_execution.py")
+COLLECTED: Final = (
+    "tests/measurement/test_collection.py",
+    "tests/measurement/test_borderline.py",
+    "tests/execution/test_execution.py",
+)
 
 SUBJECTS: Final = {
     "xentcheck/measurement/quantiles.py": Subject(
-        12, ("tests/test_quantiles.py", "tests/test_collection.py")
+        12, ("tests/measurement/test_quantiles.py", "tests/measurement/test_collection.py")
     ),
     "xentcheck/floats.py": Subject(18, ("tests/test_floats.py",)),
-    "xentcheck/measurement/scoring.py": Subject(45, ("tests/test_scoring.py", *COLLECTED)),
+    "xentcheck/measurement/scoring.py": Subject(
+        45, ("tests/measurement/test_scoring.py", *COLLECTED)
+    ),
     "xentcheck/reference/intervals.py": Subject(
-        14, ("tests/test_intervals.py", "tests/test_reference.py")
+        14, ("tests/reference/test_intervals.py", "tests/reference/test_reference.py")
     ),
     "xentcheck/reference/arbiter.py": Subject(
-        8, ("tests/test_intervals.py", "tests/test_reference.py", "tests/test_limits.py")
+        8,
+        (
+            "tests/reference/test_intervals.py",
+            "tests/reference/test_reference.py",
+            "tests/measurement/test_borderline.py",
+        ),
     ),
     "xentcheck/reference/balls.py": Subject(
         10,
         (
-            "tests/test_balls.py",
+            "tests/reference/test_balls.py",
             f"{TIERS}::test_what_a_form_says_of_the_arguments_of_its_functions_is_true",
             f"{TIERS}::test_enclosures_are_narrow_wherever_nothing_cancels",
         ),
     ),
-    "xentcheck/reference/enclosures.py": Subject(4, ("tests/test_scoring.py", TIERS)),
+    "xentcheck/reference/enclosures.py": Subject(4, ("tests/measurement/test_scoring.py", TIERS)),
     "xentcheck/reference/tiers.py": Subject(
         4,
         (
@@ -96,15 +107,23 @@ SUBJECTS: Final = {
     "xentcheck/measurement/tally.py": Subject(4, COLLECTED),
     "xentcheck/measurement/collecting.py": Subject(8, COLLECTED),
     "xentcheck/measurement/escalation.py": Subject(3, COLLECTED),
-    "xentcheck/measurement/borderline.py": Subject(6, ("tests/test_limits.py", *COLLECTED)),
+    "xentcheck/measurement/borderline.py": Subject(
+        6, ("tests/measurement/test_borderline.py", *COLLECTED)
+    ),
     "xentcheck/measurement/confirmation.py": Subject(6, COLLECTED),
     "xentcheck/measurement/behaviour.py": Subject(
         4,
-        ("tests/test_cotangents.py", "tests/test_layouts.py", "tests/test_batch_invariance.py"),
+        (
+            "tests/measurement/test_cotangents.py",
+            "tests/measurement/test_layouts.py",
+            "tests/measurement/test_batch_invariance.py",
+        ),
     ),
-    "xentcheck/measurement/summary.py": Subject(4, (*COLLECTED, "tests/test_variants.py")),
-    "xentcheck/measurement/flushing.py": Subject(4, ("tests/test_ftz.py", *COLLECTED)),
+    "xentcheck/measurement/summary.py": Subject(
+        4, (*COLLECTED, "tests/measurement/test_variants.py")
+    ),
+    "xentcheck/measurement/flushing.py": Subject(4, ("tests/measurement/test_ftz.py", *COLLECTED)),
     "xentcheck/measurement/plateaus.py": Subject(4, COLLECTED),
     "xentcheck/measurement/candidate.py": Subject(2, COLLECTED),
-    "xentcheck/measurement/variants.py": Subject(3, ("tests/test_variants.py",)),
+    "xentcheck/measurement/variants.py": Subject(3, ("tests/measurement/test_variants.py",)),
 }

@@ -16,7 +16,7 @@ from textwrap import dedent
 
 import pytest
 
-from tests.test_user_code import (
+from tests.implementations.test_user_code import (
     CE,
     EXAMPLES,
     Told,

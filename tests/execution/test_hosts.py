@@ -1,0 +1,234 @@
+"""Processes that frameworks and users' code live in."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.execution.test_workers import gone
+from xentcheck.errors import UnsupportedError
+from xentcheck.execution import hosts
+from xentcheck.execution.invocation import CallError
+from xentcheck.model import Array, Kind, Process
+
+HERE = Process("here")
+ROWS = np.zeros((2, 3), dtype=np.float32)
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    hosts.close()
+
+
+def sums(x: Array) -> Array:
+    return np.asarray(x.sum(axis=1))
+
+
+def writing(x: Array) -> Array:
+    x += 1
+    return sums(x)
+
+
+def raising(x: Array) -> Array:
+    raise ValueError(f"no such {x.shape}")
+
+
+def saying(x: Array) -> str:
+    return "nothing"
+
+
+def refusing(x: Array) -> Array:
+    raise UnsupportedError(f"does not take {x.dtype}")
+
+
+def leaving(x: Array) -> Array:
+    sys.exit(3)
+
+
+def exiting(x: Array) -> Array:
+    os._exit(3)
+
+
+def segfaulting(x: Array) -> Array:
+    os.kill(os.getpid(), signal.SIGSEGV)
+    return x
+
+
+def hanging(x: Array) -> Array:
+    time.sleep(600)
+    return x
+
+
+def shouting(x: Array) -> Array:
+    os.write(2, b"all is well\nno, it is not\n\n")
+    os._exit(1)
+
+
+def talking(x: Array) -> Array:
+    sys.stdout.write("audible\n")
+    os.write(1, b"and below Python\n")
+    return sums(x)
+
+
+def remembered() -> list[int]:
+    """The process ids that this was called in, as the process remembers."""
+    calls: list[int] = getattr(sys, "calls_of_test_hosts", [])
+    sys.calls_of_test_hosts = [*calls, os.getpid()]  # type: ignore[attr-defined]
+    return [*calls, os.getpid()]
+
+
+def environment(name: str) -> str | None:
+    return os.environ.get(name)
+
+
+def loaded(name: str) -> bool:
+    return name in sys.modules
+
+
+def with_grandchild() -> tuple[int, int]:
+    return os.getpid(), subprocess.Popen(["sleep", "600"]).pid
+
+
+def ended(pid: int) -> bool:
+    """Whether an orphan is gone, or only waits to be reaped by whoever adopted it."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return gone(pid)
+        if state == "Z":
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def refusal(function: object, process: Process = HERE) -> CallError:
+    with pytest.raises(CallError) as caught:
+        hosts.invoke(process, function, (ROWS,), {}, (2,))  # type: ignore[arg-type]
+    return caught.value
+
+
+def test_a_result_comes_from_another_process_that_stays() -> None:
+    first = hosts.ask(HERE, remembered)
+    assert first != [os.getpid()]
+    assert hosts.ask(HERE, remembered) == first * 2
+    assert hosts.ask(Process("another"), remembered) not in ([first[0]], first * 3)
+    done = hosts.invoke(HERE, sums, (ROWS + 1,), {}, (2,))
+    np.testing.assert_array_equal(done.result, np.float32([3, 3]))
+    assert done.result.dtype == np.float32
+
+
+def test_what_a_function_writes_into_is_noticed_there() -> None:
+    assert hosts.invoke(HERE, writing, (ROWS,), {}, (2,)).mutated == ("logits",)
+    assert not ROWS.any()
+
+
+def test_failures_arrive_as_what_they_are() -> None:
+    error = refusal(raising)
+    assert error.kind is Kind.RAISED
+    assert str(error).startswith("ValueError: no such (2, 3) (test_hosts.py:")
+    assert "SystemExit: 3" in str(refusal(leaving))
+    with pytest.raises(UnsupportedError, match="does not take float32"):
+        hosts.invoke(HERE, refusing, (ROWS,), {}, (2,))
+    assert str(refusal(saying)) == "returned str, want an array of a floating-point dtype"
+    before = hosts.ask(HERE, os.getpid)
+    assert refusal(raising).kind is Kind.RAISED
+    assert hosts.ask(HERE, os.getpid) == before
+
+
+@pytest.mark.parametrize(
+    ("function", "how"), [(exiting, "exit status 3"), (segfaulting, "signal 11 (SIGSEGV)")]
+)
+def test_a_death_is_told_and_the_next_call_finds_a_fresh_process(
+    function: object, how: str
+) -> None:
+    before = hosts.ask(HERE, os.getpid)
+    other = hosts.ask(Process("another"), os.getpid)
+    error = refusal(function)
+    assert error.kind is Kind.CRASHED
+    assert str(error) == f"died of {how}"
+    assert hosts.ask(HERE, os.getpid) not in (before, other)
+    assert hosts.ask(Process("another"), os.getpid) == other
+
+
+def test_a_call_that_takes_too_long_is_ended() -> None:
+    impatient = replace(HERE, timeout_s=2.0)
+    before = hosts.ask(impatient, os.getpid)
+    error = refusal(hanging, impatient)
+    assert error.kind is Kind.TIMED_OUT
+    assert str(error) == "gave no result within 2 s"
+    assert gone(before)
+    assert hosts.ask(impatient, os.getpid) != before
+
+
+def test_what_foreign_code_prints_goes_to_stderr(capfd: pytest.CaptureFixture[str]) -> None:
+    hosts.invoke(replace(HERE, quiet=False), talking, (ROWS,), {}, (2,))
+    captured = capfd.readouterr()
+    assert captured.out == ""
+    assert "audible" in captured.err
+    assert "and below Python" in captured.err
+
+
+def test_a_quiet_process_is_heard_only_when_it_dies(capfd: pytest.CaptureFixture[str]) -> None:
+    hosts.invoke(HERE, talking, (ROWS,), {}, (2,))
+    assert str(refusal(shouting)) == "died of exit status 1; its last words: no, it is not"
+    assert capfd.readouterr() == ("", "")
+
+
+def test_it_has_its_modules_and_its_environment_and_this_process_has_neither() -> None:
+    process = Process("with", ("wave",), environment=(("OF_TEST_HOSTS", "yes"),))
+    assert "wave" not in sys.modules
+    assert hosts.ask(process, loaded, "wave")
+    assert hosts.ask(process, environment, "OF_TEST_HOSTS") == "yes"
+    assert not hosts.ask(HERE, loaded, "wave")
+    assert "wave" not in sys.modules
+    assert "OF_TEST_HOSTS" not in os.environ
+
+
+def test_modules_that_fail_to_import_make_it_unsupported(
+    tmp_path: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken_of_test.py").write_text("1 / 0\n")  # type: ignore[operator]
+    monkeypatch.syspath_prepend(str(tmp_path))
+    process = Process("broken", ("broken_of_test",), "pip install it")
+    assert hosts.missing(process) == ""
+    with pytest.raises(UnsupportedError, match="importing broken_of_test failed: ZeroDivision"):
+        hosts.invoke(process, sums, (ROWS,), {}, (2,))
+
+
+def test_what_is_not_installed_is_said_with_the_remedy() -> None:
+    process = Process("nothing", ("numpy", "no_such_module.sub"), "pip install 'it[all]'")
+    assert hosts.missing(process) == "no_such_module.sub is not installed: pip install 'it[all]'"
+    assert hosts.missing(Process("something", ("numpy.linalg",))) == ""
+
+
+def test_closing_ends_the_processes_and_what_they_started() -> None:
+    pid, grandchild = hosts.ask(HERE, with_grandchild)
+    hosts.close()
+    assert gone(pid)
+    assert ended(grandchild)
+
+
+def test_a_fork_has_processes_of_its_own() -> None:
+    mine = hosts.ask(HERE, os.getpid)
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(theirs, str(hosts.ask(HERE, os.getpid)).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    told = int(os.read(ours, 32))
+    os.close(ours)
+    os.close(theirs)
+    assert told != mine
+    assert hosts.ask(HERE, os.getpid) == mine
+    assert ended(told)
