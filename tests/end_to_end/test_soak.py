@@ -1,5 +1,4 @@
-"""The instrument agrees with itself, whatever it is given: a bounded form of
-`tests.end_to_end.soak`."""
+"""The instrument agrees with itself on whatever it is given: a bounded form of the soak."""
 
 import pytest
 
