@@ -29,7 +29,7 @@ from xentcheck.gate.baseline_file import loads as baseline_of
 from xentcheck.implementations.user import command_text
 from xentcheck.losses import LOSSES, NAMES, loss_of
 from xentcheck.losses.names import ALIASES, AMBIGUOUS
-from xentcheck.model import HINTS, MEANINGS, Kind, Report, Skip
+from xentcheck.model import ABOUT, Kind, Report, Skip
 from xentcheck.report import words
 from xentcheck.report.formats import table
 from xentcheck.sweeps import GENERATORS
@@ -310,11 +310,11 @@ class TestLists:
         ]
         document = json.loads(invoke("list", "kinds", "--format", "json").stdout)
         assert {each["name"]: each["summary"] for each in document["kinds"]} == {
-            str(kind): MEANINGS[kind] for kind in Kind
+            str(kind): ABOUT[kind].says for kind in Kind
         }
         one = invoke("list", "kinds", "plateau").stdout
         assert one.startswith("plateau  The result is constant")
-        assert HINTS[Kind.PLATEAU][:20] in one
+        assert ABOUT[Kind.PLATEAU].hint[:20] in one
 
     def test_implementations_of_a_loss_and_a_framework(self) -> None:
         document = json.loads(
@@ -664,7 +664,7 @@ class TestReports:
         assert printed
         meaning = text[text.index("what the words mean") :]
         for kind in Kind:
-            assert (f"{kind} " in meaning and MEANINGS[kind] in meaning) is (kind in printed)
+            assert (f"{kind} " in meaning and ABOUT[kind].says in meaning) is (kind in printed)
 
     def test_a_probe_shows_itself(self, tmp_path: Path) -> None:
         result = xentcheck.probe(CE, [1, 2], labels=[0.5, 0.6], dtypes=["float32"])

@@ -8,9 +8,19 @@ import pytest
 
 from xentcheck.errors import ConfigError
 from xentcheck.gate import baseline_file
-from xentcheck.gate.baseline import P99, Baseline, Entry, observed, renewed, rounded_up, weigh
+from xentcheck.gate.baseline import Baseline, Entry, observed, renewed, rounded_up, weigh
 from xentcheck.gate.extent import Extent, Slack, standing
-from xentcheck.model import Cell, Finding, Kind, Measurement, Quantity, Standing, Violation, Witness
+from xentcheck.model import (
+    P99,
+    Cell,
+    Finding,
+    Kind,
+    Measurement,
+    Quantity,
+    Standing,
+    Violation,
+    Witness,
+)
 from xentcheck.report import words
 
 HERE, THERE = "Linux x86_64", "Darwin arm64"

@@ -13,8 +13,7 @@ from xentcheck.losses import LOSSES, loss_of
 from xentcheck.losses.names import ALIASES
 from xentcheck.losses.spec import Loss
 from xentcheck.model import (
-    HINTS,
-    MEANINGS,
+    ABOUT,
     NOTES,
     Implementation,
     Kind,
@@ -272,8 +271,8 @@ def kinds(wanted: Wanted) -> tuple[Groups, tuple[str, ...]]:
     entries = [
         Entry(
             str(kind),
-            MEANINGS[kind],
-            (("hint", hint),) if (hint := HINTS.get(kind, "")) else (),
+            ABOUT[kind].says,
+            (("hint", hint),) if (hint := ABOUT[kind].hint) else (),
             {"note": kind in NOTES, "hint": hint},
         )
         for kind in Kind

@@ -6,9 +6,8 @@ from fnmatch import fnmatchcase
 
 from xentcheck.config.sections import WILDCARD, SectionReader
 from xentcheck.floats import FORMATS
-from xentcheck.gate.limits import IN_TOLERANCE
 from xentcheck.losses import LOSSES, NAMES
-from xentcheck.model import Kind, Limit, Quantity, Sweep, Tolerance
+from xentcheck.model import IN_TOLERANCE, Kind, Limit, Quantity, Sweep, Tolerance
 from xentcheck.reading.yaml import Place, remedy_for, shown
 
 _LIMIT_PATTERNS = ("loss", "implementation", "dtype", "quantity", "sweep")

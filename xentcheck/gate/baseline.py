@@ -18,10 +18,17 @@ from decimal import ROUND_UP, Context, Decimal
 
 from xentcheck.floats import FORMATS
 from xentcheck.gate.extent import Extent, Slack, extent, standing
-from xentcheck.model import Cell, Change, Config, Kind, Measurement, Report, Standing, Violation
-
-P99 = "p99_ulp"
-"""The rule of a violation that is about a cell's 99th percentile, not about a kind."""
+from xentcheck.model import (
+    P99,
+    Cell,
+    Change,
+    Config,
+    Kind,
+    Measurement,
+    Report,
+    Standing,
+    Violation,
+)
 
 DEFAULT_SLACK = Slack(0.01)
 """What counts as the same on the processor that an entry was recorded on."""

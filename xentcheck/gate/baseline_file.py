@@ -9,9 +9,9 @@ import yaml
 
 from xentcheck.errors import ConfigError
 from xentcheck.floats import FORMATS
-from xentcheck.gate.baseline import P99, Baseline, Entry, Faults, common_record, rounded_up
+from xentcheck.gate.baseline import Baseline, Entry, Faults, common_record, rounded_up
 from xentcheck.gate.extent import Extent
-from xentcheck.model import Cell, Kind, Quantity
+from xentcheck.model import P99, Cell, Kind, Quantity
 from xentcheck.reading.yaml import (
     Place,
     Reader,

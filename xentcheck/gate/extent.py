@@ -3,10 +3,7 @@
 import math
 from dataclasses import dataclass, field
 
-from xentcheck.model import Finding, Kind, Standing
-
-UNSTEADY = frozenset({Kind.NON_DETERMINISTIC, Kind.TIMED_OUT})
-"""Kinds that go as far as chance has it: they are there or not there."""
+from xentcheck.model import UNSTEADY, Finding, Standing
 
 EXPLAINED = 2.0
 """Excess bits up to which conditioning explains an error, as in the default limits of `check`."""

@@ -10,18 +10,18 @@ the limit's own tolerance already. A cell that no limit selects is surveyed, not
 import math
 from collections.abc import Iterable
 
-from xentcheck.gate.baseline import P99
-from xentcheck.model import NOTES, Config, Finding, Kind, Limit, Measurement, Tolerance, Violation
-
-IN_TOLERANCE = frozenset(
-    {
-        Kind.INACCURATE,
-        Kind.VANISHED_GRADIENT,
-        Kind.SPURIOUS_UNDERFLOW,
-        Kind.PLATEAU,
-    }
+from xentcheck.model import (
+    IN_TOLERANCE,
+    NOTES,
+    P99,
+    Config,
+    Finding,
+    Kind,
+    Limit,
+    Measurement,
+    Tolerance,
+    Violation,
 )
-"""Kinds that are there only because a result is beyond the tolerance."""
 
 
 def judge(

@@ -14,8 +14,9 @@ from xentcheck.measurement.confirmation import Arbitration, bare_witness
 from xentcheck.measurement.scoring import unflushed_kind
 from xentcheck.measurement.tally import Tally, offer
 from xentcheck.model import (
-    HINTS,
+    ABOUT,
     KINDS,
+    WITHOUT_RESULT,
     Cell,
     Domain,
     Finding,
@@ -118,7 +119,7 @@ def close(
                 cell,
                 count,
                 witness=bare_witness(collected.incident_cases[kind], detail),
-                hint=HINTS.get(kind, ""),
+                hint=ABOUT[kind].hint,
                 detail=detail,
                 distance=incident.distance,
             )
@@ -190,7 +191,7 @@ _FAR = 16.0  # times as large: four bits are lost to a difference
 
 def _hint(kind: Kind, cell: Cell, witness: Witness | None) -> str:
     """What to look for; of lost digits, what the input shows of where they went."""
-    told = HINTS.get(kind, "")
+    told = ABOUT[kind].hint
     if kind is not Kind.INACCURATE or witness is None or not witness.exact:
         return told
     inputs = to_float64(witness.logits)
@@ -231,18 +232,9 @@ def _met(largest: Candidate | None, witness: Witness | None, tolerance: Toleranc
     return "times_condition" if tolerance.times_condition else "or_rel"
 
 
-_WITHOUT_RESULT = (
-    Kind.CRASHED,
-    Kind.TIMED_OUT,
-    Kind.RAISED,
-    Kind.WRONG_SHAPE,
-    Kind.WRONG_DTYPE,
-)
-
-
 def _first_break(collected: Tally) -> tuple[Kind, Witness] | None:
     """The first row with a fault of its result, or without one."""
-    seen = [shown for kind, shown in collected.incident_cases.items() if kind in _WITHOUT_RESULT]
+    seen = [shown for kind, shown in collected.incident_cases.items() if kind in WITHOUT_RESULT]
     if collected.first is not None:
         seen.append(collected.first)
     first = min(seen, key=lambda each: each.place, default=None)

@@ -1,6 +1,7 @@
 """The kinds of finding: one row for each, in plain words."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -35,71 +36,176 @@ class Kind(StrEnum):
     CONVENTION = "convention"
 
 
-NOTES = frozenset({Kind.FP_SIGNAL, Kind.BATCH_VARIANT, Kind.FTZ, Kind.CONVENTION})
-"""Kinds of what the field accepts, a result or a signal; a gate forbids them only by name."""
+@dataclass(frozen=True, slots=True)
+class About:
+    """One row of the table of kinds.
 
-MEANINGS: Mapping[Kind, str] = {
-    Kind.CRASHED: "The process died in the call.",
-    Kind.TIMED_OUT: "The call did not come back in time.",
-    Kind.RAISED: "The call raised an exception.",
-    Kind.OTHER_FUNCTION: "On mild inputs it computes something else than the loss.",
-    Kind.WRONG_SHAPE: "The result has another shape than it should have.",
-    Kind.WRONG_DTYPE: "The result has a dtype that is not allowed.",
-    Kind.MUTATED_INPUT: "The call wrote into its input.",
-    Kind.NON_DETERMINISTIC: "The same input gave another result.",
-    Kind.LAYOUT_DEPENDENT: "The result changes with how the arrays lie in memory.",
-    Kind.COTANGENT: "The gradient does not follow the upstream gradient.",
-    Kind.NAN: "NaN where the exact result is a number.",
-    Kind.MISSED_NAN: "A number where NaN is right.",
-    Kind.SPURIOUS_OVERFLOW: "An infinity where the exact result is finite.",
-    Kind.MISSED_OVERFLOW: "A finite number where the exact result is infinite.",
-    Kind.WRONG_SIGN: "The result has the wrong sign.",
-    Kind.VANISHED_GRADIENT: "A gradient of zero where the exact one is not.",
-    Kind.SPURIOUS_UNDERFLOW: "Zero where the exact result can be represented.",
-    Kind.PLATEAU: "The result is constant where the exact one goes on.",
-    Kind.INACCURATE: "The result is farther off than the tolerance.",
-    Kind.ROW_DEPENDENT: "The result of a row changes with its neighbours.",
-    Kind.INCONSISTENT: "Two ways to call one function disagree.",
-    Kind.INVARIANT: "A property that every result has does not hold.",
-    Kind.FP_SIGNAL: "The call signalled an overflow, an invalid operation or a division by zero.",
-    Kind.BATCH_VARIANT: "The last bits of a row change with its batch, within the tolerance.",
-    Kind.FTZ: "Subnormal results are flushed to zero.",
-    Kind.CONVENTION: "The result follows another convention, which is accepted.",
-}
-"""What a finding of the kind says, in a sentence."""
+    Attributes:
+        says: what a finding of the kind says, in a sentence.
+        hint: what to look for in the code, where that can be said of the kind as a whole.
+        note: the field accepts it; a gate forbids it only by name.
+        in_tolerance: it exists only because a result exceeds the tolerance.
+        unsteady: its extent is random; only its presence is compared.
+        of_call: it is of the call with a whole block, of which the witness is one row.
+        without_result: the call gave no result that could be scored.
+    """
 
-HINTS: Mapping[Kind, str] = {
-    Kind.CRASHED: "look at compiled code, the depth of recursion, and os._exit",
-    Kind.TIMED_OUT: "--timeout gives it longer",
-    Kind.RAISED: "the other rows were scored without it; xentcheck --debug prints the traceback",
-    Kind.OTHER_FUNCTION: "mild inputs already show it: no question of numerical stability",
-    Kind.WRONG_SHAPE: "one value per row (or per class), and a gradient shaped like the logits",
-    Kind.WRONG_DTYPE: "return a floating-point array no narrower than the input",
-    Kind.MUTATED_INPUT: "copy before writing: callers reuse their arrays",
-    Kind.NON_DETERMINISTIC: "look for shared state, and for random numbers",
-    Kind.LAYOUT_DEPENDENT: "strides, offset and flags are part of an array: index by them, or copy "
-    "the array first",
-    Kind.COTANGENT: "the gradient of every row is its upstream gradient times the local one",
-    Kind.NAN: "usually inf - inf, 0 * inf or inf / inf: shift by the row's maximum, mask products",
-    Kind.MISSED_NAN: "a NaN was swallowed, by a clip or a comparison",
-    Kind.SPURIOUS_OVERFLOW: "an intermediate overflowed, or a logarithm met a probability of 0",
-    Kind.MISSED_OVERFLOW: "a clip or a finite sentinel hides the infinity",
-    Kind.WRONG_SIGN: "rounding went past zero: a difference of nearly equal terms",
-    Kind.VANISHED_GRADIENT: "the gradient is 0 but should not be: p - 1 rounded to 0, or a clip "
-    "has slope 0; compute 1 - p as the sum of the other probabilities",
-    Kind.SPURIOUS_UNDERFLOW: "a small result was rounded to 0: use log1p of the sum of "
-    "exp(x_j - x_label) over the other classes, and expm1 instead of exp - 1",
-    Kind.PLATEAU: "look for a clip, or for an epsilon that is added to a probability",
-    Kind.INACCURATE: "digits were lost in a sum, a difference or a narrow intermediate",
-    Kind.ROW_DEPENDENT: "look for a shift or a sum over the batch, or along the wrong axis",
-    Kind.INCONSISTENT: "the detail names the other call; look for code of its own there",
-    Kind.FP_SIGNAL: "under errstate(all='raise') or warnings as errors the call would raise",
-    Kind.BATCH_VARIANT: "the last bits of a row depend on its batch: one code for every row, with "
-    "sums in one order, would give the same bits",
-    Kind.FTZ: "a setting of the processor or the compiler (-ffast-math, XLA on CPU), no formula",
-    Kind.CONVENTION: "frameworks disagree here; `xentcheck list losses LOSS` has the conventions",
+    says: str
+    hint: str = ""
+    note: bool = False
+    in_tolerance: bool = False
+    unsteady: bool = False
+    of_call: bool = False
+    without_result: bool = False
+
+
+ABOUT: Mapping[Kind, About] = {
+    Kind.CRASHED: About(
+        "The process died in the call.",
+        "look at compiled code, the depth of recursion, and os._exit",
+        of_call=True,
+        without_result=True,
+    ),
+    Kind.TIMED_OUT: About(
+        "The call did not come back in time.",
+        "--timeout gives it longer",
+        unsteady=True,
+        of_call=True,
+        without_result=True,
+    ),
+    Kind.RAISED: About(
+        "The call raised an exception.",
+        "the other rows were scored without it; xentcheck --debug prints the traceback",
+        of_call=True,
+        without_result=True,
+    ),
+    Kind.OTHER_FUNCTION: About(
+        "On mild inputs it computes something else than the loss.",
+        "mild inputs already show it: no question of numerical stability",
+    ),
+    Kind.WRONG_SHAPE: About(
+        "The result has another shape than it should have.",
+        "one value per row (or per class), and a gradient shaped like the logits",
+        of_call=True,
+        without_result=True,
+    ),
+    Kind.WRONG_DTYPE: About(
+        "The result has a dtype that is not allowed.",
+        "return a floating-point array no narrower than the input",
+        of_call=True,
+        without_result=True,
+    ),
+    Kind.MUTATED_INPUT: About(
+        "The call wrote into its input.",
+        "copy before writing: callers reuse their arrays",
+        of_call=True,
+    ),
+    Kind.NON_DETERMINISTIC: About(
+        "The same input gave another result.",
+        "look for shared state, and for random numbers",
+        unsteady=True,
+        of_call=True,
+    ),
+    Kind.LAYOUT_DEPENDENT: About(
+        "The result changes with how the arrays lie in memory.",
+        "strides, offset and flags are part of an array: index by them, or copy the array first",
+        of_call=True,
+    ),
+    Kind.COTANGENT: About(
+        "The gradient does not follow the upstream gradient.",
+        "the gradient of every row is its upstream gradient times the local one",
+        of_call=True,
+    ),
+    Kind.NAN: About(
+        "NaN where the exact result is a number.",
+        "usually inf - inf, 0 * inf or inf / inf: shift by the row's maximum, mask products",
+    ),
+    Kind.MISSED_NAN: About(
+        "A number where NaN is right.", "a NaN was swallowed, by a clip or a comparison"
+    ),
+    Kind.SPURIOUS_OVERFLOW: About(
+        "An infinity where the exact result is finite.",
+        "an intermediate overflowed, or a logarithm met a probability of 0",
+    ),
+    Kind.MISSED_OVERFLOW: About(
+        "A finite number where the exact result is infinite.",
+        "a clip or a finite sentinel hides the infinity",
+    ),
+    Kind.WRONG_SIGN: About(
+        "The result has the wrong sign.",
+        "rounding went past zero: a difference of nearly equal terms",
+    ),
+    Kind.VANISHED_GRADIENT: About(
+        "A gradient of zero where the exact one is not.",
+        "the gradient is 0 but should not be: p - 1 rounded to 0, or a clip has slope 0; "
+        "compute 1 - p as the sum of the other probabilities",
+        in_tolerance=True,
+    ),
+    Kind.SPURIOUS_UNDERFLOW: About(
+        "Zero where the exact result can be represented.",
+        "a small result was rounded to 0: use log1p of the sum of exp(x_j - x_label) over"
+        " the other classes, and expm1 instead of exp - 1",
+        in_tolerance=True,
+    ),
+    Kind.PLATEAU: About(
+        "The result is constant where the exact one goes on.",
+        "look for a clip, or for an epsilon that is added to a probability",
+        in_tolerance=True,
+    ),
+    Kind.INACCURATE: About(
+        "The result is farther off than the tolerance.",
+        "digits were lost in a sum, a difference or a narrow intermediate",
+        in_tolerance=True,
+    ),
+    Kind.ROW_DEPENDENT: About(
+        "The result of a row changes with its neighbours.",
+        "look for a shift or a sum over the batch, or along the wrong axis",
+        of_call=True,
+    ),
+    Kind.INCONSISTENT: About(
+        "Two ways to call one function disagree.",
+        "the detail names the other call; look for code of its own there",
+        of_call=True,
+    ),
+    Kind.INVARIANT: About("A property that every result has does not hold."),
+    Kind.FP_SIGNAL: About(
+        "The call signalled an overflow, an invalid operation or a division by zero.",
+        "under errstate(all='raise') or warnings as errors the call would raise",
+        note=True,
+    ),
+    Kind.BATCH_VARIANT: About(
+        "The last bits of a row change with its batch, within the tolerance.",
+        "the last bits of a row depend on its batch: one code for every row, with sums in"
+        " one order, would give the same bits",
+        note=True,
+        of_call=True,
+    ),
+    Kind.FTZ: About(
+        "Subnormal results are flushed to zero.",
+        "a setting of the processor or the compiler (-ffast-math, XLA on CPU), no formula",
+        note=True,
+    ),
+    Kind.CONVENTION: About(
+        "The result follows another convention, which is accepted.",
+        "frameworks disagree here; `xentcheck list losses LOSS` has the conventions",
+        note=True,
+    ),
 }
-"""What to look for in the code, where that can be said of a kind as a whole."""
+"""Everything that is said of a kind as a whole. A new kind is one row here."""
+
+
+def _having(flag: str) -> frozenset[Kind]:
+    return frozenset(kind for kind, about in ABOUT.items() if getattr(about, flag))
+
+
+NOTES = _having("note")
+IN_TOLERANCE = _having("in_tolerance")
+UNSTEADY = _having("unsteady")
+OF_CALLS = _having("of_call")
+WITHOUT_RESULT = _having("without_result")
+
+P99 = "p99_ulp"
+"""The rule of a cell whose 99th percentile is too large. Every other rule is the name of a kind."""
 
 NOTIONS: Mapping[str, str] = {
     "−0 for 0": "rows whose result is −0 where the exact one is 0; no fault",
@@ -119,24 +225,6 @@ RIGHT = len(KINDS)
 def kind_of(code: int) -> Kind | None:
     """The kind at a position in `KINDS`; None for `RIGHT`."""
     return None if code == RIGHT else KINDS[code]
-
-
-OF_CALLS = frozenset(
-    {
-        Kind.CRASHED,
-        Kind.TIMED_OUT,
-        Kind.RAISED,
-        Kind.WRONG_SHAPE,
-        Kind.WRONG_DTYPE,
-        Kind.MUTATED_INPUT,
-        Kind.NON_DETERMINISTIC,
-        Kind.LAYOUT_DEPENDENT,
-        Kind.COTANGENT,
-        Kind.ROW_DEPENDENT,
-        Kind.INCONSISTENT,
-        Kind.BATCH_VARIANT,
-    }
-)  # of the call with a whole block, of which the witness is but a row
 
 
 _GRAVITY = {kind: position for position, kind in enumerate(Kind)}

@@ -21,7 +21,7 @@ from xentcheck.losses.spec import picked
 from xentcheck.measurement.candidate import alone
 from xentcheck.measurement.scoring import score
 from xentcheck.model import (
-    HINTS,
+    ABOUT,
     Cell,
     Config,
     Finding,
@@ -199,7 +199,7 @@ def _told(implementation: Implementation, found: Recognition) -> tuple[Measureme
         cell,
         rows,
         witness=witness,
-        hint=found.hint or HINTS[Kind.OTHER_FUNCTION],
+        hint=found.hint or ABOUT[Kind.OTHER_FUNCTION].hint,
         detail=found.text,
     )
     measurement = Measurement(

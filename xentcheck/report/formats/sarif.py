@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from xentcheck.floats import ULP_DEFINITION
-from xentcheck.gate.baseline import P99
-from xentcheck.model import HINTS, MEANINGS, NOTES, Cell, Finding, Kind, Report, Violation
+from xentcheck.model import ABOUT, NOTES, P99, Cell, Finding, Kind, Report, Violation
 from xentcheck.reading.json import number
 from xentcheck.report import words
 
@@ -64,7 +63,7 @@ def _driver(report: Report) -> dict[str, Any]:
     driver: dict[str, Any] = {"name": "xentcheck"}
     if version := report.environment.get("xentcheck"):
         driver["version"] = version
-    rules = [_rule(str(kind), MEANINGS[kind], HINTS.get(kind, ""), kind in NOTES) for kind in Kind]
+    rules = [_rule(str(kind), ABOUT[kind].says, ABOUT[kind].hint, kind in NOTES) for kind in Kind]
     rules.append(_rule(P99, "More than one of a hundred rows is farther off than is allowed.", ""))
     rules.append(_rule(_OMISSION, "The configuration names it, and it was not audited.", ""))
     return {**driver, "rules": rules}

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from xentcheck.floats import LARGEST_ULP, ULP_DEFINITION
-from xentcheck.model import MEANINGS, NOTIONS, Finding, Kind, Report, Witness, gravity
+from xentcheck.model import ABOUT, NOTIONS, Finding, Kind, Report, Witness, gravity
 from xentcheck.report import words
 from xentcheck.report.grid import labelled, to_text
 from xentcheck.report.lines import Line, by_loss, merged, verdicts
@@ -257,7 +257,7 @@ def _explained(lines: Sequence[Line]) -> Iterator[tuple[str, str]]:
     """What the kinds that are printed mean, gravest first, and the other words and signs."""
     kinds = {kind for line in lines for kind, count in line.counts.items() if count}
     for kind in sorted(kinds, key=gravity):
-        yield str(kind), MEANINGS[kind]
+        yield str(kind), ABOUT[kind].says
     printed = {
         "−0 for 0": any(line.negative_zeros for line in lines),
         "excess bits": any(line.met.endswith("excess bits") for line in lines),
