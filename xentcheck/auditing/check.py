@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
 from xentcheck.auditing.arguments import bound, flag, known_names
 from xentcheck.auditing.own_code import (
     Function,
@@ -17,14 +15,14 @@ from xentcheck.auditing.own_code import (
     own_defaults,
     with_reduction,
 )
-from xentcheck.errors import UnknownNameError, UsageError
+from xentcheck.errors import UsageError
 from xentcheck.execution import unasked
 from xentcheck.floats import FORMATS
 from xentcheck.implementations import user
 from xentcheck.implementations.bridge import LABEL_DTYPE, LABEL_DTYPES
 from xentcheck.implementations.shapes import CLASS_SECOND, ROWS, SHAPES
 from xentcheck.losses import loss_of
-from xentcheck.losses.spec import Loss
+from xentcheck.losses.parameters import checked, parameter_of
 from xentcheck.model import (
     AUTO,
     NOTES,
@@ -34,7 +32,6 @@ from xentcheck.model import (
     LabelKind,
     Layout,
     Limit,
-    Parameter,
     Quantity,
     Sweep,
     Target,
@@ -43,7 +40,6 @@ from xentcheck.model import (
 )
 from xentcheck.sweeps import chosen_labels, standard_sweeps
 from xentcheck.sweeps import own as own_inputs
-from xentcheck.sweeps.parameters import MATRIX_WORDS, VECTOR_WORDS
 
 DTYPES = ("float32", "float64")
 """What a loss of the user's is checked in, unless something else is asked for."""
@@ -159,11 +155,12 @@ def checking(
         label_kind = own_inputs.kind_of(given, spec)
     kind, targets, integers = chosen_labels(spec, label_kind, check.targets)
     values = {
-        name: _checked_parameter(spec, kind, name, value)
+        name: checked(parameter_of(spec, kind, name), value)
         for name, value in check.parameters.items()
     }
     built_in = {
-        name: _checked_parameter(spec, kind, name, value) for name, value in check.built_in.items()
+        name: checked(parameter_of(spec, kind, name), value)
+        for name, value in check.built_in.items()
     }
     for name in values.keys() & {*built_in, *check.bind}:
         raise UsageError(
@@ -273,45 +270,3 @@ def bounds_of(tolerance: Tolerance) -> dict[str, float | None]:
     """The bounds of a tolerance by name, None for one that bounds nothing."""
     numbers = {name: float(getattr(tolerance, name)) for name in _BOUNDS}
     return {name: each if math.isfinite(each) else None for name, each in numbers.items()}
-
-
-def _checked_parameter(spec: Loss, kind: LabelKind, name: str, value: Any) -> Any:
-    """A value that a parameter takes. Raises UsageError or UnknownNameError for another."""
-    parameter = spec.parameter(name)
-    if parameter is None:
-        raise UnknownNameError(
-            f"parameter of {spec.id}", name, [each.name for each in spec.parameters]
-        )
-    if parameter.label_kinds and kind not in parameter.label_kinds:
-        kinds = " or ".join(parameter.label_kinds)
-        raise UsageError(f"{name} goes with {kinds} labels, not with {kind} ones")
-    match parameter.kind:
-        case "flag":
-            if not isinstance(value, bool | np.bool_):
-                raise UsageError(f"{name}={value!r}: expected True or False")
-            return bool(value)
-        case "choice":
-            return known_names(f"value of {name}", (value,), parameter.choices)[0]
-        case "class-vector" | "row-matrix" if isinstance(value, str):
-            words = VECTOR_WORDS if parameter.kind == "class-vector" else MATRIX_WORDS
-            return known_names(f"value of {name}", (value,), words)[0]
-        case "class-vector" | "row-matrix":
-            numbers = np.asarray(value)
-            if numbers.ndim != 1 or numbers.dtype.kind not in "iuf":
-                raise UsageError(f"{name}={value!r}: expected a number per class")
-            return tuple(_number(parameter, each) for each in numbers.tolist())
-    return _number(parameter, value)
-
-
-def _number(parameter: Parameter, value: Any) -> float | int:
-    whole = parameter.kind == "integer"
-    plain = isinstance(value, int | float | np.integer | np.floating) and not isinstance(
-        value, bool
-    )
-    if not plain or (whole and not float(value).is_integer()):
-        what = "a whole number" if whole else "a number"
-        raise UsageError(f"{parameter.name}={value!r}: expected {what}")
-    problem = parameter.out_of_range(value)
-    if problem:
-        raise UsageError(f"{parameter.name}={value:g}: {problem}")
-    return int(value) if whole else float(value)

@@ -33,7 +33,7 @@ def own_defaults(
     for name, value in made.own_defaults.items():
         parameter = spec.parameter(name)
         assert parameter is not None
-        unfit = parameter.label_kinds and kind not in parameter.label_kinds
+        unfit = not parameter.goes_with(kind)
         if name in given or name in made.built_in or value is None or unfit:
             continue
         if name == "reduction":

@@ -8,7 +8,15 @@ import numpy as np
 from xentcheck.errors import UnknownNameError, UsageError
 from xentcheck.floats import FORMATS, from_float64, to_float64
 from xentcheck.losses.spec import Loss
-from xentcheck.model import Array, Case, Float64Array, LabelKind, Layout, ParameterValue
+from xentcheck.model import (
+    Array,
+    Case,
+    Float64Array,
+    LabelKind,
+    Layout,
+    ParameterKind,
+    ParameterValue,
+)
 from xentcheck.sweeps.parameters import combinations, materialise
 
 Row: TypeAlias = Sequence[float]
@@ -146,7 +154,11 @@ def _probe_parameters(
     axes = {}
     for name, value in parameters.items():
         declared = loss.parameter(name)
-        if declared is not None and declared.kind == "row-matrix" and np.ndim(value[:1]) == 2:
+        if (
+            declared is not None
+            and declared.kind == ParameterKind.ROW_MATRIX
+            and np.ndim(value[:1]) == 2
+        ):
             matrix = _array(name, value)
             if matrix.shape != x.shape:
                 shapes = (f"{each.shape[0]} rows of {each.shape[1]}" for each in (matrix, x))

@@ -283,55 +283,39 @@ def parameters_from(
 
     Raises UsageError, or UnknownNameError for a parameter the loss does not have.
     """
+    from xentcheck.losses.parameters import checked, parameter_of
+
     values: dict[str, Any] = {}
     for text in params:
         name, separator, written = text.partition("=")
         if not separator:
             raise UsageError(f"{option} {text}: expected NAME=VALUE")
-        parameter = loss.parameter(name)
-        if parameter is None:
-            known = [each.name for each in loss.parameters]
-            raise UnknownNameError(f"parameter of {loss.id}", name, known)
         if name in values:
             raise UsageError(f"{option} {name} is given twice")
-        if parameter.label_kinds and label_kind not in parameter.label_kinds:
-            kinds = " or ".join(parameter.label_kinds)
-            raise UsageError(
-                f"{option} {name} goes with {kinds} labels, not with {label_kind} ones"
-            )
-        values[name] = _parameter(parameter, written, dtype, option)
+        parameter = parameter_of(loss, label_kind, name, f"{option} ")
+        value = _parameter(parameter, written, dtype, f"{option} {name}")
+        values[name] = checked(parameter, value, f"{option} ")
     return values
 
 
-def _parameter(parameter: "Parameter", written: str, dtype: str | None, option: str) -> Any:
-    where = f"{option} {parameter.name}"
+def _parameter(parameter: "Parameter", written: str, dtype: str | None, where: str) -> Any:
+    """What is written, as the type that the parameter takes."""
+    from xentcheck.model import ParameterKind
+
     match parameter.kind:
-        case "flag":
+        case ParameterKind.FLAG:
             if written not in ("true", "false"):
                 raise UsageError(f"{where}={written}: expected true or false")
             return written == "true"
-        case "choice":
-            if written not in parameter.choices:
-                what = f"value of {where}"
-                raise UnknownNameError(what, written, parameter.choices)
+        case ParameterKind.CHOICE:
             return written
-        case "class-vector" | "row-matrix":
-            if written == "random":  # of every class count, as in a configuration
-                return written
-            numbers = numbers_from(where, written, dtype)
-            for number in numbers:
-                _check_range(where, parameter, number)
-            return numbers
+        case ParameterKind.CLASS_VECTOR | ParameterKind.ROW_MATRIX:
+            # of every class count, as in a configuration
+            return written if written == "random" else numbers_from(where, written, dtype)
     number = number_from(where, written, dtype)
-    if parameter.kind == "integer" and not number.is_integer():
+    if parameter.kind is ParameterKind.INTEGER and not number.is_integer():
         raise UsageError(f"{where}={written}: expected a whole number")
-    _check_range(where, parameter, number)
-    return int(number) if parameter.kind == "integer" else number
-
-
-def _check_range(where: str, parameter: "Parameter", number: float) -> None:
-    if problem := parameter.out_of_range(number):
-        raise UsageError(f"{where}={number:g}: {problem}")
+    return number
 
 
 def unwrapped(written: str) -> str:

@@ -30,6 +30,7 @@ from xentcheck.cli.options import (
 )
 from xentcheck.cli.output import Delivery
 from xentcheck.errors import UnknownNameError, UsageError
+from xentcheck.model import ParameterKind
 from xentcheck.report.formats import rendered
 
 if TYPE_CHECKING:
@@ -307,7 +308,7 @@ def _parameters(
     for text in params:
         name, _, written = text.partition("=")
         parameter = spec.parameter(name)
-        if parameter is not None and parameter.kind == "row-matrix" and ";" in written:
+        if parameter is not None and parameter.kind == ParameterKind.ROW_MATRIX and ";" in written:
             _rows(f"--param {name}", written, dtype)
             by_row[name] = written.split(";")
     values = parameters_from(

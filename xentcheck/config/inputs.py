@@ -11,11 +11,10 @@ from xentcheck.config.sections import WILDCARD, SectionReader
 from xentcheck.floats import FORMATS, STANDARD
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Loss
-from xentcheck.model import InputSpec, LabelKind, Option, Parameter
+from xentcheck.model import InputSpec, LabelKind, Option, Parameter, ParameterKind
 from xentcheck.reading.yaml import Place, listed, remedy_for, shown
 from xentcheck.sweeps import GENERATORS, Generator
 from xentcheck.sweeps.labels import TARGETS
-from xentcheck.sweeps.parameters import MATRIX_WORDS, VECTOR_WORDS
 
 
 def read_losses(reader: SectionReader, place: Place) -> tuple[tuple[str, ...], dict[str, Place]]:
@@ -127,15 +126,15 @@ def read_parameter(reader: SectionReader, place: Place, spec: Parameter) -> Any:
     """One value of a parameter; None stands for "not given" where that is the default."""
     node = place.node
     absent = isinstance(node, yaml.ScalarNode) and node.value == "none"
-    if absent and spec.default is None and spec.kind != "choice":
+    if absent and spec.default is None and spec.kind != ParameterKind.CHOICE:
         return None
-    if spec.kind == "flag":
+    if spec.kind == ParameterKind.FLAG:
         return reader.flag(place)
-    if spec.kind == "choice":
+    if spec.kind == ParameterKind.CHOICE:
         return reader.one_of(place, spec.choices, f"choice of {spec.name}")
-    if spec.kind == "integer":
+    if spec.kind == ParameterKind.INTEGER:
         return reader.integer(place, spec.minimum, spec.maximum)
-    words = {"class-vector": VECTOR_WORDS, "row-matrix": MATRIX_WORDS}.get(spec.kind, ())
+    words = spec.kind.words
     if isinstance(node, yaml.ScalarNode) and node.value in words:
         return node.value
     if words and isinstance(node, yaml.SequenceNode):
@@ -248,6 +247,4 @@ def _read_rows(reader: SectionReader, place: Place, option: Option) -> tuple[Any
 def _goes_with(parameter: Parameter, loss: Loss, kind: LabelKind | None) -> bool:
     """Whether the parameter can be given with these labels; a loss without them is left out."""
     chosen = kind or loss.label_kinds[0]
-    return chosen in loss.label_kinds and (
-        not parameter.label_kinds or chosen in parameter.label_kinds
-    )
+    return chosen in loss.label_kinds and parameter.goes_with(chosen)

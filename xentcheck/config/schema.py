@@ -12,7 +12,7 @@ from xentcheck.implementations.bridge import LABEL_DTYPES
 from xentcheck.implementations.shapes import SHAPES
 from xentcheck.implementations.user import FRAMEWORKS
 from xentcheck.losses import LOSSES
-from xentcheck.model import Kind, Option, Parameter, Quantity
+from xentcheck.model import Kind, Option, Parameter, ParameterKind, Quantity
 from xentcheck.reading.json import plain
 from xentcheck.reading.numbers import NAMES
 from xentcheck.reading.schema import (
@@ -35,7 +35,6 @@ from xentcheck.reading.schema import (
 )
 from xentcheck.sweeps import GENERATORS, Generator
 from xentcheck.sweeps.labels import TARGETS
-from xentcheck.sweeps.parameters import MATRIX_WORDS, VECTOR_WORDS
 
 
 def config_schema() -> Schema:
@@ -165,21 +164,21 @@ def _parameters() -> Schema:
 
 def _parameter(parameter: Parameter) -> Schema:
     value = _parameter_value(parameter)
-    if parameter.default is None and parameter.kind != "choice":
+    if parameter.default is None and parameter.kind != ParameterKind.CHOICE:
         return {"anyOf": [value, described({"const": "none"}, "Not given.")]}
     return value
 
 
 def _parameter_value(parameter: Parameter) -> Schema:
-    if parameter.kind == "flag":
+    if parameter.kind == ParameterKind.FLAG:
         return {"type": "boolean"}
-    if parameter.kind == "choice":
+    if parameter.kind == ParameterKind.CHOICE:
         return {"enum": [each for word in parameter.choices for each in _spellings(word)]}
-    if parameter.kind == "integer":
+    if parameter.kind == ParameterKind.INTEGER:
         return within("whole-number", parameter.minimum, parameter.maximum)
     number = within("finite-number", parameter.minimum, parameter.maximum)
-    words = {"class-vector": VECTOR_WORDS, "row-matrix": MATRIX_WORDS}.get(parameter.kind)
-    if words is None:
+    words = parameter.kind.words
+    if not words:
         return number
     several = {"type": "array", "items": number, "minItems": 1}
     return {"anyOf": [{"enum": list(words)}, number, several]}

@@ -29,7 +29,16 @@ from xentcheck.losses.spec import (
     RowResult,
     roundings,
 )
-from xentcheck.model import Accepts, Domain, Float64Array, LabelKind, Layout, Parameter, Quantity
+from xentcheck.model import (
+    Accepts,
+    Domain,
+    Float64Array,
+    LabelKind,
+    Layout,
+    Parameter,
+    ParameterKind,
+    Quantity,
+)
 
 NAN = float("nan")
 INF = float("inf")
@@ -177,7 +186,11 @@ def _condition_js(
 
 
 _REDUCTION = Parameter(
-    "reduction", "choice", "over the rows", default="none", choices=("none", "mean", "sum")
+    "reduction",
+    ParameterKind.CHOICE,
+    "over the rows",
+    default="none",
+    choices=("none", "mean", "sum"),
 )
 
 KL_DIVERGENCE = Loss(
@@ -202,7 +215,9 @@ KL_DIVERGENCE = Loss(
     definition=_define_kl,
     condition=_condition_kl,
     parameters=(
-        Parameter("log_target", "flag", "the targets are log-probabilities", default=False),
+        Parameter(
+            "log_target", ParameterKind.FLAG, "the targets are log-probabilities", default=False
+        ),
         _REDUCTION,
     ),
 )

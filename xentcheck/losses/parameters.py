@@ -6,14 +6,22 @@ in.
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from xentcheck.errors import UnknownNameError, UsageError, XentcheckError
 from xentcheck.floats import FORMATS, from_float64, to_float64
 from xentcheck.losses.spec import Loss
-from xentcheck.model import ANY_PARAMETER, Implementation, Parameter, ParameterValue
+from xentcheck.model import (
+    ANY_PARAMETER,
+    Implementation,
+    LabelKind,
+    Parameter,
+    ParameterKind,
+    ParameterValue,
+)
 
 
 def rounded(value: float, dtype: str) -> float:
@@ -26,9 +34,9 @@ def equal(parameter: Parameter, one: Any, other: Any, dtype: str) -> bool:
     first, second = (parameter.default if each is None else each for each in (one, other))
     if first is None or second is None:
         return first is second
-    if parameter.kind == "real":
+    if parameter.kind == ParameterKind.REAL:
         return rounded(float(first), dtype) == rounded(float(second), dtype)
-    if parameter.kind not in ("class-vector", "row-matrix"):
+    if not parameter.kind.words:
         return bool(first == second)
     if isinstance(first, str) or isinstance(second, str):  # numbers that are drawn
         return isinstance(first, str) and isinstance(second, str) and first == second
@@ -44,24 +52,79 @@ def _vector(value: Any, size: int, dtype: str) -> Any:
     return to_float64(np.resize(numbers, (*numbers.shape[:-1], size)))
 
 
-def valid(parameter: Parameter, value: Any) -> bool:
-    """Whether a value in Python, as a function's default or a keyword has it, is one of these."""
-    number = isinstance(value, int | float | np.integer | np.floating)
-    number = number and not isinstance(value, bool)
+def parameter_of(loss: Loss, kind: LabelKind, name: str, option: str = "") -> Parameter:
+    """The parameter of a loss by its name, if it goes with labels of a kind.
+
+    ``option`` stands before the name in errors. Raises UnknownNameError or UsageError.
+    """
+    parameter = loss.parameter(name)
+    if parameter is None:
+        known = [each.name for each in loss.parameters]
+        raise UnknownNameError(f"parameter of {loss.id}", name, known)
+    if not parameter.goes_with(kind):
+        kinds = " or ".join(parameter.label_kinds)
+        raise UsageError(f"{option}{name} goes with {kinds} labels, not with {kind} ones")
+    return parameter
+
+
+def checked(parameter: Parameter, value: Any, option: str = "") -> Any:
+    """A value as plain Python has it, if the parameter takes it.
+
+    Args:
+        parameter: what it is a value of.
+        value: a number, a bool, a word, or a sequence of one number per class. A parameter that
+            takes numbers per class also takes one of its words.
+        option: stands before the parameter's name in errors.
+
+    Raises:
+        UnknownNameError: it is a word that the parameter does not have.
+        UsageError: it is of another type, or out of range.
+    """
+    where = f"{option}{parameter.name}"
     match parameter.kind:
-        case "flag":
-            return isinstance(value, bool)
-        case "choice":
-            return isinstance(value, str) and value in parameter.choices
-        case "integer":
-            return number and float(value).is_integer() and not parameter.out_of_range(value)
-        case "real":
-            return number and not parameter.out_of_range(float(value))
-    return (
-        isinstance(value, list | tuple)
-        and bool(value)
-        and all(isinstance(each, int | float) and not isinstance(each, bool) for each in value)
-    )
+        case ParameterKind.FLAG:
+            if not isinstance(value, bool | np.bool_):
+                raise UsageError(f"{where}={value!r}: expected True or False")
+            return bool(value)
+        case ParameterKind.CHOICE:
+            return _word(where, value, parameter.choices)
+        case ParameterKind.CLASS_VECTOR | ParameterKind.ROW_MATRIX:
+            if isinstance(value, str):
+                return _word(where, value, parameter.kind.words)
+            numbers = np.asarray(value)
+            if numbers.ndim != 1 or numbers.dtype.kind not in "iuf":
+                raise UsageError(f"{where}={value!r}: expected a number per class")
+            return tuple(_number(parameter, where, each) for each in numbers.tolist())
+    return _number(parameter, where, value)
+
+
+def _word(where: str, value: Any, known: Sequence[str]) -> str:
+    if value not in known:
+        raise UnknownNameError(f"value of {where}", str(value), known)
+    return str(value)
+
+
+def _number(parameter: Parameter, where: str, value: Any) -> float | int:
+    whole = parameter.kind is ParameterKind.INTEGER
+    plain = isinstance(value, int | float | np.integer | np.floating)
+    plain = plain and not isinstance(value, bool)
+    if not plain or (whole and not float(value).is_integer()):
+        what = "a whole number" if whole else "a number"
+        raise UsageError(f"{where}={value!r}: expected {what}")
+    if problem := parameter.out_of_range(value):
+        raise UsageError(f"{where}={value:g}: {problem}")
+    return int(value) if whole else float(value)
+
+
+def valid(parameter: Parameter, value: Any) -> bool:
+    """Whether a parameter takes a value in numbers, as a function's own default has it."""
+    if isinstance(value, str) and parameter.kind is not ParameterKind.CHOICE:
+        return False
+    try:
+        checked(parameter, value)
+    except XentcheckError:
+        return False
+    return True
 
 
 def of_loss(loss: Loss, values: Mapping[str, Any]) -> dict[str, Any]:

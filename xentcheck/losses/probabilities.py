@@ -30,7 +30,16 @@ from xentcheck.losses.spec import (
     RowResult,
     roundings,
 )
-from xentcheck.model import Accepts, Domain, Float64Array, LabelKind, Layout, Parameter, Quantity
+from xentcheck.model import (
+    Accepts,
+    Domain,
+    Float64Array,
+    LabelKind,
+    Layout,
+    Parameter,
+    ParameterKind,
+    Quantity,
+)
 
 NAN = float("nan")
 INF = float("inf")
@@ -216,7 +225,11 @@ def _condition_entropy(
 
 
 _REDUCTION = Parameter(
-    "reduction", "choice", "over the rows", default="none", choices=("none", "mean", "sum")
+    "reduction",
+    ParameterKind.CHOICE,
+    "over the rows",
+    default="none",
+    choices=("none", "mean", "sum"),
 )
 _ZERO_LOG_ZERO = "0·log 0 = 0"
 _PROPAGATE = "NaN stays NaN, in its own row; what is no probability gives NaN"
@@ -289,8 +302,10 @@ NLL_LOSS = Loss(
     definition=_nll,
     condition=_condition_value,
     parameters=(
-        Parameter("weight", "class-vector", "weight of each class", minimum=0.0),
-        Parameter("ignore_index", "integer", "rows with this label count for nothing", -100),
+        Parameter("weight", ParameterKind.CLASS_VECTOR, "weight of each class", minimum=0.0),
+        Parameter(
+            "ignore_index", ParameterKind.INTEGER, "rows with this label count for nothing", -100
+        ),
         _REDUCTION,
     ),
     row_weights=row_weights,
@@ -311,7 +326,9 @@ ENTROPY = Loss(
     definition=_define_entropy,
     condition=_condition_entropy,
     parameters=(
-        Parameter("base", "choice", "of the logarithm", default="e", choices=("e", "2", "10")),
+        Parameter(
+            "base", ParameterKind.CHOICE, "of the logarithm", default="e", choices=("e", "2", "10")
+        ),
         _REDUCTION,
     ),
     nonnegative=True,

@@ -34,7 +34,15 @@ from xentcheck.losses.spec import (
     Row,
     RowResult,
 )
-from xentcheck.model import Domain, Float64Array, LabelKind, Layout, Parameter, Quantity
+from xentcheck.model import (
+    Domain,
+    Float64Array,
+    LabelKind,
+    Layout,
+    Parameter,
+    ParameterKind,
+    Quantity,
+)
 
 NAN = float("nan")
 INF = float("inf")
@@ -279,7 +287,11 @@ def _condition_focal(
 
 
 _REDUCTION = Parameter(
-    "reduction", "choice", "over the elements", default="none", choices=("none", "mean", "sum")
+    "reduction",
+    ParameterKind.CHOICE,
+    "over the elements",
+    default="none",
+    choices=("none", "mean", "sum"),
 )
 _SOURCE = "Mächler 2012, 'Accurately computing log(1 - exp(-|a|))'"
 _AT_INFINITY = "at ±inf: the limits"
@@ -361,10 +373,16 @@ SIGMOID_BINARY_CROSS_ENTROPY = Loss(
     definition=_define_bce,
     condition=_condition_bce,
     parameters=(
-        Parameter("pos_weight", "real", "weight w of the positive class", default=1.0, minimum=0.0),
+        Parameter(
+            "pos_weight",
+            ParameterKind.REAL,
+            "weight w of the positive class",
+            default=1.0,
+            minimum=0.0,
+        ),
         Parameter(
             "label_smoothing",
-            "real",
+            ParameterKind.REAL,
             "z becomes z (1−ε) + ε/2",
             default=0.0,
             minimum=0.0,
@@ -395,8 +413,10 @@ SIGMOID_FOCAL_LOSS = Loss(
     definition=_define_focal,
     condition=_condition_focal,
     parameters=(
-        Parameter("alpha", "real", "balance of the positive class", minimum=0.0, maximum=1.0),
-        Parameter("gamma", "real", "focusing exponent", default=2.0, minimum=0.0),
+        Parameter(
+            "alpha", ParameterKind.REAL, "balance of the positive class", minimum=0.0, maximum=1.0
+        ),
+        Parameter("gamma", ParameterKind.REAL, "focusing exponent", default=2.0, minimum=0.0),
         _REDUCTION,
     ),
     nonnegative=True,

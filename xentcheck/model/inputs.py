@@ -62,22 +62,59 @@ class Accepts(IntFlag):
     ANYTHING = 4
 
 
+class ParameterKind(StrEnum):
+    """What values a parameter takes.
+
+    ``real``: a float, rounded to the dtype. ``class-vector``: (classes,) in the dtype.
+    ``row-matrix``: (rows, classes) in the dtype. ``choice``: one of its words.
+    """
+
+    REAL = "real"
+    INTEGER = "integer"
+    FLAG = "flag"
+    CHOICE = "choice"
+    CLASS_VECTOR = "class-vector"
+    ROW_MATRIX = "row-matrix"
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words that stand for numbers of any size; empty where only values are taken."""
+        return _WORDS_FOR_NUMBERS.get(self.value, ())
+
+
+_WORDS_FOR_NUMBERS = {
+    "class-vector": ("random", "zeros-some"),
+    "row-matrix": ("random", "gumbel"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """A parameter of a loss.
 
-    ``kind``: ``real`` (a float rounded to the dtype), ``flag``, ``choice``, ``class-vector``
-    ((classes,) in the dtype), ``row-matrix`` ((rows, classes) in the dtype), ``integer``.
+    Attributes:
+        name: as an implementation's argument is called.
+        kind: what values it takes.
+        doc: what it means, in a few words; it is printed.
+        default: the value where nobody gives one. None: it is not given.
+        minimum: the least number it takes.
+        maximum: the largest number it takes.
+        choices: the words it takes.
+        label_kinds: the kinds of label it goes with; empty: every kind.
     """
 
     name: str
-    kind: str
+    kind: ParameterKind
     doc: str
     default: float | int | str | bool | None = None
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[str, ...] = ()
-    label_kinds: tuple[LabelKind, ...] = ()  # empty: with every kind of label
+    label_kinds: tuple[LabelKind, ...] = ()
+
+    def goes_with(self, kind: LabelKind) -> bool:
+        """Whether it can be given with labels of a kind."""
+        return not self.label_kinds or kind in self.label_kinds
 
     def out_of_range(self, number: float) -> str:
         """What a number has to be that this parameter does not take; "" where it does."""

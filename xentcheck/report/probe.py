@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from xentcheck.floats import ULP_DEFINITION
-from xentcheck.model import NOTES, Kind, Quantity, Witness, kinds
+from xentcheck.model import NOTES, Kind, Quantity, Witness, gravity
 from xentcheck.report import words
 from xentcheck.report.grid import labelled
 from xentcheck.report.words import skipped_lines
@@ -89,9 +89,9 @@ def _results(
 
 def _severity(number: "ProbeNumber") -> tuple[float, float]:
     """Sorts worst first."""
-    gravity = len(Kind) if number.kind is None else kinds.gravity(number.kind)
+    grave = len(Kind) if number.kind is None else gravity(number.kind)
     error = -1.0 if math.isnan(number.ulp_error) else number.ulp_error
-    return (gravity, -error)
+    return (grave, -error)
 
 
 def _cells(implementation: str, number: "ProbeNumber") -> list[Text]:

@@ -130,7 +130,7 @@ def fitted(sweep: Sweep, loss: Loss) -> tuple[Sweep | None, tuple[str, ...]]:
         parameter = loss.parameter(name)
         if parameter is None:
             left_out.append(f"has no parameter {name}")
-        elif parameter.label_kinds and kind not in parameter.label_kinds:
+        elif not parameter.goes_with(kind):
             kinds = " or ".join(parameter.label_kinds)
             left_out.append(f"parameter {name} goes with {kinds} labels, not with {kind} ones")
         else:

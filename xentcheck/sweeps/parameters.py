@@ -11,12 +11,10 @@ from xentcheck.errors import UsageError, did_you_mean
 from xentcheck.floats import from_float64
 from xentcheck.losses.parameters import rounded
 from xentcheck.losses.spec import Loss
-from xentcheck.model import Array, LabelKind, Parameter, ParameterValue
+from xentcheck.model import Array, LabelKind, Parameter, ParameterKind, ParameterValue
 from xentcheck.sweeps.generator import stream
 
 MANY_CLASSES = 1024  # beyond it draws take few distinct values, so that exact results stay cheap
-VECTOR_WORDS = ("random", "zeros-some")
-MATRIX_WORDS = ("random", "gumbel")
 
 
 def combinations(
@@ -35,7 +33,7 @@ def combinations(
             hint = did_you_mean(name, names) if names else "; it has none"
             message = f"{loss.id} has no parameter {name!r}{hint}"
             raise UsageError(message)
-        if parameter.label_kinds and label_kind not in parameter.label_kinds:
+        if not parameter.goes_with(label_kind):
             kinds = " or ".join(parameter.label_kinds)
             message = f"{name} of {loss.id} goes with {kinds} labels, not with {label_kind} ones"
             raise UsageError(message)
@@ -76,24 +74,22 @@ def _value(
 ) -> ParameterValue | None:
     if raw is None:
         return None
-    if parameter.kind == "real":
+    if parameter.kind == ParameterKind.REAL:
         return rounded(float(raw), dtype)
-    if parameter.kind == "class-vector":
+    if parameter.kind == ParameterKind.CLASS_VECTOR:
         return from_float64(_vector(parameter, raw, shape[-1], seed, str(place[0])), dtype)
-    if parameter.kind == "row-matrix":
+    if parameter.kind == ParameterKind.ROW_MATRIX:
         return from_float64(_matrix(parameter, raw, shape, seed, place), dtype)
-    if parameter.kind == "integer":
+    if parameter.kind == ParameterKind.INTEGER:
         return int(raw)
-    return bool(raw) if parameter.kind == "flag" else str(raw)
+    return bool(raw) if parameter.kind == ParameterKind.FLAG else str(raw)
 
 
 def _vector(parameter: Parameter, raw: Any, classes: int, seed: int, sweep: str) -> Array:
     """One number per class; a word draws them, equal for every dtype of the sweep."""
     if not isinstance(raw, str):
         return np.resize(np.asarray(raw, dtype=np.float64), classes)
-    if raw not in VECTOR_WORDS:
-        message = f"{parameter.name}: expected numbers, or a word{did_you_mean(raw, VECTOR_WORDS)}"
-        raise UsageError(message)
+    _check_word(parameter, raw)
     rng = stream(seed, sweep, "parameter", parameter.name, classes)
     draws = rng.uniform(0.5, 2.0, classes)
     if classes > MANY_CLASSES:
@@ -103,15 +99,20 @@ def _vector(parameter: Parameter, raw: Any, classes: int, seed: int, sweep: str)
     return draws
 
 
+def _check_word(parameter: Parameter, word: str) -> None:
+    known = parameter.kind.words
+    if word not in known:
+        message = f"{parameter.name}: expected numbers, or a word{did_you_mean(word, known)}"
+        raise UsageError(message)
+
+
 def _matrix(
     parameter: Parameter, raw: Any, shape: tuple[int, ...], seed: int, place: Sequence[object]
 ) -> Array:
     """One number per row and class: Gumbel noise, or given numbers repeated over the classes."""
     if not isinstance(raw, str):
         return np.tile(np.resize(np.asarray(raw, dtype=np.float64), shape[-1]), (shape[0], 1))
-    if raw not in MATRIX_WORDS:
-        message = f"{parameter.name}: expected numbers, or a word{did_you_mean(raw, MATRIX_WORDS)}"
-        raise UsageError(message)
+    _check_word(parameter, raw)
     rng = stream(seed, *place, "parameter", parameter.name)
     noise = -np.log(rng.standard_exponential(shape))
     return np.round(noise * 8) / 8 if shape[-1] > MANY_CLASSES else noise

@@ -20,6 +20,7 @@ from xentcheck.model import (
     Cell,
     Finding,
     Implementation,
+    ParameterKind,
     Quantity,
     Report,
     Sweep,
@@ -77,7 +78,7 @@ def given_to(
             given = {"logits": witness.logits[np.newaxis], "labels": labels}
             for name, value in parameters.items():
                 declared = loss.parameter(name)
-                by_row = declared is not None and declared.kind == "row-matrix"
+                by_row = declared is not None and declared.kind == ParameterKind.ROW_MATRIX
                 array = isinstance(value, np.ndarray) and by_row
                 given[name] = value[np.newaxis] if array else value
             row = (0,)

@@ -38,7 +38,7 @@ from xentcheck.losses.softmax.textbook import (
     define_softmax,
 )
 from xentcheck.losses.spec import Loss
-from xentcheck.model import Domain, LabelKind, Layout, Parameter
+from xentcheck.model import Domain, LabelKind, Layout, Parameter, ParameterKind
 
 UNDEFINED_ROW = "a row all -inf: undefined; NaN or 0 is accepted"
 INFINITE_LOGIT = "one +inf logit: the limit (p is one-hot); NaN is accepted, and noted"
@@ -48,7 +48,7 @@ PROPAGATE = "a NaN logit makes its row NaN, and no other (of one class only, 0 i
 
 _TEMPERATURE = Parameter(
     "temperature",
-    "real",
+    ParameterKind.REAL,
     "the logits are divided by it",
     default=1.0,
     minimum=2.0**-14,  # the smallest normal float16: no dtype rounds it to nothing
@@ -72,7 +72,7 @@ SOFTMAX = Loss(
     condition=condition_softmax,
     parameters=(
         _TEMPERATURE,
-        Parameter("noise", "row-matrix", "Gumbel noise, given, added to the logits"),
+        Parameter("noise", ParameterKind.ROW_MATRIX, "Gumbel noise, given, added to the logits"),
     ),
     per_class=True,
     nonnegative=True,
@@ -146,26 +146,32 @@ SOFTMAX_CROSS_ENTROPY = Loss(
     definition=define_cross_entropy,
     condition=condition_cross_entropy,
     parameters=(
-        Parameter("weight", "class-vector", "weight of each class", minimum=0.0),
+        Parameter("weight", ParameterKind.CLASS_VECTOR, "weight of each class", minimum=0.0),
         Parameter(
             "ignore_index",
-            "integer",
+            ParameterKind.INTEGER,
             "rows with this label count for nothing",
             default=-100,
             label_kinds=(LabelKind.INTEGER,),
         ),
         Parameter(
             "label_smoothing",
-            "real",
+            ParameterKind.REAL,
             "mass moved from the label to all classes evenly: (1−ε) y + ε/C",
             default=0.0,
             minimum=0.0,
             maximum=1.0,
         ),
         _TEMPERATURE,
-        Parameter("z_loss", "real", "adds z_loss · logsumexp²", default=0.0, minimum=0.0),
         Parameter(
-            "reduction", "choice", "over the rows", default="none", choices=("none", "mean", "sum")
+            "z_loss", ParameterKind.REAL, "adds z_loss · logsumexp²", default=0.0, minimum=0.0
+        ),
+        Parameter(
+            "reduction",
+            ParameterKind.CHOICE,
+            "over the rows",
+            default="none",
+            choices=("none", "mean", "sum"),
         ),
     ),
     nonnegative=True,
