@@ -30,7 +30,6 @@ from xentcheck.cli.options import (
 )
 from xentcheck.cli.output import Delivery
 from xentcheck.errors import UnknownNameError, UsageError
-from xentcheck.model import ParameterKind
 from xentcheck.report.formats import rendered
 
 if TYPE_CHECKING:
@@ -304,6 +303,8 @@ def _parameters(
     spec: "Loss", kind: Any, params: Sequence[str], dtype: str | None
 ) -> dict[str, Any]:
     """The values of parameters; those per row are rows of numbers."""
+    from xentcheck.model import ParameterKind
+
     by_row = {}
     for text in params:
         name, _, written = text.partition("=")
