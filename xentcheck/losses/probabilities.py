@@ -101,7 +101,7 @@ def _binary(ops: Arithmetic, row: Row) -> RowResult:
     chance, against = ops.number(p), 1 - ops.number(p)
     target, rest = ops.number(z), 1 - ops.number(z)
     if p in (0.0, 1.0):
-        # the target mass on the impossible side decides: 0 costs nothing, the rest costs +inf
+        # the target mass on the impossible side decides: 0 costs nothing, anything else +inf
         impossible = target if p == 0.0 else rest
         if not impossible.is_zero:
             value = ExactValue(INF)

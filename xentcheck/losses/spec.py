@@ -250,7 +250,7 @@ class Loss:
     row_weights: Callable[[Block], Float64Array] = _ones
 
     def __reduce__(self) -> tuple[Callable[[str], "Loss"], tuple[str]]:
-        """Pickle a loss by its id, because its functions cannot be pickled."""
+        """Pickle a loss by its id, because some of its functions cannot be pickled."""
         return _declared, (self.id,)
 
     def parameter(self, name: str) -> Parameter | None:
