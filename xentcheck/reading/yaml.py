@@ -31,7 +31,14 @@ _T = TypeVar("_T")
 
 
 def file_problem(file: str, message: str, line: int = 0, remedy: str = "") -> Problem:
-    """A problem that concerns a whole file, not one value in it."""
+    """A problem that concerns a whole file, not one value in it.
+
+    Args:
+        file: name of the file.
+        message: what is wrong.
+        line: line number, from 1; 0 if no line is known.
+        remedy: what to do about it; "" for no advice.
+    """
     return Problem("", message, file, line, remedy)
 
 

@@ -104,6 +104,14 @@ def noisy(ops: Arithmetic, columns: Float64Array, noise: bool) -> list[Number | 
 
 
 def one_hot(classes: int, hot: int, on: ExactValue, off: ExactValue) -> Components:
+    """One result for one class, and another result for all other classes.
+
+    Args:
+        classes: the number of classes.
+        hot: index of the one class.
+        on: the result of class ``hot``.
+        off: the result of the other classes.
+    """
     index = np.zeros(classes, dtype=np.intp)
     index[hot] = 1
     return Components([off, on], index)

@@ -44,7 +44,14 @@ def coefficients_of(row: Row) -> tuple[Float64Array, Float64Array]:
 def charges_of(
     ops: Arithmetic, row: Row, masses: Float64Array, weights: Float64Array
 ) -> list[Number]:
-    """The charge c_k of each class or group, from its label mass and weight."""
+    """The charge c_k of each class or group: its smoothed label mass times its weight.
+
+    Args:
+        ops: the arithmetic of the charges.
+        row: the row. Gives the label smoothing and the number of classes.
+        masses: the label mass of each class or group, float64.
+        weights: the weight of each class or group, float64.
+    """
     smoothing = row.parameters.get("label_smoothing", 0.0)
     classes = len(row.x)
     charges: list[Number] = []
