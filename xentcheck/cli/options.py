@@ -10,7 +10,8 @@ import click
 
 from xentcheck.cli.entry import note
 from xentcheck.errors import UnknownNameError, UsageError
-from xentcheck.report.formats import NAMES
+from xentcheck.report.formats import NAMES as FORMAT_NAMES
+from xentcheck.report.formats import listed
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -104,10 +105,9 @@ def reporting(command: Callable[..., Any]) -> Callable[..., Any]:
             "--format",
             "formats",
             multiple=True,
-            type=click.Choice(NAMES),
+            type=click.Choice(FORMAT_NAMES),
             metavar="FORMAT",
-            help="table (the default), json, csv, junit (XML), sarif, markdown, github (workflow "
-            "commands) or atlas; repeatable. A file's suffix says its own.",
+            help=f"{listed()}; repeatable. A file's suffix says its own.",
         ),
     ):
         command = option(command)

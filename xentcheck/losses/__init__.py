@@ -1,4 +1,4 @@
-"""What is computed: the losses, by id."""
+"""The losses that can be audited, by id."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -46,14 +46,14 @@ LOSSES: Mapping[str, Loss] = MappingProxyType(
 
 
 NAMES = Names(MappingProxyType({loss.id: str(loss.domain) for loss in LOSSES.values()}))
-"""Reads the name of a loss, however it is called elsewhere."""
+"""Finds a loss by its id or by another name."""
 
 
 def loss_of(name: str) -> Loss:
-    """The loss of that id, or of another name that stands for it alone.
+    """The loss with this id, or with another name that belongs to this loss only.
 
     Raises:
-        UnknownNameError: with what may be meant.
+        UnknownNameError: the name is unknown or ambiguous. The error says which losses it may mean.
     """
     found = NAMES.of(name)
     if not found:

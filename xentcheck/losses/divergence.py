@@ -5,10 +5,11 @@
 * ``js_divergence``  ½ Σ p_k log(2 p_k/(p_k+q_k)) + ½ Σ q_k log(2 q_k/(p_k+q_k)), gradient
   ½ log(2 p_k/(p_k+q_k)) with respect to p
 
-Domain: probabilities in [0, 1], log-probabilities ≤ 0, taken as they are (not renormalised), so
-KL may be negative; JS never is. 0·log 0 = 0. Both are ill-conditioned for near-equal
-distributions: KL because x is given rounded, JS because p − q is all that counts. Rearranged, a
-class of JS is ¼ (p+q) g(d) ≥ 0 with d = (p−q)/(p+q) and g(d) = (1+d) log(1+d) + (1−d) log(1−d).
+Domain: probabilities in [0, 1] and log-probabilities ≤ 0. They are used as given (not
+renormalised), so KL may be negative; JS never is. 0·log 0 = 0. Both are ill-conditioned for
+near-equal distributions: KL because x is given rounded, JS because only p − q matters. In the
+rearranged form each class adds ¼ (p+q) g(d) ≥ 0 to JS, with d = (p−q)/(p+q) and
+g(d) = (1+d) log(1+d) + (1−d) log(1−d).
 
 Sources: Kullback and Leibler 1951; Lin, "Divergence measures based on the Shannon entropy", 1991;
 ``torch.nn.functional.kl_div``.
@@ -57,8 +58,8 @@ def _kl(ops: Arithmetic, row: Row) -> RowResult:
     wrong = ~(label < INF) if log_target else ~((label >= 0.0) & np.isfinite(label))
     unknown = np.isnan(row.x)
     undefined = bool(wrong.any() or (unknown & (label != nothing)).any())
-    # −t_k does not depend on the other classes, nor does the value on one whose target is 0; what
-    # is wrong there may or may not spread
+    # −t_k does not depend on other classes, and the value does not depend on classes with target 0:
+    # an implementation may or may not spread an invalid number from there
     accepts = Accepts.NAN if wrong.any() or unknown.any() else Accepts.NOTHING
     groups = grouped(
         np.where(unknown, 0.0, row.x), np.where(wrong, nothing, label), wrong.astype(np.float64)
@@ -88,7 +89,7 @@ def _kl(ops: Arithmetic, row: Row) -> RowResult:
 
 
 def _define_kl(ops: Arithmetic, row: Row) -> RowResult:
-    """Σ t log t − Σ t x: cross-entropy minus entropy."""
+    """Σ t log t − Σ t x, which is cross-entropy minus entropy."""
     log_target = bool(row.parameters.get("log_target", False))
     t = [ops.exp(ops.number(b)) if log_target else ops.number(b) for _, b in _pairs(row)]
     own = ops.total(
@@ -104,10 +105,10 @@ def _define_kl(ops: Arithmetic, row: Row) -> RowResult:
 
 
 def _asymmetry(ops: Arithmetic, p: float, q: float) -> Number:
-    """½ (p+q) ((1+d) log(1+d) + (1−d) log(1−d)) for p, q > 0: one class's share, times 2.
+    """½ (p+q) ((1+d) log(1+d) + (1−d) log(1−d)) for p, q > 0: twice the share of one class.
 
-    For small d the two terms cancel to their difference of order d²; d itself is exact enough for
-    the interval to show how many more bits that takes.
+    For small d the two terms cancel, and a difference of order d² remains. d itself is exact
+    enough, so the width of the interval shows how many more bits this takes.
     """
     total = ops.number(p) + ops.number(q)
     d = (ops.number(p) - ops.number(q)) / total
@@ -126,7 +127,7 @@ def _js(ops: Arithmetic, row: Row) -> RowResult:
     gradient = []
     for (p, q), count in zip(groups.columns, groups.counts, strict=True):
         if p == 0.0 and q == 0.0:
-            # p -> 0 along q = 0: the slope ½ log 2 of p log 2; 0/0 in every formula
+            # 0/0 in every formula; for p -> 0 along q = 0 the slope is ½ log 2
             gradient.append(ExactValue(log_two / 2, Accepts.ANYTHING))
             continue
         counts.append(count)

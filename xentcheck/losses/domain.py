@@ -1,4 +1,4 @@
-"""Rows that lie outside the domain of a loss of probabilities."""
+"""Detects rows outside the domain of a loss of probabilities, and gives their result."""
 
 import numpy as np
 
@@ -7,11 +7,11 @@ from xentcheck.model import Float64Array
 
 
 def outside(*numbers: Float64Array) -> bool:
-    """Whether something is no probability at all: negative, infinite or NaN."""
+    """Whether any number is negative, infinite or NaN. Numbers above 1 are not reported."""
     return any(not bool(np.all((each >= 0.0) & np.isfinite(each))) for each in numbers)
 
 
 def all_nan(classes: int) -> RowResult:
-    """NaN for the value and every component of the gradient."""
+    """A row result with NaN for the value and for every component of the gradient."""
     nan = ExactValue(float("nan"))
     return RowResult(Components([nan]), Components([nan], np.zeros(classes, dtype=np.intp)))

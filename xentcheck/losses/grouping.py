@@ -1,4 +1,4 @@
-"""Classes with equal data, taken together: what keeps a vocabulary of few logits cheap."""
+"""Groups classes with equal data, so that a large vocabulary of few distinct logits is cheap."""
 
 from dataclasses import dataclass
 
@@ -9,9 +9,10 @@ from xentcheck.model import Array, Float64Array
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Groups:
-    """The classes of a row, those with equal data taken together.
+    """The classes of a row, grouped by equal data.
 
-    ``columns`` is (groups, data); ``index`` maps a class to its group; ``counts`` are its sizes.
+    ``columns`` has shape (groups, data). ``index`` maps each class to its group. ``counts`` holds
+    the number of classes of each group.
     """
 
     columns: Float64Array
@@ -20,7 +21,7 @@ class Groups:
 
 
 def grouped(*columns: Float64Array) -> Groups:
-    """Group classes by their data, each column of shape (classes,) and without NaN."""
+    """Group classes by their data. Each column has shape (classes,) and contains no NaN."""
     data = np.stack(columns, axis=1)
     unique, index, counts = np.unique(data, axis=0, return_inverse=True, return_counts=True)
     return Groups(unique, index.reshape(-1), counts.tolist())

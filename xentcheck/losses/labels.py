@@ -1,4 +1,4 @@
-"""What the labels of a block say: which rows are ignored, and the mass and weight of each class."""
+"""Reads the labels of a block: ignored rows, the mass of each class, the weight of each row."""
 
 import numpy as np
 import numpy.typing as npt
@@ -8,14 +8,14 @@ from xentcheck.model import Float64Array, LabelKind
 
 
 def ignored_rows(block: Block) -> npt.NDArray[np.bool_]:
-    """Which rows of integer labels bear the ignored one."""
+    """A mask, (rows,), of the rows that have the ignored integer label."""
     if block.label_kind is not LabelKind.INTEGER or block.labels is None:
         return np.zeros(block.rows, dtype=np.bool_)
     return np.asarray(block.labels == block.parameters.get("ignore_index", -100))
 
 
 def masses(block: Block) -> Float64Array:
-    """The label mass of each class, (rows, classes): the distribution, or one-hot."""
+    """The label mass of each class, (rows, classes): the given distribution, or a one-hot row."""
     assert block.labels is not None
     if block.label_kind is LabelKind.DISTRIBUTION:
         return block.labels
@@ -26,7 +26,7 @@ def masses(block: Block) -> Float64Array:
 
 
 def row_weights(block: Block) -> Float64Array:
-    """The weight of each row's label, 0 where it is ignored; 1 for distributions."""
+    """The weight of each row's label, (rows,): 0 for an ignored row, 1 for distributions."""
     if block.label_kind is not LabelKind.INTEGER:
         return np.ones(block.rows)
     assert block.labels is not None

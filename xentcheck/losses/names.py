@@ -1,8 +1,8 @@
-"""What losses are called elsewhere: the one reader of a loss's name, behind every door.
+"""Finds a loss by its name. Every interface that accepts the name of a loss uses this module.
 
-A name is read without its case and its separators, and without a ``loss`` at its end, so that
-``CrossEntropyLoss``, ``softmax-cross-entropy`` and ``log loss`` are names as well. An alias stands
-for one loss; a word that people use for several is refused, with what each of them takes.
+Case, separators and a suffix such as ``loss`` do not matter, so ``CrossEntropyLoss``,
+``softmax-cross-entropy`` and ``log loss`` are names too. An alias stands for one loss. A word that
+people use for several losses is refused; the message names these losses and the input of each.
 """
 
 import difflib
@@ -59,7 +59,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "log_sigmoid": ("log_expit", "log_logistic"),
     "softplus": ("log1pexp", "log_1_plus_exp"),
 }
-"""Other names of a loss, wherever one is named."""
+"""Other names of each loss, by loss id."""
 
 AMBIGUOUS: Mapping[str, tuple[str, ...]] = {
     "bce": ("sigmoid_binary_cross_entropy", "binary_cross_entropy"),
@@ -89,23 +89,25 @@ AMBIGUOUS: Mapping[str, tuple[str, ...]] = {
     "label_smoothing": ("softmax_cross_entropy", "sigmoid_binary_cross_entropy"),
     "label_smoothing_cross_entropy": ("softmax_cross_entropy",),
 }
-"""Words that stand for several losses, or for something near one: what may be meant, likeliest
-first."""
+"""Words that stand for several losses, or for something similar to a loss.
+
+Each word has the losses that it may mean, the most likely one first.
+"""
 
 _SEPARATORS = re.compile(r"[\s_-]+")
 _SUFFIXES = ("losses", "loss", "function", "fn", "criterion")
 _MOST_SUFFIXES = 2
-_SLIP = 0.8  # of difflib's ratio: an alias with a slip of the pen in it
+_SLIP = 0.8  # lowest difflib ratio at which a word counts as a misspelt name
 
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The names that are known, for some losses: what each takes, by id."""
+    """Finds names among some losses. ``takes`` says what each loss takes as input, by loss id."""
 
     takes: Mapping[str, str]
 
     def of(self, written: str) -> str:
-        """The id of the loss that a name stands for; "" if it stands for none, or for several."""
+        """The id of the loss with this name; "" if the name fits no loss or several losses."""
         if written in self.takes:
             return written
         own = {_key(each): each for each in self.takes}
@@ -118,7 +120,7 @@ class Names:
         return ""
 
     def meant(self, written: str) -> tuple[str, ...]:
-        """The losses that a word may mean which stands for none of its own."""
+        """The losses that an unknown or ambiguous word may mean."""
         for key in _keys(written):
             if key in _SEVERAL_BY_KEY:
                 return tuple(each for each in _SEVERAL_BY_KEY[key] if each in self.takes)
@@ -128,7 +130,7 @@ class Names:
         return () if best is None else (best,)
 
     def hint(self, written: str) -> str:
-        """``did you mean 'x' (of logits) or 'y' (of probabilities)?``; "" where nothing is near."""
+        """``did you mean 'x' (of logits) or 'y' (of probabilities)?``; "" if no name is close."""
         meant = self.meant(written)
         if len(meant) < 2:
             return f"did you mean {meant[0]!r}?" if meant else ""
@@ -136,22 +138,22 @@ class Names:
         return f"did you mean {', '.join(named[:-1])} or {named[-1]}?"
 
     def meaning(self, written: str) -> str:
-        """``; did you mean …?``, or what is known."""
+        """``; did you mean …?``, or the known names."""
         hint = self.hint(written)
         return f"; {hint}" if hint else did_you_mean(written, self.takes)
 
     def unknown(self, written: str) -> UnknownNameError:
-        """What to say of a name that stands for no loss, or for several."""
+        """The error for a name that fits no loss or several losses."""
         return UnknownNameError("loss", written, self.takes, self.meaning(written))
 
 
 def _key(name: str) -> str:
-    """A name without its case and its separators."""
+    """A name in lower case and without separators."""
     return _SEPARATORS.sub("", name).casefold()
 
 
 def _keys(written: str) -> tuple[str, ...]:
-    """What a name may be known by: as it is, and without such words as ``loss`` at its end."""
+    """The keys to look a name up by: the whole name, then without suffixes such as ``loss``."""
     keys = [_key(written)]
     for _ in range(_MOST_SUFFIXES):
         for suffix in _SUFFIXES:

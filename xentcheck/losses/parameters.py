@@ -1,8 +1,7 @@
-"""Values of a loss's parameters: which are valid, which are the default, and which are passed on.
+"""Parameter values of a loss: which are valid, which are defaults, which a function receives.
 
-What is computed and what is passed are two things. A case says what is computed. A function is
-passed what of it has a name among its arguments; the rest is either the loss's default, or built
-in.
+A case says what to compute. A function receives only the parameters of the case that it has
+arguments for. Every other parameter has the loss's default, or is built into the function.
 """
 
 import functools
@@ -25,12 +24,19 @@ from xentcheck.model import (
 
 
 def rounded(value: float, dtype: str) -> float:
-    """A number as the dtype has it."""
+    """A number rounded to the dtype."""
     return float(to_float64(from_float64(value, dtype)))
 
 
 def equal(parameter: Parameter, one: Any, other: Any, dtype: str) -> bool:
-    """Whether two values of a parameter are the same in a dtype; None is the default."""
+    """Whether two values of a parameter are equal once they are rounded to a dtype.
+
+    Args:
+        parameter: the parameter.
+        one: the first value; None stands for the default.
+        other: the second value; None stands for the default.
+        dtype: name of the dtype.
+    """
     first, second = (parameter.default if each is None else each for each in (one, other))
     if first is None or second is None:
         return first is second
@@ -38,7 +44,7 @@ def equal(parameter: Parameter, one: Any, other: Any, dtype: str) -> bool:
         return rounded(float(first), dtype) == rounded(float(second), dtype)
     if not parameter.kind.words:
         return bool(first == second)
-    if isinstance(first, str) or isinstance(second, str):  # numbers that are drawn
+    if isinstance(first, str) or isinstance(second, str):  # text stands for drawn numbers
         return isinstance(first, str) and isinstance(second, str) and first == second
     size = max(np.shape(first)[-1], np.shape(second)[-1])
     first, second = (_vector(each, size, dtype) for each in (first, second))
@@ -128,7 +134,7 @@ def valid(parameter: Parameter, value: Any) -> bool:
 
 
 def of_loss(loss: Loss, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Of keyword arguments, those that are valid values of the loss's parameters."""
+    """The keyword arguments that are valid values of the loss's parameters."""
     found = {}
     for name, value in values.items():
         parameter = loss.parameter(name)
@@ -138,7 +144,7 @@ def of_loss(loss: Loss, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def others(loss: Loss, defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a function's own defaults, those that differ from the loss's."""
+    """The defaults of a function that differ from the loss's defaults."""
     return {
         name: value
         for name, value in of_loss(loss, defaults).items()
@@ -149,10 +155,11 @@ def others(loss: Loss, defaults: Mapping[str, Any]) -> dict[str, Any]:
 def passed(
     loss: Loss, implementation: Implementation, parameters: Mapping[str, ParameterValue]
 ) -> dict[str, Any]:
-    """What of a case's parameters an implementation is called with, by name.
+    """The parameters that an implementation is called with for a case, by name.
 
-    All that it takes, also what equals a default; nothing that it has built in. Where the case
-    leaves the loss's default to be understood and the function's own is another, it is passed.
+    These are all parameters of the case that it takes, even if a value equals the default, but
+    none that it has built in. If the case does not set a parameter and the function has a default
+    of its own, the loss's default is passed instead.
     """
     takes = implementation.parameters
     given: dict[str, Any] = {
@@ -169,7 +176,14 @@ def passed(
 def obstacle(
     loss: Loss, implementation: Implementation, parameters: Mapping[str, ParameterValue], dtype: str
 ) -> str:
-    """Why an implementation cannot compute a case with these parameters; "" where it can."""
+    """Why an implementation cannot compute a case with these parameters; "" if it can.
+
+    Args:
+        loss: the loss of the case.
+        implementation: the implementation to check.
+        parameters: the parameters of the case, by name.
+        dtype: name of the dtype in which values are compared.
+    """
     for name, value in implementation.built_in.items():
         declared = _declared(loss, name)
         meant = parameters.get(name, declared.default)
@@ -183,7 +197,7 @@ def obstacle(
         if name not in implementation.built_in
         and takes != ANY_PARAMETER
         and name not in takes
-        # rows bear an ignored label, so an implementation has to know which one it is
+        # rows have the ignored label, so an implementation has to know its number
         and (name == "ignore_index" or not equal(_declared(loss, name), value, None, dtype))
     ]
     return f"does not take {', '.join(missing)}" if missing else ""

@@ -6,10 +6,10 @@
 * ``entropy``                    −Σ_k p_k log_b p_k in nats, bits or harts (base e, 2, 10),
   gradient −(log p_k + 1) / log b
 
-Domain: probabilities in [0, 1], log-probabilities ≤ 0; nothing is clipped and nothing
-renormalised. 0·log 0 = 0 and 0/0 = 0 where a label of 0 meets a probability of 0 (the limit); a
-positive label on a probability of 0 costs +inf with gradient −inf. All terms are positive already;
-only 1−p needs care, and an interval keeps it exact.
+Domain: probabilities in [0, 1] and log-probabilities ≤ 0. They are neither clipped nor
+renormalised. Where a label of 0 meets a probability of 0, the limits are 0·log 0 = 0 and 0/0 = 0. A
+positive label on a probability of 0 gives +inf with gradient −inf. All terms are already positive.
+Only 1−p needs care, and an interval keeps it exact.
 
 Sources: Cover and Thomas, *Elements of Information Theory*, chapter 2; ``torch.nn.NLLLoss``.
 """
@@ -55,10 +55,10 @@ def _masses(row: Row) -> Float64Array:
 
 
 def _not_a_number(row: Row, masses: Float64Array | None = None) -> RowResult:
-    """NaN for a row with something that is no probability.
+    """NaN for a row with a number that is not a probability.
 
-    A component of the gradient that does not depend on it may as well be computed. That of a class
-    without label is 0, whatever stands there: it does not enter the formula.
+    A gradient component that does not depend on this number may be computed instead. The component
+    of a class without label is 0, because the class does not enter the formula.
     """
     index = (np.isnan(row.x) | (row.x < 0.0)).astype(np.intp)
     if masses is not None:
@@ -73,7 +73,7 @@ def _categorical(ops: Arithmetic, row: Row) -> RowResult:
     invalid = ~((row.x >= 0.0) & np.isfinite(row.x))
     if np.isnan(masses).any() or np.any(invalid & (masses != 0.0)):
         return _not_a_number(row, masses)
-    # a class without label does not enter the formula; what is wrong with it may or may not spread
+    # a class without label does not enter the formula: an invalid number there may spread or not
     others = Accepts.NAN if invalid.any() else Accepts.NOTHING
     groups = grouped(np.where(invalid, 1.0, row.x), masses)
     terms: list[Number] = []
@@ -110,7 +110,7 @@ def _binary(ops: Arithmetic, row: Row) -> RowResult:
     chance, against = ops.number(p), 1 - ops.number(p)
     target, rest = ops.number(z), 1 - ops.number(z)
     if p in (0.0, 1.0):
-        # what is left of the target on the impossible side decides
+        # the target mass on the impossible side decides: 0 costs nothing, anything else +inf
         impossible = target if p == 0.0 else rest
         if not impossible.is_zero:
             value = ExactValue(INF)
@@ -141,7 +141,7 @@ def _nll(ops: Arithmetic, row: Row) -> RowResult:
     given = row.parameters.get("weight")
     weight = 1.0 if given is None else float(np.asarray(given)[row.label])
     x = float(row.x[row.label])
-    # other classes do not enter the formula; a NaN among them may or may not spread
+    # other classes do not enter the formula: a NaN there may or may not spread
     others = Accepts.NAN if np.isnan(row.x).any() else Accepts.NOTHING
     index[row.label] = 1
     if x != x:

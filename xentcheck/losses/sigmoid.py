@@ -10,10 +10,10 @@ With σ(x) = 1/(1 + exp(−x)) and softplus(x) = log(1 + exp(x)):
 * ``sigmoid_focal_loss``  α_t q^γ BCE(x, z) with q = z σ(−x) + (1−z) σ(x) = 1 − p_t and
   α_t = α z + (1−α)(1−z)
 
-Domain: real x and ±inf (limits), targets in [0, 1]; nats. Rearranged by the sign of x so that
-exponentials never exceed 1 and every sum has positive terms.
+Domain: real x, ±inf (as limits), targets in [0, 1]. Losses are in nats. The rearranged forms depend
+on the sign of x: exponentials never exceed 1, and every sum has only positive terms.
 
-Sources: Mächler, "Accurately computing log(1 − exp(−|a|))", 2012 (softplus and its kin);
+Sources: Mächler, "Accurately computing log(1 − exp(−|a|))", 2012 (softplus and related functions);
 ``torch.nn.functional.binary_cross_entropy_with_logits``; Lin et al., "Focal loss for dense object
 detection", 2017; the label smoothing of Keras's BinaryCrossentropy.
 """
@@ -50,7 +50,7 @@ INF = float("inf")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Logistic:
-    """σ(x), σ(−x), softplus(x), softplus(−x) of one finite x, each without cancellation."""
+    """σ(x), σ(−x), softplus(x) and softplus(−x) of one finite x."""
 
     up: Number
     down: Number
@@ -113,7 +113,7 @@ def _of_softplus(parts: _Logistic) -> _Pair:
 def _without_target(
     limits: dict[float, tuple[float, float]], pick: Callable[[_Logistic], _Pair], form: _Form
 ) -> Evaluator:
-    """An evaluator of what ``pick`` makes of the parts; ``limits`` are those at ±inf."""
+    """An evaluator: ``pick`` gives (value, gradient) of finite x, ``limits`` those of ±inf."""
 
     def evaluate(ops: Arithmetic, row: Row) -> RowResult:
         x = _scalar(row)
@@ -186,7 +186,10 @@ def _focal(ops: Arithmetic, row: Row, form: _Form) -> RowResult:
 def _focal_limit(
     ops: Arithmetic, x: float, z: Number, rest: Number, balance: Number, gamma: float
 ) -> RowResult:
-    """At ±inf: q tends to the mass on the other side, BCE to infinity unless that mass is 0."""
+    """The result at ±inf.
+
+    q tends to the target mass on the other side. BCE tends to infinity, unless that mass is 0.
+    """
     against = rest if x > 0 else z
     if against.is_zero or balance.is_zero:
         return _one(0.0, 0.0)
@@ -219,7 +222,7 @@ def _condition_sigmoid(
 def _condition_log(
     block: Block, value: Float64Array, gradient: Float64Array, quantity: Quantity
 ) -> Float64Array:
-    """Of log_sigmoid and softplus, whose gradient is σ(∓x): it moves by x σ(±x) of itself."""
+    """For log_sigmoid and softplus. The gradient σ(∓x) has the condition number |x| σ(±x)."""
     if quantity is Quantity.VALUE:
         return _by_value(block, value, gradient)
     size = np.abs(block.x)
@@ -241,7 +244,7 @@ def _smoothed(block: Block) -> Float64Array:
 def _condition_bce(
     block: Block, value: Float64Array, gradient: Float64Array, quantity: Quantity
 ) -> Float64Array:
-    """The gradient is a difference of (1−z) σ(x) and w z σ(−x), which may cancel."""
+    """The gradient is the difference of (1−z) σ(x) and w z σ(−x), which may cancel."""
     if quantity is Quantity.VALUE:
         return _by_value(block, value, gradient)
     z, weight = _smoothed(block), float(block.parameters.get("pos_weight", 1.0))
@@ -254,9 +257,9 @@ def _condition_bce(
 def _condition_focal(
     block: Block, value: Float64Array, gradient: Float64Array, quantity: Quantity
 ) -> Float64Array:
-    """The gradient is a sum of three terms with the factor q^γ; with soft targets they cancel.
+    """The gradient is a sum of three terms with the factor q^γ. With soft targets they cancel.
 
-    q is rounded before the power, which makes γ roundings of that one.
+    q is rounded before the power, so this one rounding counts γ times.
     """
     gamma = float(block.parameters.get("gamma", 2.0))
     if quantity is Quantity.VALUE:
@@ -266,12 +269,12 @@ def _condition_focal(
     up, down = _sides(x)
     balance = 1.0 if alpha is None else alpha * z + (1.0 - alpha) * (1.0 - z)
     missed = z * down + (1 - z) * up
-    hard = (z == 0.0) | (z == 1.0)  # there the missed mass is σ(±x), which may underflow
+    hard = (z == 0.0) | (z == 1.0)  # then q is σ(±x), which may underflow
     slope = np.where(hard, np.where(z > 0.5, up, down), up * down / missed)
     soft = np.log1p(np.exp(-size))
     entropy = z * (soft + np.maximum(-x, 0.0)) + (1 - z) * (soft + np.maximum(x, 0.0))
-    of_missed = np.abs(1 - 2 * z) * slope  # by how much q moves with x, relatively
-    # three terms, each over q^γ, with what they move by; that of the last is γ q'/q BCE
+    of_missed = np.abs(1 - 2 * z) * slope  # |q'/q|
+    # (term / q^γ, its relative change with x) of the three terms; the last term is γ q'/q BCE
     terms = (
         ((1 - z) * up, gamma * of_missed + down),
         (z * down, gamma * of_missed + up),

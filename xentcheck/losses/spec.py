@@ -1,8 +1,8 @@
-"""What a loss declares: everything the other rooms need to know about it.
+"""The declaration of a loss: everything that other packages need to know about it.
 
-A loss states its formula twice, over an abstract `Arithmetic`: as the textbook has it
-(``definition``), and rearranged so that nothing cancels (``evaluate``). The two are algebraically
-the same function; the reference evaluates the second for every row and holds it against the first.
+A loss states its formula twice, over an abstract `Arithmetic`. ``definition`` is the textbook
+formula. ``evaluate`` is rearranged so that nothing cancels. Algebraically they are the same
+function. The reference uses ``evaluate`` for every row and checks it against ``definition``.
 """
 
 import math
@@ -17,11 +17,11 @@ from xentcheck.model import Accepts, Domain, Float64Array, LabelKind, Layout, Pa
 
 
 class Number(Protocol):
-    """A real number in some arithmetic; operators mix with ints and floats, taken as exact."""
+    """A real number in some arithmetic. Operators also take ints and floats, as exact numbers."""
 
     @property
     def is_zero(self) -> bool:
-        """Whether it is exactly zero."""
+        """Whether the number is exactly zero."""
 
     def __add__(self, other: Any, /) -> "Number": ...
     def __radd__(self, other: Any, /) -> "Number": ...
@@ -35,10 +35,10 @@ class Number(Protocol):
 
 
 class Arithmetic(Protocol):
-    """The operations a formula is written in."""
+    """The operations that formulas are written with."""
 
     def number(self, value: float) -> Number:
-        """The exact real number that a finite float stands for."""
+        """The exact real number of a finite float."""
 
     def exp(self, x: Any) -> Number:
         """e^x."""
@@ -47,22 +47,22 @@ class Arithmetic(Protocol):
         """Natural logarithm of x > 0."""
 
     def log1p(self, x: Any) -> Number:
-        """log(1 + x) for x > -1, without forming 1 + x where that would lose x."""
+        """log(1 + x) for x > -1, without losing a small x in the sum 1 + x."""
 
     def power(self, x: Any, exponent: float) -> Number:
         """x^exponent for x > 0."""
 
     def total(self, terms: Sequence[Any], counts: Sequence[int] | None = None) -> Number:
-        """The sum of the terms, each taken ``counts`` times."""
+        """The sum of the terms; term i counts ``counts[i]`` times, or once without ``counts``."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Row:
     """One row as exact float64 numbers.
 
-    ``x`` is (classes,); a single number for elementwise losses. ``label`` is an int (integer
-    labels, may be the ignored one), a float64 array (distribution), a float (target) or None.
-    Vector parameters are float64 arrays, and per-row ones are already this row's.
+    ``x`` has shape (classes,), or is a single number for an elementwise loss. ``label`` is an int
+    (an integer label, possibly the ignored one), a float64 array (distribution), a float (target)
+    or None. Vector parameters are float64 arrays. Per-row parameters contain this row only.
     """
 
     x: Float64Array
@@ -73,11 +73,11 @@ class Row:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """The rows of a case, or some of them, as exact float64 numbers.
+    """All rows of a case, or some of them, as exact float64 numbers.
 
-    ``x`` is (rows, classes), or (rows,) for elementwise losses. ``labels`` is int64 (rows,),
-    float64 (rows, classes) or (rows,), or None. Array parameters are float64, those of two
-    dimensions (rows, classes).
+    ``x`` has shape (rows, classes), or (rows,) for an elementwise loss. ``labels`` is int64
+    (rows,), float64 (rows, classes) or (rows,), or None. Array parameters are float64.
+    Two-dimensional ones have shape (rows, classes).
     """
 
     x: Float64Array
@@ -87,11 +87,11 @@ class Block:
 
     @property
     def rows(self) -> int:
-        """How many rows it has."""
+        """The number of rows."""
         return int(self.x.shape[0])
 
     def row(self, number: int) -> Row:
-        """One of its rows."""
+        """The row at this index."""
         label: Any = None
         if self.labels is not None:
             label = self.labels[number]
@@ -102,7 +102,7 @@ class Block:
         return Row(self.x[number], label, picked(self.parameters, number), self.label_kind)
 
     def part(self, rows: Any) -> "Block":
-        """Some of its rows, by a NumPy index of one dimension."""
+        """The rows at a one-dimensional NumPy index, as a block."""
         return Block(
             self.x[rows],
             None if self.labels is None else self.labels[rows],
@@ -112,7 +112,7 @@ class Block:
 
 
 def picked(parameters: Mapping[str, Any], rows: Any) -> dict[str, Any]:
-    """The parameters of some rows: arrays of two dimensions have one row each."""
+    """The parameters of some rows: picks these rows of two-dimensional arrays, keeps the rest."""
     return {
         name: value[rows] if isinstance(value, np.ndarray) and value.ndim == 2 else value
         for name, value in parameters.items()
@@ -121,9 +121,9 @@ def picked(parameters: Mapping[str, Any], rows: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ExactValue:
-    """One exact result: a `Number`, or a float for NaN and the infinities (and exact zero).
+    """One exact result: a `Number`, or a float for NaN, an infinity or exact zero.
 
-    ``accepts``: what else the convention lets an implementation return.
+    ``accepts`` says what else the convention lets an implementation return.
     """
 
     number: Number | float
@@ -134,7 +134,7 @@ Item = TypeVar("Item")
 
 
 class Deferred(Sequence[Item]):
-    """A sequence whose items are made when they are first asked for: a vocabulary has many."""
+    """A sequence that makes each item on first access, because a vocabulary has many items."""
 
     __slots__ = ("_count", "_made", "_make")
 
@@ -163,36 +163,49 @@ class Deferred(Sequence[Item]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Components:
-    """Results of one row: ``outcomes[index[i]]`` is component i; no index means in order.
+    """Results of one row: component i is ``outcomes[index[i]]``, or ``outcomes[i]`` without index.
 
-    Sharing outcomes between equal components keeps a vocabulary of equal logits cheap.
+    Equal components share an outcome, which keeps a vocabulary of equal logits cheap.
     """
 
     outcomes: Sequence[ExactValue]
     index: npt.NDArray[np.intp] | None = None
 
     def at(self, component: int) -> ExactValue:
-        """One of the results."""
+        """The result of one component."""
         return self.outcomes[component if self.index is None else int(self.index[component])]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowResult:
-    """Value (one component, or one per class) and gradient (one per class) of a row."""
+    """The value (one component, or one per class) and gradient (one per class) of a row."""
 
     value: Components
     gradient: Components
 
 
 Evaluator = Callable[[Arithmetic, Row], RowResult]
+"""Computes the results of one row in an arithmetic."""
+
 Conditioner = Callable[[Block, Float64Array, Float64Array, Quantity], Float64Array]
+"""Computes condition numbers of a block of rows.
+
+Args:
+    block: the rows.
+    value: their approximate exact values, float64 (rows,), or (rows, classes) for ``per_class``.
+    gradient: their approximate exact gradients, float64, in the shape of ``block.x``.
+    quantity: the quantity to compute condition numbers of.
+
+Returns:
+    Condition numbers (no unit), float64, in the shape of this quantity.
+"""
 
 
 def roundings(terms: int) -> float:
-    """By how many roundings a sum of that many terms is off, in whatever order: about √n.
+    """The error of a sum of ``terms`` numbers, added in any order, in roundings: about √n.
 
-    Condition numbers count them, as they count the one of the result itself: a sound formula adds
-    its terms in the dtype, and cannot be held to less.
+    Condition numbers include these roundings and the rounding of the result itself. A sound formula
+    adds its terms in the dtype, so it cannot be more accurate than that.
 
     Source: N. Higham and T. Mary, "A new approach to probabilistic rounding error analysis", SIAM
     J. Sci. Comput. 41(5), 2019.
@@ -208,13 +221,13 @@ def _ones(block: Block) -> Float64Array:
 class Loss:
     """A mathematical function with parameters and a domain.
 
-    ``per_class``: the value is one number per class instead of one per row. ``label_kinds``: the
-    first is the default. ``nonnegative``: the exact value is never below 0.
-    ``definition`` covers finite rows in the interior of the domain; ``evaluate`` covers every row,
-    by the ``limit`` convention.
-    ``row_weights`` is what each row adds to the denominator of ``reduction: mean``.
-    ``condition`` gives the condition numbers of one quantity in float64, of its shape, from a block
-    and its approximate exact values and gradients.
+    * ``label_kinds``: the first one is the default.
+    * ``evaluate`` covers every row, by the ``limit`` convention.
+    * ``definition`` covers finite rows in the interior of the domain.
+    * ``condition`` computes condition numbers (see `Conditioner`).
+    * ``per_class``: the value is one number per class instead of one per row.
+    * ``nonnegative``: the exact value is never below 0.
+    * ``row_weights`` computes what each row adds to the denominator of ``reduction: mean``.
     """
 
     id: str
@@ -237,11 +250,11 @@ class Loss:
     row_weights: Callable[[Block], Float64Array] = _ones
 
     def __reduce__(self) -> tuple[Callable[[str], "Loss"], tuple[str]]:
-        """A loss is sent to other processes by its name: its functions are no values."""
+        """Pickle a loss by its id, because some of its functions cannot be pickled."""
         return _declared, (self.id,)
 
     def parameter(self, name: str) -> Parameter | None:
-        """The parameter of that name, or None."""
+        """The parameter with this name, or None."""
         return next((each for each in self.parameters if each.name == name), None)
 
 

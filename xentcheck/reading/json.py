@@ -1,9 +1,9 @@
-"""Values as strict JSON has them, both ways, and a reader of objects that notes every problem.
+"""Converts values to strict JSON and back, and reads JSON objects while it notes every problem.
 
-Non-finite numbers are the strings ``"nan"``, ``"inf"`` and ``"-inf"``. Arrays are (nested) lists of
-hex floats, or of integers where they are labels. An array of more than `LONGEST_LIST` numbers, a
-vocabulary, becomes ``{"dtype", "shape", "zlib"}``: its bytes, little endian, compressed and in
-base64; `read_array` gives it back.
+Non-finite numbers become the strings ``"nan"``, ``"inf"`` and ``"-inf"``. Arrays become (nested)
+lists of hex floats, or of integers for integer labels. An array of more than `LONGEST_LIST` numbers
+becomes ``{"dtype", "shape", "zlib"}``; ``zlib`` holds its little-endian bytes, compressed and in
+base64. `read_array` reads both kinds.
 """
 
 import base64
@@ -25,10 +25,11 @@ from xentcheck.floats import FORMATS, format_of, hex_text, to_float64
 from xentcheck.model import Array
 
 LONGEST_LIST = 1024
+"""The largest number of elements of an array that is written as a list."""
 
 
 def plain(value: Any) -> Any:
-    """Any value of a configuration or an environment as strict JSON takes it."""
+    """Convert any value of a configuration or an environment to what strict JSON can hold."""
     match value:
         case None | bool():
             return value
@@ -40,7 +41,7 @@ def plain(value: Any) -> Any:
             return int(value)
         case float():
             return number(value)
-        case np.generic():  # also the scalars of ml_dtypes, which are no np.floating
+        case np.generic():  # includes scalars of ml_dtypes, which are not np.floating
             return number(float(value))
         case str() | os.PathLike():
             return str(value)
@@ -56,12 +57,12 @@ def plain(value: Any) -> Any:
 
 
 def number(value: float) -> float | str:
-    """A float, or the word for one that JSON does not have."""
+    """A finite float as it is, or the word for NaN or an infinity."""
     return value if math.isfinite(value) else str(float(value))
 
 
 def array(values: Array) -> Any:
-    """Hex floats (integers for an integer array), nested as the array is; packed when long."""
+    """An array as nested lists of hex floats (or integers), or packed if it is long."""
     if values.size > LONGEST_LIST:
         known = format_of(values.dtype)
         width = values.dtype.itemsize
@@ -77,9 +78,10 @@ def array(values: Array) -> Any:
 
 
 def read_array(written: Any, dtype: str) -> Array:
-    """The array that `array` wrote; ``dtype`` is that of a list, a packed array bears its own.
+    """The array that `array` wrote. ``dtype`` applies to lists; a packed array has its own dtype.
 
-    Raises ValueError for what is neither.
+    Raises:
+        ValueError: the input is neither a list of numbers nor a packed array.
     """
     if isinstance(written, Mapping):
         known = FORMATS.get(written["dtype"])
@@ -134,9 +136,10 @@ def to_number(value: Any) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A JSON object on its way into the model.
+    """Reads the keys of a JSON object.
 
-    What is wrong with a key is noted with its path, and a stand-in of the right type is given.
+    If the value of a key is wrong, the problem is noted with its path, and a stand-in of the right
+    type is returned.
     """
 
     values: Mapping[str, Any]
@@ -154,7 +157,16 @@ class Entry:
         stand_in: _Value,
         default: Any = _REQUIRED,
     ) -> Any:
-        """The value of a key if it fits; else its default or, with a problem, a stand-in."""
+        """The value of a key.
+
+        Args:
+            key: the key.
+            what: what the value should be, for the message.
+            fits: tells whether a value is valid.
+            stand_in: returned, with a problem noted, if the value is invalid or required but
+                missing.
+            default: returned if the key is missing. Without a default the key is required.
+        """
         if key not in self.values:
             if default is not _REQUIRED:
                 return default
@@ -202,7 +214,7 @@ class Entry:
         return None if found is None else to_number(found)
 
     def word(self, key: str, words: type[_Word]) -> _Word:
-        """One of the words of an enum."""
+        """A member of an enum, read from its word."""
         known = [each.value for each in words]
         written = self.text(key)
         if written in known:
@@ -212,7 +224,7 @@ class Entry:
         return next(iter(words))
 
     def unknown(self, key: str, written: str, known: Iterable[str]) -> None:
-        """Note that a word is none of the known ones."""
+        """Note that a word is unknown."""
         hint = did_you_mean(written, known)
         self.problems.append(f"{self.at(key)}: unknown {shown(written)}{hint}")
 
@@ -255,12 +267,12 @@ class Entry:
         return self.to_array(self.values[key], self.at(key), dtype)
 
     def to_array(self, written: Any, path: str, dtype: str) -> Array:
-        """An array: of integers in int64, otherwise of hex floats in the dtype."""
+        """Read an array: integers become int64, hex floats get the dtype."""
         first = written
         while isinstance(first, list) and first:
             first = first[0]
         try:
             return read_array(written, "int64" if is_integer(first) else dtype)
-        except Exception as error:  # of zlib, base64 or NumPy
+        except Exception as error:  # from zlib, base64 or NumPy
             self.problems.append(f"{path}: no array can be read: {error}")
             return np.zeros(0)

@@ -1,9 +1,10 @@
-"""Numbers as people write them: the one reader behind every numeric field and option.
+"""Reads numbers that people write. Every numeric field and option uses this module.
 
-YAML 1.1 takes ``1e4``, ``-1e30``, ``inf`` and ``nan`` for strings, ``010`` for 8, ``1:30`` for 90
-and ``1_000`` for 1000. Here a number is read from its text: decimal (``10``, ``1e4``, ``-1e30``,
-``.5``, ``+3``), hexadecimal (``0x1.8p3``), ``inf``, ``nan``, or a name whose value the dtype
-decides (``max``, ``-smallest_subnormal``). What could be read in two ways is refused.
+YAML 1.1 reads ``1e4``, ``-1e30``, ``inf`` and ``nan`` as strings, ``010`` as 8, ``1:30`` as 90 and
+``1_000`` as 1000. This module reads a number from its text instead. It accepts decimal numbers
+(``10``, ``1e4``, ``-1e30``, ``.5``, ``+3``), hexadecimal numbers (``0x1.8p3``), ``inf``, ``nan``,
+and names with a value that depends on the dtype (``max``, ``-smallest_subnormal``). Ambiguous text
+is refused.
 """
 
 import math
@@ -21,15 +22,16 @@ _HEXADECIMAL = re.compile(
 _SPECIAL = re.compile(r"([+-]?)\.?(inf|infinity|nan)", re.IGNORECASE)
 _NAME = re.compile(r"([+-]?)([A-Za-z_]+)")
 _LEADING_ZERO = re.compile(r"[+-]?0+[0-9]+")
-_LONGEST = 1000  # characters; no number anyone means is longer
+_LONGEST = 1000  # characters; longer text is refused as a number
 _LARGEST_INTEGER = 2**63 - 1
 
 
 def read_number(value: str | float) -> float | str:
     """The float64 nearest to a written number, or ``"max"``, ``"-epsilon"``, … for a named one.
 
-    Raises ValueError, with a text for the user, for anything else: also for a number that float64
-    can only hold as infinity or zero although it is neither.
+    Raises:
+        ValueError: the value is not a number, or it overflows to infinity or underflows to zero
+            in float64. The message is written for the user.
     """
     if isinstance(value, bool):
         message = f"expected a number, not {str(value).lower()}"
@@ -44,9 +46,10 @@ def read_number(value: str | float) -> float | str:
 
 
 def parse_number(value: str | float, dtype: str | None = None) -> float:
-    """A written number as a float; named numbers take their value from ``dtype``.
+    """A written number as a float. A named number has the value that it has in ``dtype``.
 
-    Raises ValueError as `read_number` does, and for a named number without a dtype.
+    Raises:
+        ValueError: as in `read_number`, or for a named number without a dtype.
     """
     number = read_number(value)
     if isinstance(number, float):
@@ -59,7 +62,12 @@ def parse_number(value: str | float, dtype: str | None = None) -> float:
 
 
 def parse_integer(value: str | float) -> int:
-    """A written whole number (``10``, ``1e4``), exactly. Raises ValueError with a text."""
+    """A written whole number (``10``, ``1e4``), exactly.
+
+    Raises:
+        ValueError: the value is not a whole number, or is above 2^63 - 1 in magnitude. The message
+            is written for the user.
+    """
     if isinstance(value, str) and re.fullmatch(r"[+-]?(?:0|[1-9][0-9]{0,29})", value.strip()):
         number = int(value)
     elif isinstance(value, int) and not isinstance(value, bool):

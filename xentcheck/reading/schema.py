@@ -1,4 +1,4 @@
-"""What the JSON Schemas (draft 2020-12) of what is read and written have in common."""
+"""Common parts of the JSON Schemas (draft 2020-12) for the files that are read and written."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -44,12 +44,12 @@ def closed(properties: Mapping[str, Schema], required: Iterable[str]) -> Schema:
 
 
 def whole_object(properties: Mapping[str, Schema]) -> Schema:
-    """An object that has all of its properties, and no other."""
+    """An object with exactly these properties, all required."""
     return closed(properties, properties)
 
 
 def number_or_text(*more: str) -> Schema:
-    """A number, or text that is one: finite, or one of ``more``."""
+    """A number, or text of a finite number or of one of the patterns ``more``."""
     pattern = f"^[+-]?({'|'.join((_DECIMAL, _HEXADECIMAL, *more))})$"
     return {"anyOf": [{"type": "number"}, {"type": "string", "pattern": pattern}]}
 
@@ -60,7 +60,7 @@ def whole_number() -> Schema:
 
 
 def within(name: str, minimum: float | None = None, maximum: float | None = None) -> Schema:
-    """A definition with bounds, which are for numbers only, not for text."""
+    """A reference to a definition, with bounds. The bounds apply to numbers only, not to text."""
     bounds = {"minimum": minimum, "maximum": maximum}
     known = {word: plain(value) for word, value in bounds.items() if value is not None}
     return {"$ref": f"#/$defs/{name}", **known}
@@ -75,7 +75,7 @@ def some_text() -> Schema:
 
 
 def name_or_pattern(known: Iterable[str]) -> Schema:
-    """A known name, or a pattern that has a wildcard."""
+    """A known name, or a pattern with a wildcard."""
     return {"anyOf": [{"enum": list(known)}, {"type": "string", "pattern": _WILDCARD}]}
 
 
@@ -83,7 +83,7 @@ OTHER_NAMES: Schema = {
     "description": "Another name of a loss.",
     "enum": [name for loss in LOSSES for name in ALIASES.get(loss, ())],
 }
-"""As `ALIASES` spells them; a configuration may write them in any case, with any separators."""
+"""The names as in `ALIASES`. A configuration may write them in any case, with any separators."""
 
 
 ONE_LOSS: Schema = {"anyOf": [{"enum": list(LOSSES)}, OTHER_NAMES]}

@@ -1,8 +1,8 @@
-"""YAML text as nodes that know where they stand, and readers that note every problem.
+"""Reads YAML text as nodes with line numbers, and notes every problem in it.
 
-The text is only ever composed into nodes, never constructed into objects: nodes keep the line they
-stand on, their scalars keep the text that was written (so that ``010``, ``1e4`` and ``no`` mean
-what they say), and no tag can run anything.
+The text is composed into nodes, never constructed into Python objects. Nodes keep their line
+number. Scalars keep the text that was written, so ``010``, ``1e4`` and ``no`` are not converted. No
+tag can run code.
 """
 
 import math
@@ -19,8 +19,8 @@ from xentcheck.floats import FORMATS
 from xentcheck.losses import NAMES
 from xentcheck.reading.numbers import parse_integer, parse_number, read_number
 
-_MOST_EXPANSION = 100_000  # values that aliases may add to those that are written
-_DEEPEST = 50
+_MOST_EXPANSION = 100_000  # values that aliases may add to the written values
+_DEEPEST = 50  # nesting levels
 _LARGEST_FILE = 16 * 2**20  # bytes
 _STANDARD_TAGS = frozenset(
     f"tag:yaml.org,2002:{name}"
@@ -31,12 +31,23 @@ _T = TypeVar("_T")
 
 
 def file_problem(file: str, message: str, line: int = 0, remedy: str = "") -> Problem:
-    """A problem of a file as a whole."""
+    """A problem that concerns a whole file, not one value in it.
+
+    Args:
+        file: name of the file.
+        message: what is wrong.
+        line: line number, from 1; 0 if no line is known.
+        remedy: what to do about it; "" for no advice.
+    """
     return Problem("", message, file, line, remedy)
 
 
 def read_text(path: Path) -> str:
-    """What a file says. Raises ConfigError when it is none, or not UTF-8, or much too large."""
+    """The text of a file.
+
+    Raises:
+        ConfigError: the file cannot be read, is not UTF-8, or is larger than `_LARGEST_FILE`.
+    """
     name = str(path)
     try:
         with path.open("rb") as file:
@@ -68,7 +79,7 @@ def read_text(path: Path) -> str:
 
 
 def _other_files(path: Path) -> str:
-    """The YAML files beside a path that is none."""
+    """A remedy for a path that is not a file: names YAML files in the same directory."""
     try:
         found = sorted(str(each) for each in path.parent.glob("*.y*ml"))
     except (OSError, ValueError):
@@ -80,7 +91,7 @@ def _other_files(path: Path) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """Composes nodes, to a bounded depth."""
+    """Composes nodes up to a maximum depth."""
 
     depth = 0
 
@@ -95,9 +106,10 @@ class _Loader(yaml.SafeLoader):
 
 
 def compose(text: str, path: str) -> yaml.Node | None:
-    """The root of the only document in a text, None for an empty one.
+    """The root node of the only document in a text; None for an empty document.
 
-    Raises ConfigError for what is not YAML.
+    Raises:
+        ConfigError: the text is not YAML.
     """
     try:
         return yaml.compose(text, _Loader)
@@ -117,7 +129,7 @@ def compose(text: str, path: str) -> yaml.Node | None:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A node, the path that leads to it, and where to point when it is at fault."""
+    """A node, the path to it, and the mark (line) that a problem with it points to."""
 
     node: yaml.Node
     path: str
@@ -137,17 +149,17 @@ class Place:
 
 
 def shown(text: str) -> str:
-    """What a user wrote, quoted and of bounded length."""
+    """Text of a user, in quotes and shortened."""
     return repr(text if len(text) <= 60 else text[:57] + "...")
 
 
 def listed(names: Iterable[str]) -> str:
-    """All that could be written."""
+    """A list of all valid names, for a message."""
     return "one of: " + ", ".join(names)
 
 
 def remedy_for(name: str, known: Iterable[str]) -> str:
-    """The nearest known name, or all of them."""
+    """A remedy for an unknown name: the nearest known name, or a list of known names."""
     known = [str(each) for each in known]
     best = nearest(name, known)
     if best:
@@ -162,9 +174,9 @@ def _own_entries(node: yaml.MappingNode) -> Iterator[tuple[str, yaml.Node, yaml.
 
 
 def _entries(node: yaml.MappingNode) -> list[tuple[str, yaml.Node, yaml.Node]]:
-    """What a mapping holds, with what it merges by ``<<``; its own keys win.
+    """The entries of a mapping, including entries merged by ``<<``. Its own keys take precedence.
 
-    Of a key that stands twice the first is looked into: the second is a fault in itself.
+    For duplicate keys, only the first one is used; the second one is reported as a problem.
     """
     entries: dict[str, tuple[str, yaml.Node, yaml.Node]] = {}
     for entry in _own_entries(node):
@@ -180,37 +192,39 @@ def _entries(node: yaml.MappingNode) -> list[tuple[str, yaml.Node, yaml.Node]]:
 
 
 def is_null(node: yaml.Node) -> bool:
-    """Whether nothing was written there, or ``null``."""
+    """Whether the value is empty or ``null``."""
     return isinstance(node, yaml.ScalarNode) and node.tag == _NULL
 
 
 @dataclass(slots=True)
 class Reader:
-    """Walks the nodes and notes every problem on its way.
+    """Reads values from nodes and notes every problem.
 
-    The methods that read a field return None after noting why it could not be read.
+    A method that reads a value returns None if it cannot read it, after it has noted the problem.
     """
 
     file: str
     problems: list[tuple[int, Problem]] = field(default_factory=list)
     fatal: bool = False
-    bad: set[int] = field(default_factory=set)  # nodes that are not looked into again
-    meant: dict[str, set[str]] = field(default_factory=dict)  # by path, keys that are misspelt
+    # ids of nodes that are not read, because a problem with them is already noted
+    bad: set[int] = field(default_factory=set)
+    # by path of a mapping: the known keys that its unknown keys may mean
+    meant: dict[str, set[str]] = field(default_factory=dict)
 
     def fault(self, place: Place, message: str, remedy: str = "") -> None:
-        """Notes a problem."""
+        """Note a problem."""
         problem = Problem(place.path, message, self.file, place.mark.line + 1, remedy)
         self.problems.append((place.mark.index, problem))
 
     def ordered(self) -> list[Problem]:
-        """The problems noted, in the order of the file."""
+        """The noted problems, in the order of the file."""
         return [problem for _, problem in sorted(self.problems, key=lambda each: each[0])]
 
-    # The tree as such: tags, keys, aliases.
+    # The structure of the tree: tags, keys, aliases.
 
     def check_tree(self, root: Place) -> None:
-        """Notes unsafe tags, odd and duplicate keys, and aliases that lead nowhere good."""
-        sizes: dict[int, int] = {}  # of nodes with all their aliases expanded
+        """Note unsafe tags, duplicate keys, keys that are not text, and bad aliases or merges."""
+        sizes: dict[int, int] = {}  # by node id: values in the node when all aliases are expanded
         open_nodes: set[int] = set()
 
         def visit(place: Place) -> int:
@@ -259,7 +273,7 @@ class Reader:
                 yield child
 
     def literal(self, node: yaml.Node) -> Any:
-        """What was written, as Python has it: text, a number, True, False, None, a list, a dict."""
+        """A node as a Python value: text, a number, True, False, None, a list or a dict."""
         if isinstance(node, yaml.MappingNode):
             return {name: self.literal(value) for name, _, value in _entries(node)}
         if isinstance(node, yaml.SequenceNode):
@@ -267,7 +281,7 @@ class Reader:
         return _scalar(node)
 
     def document(self, node: yaml.Node) -> Any:
-        """The same as strict JSON can hold it: infinities and NaN stay text."""
+        """A node as a value that strict JSON can hold: infinities and NaN stay text."""
         if isinstance(node, yaml.MappingNode):
             return {name: self.document(value) for name, _, value in _entries(node)}
         if isinstance(node, yaml.SequenceNode):
@@ -278,11 +292,11 @@ class Reader:
     # Values of one kind.
 
     def usable(self, place: Place) -> bool:
-        """Whether nothing is wrong with the node as such."""
+        """Whether no problem is noted that forbids reading the node."""
         return id(place.node) not in self.bad
 
     def mapping(self, place: Place, what: str) -> dict[str, Place] | None:
-        """The entries of a mapping by key; an empty one is at fault."""
+        """The entries of a mapping by key. An empty mapping is a problem."""
         node = place.node
         if not self.usable(place):
             return None
@@ -297,7 +311,14 @@ class Reader:
     def fields(
         self, place: Place, what: str, known: Sequence[str], required: Sequence[str] = ()
     ) -> dict[str, Place] | None:
-        """The entries of a mapping whose keys are declared."""
+        """The entries of a mapping with declared keys. Unknown and missing keys are problems.
+
+        Args:
+            place: the mapping.
+            what: what the mapping describes, for the message.
+            known: the declared keys.
+            required: the keys that must be present.
+        """
         entries = self.mapping(place, what)
         if entries is None:
             return None
@@ -313,13 +334,13 @@ class Reader:
 
     @staticmethod
     def at_key(place: Place, name: str, child: Place) -> Place:
-        """The same place, but pointing at its key; ``place`` is the mapping it is in."""
+        """``child`` with a mark that points to its key ``name``; ``place`` is its mapping."""
         assert isinstance(place.node, yaml.MappingNode)
         key = next(key for text, key, _ in _entries(place.node) if text == name)
         return replace(child, mark=key.start_mark)
 
     def items(self, place: Place, *, single: bool = True) -> list[Place] | None:
-        """The items of a list; with ``single``, a lone value is a list of one."""
+        """The items of a list. With ``single``, a single value counts as a list of one."""
         node = place.node
         if not self.usable(place):
             return None
@@ -334,7 +355,7 @@ class Reader:
         return None
 
     def text(self, place: Place, what: str = "text") -> str | None:
-        """What a scalar says, word for word."""
+        """The text of a scalar, as written."""
         node = place.node
         if not self.usable(place):
             return None
@@ -344,7 +365,7 @@ class Reader:
         return str(node.value)
 
     def one_of(self, place: Place, known: Iterable[str], what: str) -> str | None:
-        """A known name."""
+        """One of the known names."""
         text = self.text(place, f"a {what}")
         known = list(known)
         if text is None or text in known:
@@ -364,7 +385,7 @@ class Reader:
         return found or None
 
     def several(self, place: Place, known: Iterable[str], what: str) -> tuple[str, ...] | None:
-        """A list of known names, each once; what is wrong with one does not hide the others."""
+        """A list of known names without duplicates. A problem with one does not hide the others."""
         items = self.items(place)
         known = list(known)
         read: dict[str, None] = {}
@@ -377,7 +398,7 @@ class Reader:
         return tuple(read) or None
 
     def flag(self, place: Place) -> bool | None:
-        """``true`` or ``false``, and nothing that some readers take for them."""
+        """``true`` or ``false``. Other words that some YAML readers accept are problems."""
         text = self.text(place, "true or false")
         if text is None or text in ("true", "false"):
             return None if text is None else text == "true"
@@ -412,7 +433,14 @@ class Reader:
         *,
         finite: bool = False,
     ) -> float | None:
-        """A number whose value no dtype decides."""
+        """A number that does not depend on the dtype.
+
+        Args:
+            place: the value.
+            minimum: the smallest number allowed; None for no bound.
+            maximum: the largest number allowed; None for no bound.
+            finite: whether infinities and NaN are problems.
+        """
         number = self._parsed(place, "a number", parse_number)
         if number is None or not self._within(place, number, minimum, maximum):
             return None
@@ -424,7 +452,7 @@ class Reader:
     def named_number(
         self, place: Place, minimum: float | None = None, maximum: float | None = None
     ) -> float | str | None:
-        """A number, or a name whose value the dtype decides (within the bounds in every dtype)."""
+        """A number, or a named one that depends on the dtype. Bounds apply in every dtype."""
         number = self._parsed(place, "a number", read_number)
         if number is None:
             return None

@@ -1,4 +1,4 @@
-"""The reference: certified enclosures of what a case's results ought to be."""
+"""The reference: certified enclosures of the exact results of a case."""
 
 from xentcheck.reference.arbiter import confirm, ends, exact, supports_definition
 from xentcheck.reference.tiers import (

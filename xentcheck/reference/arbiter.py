@@ -1,13 +1,17 @@
-"""The arbiter: certified exact results, row by row, by mpmath intervals of rising precision.
+"""The arbiter: certified exact results, row by row, from mpmath intervals of rising precision.
 
-An enclosure decides when it is narrower than 2**-80 of its magnitude (2**-27 of a float64 ulp), or
-lies wholly within ±2**-1100 (nothing, in every dtype) or beyond 2**1100 (overflow, in every dtype).
-Where it does not, the width tells how many bits are missing. A row undecided at `PRECISION_CAP`
-bits raises `UncertifiedError`; there is no fallback.
+An enclosure is decided in three cases:
+
+* it is narrower than 2**-80 of its magnitude (2**-27 of a float64 ulp);
+* it lies within ±2**-1100, which rounds to 0 in every dtype;
+* it lies beyond 2**1100, which overflows in every dtype.
+
+Otherwise the width of the enclosure tells how many bits are missing. A row that is undecided at
+`PRECISION_CAP` bits raises `UncertifiedError`. There is no fallback.
 
 Every row is evaluated in the rearranged form, which hardly ever needs a second try. `confirm`
-evaluates the textbook definition of one row in the same intervals: the two share no algebra, so a
-row whose enclosures do not meet is an error of this package.
+evaluates the textbook definition of one row in the same intervals. The two forms share no algebra,
+so enclosures that do not intersect prove an error of this package.
 """
 
 import math
@@ -38,11 +42,11 @@ from xentcheck.model import Accepts, Case, Float64Array, LabelKind, Quantity
 from xentcheck.reference.enclosures import Enclosures, Exact
 from xentcheck.reference.intervals import Interval, IntervalArithmetic, UndecidedError, magnitude
 
-START_PRECISION = 128
-PRECISION_CAP = 1 << 15
-RELATIVE_BITS = 80
-HORIZON = 1100
-EXPONENT_LIMIT = 1 << 40
+START_PRECISION = 128  # bits of the first try
+PRECISION_CAP = 1 << 15  # bits of the last try
+RELATIVE_BITS = 80  # leading bits that a decided enclosure fixes
+HORIZON = 1100  # binary exponent at which every dtype underflows (negative) or overflows
+EXPONENT_LIMIT = 1 << 40  # largest binary exponent in the result; exponents beyond are clipped
 
 Packed = tuple[float, float, int, float]
 
@@ -51,11 +55,11 @@ def exact(case: Case) -> Exact:
     """The exact results of a case.
 
     Raises:
-        UncertifiedError: naming the row that stayed undecided at `PRECISION_CAP` bits.
+        UncertifiedError: a row is undecided at `PRECISION_CAP` bits. The message names it.
     """
     loss = LOSSES[case.loss]
     reduction = str(case.parameters.get("reduction", "none"))
-    # a reduction may be of very many rows: of equal ones the first stands for all
+    # a reduction may have very many rows: only the first of equal rows is evaluated
     first, index = distinct_rows(case) if reduction != "none" else (slice(None), None)
     block = block_of(case, first)
     results = [
@@ -85,9 +89,11 @@ def _number(first: Any, place: int) -> int:
 
 
 def distinct_rows(case: Case) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """The first of each kind of equal rows, in order, and of which kind every row is.
+    """The distinct rows of a case. Equal rows have the same bits, labels and per-row parameters.
 
-    Rows are equal bit by bit, with their labels and their parameters per row.
+    Returns:
+        The index of the first row of each kind of equal rows, in rising order, and the kind of
+        every row (rows,).
     """
     arrays = [case.logits, *(each for each in case.parameters.values() if np.ndim(each) == 2)]
     if case.labels is not None:
@@ -108,7 +114,7 @@ def rows_of(case: Case, numbers: Sequence[int]) -> tuple[Enclosures, Enclosures]
     """Value and gradient of some rows of a case without a reduction.
 
     Raises:
-        UncertifiedError: naming the row that stayed undecided at `PRECISION_CAP` bits.
+        UncertifiedError: a row is undecided at `PRECISION_CAP` bits. The message names it.
     """
     loss = LOSSES[case.loss]
     block = block_of(case, list(numbers))
@@ -124,7 +130,7 @@ def rows_of(case: Case, numbers: Sequence[int]) -> tuple[Enclosures, Enclosures]
 
 
 def block_of(case: Case, rows: Any = slice(None)) -> Block:
-    """The rows of a case, all or those at a NumPy index, as exact float64 numbers."""
+    """The rows of a case as exact float64 numbers: all, or those at a NumPy index."""
     parameters = {
         name: to_float64(value) if isinstance(value, np.ndarray) else value
         for name, value in picked(case.parameters, rows).items()
@@ -136,7 +142,7 @@ def block_of(case: Case, rows: Any = slice(None)) -> Block:
 
 
 def supports_definition(row: Row) -> bool:
-    """Whether the textbook definition covers a row: finite inputs inside the domain."""
+    """Whether the textbook definition can cover a row: all its inputs are finite."""
     numbers = [np.atleast_1d(row.x)]
     if isinstance(row.label, (float, np.ndarray)):
         numbers.append(np.atleast_1d(row.label))
@@ -144,18 +150,18 @@ def supports_definition(row: Row) -> bool:
 
 
 def confirm(case: Case, number: int, only: tuple[Quantity, int] | None = None) -> bool:
-    """Hold one row's exact results against the textbook definition.
+    """Check the exact results of one row against the textbook definition.
 
     Args:
-        case: the block that has the row.
-        number: its place in the block.
-        only: one component (0 of a value per row) instead of all results.
+        case: the block that contains the row.
+        number: index of the row in the block.
+        only: checks only this component; the index is 0 for a value per row.
 
     Returns:
-        False where the definition does not cover the row (infinities, zeros under a logarithm).
+        False if the definition does not cover the row (infinities, zeros under a logarithm).
 
     Raises:
-        UncertifiedError: the two enclosures do not meet.
+        UncertifiedError: the two enclosures do not intersect.
     """
     loss = LOSSES[case.loss]
     row = block_of(case, [number]).row(0)
@@ -182,10 +188,16 @@ def confirm(case: Case, number: int, only: tuple[Quantity, int] | None = None) -
 
 
 def component(case: Case, number: int, quantity: Quantity, index: int) -> Enclosures:
-    """One exact result of one row, (1,); the rest of the row is not worked out.
+    """One exact result of one row, (1,). The rest of the row need not be decided.
+
+    Args:
+        case: the block that contains the row.
+        number: index of the row in the block.
+        quantity: the value or the gradient.
+        index: the component; 0 for a value per row.
 
     Raises:
-        UncertifiedError: it stayed undecided at `PRECISION_CAP` bits.
+        UncertifiedError: the result is undecided at `PRECISION_CAP` bits.
     """
     loss = LOSSES[case.loss]
     row = block_of(case, [number]).row(0)
@@ -196,20 +208,21 @@ def component(case: Case, number: int, quantity: Quantity, index: int) -> Enclos
 def ends(
     case: Case, number: int, quantity: Quantity, index: int, precision: int
 ) -> tuple[Fraction, Fraction] | None:
-    """Between which exact fractions one result lies, worked out with at least so many bits.
+    """Exact lower and upper bounds of one result.
 
     Args:
-        case: the block that has the row.
-        number: its place in the block; under a reduction the value is that of the block.
-        quantity: of the value or the gradient.
-        index: the component (0 of a value per row).
-        precision: in bits.
+        case: the block that contains the row.
+        number: index of the row in the block. Under a reduction the value is that of the block.
+        quantity: the value or the gradient.
+        index: the component; 0 for a value per row.
+        precision: bits of the computation, at least.
 
     Returns:
-        None for a result that is not finite, or too large or small to be near anything.
+        The bounds as fractions. None if the result is not finite, or far outside every dtype's
+        range.
 
     Raises:
-        UncertifiedError: it stayed undecided at `PRECISION_CAP` bits.
+        UncertifiedError: the result is undecided at `PRECISION_CAP` bits.
     """
     loss = LOSSES[case.loss]
     if case.reduced and quantity is Quantity.VALUE:
@@ -232,17 +245,17 @@ def ends(
 
 
 def component_of_block(case: Case, number: int, index: int) -> Enclosures:
-    """One component of the gradient of a reduction, (1,), by its row and the divisor alone.
+    """One gradient component of a reduction, (1,). It depends only on its row and the divisor.
 
     Raises:
-        UncertifiedError: it stayed undecided at `PRECISION_CAP` bits.
+        UncertifiedError: the result is undecided at `PRECISION_CAP` bits.
     """
     loss = LOSSES[case.loss]
     row = block_of(case, [number]).row(0)
     only = (Quantity.GRADIENT, index)
     result = _decide(loss, loss.evaluate, row, case, number, only=only)
     found = result.gradient.at(index)
-    # the divisor is a sum of floats: at this precision it adds 2^-120 to what is decided
+    # the divisor is a sum of floats: at this precision it adds an error of 2^-120 to the result
     divided = _divided(found, _divisor(loss, case, IntervalArithmetic(START_PRECISION)))
     if _missing(divided.number) > 0:
         bits = START_PRECISION + _missing(found.number) + RELATIVE_BITS
@@ -254,7 +267,7 @@ def component_of_block(case: Case, number: int, index: int) -> Enclosures:
 
 
 def _total_of(loss: Loss, case: Case, precision: int) -> ExactValue:
-    """The value of a reduction, each row worked out with at least so many bits."""
+    """The value of a reduction. Each row is computed with at least ``precision`` bits."""
     first, index = distinct_rows(case)
     block = block_of(case, first)
     results = [
@@ -269,7 +282,7 @@ def _total_of(loss: Loss, case: Case, precision: int) -> ExactValue:
 
 
 def _divisor(loss: Loss, case: Case, ops: IntervalArithmetic) -> Interval | None:
-    """What a mean divides by: the sum of the rows' weights; None for a sum."""
+    """The divisor of a mean: the sum of the rows' weights. None for a sum."""
     if case.parameters["reduction"] != "mean":
         return None
     weights, counts = np.unique(row_weights(loss, case), return_counts=True)
@@ -277,13 +290,13 @@ def _divisor(loss: Loss, case: Case, ops: IntervalArithmetic) -> Interval | None
 
 
 def row_weights(loss: Loss, case: Case) -> Float64Array:
-    """What each row adds to the divisor of a mean, without the logits in float64."""
+    """What each row adds to the divisor of a mean. Avoids a float64 copy of all logits."""
     empty = replace(case, logits=case.logits[:, :1] if case.logits.ndim == 2 else case.logits)
     return loss.row_weights(block_of(empty))
 
 
 def _divided(outcome: ExactValue, divisor: Interval | None) -> ExactValue:
-    """A gradient's component under a reduction; 0 where a mean is over nothing."""
+    """A gradient component under a reduction; 0 for a mean over nothing."""
     if divisor is None:
         return outcome
     if divisor.is_zero:
@@ -293,7 +306,7 @@ def _divided(outcome: ExactValue, divisor: Interval | None) -> ExactValue:
     return ExactValue(outcome.number / divisor, outcome.accepts)
 
 
-_FRACTIONS = 20_000  # bits before or behind the point, beyond every format's range
+_FRACTIONS = 20_000  # largest binary exponent that `ends` turns into a fraction
 
 
 def _components(result: RowResult, quantity: Quantity) -> Components:
@@ -338,7 +351,7 @@ def _decide(
     start: int = 0,
     only: tuple[Quantity, int] | None = None,
 ) -> RowResult:
-    """Evaluate a row at rising precision until every component is decided, or the one asked for."""
+    """Evaluate a row at rising precision until all components, or only ``only``, are decided."""
     precision = start or START_PRECISION
     while precision <= PRECISION_CAP:
         try:
@@ -350,7 +363,7 @@ def _decide(
         except UndecidedError:
             precision *= 2
             continue
-        except ValueError as error:  # an input that no loss is defined for, such as a label of inf
+        except ValueError as error:  # an input without a defined loss, such as a label of inf
             message = f"{error}: {place(case, number)}; {loss.id} has no exact value there"
             raise UncertifiedError(message) from None
         if missing <= 0:
@@ -364,9 +377,10 @@ def _decide(
 
 
 def _raised(precision: int, missing: int) -> int:
-    """The next precision: what is missing, but no more than three times the last one.
+    """The next precision: adds the missing bits, up to three times the last precision.
 
-    The width of an exponential of a wide interval says nothing about how many bits it takes.
+    The limit is needed because the exponential of a wide interval is so wide that its width does
+    not tell how many bits are missing.
     """
     return precision + min(missing + 16, 2 * precision)
 
@@ -376,7 +390,7 @@ def _missing_bits(components: Components) -> int:
 
 
 def _missing(number: Number | float) -> int:
-    """By how many bits an enclosure is too wide to decide anything (0: it decides)."""
+    """How many bits are missing until an enclosure is decided; 0 if it is decided."""
     if not isinstance(number, Interval) or number.is_point:
         return 0
     ends = [magnitude(end) for end in (number.lower, number.upper) if end[1]]
@@ -391,7 +405,7 @@ def _missing(number: Number | float) -> int:
 
 
 def _relative_bits(number: Interval) -> int:
-    """How many leading bits an enclosure of one sign settles, at least."""
+    """A lower bound of the number of leading bits that an enclosure of one sign fixes."""
     if number.is_point:
         return RELATIVE_BITS
     width = magnitude(libmp.mpf_sub(number.upper, number.lower, 10, "u"))
@@ -432,7 +446,7 @@ def _pack(number: Number | float) -> Packed:
     hi = high_bits * 2.0**-52
     lo = 0.0
     if rest:
-        # 53 more bits; what is cut off goes into the radius
+        # lo takes 53 more bits; the radius covers the bits after them
         shift = max(rest.bit_length() - 53, 0)
         scale = int(exp) + shift - (int(exp) + bits - 1)
         lo = float(rest >> shift) * 2.0**scale
@@ -463,17 +477,17 @@ def condition(
     quantity: Quantity,
     smallest: float,
 ) -> Float64Array:
-    """The condition numbers of one quantity, of its shape.
+    """The condition numbers of one quantity, in the shape of this quantity.
 
     Args:
         loss: the loss.
         block: the rows.
-        value: its approximate values.
-        gradient: its approximate gradients.
-        quantity: of which of them.
+        value: their approximate values, float64.
+        gradient: their approximate gradients, float64.
+        quantity: the value or the gradient.
         smallest: the smallest normal number of the result's dtype. Below it an ulp does not shrink
-            any more, so a condition number is taken relative to it: at a zero of the result it
-            is finite, and says how much of an error the inputs explain.
+            any more, so condition numbers of smaller results are relative to it. So they are
+            finite even where the result is 0, and say how much error the inputs explain.
     """
     own = value if quantity is Quantity.VALUE else gradient
     with np.errstate(all="ignore"):
@@ -491,7 +505,7 @@ def _reduce(
     reduction: str,
     index: npt.NDArray[np.intp],
 ) -> tuple[Enclosures, Enclosures]:
-    """The sum or the weighted mean of all rows, and the gradients of the block's distinct ones."""
+    """The sum or the weighted mean of all rows, and the gradients of the distinct rows."""
     counts = np.bincount(index).tolist()
     precision = START_PRECISION
     while True:
@@ -514,7 +528,10 @@ def _reduce(
 
 
 def _as_summands(outcomes: list[ExactValue]) -> list[ExactValue]:
-    """Beside others a row that may be NaN or 0 counts as 0, and NaN is accepted for the sum."""
+    """Values as terms of a sum. A row that may be NaN or 0 counts as 0, and the sum may be NaN.
+
+    If all rows are such rows, nothing changes.
+    """
     either = [
         outcome.number != outcome.number and bool(outcome.accepts & Accepts.ZERO)
         for outcome in outcomes
@@ -532,14 +549,14 @@ def _reduced(
     counts: Sequence[int],
     reduction: str,
 ) -> tuple[ExactValue, list[Components], int]:
-    """Value and gradients of rows that stand ``counts`` times each; the bits that are missing."""
+    """(value, gradients, missing bits) of a reduction; row i occurs ``counts[i]`` times."""
     outcomes = _as_summands([result.value.outcomes[0] for result in results])
     gradients = [
         Components([_divided(each, divisor) for each in found.outcomes], found.index)
         for found in (result.gradient for result in results)
     ]
     if divisor is not None and divisor.is_zero:
-        # a mean over nothing: NaN or 0, and no gradient
+        # a mean over nothing: the value is NaN or 0, the gradient is 0
         return ExactValue(float("nan"), Accepts.ZERO), gradients, 0
     accepts = Accepts.NOTHING
     plain = 0.0

@@ -1,36 +1,39 @@
-"""Array arithmetic with error bounds: midpoints in float64 or binary128, each with its radius.
+"""Array arithmetic with error bounds: midpoints in float64 or binary128, each with a radius.
 
-A `Ball` stands for an array of real numbers x with ``|x − midpoint| ≤ relative·|midpoint| +
-absolute``. ``relative`` is one number for the whole array, ``absolute`` an array, or nothing.
+A `Ball` is an array of real numbers x with ``|x − midpoint| ≤ relative·|midpoint| + absolute``.
+``relative`` is one number for the whole array. ``absolute`` is an array, or None for 0.
 
-What is assumed, with u = 2^-53 (float64) or 2^-113 (binary128), the unit roundoff:
+Assumptions, with the unit roundoff u = 2^-53 (float64) or 2^-113 (binary128):
 
-* ``+ − × ÷`` round to nearest: one relative error of at most u/(1 − u) of the computed result
+* ``+ − × ÷`` round to nearest. The relative error is at most u/(1 − u) of the computed result
   (N. Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd edition, SIAM 2002, §2.2).
-* n terms added in any order err by at most (n−1)u/(1 − (n−1)u) times the sum of their magnitudes
-  (Higham, §4.2). Long sums are taken in `CHUNK` terms at a time, so n counts `CHUNK` per level.
-* ``exp``, ``log``, ``log1p`` and powers err by at most `FUNCTION_ULPS` ulps, 2u each. NumPy's own
-  float64 loops and those of the common mathematical libraries stay below 4 ulps (V. Innocente and
-  P. Zimmermann, "Accuracy of mathematical functions in single, double, extended double and
-  quadruple precision", 2024), SLEEF's binary128 functions below 1 (SLEEF's manual, functions of
-  the class u10). The bound is twice the larger, and the tests hold the functions at hand to it.
-* Products of relative errors are bounded by s(1 + s) with s their sum, s ≤ 1/2.
+* A sum of n terms, added in any order, has an error of at most (n−1)u/(1 − (n−1)u) times the sum
+  of their magnitudes (Higham, §4.2). Long sums are added in chunks of `CHUNK` terms, so n counts
+  `CHUNK` per level.
+* ``exp``, ``log``, ``log1p`` and powers have an error of at most `FUNCTION_ULPS` ulps of 2u each.
+  NumPy's own float64 loops and those of the common mathematical libraries stay below 4 ulps (V.
+  Innocente and P. Zimmermann, "Accuracy of mathematical functions in single, double, extended
+  double and quadruple precision", 2024). SLEEF's binary128 functions stay below 1 ulp (SLEEF's
+  manual, functions of the class u10). The bound is twice the larger of these. The tests check that
+  the installed functions keep it.
+* Relative errors that multiply are bounded by s(1 + s), where s ≤ 1/2 is their sum.
 
-From these:
+Consequences:
 
-* two numbers known to have one sign add without cancellation, and keep a relative bound; where
-  the signs differ, or are not known, the bounds become absolute ones;
-* exp(x ± a) errs relatively by a(1 + a) for a ≤ 1/2, and a ≤ `widest`·relative, since beyond
-  ``−widest`` the exponential is below the underflow threshold;
-* log(x(1 ± r)) errs absolutely by r(1 + r); log1p(x), x ≥ 0, relatively by r, since the condition
-  number x/((1+x) log1p(x)) is at most 1.
+* Numbers of the same known sign add without cancellation and keep a relative bound. Where the
+  signs differ or are not known, the bound becomes absolute.
+* exp(x ± a) has a relative error of at most a(1 + a) for a ≤ 1/2. Here a ≤ `widest`·relative,
+  because the exponential underflows below ``−widest``.
+* log(x(1 ± r)) has an absolute error of at most r(1 + r). log1p(x) has a relative error of at most
+  r for x ≥ 0, because the condition number x/((1+x) log1p(x)) is at most 1.
 
-Underflow: a result below the normal range counts as 0 here, flushed or not. It is off by at most
-2^-1022 (2^-16382); the families multiply and divide it by at most three numbers of the input
-format's range (2^±150 where float64 is used, 2^±1080 where binary128 is) and add up fewer than 2^23
-such terms. So a final radius grows by `xentcheck.reference.enclosures.FLOOR` = 2^-500, which is
-nothing in any dtype that float64 serves; in binary128 by 2^-13000, which counts where the midpoint
-itself is below 2^-2700.
+Underflow: a result below the normal range counts as 0 here, flushed or not. Its error is at most
+2^-1022 (float64) or 2^-16382 (binary128). The loss families multiply or divide it by at most three
+numbers of the input format's range (2^±150 where float64 is used, 2^±1080 where binary128 is used),
+and add fewer than 2^23 such terms. So a final radius grows by
+`xentcheck.reference.enclosures.FLOOR` = 2^-500 in float64, which is negligible in every dtype that
+float64 serves. In binary128 it grows by 2^-13000, which matters only where the midpoint itself is
+below 2^-2700.
 """
 
 from dataclasses import dataclass
@@ -42,9 +45,9 @@ import numpy.typing as npt
 from xentcheck.model import Array, Float64Array
 from xentcheck.reference.enclosures import Balls, Enclosures
 
-CHUNK: Final = 128
-FUNCTION_ULPS: Final = 8
-SLACK: Final = 1.0 + 2.0**-30  # for the rounding of the bounds themselves
+CHUNK: Final = 128  # terms of a long sum that are added in one step
+FUNCTION_ULPS: Final = 8  # error bound of elementary functions, in ulps
+SLACK: Final = 1.0 + 2.0**-30  # factor that covers the rounding of the bounds themselves
 
 try:
     from numpy_quaddtype import QuadPrecDType
@@ -61,24 +64,24 @@ class ArrayArithmetic:
     name: str
     dtype: Any
     unit: float
-    widest: float  # exp(−widest) has underflowed
+    widest: float  # exp(−widest) underflows
 
     @property
     def function(self) -> float:
-        """The relative error of an elementary function."""
+        """The bound of the relative error of an elementary function."""
         return 2 * FUNCTION_ULPS * self.unit
 
     def exact(self, numbers: Any, sign: int = 0) -> "Ball":
-        """Numbers that are exact as they stand, in float64; shared, not to be written to."""
+        """Exact float64 numbers as a ball. It may share their memory, so do not write to it."""
         given = np.asarray(numbers, dtype=np.float64)
         return Ball(self, given.astype(self.dtype, copy=False), sign=sign)
 
     def zeros(self, shape: Any) -> Array:
-        """An array of zeros of the format."""
+        """An array of zeros in this format."""
         return np.zeros(shape, dtype=self.dtype)
 
     def unknown(self, shape: Any) -> "Ball":
-        """Numbers of which nothing is known: a radius of inf."""
+        """Numbers with a radius of inf: nothing is known about them."""
         return Ball(self, self.zeros(shape), absolute=self.zeros(shape) + np.inf)
 
 
@@ -89,17 +92,18 @@ BINARY128 = (
 
 
 def compound(*relatives: float) -> float:
-    """A bound of Π(1 + r) − 1."""
+    """An upper bound of Π(1 + r) − 1."""
     total = sum(relatives)
     return total * (1.0 + total) * SLACK
 
 
 class Ball:
-    """An array of real numbers, enclosed. ``sign``: 1 none is below 0, -1 none is above, 0 unknown.
+    """An enclosed array of real numbers.
 
-    ``below_one``: every finite one is below 1 in magnitude; only negation keeps that.
+    ``sign``: 1 if no number is below 0, -1 if no number is above 0, 0 if unknown. ``below_one``:
+    every finite number is below 1 in magnitude; only negation keeps this.
 
-    Operators take balls of the same arithmetic, and Python floats, which are exact.
+    Operators take balls of the same arithmetic, and Python floats, which count as exact.
     """
 
     __slots__ = ("absolute", "arithmetic", "below_one", "midpoint", "relative", "sign")
@@ -142,7 +146,7 @@ class Ball:
         return self._like(self.midpoint[index], self.relative, absolute, self.sign)
 
     def overwrite(self, index: Any, source: "Ball | float | Array") -> None:
-        """Put other numbers, with their bounds, in the place of some; what is no ball is exact."""
+        """Replace the numbers at an index, and their bounds. Floats and arrays count as exact."""
         if isinstance(source, Ball):
             numbers, absolute = source.midpoint, source.absolute
             self.relative = max(self.relative, source.relative)
@@ -202,7 +206,7 @@ class Ball:
     __rmul__ = __mul__
 
     def __truediv__(self, other: "Ball | float") -> "Ball":
-        """Division by numbers that are known relatively (no array in their bound)."""
+        """Divide by numbers that have only a relative bound."""
         other = self._ball(other)
         assert other.absolute is None
         midpoint = self.midpoint / other.midpoint
@@ -216,11 +220,11 @@ class Ball:
         return self._ball(other) / self
 
     def within(self, relative: float, sign: int = 0) -> "Ball":
-        """The same midpoints under a bound that the caller has shown to hold."""
+        """The same midpoints with a relative bound that the caller has proved."""
         return self._like(self.midpoint, relative, None, sign or self.sign)
 
     def by_element(self, exact: Array | None = None) -> "Ball":
-        """The same with its bound as an array, 0 where the midpoint is known to be exact."""
+        """The same numbers with an absolute bound, which is 0 where ``exact`` is true."""
         radius = self.radius
         if exact is not None:
             radius = np.where(exact, np.zeros_like(radius), radius)
@@ -235,8 +239,8 @@ class Ball:
         relative = compound(given * (1.0 + given), arithmetic.function)
         absolute = None
         if self.absolute is not None:
-            # |e^a − 1| ≤ a(1 + a) for a ≤ 1; beyond, e^x is known only where it underflows for
-            # certain, which a midpoint that did says nothing about
+            # |e^a − 1| ≤ a(1 + a) for a ≤ 1. For larger a, e^x is known only where it certainly
+            # underflows; an underflow of the midpoint alone does not prove that.
             spread = self.absolute * (1.0 + self.absolute)
             absolute = times(midpoint, spread) * (1.0 + 2.0 * relative)
             reach = self.midpoint * (1.0 - self.relative) + self.absolute
@@ -246,7 +250,7 @@ class Ball:
         return self._like(midpoint, relative, absolute, 1)
 
     def log(self) -> "Ball":
-        """log x for x > 0 known relatively."""
+        """log x for x > 0 with only a relative bound."""
         assert self.absolute is None
         midpoint = np.log(self.midpoint)
         absolute = None
@@ -255,7 +259,7 @@ class Ball:
         return self._like(midpoint, self.arithmetic.function, absolute)
 
     def log1p(self, condition: float = 1.0) -> "Ball":
-        """log(1 + x) for x known relatively.
+        """log(1 + x) for x with only a relative bound.
 
         ``condition`` bounds the condition number |x / ((1+x) log1p(x))|: 1 for x ≥ 0.
         """
@@ -265,7 +269,10 @@ class Ball:
         return self._like(np.log1p(self.midpoint), relative, None, self.sign)
 
     def power(self, exponent: float) -> "Ball":
-        """x^exponent, exponent ≥ 0, for x ≥ 0 known relatively; no x may have underflowed."""
+        """x^exponent for exponent ≥ 0 and x ≥ 0 with only a relative bound.
+
+        No x may have underflowed.
+        """
         assert self.absolute is None
         given = exponent * self.relative
         relative = compound(given * (1.0 + given), self.arithmetic.function)
@@ -287,14 +294,14 @@ class Ball:
         return self._like(midpoint, 0.0, spread if absolute is None else spread + absolute)
 
     def balls(self, accepts: Array | None = None) -> Balls:
-        """As float64 `Balls`; for the float64 arithmetic only."""
+        """The numbers as float64 `Balls`. Works for the float64 arithmetic only."""
         absolute = None
         if self.absolute is not None:
             absolute = np.asarray(self.absolute, dtype=np.float64)
         return Balls(self.midpoint, self.relative * SLACK, absolute, accepts, self.below_one)
 
     def enclosures(self, accepts: Array | None = None) -> Enclosures:
-        """As normalised `Enclosures`."""
+        """The numbers as normalised `Enclosures`."""
         if self.arithmetic is FLOAT64:
             return self.balls(accepts).enclosures()
         return _normalised(self, accepts)
@@ -307,12 +314,12 @@ def _sum(one: Array | None, other: Array | None) -> Array | None:
 
 
 def times(one: Array, other: Array) -> Array:
-    """The product of two arrays, in which 0 · inf is 0."""
+    """The product of two arrays, where 0 · inf is 0."""
     return np.where(one == 0, one, one * np.where(one == 0, 1.0, other))
 
 
 def _summed(terms: Array, arithmetic: ArrayArithmetic) -> tuple[Array, float]:
-    """(the sum along the last axis, its error in units of u times the sum of magnitudes)."""
+    """(sum along the last axis, its error bound in units of u times the sum of magnitudes)."""
     count = terms.shape[-1]
     if not count:
         return arithmetic.zeros(terms.shape[:-1]), 0.0
@@ -338,7 +345,7 @@ def _summed(terms: Array, arithmetic: ArrayArithmetic) -> tuple[Array, float]:
 
 
 def _normalised(ball: Ball, accepts: Array | None) -> Enclosures:
-    """Binary128 as two float64 numbers, the second of the first's sign, and a radius."""
+    """Binary128 numbers as two float64 numbers of the same sign, and a radius."""
     with np.errstate(all="ignore"):
         middle, absolute = ball.midpoint, ball.absolute
         hi = np.asarray(middle.astype(np.float64))
@@ -352,7 +359,7 @@ def _normalised(ball: Ball, accepts: Array | None) -> Enclosures:
         outward = np.sign(lo) * np.sign(hi) < 0
         inner = np.where(outward, np.nextafter(hi, 0.0), hi)
         lo = lo + (hi - inner)
-        # what two float64 numbers cannot hold, and what is too small for binary128 itself
+        # bits that two float64 numbers cannot hold, and underflow of binary128 itself
         width = np.abs(hi) * (ball.relative * SLACK) + np.abs(lo) * 2.0**-52
         if absolute is not None:
             width = (width + absolute.astype(np.float64)) * SLACK
@@ -363,7 +370,7 @@ def _normalised(ball: Ball, accepts: Array | None) -> Enclosures:
 
 
 def _scale(hi: Float64Array, middle: Array, absolute: Array | None) -> npt.NDArray[np.int64]:
-    """Powers of two that bring binary128 numbers into float64's range, where they are far out."""
+    """Exponents of 2 that scale binary128 numbers into float64's range; 0 where they fit."""
     size = np.abs(hi)
     scale = np.zeros(hi.shape, dtype=np.int64)
     tiny = size < 2.0**-900
@@ -372,14 +379,14 @@ def _scale(hi: Float64Array, middle: Array, absolute: Array | None) -> npt.NDArr
     far = (tiny | (size > 2.0**1000)) & np.asarray(np.isfinite(middle))
     if far.any():
         _, exponent = np.frexp(middle[far])
-        # zero has no exponent, but what underflowed to it has a bound
+        # zero has no exponent, but an underflow to zero has a bound that needs scaling
         binary = np.clip(exponent.astype(np.int64), -16000, 16000)
         scale[far] = np.where(middle[far] == 0, 1800, -binary)
     return scale
 
 
 def _power_of_two(exponent: npt.NDArray[np.int64], dtype: Any) -> Array:
-    """2^exponent in binary128, of which float64 has only a part at a time."""
+    """2^exponent in binary128, multiplied in steps that float64 can represent."""
     power = np.ones(exponent.shape).astype(dtype)
     while exponent.any():
         step = np.clip(exponent, -1000, 1000)

@@ -1,4 +1,4 @@
-"""What an enclosure of an exact value is, and how one is read."""
+"""Enclosures of exact values, and functions that read them."""
 
 import math
 from collections.abc import Sequence
@@ -18,11 +18,11 @@ from xentcheck.model import Float64Array
 class Enclosures:
     """An array of exact values, each as ``(hi + lo ± radius)·2**exponent``.
 
-    All fields have one shape. For a finite nonzero value ``1 <= |hi| < 2`` and ``lo`` has the
-    sign of ``hi`` (truncation, so ``floor(log2|exact|) == exponent`` for the midpoint); zero has
-    ``hi == lo == 0``; NaN and infinities stand in ``hi``. ``radius >= 0`` bounds the distance from
-    midpoint to the real result. ``accepts`` holds `Accepts` flags. ``below_one``: all exact values
-    are known to be below 1 in magnitude, also where an enclosure reaches across it.
+    All arrays have the same shape. For a finite nonzero value ``1 <= |hi| < 2``, and ``lo`` has the
+    sign of ``hi`` (truncation, so ``floor(log2|exact|) == exponent`` for the midpoint). Zero has
+    ``hi == lo == 0``. ``hi`` also holds NaN and infinities. ``radius >= 0`` bounds the distance
+    from the midpoint to the real result. ``accepts`` holds `Accepts` flags. ``below_one``: all
+    exact values are known to be below 1 in magnitude, even where an enclosure contains 1.
     """
 
     hi: Float64Array
@@ -43,7 +43,16 @@ class Enclosures:
         *,
         below_one: bool = False,
     ) -> "Enclosures":
-        """``(hi + lo ± radius)·2**exponent`` normalised; ``lo`` has the sign of ``hi``."""
+        """Normalise ``(hi + lo ± radius)·2**exponent``.
+
+        Args:
+            hi: leading part, float64, of any magnitude; NaN and infinities are kept.
+            lo: the rest of the midpoint, float64, with the sign of ``hi``.
+            radius: error bound, float64, in the unit of ``hi``.
+            exponent: binary exponent, int64.
+            accepts: `Accepts` flags, uint8.
+            below_one: all exact values are known to be below 1 in magnitude.
+        """
         with np.errstate(all="ignore"):
             mantissa, binary = np.frexp(hi)
             finite = np.isfinite(hi)
@@ -61,12 +70,12 @@ class Enclosures:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The common shape."""
+        """The shape of all arrays."""
         return self.hi.shape
 
     @classmethod
     def joined(cls, parts: "Sequence[Enclosures]") -> "Enclosures":
-        """The enclosures of several arrays, one behind the other along the first axis."""
+        """Concatenate the enclosures of several arrays along the first axis."""
         return cls(
             np.concatenate([part.hi for part in parts]),
             np.concatenate([part.lo for part in parts]),
@@ -77,7 +86,7 @@ class Enclosures:
         )
 
     def reshaped(self, shape: tuple[int, ...]) -> "Enclosures":
-        """The same in another shape."""
+        """The same enclosures in another shape."""
         return Enclosures(
             self.hi.reshape(shape),
             self.lo.reshape(shape),
@@ -88,7 +97,7 @@ class Enclosures:
         )
 
     def midpoints(self) -> Float64Array:
-        """The midpoints in float64 (0 or inf where they do not fit)."""
+        """The midpoints in float64, or 0 or inf if they are out of its range."""
         with np.errstate(over="ignore", under="ignore"):
             exponent = np.clip(self.exponent, -5000, 5000)
             return np.asarray(np.ldexp(self.hi, exponent), dtype=np.float64)
@@ -106,17 +115,16 @@ class Enclosures:
 
 
 FLOOR = 2.0**-500
-"""What an underflow in float64 arithmetic may add up to in a result."""
+"""Absolute bound of the error that underflow in float64 arithmetic causes in a result."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Balls:
-    """An array of exact values known to float64: ``|exact − midpoint| ≤ relative·|midpoint| +
-    absolute + FLOOR``.
+    """An array of exact values with float64 midpoints and error bounds.
 
-    NaN and infinities stand in ``midpoint``. ``absolute`` has the shape of ``midpoint`` or is None
-    (nothing), and so has ``accepts`` (None: `Accepts.NOTHING` everywhere). ``below_one`` is as in
-    `Enclosures`.
+    ``|exact − midpoint| ≤ relative·|midpoint| + absolute + FLOOR``. ``midpoint`` also holds NaN and
+    infinities. ``absolute`` and ``accepts`` have the shape of ``midpoint``, or are None: this means
+    0 and `Accepts.NOTHING` everywhere. ``below_one`` is as in `Enclosures`.
     """
 
     midpoint: Float64Array
@@ -127,7 +135,7 @@ class Balls:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The common shape."""
+        """The shape of all arrays."""
         return self.midpoint.shape
 
     def at(self, index: Any) -> "Balls":
@@ -145,7 +153,7 @@ class Balls:
         return self.midpoint
 
     def enclosures(self) -> Enclosures:
-        """The same as `Enclosures`."""
+        """The same values as `Enclosures`."""
         with np.errstate(all="ignore"):
             radius = np.abs(self.midpoint) * self.relative + FLOOR
             if self.absolute is not None:
@@ -164,11 +172,11 @@ class Balls:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Exact:
-    """What a case's results ought to be: the unrounded real results and their conditioning.
+    """The exact results of a case, not rounded to a dtype, and their condition numbers.
 
-    ``value`` has shape (rows,), (rows, classes) where the loss returns one number per class, or
-    () under a reduction; ``gradient`` has the shape of the logits. The condition numbers have the
-    same shapes (approximate, in float64, NaN where none is defined).
+    ``value`` has shape (rows,), or (rows, classes) if the loss returns one number per class, or ()
+    under a reduction. ``gradient`` has the shape of the logits. The condition numbers have the same
+    shapes. They are approximate, in float64, and NaN where they are not defined.
     """
 
     value: Enclosures
@@ -178,8 +186,10 @@ class Exact:
 
 
 def midpoint(exact: Enclosures, index: tuple[int, ...]) -> Fraction | None:
-    """The midpoint of one enclosure as an exact fraction; None for NaN, infinities and
-    magnitudes beyond 2^±20000."""
+    """The midpoint of one enclosure as an exact fraction.
+
+    None for NaN, for infinities and for magnitudes beyond 2^±20000.
+    """
     hi, lo = float(exact.hi[index]), float(exact.lo[index])
     exponent = int(exact.exponent[index])
     if hi == 0.0:
@@ -219,7 +229,7 @@ def decimal_text(exact: Enclosures, index: tuple[int, ...], digits: int = 22) ->
 
 
 def radius_in_ulps(exact: Enclosures, index: tuple[int, ...], dtype: str) -> float:
-    """The radius of one enclosure in ulps of the dtype: what the exact value is certain to."""
+    """The radius of one enclosure in ulps of the dtype."""
     exponent = exact.exponent[index]
     target = FORMATS[dtype]
     own = target.min_exponent if exact.hi[index] == 0 else exponent

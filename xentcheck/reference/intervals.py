@@ -1,9 +1,9 @@
-"""Interval arithmetic on mpmath's floats, with outward rounding everywhere.
+"""Interval arithmetic on mpmath's floats. Every operation rounds outward.
 
-Addition, multiplication and division of ``mpmath.libmp`` are correctly rounded in the direction
-asked for. Its exponential and logarithm are not promised to be: they are computed with 12 guard
-bits and widened by 2**-(precision + 6) relatively, 64 times their documented error of one unit in
-the last place. Exponents are unbounded integers, so nothing here overflows or underflows.
+``mpmath.libmp`` rounds addition, multiplication and division correctly in the requested direction.
+It does not promise this for the exponential and the logarithm. They are computed with 12 guard bits
+and then widened by a relative 2**-(precision + 6), which is 64 times their documented error of one
+unit in the last place. Exponents are unbounded integers, so nothing here overflows or underflows.
 
 Source of the operations: R. E. Moore, *Interval Analysis*, 1966; mpmath's ``libmpi``.
 """
@@ -24,11 +24,11 @@ _GUARD = 12
 
 
 class UndecidedError(ArithmeticError):
-    """The operands are too wide at this precision to go on."""
+    """The operands of an operation are too wide at this precision."""
 
 
 def magnitude(x: Mpf) -> int:
-    """The e with 2**(e-1) <= |x| < 2**e, for x != 0."""
+    """The integer e with 2**(e-1) <= |x| < 2**e, for x != 0."""
     return int(x[2]) + int(x[3])
 
 
@@ -39,7 +39,7 @@ def _widening(precision: int) -> tuple[Mpf, Mpf]:
 
 
 class Interval:
-    """A closed interval [lower, upper] of reals, in an arithmetic of ``precision`` bits."""
+    """A closed interval [lower, upper] of real numbers, computed with ``precision`` bits."""
 
     __slots__ = ("lower", "precision", "upper")
 
@@ -53,7 +53,7 @@ class Interval:
 
     @property
     def is_point(self) -> bool:
-        """Whether the interval is one number, known exactly."""
+        """Whether the interval contains only one number."""
         return bool(self.lower == self.upper)
 
     @property
@@ -114,7 +114,7 @@ class Interval:
         return self._coerce(other) / self
 
     def widened(self) -> "Interval":
-        """A slightly larger interval, to cover the error of an elementary function."""
+        """A slightly larger interval that covers the error of an elementary function."""
         less, more = _widening(self.precision)
         negative_lower = libmp.mpf_sign(self.lower) < 0
         negative_upper = libmp.mpf_sign(self.upper) < 0
@@ -138,7 +138,7 @@ def _finite(value: float) -> Mpf:
 
 
 class IntervalArithmetic:
-    """The operations that losses are written in, on intervals of ``precision`` bits."""
+    """The operations of `xentcheck.losses.spec.Arithmetic` on intervals of ``precision`` bits."""
 
     def __init__(self, precision: int) -> None:
         self.precision = precision
@@ -149,13 +149,13 @@ class IntervalArithmetic:
         return Interval(exact, exact, self.precision)
 
     def exp(self, x: Interval) -> Interval:
-        """e^x; exactly 1 at exactly 0."""
+        """e^x, which is exactly 1 for exactly 0."""
         if x.is_zero:
             return Interval(_ONE, _ONE, self.precision)
         return self._monotone(libmp.mpf_exp, x)
 
     def log(self, x: Interval) -> Interval:
-        """Natural logarithm; exactly 0 at exactly 1."""
+        """The natural logarithm, which is exactly 0 for exactly 1."""
         if libmp.mpf_sign(x.lower) <= 0:
             message = "logarithm of an interval that reaches zero"
             raise UndecidedError(message)
@@ -164,7 +164,7 @@ class IntervalArithmetic:
         return self._monotone(libmp.mpf_log, x)
 
     def log1p(self, x: Interval) -> Interval:
-        """log(1 + x) for x > -1; exactly 0 at exactly 0."""
+        """log(1 + x) for x > -1, which is exactly 0 for exactly 0."""
         return Interval(
             self._log1p(x.lower, lower=True), self._log1p(x.upper, lower=False), self.precision
         )
@@ -174,7 +174,7 @@ class IntervalArithmetic:
         return self.exp(self.log(x) * exponent)
 
     def total(self, terms: Sequence[Interval], counts: Sequence[int] | None = None) -> Interval:
-        """The sum of the terms, each taken ``counts`` times."""
+        """The sum of the terms; term i counts ``counts[i]`` times, or once without ``counts``."""
         lower, upper = _ZERO, _ZERO
         for position, term in enumerate(terms):
             low, high = term.lower, term.upper
@@ -202,7 +202,7 @@ class IntervalArithmetic:
             below: Mpf = libmp.mpf_sub(x, square, self.precision, _DOWN)
             return below
         precision = self.precision + _GUARD
-        # 1 + x keeps all the bits of x that a relative error of 2**-precision asks for
+        # 1 + x keeps all bits of x that a relative error of 2**-precision needs
         shifted = libmp.mpf_add(_ONE, x, precision + max(0, -small), _DOWN if lower else _UP)
         if libmp.mpf_sign(shifted) <= 0:
             message = "log1p of an interval that reaches -1"

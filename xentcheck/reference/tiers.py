@@ -1,15 +1,16 @@
-"""The truth of a case: as cheap as it may be, and as sharp as it has to be.
+"""Exact results of a case, from the cheapest tier that is sharp enough for each row.
 
-Three tiers, each giving enclosures with a radius:
+Each of the three tiers gives enclosures with a radius:
 
-* ``float64``: the array forms in float64 (`xentcheck.reference.forms`), where the dtype has 32 bits
-  or fewer. Where nothing cancels the radius is below 2^-38 of the result: 2^-14 ulp of float32.
-* ``binary128``: the same forms in binary128, by numpy-quaddtype; the first one for float64. The
-  radius is below 2^-94. Without that package this tier is missing, and the next one serves.
+* ``float64``: the array forms (`xentcheck.reference.forms`) in float64, for dtypes of at most 32
+  bits. Where nothing cancels, the radius is below 2^-38 of the result: 2^-14 ulp of float32.
+* ``binary128``: the same forms in binary128, by numpy-quaddtype. It is the lowest tier for float64.
+  The radius is below 2^-94 of the result. Without numpy-quaddtype this tier is skipped.
 * ``mpmath``: the arbiter (`xentcheck.reference.arbiter`), row by row.
 
-Every row starts on the lowest tier. Scoring says which rows a radius leaves undecided, and those
-go up. What a form does not cover (`FormResult.left`) has an infinite radius, so it goes up as well.
+Every row starts on the lowest tier. Scoring finds the rows that are undecided because of their
+radius, and these rows go to the next tier. Rows that a form does not cover (`FormResult.left`) have
+an infinite radius, so they go to the next tier too.
 """
 
 from collections import Counter
@@ -32,14 +33,14 @@ from xentcheck.reference.enclosures import Balls, Enclosures
 from xentcheck.reference.forms import FORMS, Partial
 
 BLOCK_ELEMENTS = 1 << 15
-"""Numbers that are enclosed together: few enough for a core's cache."""
+"""How many logits are enclosed together: few enough for the cache of one core."""
 
 Results: TypeAlias = Balls | Enclosures
 Rows: TypeAlias = npt.NDArray[np.intp]
 
 
 class Tier(StrEnum):
-    """What an exact result was enclosed by."""
+    """A method that encloses exact results."""
 
     FLOAT64 = "float64"
     BINARY128 = "binary128"
@@ -47,23 +48,23 @@ class Tier(StrEnum):
 
 
 def tiers_for(dtype: str) -> tuple[Tier, ...]:
-    """The tiers that serve a dtype, lowest first."""
+    """The tiers for a dtype, lowest first."""
     first = (Tier.FLOAT64,) if FORMATS[dtype].bits <= 32 else ()
     second = (Tier.BINARY128,) if BINARY128 is not None else ()
     return (*first, *second, Tier.MPMATH)
 
 
 def row_parts(case: Case, elements: int = BLOCK_ELEMENTS) -> Iterator[slice]:
-    """A case's rows in parts of about so many numbers."""
+    """Slices that split the rows of a case into parts of about ``elements`` logits."""
     step = max(1, elements // case.classes)
     for first in range(0, case.rows, step):
         yield slice(first, min(first + step, case.rows))
 
 
 class Reference:
-    """The exact results of one case, each row as sharp as it was asked for.
+    """The exact results of one case. Each row is on the highest tier that was asked for it.
 
-    A value under a reduction is of all rows: they stand on one tier there.
+    The value of a reduction depends on all rows, so they are all on the same tier there.
     """
 
     def __init__(
@@ -76,11 +77,12 @@ class Reference:
 
         Args:
             case: the block of rows.
-            quantities: what will be asked for; value and gradient share most of their cost.
-            tiers: instead of those of the dtype; lowest first, the last one mpmath.
+            quantities: the quantities that will be asked for. Value and gradient share most of
+                their cost.
+            tiers: replace the tiers of the dtype; lowest first, and mpmath last.
 
         Raises:
-            UncertifiedError: there is no tier but mpmath, and it cannot decide some row.
+            UncertifiedError: mpmath is the lowest tier and cannot decide some row.
         """
         self.case = case
         self.tiers = tiers or tiers_for(case.dtype)
@@ -92,19 +94,24 @@ class Reference:
         self._sharper: dict[tuple[int, frozenset[Quantity]], _Sharper] = {}
 
     def decided(self) -> Counter[Tier]:
-        """How many rows each tier decided, as far as was asked."""
+        """The number of rows on each tier so far."""
         if not self.level.any():
             return Counter({self.tiers[0]: self.case.rows})
         counts = np.bincount(self.level, minlength=len(self.tiers))
         return Counter({tier: int(n) for tier, n in zip(self.tiers, counts, strict=True) if n})
 
     def at(self, quantity: Quantity, rows: slice) -> Results:
-        """The lowest tier's enclosures of some rows; of the value under a reduction: ()."""
+        """The enclosures of some rows by the lowest tier; shape () for the value of a reduction."""
         results = self._lowest[quantity]
         return results if results.shape == () else results.at(rows)
 
     def sharper(self, quantity: Quantity, rows: Rows, level: int) -> Enclosures:
-        """Enclosures of some rows by the tier at this place in `tiers`, from 1.
+        """Enclosures of some rows by a higher tier.
+
+        Args:
+            quantity: the value or the gradient.
+            rows: indices of the rows.
+            level: index into `tiers`, at least 1.
 
         Raises:
             UncertifiedError: the arbiter cannot decide some row.
@@ -120,7 +127,7 @@ class Reference:
         return known.of(quantity, rows)
 
     def midpoints(self, quantity: Quantity, rows: Rows | slice) -> Float64Array:
-        """Approximations of some rows in float64, by the sharpest tier that was asked."""
+        """Float64 approximations of some rows, from the highest tier that each row is on."""
         numbers = self._lowest[quantity].at(rows).midpoints()
         every = np.arange(self.case.rows)[rows]
         for (_, own), known in sorted(self._sharper.items(), key=lambda item: item[0][0]):
@@ -133,9 +140,9 @@ class Reference:
         return numbers
 
     def condition(self, quantity: Quantity, rows: Rows | slice, dtype: str) -> Float64Array:
-        """Condition numbers of some rows; of the value under a reduction: NaN, ().
+        """Condition numbers of some rows; NaN of shape () for the value of a reduction.
 
-        ``dtype`` is that of the results which are held to them.
+        ``dtype`` is the dtype of the results that are judged with them.
         """
         if self._reduced and quantity is Quantity.VALUE:
             return np.full((), np.nan)
@@ -145,11 +152,11 @@ class Reference:
         return arbiter.condition(self._loss, block, value, gradient, quantity, smallest)
 
     def _approximate(self, block: Block, rows: Rows | slice) -> tuple[Float64Array, Float64Array]:
-        """Values and gradients of some rows in float64, by the sharpest tier they are on."""
+        """Float64 values and gradients of some rows, from the highest tier that they are on."""
         known = frozenset() if self._reduced else self.quantities
         numbers = {each: self.midpoints(each, rows) for each in known}
         if known != frozenset(Quantity):
-            # what was not asked for, or is known only divided by the rows' weights
+            # quantities that were not asked for, or are known only after a division by the divisor
             arithmetic = FLOAT64 if FORMATS[self.case.dtype].bits <= 32 else BINARY128 or FLOAT64
             with np.errstate(all="ignore"):
                 pieces = FORMS[self._loss.id](arithmetic, block, frozenset(Quantity)).quantities
@@ -160,7 +167,7 @@ class Reference:
     def _enclosed(
         self, tier: Tier, rows: Rows | None, quantities: frozenset[Quantity]
     ) -> dict[Quantity, Results]:
-        """Enclosures by one tier of some rows, or of all; under a reduction of one quantity."""
+        """Enclosures by one tier of some rows, or of all rows if ``rows`` is None."""
         if tier is Tier.MPMATH:
             return _by_arbiter(self.case, rows, quantities)
         arithmetic = FLOAT64 if tier is Tier.FLOAT64 else BINARY128
@@ -173,8 +180,8 @@ def _enclosed(
 ) -> dict[Quantity, Results]:
     """Enclosures of some rows, or of all, by the array forms, a few rows at a time.
 
-    Under a reduction the value is that of all rows, whichever are given. Of the rows nothing is
-    kept but what is asked for, so that a long reduction takes no more memory than its values.
+    The value of a reduction always covers all rows that are given. Only the requested quantities
+    of a row are kept, so a long reduction needs no more memory than its values.
     """
     loss = LOSSES[case.loss]
     chosen = np.arange(case.rows) if rows is None else rows
@@ -215,7 +222,7 @@ def _enclosed(
 
 
 class _Assembly:
-    """The results of consecutive parts, put together as they come, while they are in cache."""
+    """Joins the results of consecutive parts as they arrive, while they are in the cache."""
 
     def __init__(self, rows: int) -> None:
         self._rows = rows
@@ -224,7 +231,7 @@ class _Assembly:
         self._balls: Balls | None = None
 
     def add(self, part: Results) -> None:
-        """Take in the next part."""
+        """Add the next part."""
         if isinstance(part, Enclosures):
             self._parts.append(part)
             return
@@ -250,23 +257,23 @@ class _Assembly:
         self._balls = Balls(midpoint, relative, absolute, accepts, below_one)
 
     def __bool__(self) -> bool:
-        """Whether there is anything."""
+        """Whether any part was added."""
         return self._balls is not None or bool(self._parts)
 
     def results(self) -> Results:
-        """All parts as one."""
+        """The results of all parts."""
         return self._balls if self._balls is not None else Enclosures.joined(self._parts)
 
 
 class _Sharper:
-    """What a higher tier knows of some rows."""
+    """The enclosures that a higher tier has computed; ``position`` is -1 for the other rows."""
 
     def __init__(self, rows: int) -> None:
         self.position = np.full(rows, -1, dtype=np.intp)
         self._known: dict[Quantity, Enclosures] = {}
 
     def add(self, rows: Rows, results: dict[Quantity, Results]) -> None:
-        """Note the enclosures of rows that were not known."""
+        """Store the enclosures of rows that have none yet."""
         first = int(self.position.max()) + 1
         self.position[rows] = first + np.arange(len(rows))
         for quantity, result in results.items():
@@ -277,13 +284,13 @@ class _Sharper:
             self._known[quantity] = joined
 
     def of(self, quantity: Quantity, rows: Rows) -> Enclosures:
-        """The enclosures of rows that are known; () of a reduced value."""
+        """The stored enclosures of some rows; shape () for the value of a reduction."""
         known = self._known[quantity]
         return known if known.shape == () else known.at(self.position[rows])
 
 
 def _leave(piece: Partial, left: npt.NDArray[np.bool_]) -> None:
-    """Say of some rows that nothing is known."""
+    """Give some rows an infinite radius."""
     piece.put(left, 0.0)
     ball = piece.ball
     if ball.absolute is None:
@@ -323,22 +330,22 @@ def _by_arbiter(
 
 
 MOST_DISTINCT = 1 << 9
-"""Of so many distinct rows a reduction's total is worked out by mpmath, row by row."""
+"""Up to this many distinct rows, mpmath computes the total of a reduction row by row."""
 
 NARROW = 2.0**-80
-"""The relative radius at which the arbiter takes a result for decided."""
+"""The relative radius at which the arbiter counts a result as decided."""
 
 
 def few_distinct(case: Case) -> bool:
-    """Whether a block has so few distinct rows that mpmath may take every one."""
+    """Whether a block has at most `MOST_DISTINCT` distinct rows, so that mpmath can compute all."""
     return case.rows <= MOST_DISTINCT or len(arbiter.distinct_rows(case)[0]) <= MOST_DISTINCT
 
 
 def _total_of_many(case: Case) -> Enclosures:
     """The value of a reduction of many distinct rows, as narrow as the arbiter's.
 
-    Each row is enclosed in binary128, and so is their sum; what that leaves too wide, and
-    everything where there is no binary128, is worked out by mpmath.
+    Binary128 encloses the rows and their sum. If the result is too wide, or binary128 is missing,
+    mpmath computes it.
     """
     if BINARY128 is not None:
         total = _enclosed(BINARY128, case, None, frozenset({Quantity.VALUE}))[Quantity.VALUE]
@@ -349,9 +356,10 @@ def _total_of_many(case: Case) -> Enclosures:
 
 
 def exact_of_block(case: Case) -> tuple[Enclosures, Enclosures]:
-    """Value and gradient of a whole block, as narrow as the arbiter's.
+    """Value and gradient of a whole block.
 
-    By mpmath, but for a reduction of many distinct rows, which binary128 takes where it is.
+    mpmath computes them, except for a reduction of many distinct rows: there binary128 does, if it
+    is available. That value is still as narrow as the arbiter's.
     """
     if case.reduced and BINARY128 is not None and not few_distinct(case):
         found = _enclosed(BINARY128, case, None, frozenset({Quantity.GRADIENT}))
@@ -363,17 +371,27 @@ def exact_of_block(case: Case) -> tuple[Enclosures, Enclosures]:
 
 
 def distinct_places(case: Case) -> list[int]:
-    """The first of each kind of equal rows, `MOST_DISTINCT` at most."""
+    """The index of the first row of each kind of equal rows, at most `MOST_DISTINCT` of them."""
     return [int(each) for each in arbiter.distinct_rows(case)[0][:MOST_DISTINCT]]
 
 
 def exact_in_block(
     case: Case, row: int, quantity: Quantity, index: int, dtype: str = ""
 ) -> tuple[Enclosures, Float64Array]:
-    """One exact result of a reduction and its condition number, (1,) each; see `exact_component`.
+    """One exact result of a reduction and its condition number, (1,) each.
 
-    A gradient takes its own row and the divisor, the value all rows. The condition number of a
-    value is NaN, that of a gradient the one of its row.
+    A gradient depends on its own row and the divisor; the value depends on all rows. The condition
+    number of a value is NaN. That of a gradient is the one of its row.
+
+    Args:
+        case: the block that contains the row.
+        row: index of the row in the block.
+        quantity: the value or the gradient.
+        index: the component of the gradient.
+        dtype: dtype of the result that is judged with the condition number; "" is the case's own.
+
+    Raises:
+        UncertifiedError: the arbiter cannot decide the result.
     """
     if quantity is Quantity.VALUE:
         return _total_of_many(case).reshaped((1,)), np.array([np.nan])
@@ -383,20 +401,20 @@ def exact_in_block(
 
 
 def _divisor(arithmetic: ArrayArithmetic, loss: Loss, case: Case) -> Ball | None:
-    """What a mean divides by; None where nothing is divided."""
+    """The divisor of a mean; None without a mean."""
     if case.parameters.get("reduction") != "mean":
         return None
     return arithmetic.exact(arbiter.row_weights(loss, case), sign=1).total()
 
 
 def _missing_mean(arithmetic: ArrayArithmetic) -> Partial:
-    """A mean over nothing: NaN or 0."""
+    """The value of a mean over nothing: NaN or 0."""
     ball = Ball(arithmetic, np.asarray(arithmetic.exact(np.nan).midpoint))
     return Partial(ball, np.full((), int(Accepts.ZERO), dtype=np.uint8))
 
 
 def _nothing(piece: Partial) -> None:
-    """A mean over nothing has no gradient."""
+    """Set the gradient of a mean over nothing to 0."""
     arithmetic = piece.ball.arithmetic
     piece.ball = Ball(arithmetic, arithmetic.zeros(piece.ball.midpoint.shape))
     piece.accepts = None
@@ -437,10 +455,11 @@ def _joined(values: list[Partial]) -> Partial:
 
 
 def _total(piece: Partial, divisor: Ball | None) -> Partial:
-    """The rows' values added up.
+    """The sum of the rows' values, divided by ``divisor`` if there is one.
 
-    Infinities and NaN among them decide, unless a row is still open: it might be another one. A
-    row that may be NaN or 0 counts as 0 beside others, and NaN is accepted for the total.
+    Infinities and NaN decide the sum, unless a row has an infinite radius: it might be another
+    infinity. A row that may be NaN or 0 counts as 0 beside other rows, and NaN is accepted for the
+    sum.
     """
     ball = piece.ball
     if piece.accepts is not None:
@@ -469,15 +488,15 @@ def exact_component(
 ) -> tuple[Enclosures, Float64Array]:
     """One exact result of one row by the arbiter, and its condition number, (1,) each.
 
-    The condition number is approximate, like all of them: what it depends on beside the result
-    itself comes from float64.
+    The condition number is approximate, as everywhere: apart from the result itself, its inputs
+    come from float64.
 
     Args:
-        case: the block that has the row.
-        row: its place in the block.
-        quantity: of the value or the gradient.
-        index: the component (0 of a value per row).
-        dtype: that of the result which is held to it; "" is the case's own.
+        case: the block that contains the row.
+        row: index of the row in the block.
+        quantity: the value or the gradient.
+        index: the component; 0 for a value per row.
+        dtype: dtype of the result that is judged with the condition number; "" is the case's own.
 
     Raises:
         UncertifiedError: the arbiter cannot decide the result.
@@ -496,14 +515,17 @@ def exact_component(
 
 
 def disagreement(truth: Reference, row: int) -> str:
-    """Hold what the lowest tier says of a row against the arbiter; '' when it agrees.
+    """Check the lowest tier's enclosures of a row against the arbiter.
+
+    Returns:
+        Where they disagree; '' if they agree.
 
     Raises:
         UncertifiedError: the arbiter cannot decide the row.
     """
     case = truth.case
     if case.reduced and not few_distinct(case):
-        # of very many rows mpmath takes this one alone
+        # mpmath cannot compute very many rows, so it computes this one without the reduction
         apart = {name: each for name, each in case.parameters.items() if name != "reduction"}
         case = replace(case, parameters=apart)
         truth = Reference(case, truth.quantities, truth.tiers)
@@ -519,7 +541,7 @@ def disagreement(truth: Reference, row: int) -> str:
 
 
 def outside(claimed: Results, certain: Enclosures) -> tuple[int, ...] | None:
-    """Where a claim does not contain, to within its own radius, what is certain; None: nowhere."""
+    """The first position where a claimed enclosure does not meet the certain one; None if none."""
     if isinstance(claimed, Balls):
         claimed = claimed.enclosures()
     for position in np.ndindex(certain.shape):

@@ -1,4 +1,4 @@
-"""The softmax family: declared, rearranged, by definition, and conditioned."""
+"""The softmax family: declarations, rearranged and textbook formulas, condition numbers."""
 
 from xentcheck.losses.softmax.declared import LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, SOFTMAX_CROSS_ENTROPY
 

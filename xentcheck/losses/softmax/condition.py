@@ -1,4 +1,7 @@
-"""The condition numbers of the softmax family."""
+"""The condition numbers of the softmax family.
+
+Each public function is a `xentcheck.losses.spec.Conditioner`, which documents the arguments.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,11 +16,11 @@ from xentcheck.model import Float64Array, LabelKind, Quantity
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Spread:
-    """Where each logit lies beside its row's largest, scaled (d ≤ 0), and how much that matters.
+    """Differences d ≤ 0 of scaled logits to the largest of their row, and what results from them.
 
-    Condition numbers are those with respect to the differences d, plus 1 for the rounding of the
-    result itself and the `roundings` of the sum. With p the softmax and m = Σ_j p_j |d_j|: of p_k
-    it is m + |d_k| (1 − 2 p_k), of 1 − p_k that of p_k times p_k/(1 − p_k).
+    Condition numbers are taken with respect to d. They also include 1 for the rounding of the
+    result itself, and the `roundings` of the sum. With p the softmax and m = Σ_j p_j |d_j|, the
+    condition number of p_k is m + |d_k| (1 − 2 p_k). That of 1 − p_k is p_k/(1 − p_k) times this.
     """
 
     difference: Float64Array
@@ -34,16 +37,16 @@ class _Spread:
 
     @property
     def summed(self) -> float:
-        """The roundings of the sum, of which p and 1 − p have all."""
+        """The roundings of the sum. p and 1 − p have all of them."""
         return roundings(self.shares.shape[1])
 
     @property
     def of_log_whole(self) -> Float64Array:
-        """By how much log S moves, (rows, 1): the sum over the others is rounded, not the 1."""
+        """The change of log S, (rows, 1). The sum over the others is rounded; the 1 is exact."""
         return self.mean + self.summed * self.rest
 
     def of_complement(self, column: npt.NDArray[Any]) -> Float64Array:
-        """The condition number of 1 − p of one class of each row, ``column`` (rows, 1)."""
+        """The condition number of 1 − p of one class per row; ``column`` has shape (rows, 1)."""
         own = np.take_along_axis(self.shares, column, axis=1)
         drop = np.take_along_axis(self.difference, column, axis=1)
         factor = self.mean - drop * (1.0 - 2.0 * own)
@@ -55,7 +58,7 @@ class _Spread:
 
     @property
     def _runner_up(self) -> Float64Array:
-        """How far below the largest the next one lies: 1 − p is about its p."""
+        """The distance of the second largest logit from the largest: 1 − p is about its p."""
         if self.difference.shape[1] < 2:
             return np.zeros_like(self.mean)
         others = self.difference.copy()
@@ -68,13 +71,14 @@ def _spread(block: Block) -> _Spread:
     top = (x if noise is None else x + noise).argmax(axis=1)[:, np.newaxis]
     difference = x - np.take_along_axis(x, top, axis=1)
     if noise is not None:
-        # a rounded sum may tie where the exact one does not: differences apart, and look again
+        # rounded sums may tie where exact ones do not: subtract x and noise separately, and choose
+        # the largest again
         difference += noise - np.take_along_axis(noise, top, axis=1)
         top = difference.argmax(axis=1)[:, np.newaxis]
         difference -= np.take_along_axis(difference, top, axis=1)
         x = difference
     if not np.isfinite(difference.sum()):
-        # what is not finite counts as 0
+        # numbers that are not finite count as 0
         x = np.where(np.isfinite(x), x, 0.0)
         top = x.argmax(axis=1)[:, np.newaxis]
         difference = x - np.take_along_axis(x, top, axis=1)
@@ -95,6 +99,7 @@ def _spread(block: Block) -> _Spread:
 def condition_logsumexp(
     block: Block, value: Float64Array, gradient: Float64Array, quantity: Quantity
 ) -> Float64Array:
+    """Condition numbers of logsumexp; the gradient is p."""
     if quantity is Quantity.VALUE:
         spread = _spread(block)
         parts = np.abs(block.x * gradient).sum(axis=1) + (spread.summed * spread.rest)[:, 0]
@@ -105,6 +110,7 @@ def condition_logsumexp(
 def condition_log_softmax(
     block: Block, value: Float64Array, _gradient: Float64Array, quantity: Quantity
 ) -> Float64Array:
+    """Condition numbers of log_softmax; the gradient is −p_k, and 1 − p_k at the label."""
     spread = _spread(block)
     if quantity is Quantity.VALUE:
         return np.asarray(1.0 + (spread.of_log_whole - spread.difference) / np.abs(value))
@@ -113,7 +119,7 @@ def condition_log_softmax(
 
 
 def _at_label(labels: npt.NDArray[Any], spread: _Spread) -> Float64Array:
-    """Of p_k, and of 1 − p_k at the label."""
+    """The condition numbers of p_k, and of 1 − p_k at the label."""
     column = labels[:, np.newaxis]
     condition = spread.of_share
     np.put_along_axis(condition, column, spread.of_complement(column), axis=1)
@@ -123,7 +129,10 @@ def _at_label(labels: npt.NDArray[Any], spread: _Spread) -> Float64Array:
 def condition_softmax(
     block: Block, _value: Float64Array, _gradient: Float64Array, quantity: Quantity
 ) -> Float64Array:
-    """A component of the gradient is a product of two probabilities: both count."""
+    """Condition numbers of softmax.
+
+    A gradient component is a product of two probabilities, so their condition numbers add up.
+    """
     assert block.labels is not None
     spread = _spread(block)
     if quantity is Quantity.VALUE:
@@ -133,7 +142,7 @@ def condition_softmax(
 
 
 def _charged(block: Block) -> Float64Array:
-    """What each class is charged, (rows, classes): weight · smoothed label."""
+    """The charge c_k of each class, (rows, classes): weight · smoothed label."""
     smoothing = block.parameters.get("label_smoothing", 0.0)
     weight = block.parameters.get("weight", 1.0)
     smoothed = (1.0 - smoothing) * masses(block) + smoothing / block.x.shape[1]
@@ -143,6 +152,7 @@ def _charged(block: Block) -> Float64Array:
 def condition_cross_entropy(
     block: Block, value: Float64Array, gradient: Float64Array, quantity: Quantity
 ) -> Float64Array:
+    """Condition numbers of softmax_cross_entropy; 1 for an ignored row."""
     spread = _spread(block)
     ignored = ignored_rows(block)
     scale = block.parameters.get("temperature", 1.0)
@@ -150,13 +160,13 @@ def condition_cross_entropy(
     smoothing = block.parameters.get("label_smoothing", 0.0)
     plain = block.label_kind is LabelKind.INTEGER and not smoothing
     if z_loss:
-        # log S is not invariant under a common offset: it moves with the largest logit itself
+        # a common offset of all logits changes log S, so it also depends on the largest logit
         largest = np.take_along_axis(block.x, spread.top, axis=1) / scale
         lse = np.abs(largest - np.log1p(-spread.rest))
         moves = np.abs(largest) + spread.mean
     if quantity is Quantity.VALUE:
         parts = np.abs(spread.difference * gradient).sum(axis=1) * scale
-        # of integer labels all is charged to one class
+        # with integer labels one class has the whole charge
         charged = row_weights(block) if plain else np.abs(_charged(block)).sum(axis=1)
         parts = parts + charged * spread.summed * spread.rest[:, 0]
         if z_loss:

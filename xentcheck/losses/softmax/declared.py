@@ -9,9 +9,9 @@ With z = (x + noise) / temperature, S = Σ_j exp(z_j) and p = exp(z) / S:
   labels c_k = (1−ε) w_y [k=y] + (ε/C) w_k, for distributions c_k = w_k ((1−ε) y_k + ε/C);
   gradient ((Σc) p_j − c_j + 2 z_loss log S p_j) / temperature
 
-Domain: real logits and −inf (the class drops out). Rearranged about the largest z_m, with
-T = Σ_{j≠m} exp(z_j − z_m) and L = log1p(T): log S − z_k = (z_m − z_k) + L, p_m = 1/(1+T),
-1 − p_m = T/(1+T) have only positive terms, so nothing cancels.
+Domain: real logits and −inf (the class drops out). The rearranged formulas use the largest z_m,
+T = Σ_{j≠m} exp(z_j − z_m) and L = log1p(T): log S − z_k = (z_m − z_k) + L, p_m = 1/(1+T) and
+1 − p_m = T/(1+T). They have only positive terms, so nothing cancels.
 
 Sources: Blanchard, Higham and Higham, "Accurately computing the log-sum-exp and softmax
 functions", IMA J. Numer. Anal. 41 (2021); label smoothing and class weights as
@@ -51,7 +51,7 @@ _TEMPERATURE = Parameter(
     ParameterKind.REAL,
     "the logits are divided by it",
     default=1.0,
-    minimum=2.0**-14,  # the smallest normal float16: no dtype rounds it to nothing
+    minimum=2.0**-14,  # the smallest normal float16: no dtype rounds it to 0
 )
 _SOURCE = "Blanchard, Higham, Higham 2021, doi:10.1093/imanum/draa038"
 _CONVENTIONS = (MASKED, UNDEFINED_ROW, INFINITE_LOGIT, PROPAGATE)

@@ -1,4 +1,4 @@
-"""The softmax family rearranged about the largest logit, so that nothing cancels."""
+"""The softmax family, rearranged around the largest logit so that nothing cancels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ from xentcheck.model import Accepts, Float64Array
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Softmax:
-    """Softmax of grouped finite (or -inf) logits; sequences hold one number per group."""
+    """Softmax of grouped logits, finite or -inf. Each sequence has one number per group."""
 
     probability: Sequence[Number | None]  # None: a class that dropped out
     complement: Sequence[Number]
@@ -46,7 +46,7 @@ def _softmax(
     top: int,
     temperature: float | None,
 ) -> _Softmax:
-    """Softmax of x / temperature; differences are taken before dividing, where they are exact."""
+    """Softmax of x / temperature. Subtraction comes before division, because it is exact there."""
     pivot = x[top]
     assert pivot is not None
     one = ops.number(1.0)
@@ -91,7 +91,7 @@ def _softmax(
 
 
 def noisy(ops: Arithmetic, columns: Float64Array, noise: bool) -> list[Number | None]:
-    """x + noise for each group, None where the class drops out."""
+    """x + noise of each group; None for classes that drop out."""
     result: list[Number | None] = []
     for data in columns:
         if data[0] == -INF:
@@ -104,13 +104,21 @@ def noisy(ops: Arithmetic, columns: Float64Array, noise: bool) -> list[Number | 
 
 
 def one_hot(classes: int, hot: int, on: ExactValue, off: ExactValue) -> Components:
+    """One result for one class, and another result for all other classes.
+
+    Args:
+        classes: the number of classes.
+        hot: index of the one class.
+        on: the result of class ``hot``.
+        off: the result of the other classes.
+    """
     index = np.zeros(classes, dtype=np.intp)
     index[hot] = 1
     return Components([off, on], index)
 
 
 def undefined(x: Float64Array) -> str:
-    """Why a row has no ordinary softmax: nan, empty, several, one (+inf); '' when it has."""
+    """Why a row has no ordinary softmax: nan, empty, several or one (+inf); '' if it has one."""
     if np.isnan(x).any():
         return "nan"
     infinite = int(np.count_nonzero(x == INF))
@@ -213,7 +221,7 @@ def evaluate_log_softmax(ops: Arithmetic, row: Row) -> RowResult:
 
 
 def _limit_row(ops: Arithmetic, classes: int, label: int, hot: int) -> Components:
-    """δ_label − p for p one-hot at ``hot`` ≠ label; NaN is accepted."""
+    """δ_label − p, where p is one-hot at ``hot`` ≠ label. NaN is accepted."""
     index = np.zeros(classes, dtype=np.intp)
     index[label], index[hot] = 1, 2
     outcomes = [
@@ -229,7 +237,7 @@ def anything(classes: int) -> Components:
 
 
 def _not_a_number(count: int, classes: int) -> Components:
-    """NaN for a row with a NaN; of one class the result is 0 whatever its logit, so 0 may stand."""
+    """NaN for a row with a NaN. With one class the result is 0 for any logit: 0 is accepted too."""
     return uniform(ExactValue(NAN, Accepts.ZERO if classes == 1 else Accepts.NOTHING), count)
 
 
@@ -312,7 +320,7 @@ def evaluate_cross_entropy(ops: Arithmetic, row: Row) -> RowResult:
 def _cross_entropy_limit(
     ops: Arithmetic, row: Row, masses: Float64Array, weights: Float64Array, scale: Any
 ) -> RowResult:
-    """One +inf logit: p is one-hot there, every other class infinitely surprising."""
+    """The result with one +inf logit: p is one-hot there, and log S − z_k is +inf elsewhere."""
     hot = int(np.argmax(row.x))
     charges = charges_of(ops, row, masses, weights)
     others = any(not charge.is_zero for k, charge in enumerate(charges) if k != hot)

@@ -1,4 +1,4 @@
-"""What the forms of the softmax family ask of a row, and give for its groups."""
+"""Helpers of the softmax formulas: they read a row and build the results of its groups."""
 
 from collections.abc import Callable
 
@@ -31,7 +31,7 @@ def is_ignored(row: Row) -> bool:
 
 
 def coefficients_of(row: Row) -> tuple[Float64Array, Float64Array]:
-    """(label mass, weight) of each class: one-hot or the distribution, and w_k or 1."""
+    """(label mass, weight) of each class: the mass is one-hot or given, the weight is w_k or 1."""
     classes = len(row.x)
     weight = np.asarray(row.parameters.get("weight", np.ones(classes)), dtype=np.float64)
     if isinstance(row.label, np.ndarray):
@@ -44,7 +44,14 @@ def coefficients_of(row: Row) -> tuple[Float64Array, Float64Array]:
 def charges_of(
     ops: Arithmetic, row: Row, masses: Float64Array, weights: Float64Array
 ) -> list[Number]:
-    """c_k of each class or group, from its label mass and weight."""
+    """The charge c_k of each class or group: its smoothed label mass times its weight.
+
+    Args:
+        ops: the arithmetic of the charges.
+        row: the row. Gives the label smoothing and the number of classes.
+        masses: the label mass of each class or group, float64.
+        weights: the weight of each class or group, float64.
+    """
     smoothing = row.parameters.get("label_smoothing", 0.0)
     classes = len(row.x)
     charges: list[Number] = []

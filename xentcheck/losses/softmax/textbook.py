@@ -1,4 +1,4 @@
-"""The softmax family as textbooks write it, for rows in the interior of the domain."""
+"""The textbook formulas of the softmax family, for rows in the interior of the domain."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from xentcheck.model import Float64Array
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Textbook:
-    """z, p and log S by the definition; sequences hold one number per group."""
+    """z, p and log S by definition. Each sequence has one number per group."""
 
     groups: Groups
     z: Sequence[Number]

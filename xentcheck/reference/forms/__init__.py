@@ -1,4 +1,4 @@
-"""Every loss over arrays: one form per loss, for float64 and for binary128 alike."""
+"""The array forms: one function per loss that encloses whole arrays, in float64 or binary128."""
 
 from xentcheck.reference.forms import divergence, probabilities, sigmoid, softmax
 from xentcheck.reference.forms.result import Form, FormResult, Partial

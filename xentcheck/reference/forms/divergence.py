@@ -1,16 +1,16 @@
-"""Divergences over arrays: the forms of `xentcheck.losses.divergence`.
+"""The array forms of the losses in `xentcheck.losses.divergence`.
 
-KL is a sum of terms of both signs, bounded absolutely. A class of JS is taken in one of two forms,
-with s = p + q and d = (p − q)/s, which is known to 3u relatively:
+KL is a sum of terms of both signs, so it has an absolute bound. Each class of JS uses one of two
+forms, with s = p + q and d = (p − q)/s, which has a relative error of at most 3u:
 
-* |d| ≤ ½: ``s/4 · (2 |d| atanh |d| + log1p(−d²))`` with 2 atanh |d| = log1p(2|d|/(1 − |d|)). The
-  first term is at least 2d², the second at least −1.16 d², so that their difference keeps all but
-  three parts in one of its relative accuracy, whatever d;
-* otherwise ``½ (p log(2p/s) + q log(2q/s))``, where the logarithm of the larger is above
-  log(3/2), and the two never cancel by more than a factor of 4.
+* for |d| ≤ ½: ``s/4 · (2 |d| atanh |d| + log1p(−d²))`` with 2 atanh |d| = log1p(2|d|/(1 − |d|)).
+  The first term is at least 2d² and the second at least −1.16 d², so for any d neither term is
+  larger than three times their sum;
+* otherwise: ``½ (p log(2p/s) + q log(2q/s))``. The logarithm of the larger number is above
+  log(3/2), and the two terms never cancel by more than a factor of 4.
 
-The gradient ½ log(2p/s) is ½ log1p(d) for d ≥ −½ (condition number at most 1.5) and a logarithm
-below −log 2 elsewhere.
+The gradient ½ log(2p/s) is computed as ½ log1p(d) for d ≥ −½ (condition number at most 1.5).
+Elsewhere it is a logarithm below −log 2.
 """
 
 from collections.abc import Set
@@ -40,13 +40,13 @@ def kl_divergence(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantit
         empty = label == 0.0
     ordinary = ~(empty | wrong)
     undefined = np.asarray(wrong.any(axis=1))
-    # what is wrong with a class that does not enter a result may spread: NaN is accepted
+    # an invalid number of a class that does not enter a result may spread: NaN is accepted
     blurred = np.asarray(np.isnan(x).any(axis=1) | undefined)
     unknown = (np.isnan(x) & ordinary).any(axis=1)
     infinite = np.isinf(x) & ordinary
     filled = np.where(ordinary, label, 0.0 if log_target else 1.0)
     if log_target:
-        # the logarithms may be above 0, where exp is not taken
+        # a given logarithm may be above 0, which `Ball.exp` does not cover
         left = np.asarray((filled > 0.0).any(axis=1))
         log_t = arithmetic.exact(np.minimum(filled, 0.0))
         t = log_t.exp()
@@ -76,7 +76,7 @@ def kl_divergence(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantit
 
 
 def _kept(ball: Ball, where: Mask) -> Ball:
-    """The ball where the mask is true, and exactly 0 elsewhere."""
+    """The numbers of the ball where the mask is true, and exactly 0 elsewhere."""
     midpoint = np.where(where, ball.midpoint, np.zeros_like(ball.midpoint))
     return Ball(ball.arithmetic, midpoint, ball.relative, sign=1)
 
@@ -134,17 +134,17 @@ def js_divergence(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantit
 def _share(
     arithmetic: ArrayArithmetic, one: Ball, other: Ball, total: Ball, difference: Ball
 ) -> Ball:
-    """One class of JS, ≥ 0, bounded relatively."""
+    """The share of each class in JS, which is ≥ 0, with a relative bound."""
     distance = np.abs(difference.midpoint)
     near = np.asarray(distance <= 0.5)
     d = Ball(arithmetic, np.where(near, distance, 0.0 * distance), difference.relative, sign=1)
-    # 1 − |d| ≥ ½ is known to 2u + |d|·r ≤ 3r relatively
+    # 1 − |d| ≥ ½ has a relative error of at most 2u + |d|·r ≤ 3r
     beside = Ball(arithmetic, 1.0 - d.midpoint, compound(3.0 * d.relative, arithmetic.unit), sign=1)
     rising = d * (d * 2.0 / beside).log1p()
     square = -(d * d)
     falling = square.log1p(condition=1.16)
     gap = rising.midpoint + falling.midpoint
-    # |rising| ≤ 2.2 d² + gap …: both terms are at most 3 gaps
+    # |rising| ≤ 2.2 d² + gap …: each term is at most three times the gap
     relative = compound(3.0 * rising.relative, 3.0 * falling.relative, arithmetic.unit)
     close = Ball(arithmetic, gap, relative, sign=1) * total * 0.25
     far = _far(one, other, total)
@@ -162,11 +162,11 @@ def _far(one: Ball, other: Ball, total: Ball) -> Ball:
     for part in (one, other):
         ratio = part / total * 2.0
         log_ratio = Ball(part.arithmetic, np.log(ratio.midpoint), 0.0)
-        # the ratio's own error moves the logarithm by r(1 + r) < ⅓ ulp of anything above log(3/2)
+        # the error of the ratio changes the logarithm by r(1 + r) < ⅓ ulp of a log above log(3/2)
         halves.append((part, log_ratio, ratio.relative))
     (p, log_p, r), (q, log_q, _) = halves
     middle = p.midpoint * log_p.midpoint + q.midpoint * log_q.midpoint
-    # relative to the sum: Σ |part·log| ≤ 4 sums, and (p + q) ≤ 8 sums for the ratios' own errors
+    # relative to the sum: Σ |part·log| ≤ 4 sums; for the errors of the ratios (p + q) ≤ 8 sums
     relative = compound(
         4.0 * compound(p.arithmetic.function, p.arithmetic.unit), 8.0 * r, p.arithmetic.unit
     )
@@ -174,7 +174,7 @@ def _far(one: Ball, other: Ball, total: Ball) -> Ball:
 
 
 def _merged(where: Mask, one: Ball, other: Ball) -> Ball:
-    """``one`` where the mask is true; elsewhere ``other``, a logarithm below −log 2."""
+    """``one`` where the mask is true, elsewhere ``other``, which is a logarithm below −log 2."""
     relative = other.relative
     if other.absolute is not None:
         bound = compound(other.relative, 1.5 * float(np.max(other.absolute.astype(np.float64))))

@@ -1,8 +1,8 @@
-"""Losses of probabilities over arrays: the forms of `xentcheck.losses.probabilities`.
+"""The array forms of the losses in `xentcheck.losses.probabilities`.
 
-Inputs are exact, so logarithms are bounded relatively, also next to p = 1; 1 − p and p − z are
-single roundings. Only the gradient of the entropy, −(log p + 1), cancels, near p = 1/e: its bound
-is absolute there.
+Inputs are exact, so logarithms have a relative bound, even next to p = 1. 1 − p and p − z have one
+rounding each. Only the gradient of the entropy, −(log p + 1), cancels, near p = 1/e. Its bound is
+absolute.
 """
 
 from collections.abc import Set
@@ -21,18 +21,19 @@ VALUE, GRADIENT = Quantity.VALUE, Quantity.GRADIENT
 
 
 def surprise(arithmetic: ArrayArithmetic, p: Float64Array) -> Ball:
-    """−log p of exact numbers p > 0; its sign is known where none is above 1."""
+    """−log p of exact numbers p > 0. The sign is known if no p is above 1."""
     ball = -arithmetic.exact(p, sign=1).log()
     return ball.within(ball.relative, int(bool((p <= 1.0).all())))
 
 
 def _quotient(numerator: Ball, denominator: Ball) -> Ball:
-    """A quotient of exact numbers, known to be exact where it is a power of two.
+    """A quotient of exact numbers. The bound is 0 where the quotient is exactly a power of two.
 
-    Multiplying by a power of two is exact, so the numerator comes back only then.
+    Multiplication by a power of two is exact, so it gives back the numerator only if the quotient
+    is exact.
     """
     quotient = numerator / denominator
-    mantissa, _ = np.frexp(quotient.midpoint)  # in its own format: float64 would round it
+    mantissa, _ = np.frexp(quotient.midpoint)  # in the ball's format: float64 would round it
     exact = (np.abs(mantissa) == 0.5) & (
         quotient.midpoint * denominator.midpoint == numerator.midpoint
     )
@@ -82,7 +83,7 @@ def categorical_cross_entropy(
 
 
 def _note_others(piece: Partial, others: Mask) -> None:
-    """What is wrong with a class that does not enter the formula may spread: NaN is accepted."""
+    """Accept NaN in these rows: an invalid number of a class outside the formula may spread."""
     if others.any():
         piece.allow(others, Accepts.NAN)
 
@@ -90,7 +91,7 @@ def _note_others(piece: Partial, others: Mask) -> None:
 def _categorical_of_labels(
     arithmetic: ArrayArithmetic, block: Block, invalid: Array, wanted: Set[Quantity]
 ) -> FormResult:
-    """Of integer labels: only the label's class has a term."""
+    """The form for integer labels, where only the label's class has a term."""
     assert block.labels is not None
     x, labels = block.x, block.labels
     rows = np.arange(len(x))
@@ -164,7 +165,7 @@ def binary_cross_entropy(
 def _binary_edges(
     pieces: FormResult, x: Float64Array, edge: Mask, target: Ball, rest: Ball
 ) -> None:
-    """What is left of the target on the impossible side decides."""
+    """Set the results at p = 0 and p = 1: the target mass on the impossible side decides."""
     impossible = np.where(x == 0.0, target.midpoint, rest.midpoint)
     nothing = np.asarray(impossible == 0)
     side = np.where(x == 0.0, -1.0, 1.0)
@@ -175,7 +176,7 @@ def _binary_edges(
 
 
 def nll_loss(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]) -> FormResult:
-    """−w_y x_y, gradient −w_y at the label; products of two inputs are exact."""
+    """−w_y x_y, gradient −w_y at the label. Products of two inputs are exact."""
     assert block.labels is not None
     x = block.x
     rows = np.arange(len(x))

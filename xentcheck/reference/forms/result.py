@@ -1,4 +1,4 @@
-"""What an array form gives: enclosures of value and gradient, and the rows it does not cover."""
+"""The result of an array form: enclosures of value and gradient, and the rows not covered."""
 
 from collections.abc import Callable, Set
 from dataclasses import dataclass, field
@@ -13,11 +13,12 @@ from xentcheck.reference.balls import ArrayArithmetic, Ball
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 Form: TypeAlias = Callable[[ArrayArithmetic, Block, Set[Quantity]], "FormResult"]
+"""Encloses the wanted quantities of a block in an arithmetic."""
 
 
 @dataclass(slots=True, eq=False)
 class Partial:
-    """The enclosures of one quantity while rows of it are still being put in by convention."""
+    """The enclosures of one quantity, while elements are still set by convention."""
 
     ball: Ball
     accepts: npt.NDArray[np.uint8] | None = None
@@ -25,9 +26,13 @@ class Partial:
     def put(
         self, where: Mask, number: float | Array | Ball, accepts: Accepts = Accepts.NOTHING
     ) -> None:
-        """Let the elements at ``where`` be a number: a ball, or exactly NaN, an infinity, 0, 1.
+        """Set the elements at ``where``.
 
-        A ball or an array has the shape of the piece, and is taken at the same elements.
+        Args:
+            where: mask of rows, or of elements.
+            number: an exact number for all of them, or a ball or an array in the shape of the
+                piece, which gives the elements at the same places.
+            accepts: what is also accepted at these elements.
         """
         if not where.any():
             return
@@ -37,14 +42,14 @@ class Partial:
             self.allow(where, accepts)
 
     def allow(self, where: Mask, accepts: Accepts) -> None:
-        """Let something else be accepted at ``where``, in place of what was so far."""
+        """Set what is also accepted at ``where``. This replaces what was accepted before."""
         if self.accepts is None:
             self.accepts = np.zeros(self.ball.midpoint.shape, dtype=np.uint8)
         self.accepts[_grown(where, self.ball.midpoint)] = int(accepts)
 
 
 def _grown(where: Mask, like: Array) -> Mask:
-    """A mask of rows as one of their components."""
+    """A mask of rows, extended to a mask of elements."""
     if where.ndim == like.ndim:
         return where
     return np.broadcast_to(where[:, np.newaxis], like.shape)
@@ -52,9 +57,10 @@ def _grown(where: Mask, like: Array) -> Mask:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FormResult:
-    """What a form says of a block. A quantity that was not asked for may be missing.
+    """The result of a form for a block. A quantity that was not asked for may be missing.
 
-    ``left``: rows that the form does not cover, and that go to the next tier; None: it covers all.
+    ``left`` is a mask of the rows that the form does not cover; they go to the next tier. None
+    means that it covers all rows.
     """
 
     quantities: dict[Quantity, Partial] = field(default_factory=dict)
@@ -62,7 +68,7 @@ class FormResult:
 
 
 def choose(where: Mask, one: Ball, other: Ball) -> Ball:
-    """``one`` where the mask is true, ``other`` elsewhere; both bounded relatively."""
+    """``one`` where the mask is true, ``other`` elsewhere. Both have only a relative bound."""
     assert one.absolute is None
     assert other.absolute is None
     return Ball(

@@ -1,8 +1,9 @@
-"""The sigmoid family over arrays: the rearranged forms of `xentcheck.losses.sigmoid`.
+"""The array forms of the losses in `xentcheck.losses.sigmoid`, rearranged.
 
-With s = exp(−|x|): σ(x) is exp(min(x, 0))/(1+s) and softplus(x) is max(x, 0) + log1p(s), both of
-positive terms. Targets that are exactly 0 or 1 turn BCE into softplus(tx) with t = ±1, whose bound
-stays relative; others mix two terms, whose difference in the gradient is bounded absolutely.
+With s = exp(−|x|), σ(x) = exp(min(x, 0))/(1+s) and softplus(x) = max(x, 0) + log1p(s). Both have
+only positive terms. With targets that are exactly 0 or 1, BCE is softplus(tx) with t = ±1, which
+keeps a relative bound. Other targets mix two terms, and the difference of these terms in the
+gradient has an absolute bound.
 """
 
 from collections.abc import Set
@@ -21,7 +22,7 @@ VALUE, GRADIENT = Quantity.VALUE, Quantity.GRADIENT
 
 
 class Logistic:
-    """σ(±x) and softplus(±x) of finite x, each made when first asked for."""
+    """σ(±x) and softplus(±x) of finite x. Each is computed on first access."""
 
     def __init__(self, arithmetic: ArrayArithmetic, x: Float64Array) -> None:
         self.arithmetic = arithmetic
@@ -80,7 +81,7 @@ class Logistic:
 
 
 def _finite(x: Float64Array) -> tuple[Float64Array, Mask | None]:
-    """x with 0 where it is not finite, and where that is; None: nowhere."""
+    """(x with 0 for numbers that are not finite, mask of these numbers, or None without any)."""
     unusual = ~np.isfinite(x)
     if not unusual.any():
         return x, None
@@ -130,7 +131,7 @@ def softplus(arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]) -
 
 
 def _targets(arithmetic: ArrayArithmetic, z: Float64Array, smoothing: float) -> tuple[Ball, Ball]:
-    """(z, 1 − z) after label smoothing; signs are known where all targets lie in [0, 1]."""
+    """(z, 1 − z) after label smoothing. The signs are known if all targets are in [0, 1]."""
     inside = bool(((z >= 0.0) & (z <= 1.0)).all())
     given = arithmetic.exact(z, sign=int(inside))
     rest = 1.0 - given
@@ -163,7 +164,7 @@ def sigmoid_binary_cross_entropy(
     if _hard(z, smoothing):
         positive = z > 0.5
         parts = Logistic(arithmetic, np.where(positive, -x, x))
-        # the weight of the positive class, and the direction of its slope
+        # pos_weight applies to positive targets only
         scale = np.where(positive, weight, 1.0) if weight != 1.0 else None
         if VALUE in wanted:
             value = parts.softplus_up
@@ -195,7 +196,7 @@ def sigmoid_binary_cross_entropy(
 
 
 def _bce_limits(pieces: FormResult, x: Float64Array, mass: Ball, rest: Ball) -> None:
-    """At ±inf: what is left of the target on the other side decides."""
+    """Set the results at ±inf: the target mass on the other side decides."""
     for infinity, against, sign in ((INF, rest, 1.0), (-INF, mass, -1.0)):
         here = x == infinity
         nothing = np.asarray(against.midpoint == 0)
@@ -208,10 +209,10 @@ def _bce_limits(pieces: FormResult, x: Float64Array, mass: Ball, rest: Ball) -> 
 def sigmoid_focal_loss(
     arithmetic: ArrayArithmetic, block: Block, wanted: Set[Quantity]
 ) -> FormResult:
-    """α_t q^γ BCE and its gradient; ±inf and odd targets are left to the next tier.
+    """α_t q^γ BCE and its gradient. Elements with x = ±inf are left to the next tier.
 
-    q^γ is exp(−γ softplus(∓x)) for targets 0 and 1, where q itself may underflow; between them
-    q is at least the smaller of the two masses times the larger of σ(x) and σ(−x).
+    For targets 0 and 1, q itself may underflow, so q^γ is exp(−γ softplus(∓x)). For targets between
+    them, q is at least the smaller of the two masses times the larger of σ(x) and σ(−x).
     """
     assert block.labels is not None
     gamma = float(block.parameters.get("gamma", 2.0))
@@ -258,12 +259,12 @@ def sigmoid_focal_loss(
 
 
 def _but_for(where: Mask, numbers: Array) -> Array:
-    """The numbers, and 1 where they do not matter."""
+    """The numbers, but 1 where the mask is true."""
     return np.where(where, np.ones((), dtype=np.float64).astype(numbers.dtype), numbers)
 
 
 def _either(where: Mask, one: Ball, other: Ball) -> Ball:
-    """Like `choose`, for balls that may be bounded absolutely."""
+    """Like `choose`, for balls that may have absolute bounds."""
     return Ball(
         one.arithmetic,
         np.where(where, one.midpoint, other.midpoint),

@@ -1,19 +1,19 @@
-"""The softmax family over arrays: the rearranged forms of `xentcheck.losses.softmax.declared`.
+"""The array forms of the losses in `xentcheck.losses.softmax.declared`, rearranged.
 
 With m the largest logit of a row, d_j = (x_j − m)/T ≤ 0, tail = Σ_{j≠m} exp(d_j) and whole = 1 +
 tail: p_j = exp(d_j)/whole, log S − z_j = log1p(tail) − d_j, and 1 − p_j = (whole − exp(d_j))/whole
-(tail/whole at m). Everything is positive, so bounds stay relative. The difference in 1 − p_j loses
-nothing either: ``whole ≤ 2 (whole − exp(d_j))`` for j ≠ m, so a relative bound r of both becomes
-one of 4r.
+(tail/whole at m). All terms are positive, so bounds stay relative. The difference in 1 − p_j does
+not cancel either: ``whole ≤ 2 (whole − exp(d_j))`` for j ≠ m, so a relative bound r of both numbers
+becomes a bound of 4r.
 
-The gradient of cross-entropy with distributions, (Σc) p_j − c_j, is taken as
-``(Σc − c_j) p_j − c_j (1 − p_j)``, each part bounded relatively: where charges are exact products,
-Σc is a sum of two numbers, the second that of the errors of the additions (Ogita, Rump and Oishi,
-"Accurate sum and dot product", SIAM J. Sci. Comput. 26, 2005), so a one-hot distribution leaves
-Σc − c = 0 and not its rounding.
+The gradient of cross-entropy with distributions, (Σc) p_j − c_j, is computed as
+``(Σc − c_j) p_j − c_j (1 − p_j)``. Each part has a relative bound. Where charges are exact
+products, Σc is kept as two numbers. The second one is the sum of the errors of the additions
+(Ogita, Rump and Oishi, "Accurate sum and dot product", SIAM J. Sci. Comput. 26, 2005). So Σc − c is
+exactly 0 for a one-hot distribution.
 
-Logits of −inf drop out: exp(d) = 0. Noise is added to differences (x_j − x_m) + (n_j − n_m), whose
-bound is absolute where their signs differ.
+Logits of −inf drop out: exp(d) = 0. Noise enters the differences, (x_j − x_m) + (n_j − n_m). Their
+bound is absolute where the two signs differ.
 """
 
 from collections.abc import Set
@@ -31,12 +31,12 @@ from xentcheck.reference.forms.result import Form, FormResult, Mask, Partial
 INF = float("inf")
 NAN = float("nan")
 VALUE, GRADIENT = Quantity.VALUE, Quantity.GRADIENT
-FEW_CLASSES = 32  # up to here a row is too short for loops along it
+FEW_CLASSES = 32  # up to this many classes a row is too short for loops along it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Special:
-    """Rows without an ordinary softmax."""
+    """Masks of the rows without an ordinary softmax."""
 
     nan: Mask
     one: Mask  # one logit of +inf
@@ -49,10 +49,10 @@ class _Special:
 
 
 class _Softmax:
-    """What the family needs of ordinary rows; special ones count as rows of zeros.
+    """Parts of the softmax of ordinary rows. Special rows count as rows of zeros.
 
-    ``power`` is exp(d), exactly 1 at the top. Classes tied with it are alike: p and 1 − p are the
-    same for all of them.
+    ``top`` is the class of the largest logit. ``power`` is exp(d), which is exactly 1 at the top.
+    All classes tied with the top have the same p and 1 − p.
     """
 
     def __init__(self, arithmetic: ArrayArithmetic, block: Block) -> None:
@@ -90,7 +90,7 @@ class _Softmax:
         """Σ exp(d) over all classes but the top."""
         power = self.power.midpoint
         if self.few:
-            # a reduction over short rows is cheaper than picking single elements out of them
+            # for short rows a sum is cheaper than access to single elements
             at_top = self.x == largest[:, np.newaxis]
             others = Ball(
                 self.arithmetic,
@@ -108,11 +108,11 @@ class _Softmax:
         return tail
 
     def _repivot(self, x: Float64Array, noise: Array) -> None:
-        """Make sure that no difference is above 0, where exp is not taken.
+        """Make sure that no difference is above 0, because `Ball.exp` does not cover that.
 
-        Rounded sums x + n can tie or swap where the exact ones do not. So the top is chosen again
-        from the differences. A difference that is still above 0, by rounding, counts as 0 with a
-        radius that covers both: the exact one may be above 0 by no more than that radius.
+        Rounded sums x + n can tie or swap where the exact sums do not. So the top is chosen again
+        from the differences. A difference that is still above 0, by rounding, counts as 0. Its
+        radius covers both numbers: the exact difference is above 0 by at most this radius.
         """
         top = np.asarray(self.drop.midpoint.argmax(axis=1))
         if (top != self.top).any():
@@ -127,7 +127,7 @@ class _Softmax:
             self.drop = Ball(self.arithmetic, midpoint, drop.relative, radius)
 
     def _drops(self, x: Float64Array, noise: Array | None) -> Ball:
-        """(z_j − z_m), with −inf where the class drops out."""
+        """The differences z_j − z_m; −inf for classes that drop out."""
         wide = self.arithmetic is not FLOAT64
         masked = None
         if wide and np.isneginf(x.min(initial=0.0)):
@@ -142,19 +142,19 @@ class _Softmax:
         if self.temperature != 1.0:
             drop = drop / self.temperature
         if masked is not None:
-            # binary128's exp does not take −inf; this is beyond its underflow
+            # binary128's exp does not take −inf; it underflows for this number
             drop.midpoint[masked] = -2.0 * self.arithmetic.widest
         return drop
 
     @cached_property
     def masked(self) -> Mask | None:
-        """Where classes have dropped out; None: nowhere."""
+        """A mask of the classes that drop out; None if there are none."""
         return np.isneginf(self.x) if np.isneginf(self.x.min(initial=0.0)) else None
 
     def scaled(self, factor: Ball | None = None, *, last: bool = False) -> Ball:
-        """p_j, or p_j times a factor of each row.
+        """p_j, or p_j times a factor per row.
 
-        ``last``: the powers are not needed any more, and their array may be used for it.
+        ``last``: the powers are not needed afterwards, so the result may overwrite their array.
         """
         one = self.arithmetic.exact(1.0, sign=1)
         share = (one if factor is None else factor) / _relative(self.whole)
@@ -180,11 +180,11 @@ class _Softmax:
 
     @cached_property
     def competing(self) -> bool:
-        """Whether every row has a second class, so that no p is 1 and no 1 − p is either."""
+        """Whether every row has a second class, so that every p and every 1 − p is below 1."""
         return self.x.shape[1] > 1 and self.masked is None
 
     def others(self, column: Array) -> Ball:
-        """1 − p of one class of each row."""
+        """1 − p of one class per row."""
         power = self.power[self.rows, column]
         if self.few:
             at_top = self.x[self.rows, column] == self.pivot.midpoint.astype(np.float64)
@@ -202,7 +202,7 @@ class _Softmax:
         return result
 
     def complement(self) -> Ball:
-        """1 − p of every class; only for rows without noise."""
+        """1 − p of every class, for rows without noise."""
         rest = self.whole.midpoint[:, np.newaxis] - self.power.midpoint
         if self.few:
             at_top = self.x == self.pivot.midpoint.astype(np.float64)[:, np.newaxis]
@@ -213,14 +213,14 @@ class _Softmax:
         return Ball(self.arithmetic, rest, relative, sign=1) / self.whole[:, np.newaxis]
 
     def surprise(self) -> Ball:
-        """log S − z of every class, +inf where it dropped out."""
+        """log S − z of every class; +inf for classes that drop out."""
         surprise = self.log_whole[:, np.newaxis] - self.drop
         if self.masked is not None:
             surprise.midpoint[self.masked] = INF
         return surprise
 
     def surprise_at(self, column: Array) -> Ball:
-        """log S − z of one class of each row."""
+        """log S − z of one class per row; +inf if it drops out."""
         surprise = self.log_whole - self.drop[self.rows, column]
         surprise.midpoint[np.isneginf(self.x[self.rows, column])] = INF
         return surprise
@@ -231,7 +231,7 @@ class _Softmax:
 
 
 def _relative(ball: Ball) -> Ball:
-    """Without its absolute bound, which the caller accounts for."""
+    """The ball without its absolute bound. The caller must account for that bound."""
     return ball if ball.absolute is None else ball.within(ball.relative)
 
 
@@ -374,7 +374,7 @@ def _of_labels(it: _Softmax, block: Block, ignored: Mask, wanted: Set[Quantity])
 
 
 def _times_surprise(charge: Ball, surprise: Ball) -> Ball:
-    """charge · surprise, 0 where the charge is 0 on a class that dropped out."""
+    """charge · surprise; 0 where the charge is 0, even for a class that drops out."""
     nothing = np.asarray(charge.midpoint == 0)
     if nothing.any():
         nothing = np.broadcast_to(nothing, surprise.midpoint.shape)
@@ -385,7 +385,10 @@ def _times_surprise(charge: Ball, surprise: Ball) -> Ball:
 
 
 def _charges(arithmetic: ArrayArithmetic, block: Block, smoothing: float) -> Ball:
-    """c_k of every class. Without smoothing they are exact: two significands fit the arithmetic."""
+    """The charge c_k of every class. Without smoothing it is exact.
+
+    The reason is that the arithmetic can hold the product of two significands of the dtype.
+    """
     mass = masses(block)
     weight = block.parameters.get("weight")
     sign = int(bool((mass >= 0.0).all()))
@@ -410,7 +413,7 @@ def _of_distributions(
     if VALUE in wanted:
         value = Partial(_times_surprise(charge, it.surprise()).total())
         if it.masked is not None:
-            # whatever the sign of the charge: such a row counts as infinitely wrong
+            # the value is +inf for a charge of any sign: such a row counts as infinitely wrong
             value.put(np.asarray(((charge.midpoint != 0) & it.masked).any(axis=1)), INF)
         pieces.quantities[VALUE] = value
     if GRADIENT in wanted:
@@ -436,10 +439,10 @@ def _remainder(charge: Ball) -> Ball:
 
 
 def _compensated(terms: Array) -> tuple[Array, Array, Array]:
-    """(high, low, spread): the sum along the rows is high + low, to n·u of the spread.
+    """(high, low, spread): the sum along the rows is high + low, with an error of n·u·spread.
 
-    Numbers are added in pairs, with the error of each addition; low is the sum of these errors, and
-    spread that of their magnitudes: 0 where every addition was exact.
+    Numbers are added in pairs, and the error of each addition is computed. ``low`` is the sum of
+    these errors. ``spread`` is the sum of their magnitudes, and 0 if every addition was exact.
     """
     high = terms
     low = spread = np.zeros_like(terms)
@@ -456,7 +459,7 @@ def _compensated(terms: Array) -> tuple[Array, Array, Array]:
 
 
 def _paired(errors: Array, new: Array, half: int) -> Array:
-    """Errors added in the same pairs as their numbers, with those of the new additions."""
+    """Add errors in the same pairs as their numbers, and the errors of the new additions."""
     joined = new + errors[:, :half] + errors[:, half : 2 * half]
     return np.concatenate([joined, errors[:, 2 * half :]], axis=1)
 
@@ -509,14 +512,14 @@ def _cross_entropy_special(
 
 
 def _undefined(piece: Partial, special: _Special, classes: int) -> None:
-    """NaN rows, rows of several infinities and empty rows, as the family has them."""
+    """Set the results of rows with NaN, with several infinities, and of empty rows."""
     piece.put(special.nan, NAN, Accepts.ZERO if classes == 1 else Accepts.NOTHING)
     piece.put(special.several, NAN, Accepts.ANYTHING)
     piece.put(special.empty, NAN, Accepts.ZERO)
 
 
 def _put_one(piece: Partial, rows: Mask, column: Array, number: float) -> None:
-    """Set one component of some rows; what is accepted there stays."""
+    """Set one component of some rows. What is accepted there does not change."""
     chosen = np.flatnonzero(rows)
     if len(chosen):
         piece.ball.overwrite((chosen, column[chosen]), number)
