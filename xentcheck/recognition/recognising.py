@@ -56,7 +56,7 @@ class Recognition:
       asked (``refused``).
     * ``text`` says it in one line, with the evidence; ``hint`` says what to do.
     * ``exam``, ``row``, ``index`` and ``actual`` are a row that shows it; ``rows`` is the number of
-      rows that were tried.
+      rows that were tried (0 if it was refused).
     * ``reduction``: the function returned one number for all rows, and it is this reduction of the
       exact results.
     """
@@ -94,6 +94,7 @@ class _Answer:
 
     @property
     def numbers(self) -> Float64Array:
+        """The results in float64."""
         assert self.result is not None
         return to_float64(self.result)
 

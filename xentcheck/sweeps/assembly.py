@@ -106,7 +106,17 @@ def parts(sweep: Sweep, loss: Loss, dtype: str, seed: int) -> Sequence[Part]:
 
 
 def cases(sweep: Sweep, loss: Loss, dtype: str, seed: int) -> Iterator[Case]:
-    """Yield the cases of all `parts` of a sweep lazily. Takes and raises the same as `parts`."""
+    """Yield the cases of all `parts` of a sweep, lazily; ``start`` counts through all of them.
+
+    Args:
+        sweep: the sweep to run.
+        loss: the loss that gets the rows.
+        dtype: name of the format that the rows are rounded to.
+        seed: seed of the audit.
+
+    Raises:
+        UsageError, UnknownNameError, EmptySweepError: see `parts`.
+    """
     return _numbered_through(parts(sweep, loss, dtype, seed))
 
 
@@ -313,7 +323,7 @@ def _runs(whole: _Whole, position: int, generator: Generator, request: Request) 
         if batch.rows:
             labels = batch.labels
             kind = (labels.shape[1:], labels.dtype) if isinstance(labels, np.ndarray) else labels
-            alone = batch.period and len(groups)  # every length is a batch of its own
+            alone = batch.period and len(groups)  # batches of repeated rows are not joined
             shape = (batch.classes, batch.distinct, kind, alone)
             groups.setdefault(shape, []).append(batch)
     for number, group in enumerate(groups.values()):

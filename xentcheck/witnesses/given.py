@@ -46,6 +46,7 @@ class Given:
 
     @property
     def arrays(self) -> dict[str, Array]:
+        """The arguments that are arrays."""
         return {name: each for name, each in self.given.items() if isinstance(each, np.ndarray)}
 
 
