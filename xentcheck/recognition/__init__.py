@@ -1,4 +1,4 @@
-"""Recognise whether a function computes the audited loss, and if not, what it computes instead."""
+"""Check whether a function computes the audited loss; if not, recognise what it computes."""
 
 from xentcheck.recognition.recognising import Recognition, recognised, reduced
 from xentcheck.recognition.sanity import Sanity, check, guarded

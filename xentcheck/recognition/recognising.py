@@ -1,4 +1,4 @@
-"""Recognise whether a function computes a loss at all, and if not, what it computes.
+"""Check whether a function computes a loss at all; if not, recognise what it computes.
 
 The function is called on a dozen mild rows. On these every sound formula agrees with the exact
 results to many digits. If the results differ by more than `DIFFERENT`, they are compared with

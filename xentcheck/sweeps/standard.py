@@ -12,7 +12,7 @@ from xentcheck.model import Domain, InputSpec, LabelKind, Layout, Sweep, reduces
 from xentcheck.sweeps.crossing import ZEROS
 
 EXHAUSTED_BITS = 16
-BASES = (0.7, -17.69, 61.3)  # no gap above these bases rounds to nothing
+BASES = (0.7, -17.69, 61.3)  # logits; above these bases no gap but 0 rounds to nothing
 VOCABULARY = 65_540  # classes; a float16 sum of this many ones overflows
 LONG = (1, 2, 255, 257, 4095, 4097, 65_537, 100_000)
 """Row counts of the long reductions. They lie next to the largest count that 8, 11 or 16 bits, or a
