@@ -1,4 +1,4 @@
-"""Whether a function computes the loss that it is audited as, and what it looks like if not."""
+"""Check whether a function computes the audited loss; if not, recognise what it computes."""
 
 from xentcheck.recognition.recognising import Recognition, recognised, reduced
 from xentcheck.recognition.sanity import Sanity, check, guarded

@@ -1,6 +1,6 @@
-"""Other ways to call a function, tried where its results for the loss's own arguments say nothing.
+"""Other ways to call a function. They are tried if its results for the usual call tell nothing.
 
-An `Alternative` that gives the exact results on every mild row says what the function expects.
+If an `Alternative` gives the exact results on every mild row, the function expects that call.
 """
 
 from collections.abc import Callable
@@ -19,10 +19,10 @@ Change = Callable[[Exam, Data], Data | None]
 
 @dataclass(frozen=True, slots=True)
 class Alternative:
-    """Other arguments: what ``says`` completes "it …", and what to do about it.
+    """Other arguments of a call. ``says`` completes "it …"; ``hint`` says what to do.
 
-    ``change`` gives the arguments of a call for an exam, None where it does not apply. ``alone``:
-    each row is given by itself, without its first axis.
+    ``change`` returns the arguments for an exam, or None if it does not apply. ``alone``: each row
+    is passed by itself, without its first axis.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Alternative:
 
 
 def _logits(change: Callable[[Exam], Array | None]) -> Change:
-    """Another first argument of the case's dtype."""
+    """Make a change of the first argument; the result is rounded to the case's dtype."""
 
     def changed(exam: Exam, data: Data) -> Data | None:
         x = change(exam)
@@ -43,7 +43,7 @@ def _logits(change: Callable[[Exam], Array | None]) -> Change:
 
 
 def _labels(change: Callable[[Exam], Array | None]) -> Change:
-    """Another second argument."""
+    """Make a change of the second argument."""
 
     def changed(exam: Exam, data: Data) -> Data | None:
         labels = change(exam) if len(data) > 1 and data[1] is not None else None
@@ -78,7 +78,7 @@ def _log_probabilities(exam: Exam) -> Array | None:
 
 
 def _log_odds(exam: Exam) -> Array | None:
-    """The logits of single probabilities."""
+    """Return the logits of single probabilities."""
     if exam.loss.domain is not Domain.PROBABILITIES or exam.x.ndim != 1:
         return None
     return np.log(exam.x / (1.0 - exam.x))
@@ -111,7 +111,7 @@ def _signs(exam: Exam) -> Array | None:
 
 
 def _whole(exam: Exam) -> Array | None:
-    """Targets 0 and 1 as integers."""
+    """Return the targets 0 and 1 as integers."""
     return exam.labels.astype(np.int64) if exam.case.label_kind is LabelKind.TARGET else None
 
 
@@ -124,7 +124,7 @@ def _swapped(exam: Exam, data: Data) -> Data | None:
 
 
 def _columns(exam: Exam, data: Data) -> Data | None:
-    """Single numbers as a column each."""
+    """Return each array of single numbers as a column."""
     if exam.loss.layout is not Layout.ELEMENTWISE:
         return None
     return [None if each is None else each[:, None] for each in data]

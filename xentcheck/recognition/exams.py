@@ -1,8 +1,8 @@
-"""The mild rows that decide whether a function computes a loss at all, with their exact results.
+"""The mild rows that show whether a function computes a loss at all, and their exact results.
 
-Logits lie within ±2, probabilities are multiples of 1/16: every dtype of 16 bits and more holds
-them exactly, no sound formula loses a digit on them, and a clip at 1e-3 changes them by less than
-one part in a hundred. Targets are 0 and 1 only: what is meant for hard labels is sound there.
+Logits lie within ±2, and probabilities are multiples of 1/16. Every dtype of 16 bits and more holds
+them exactly. No sound formula loses a digit on them, and a clip at 1e-3 changes them by less than
+one part in a hundred. Targets are only 0 and 1, so that functions for hard labels are right, too.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +31,7 @@ from xentcheck.reference.enclosures import Balls, Enclosures
 from xentcheck.sweeps.parameters import combinations, materialise
 
 NAME = "sanity check"
-"""The name of the sweep that the mild rows are; no configuration's sweep can have it."""
+"""Name of the sweep of mild rows. A sweep of a configuration cannot have this name."""
 
 _LOGITS: tuple[Sequence[Sequence[float]], ...] = (
     ((0, 1), (1.5, -0.5), (-1, 0.25), (2, 0.5)),
@@ -87,7 +87,7 @@ _TARGETS: tuple[Sequence[int], ...] = ((1, 0, 1, 0, 0), (0, 1, 1, 1), (0, 1, 0))
 class Exam:
     """A case of mild rows and its exact results in float64.
 
-    ``value`` and ``gradient`` have the shapes that the results of an implementation ought to have.
+    ``value`` and ``gradient`` have the shapes that an implementation should return.
     """
 
     case: Case
@@ -96,21 +96,21 @@ class Exam:
 
     @property
     def loss(self) -> Loss:
-        """What is computed."""
+        """The loss of the case."""
         return LOSSES[self.case.loss]
 
     def exact(self, quantity: Quantity) -> Float64Array:
-        """The exact results of a quantity."""
+        """Return the exact results of a quantity."""
         return self.value if quantity is Quantity.VALUE else self.gradient
 
     @cached_property
     def x(self) -> Float64Array:
-        """The first argument."""
+        """The first argument in float64."""
         return to_float64(self.case.logits)
 
     @cached_property
     def labels(self) -> Any:
-        """The labels: int64, or float64; None where there are none."""
+        """The labels in int64 or float64, or None."""
         labels = self.case.labels
         if labels is None or self.case.label_kind is LabelKind.INTEGER:
             return labels
@@ -118,7 +118,7 @@ class Exam:
 
     @cached_property
     def masses(self) -> Float64Array | None:
-        """The labels as distributions, (rows, classes); None where they are none."""
+        """The labels as distributions, (rows, classes), or None if they cannot be that."""
         if self.case.label_kind is LabelKind.DISTRIBUTION:
             return np.asarray(self.labels)
         if self.case.label_kind is LabelKind.INTEGER and self.x.ndim == 2:
@@ -126,18 +126,18 @@ class Exam:
         return None
 
     def changed(self, **changes: Any) -> "Exam | None":
-        """The exact results of a changed case; None where there are none."""
+        """Return the exam of a changed case; None if it has no exact results."""
         return examined(replace(self.case, **changes))
 
     def given(self, **parameters: ParameterValue | None) -> "Exam | None":
-        """With other parameters of the loss; None takes one away."""
+        """Return the exam with other parameters of the loss; None removes a parameter."""
         merged = {**self.case.parameters, **parameters}
         kept = {name: each for name, each in merged.items() if each is not None}
         return self.changed(parameters=kept)
 
 
 def examined(case: Case) -> Exam | None:
-    """A case with its exact results; None where they cannot be certified."""
+    """Return a case with its exact results; None if they cannot be certified."""
     try:
         with np.errstate(all="ignore"):
             truth = Reference(case)
@@ -154,7 +154,7 @@ def examined(case: Case) -> Exam | None:
 
 
 def _midpoints(truth: Reference, quantity: Quantity) -> Float64Array | None:
-    """What the lowest tier says; None where it leaves a result open."""
+    """Return the results of the lowest tier; None if it leaves a result open."""
     results: Balls | Enclosures = truth.at(quantity, slice(None))
     if isinstance(results, Balls):
         results = results.enclosures()
@@ -166,15 +166,15 @@ def _midpoints(truth: Reference, quantity: Quantity) -> Float64Array | None:
 def exams(
     loss_id: str, dtype: str, label_kind: LabelKind, parameters: Mapping[str, Any]
 ) -> tuple[Exam, ...]:
-    """The mild rows of a loss: three blocks, of 2, 3 and 5 classes where rows have classes.
+    """Return the mild rows of a loss: three blocks, of 2, 3 and 5 classes if rows have classes.
+
+    A block without certified finite exact results is left out.
 
     Args:
-        loss_id: the loss.
-        dtype: that the rows are rounded to.
-        label_kind: of the loss's.
-        parameters: of the loss, as a sweep's axes have them, one value each.
-
-    An exam whose exact results cannot be had is left out.
+        loss_id: id of the loss.
+        dtype: name of the format that the rows are rounded to.
+        label_kind: kind of the labels, one of the loss's kinds.
+        parameters: one raw value of each parameter, by name.
     """
     loss = LOSSES[loss_id]
     return tuple(

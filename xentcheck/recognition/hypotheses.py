@@ -1,9 +1,10 @@
-"""What a function may compute instead of a loss, told from its results alone.
+"""Hypotheses of what a function computes instead of a loss. Only its results are compared.
 
-A hypothesis is a `Form` (what the function would return on an exam instead of the exact results),
-times a `Factor` (the negative, another base of the logarithm, a mean over the classes, …). Both are
-tables: a further mistake is a further entry. Most forms are the reference's own results for another
-case: without a parameter, with other labels, with the softmax of the logits, of another loss.
+A hypothesis is a `Form` times a `Factor`. A form gives the results that the function would return
+on an exam instead of the exact ones. A factor is a constant: −1, another base of the logarithm, a
+mean over the classes, and so on. Both are tables: a new mistake is a new entry. Most forms are the
+reference's own results for another case: without a parameter, with other labels, with the softmax
+of the logits, or of another loss.
 """
 
 import functools
@@ -23,10 +24,12 @@ Expected = Callable[[Exam, Quantity], Float64Array | None]
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What a function may return; ``says`` completes "it looks like …", ``{loss}`` is the loss.
+    """Results that a function may return instead of the exact ones.
 
-    ``expected`` gives the results for an exam, in whatever shape, None where the form does not
-    apply. ``scaled``: factors other than the sign are tried too. ``reduction``: which one it is.
+    ``says`` completes "it looks like …"; ``{loss}`` in it is the loss. ``expected`` returns the
+    results for an exam, in any shape, or None if the form does not apply. ``scaled``: factors that
+    are not plain, and a fitted constant, are tried as well. ``reduction``: the reduction that the
+    form is, if any.
     """
 
     name: str
@@ -39,9 +42,9 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Factor:
-    """A constant that results may be off by; ``says`` has ``{form}`` in it.
+    """A constant factor by which results may differ; ``says`` contains ``{form}``.
 
-    ``plain``: tried with every form, not only with the loss itself.
+    ``plain``: it is tried with every form, not only with the loss itself.
     """
 
     name: str
@@ -122,7 +125,7 @@ FACTORS = (
 
 
 def forms(exam: Exam, quantity: Quantity) -> Iterator[Form]:
-    """The forms that are tried, in the order in which they are believed."""
+    """Yield the forms to try, the most plausible first."""
     yield from _PLAIN
     yield from _parameters(exam)
     yield from _BY_LABELS
@@ -140,7 +143,10 @@ def _of(exam: Exam | None, quantity: Quantity) -> Float64Array | None:
 
 
 def _log_probabilities(exam: Exam, axis: int = -1) -> Float64Array | None:
-    """Of the classes, by their domain, in float64; along another axis where logits are given."""
+    """Return the log-probabilities of the classes in float64, or None for single numbers.
+
+    Logits can be normalised along another axis; for other domains axis 0 gives None.
+    """
     if exam.x.ndim != 2:
         return None
     if exam.loss.domain is not Domain.LOGITS:
@@ -155,7 +161,7 @@ def _logs(exam: Exam) -> Float64Array:
 
 
 def _squashed(exam: Exam) -> Float64Array:
-    """Softmax, or sigmoid, of the first argument as it is."""
+    """Return the softmax of rows, or the sigmoid of single numbers, of the first argument."""
     if exam.x.ndim == 1:
         return np.asarray(1.0 / (1.0 + np.exp(-exam.x)))
     e = np.exp(exam.x - exam.x.max(axis=1, keepdims=True))
@@ -174,7 +180,7 @@ def _twice(exam: Exam, quantity: Quantity) -> Float64Array | None:
 
 
 def _widened(exam: Exam) -> dict[str, object]:
-    """The arrays of a case in float64, for one whose logits are."""
+    """Return the labels of a case in float64, to go with logits in float64."""
     if exam.labels is None or exam.case.label_kind is LabelKind.INTEGER:
         return {}
     return {"labels": exam.labels}
@@ -188,7 +194,7 @@ def _reversed_sign(exam: Exam, quantity: Quantity) -> Float64Array | None:
 
 
 def _complement(exam: Exam, quantity: Quantity) -> Float64Array | None:
-    """Of 1 − p instead of p, for single probabilities."""
+    """Return the loss of 1 − p instead of p, for single probabilities."""
     if exam.loss.domain is not Domain.PROBABILITIES or exam.x.ndim != 1:
         return None
     case = exam.case
@@ -197,7 +203,7 @@ def _complement(exam: Exam, quantity: Quantity) -> Float64Array | None:
 
 
 def _crossed(exam: Exam, quantity: Quantity) -> Float64Array | None:
-    """A softmax over the rows instead of the classes."""
+    """Return the loss with a softmax over the rows instead of the classes."""
     if exam.loss.domain is not Domain.LOGITS or exam.x.ndim != 2:
         return None
     logs = _log_probabilities(exam, axis=0)
@@ -218,7 +224,7 @@ def _transposed(exam: Exam, quantity: Quantity) -> Float64Array | None:
 
 
 def _swapped(exam: Exam, quantity: Quantity) -> Float64Array | None:
-    """The labels as the first argument, and the first argument as labels."""
+    """Return the loss with the labels as first argument and the first argument as labels."""
     case = exam.case
     if case.label_kind not in (LabelKind.DISTRIBUTION, LabelKind.TARGET):
         return None
@@ -309,11 +315,11 @@ _BY_LABELS = (
 )  # fmt: skip
 
 
-# Parameters: not used, or used by another convention
+# Parameters that are not used, or follow another convention
 
 
 def _with(change: Callable[[Exam], dict[str, object] | None]) -> Expected:
-    """The loss with other parameters; the key "scale" multiplies the results."""
+    """Make a form of the loss with other parameters; the key "scale" multiplies the results."""
 
     def expected(exam: Exam, quantity: Quantity) -> Float64Array | None:
         changes = change(exam)
@@ -336,7 +342,7 @@ def _number(exam: Exam, name: str) -> float | None:
 
 
 def _spread(exam: Exam) -> dict[str, object] | None:
-    """ε over the C − 1 others: as much as ε·C/(C − 1) over all."""
+    """Spread ε over the C − 1 other classes. This equals ε·C/(C − 1) over all classes."""
     smoothing = _number(exam, "label_smoothing")
     classes = 2 if exam.case.classes == 1 else exam.case.classes
     if smoothing is None or smoothing * classes > classes - 1:
@@ -345,7 +351,7 @@ def _spread(exam: Exam) -> dict[str, object] | None:
 
 
 def _masses_of(own: Callable[[float, int], tuple[float, float]]) -> Expected:
-    """A smoothing by which the label has one mass and every other class another."""
+    """Make a form whose smoothing gives the label one mass and every other class another."""
 
     def expected(exam: Exam, quantity: Quantity) -> Float64Array | None:
         smoothing, classes = _number(exam, "label_smoothing"), exam.case.classes
@@ -373,7 +379,7 @@ def _weights(change: Callable[[Float64Array], Float64Array]) -> Expected:
 
 
 def _unnormalised(exam: Exam, quantity: Quantity) -> Float64Array | None:
-    """A mean that divides by the number of rows, not by the sum of their weights."""
+    """Return the mean that divides by the number of rows, not by the sum of their weights."""
     if exam.case.parameters.get("reduction") != "mean":
         return None
     found = _of(exam.given(reduction="sum"), quantity)
@@ -449,7 +455,7 @@ _BUILT_IN = {
     "alpha": (0.25, 0.5, 0.75),
     "temperature": (0.5, 2.0, 0.1, 10.0),
 }
-"""Values that people build in, by parameter."""
+"""Values of parameters that functions often have built in."""
 
 
 def _built_in(exam: Exam) -> Iterator[Form]:
@@ -465,11 +471,11 @@ def _built_in(exam: Exam) -> Iterator[Form]:
             )
 
 
-# Values of another shape, or of a part of the loss
+# Values of another shape, or parts of the loss
 
 
 def _over(combine: Callable[[Float64Array], object], reduction: str) -> Expected:
-    """All rows as one number: by the loss's own reduction, or plainly."""
+    """Make a form of one number for all rows: by the loss's own reduction, or by ``combine``."""
 
     def expected(exam: Exam, quantity: Quantity) -> Float64Array | None:
         if exam.case.reduced:
@@ -490,7 +496,7 @@ def _plainly(combine: Callable[[Float64Array], object]) -> Expected:
 
 
 def _repeated(combine: Callable[[Float64Array], object]) -> Expected:
-    """One number for all rows, repeated for each."""
+    """Make a form that repeats one number, combined of all rows, in every row."""
 
     def expected(exam: Exam, quantity: Quantity) -> Float64Array | None:
         exact = exam.exact(quantity)
@@ -512,7 +518,7 @@ _REDUCED = (
 
 def _value_of(change: Callable[[Float64Array], Float64Array]) -> Expected:
     def expected(exam: Exam, quantity: Quantity) -> Float64Array | None:
-        # of a loss that is −log of something; −x of a log-probability is another matter
+        # Only for a loss that is −log of a probability. A result per class is not.
         return None if exam.loss.per_class else np.asarray(change(exam.value))
 
     return expected
@@ -531,7 +537,7 @@ def _every_class(exam: Exam, quantity: Quantity) -> Float64Array | None:
 
 
 def _of_label(exam: Exam, quantity: Quantity) -> Float64Array | None:
-    """Of a result per class only the label's."""
+    """Return only the label's number of a result per class."""
     if not exam.loss.per_class or exam.masses is None:
         return None
     return np.asarray((exam.masses * exam.value).sum(axis=1))
@@ -570,7 +576,7 @@ _PARTS = (
 
 
 def _probabilities(exam: Exam, quantity: Quantity) -> Float64Array | None:
-    """p, which is the gradient of the loss before the labels are subtracted."""
+    """Return p: the gradient of the loss before the labels are subtracted."""
     if exam.case.loss not in ("softmax_cross_entropy", "sigmoid_binary_cross_entropy"):
         return None
     return _squashed(exam)
@@ -581,7 +587,7 @@ def _value_column(exam: Exam, quantity: Quantity) -> Float64Array | None:
 
 
 def _normalised(exam: Exam, quantity: Quantity) -> Float64Array | None:
-    """Of p/Σp: the mass of the labels is added to every component."""
+    """Return the gradient of the loss of p/Σp: the labels' mass is added to every component."""
     masses = exam.masses
     others = {"weight", "reduction"} & exam.case.parameters.keys()
     if exam.case.loss != "categorical_cross_entropy" or masses is None or others:
@@ -603,11 +609,11 @@ LOGITS_OF = {
     "categorical_cross_entropy": "softmax_cross_entropy",
     "binary_cross_entropy": "sigmoid_binary_cross_entropy",
 }
-"""Losses of probabilities, and the same of logits."""
+"""Losses that take probabilities, and the same losses that take logits."""
 
 
 def _other_losses(exam: Exam) -> Iterator[Form]:
-    """The other losses of the registry, on the same arrays."""
+    """Yield the other losses, computed on the same arrays."""
     own = exam.loss
     for loss in LOSSES.values():
         kinds = loss.label_kinds

@@ -1,9 +1,10 @@
-"""Whether a function computes a loss at all, and if not, what it looks like.
+"""Check whether a function computes a loss at all; if not, recognise what it computes.
 
-It is asked about a dozen mild rows, on which every sound formula agrees with the exact results to
-many digits. What differs there by more than `DIFFERENT` is held against what people write instead
-(`hypotheses`), then called in other ways (`alternatives`), then its exception is read (`refusals`).
-A claim is made only where one of them fits every mild row, and the loss itself does not.
+The function is called on a dozen mild rows. On these every sound formula agrees with the exact
+results to many digits. If the results differ by more than `DIFFERENT`, they are compared with
+common mistakes (`hypotheses`). Then the function is called in other ways (`alternatives`). Then the
+text of its exception is read (`refusals`). A claim is made only if one of these fits every mild row
+and the loss itself does not.
 """
 
 import sys
@@ -28,34 +29,36 @@ from xentcheck.recognition.hypotheses import FACTORS, Factor, Form, forms
 from xentcheck.recognition.refusals import arguments_refused, wants_tensors
 
 SAME = 1e-3
-"""A hypothesis fits where no result is farther off than this part of what it says, or by `EPSILONS`
-of a narrow dtype."""
+"""Largest relative error of a hypothesis that fits. A narrow dtype allows `EPSILONS` epsilons."""
 
 EPSILONS = 8.0
 
 DIFFERENT = 2e-2
-"""The loss itself is not computed where some result is farther off than this part of it."""
+"""The function does not compute the loss if some result has a larger relative error than this."""
 
 CLEARLY = 0.1
-"""Where nothing is recognised, a row is clearly wrong that is farther off than this."""
+"""If nothing is recognised, a row with a larger relative error than this is clearly wrong."""
 
 MOST = 0.9
-"""So large a part of the mild rows has to be clearly wrong before that is said."""
+"""Fraction of the mild rows that must be clearly wrong before this is reported."""
 
-_COARSEST = 2.0**-7  # the epsilon of bfloat16; a narrower dtype tells too little
-_FLOOR = 0.05  # errors are relative to |expected| and this part of the largest of a block
+_COARSEST = 2.0**-7  # largest epsilon (bfloat16's); in a coarser dtype the results tell too little
+_FLOOR = 0.05  # errors are relative to |expected| + this fraction of the block's largest
 _FRAMEWORK_MODULES = {"torch": "torch", "jax": "jax", "tensorflow": "tensorflow"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recognition:
-    """What a function looks like that does not compute the loss it is audited as.
+    """What a function computes if it does not compute the audited loss.
 
-    ``kind`` is a stable word: ``negative``, ``mean``, ``probabilities``, …; ``unrecognised`` where
-    the results are wrong and nothing fits, a word of `Refusal` where it cannot be called as asked
-    (``refused``). ``text`` says it in one line, with the evidence; ``hint`` what to do. ``exam``,
-    ``row``, ``index`` and ``actual`` are a row that shows it, ``rows`` how many rows do.
-    ``reduction``: a number came for all rows, and it is this reduction of the exact results.
+    * ``kind`` is a stable word: ``negative``, ``mean``, ``probabilities``, …; ``unrecognised`` if
+      the results are wrong and nothing fits; the name of a `Refusal` if it cannot be called as
+      asked (``refused``).
+    * ``text`` says it in one line, with the evidence; ``hint`` says what to do.
+    * ``exam``, ``row``, ``index`` and ``actual`` are a row that shows it; ``rows`` is the number of
+      rows that were tried (0 if it was refused).
+    * ``reduction``: the function returned one number for all rows, and it is this reduction of the
+      exact results.
     """
 
     kind: str
@@ -73,17 +76,17 @@ class Recognition:
 
     @property
     def known(self) -> bool:
-        """Whether it was recognised."""
+        """Whether the function was recognised."""
         return self.kind != "unrecognised"
 
 
 class _HaltError(Exception):
-    """It died or did not come back: nothing more is asked."""
+    """The function crashed or timed out, so it is not called again."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Answer:
-    """What came of one call about one exam: results in whatever shape, or a failure's text."""
+    """The outcome of one call on one exam: results in any shape, or the text of a failure."""
 
     exam: Exam
     result: Array | None
@@ -91,6 +94,7 @@ class _Answer:
 
     @property
     def numbers(self) -> Float64Array:
+        """The results in float64."""
         assert self.result is not None
         return to_float64(self.result)
 
@@ -104,9 +108,17 @@ def reduced(
     *,
     integers: bool = False,
 ) -> Recognition | None:
-    """As `recognised`, of a value that is one number for a block of rows; None for all others.
+    """Do the same as `recognised` if the value is one number for a block of rows; otherwise None.
 
-    Those are called once.
+    A function that returns other values is called only once.
+
+    Args:
+        implementation: the function to call.
+        loss: id of the loss.
+        label_kind: kind of the labels.
+        parameters: one raw value of each parameter, by name.
+        dtype: name of the format of the rows.
+        integers: give the targets of an elementwise loss as int64.
     """
     asked = _asked(loss, label_kind, parameters, dtype, integers=integers)
     function = implementation.value
@@ -127,7 +139,7 @@ def reduced(
 def _asked(
     loss: str, label_kind: LabelKind, parameters: Mapping[str, Any], dtype: str, *, integers: bool
 ) -> tuple[Exam, ...]:
-    """The mild rows to ask about; none in a dtype that is too coarse to tell."""
+    """Return the mild rows; none in a dtype that is too coarse."""
     if FORMATS[dtype].epsilon > _COARSEST:
         return ()
     found = exams(loss, dtype, label_kind, parameters)
@@ -146,16 +158,21 @@ def recognised(
     *,
     integers: bool = False,
 ) -> Recognition | None:
-    """What a function computes instead of a loss; None where it computes that, or nothing shows.
+    """Recognise what a function computes instead of a loss.
 
     Args:
-        implementation: is called once per block of mild rows; more often where it is wrong.
-        loss: its id.
-        label_kind: of the labels that it is given.
-        parameters: of the loss, by name, as a sweep's axes have their values.
-        dtype: of the rows; a dtype of 8 bits tells nothing.
-        quantities: the value first; a wrong gradient is told of where the value is right.
-        integers: targets of an elementwise loss are given as int64.
+        implementation: the function. It is called once per block of mild rows, and more often if
+            it is wrong.
+        loss: id of the loss.
+        label_kind: kind of the labels.
+        parameters: one raw value of each parameter, by name.
+        dtype: name of the format of the rows. Nothing can be recognised in a dtype of 8 bits.
+        quantities: the quantities in the order of the checks. With the value first, a wrong
+            gradient is reported only if the value is right.
+        integers: give the targets of an elementwise loss as int64.
+
+    Returns:
+        What it computes; None if it computes the loss, or if nothing can be said.
     """
     asked = _asked(loss, label_kind, parameters, dtype, integers=integers)
     if not asked:
@@ -165,7 +182,7 @@ def recognised(
             function = _function(implementation, quantity)
             if function is None:
                 continue
-            # one block tells a gradient of a loss from others, and programs are slow to start
+            # One block is enough to recognise a gradient, and programs are slow to start.
             chosen = asked if quantity is Quantity.VALUE else asked[1:2]
             found = _Recognising(implementation, function, quantity, chosen).found()
             if found is not None:
@@ -180,7 +197,7 @@ def _function(implementation: Implementation, quantity: Quantity) -> Callable[..
 
 
 class _Recognising:
-    """One function of an implementation and the exams that it sits."""
+    """One function of an implementation, and the exams that it is called on."""
 
     def __init__(
         self,
@@ -199,7 +216,7 @@ class _Recognising:
         self.different = max(DIFFERENT, 2 * self.same)
 
     def found(self) -> Recognition | None:
-        """What it looks like; None where it is right."""
+        """Return what the function computes; None if it is right."""
         answers = [self._answer(exam) for exam in self.asked]
         returned = [each for each in answers if each.result is not None]
         if returned and self._right(returned):
@@ -242,7 +259,7 @@ class _Recognising:
         return result_shape(exam.case, self.quantity)
 
     def _right(self, answers: Sequence[_Answer]) -> bool:
-        """Whether all results have the right shape and are about the exact ones."""
+        """Return whether all results have the right shape and are close to the exact ones."""
         return all(
             each.numbers.shape == self._shape(each.exam)
             and off(each.numbers, each.exam.exact(self.quantity)) <= self.different
@@ -252,7 +269,7 @@ class _Recognising:
     # By results
 
     def _by_results(self, answers: Sequence[_Answer]) -> Recognition | None:
-        """The first hypothesis that fits all results, of those that fit best."""
+        """Return the first hypothesis that fits all results, among those that fit best."""
         fitting: list[tuple[float, Form, Factor, _View]] = []
         for view in _VIEWS:
             seen = [view.of(each.numbers, self._shape(each.exam)) for each in answers]
@@ -282,7 +299,7 @@ class _Recognising:
             return None
         epsilon = FORMATS[self.asked[0].case.dtype].epsilon
         best = min(each[0] for each in fitting)
-        # one difference is believed before two
+        # One difference from the loss is more plausible than two.
         fitting.sort(key=lambda each: bool(each[2].name) and each[1].name != "loss")
         for error, form, factor, view in fitting:
             if error <= max(4 * best, 4 * epsilon):
@@ -296,7 +313,7 @@ class _Recognising:
         form: Form,
         view: "_View",
     ) -> Iterator[tuple[float, Form, Factor, "_View"]]:
-        """The loss times a constant that is fitted to all results."""
+        """Yield the loss times a constant that is fitted to all results, if it fits."""
         s = np.concatenate([each.ravel() for each in seen])
         e = np.concatenate([each.ravel() for each in expected])
         if s.size < 3 or not np.isfinite(s).all() or not (e * e).sum() > 0:
@@ -350,7 +367,7 @@ class _Recognising:
         hint: str,
         reduction: str | None = None,
     ) -> Recognition:
-        """The claim with the first row that shows it."""
+        """Return the claim with the first row that shows it."""
         rows = sum(each.exam.case.rows for each in answers)
         for each in answers:
             exact = each.exam.exact(self.quantity)
@@ -411,7 +428,7 @@ class _Recognising:
         return self._by_framework()
 
     def _fits(self, alternative: Alternative, function: Callable[..., Any] | None = None) -> bool:
-        """Whether the loss comes of another call, on every exam: per row, or its mean or sum."""
+        """Return whether another call gives the loss, or its mean or sum, on every exam."""
         for exam in self.asked:
             data = alternative.change(
                 exam, arguments(self.implementation, exam.case, self.quantity)
@@ -428,7 +445,7 @@ class _Recognising:
         return True
 
     def _alone(self, exam: Exam, data: Data) -> Float64Array | None:
-        """Each row by itself, without its first axis."""
+        """Call with each row by itself, without its first axis; None if a call fails."""
         results = []
         for row in range(exam.case.rows):
             answer = self._answer(exam, [None if x is None else np.asarray(x[row]) for x in data])
@@ -449,7 +466,7 @@ class _Recognising:
         )
 
     def _by_framework(self) -> Recognition | None:
-        """Given the tensors of a framework that is loaded where the function lives."""
+        """Try tensors of the frameworks that the function's process has loaded."""
         call = self.function
         if not isinstance(call, Call):
             return None
@@ -484,7 +501,7 @@ class _Recognising:
     # By failure
 
     def _by_failure(self, answer: _Answer) -> Recognition | None:
-        """What an exception says; None where it says nothing."""
+        """Return what an exception tells; None if it tells nothing."""
         own = self.implementation.name.rpartition(":")[2].rpartition(".")[2]
         refusal = arguments_refused(answer.failure, self.loss, own)
         if refusal is not None:
@@ -505,14 +522,14 @@ class _Recognising:
         return None
 
     def _unrecognised(self, answers: Sequence[_Answer]) -> Recognition | None:
-        """Nothing fits; said where almost all rows have results that are clearly wrong."""
+        """Return an unrecognised result if almost all rows are clearly wrong; otherwise None."""
         wrong = rows = 0
         for each in answers:
             exact = each.exam.exact(self.quantity)
             if each.numbers.shape != exact.shape:
-                return None  # the sweep says so
+                return None  # the sweep reports a wrong shape
             if not np.isfinite(each.numbers).all() or not each.numbers.any():
-                return None  # NaN, infinities and zeros have kinds that say more
+                return None  # NaN, infinities and zeros have more specific kinds
             errors = np.atleast_1d(_errors(each.numbers, exact))
             errors = errors.reshape(len(errors), -1)
             wrong += int((~(errors <= CLEARLY)).any(axis=1).sum())
@@ -533,7 +550,7 @@ def _errors(numbers: Float64Array, expected: Float64Array) -> Float64Array:
 
 
 def off(numbers: Float64Array, expected: Float64Array) -> float:
-    """The largest error relative to what is expected; inf where there is a NaN, or only zeros."""
+    """Return the largest relative error; inf for a NaN, or if all expected numbers are 0."""
     if not np.isfinite(expected).all() or not np.any(expected):
         return np.inf
     worst = _errors(numbers, expected).max(initial=0.0)
@@ -542,7 +559,10 @@ def off(numbers: Float64Array, expected: Float64Array) -> float:
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """Results of a wrong shape, taken for another one; ``says`` completes "it looks like …"."""
+    """A way to read results of a wrong shape as another shape. ``says`` describes the shape.
+
+    ``of`` takes results and the right shape; it returns None if it does not apply.
+    """
 
     name: str
     says: str
@@ -551,7 +571,7 @@ class _View:
 
 
 def _one(numbers: Float64Array, shape: tuple[int, ...]) -> Float64Array | None:
-    """One number that is wrapped in axes of length 1."""
+    """Unwrap one number from axes of length 1."""
     return numbers.reshape(()) if numbers.size == 1 and numbers.ndim and shape else None
 
 
@@ -563,7 +583,7 @@ def _squeezed(numbers: Float64Array, shape: tuple[int, ...]) -> Float64Array | N
 
 
 def _diagonal(numbers: Float64Array, shape: tuple[int, ...]) -> Float64Array | None:
-    """Of (rows, rows) where (rows,) is wanted: a broadcast of a column against a row."""
+    """Take the diagonal of (rows, rows), a column that was broadcast against a row."""
     if len(shape) != 1 or numbers.shape != (shape[0], shape[0]):
         return None
     return np.asarray(np.diagonal(numbers))
@@ -588,7 +608,7 @@ _VIEWS = (
 
 
 def _returned(exam: Exam, numbers: Float64Array) -> str:
-    """What came of a block where no row has a result of its own."""
+    """Describe the result of a block in which rows have no results of their own."""
     given = f"of {exam.case.rows} rows it returns"
     if numbers.shape or not exam.value.shape:
         return f"{given} shape {numbers.shape}"
@@ -607,7 +627,7 @@ def _number(value: float) -> str:
 
 
 def _row_text(exam: Exam, row: int) -> str:
-    """A row as a reader would type it: ``[0, 1] label 0``."""
+    """Format a row as a user would type it: ``[0, 1] label 0``."""
     x = exam.x[row]
     text = f"[{', '.join(map(_number, x))}]" if x.ndim else _number(float(x))
     if exam.labels is None:
@@ -623,5 +643,5 @@ def _block_text(exam: Exam) -> str:
 
 
 def _loaded() -> tuple[str, ...]:
-    """The frameworks that this process has imported."""
+    """Return the frameworks that this process has imported."""
     return tuple(name for name, module in _FRAMEWORK_MODULES.items() if module in sys.modules)

@@ -1,4 +1,4 @@
-"""What the text of an exception says about how a function wants to be called."""
+"""Read from the text of an exception how a function expects to be called."""
 
 import re
 from collections.abc import Callable
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from xentcheck.losses.spec import Loss
 
 _LINE = re.compile(r"\([^()]*:\d+\)$")
-"""How the text ends where the function itself, or what it called, raised."""
+"""The end of the text if the function itself, or a function that it called, raised."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A call that cannot be made as asked: what is wrong in one line, and what to do."""
+    """A call that cannot be made as asked: what is wrong, in one line, and what to do."""
 
     name: str
     text: str
@@ -37,7 +37,7 @@ def _missing(found: re.Match[str], loss: Loss) -> Refusal:
 def _too_many(found: re.Match[str], loss: Loss) -> Refusal:
     takes, given = int(found["takes"]), int(found["given"])
     names = (found["of"] or "").split(".")
-    if len(names) > 1 and names[-2] != "<locals>":  # a method: self is no argument
+    if len(names) > 1 and names[-2] != "<locals>":  # a method: self does not count
         takes, given = takes - 1, given - 1
     if names[-1] == "__init__":
         return Refusal(
@@ -85,7 +85,7 @@ _ARGUMENTS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], Loss], Refusal
         _unexpected,
     ),
 )
-"""How Python words that arguments do not fit a signature."""
+"""Python's messages about arguments that do not fit a signature."""
 
 _METHODS = (
     r"\w*softmax|\w*softplus|\w*sigmoid|exp|log|logsumexp|gather|scatter_?|unsqueeze|squeeze_|"
@@ -98,13 +98,13 @@ _TENSORS = (
     (re.compile(r"'numpy\.ndarray' object has no attribute 'at'"), "jax"),
     (re.compile(r"EagerTensor|tf\.Tensor|KerasTensor"), "tensorflow"),
 )
-"""How functions of tensors complain of arrays, and whose tensors they want."""
+"""Messages of functions that get arrays but want tensors, and the framework of the tensors."""
 
 
 def arguments_refused(detail: str, loss: Loss, own: str) -> Refusal | None:
-    """What an exception says of the arguments as such; None: nothing.
+    """Return what an exception tells about the arguments; None if it tells nothing.
 
-    ``own`` is the function's name: the same text about another one is of a call that it made.
+    ``own`` is the function's name. The same text about another function means a call inside it.
     """
     for pattern, told in _ARGUMENTS:
         found = pattern.search(detail)
@@ -119,5 +119,5 @@ def arguments_refused(detail: str, loss: Loss, own: str) -> Refusal | None:
 
 
 def wants_tensors(detail: str) -> str:
-    """Whose tensors a function wants, by its complaint of an array; "" where nothing says so."""
+    """Return the framework whose tensors a function wants, by its message; "" if it is unclear."""
     return next((name for pattern, name in _TENSORS if pattern.search(detail)), "")

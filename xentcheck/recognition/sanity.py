@@ -1,8 +1,7 @@
-"""The sanity check before a sweep: what it found, as a report has it, and what need not be swept.
+"""The sanity check before a sweep: its findings for the report, and the sweeps that it drops.
 
-What is audited by itself (`check`) is not swept where it was recognised as another function: one
-finding says more than a kind of fault for every sweep. What a configuration describes is swept all
-the same.
+A function that is audited by itself (`check`) is not swept if it is recognised as another function:
+one finding says more than a fault for every sweep. A function of a configuration is swept anyway.
 """
 
 import math
@@ -46,16 +45,16 @@ _PREFERRED = ("float32", "float64")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sanity:
-    """What the check came to.
+    """The result of the check.
 
-    ``config`` is what is left to be swept; the others go into the report.
+    ``config`` has the sweeps that are still to run. The other fields go into the report.
     """
 
     config: Config
     measurements: tuple[Measurement, ...] = ()
     findings: tuple[Finding, ...] = ()
     skips: tuple[Skip, ...] = ()
-    recognitions: Mapping[str, Recognition] = field(default_factory=dict)  # by implementation
+    recognitions: Mapping[str, Recognition] = field(default_factory=dict)  # by implementation name
 
 
 def check(
@@ -64,13 +63,15 @@ def check(
     described: Sequence[Implementation],
     workers: int,
 ) -> Sanity:
-    """Ask users' own functions about mild rows.
+    """Call users' own functions on mild rows.
 
     Args:
-        config: what is audited; its sweeps say which functions, labels, parameters and dtypes.
-        given: audited by themselves: what is recognised is not swept.
-        described: of the configuration: swept in any case.
-        workers: more than one: a function of this process is called in another.
+        config: the audit. Its sweeps determine the functions, labels, parameters and dtypes.
+        given: functions that are audited by themselves. They are not swept if they are recognised
+            as another function.
+        described: functions of the configuration. They are swept in any case.
+        workers: number of worker processes. If it is more than one, a function of this process is
+            called in another process.
 
     Raises:
         TargetError: a given function cannot be called as asked.
@@ -99,7 +100,7 @@ def check(
 
 
 def _sweep_of(config: Config, implementation: Implementation) -> Sweep | None:
-    """The first sweep that a function is audited on."""
+    """Return the first sweep that audits a function, or None."""
     for sweep in config.sweeps:
         if implementation.loss in sweep.losses and selected(
             implementation.name, sweep.implementations
@@ -135,9 +136,9 @@ def _asked(implementation: Implementation, sweep: Sweep, workers: int) -> Recogn
 def guarded(
     implementation: Implementation, ask: Callable[[], Recognition | None], workers: int
 ) -> Recognition | None:
-    """What comes of asking; None where the function took its process with it.
+    """Return the result of ``ask``; None if the function ended its process.
 
-    With more than one worker a function of this process is asked in another, as in the audit.
+    With more than one worker, a function of this process is called in another one, as in the audit.
     """
 
     def work(task: None, tell: Any) -> Recognition | None:
@@ -156,7 +157,7 @@ def guarded(
 
 
 class _DiedError(Exception):
-    """The function took its process with it: the audit says so."""
+    """The function ended its process. The audit reports that."""
 
 
 def _takes(implementation: Implementation, kind: LabelKind) -> bool:
@@ -164,7 +165,7 @@ def _takes(implementation: Implementation, kind: LabelKind) -> bool:
 
 
 def _first_of(sweep: Sweep, implementation: Implementation) -> dict[str, Any] | None:
-    """The first value of each axis; None where the function does not take one of them."""
+    """Return the first value of each axis; None if the function does not take one of them."""
     first = {name: axis[0] for name, axis in sweep.parameters.items() if axis}
     loss = LOSSES[implementation.loss]
     unfit = obstacle(loss, implementation, first, sweep.dtypes[0])
@@ -177,7 +178,10 @@ def _allowed(config: Config, cell: Cell) -> bool:
 
 
 def _without(config: Config, quantity: Quantity) -> tuple[Config, str]:
-    """What is left to sweep when a quantity is of another function, and why the rest is not."""
+    """Remove a quantity of another function from the sweeps. Return the rest, and the reason.
+
+    If the value is of another function, no sweep is left.
+    """
     reason = f"another function by the {NAME} of its {quantity}; --no-sanity-check sweeps it"
     if quantity is Quantity.VALUE:
         return replace(config, sweeps=()), reason
@@ -189,7 +193,7 @@ def _without(config: Config, quantity: Quantity) -> tuple[Config, str]:
 
 
 def _told(implementation: Implementation, found: Recognition) -> tuple[Measurement, Finding]:
-    """A recognition as a line of a report, and its finding."""
+    """Return a recognition as a measurement and a finding of the report."""
     case = found.exam.case
     rows = found.rows or case.rows
     cell = Cell(case.loss, implementation.name, case.dtype, found.quantity, NAME)
@@ -217,7 +221,7 @@ def _told(implementation: Implementation, found: Recognition) -> tuple[Measureme
 
 
 def _witness(found: Recognition) -> Witness:
-    """The row that shows it, with its exact result by the arbiter where one was compared."""
+    """Return the row that shows it. A compared row gets its exact result from the arbiter."""
     whole = found.exam.case
     case, row = (whole, found.row) if whole.reduced else alone(whole, found.row)
     where: Any = slice(None) if whole.reduced else 0

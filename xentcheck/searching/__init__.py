@@ -1,7 +1,7 @@
-"""Inputs that depend on who computes: found by asking an implementation again and again.
+"""Search for inputs that depend on the implementation, by calling it again and again.
 
-What is tried on the way is search effort and counts for nothing; the few rows that are found are
-collected like any others.
+Rows that are only tried do not count in a report. The few rows that are found are measured like any
+other rows.
 """
 
 from xentcheck.searching.climbing import climb

@@ -1,4 +1,4 @@
-"""A short climb in ulp space: from rows with a large error to neighbours with a larger one."""
+"""A short climb in steps of ulps, from rows with a large error to rows with a larger one."""
 
 import numpy as np
 
@@ -6,25 +6,31 @@ from xentcheck.model import Array, Case, Float64Array
 from xentcheck.searching.moves import children
 from xentcheck.searching.trials import Found, Trials, block_rows, chosen, joined
 
-POPULATION = 8
+POPULATION = 8  # rows that survive a round
 PATIENCE = 6
-"""After so many rounds without a larger error a climb ends."""
+"""A climb ends after this many rounds without a larger error."""
 
 
 def climb(
     trials: Trials, starts: Case, rng: np.random.Generator, *, rounds: int, kept: int
 ) -> Found | None:
-    """Rows with a larger error than any of the starts, the largest first; None: there are none.
+    """Search for rows with a larger error than all starts.
+
+    A wrong result without a finite error, such as NaN, counts as the largest error and ends the
+    climb.
 
     Args:
-        trials: who is asked.
-        starts: rows of at most a few dozen finite numbers, the worst first.
-        rng: what the moves are drawn from.
-        rounds: so many blocks of rows are tried at most.
-        kept: so many rows are returned at most.
+        trials: calls the implementation.
+        starts: rows of at most a few dozen finite numbers, the worst row first.
+        rng: stream of the moves.
+        rounds: largest number of blocks of rows to try.
+        kept: largest number of rows to return.
 
-    Raises what a call of `Trials` does. A row whose result is at fault and has no finite error,
-    such as NaN, counts as larger than all, and ends the climb.
+    Returns:
+        The rows, the largest error first, or None if there are none.
+
+    Raises:
+        HaltedError, UncertifiedError, UnsupportedError: see `Trials.of`.
     """
     size = block_rows(starts)
     known = min(starts.rows, POPULATION)
@@ -54,7 +60,7 @@ def climb(
 
 
 def _fittest(people: Case, worth: Float64Array, results: Array) -> tuple[Case, Float64Array, Array]:
-    """The rows with the largest errors, each once, largest first."""
+    """Return the distinct rows with the largest errors, the largest error first."""
     _, first = np.unique(_keys(people), axis=0, return_index=True)
     first.sort()
     order = first[np.argsort(-worth[first], kind="stable")][:POPULATION]
@@ -62,7 +68,7 @@ def _fittest(people: Case, worth: Float64Array, results: Array) -> tuple[Case, F
 
 
 def _keys(people: Case) -> Array:
-    """The bytes of each row, (rows, bytes): of its numbers, and of its label."""
+    """Return the bytes of each row's numbers, label and parameters per row: (rows, bytes)."""
     parts = [people.logits] if people.labels is None else [people.logits, people.labels]
     parts += [np.asarray(v) for v in people.parameters.values() if np.ndim(v) == 2]
     rows = [np.ascontiguousarray(part).reshape(people.rows, -1).view(np.uint8) for part in parts]

@@ -1,4 +1,4 @@
-"""Small changes of rows, in ulps and in other ways, that never leave a loss's domain."""
+"""Small changes of rows, by ulps and in other ways. Changed rows stay in the loss's domain."""
 
 from dataclasses import replace
 from enum import IntEnum
@@ -10,8 +10,8 @@ from xentcheck.losses import LOSSES
 from xentcheck.model import Array, Case, Domain, Float64Array, LabelKind
 from xentcheck.searching.trials import chosen
 
-WIDEST = 104.0  # beyond it float32 has nothing left of exp
-FINEST = 4  # bits of a number that no step by ulps reaches
+WIDEST = 104.0  # largest |logit| that is drawn: beyond it exp underflows to 0 in float32
+FINEST = 4  # leading bits of a number that steps by ulps do not reach
 
 
 class Move(IntEnum):
@@ -31,7 +31,7 @@ _CHANCES = np.array([6.0, 3.0, 0.5, 1.5, 1.5, 1.5, 2.0, 3.0])
 
 
 def children(parents: Case, count: int, rng: np.random.Generator) -> Case:
-    """Rows that each come of one of the parents, the first ones more often than the last."""
+    """Make ``count`` rows, each by a change of one parent. Earlier parents are used more often."""
     ancestry = np.floor(parents.rows * rng.random((count,)) ** 2).astype(np.intp)
     case = chosen(parents, ancestry)
     moves = _moves(case, count, rng)
@@ -44,7 +44,7 @@ def children(parents: Case, count: int, rng: np.random.Generator) -> Case:
 
 
 def _moves(case: Case, count: int, rng: np.random.Generator) -> Array:
-    """What is done with each child, as far as its loss has a use for it."""
+    """Draw a move for each child, among those that make sense for the loss and its labels."""
     chances = _CHANCES.copy()
     if case.classes == 1:
         chances[[Move.OPPOSITE, Move.SWAP, Move.COPY]] = 0.0
@@ -63,7 +63,7 @@ def _moves(case: Case, count: int, rng: np.random.Generator) -> Array:
 def _changed(
     rows: Array, moves: Array, domain: Domain, dtype: str, rng: np.random.Generator
 ) -> Array:
-    """(rows, numbers): each changed by its move, and kept in the domain and finite."""
+    """Change each row (rows, numbers) by its move. Results stay finite and in the domain."""
     target = FORMATS[dtype]
     count, width = rows.shape
     each = np.arange(count)
@@ -105,7 +105,7 @@ def _changed(
 
 
 def _steps(count: int, dtype: str, rng: np.random.Generator) -> Array:
-    """So many ulps, of either sign: every order of magnitude equally likely."""
+    """Draw numbers of ulps of either sign; every order of magnitude is equally likely."""
     sizes = np.exp2(rng.uniform(0.0, max(1, FORMATS[dtype].precision - FINEST), (count,)))
     return np.asarray(np.where(rng.random((count,)) < 0.5, -1, 1) * sizes.astype(np.int64))
 

@@ -1,7 +1,7 @@
-"""Where an implementation changes its form along an axis: found to the ulp.
+"""Find to the ulp where an implementation changes its form along an axis.
 
-The exact results are known, so a change of form is a jump of the error; that of the result's second
-difference is the same jump, seen less sharply.
+The exact results are known, so a change of form is a jump of the error. The second difference of
+the result jumps there as well, but less sharply.
 """
 
 from collections.abc import Sequence
@@ -15,27 +15,31 @@ from xentcheck.losses import LOSSES
 from xentcheck.model import Array, Case, Domain, Float64Array, LabelKind
 from xentcheck.searching.trials import Found, Trials, block_rows, chosen, joined
 
-SCANNED = 256  # points of the axis
-JUMPS = 8
+SCANNED = 256  # points of the axis that are tried first
+JUMPS = 8  # largest number of jumps that are narrowed
 LEAST = 3.0
-"""So many bits have to be lost, or won, from one number to the next."""
+"""A jump is a loss or gain of at least this many bits from one number to the next."""
 
-ROUNDS = 24  # of narrowing; float64 takes 13
-MOST_BITS = 60.0
+ROUNDS = 24  # largest number of rounds of narrowing; float64 takes 13
+MOST_BITS = 60.0  # larger errors count as this many bits
 
 
 def thresholds(trials: Trials, example: Case, first: float, last: float) -> Found | None:
-    """The rows on both sides of jumps of the error, or None.
+    """Find the rows on both sides of jumps of the error.
 
     Args:
-        trials: who is asked.
-        example: a case with the kind of labels and the parameters to ask with; of an elementwise
-            loss, or of two classes: the first is moved along the axis, the other is what is left
-            of 1, or 0 among logits.
-        first: where the axis begins, as a logit.
-        last: where it ends.
+        trials: calls the implementation.
+        example: a case with the kind of label and the parameters of the calls. Its rows are single
+            numbers or have two classes. The first number moves along the axis. The second is 0 for
+            logits, and the rest of the probability, 1 − p, otherwise.
+        first: start of the axis, as a logit.
+        last: end of the axis, as a logit.
 
-    Raises what a call of `Trials` does.
+    Returns:
+        The rows, or None if there are no jumps.
+
+    Raises:
+        HaltedError, UncertifiedError, UnsupportedError: see `Trials.of`.
     """
     found: list[Found] = []
     for label in _labels(example):
@@ -54,7 +58,7 @@ def thresholds(trials: Trials, example: Case, first: float, last: float) -> Foun
 
 @dataclass(frozen=True, slots=True)
 class _Point:
-    """A place on the axis, as an ordinal, and log2(1 + error) there."""
+    """A place on the axis, as an ordinal, and log2(1 + error) at this place."""
 
     ordinal: int
     bits: float
@@ -64,20 +68,20 @@ _Jump = tuple[_Point, _Point]
 
 
 def _labels(example: Case) -> Sequence[int | None]:
-    """One label after the other: of class 0 and class 1, or of targets 0 and 1."""
+    """Return the labels to try: classes 0 and 1, or targets 0 and 1; None without labels."""
     return (None,) if example.label_kind is LabelKind.NONE else (0, 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Axis:
-    """Rows of which one number is moved, with one label."""
+    """Rows with one label. One number of a row moves along the axis."""
 
     trials: Trials
     example: Case
     label: int | None
 
     def scan(self, first: float, last: float) -> list[_Point]:
-        """Points from one end to the other, with 0 among them, in the order of the numbers."""
+        """Return points of the axis in ascending order, with 0 or the end nearest to 0."""
         inside = min(max(0.0, first), last)
         places = np.append(np.linspace(first, last, SCANNED - 1), inside)
         domain = LOSSES[self.example.loss].domain
@@ -90,7 +94,7 @@ class _Axis:
         return self._at(sorted(set(ordinals(numbers).tolist())))
 
     def narrowed(self, jumps: list[_Jump]) -> list[_Jump]:
-        """The jumps between neighbouring numbers that these jumps come down to."""
+        """Narrow jumps to jumps between neighbouring numbers."""
         inner = block_rows(self.example) // JUMPS
         for _ in range(ROUNDS):
             if not jumps or all(high.ordinal - low.ordinal == 1 for low, high in jumps):
@@ -108,7 +112,7 @@ class _Axis:
         ]
 
     def beside(self, jumps: list[_Jump]) -> Found:
-        """The rows on both sides of each jump, and what comes of them."""
+        """Return the rows on both sides of each jump, and their results."""
         places = sorted({point.ordinal for jump in jumps for point in jump})
         case = self._rows(places)
         _, results = self.trials.of(case)
@@ -126,7 +130,7 @@ class _Axis:
         return points
 
     def _rows(self, places: Sequence[int]) -> Case:
-        """As many rows as every call has, the last one repeated."""
+        """Return a case of `block_rows` rows; repeats the last place to fill it."""
         example = self.example
         size = block_rows(example)
         padded = np.resize(np.array(places, dtype=np.int64), size)
@@ -168,13 +172,13 @@ def _rest(numbers: Float64Array, domain: Domain) -> Float64Array:
 
 
 def _between(low: int, high: int, count: int) -> list[int]:
-    """Ordinals strictly between two, evenly spaced, as many as there are up to a count."""
+    """Return up to ``count`` evenly spaced ordinals strictly between two."""
     count = min(count, high - low - 1)
     return [low + (high - low) * k // (count + 1) for k in range(1, count + 1)]
 
 
 def _jumps(points: Sequence[_Point]) -> list[_Jump]:
-    """The largest jumps, largest first."""
+    """Return the largest jumps, the largest first."""
     sizes = _sizes(points)
     order = sorted(range(len(sizes)), key=lambda k: -sizes[k])[:JUMPS]
     return [(points[k], points[k + 1]) for k in order if sizes[k] >= LEAST]
@@ -187,10 +191,10 @@ def _largest(points: Sequence[_Point]) -> _Jump:
 
 
 def _sizes(points: Sequence[_Point]) -> list[float]:
-    """How far the error jumps from each point to the next.
+    """Return the size in bits of the jump from each point to the next.
 
-    Not farther than from the median of three points on one side to that on the other: single
-    points whose error is small, or large, by chance are no change of form.
+    A jump is at most the distance between the medians of up to three points on either side. Single
+    points that have a small or large error by chance are not a change of form.
     """
     bits = [point.bits for point in points]
     return [

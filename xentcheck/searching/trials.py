@@ -1,4 +1,4 @@
-"""Calls of one implementation on rows that are only tried, always as many at once."""
+"""Calls of one implementation in a search. Every call has the same number of rows."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,19 +11,19 @@ from xentcheck.measurement import weigh
 from xentcheck.model import Array, Case, Float64Array, Implementation, Kind, Quantity
 from xentcheck.reference import Reference
 
-ROWS = 64
-SINGLE_NUMBERS = 256
+ROWS = 64  # rows of classes in every call
+SINGLE_NUMBERS = 256  # numbers in every call of an elementwise loss
 
 _HALTING = (Kind.CRASHED, Kind.TIMED_OUT, Kind.RAISED, Kind.WRONG_SHAPE, Kind.WRONG_DTYPE)
 
 
 def block_rows(case: Case) -> int:
-    """How many rows every call of a search has; frameworks compile for each shape anew."""
+    """Return the number of rows of every call. It is fixed: frameworks compile for each shape."""
     return ROWS if case.logits.ndim == 2 else SINGLE_NUMBERS
 
 
 def chosen(case: Case, rows: Array) -> Case:
-    """A case of some rows of another, in that order; a row may come several times."""
+    """Return a case of the given rows of another, in this order. A row may be repeated."""
     return replace(
         case,
         logits=case.logits[rows],
@@ -33,7 +33,7 @@ def chosen(case: Case, rows: Array) -> Case:
 
 
 def joined(one: Case, other: Case) -> Case:
-    """The rows of two cases of one shape and the same parameters, one below the other."""
+    """Stack the rows of two cases of one shape and the same parameters."""
     parameters = dict(one.parameters)
     for name, value in other.parameters.items():
         if isinstance(value, np.ndarray) and value.ndim == 2:
@@ -47,14 +47,14 @@ def joined(one: Case, other: Case) -> Case:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
-    """Rows that were found, and what the implementation returned for them."""
+    """Rows that a search found, and the results of the implementation for them."""
 
     case: Case
     results: Array
 
 
 class HaltedError(Exception):
-    """A call of a search that gave nothing, or not for every row: what happened, on which case."""
+    """A call of a search had no result for some rows. Has the incident and the case."""
 
     def __init__(self, incident: Incident, case: Case) -> None:
         super().__init__(incident.detail)
@@ -64,19 +64,22 @@ class HaltedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Trials:
-    """One function of an implementation, asked about rows; ``tell`` is told who is called."""
+    """Calls one function of an implementation.
+
+    ``tell`` gets the implementation's name before a call, and "" after it.
+    """
 
     implementation: Implementation
     quantity: Quantity
     tell: Callable[[str], None]
 
     def of(self, case: Case) -> tuple[Float64Array, Array]:
-        """Each row's error as `weigh` has it, and the results.
+        """Return each row's error as computed by `weigh`, and the results.
 
         Raises:
-            HaltedError: the call, or some row of it, gave no result.
-            UncertifiedError: there is no tier but the arbiter, and it cannot decide some row.
-            UnsupportedError: the implementation says that it does not take such inputs.
+            HaltedError: the call gave no result, or none for some row.
+            UncertifiedError: only the arbiter can compute the exact results, and fails for a row.
+            UnsupportedError: the implementation reports that it does not take such inputs.
         """
         truth = Reference(case, {self.quantity})
         self.tell(self.implementation.name)

@@ -1,4 +1,4 @@
-"""Where inputs come from: generators, and the cases that a sweep makes of them."""
+"""Generators of inputs, and the cases that a sweep makes from them."""
 
 from xentcheck.sweeps.assembly import (
     Part,

@@ -1,12 +1,12 @@
-"""Inputs that depend on the implementation: declared here, found in `xentcheck.searching`."""
+"""Inputs that depend on the implementation. `xentcheck.searching` finds them."""
 
 from collections.abc import Iterator
 
 from xentcheck.model import Option
 from xentcheck.sweeps.generator import EVERY_LAYOUT, Batch, Generator, Request
 
-MOST_ROUNDS = 4096
-MOST_KEPT = 64
+MOST_ROUNDS = 4096  # largest number of blocks that a climb may try
+MOST_KEPT = 64  # largest number of starts of a climb, and of rows that it keeps
 
 
 def _nothing(_request: Request) -> Iterator[Batch]:

@@ -1,4 +1,4 @@
-"""From a sweep's description to its cases: plan, make, round once, label, cut into blocks."""
+"""Turn a sweep's description into cases: plan, make, round once, label, cut into blocks."""
 
 from bisect import bisect_right
 from collections import Counter
@@ -22,19 +22,19 @@ from xentcheck.sweeps.labels import HARD_OR_SOFT, against_targets, check_targets
 from xentcheck.sweeps.parameters import combinations, materialise
 from xentcheck.sweeps.rows import chunk_rows
 
-MOST_ROWS = 4096
-MOST_SINGLE_NUMBERS = 1 << 16  # rows of an elementwise loss
-FEW_REDUCED_ROWS = 256  # one infinite row makes a whole mean infinite, and hides the others
-TAME = 64.0  # logits that are no farther apart make no row that outweighs all others
+MOST_ROWS = 4096  # largest number of rows of a case without a reduction
+MOST_SINGLE_NUMBERS = 1 << 16  # the same for an elementwise loss
+FEW_REDUCED_ROWS = 256  # rows of a short block: one infinite row hides all others of its mean
+TAME = 64.0  # a row outweighs no other if its logits are at most this far apart
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """A block of a sweep that has not been drawn yet.
+    """A block of a sweep that is not drawn yet.
 
-    ``number`` is its place among the sweep's parts for a loss and dtype, from 0. ``rows`` counts
-    them before they are labelled, which may repeat them, and before equal ones are dropped where
-    the generator wants them once. ``classes`` is 1 for an elementwise loss.
+    ``number`` counts the sweep's parts for a loss and dtype, from 0. ``rows`` is the number of rows
+    before labels repeat them, and before equal rows are dropped if the generator wants that.
+    ``classes`` is 1 for an elementwise loss.
     """
 
     number: int
@@ -44,28 +44,35 @@ class Part:
     _make: Callable[[], Iterator[Case]] = field(repr=False)
 
     def cases(self) -> Iterator[Case]:
-        """The cases of this part, labelled, rounded and cut; ``start`` counts within the part.
+        """Make the cases of this part, labelled, rounded and cut; ``start`` counts in the part.
 
-        Every call makes them anew, and they are the same whichever parts were made before.
-        Raises UsageError for labels or parameters that do not go with the rows.
+        Every call makes the same cases again, whichever parts were made before. Raises UsageError
+        for labels or parameters that do not go with the rows.
         """
         return self._make()
 
 
 def parts(sweep: Sweep, loss: Loss, dtype: str, seed: int) -> Sequence[Part]:
-    """The parts of a sweep for one loss and dtype, of at most `MOST_ELEMENTS` numbers or one row.
+    """Return the parts of a sweep for one loss and dtype. Nothing is drawn here.
 
-    Nothing is drawn here, and the sequence takes no more memory for more rows.
+    A part has at most `MOST_ELEMENTS` numbers, or one row. The sequence does not take more memory
+    for more rows.
 
-    The draws of an input depend on the seed, the sweep's name and the input's position alone:
-    every loss and dtype gets the same numbers before they are brought to its domain and rounded.
-    They are NumPy's, so another version of NumPy may draw others.
+    The draws of an input depend only on the seed, the sweep's name and the input's position. So
+    every loss and dtype gets the same numbers before they are converted to its domain and rounded.
+    NumPy draws them, so another version of NumPy may draw others.
+
+    Args:
+        sweep: the sweep to plan.
+        loss: the loss that gets the rows.
+        dtype: name of the format that the rows are rounded to.
+        seed: seed of the audit.
 
     Raises:
-        UsageError: options, labels, targets or parameters that do not go with the loss or each
-            other, or a file that cannot be read.
-        UnknownNameError: a generator or dtype that does not exist.
-        EmptySweepError: when there is not a single row.
+        UsageError: options, labels, targets or parameters do not go with the loss or each other,
+            or a file cannot be read.
+        UnknownNameError: a generator or dtype does not exist.
+        EmptySweepError: the sweep has no rows.
     """
     kind = sweep.label_kind or loss.label_kinds[0]
     if kind not in loss.label_kinds:
@@ -99,7 +106,17 @@ def parts(sweep: Sweep, loss: Loss, dtype: str, seed: int) -> Sequence[Part]:
 
 
 def cases(sweep: Sweep, loss: Loss, dtype: str, seed: int) -> Iterator[Case]:
-    """The cases of all `parts` of a sweep, one after the other, lazily; raises what they raise."""
+    """Yield the cases of all `parts` of a sweep, lazily; ``start`` counts through all of them.
+
+    Args:
+        sweep: the sweep to run.
+        loss: the loss that gets the rows.
+        dtype: name of the format that the rows are rounded to.
+        seed: seed of the audit.
+
+    Raises:
+        UsageError, UnknownNameError, EmptySweepError: see `parts`.
+    """
     return _numbered_through(parts(sweep, loss, dtype, seed))
 
 
@@ -112,10 +129,10 @@ def _numbered_through(planned: Iterable[Part]) -> Iterator[Case]:
 
 
 def fitted(sweep: Sweep, loss: Loss) -> tuple[Sweep | None, tuple[str, ...]]:
-    """What of a sweep goes with a loss, and what had to be left out, each with the reason.
+    """Fit a sweep to a loss. Return the fitted sweep or None, and the reasons for omissions.
 
-    A sweep may name losses by pattern; parameters that one of them lacks are left out for it, and
-    a loss that does not take the sweep's labels or targets gets None.
+    A sweep may name losses by a pattern. A loss does not get the parameters that it lacks. A loss
+    that does not take the sweep's labels or targets gets None.
     """
     kind = sweep.label_kind or loss.label_kinds[0]
     if kind not in loss.label_kinds:
@@ -139,9 +156,9 @@ def fitted(sweep: Sweep, loss: Loss) -> tuple[Sweep | None, tuple[str, ...]]:
 
 
 def inapplicable(sweep: Sweep, loss: Loss, dtype: str | None = None) -> tuple[tuple[str, str], ...]:
-    """The generators of a sweep that have nothing to give for a loss, each with the reason.
+    """Return the generators of a sweep that have no rows for a loss, each with the reason.
 
-    ``dtype`` None: for any of the sweep's dtypes; a reason that is not true of all names its own.
+    ``dtype`` None: in any of the sweep's dtypes. A reason that depends on the dtype names it.
     """
     found: dict[tuple[str, str], None] = {}
     reduced = set(sweep.parameters.get("reduction", ())) - {"none", None}
@@ -156,9 +173,9 @@ def inapplicable(sweep: Sweep, loss: Loss, dtype: str | None = None) -> tuple[tu
 
 
 def divided(sweep: Sweep, loss: Loss, dtype: str) -> tuple[tuple[str, str], ...]:
-    """The generators with more rows of one shape than are reduced at once, each with the numbers.
+    """Return the generators with more rows of one shape than a reduction takes, with the numbers.
 
-    Such rows are reduced in several blocks, which has to be said.
+    Such rows are reduced in several blocks, and the report has to say so.
     """
     if not set(sweep.parameters.get("reduction", ())) - {"none", None}:
         return ()
@@ -180,7 +197,7 @@ def divided(sweep: Sweep, loss: Loss, dtype: str) -> tuple[tuple[str, str], ...]
 def adaptive_inputs(
     sweep: Sweep, loss: Loss, dtype: str
 ) -> tuple[tuple[str, Mapping[str, Any]], ...]:
-    """The inputs of a sweep that depend on the implementation: generators with all options."""
+    """Return the inputs of a sweep that depend on the implementation: generators and options."""
     return tuple(
         (generator.name, request.options)
         for _, generator, request in _requests(sweep, loss, dtype, 0)
@@ -216,7 +233,7 @@ def _requests(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Whole:
-    """What all parts of a sweep have in common."""
+    """The data that all parts of a sweep share."""
 
     sweep: Sweep
     loss: Loss
@@ -226,7 +243,7 @@ class _Whole:
     combined: Sequence[Mapping[str, Any]]
 
     def chunk_rows(self, classes: int) -> int:
-        """How many rows are made at once: all that a reduction is of, where there is one."""
+        """Return how many rows are made at once: more if they are reduced together."""
         return chunk_rows(classes, reduced=any(reduces(_scalars(each)) for each in self.combined))
 
 
@@ -234,8 +251,8 @@ class _Whole:
 class _Run:
     """Successive parts with one shape and treatment: the chunks of a batch, or several batches.
 
-    ``place`` says where in the sweep its random streams are, and ``first`` is the number of its
-    first part there.
+    ``place`` is the place of its random streams in the sweep. ``first`` is the number of its first
+    part at that place.
     """
 
     whole: _Whole
@@ -246,20 +263,20 @@ class _Run:
     first: int
 
     def __len__(self) -> int:
-        """How many parts it has: one, if several batches were joined."""
+        """Return the number of parts; it is 1 if several batches were joined."""
         batch = self.batches[0]
         return (
             1 if len(self.batches) > 1 else -(-batch.rows // self.whole.chunk_rows(batch.classes))
         )
 
     def part(self, chunk: int, number: int) -> Part:
-        """The part of one chunk, with its number among all of the sweep."""
+        """Return the part of one chunk; ``number`` counts all parts of the sweep."""
         classes = self.batches[0].classes
         most = self.whole.chunk_rows(classes)
         first = chunk * most
         pieces = [_Piece(batch, first, min(first + most, batch.rows)) for batch in self.batches]
         inner = self.first + chunk
-        # The first part at a place has the place's own streams, however many follow.
+        # The first part at a place has the place's own streams, even if other parts follow.
         place = (*self.place, inner) if inner else self.place
         make = partial(_cases, self.whole, self.generator, self.request, pieces, place)
         rows = sum(piece.last - piece.first for piece in pieces)
@@ -268,7 +285,7 @@ class _Run:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Piece:
-    """Some of a batch's rows."""
+    """A range of a batch's rows."""
 
     batch: Batch
     first: int
@@ -276,7 +293,7 @@ class _Piece:
 
 
 class _Parts(Sequence[Part]):
-    """The parts of runs, each made when it is asked for: there may be millions."""
+    """The parts of runs. Each part is made on demand, because there may be millions."""
 
     def __init__(self, runs: Sequence[_Run]) -> None:
         self._runs = runs
@@ -300,13 +317,13 @@ class _Parts(Sequence[Part]):
 
 
 def _runs(whole: _Whole, position: int, generator: Generator, request: Request) -> Iterator[_Run]:
-    """The runs of one input: what has one shape and treatment stands together."""
+    """Yield the runs of one input. Batches of one shape and treatment share runs."""
     groups: dict[tuple[object, ...], list[Batch]] = {}
     for batch in generator.produce(request):
         if batch.rows:
             labels = batch.labels
             kind = (labels.shape[1:], labels.dtype) if isinstance(labels, np.ndarray) else labels
-            alone = batch.period and len(groups)  # every length is a batch of its own
+            alone = batch.period and len(groups)  # batches of repeated rows are not joined
             shape = (batch.classes, batch.distinct, kind, alone)
             groups.setdefault(shape, []).append(batch)
     for number, group in enumerate(groups.values()):
@@ -319,7 +336,7 @@ def _runs(whole: _Whole, position: int, generator: Generator, request: Request) 
 
 
 def _joined(batches: Iterable[Batch], most: int) -> Iterator[tuple[Batch, ...]]:
-    """Batches of one shape, at least one, as many together as make no more than one chunk."""
+    """Join successive batches of one shape as long as they fit in one chunk."""
     waiting: list[Batch] = []
     rows = 0
     for batch in batches:
@@ -345,7 +362,7 @@ def _cases(
     period = pieces[0].batch.period
     start = 0
     for combination in whole.combined:
-        # The label comes first: it decides how many rows parameters per row are for.
+        # Labels come first, because they decide how many rows a parameter per row has.
         scalars = _scalars(combination)
         index, labels = labelled(
             rows,
@@ -387,10 +404,10 @@ def _cases(
 def _over_and_over(
     piece: _Piece, rows: Array, index: Array | None, labels: Array | None
 ) -> tuple[Array, Array | None]:
-    """Which row each row of a piece is, and its label, where a few stand for all.
+    """Repeat a few rows to fill a piece. Return the index and the label of each row.
 
-    The first half of the few stand for most rows, the others for the last eighth: a mean of parts
-    is another number then than the mean of all.
+    The first half of the few rows fills most of the piece, the second half the last eighth. So a
+    mean of partial means differs from the mean of all rows.
     """
     few = np.arange(len(rows)) if index is None else index
     head = -(-len(few) // 2)
@@ -401,7 +418,7 @@ def _over_and_over(
 
 
 def _scalars(combination: Mapping[str, Any]) -> dict[str, ParameterValue]:
-    """The parameters on which labels depend."""
+    """Return the parameters on which labels and cuts depend."""
     return {
         name: raw
         for name, (_, raw) in combination.items()
@@ -410,7 +427,7 @@ def _scalars(combination: Mapping[str, Any]) -> dict[str, ParameterValue]:
 
 
 def _block(pieces: Sequence[_Piece], request: Request) -> Array:
-    """Rounded rows."""
+    """Return the rounded rows of the pieces."""
     made = [_rounded(piece, request) for piece in pieces]
     rows = made[0] if len(made) == 1 else np.concatenate(made)
     if pieces[0].batch.distinct and pieces[0].batch.labels is None:
@@ -419,7 +436,7 @@ def _block(pieces: Sequence[_Piece], request: Request) -> Array:
 
 
 def _recorded(pieces: Sequence[_Piece], *, logarithmic: bool) -> Array | None:
-    """The labels that came with the rows, or are made with them."""
+    """Return the labels that came with the rows, or make them; None: there are none."""
     given = []
     for piece in pieces:
         labels = piece.batch.labels
@@ -447,7 +464,7 @@ def _rounded(piece: _Piece, request: Request) -> Array:
 
 
 def _first_of_equals(rows: Array) -> Array:
-    """The positions of rows that differ bitwise from all before them, in order."""
+    """Return the positions of rows that differ bitwise from all rows before them, in order."""
     width = rows.dtype.itemsize * int(np.prod(rows.shape[1:]))
     keys = np.ascontiguousarray(rows).view(np.uint8).reshape(len(rows), width)
     _, first = np.unique(keys.view(np.dtype((np.void, width))).ravel(), return_index=True)
@@ -460,12 +477,12 @@ def _cuts(
     labels: Array | None,
     tame: npt.NDArray[np.bool_] | None,
 ) -> Iterator[tuple[slice | Array, bool]]:
-    """Cuts through labelled rows of that shape, and whether their rows were in one before.
+    """Yield cuts through labelled rows, and whether an earlier cut had the same rows.
 
-    Without a reduction, and to begin with under one, every row is in one cut of few rows. A
-    reduction is asked for longer ones as well, `_longer`, where ``tame`` says which rows are
-    (without: it takes all rows at once, and no others). With an ``ignore_index`` under a reduction
-    a cut with nothing but ignored rows comes last.
+    The first cuts divide the rows into short blocks. Under a reduction, longer cuts follow (see
+    `_longer`); ``tame`` says which rows are tame. If ``tame`` is None, a reduction gets all rows at
+    once and no other cuts. With an ``ignore_index``, a reduction also gets a last cut of ignored
+    rows only.
     """
     reduced, rows = reduces(scalars), shape[0]
     most = chunk_rows(int(np.prod(shape[1:])), reduced=reduced)
@@ -486,11 +503,11 @@ def _cuts(
 
 
 def _longer(tame: npt.NDArray[np.bool_], most: int) -> Iterator[slice | Array]:
-    """Rows that are reduced together, beside the blocks of few.
+    """Yield the longer cuts of rows that are reduced together.
 
-    One infinite row makes a whole mean infinite, and one huge row outweighs all others. So there
-    are blocks of growing length of tame rows, then all of these at once; and then all rows that
-    there are, whatever they are.
+    One infinite row makes a whole mean infinite, and one huge row outweighs all others. So the
+    first cuts have tame rows only, in blocks of growing length. The next have all tame rows at
+    once, the last have all rows, tame or not.
     """
     rows, own = len(tame), np.flatnonzero(tame)
     first = 0
@@ -506,7 +523,7 @@ def _longer(tame: npt.NDArray[np.bool_], most: int) -> Iterator[slice | Array]:
 
 
 def _lengths() -> Iterator[int]:
-    """1, 2, 3, then one more than the powers of 4: of a block that is cut, a row stands alone."""
+    """Yield 1, 2, 3, then powers of 4 plus 1: if a function cuts a block, one row is left over."""
     yield from (1, 2, 3)
     power = 4
     while True:
@@ -517,7 +534,7 @@ def _lengths() -> Iterator[int]:
 def _tame(
     rows: Array, labels: Array | None, index: Array | None, whole: _Whole
 ) -> npt.NDArray[np.bool_]:
-    """The labelled rows that neither are infinite nor outweigh others, as their inputs tell."""
+    """Return which labelled rows are neither infinite nor outweigh others, by their inputs."""
     domain = whole.loss.domain
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         x = to_float64(rows).reshape(len(rows), -1)
@@ -534,10 +551,17 @@ def _tame(
 
 
 def located(sweep: Sweep, loss: Loss, dtype: str, seed: int, row: int) -> tuple[Case, int]:
-    """The case of a sweep that has a row, and the row's place there.
+    """Find a row of a sweep. Return its case, and its position in the case.
 
-    ``row`` counts as reports do: from 0 over all cases for this loss and dtype. Raises UsageError
-    when there are not so many.
+    Args:
+        sweep: the sweep.
+        loss: the loss that gets the rows.
+        dtype: name of the format of the rows.
+        seed: seed of the audit.
+        row: number of the row as in reports: from 0 over all cases for this loss and dtype.
+
+    Raises:
+        UsageError: the sweep has fewer rows.
     """
     rows = 0
     for case in cases(sweep, loss, dtype, seed):

@@ -1,4 +1,4 @@
-"""Rows at the landmarks of a dtype: where exp overflows, and so on."""
+"""Rows at the landmarks of a dtype, such as the number at which exp overflows."""
 
 import math
 from collections.abc import Iterator
@@ -16,6 +16,7 @@ PATTERNS = ("zeros", "ordinary", "equal", "opposite", "neighbour")
 
 
 def boundary(request: Request) -> Iterator[Batch]:
+    """Yield rows of the landmarks, of infinities and of NaN, as the options select."""
     special = request.options["special"]
     if special in ("finite", "all"):
         values = np.array(list(landmarks(request.format, request.domain).values()))
@@ -55,7 +56,7 @@ def _equal_rows(values: Float64Array, classes: int, first: int, last: int) -> Fl
 def _logit_rows(
     request: Request, values: Float64Array, classes: int, pattern: str, first: int, last: int
 ) -> Float64Array:
-    """(rows, classes): the value in one class (in turn each) and the pattern in the others."""
+    """Put each value in one class, a different one in each row, and the pattern in the others."""
     values = values[first:last]
     if pattern == "equal":
         return np.repeat(values[:, None], classes, axis=1)
@@ -79,10 +80,11 @@ def _logit_rows(
 def _probability_rows(
     request: Request, values: Float64Array, classes: int, pattern: str, first: int, last: int
 ) -> Float64Array:
-    """Like `_logit_rows`, but what the value leaves of 1 goes to the others.
+    """Do the same as `_logit_rows`, but give the rest, 1 minus the value, to the other classes.
 
-    ``zeros``: to one of them; ``ordinary``: shared by all; ``equal``: rows that need not sum to 1;
-    ``opposite`` and ``neighbour`` are ``equal`` with a certain, or an impossible, other class.
+    ``zeros``: one other class gets the rest. ``ordinary``: all others share it. ``equal``: all
+    classes have the value, so rows need not sum to 1. ``opposite`` and ``neighbour``: ``equal``,
+    except that one other class is certain, or impossible.
     """
     values = values[first:last]
     logarithmic = request.domain is Domain.LOG_PROBABILITIES
@@ -117,6 +119,7 @@ def _lacks_infinity(request: Request) -> bool:
 
 
 def boundary_obstacle(request: Request) -> str:
+    """Say why there are no infinite rows, if only these are wanted, or return ""."""
     if request.options["special"] != "infinite" or not _lacks_infinity(request):
         return ""
     if request.domain is Domain.PROBABILITIES:

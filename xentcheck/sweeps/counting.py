@@ -1,4 +1,4 @@
-"""How many rows there are, and how many of them are distinct."""
+"""Count rows, and how many of them are distinct."""
 
 import hashlib
 from collections.abc import Iterable
@@ -11,24 +11,24 @@ import numpy.typing as npt
 from xentcheck.model import Array, Case, Yield
 
 MOST_COUNTED = 1 << 16
-"""Distinct rows are counted among so many; of more nothing is kept."""
+"""Distinct rows are counted up to this many rows; above it, only the number of rows is kept."""
 
 _Hashes = npt.NDArray[np.uint64]
 _Key = tuple[str, str, str, str]
 
 _HALF = np.uint64(32)
-_DOWN = np.uint64(44)  # sign and exponent of a float64 come to lie below bit 20
+_DOWN = np.uint64(44)  # bits; moves sign and exponent of a float64 below bit 20
 _ODD = np.uint64(0x9E37_79B9_7F4A_7C15)
 _WORD = 8  # bytes
-_BLOCK = 1 << 14  # words that are hashed at once: they stay in a core's cache
+_BLOCK = 1 << 14  # words that are hashed at once; they fit in a core's cache
 
 
 @dataclass(slots=True)
 class RowCount:
     """Counts rows, and how many of them are distinct (bit by bit, with labels and parameters).
 
-    Rows are told apart by 64-bit hashes. Once a sweep, generator, loss and dtype have more than
-    `MOST_COUNTED` rows, only their number is kept.
+    64-bit hashes tell rows apart. Once a sweep, generator, loss and dtype have more than
+    `MOST_COUNTED` rows, only the number of rows is kept.
     """
 
     _rows: dict[_Key, int] = field(default_factory=dict)
@@ -41,17 +41,17 @@ class RowCount:
             self._hashes.setdefault(key, []).append(_row_hashes(case))
 
     def merge(self, other: "RowCount") -> None:
-        """Count the rows of another tally too."""
+        """Add the rows of another count."""
         for key, rows in other._rows.items():
             if self._grow(key, rows):
                 self._hashes.setdefault(key, []).extend(other._hashes[key])
 
     def yields(self) -> tuple[Yield, ...]:
-        """What was counted, per sweep, generator, loss and dtype."""
+        """Return the counts per sweep, generator, loss and dtype."""
         return tuple(Yield(*key, rows, self._distinct(key)) for key, rows in self._rows.items())
 
     def _grow(self, key: _Key, rows: int) -> bool:
-        """Count rows; whether they are still few enough for their hashes to be kept."""
+        """Count rows. Return whether they are few enough to keep their hashes."""
         self._rows[key] = self._rows.get(key, 0) + rows
         few = self._rows[key] <= MOST_COUNTED
         if not few:
@@ -64,7 +64,10 @@ class RowCount:
 
 
 def tally(blocks: Iterable[Case]) -> tuple[Yield, ...]:
-    """Rows of these cases, each once, and distinct ones, per sweep, generator, loss and dtype."""
+    """Count rows and distinct rows of cases per sweep, generator, loss and dtype.
+
+    Skips cases that repeat rows of earlier cases.
+    """
     counted = RowCount()
     for case in blocks:
         if not case.again:
@@ -73,7 +76,7 @@ def tally(blocks: Iterable[Case]) -> tuple[Yield, ...]:
 
 
 def _row_hashes(case: Case) -> _Hashes:
-    """A hash of each row (rows,): of its bits, its labels, its shape and its parameters."""
+    """Return a hash of each row (rows,): of its bits, labels, shape and parameters."""
     common = hashlib.blake2b(repr(case.logits.shape[1:]).encode(), digest_size=_WORD)
     parts = [case.logits] if case.labels is None else [case.logits, case.labels]
     for name, value in sorted(case.parameters.items()):
@@ -91,7 +94,7 @@ def _row_hashes(case: Case) -> _Hashes:
 
 
 def _content(part: Array) -> _Hashes:
-    """A hash of the bytes of each row (rows,)."""
+    """Return a hash of the bytes of each row (rows,)."""
     rows = np.ascontiguousarray(part).reshape(len(part), -1).view(np.uint8)
     padding = -rows.shape[1] % _WORD
     padded = np.pad(rows, ((0, 0), (0, padding))) if padding else rows
@@ -108,9 +111,9 @@ def _content(part: Array) -> _Hashes:
 
 
 def _folded(words: _Hashes, factors: _Hashes) -> _Hashes:
-    """The sum of each row's words, each mixed by the factor of its place."""
-    # Words may differ in their topmost bits alone (signs, exponents of round numbers), and a
-    # product carries upwards only: in between, its upper bits are brought down.
+    """Mix each word with the factor of its place, and return the sum of each row."""
+    # Words may differ only in their topmost bits (signs, exponents of round numbers), and a product
+    # carries upwards only. So the upper bits are shifted down between the two products.
     mixed = words * _ODD
     mixed ^= mixed >> _DOWN
     mixed *= factors
@@ -124,6 +127,6 @@ def _mixed(hashes: _Hashes) -> _Hashes:
 
 @lru_cache(maxsize=8)
 def _factors(count: int) -> _Hashes:
-    """An odd number for each of so many places, always the same ones."""
+    """Return ``count`` odd numbers, the same in every call."""
     drawn = np.random.default_rng(0).integers(0, 1 << 64, count, dtype=np.uint64)
     return drawn | np.uint64(1)

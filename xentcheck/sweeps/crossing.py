@@ -1,8 +1,8 @@
-"""Rows next to zeros of a result, where rounding is largest beside what is left.
+"""Rows next to zeros of a result, where rounding errors are largest relative to the result.
 
 Each solution is a row that makes the exact result, or a component of the gradient, as small as the
-dtype allows; it stands between its two neighbours, where one number of the row or of its label is
-an ulp lower and an ulp higher. Solutions are for the losses' default parameters.
+dtype allows. It comes with two neighbours: one number of the row or of its label is an ulp lower or
+an ulp higher. Solutions assume the default parameters of the losses.
 """
 
 import decimal
@@ -20,23 +20,23 @@ from xentcheck.sweeps.domain import to_domain
 from xentcheck.sweeps.generator import EVERY_LAYOUT, Batch, Generator, Request
 from xentcheck.sweeps.options import classes_option, rows_option
 
-CANDIDATES = 8192  # of which the nearest to a zero are taken, where solving is cheap
-NEIGHBOURS = (0, -1, 1)
+CANDIDATES = 8192  # numbers that are drawn to pick the nearest to a zero, where solving is cheap
+NEIGHBOURS = (0, -1, 1)  # ulps: the solution, and its neighbours below and above
 CHAINED = 3  # numbers of a row that are solved one after the other, each for what is left
-DEEPEST = 2.0**-60  # of the terms that cancel: what is left is still cheap to enclose
-ABYSS = 4  # one of so many solutions of logsumexp goes as deep as the format
-STEPS = (1, 2, 8, 64, 1024)  # ulps between distributions that are nearly equal
-FEWEST_CLASSES = 2  # of one class nothing cancels
+DEEPEST = 2.0**-60  # remainder relative to the terms that cancel; it is still cheap to enclose
+ABYSS = 4  # every 4th solution of logsumexp has a remainder near the format's smallest normal
+STEPS = (1, 2, 8, 64, 1024)  # ulps between nearly equal distributions
+FEWEST_CLASSES = 2  # with one class nothing cancels
 
 _EXACT = decimal.Context(prec=60, Emax=10**9, Emin=-(10**9))
 
 Solutions: TypeAlias = tuple[Float64Array, Float64Array | None]
-"""Rows in float64, each a number of the dtype, and their labels."""
+"""Rows in float64, and their labels or None. All numbers are numbers of the dtype."""
 
 
 Solve: TypeAlias = Callable[[Float64Array, int, Format, bool], Solutions]
-"""Solutions from uniform draws, (candidates, classes) or (candidates,): how many are wanted, in
-which format, and whether the labels are log-probabilities."""
+"""Returns solutions. Arguments: uniform draws, (candidates, classes) or (candidates,); the number
+of solutions; the format; whether the labels are log-probabilities."""
 
 
 # logsumexp = 0 -------------------------------------------------------------------------------
@@ -47,16 +47,17 @@ def _exp(x: float) -> Decimal:
 
 
 def _logsumexp(draws: Float64Array, _wanted: int, target: Format, _log: bool) -> Solutions:
-    """Rows whose exponentials sum to 1 within rounding."""
+    """Return rows whose exponentials sum to 1 within rounding."""
     return np.concatenate([_sum_to_one(u, k, target) for k, u in enumerate(draws)]), None
 
 
 def _sum_to_one(draws: Float64Array, number: int, target: Format) -> Float64Array:
-    """(3, classes): one solution between its neighbours.
+    """Return one solution and its neighbours: (3, classes).
 
-    Every other one has a first class just below 0, so that the terms that cancel are small
-    themselves. The last classes are solved one after the other, each for what the others leave; in
-    some all but one are, until what is left is about the smallest normal number.
+    Every second solution has a first class just below 0. Then the other terms, which cancel against
+    the rest, are small. The last `CHAINED` classes are solved one after the other, each for what
+    the others leave. One of `ABYSS` solutions solves all classes but one, until about the smallest
+    normal number is left.
     """
     classes = len(draws)
     row = np.empty(classes)
@@ -73,14 +74,14 @@ def _sum_to_one(draws: Float64Array, number: int, target: Format) -> Float64Arra
         scale = float(left)
         first = 1
     shares = 0.9 * draws[first:given] / max(1.0, draws[first:given].sum()) + 1e-6
-    if deep:  # no class is nearly all: what rounds is of the size of log 2
+    if deep:  # no class has nearly all the mass: the numbers that are rounded are about log 2
         shares = 0.25 + 0.25 * shares
     for place, share in enumerate(shares, start=first):
         row[place] = _rounded(math.log(scale * share), target)
         left = _EXACT.subtract(left, _exp(row[place]))
     last = classes - 1
     for place in range(max(first, given), classes):
-        if left <= 0:  # it went past the zero; a class far below leaves that as it is
+        if left <= 0:  # the sum is past the zero; a class this far below does not change it
             row[place:] = _rounded(math.log(scale) - 60.0, target)
             break
         aimed = max(float(left) - (least if deep else DEEPEST * scale), float(left) / 2)
@@ -97,13 +98,13 @@ def _sum_to_one(draws: Float64Array, number: int, target: Format) -> Float64Arra
 
 
 def _kl(draws: Float64Array, _wanted: int, target: Format, logarithmic: bool) -> Solutions:
-    """Log-probabilities, and targets that make the divergence 0 within rounding."""
+    """Return log-probabilities, and targets that make the divergence 0 within rounding."""
     classes = draws.shape[1]
     logits = (2.0 + np.arange(len(draws))[:, None] % 4 * 2.0) * _normal(draws)
     with np.errstate(over="ignore"):
         x = to_float64(from_float64(to_domain(logits, Domain.LOG_PROBABILITIES), target.name))
     x = np.maximum(x, -target.max)
-    if logarithmic:  # not the same numbers, or all is 0 already
+    if logarithmic:  # the targets must differ from x: with equal numbers every term is 0
         steps = np.floor(7.0 * draws[::-1]).astype(np.int64) - 3
         labels = np.minimum(to_float64(_stepped(x, steps, target)), 0.0)
     else:
@@ -125,7 +126,7 @@ def _kl(draws: Float64Array, _wanted: int, target: Format, logarithmic: bool) ->
 
 
 def _plain_term(t: float, x: float) -> tuple[Decimal, float]:
-    """t (log t − x), and its derivative by t."""
+    """Return t (log t − x), and its derivative by t."""
     if t == 0:
         return Decimal(0), math.inf
     surplus = _EXACT.subtract(_EXACT.ln(Decimal(t)), Decimal(x))
@@ -133,7 +134,7 @@ def _plain_term(t: float, x: float) -> tuple[Decimal, float]:
 
 
 def _log_term(t: float, x: float) -> tuple[Decimal, float]:
-    """e^t (t − x), and its derivative by t."""
+    """Return e^t (t − x), and its derivative by t."""
     p = _exp(t)
     surplus = _EXACT.subtract(Decimal(t), Decimal(x))
     return _EXACT.multiply(p, surplus), float(p) * (float(surplus) + 1.0)
@@ -147,9 +148,10 @@ def _balanced(
     target: Format,
     most: float,
 ) -> float:
-    """The target of one class with which the sum of all terms is 0, if it is near the one it has.
+    """Return the target of one class that makes the sum of all terms 0.
 
-    Two steps of Newton's method, whose result is rounded to the format.
+    Takes two steps of Newton's method and rounds to the format. Returns the present target if a
+    step is larger than a quarter of it.
     """
     others = Decimal(0)
     for k, (t, each) in enumerate(zip(targets.tolist(), x.tolist(), strict=True)):
@@ -170,7 +172,7 @@ def _balanced(
 
 
 def _softmax_labels(draws: Float64Array, wanted: int, target: Format, _log: bool) -> Solutions:
-    """Logits, and distributions next to their probabilities: components of p Σy − y near 0."""
+    """Return logits, and labels near their softmax p: components of p Σy − y are near 0."""
     scales = np.array([0.5, 2.0, 6.0])[np.arange(len(draws)) % 3]
     x = _rounded_all(scales[:, None] * _normal(draws), target)
     p = np.exp(to_domain(x, Domain.LOG_PROBABILITIES))
@@ -186,7 +188,7 @@ def _softmax_labels(draws: Float64Array, wanted: int, target: Format, _log: bool
 
 
 def _logits_of(draws: Float64Array, target: Format) -> Float64Array:
-    """Single logits whose sigmoid is a number of the format inside (0, 1), not rounded to an end.
+    """Return single logits whose sigmoid rounds to neither 0 nor 1 in the format.
 
     Half of them lie within ±4.
     """
@@ -203,18 +205,18 @@ def _sigmoid(x: Float64Array) -> Float64Array:
 
 
 def _sigmoid_targets(draws: Float64Array, wanted: int, target: Format, _log: bool) -> Solutions:
-    """Logits, and targets next to their sigmoid."""
+    """Return logits, and targets next to their sigmoid."""
     x = _logits_of(draws, target)
     return _with_targets(x, _sigmoid(x), wanted, target)
 
 
 def _focal_targets(draws: Float64Array, wanted: int, target: Format, _log: bool) -> Solutions:
-    """Logits, and targets that make the gradient 0 for gamma = 2, by bisection."""
+    """Return logits, and targets that make the gradient 0 for gamma = 2, by bisection."""
     x = _logits_of(draws, target)
     s, t = _sigmoid(x), _sigmoid(-x)
     to_one, to_zero = np.logaddexp(0.0, -x), np.logaddexp(0.0, x)
     low, high = np.zeros_like(x), np.ones_like(x)
-    for _ in range(80):  # by turns at equal ratios: a root may be tiny
+    for _ in range(80):  # below 2^-10 at equal ratios, because a root may be tiny
         z = np.where(low > 0, np.sqrt(low * high), 0.5 * high)
         z = np.where(high > 2.0**-10, 0.5 * (low + high), z)
         q = z * t + (1.0 - z) * s
@@ -225,7 +227,7 @@ def _focal_targets(draws: Float64Array, wanted: int, target: Format, _log: bool)
 
 
 def _probability_targets(draws: Float64Array, wanted: int, target: Format, _log: bool) -> Solutions:
-    """Single probabilities, and targets next to them."""
+    """Return single probabilities, and targets next to them."""
     p = _sigmoid(_logits_of(draws, target))[:: max(1, len(draws) // wanted)][:wanted]
     rows = np.clip(_tripled(_rounded_all(p, target)), 0.0, 1.0)
     steps = np.resize(np.array([1, -1, 2]), len(rows))
@@ -248,7 +250,7 @@ def _with_targets(x: Float64Array, root: Float64Array, wanted: int, target: Form
 
 
 def _equal_distributions(draws: Float64Array, wanted: int, target: Format, _log: bool) -> Solutions:
-    """Distributions, and others that are a few ulps away in some classes."""
+    """Return distributions, and others that differ by `STEPS` ulps in some classes."""
     normal = _normal(draws[:wanted])
     p = np.clip(
         _rounded_all(np.exp(to_domain(3.0 * normal, Domain.LOG_PROBABILITIES)), target), 0.0, 1.0
@@ -262,7 +264,7 @@ def _equal_distributions(draws: Float64Array, wanted: int, target: Format, _log:
 
 
 def _entropy(draws: Float64Array, wanted: int, target: Format, _log: bool) -> Solutions:
-    """Probabilities next to 1/e, where the gradient is 0, and rows that are nearly one-hot."""
+    """Return probabilities next to 1/e, where the gradient is 0, and nearly one-hot rows."""
     classes = draws.shape[1]
     rows = np.empty((len(NEIGHBOURS) * wanted, classes))
     tiny = -math.log(target.smallest_subnormal)
@@ -287,13 +289,13 @@ def _entropy(draws: Float64Array, wanted: int, target: Format, _log: bool) -> So
 
 
 def _normal(uniform: Float64Array) -> Float64Array:
-    """Roughly normal numbers, one for each uniform one."""
+    """Turn uniform numbers into roughly normal ones."""
     inside = np.clip(uniform, 1e-9, 1.0 - 1e-9)
     return np.asarray(np.log(inside / (1.0 - inside)) / 1.702)
 
 
 def _nearest(left: Float64Array, wanted: int) -> Array:
-    """Of each of ``wanted`` groups of candidates the one that leaves least."""
+    """Return the index of the candidate that leaves least in each of ``wanted`` groups."""
     size = len(left) // wanted
     groups = left[: size * wanted].reshape(wanted, size)
     return np.asarray(groups.argmin(axis=1) + np.arange(wanted) * size)
@@ -313,7 +315,7 @@ def _rounded_all(values: Float64Array, target: Format) -> Float64Array:
 
 
 def _stepped(values: Float64Array | float, steps: Array | int, target: Format) -> Array:
-    """Numbers so many ordinals away, within the finite ones."""
+    """Move numbers by ``steps`` ordinals, but not beyond the largest finite number."""
     last = int(ordinals(from_float64(target.max, target.name)))
     at = ordinals(from_float64(values, target.name)) + steps
     return from_ordinals(np.clip(at, -last, last), target.name)
@@ -324,7 +326,7 @@ def _around(value: float, target: Format) -> Float64Array:
 
 
 def _step_at(array: Float64Array, column: Array, target: Format) -> None:
-    """Move one number of each row: the three rows of a solution by the three steps."""
+    """Move one number of each row in place: three rows of a solution by the `NEIGHBOURS`."""
     index = np.arange(len(array))
     steps = np.resize(np.array(NEIGHBOURS), len(array))
     array[index, column] = to_float64(_stepped(array[index, column], steps, target))
@@ -342,15 +344,15 @@ ZEROS: Mapping[tuple[str, LabelKind], Solve] = {
     ("binary_cross_entropy", LabelKind.TARGET): _probability_targets,
     ("sigmoid_focal_loss", LabelKind.TARGET): _focal_targets,
 }
-"""How the zeros of a loss are solved for, by its kind of labels."""
+"""The solver for the zeros of each loss and kind of labels."""
 
 _OF_MANY = (_softmax_labels, _sigmoid_targets, _focal_targets)
-"""Those that take the nearest of many candidates."""
+"""Solvers that take the nearest of many candidates."""
 
 
 @dataclass(slots=True, eq=False)
 class _Crossings:
-    """The solutions of one class count, solved when they are first asked for."""
+    """The solutions of one class count, solved on first use."""
 
     request: Request
     classes: int
@@ -358,11 +360,11 @@ class _Crossings:
     _solved: dict[bool, Solutions] = field(default_factory=dict)
 
     def rows(self, first: int, last: int) -> Float64Array:
-        """Some of the rows."""
+        """Return rows ``first`` up to ``last``, which is left out."""
         return self._of(logarithmic=False)[0][first:last]
 
     def labels(self, first: int, last: int, *, logarithmic: bool) -> Float64Array | None:
-        """Their labels; ``logarithmic``: as log-probabilities."""
+        """Return the labels of these rows; ``logarithmic``: as log-probabilities."""
         labels = self._of(logarithmic=logarithmic)[1]
         return None if labels is None else labels[first:last]
 

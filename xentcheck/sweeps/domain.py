@@ -1,4 +1,4 @@
-"""From logits to what a loss takes, in float64, so that only one rounding follows."""
+"""Convert logits to the domain of a loss. All in float64, so that only one rounding follows."""
 
 import numpy as np
 
@@ -6,10 +6,10 @@ from xentcheck.model import Domain, Float64Array
 
 
 def to_domain(logits: Float64Array, domain: Domain) -> Float64Array:
-    """Logits (rows, classes) or (rows,) as probabilities or log-probabilities; shape kept.
+    """Convert logits (rows, classes) or (rows,) to a domain. The shape stays the same.
 
-    One-dimensional logits are single ones, for which the sigmoid stands. A row of −inf becomes
-    one of zero probabilities.
+    One-dimensional logits are single logits: they go through the sigmoid. A row of −inf becomes a
+    row of zero probabilities.
     """
     if domain is Domain.LOGITS:
         return logits
@@ -18,7 +18,10 @@ def to_domain(logits: Float64Array, domain: Domain) -> Float64Array:
 
 
 def to_probabilities(rows: Float64Array, domain: Domain) -> Float64Array:
-    """A distribution (rows, classes) for each row of the domain; even where the row has none."""
+    """Return a distribution (rows, classes) for rows of the domain.
+
+    A row that gives no distribution, such as one of NaN, gets the even one.
+    """
     if domain is Domain.PROBABILITIES:
         p = rows
     elif domain is Domain.LOG_PROBABILITIES:
@@ -34,7 +37,7 @@ def _log_sigmoid(x: Float64Array) -> Float64Array:
 
 
 def _log_softmax(rows: Float64Array) -> Float64Array:
-    """The sum leaves the maximum out, so that a certain class keeps its small deficit."""
+    """Return log-softmax. The sum leaves the maximum out, so a certain class keeps its deficit."""
     index = np.arange(len(rows))
     top = rows.argmax(axis=1)
     highest = rows[index, top][:, None]

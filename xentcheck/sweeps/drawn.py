@@ -1,4 +1,4 @@
-"""Generators that draw at random; each from its own seeded streams, before any rounding."""
+"""Generators that draw at random. Each has its own seeded streams and draws before rounding."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -40,7 +40,7 @@ def _scaled(sample: Sampler, request: Request) -> Iterator[Batch]:
 
 
 def _cycle(request: Request) -> Iterator[Batch]:
-    """Every length of one series of rows, which few stand for: exact results stay cheap."""
+    """Yield one batch per length. A few rows repeat in each, so exact results stay cheap."""
     series = Series(request.stream)
     for classes in request.widths:
         draws = series.draws(request.options["period"], classes, _standard_normal)
@@ -51,7 +51,7 @@ def _cycle(request: Request) -> Iterator[Batch]:
 
 
 def _spread(draws: Draws, scale: float, shift: float, first: int, last: int) -> Array:
-    """As `_moved`, the second half of them four times as far apart."""
+    """Do the same as `_moved`, with the second half of the rows four times as far apart."""
     numbers = draws.between(0, draws.rows)
     numbers = np.concatenate([numbers[: -(-draws.rows // 2)], 4.0 * numbers[-(-draws.rows // 2) :]])
     return scale * numbers[first:last] + shift
@@ -72,7 +72,7 @@ def _ulp_uniform(request: Request) -> Iterator[Batch]:
 def _by_ordinal(
     name: str, first: int, last: int, rng: np.random.Generator, shape: tuple[int, ...]
 ) -> Array:
-    """Numbers of the format between two ordinals, each equally likely."""
+    """Draw numbers of the format between two ordinals, all equally likely."""
     steps = high_word(rng.integers(0, 1 << 64, shape, dtype=np.uint64), last - first + 1)
     # Steps of 2^63 and more wrap in the view, and the sum wraps back.
     positions = steps.view(np.int64)
@@ -81,10 +81,10 @@ def _by_ordinal(
 
 
 def high_word(draws: npt.NDArray[np.uint64], factor: int) -> npt.NDArray[np.uint64]:
-    """The upper 64 of the 128 bits of each product; ``0 <= factor < 2^64``."""
+    """Return the upper 64 of the 128 bits of each product; ``0 <= factor < 2^64``."""
     high, low = draws >> _HALF, draws & _LOW_HALF
     factor_high, factor_low = np.uint64(factor >> 32), np.uint64(factor) & _LOW_HALF
-    # no sum exceeds 64 bits: (2^32 - 1)^2 + 2 (2^32 - 1) = 2^64 - 1; in place, for blocks are large
+    # No sum exceeds 64 bits: (2^32 - 1)^2 + 2 (2^32 - 1) = 2^64 - 1. In place: blocks are large.
     upper = low * factor_low
     upper >>= _HALF
     upper += high * factor_low
@@ -99,7 +99,7 @@ def high_word(draws: npt.NDArray[np.uint64], factor: int) -> npt.NDArray[np.uint
 
 
 def _wide(request: Request) -> Iterator[Batch]:
-    """Rows of few distinct numbers, so that the exact result of a huge row stays cheap."""
+    """Yield rows of few distinct numbers, so that the exact result of a huge row stays cheap."""
     low, high, step = (request.options[name] for name in ("from", "to", "step"))
     if not low <= high:
         message = f"wide: from {low} lies above to {high}"
@@ -121,7 +121,7 @@ def _on_levels(
     rng: np.random.Generator,
     shape: tuple[int, ...],
 ) -> Float64Array:
-    """Rows of ``count`` levels, with one class of each at the peak if there is one."""
+    """Draw rows of ``count`` levels. If there is a peak, one class of each row is at the peak."""
     rows = low + step * rng.integers(0, count, shape).astype(np.float64)
     tops = rng.integers(0, shape[1], len(rows))
     if peak is not None:

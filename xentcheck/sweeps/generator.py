@@ -1,4 +1,4 @@
-"""What a generator is, what it is asked for, and what it gives."""
+"""Generators, the requests that they get, and the batches that they return."""
 
 import hashlib
 import math
@@ -26,11 +26,11 @@ DOMAIN_BOUNDS: Mapping[Domain, tuple[float, float]] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Request:
-    """What a generator is to produce: its options, for what kind of input, in what format.
+    """A request to a generator: its options, the kind of input and the format.
 
-    ``loss`` is the id of the loss that the rows are for, ``label_kind`` what its labels are.
+    ``loss`` is the id of the loss that gets the rows, ``label_kind`` the kind of its labels.
     ``stream`` opens the generator's own random streams. Draws from them must not depend on
-    ``format``, so that every dtype of a sweep sees the same numbers before rounding.
+    ``format``: every dtype of a sweep gets the same numbers before rounding.
     """
 
     options: Mapping[str, Any]
@@ -43,7 +43,7 @@ class Request:
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """The class counts asked for; (0,) for an elementwise loss, which has none."""
+        """The class counts of the request; (0,) for an elementwise loss."""
         return tuple(self.options["classes"]) if self.layout is Layout.ROWS else (0,)
 
 
@@ -51,18 +51,18 @@ class LabelMaker(Protocol):
     """Makes the labels of the rows from a first one up to a last one, which is left out."""
 
     def __call__(self, first: int, last: int, *, logarithmic: bool) -> Array | None:
-        """The labels; ``logarithmic``: as log-probabilities instead of probabilities."""
+        """Return the labels; ``logarithmic``: as log-probabilities instead of probabilities."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where recorded rows are from, and the shape that they had there, for messages."""
+    """The array that recorded rows come from, and its leading shape. Used in messages."""
 
     array: str = ""
     lead: tuple[int, ...] = ()
 
     def row(self, number: int) -> str:
-        """The place of a row: by its number, or by an index for every axis it had."""
+        """Name a row by its number, or by one index per axis if the array had several."""
         place = f"row {number}"
         if len(self.lead) > 1:
             index = np.unravel_index(number, self.lead)
@@ -72,16 +72,17 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Rows that are yet to be made: (rows, classes), or (rows,) where ``classes`` is 0.
+    """Rows that are not made yet: (rows, classes), or (rows,) if ``classes`` is 0.
 
-    ``make`` gives some of them, in float64 before they are rounded, or already in the format; it
-    needs none of the others. ``verbatim``: they are in the loss's domain; otherwise they are
-    logits, to be taken there. ``saturate``: a finite number beyond the format becomes its largest
-    one instead of infinity. ``distinct``: rows that became equal by rounding are wanted once
-    (among those made together). ``labels``: came with the rows, and are used where they fit the
-    loss; or they are made with the rows, when they are asked for. ``period``: so many rows, with
-    all their labels, stand over and over in the place of the others (0: they do not); they are one
-    case, of a reduction one result. ``origin``: of labels that came with the rows.
+    * ``make`` makes any range of the rows without the others: in float64 before rounding, or in the
+      format.
+    * ``verbatim``: the rows are in the loss's domain. Otherwise they are logits, and are converted.
+    * ``saturate``: a finite number beyond the format becomes its largest number, not infinity.
+    * ``distinct``: rows that become equal by rounding are kept once (among rows made together).
+    * ``labels``: an array, used if it fits the loss, or a function that makes the labels.
+    * ``period``: number of rows that repeat, with all their labels, to fill the batch (0: rows do
+      not repeat). The batch is one case, and a reduction gives one result.
+    * ``origin``: where the array of labels comes from.
     """
 
     rows: int
@@ -96,13 +97,13 @@ class Batch:
 
 
 def batch_of(array: Array, **treatment: Any) -> Batch:
-    """A batch of rows that are at hand; ``treatment``: the other fields of `Batch`."""
+    """Make a batch of existing rows; ``treatment``: the other fields of `Batch`."""
     classes = array.shape[1] if array.ndim == 2 else 0
     return Batch(len(array), classes, lambda first, last: array[first:last], **treatment)
 
 
 def stack_of(pieces: Sequence[tuple[int, Maker]], classes: int, **treatment: Any) -> Batch:
-    """A batch of pieces one below the other; each is a number of rows and their maker."""
+    """Make a batch of pieces one below the other. Each is a number of rows and their maker."""
     rows = sum(count for count, _ in pieces)
     return Batch(rows, classes, partial(stacked, pieces), **treatment)
 
@@ -113,10 +114,10 @@ def _no_obstacle(_request: Request) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Generator:
-    """A way to make inputs, with the options a configuration may give it.
+    """A way to make inputs, and the options that a configuration may set.
 
-    ``obstacle`` says why a request that fits the layout cannot be met, or "". ``adaptive``: its
-    rows depend on the implementation, and are found while that is audited; ``produce`` gives none.
+    ``obstacle`` says why it has no rows for a request of a fitting layout, or "". ``adaptive``: the
+    rows depend on the implementation and are found during its audit; ``produce`` yields no batch.
     """
 
     name: str
@@ -128,7 +129,7 @@ class Generator:
     adaptive: bool = False
 
     def reason_against(self, request: Request) -> str:
-        """Why this generator has nothing to give for the request; "" if it has."""
+        """Say why this generator has no rows for the request; "" if it has."""
         if request.layout not in self.layouts:
             return f"{self.name} makes {_plural(self.layouts)}, and this loss takes " + (
                 "single numbers" if request.layout is Layout.ELEMENTWISE else "rows of classes"
@@ -143,10 +144,10 @@ def _plural(layouts: frozenset[Layout]) -> str:
 def with_defaults(
     generator: Generator, options: Mapping[str, Any], dtype: str | None = None
 ) -> dict[str, Any]:
-    """Every option of the generator: as given, or else its default; axes as tuples.
+    """Return every option of the generator: as given, or its default. Axes become tuples.
 
-    Numbers given by name (``max``) take their value from ``dtype``, and stay names without one.
-    Raises UsageError for an option the generator lacks, and for a required one not given.
+    Numbers given by name (``max``) get their value from ``dtype``; without a dtype they stay names.
+    Raises UsageError for an unknown option and for a missing required one.
     """
     known = {option.name: option for option in generator.options}
     for name in options:
@@ -174,10 +175,10 @@ def _resolved(value: Any, dtype: str) -> Any:
 
 
 def stream(seed: int, *place: object) -> np.random.Generator:
-    """The random stream of one place in a sweep, independent of every other place.
+    """Open the random stream of one place in a sweep, independent of every other place.
 
-    The place (sweep, position of the input, purpose, …) is hashed together with the seed, so
-    adding a sweep or a loss elsewhere moves no draw here.
+    The seed and the place (sweep, position of the input, purpose, …) are hashed together. So a new
+    sweep or loss elsewhere does not change the draws here.
     """
     text = "\0".join(map(str, (seed, *place)))
     entropy = int.from_bytes(hashlib.sha256(text.encode()).digest(), "little")

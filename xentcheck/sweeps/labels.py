@@ -1,4 +1,4 @@
-"""Labels for rows: which of them, and how often a row is repeated to have them all."""
+"""Labels for rows. A row is repeated if it gets several labels."""
 
 from collections.abc import Callable, Mapping
 
@@ -15,20 +15,20 @@ from xentcheck.sweeps.parameters import MANY_CLASSES
 
 TARGETS = ("all", "random", "argmax", "argmin", "ends", "soft")
 HARD_OR_SOFT = frozenset({"ends", "soft"})
-"""Targets of one kind: 0 and 1 (of distributions: one-hot) alone, or none of these."""
+"""Targets of one kind: only 0 and 1 (distributions: one-hot), or neither of them."""
 CHOICES = ("ends", "soft", "all")
-"""The targets that `check` may be asked for."""
-FEW_CLASSES = 16  # up to here `all` means every class
+"""The targets that `check` accepts."""
+FEW_CLASSES = 16  # up to this class count, `all` means every class
 ENDS = (0.0, 1.0)
 SOFT_TARGETS = (0.5, 0.1, 0.9)
-KINDS_PER_ROW = 3
+KINDS_PER_ROW = 3  # distributions that a row gets if it gets several
 
 Index = npt.NDArray[np.intp]
 _Maker = Callable[[Float64Array, np.random.Generator], Float64Array]
 
 
 def check_targets(targets: str, loss: Loss, kind: LabelKind) -> None:
-    """Raise UsageError for targets that do not exist, or do not go with the labels."""
+    """Raise UsageError for unknown targets, or targets that do not go with the kind of label."""
     if targets not in TARGETS:
         message = f"targets {targets!r}; known: {', '.join(TARGETS)}"
         raise UsageError(message)
@@ -42,7 +42,7 @@ def check_targets(targets: str, loss: Loss, kind: LabelKind) -> None:
 
 
 def against_targets(targets: str, kind: LabelKind) -> str:
-    """Why targets do not go with a kind of label; "" where they do, or where there are none."""
+    """Say why targets do not go with a kind of label; "" if they do, or if there are no labels."""
     if targets in HARD_OR_SOFT and kind is LabelKind.INTEGER:
         what = "0 and 1" if targets == "ends" else "between 0 and 1"
         return f"takes {kind} labels, and targets {targets!r} are {what}"
@@ -52,10 +52,20 @@ def against_targets(targets: str, kind: LabelKind) -> str:
 def chosen_labels(
     loss: Loss, label_kind: str | None, targets: str | None
 ) -> tuple[LabelKind, str | None, bool]:
-    """What labels `check` draws: their kind, their targets (None: everything), and if as int64.
+    """Decide which labels `check` draws.
 
-    ``label_kind`` None: the loss's own first one, ``integer`` for an elementwise loss: 0 and 1 as
-    integers. Raises UsageError for a choice that the loss does not leave.
+    Args:
+        loss: the loss.
+        label_kind: kind of label; None: the first kind of the loss. ``integer`` for an elementwise
+            loss means the integers 0 and 1.
+        targets: one of `CHOICES`, or None.
+
+    Returns:
+        The kind of label, the targets (None: each sweep has its own), and whether the targets are
+        given as int64.
+
+    Raises:
+        UsageError: the loss does not take such labels.
     """
     if targets is not None and targets not in CHOICES:
         message = f"targets {targets!r}; known: {', '.join(CHOICES)}"
@@ -80,7 +90,7 @@ def chosen_labels(
         message = f"targets 'soft': {loss.id} takes integer labels, which are classes"
         message += "\n    help: --label-kind distribution has soft ones" if has else ""
         raise UsageError(message)
-    hard = kind in (LabelKind.INTEGER, LabelKind.NONE)  # as they are
+    hard = kind in (LabelKind.INTEGER, LabelKind.NONE)  # targets do not change them
     return kind, None if hard else targets, False
 
 
@@ -96,13 +106,28 @@ def labelled(
     first: int = 0,
     origin: Origin = Origin(),  # noqa: B008
 ) -> tuple[Index | None, Array | None]:
-    """Which row each labelled row is, and its label; the label None where the loss takes none.
+    """Label rows. A row may get several labels.
 
-    ``rows``: of the dtype, at least one. ``targets``: as `check_targets` lets pass. ``recorded``:
-    labels that came with the rows; they take the place of ``targets`` where they fit the kind.
-    ``first``: where the rows begin among those that were recorded with them, ``origin``: where
-    these are from. The index None stands for every row once. Raises UsageError for labels out of
-    range.
+    Args:
+        rows: (rows, classes) or (rows,), of the dtype; at least one row.
+        loss: the loss that gets the rows.
+        kind: kind of the labels.
+        targets: which labels to make; `check_targets` has accepted them.
+        parameters: the parameters on which labels depend, by name.
+        recorded: labels that came with the rows, or None. They replace ``targets`` if they fit the
+            kind.
+        dtype: name of the format of the rows and of labels other than integers.
+        rng: stream of the draws.
+        first: number of the first row among the recorded rows, for messages.
+        origin: where the recorded labels come from, for messages.
+
+    Returns:
+        The index of the row that each labelled row repeats, (labelled rows,), or None for every row
+        once. And the labels: int64 (labelled rows,), or targets or distributions of the dtype, or
+        None if the loss takes no labels.
+
+    Raises:
+        UsageError: recorded labels are not integers, or are out of range.
     """
     if kind is LabelKind.NONE:
         return None, None
@@ -110,7 +135,7 @@ def labelled(
         wide = to_float64(rows)
         ignored = parameters.get("ignore_index")
         if recorded is not None and recorded.shape == (len(rows),):
-            # just the rows that were recorded; the loss ignores a label unless told otherwise
+            # No rows are added. The loss has an ignored label even if the parameter is not given.
             parameter = loss.parameter("ignore_index")
             if ignored is None and parameter is not None and not loss.per_class:
                 ignored = parameter.default
@@ -184,7 +209,7 @@ def _integers(
 def _with_ignored(
     rows: Float64Array, index: Index, labels: Array, ignored: int
 ) -> tuple[Index, Array]:
-    """Add the ignored label: for every row that is not finite, and for every fourth that is."""
+    """Add the ignored label to every row that is not finite, and to every fourth row."""
     chosen = np.array(~np.isfinite(rows).all(axis=1))
     chosen[::4] = True
     extra = np.flatnonzero(chosen)
@@ -224,7 +249,7 @@ def _elementwise(
 
 
 def _within(labels: Float64Array, dtype: str) -> Float64Array:
-    """Numbers that are neither 0 nor 1 in a dtype, of numbers from 0 to 1; larger ones stay."""
+    """Replace 0 and 1 by the nearest normal numbers of a dtype between; numbers above 1 stay."""
     target = FORMATS[dtype]
     labels = np.maximum(labels, target.smallest_normal)
     below = float(to_float64(next_down(from_float64(1.0, dtype))))
@@ -261,7 +286,7 @@ def _dirichlet(p: Float64Array, rng: np.random.Generator) -> Float64Array:
 
 
 def _zeros(p: Float64Array, rng: np.random.Generator) -> Float64Array:
-    """Exact zeros where the row is impossible, and on about half of the other classes."""
+    """Return exact zeros where the row's probability is 0, and at about half of the others."""
     keep = (p > 0) & (rng.random(p.shape) < 0.5)
     keep[np.arange(len(p)), p.argmax(axis=1)] = True
     return _normalised(_dirichlet(p, rng) * keep)
@@ -272,7 +297,7 @@ def _same(p: Float64Array, _rng: np.random.Generator) -> Float64Array:
 
 
 def _nearly_same(p: Float64Array, _rng: np.random.Generator) -> Float64Array:
-    return p  # moved by single ulps once it is rounded
+    return p  # `_moved` changes it by single ulps after rounding
 
 
 def _unnormalised(p: Float64Array, rng: np.random.Generator) -> Float64Array:
@@ -281,7 +306,7 @@ def _unnormalised(p: Float64Array, rng: np.random.Generator) -> Float64Array:
 
 
 def _disjoint(p: Float64Array, _rng: np.random.Generator) -> Float64Array:
-    """All mass where the row has none, or as little as it has anywhere."""
+    """Put all mass on the classes that have the lowest probability of the row."""
     return _normalised((p == p.min(axis=1, keepdims=True)).astype(np.float64))
 
 
@@ -290,7 +315,7 @@ def _any_one(p: Float64Array, rng: np.random.Generator) -> Float64Array:
 
 
 def _uneven(p: Float64Array, rng: np.random.Generator) -> Float64Array:
-    """Most of the mass on the likeliest class."""
+    """Put most of the mass on the most likely class."""
     return np.asarray(0.9 * _highest(p, rng) + 0.1 * _dirichlet(p, rng))
 
 
@@ -327,7 +352,7 @@ def _distributions(
     dtype: str,
     rng: np.random.Generator,
 ) -> tuple[Index, Array]:
-    """Distributions (n, classes); kinds take turns, so that a few rows see them all."""
+    """Return distributions (n, classes). Kinds take turns, so that a few rows get all of them."""
     p = to_probabilities(rows, loss.domain)
     divergence = LabelKind.INTEGER not in loss.label_kinds
     makers = _DIVERGENCE if divergence else _CROSS_ENTROPY
@@ -362,7 +387,7 @@ def _distributions(
 
 
 def _moved(labels: Array, most: float, rng: np.random.Generator) -> Array:
-    """About two thirds of the numbers moved by one ulp; zeros and infinities stay."""
+    """Move about two thirds of the numbers by one ulp; zeros and infinities stay."""
     step = rng.integers(-1, 2, labels.shape)
     wide, above, below = (to_float64(each) for each in (labels, next_up(labels), next_down(labels)))
     stays = (wide == 0) | ~np.isfinite(wide)

@@ -7,17 +7,19 @@ import numpy as np
 from xentcheck.floats import FORMATS, STANDARD, Format, from_float64, next_down, next_up, to_float64
 from xentcheck.model import Domain, Float64Array
 
-# ε of Keras, older Keras, libraries and users: where their clips set in.
+# Values of ε at which Keras, older Keras, libraries and users clip.
 CLIPS = (1e-4, 1e-7, 1e-8, 1e-9, 1e-12, 1e-15, 1e-20)
 LOWEST_CLAMPED_LOG = -100.0  # torch's BCELoss
 
 
 def exp_thresholds(target: Format) -> dict[str, float]:
-    """Where exp and log1p∘exp change their ways in a format, as float64 approximations.
+    """Return where exp and log1p∘exp change their behaviour in a format, approximated in float64.
 
-    ``exp_overflow``: beyond it e^x rounds to infinity. ``exp_subnormal``: below it e^x is
-    subnormal. ``exp_underflow``: below it e^x rounds to 0. ``one_plus_exp``: beyond it
-    1 + e^−x rounds to 1. ``minus_log_epsilon``: −log ε.
+    * ``exp_overflow``: above it e^x rounds to infinity.
+    * ``exp_subnormal``: below it e^x is subnormal.
+    * ``exp_underflow``: below it e^x rounds to 0.
+    * ``one_plus_exp``: above it 1 + e^−x rounds to 1.
+    * ``minus_log_epsilon``: −log ε.
     """
     last_ulp = math.ldexp(1.0, target.max_exponent - target.precision + 1)
     return {
@@ -30,11 +32,12 @@ def exp_thresholds(target: Format) -> dict[str, float]:
 
 
 def landmarks(target: Format, domain: Domain) -> dict[str, float]:
-    """Named boundary values of a format that are numbers of it and lie in the domain.
+    """Return the named boundary values of a format that lie in the domain.
 
-    For logits both signs of everything; for log-probabilities what is not above 0; for
-    probabilities what lies in [0, 1]. Values are exact in float64. Thresholds of other formats
-    are there too where the format reaches them, for an implementation that computes wider.
+    All values are numbers of the format, and exact in float64. Logits have both signs of
+    everything, log-probabilities the values up to 0, probabilities the values in [0, 1]. Thresholds
+    of other formats are included if the format reaches them, because an implementation may compute
+    in a wider format.
     """
     named = dict(_magnitudes(target))
     if domain is Domain.PROBABILITIES:
@@ -52,7 +55,7 @@ def landmarks(target: Format, domain: Domain) -> dict[str, float]:
 
 
 def sum_overflow(target: Format, classes: int) -> Float64Array:
-    """The logit at which a sum of that many equal exponentials overflows, ±1 ulp: (3,)."""
+    """Return the logit at which a sum of ``classes`` equal exponentials overflows, ±1 ulp: (3,)."""
     threshold = exp_thresholds(target)["exp_overflow"] - math.log(classes)
     return np.array(_around(threshold, target))
 

@@ -1,4 +1,4 @@
-"""The user's own rows, instead of the standard sweep: what they are given as, and their sweep."""
+"""The user's own rows, which replace the standard sweep: read them, and make their sweep."""
 
 import os
 import sys
@@ -18,27 +18,27 @@ NAMED = ("logits", "labels")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Own:
-    """Rows of the user's. ``name`` is for people; ``options`` are those of `recorded`."""
+    """The user's own rows. Messages show ``name``; ``options`` are the options of `recorded`."""
 
     name: str
     options: Mapping[str, Any]
 
     @property
     def labels(self) -> Array | None:
-        """The labels that came with them, None for none."""
+        """The labels of the rows, or None."""
         return recorded_labels(self.options)
 
 
 def described(inputs: Any, names: Mapping[str, str] | None = None) -> Own:
-    """Own rows, whatever they are given as.
+    """Make own rows of any accepted form of inputs.
 
     Args:
-        inputs: logits, a pair of logits and labels, or a mapping of arrays by name; or the path of
-            a file, or the paths of two, the second of the labels.
-        names: what the ``logits`` and the ``labels`` are called in the file or the mapping.
+        inputs: logits, a pair of logits and labels, or a mapping of arrays by name. Or the path of
+            a file, or a pair of paths: logits and labels.
+        names: the names of ``logits`` and ``labels`` in the file or the mapping.
 
     Raises:
-        UsageError: it is none of these, or a name is not one that is asked for.
+        UsageError: the inputs have another form, or ``names`` has another key.
     """
     names = names or {}
     for name in names:
@@ -71,9 +71,9 @@ def described(inputs: Any, names: Mapping[str, str] | None = None) -> Own:
 
 
 def dtype_of(own: Own) -> str:
-    """The dtype that own rows are audited in, unless another is asked for.
+    """Return the dtype of own rows, which is the default dtype of their audit.
 
-    Raises UsageError where their numbers have none.
+    Raises UsageError if the logits are not floating-point numbers of a known format.
     """
     path = own.options["path"]
     found = recorded_dtype(path, own.options.get("logits"))
@@ -87,7 +87,7 @@ def dtype_of(own: Own) -> str:
 
 
 def kind_of(own: Own, loss: Loss) -> str | None:
-    """What kind of labels came with own rows; None leaves it to the loss."""
+    """Return the kind of the labels of own rows; None: the loss decides."""
     labels = own.labels
     if labels is None or loss.layout is Layout.ELEMENTWISE:
         return None
@@ -106,9 +106,18 @@ def sweeps(
     *,
     integers: bool,
 ) -> tuple[Sweep, ...]:
-    """The sweep of own rows: every one of them once, with its own label.
+    """Return the sweep of own rows: every row once, with its own label.
 
-    Raises UsageError for labels that are not of the kind.
+    Args:
+        own: the rows.
+        loss: the loss to audit.
+        dtypes: names of the formats.
+        kind: kind of the labels.
+        parameters: the axis of values of each parameter, by name.
+        integers: give the targets to the implementation as int64.
+
+    Raises:
+        UsageError: the labels are not of this kind, or `check_own` refuses the rows.
     """
     check_own(own.options, loss.domain, loss.layout)
     labels = own.labels
@@ -139,7 +148,7 @@ def sweeps(
 
 
 def notes(own: Own, loss: Loss, kind: LabelKind) -> tuple[str, ...]:
-    """What to say of own rows."""
+    """Return the notes of the report about own rows."""
     told = [f"only the rows of {own.name} are audited, not the standard sweep"]
     if kind is not LabelKind.NONE and own.labels is None:
         drawn = "its rows have drawn labels, so that a row may be there several times"
@@ -153,7 +162,7 @@ def _is_path(given: Any) -> bool:
 
 
 def _array(name: str, given: Any) -> Array:
-    """An array of NumPy's, of whatever has its numbers. Raises UsageError for what has none."""
+    """Convert to a NumPy array. Raises UsageError if it has no numbers."""
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(given, torch.Tensor):
         plain = given.detach().cpu().contiguous()

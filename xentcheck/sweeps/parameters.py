@@ -1,4 +1,4 @@
-"""Axes of parameters into the values that a case carries."""
+"""Turn the axes of parameters into the values that a case carries."""
 
 import itertools
 import math
@@ -14,13 +14,13 @@ from xentcheck.losses.spec import Loss
 from xentcheck.model import Array, LabelKind, Parameter, ParameterKind, ParameterValue
 from xentcheck.sweeps.generator import stream
 
-MANY_CLASSES = 1024  # beyond it draws take few distinct values, so that exact results stay cheap
+MANY_CLASSES = 1024  # above it, draws take few distinct values: exact results stay cheap
 
 
 def combinations(
     loss: Loss, label_kind: LabelKind, axes: Mapping[str, Sequence[Any]]
 ) -> Iterator[dict[str, tuple[Parameter, Any]]]:
-    """Every combination of the axes, each name with its declaration and its raw value.
+    """Yield every combination of the axes: the declaration and the raw value of each name.
 
     Raises UsageError for a parameter that the loss lacks, that does not go with the labels, or
     that has an empty axis.
@@ -52,9 +52,19 @@ def materialise(
     seed: int,
     place: Sequence[object],
 ) -> dict[str, ParameterValue]:
-    """The parameters of a block of that shape: reals rounded to the dtype, words made arrays.
+    """Return the parameters of a block of rows.
 
-    What is not given is left out. ``place`` is the block's place in its sweep.
+    Real numbers are rounded to the dtype. Words such as "random" become arrays of numbers.
+
+    Args:
+        combination: one combination of `combinations`. Parameters with the value None are left out.
+        shape: shape of the block's logits.
+        dtype: name of the format of the parameters.
+        seed: seed of the audit.
+        place: place of the block in its sweep; its first part is the sweep's name.
+
+    Raises:
+        UsageError: a parameter has an unknown word.
     """
     values: dict[str, ParameterValue] = {}
     for name, (parameter, raw) in combination.items():
@@ -86,7 +96,7 @@ def _value(
 
 
 def _vector(parameter: Parameter, raw: Any, classes: int, seed: int, sweep: str) -> Array:
-    """One number per class; a word draws them, equal for every dtype of the sweep."""
+    """Return one number per class. A word draws the same numbers for every dtype of the sweep."""
     if not isinstance(raw, str):
         return np.resize(np.asarray(raw, dtype=np.float64), classes)
     _check_word(parameter, raw)
@@ -109,7 +119,7 @@ def _check_word(parameter: Parameter, word: str) -> None:
 def _matrix(
     parameter: Parameter, raw: Any, shape: tuple[int, ...], seed: int, place: Sequence[object]
 ) -> Array:
-    """One number per row and class: Gumbel noise, or given numbers repeated over the classes."""
+    """Return one number per row and class: Gumbel noise, or given numbers in every row."""
     if not isinstance(raw, str):
         return np.tile(np.resize(np.asarray(raw, dtype=np.float64), shape[-1]), (shape[0], 1))
     _check_word(parameter, raw)

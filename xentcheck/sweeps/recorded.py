@@ -1,9 +1,8 @@
-"""Logits that a model really produced, read from .npy, .npz, .safetensors and .pt files.
+"""Logits that a model produced, read from .npy, .npz, .safetensors and .pt files.
 
-The readers run no code from the file: pickled objects are refused, torch reads weights only, in a
-process of its own, and the header of a
-safetensors file is plain JSON whose sizes and offsets are checked before anything is read.
-Format of the latter: https://github.com/huggingface/safetensors#format
+The readers run no code from the file. NumPy refuses pickled objects. torch reads weights only, in
+its own process. The header of a safetensors file is plain JSON; its sizes and offsets are checked
+before anything is read. Format: https://github.com/huggingface/safetensors#format
 """
 
 import json
@@ -39,9 +38,9 @@ LOGIT_NAMES = (
     *("logits", "scores", "outputs", "output", "predictions", "preds", "y_pred"),
     *("probabilities", "probs", "log_probs", "logprobs", "log_probabilities", "x", "input"),
 )
-"""What an array of logits is called, the likelier name first."""
+"""Usual names of an array of logits, the most likely name first."""
 LABEL_NAMES = ("labels", "label", "targets", "target", "y", "y_true", "ground_truth")
-"""What an array of labels is called, the likelier name first."""
+"""Usual names of an array of labels, the most likely name first."""
 _CONVERTED = {
     ".csv": "np.loadtxt('{path}', delimiter=',')",
     ".tsv": "np.loadtxt('{path}', delimiter='\\t')",
@@ -51,7 +50,7 @@ _CONVERTED = {
     ".pickle": "__import__('pickle').load(open('{path}', 'rb'))",
     ".parquet": "__import__('pandas').read_parquet('{path}').to_numpy()",
 }
-"""How a file that is not read becomes an array."""
+"""Code that makes an array of a file of an unsupported type, by suffix."""
 _LONGEST_HEADER = 100_000_000  # bytes; the limit of the safetensors library itself
 _SAFETENSORS_DTYPES: Mapping[str, np.dtype[Any]] = {
     "F64": FORMATS["float64"].dtype,
@@ -71,12 +70,11 @@ _SAFETENSORS_DTYPES: Mapping[str, np.dtype[Any]] = {
 def read_arrays(
     path: str | Path | Mapping[str, Array], wanted: Sequence[str] = ()
 ) -> dict[str, Array]:
-    """The arrays of a file by name; an .npy file has one, named "". They cannot be written to.
+    """Return the arrays of a file by name, read-only. An .npy file has one array, named "".
 
-    ``wanted`` limits what is read of an archive (empty: everything). The arrays of .npy and
-    .safetensors files stay in the file, and come into memory where they are looked at. Arrays that
-    are at hand, by name, are returned as they are. Raises UsageError, with the path and the reason,
-    for whatever cannot be read.
+    ``wanted`` names the arrays to read from an archive (empty: all). The arrays of .npy and
+    .safetensors files are mapped: parts come into memory when they are used. A mapping of arrays is
+    returned as it is. Raises UsageError, with the path and the reason, if a file cannot be read.
     """
     if isinstance(path, Mapping):
         return dict(path)
@@ -105,7 +103,7 @@ def read_arrays(
 
 
 def _refused(path: Path) -> str:
-    """Why a file is not read, with the line that converts it where there is one."""
+    """Say why a file is not read, and how to convert it if that is known."""
     message = f"{path}: recorded logits come from {', '.join(SUFFIXES)} files"
     made = _CONVERTED.get(path.suffix.lower())
     if made is None:
@@ -116,11 +114,11 @@ def _refused(path: Path) -> str:
 
 
 def _quoted(code: str) -> str:
-    """Code for a shell, in double quotes where these do: it has single ones of its own."""
+    """Quote code for a shell: in double quotes if possible, because it has single quotes itself."""
     return shlex.quote(code) if any(each in code for each in '"$`\\!') else f'"{code}"'
 
 
-@lru_cache(maxsize=4)  # every loss and dtype of a sweep asks for the same file
+@lru_cache(maxsize=4)  # every loss and dtype of a sweep reads the same file
 def _read(path: Path, wanted: tuple[str, ...], _version: tuple[int, ...]) -> Mapping[str, Array]:
     if path.suffix == ".safetensors":
         return _read_safetensors(path, wanted)
@@ -156,11 +154,11 @@ for name, each in found.items():
         arrays[name or "logits"] = array.view("V2") if bits else array
 np.savez(sys.argv[2], **arrays)
 """
-"""Tensors of a file as an archive of NumPy's, made in a process that imports torch."""
+"""Script for a process that imports torch: it saves the tensors of a file as a .npz archive."""
 
 
 def _read_torch(path: Path) -> Mapping[str, Array]:
-    """The tensors of a file of torch's, which is read as weights only: it runs no code."""
+    """Return the tensors of a torch file. torch reads weights only, so the file runs no code."""
     path.stat()
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "arrays.npz"
@@ -203,7 +201,7 @@ def _read_safetensors(path: Path, wanted: Sequence[str]) -> dict[str, Array]:
 
 
 def _entry(name: str, entry: Any, most: int) -> tuple[np.dtype[Any], tuple[int, ...], int]:
-    """Dtype, shape and first byte of one tensor, checked against its last byte and the file."""
+    """Return dtype, shape and first byte of one tensor, after checks against the file's size."""
     try:
         code, shape, (first, last) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
     except (KeyError, TypeError, ValueError):
@@ -224,7 +222,7 @@ def _entry(name: str, entry: Any, most: int) -> tuple[np.dtype[Any], tuple[int, 
 
 
 def _mapped(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...], offset: int) -> Array:
-    """An array that stays in its file; an empty one has nothing to map."""
+    """Return an array that is mapped from its file. An empty array is made in memory instead."""
     little = dtype.newbyteorder("<")
     if not math.prod(shape):
         return np.empty(shape, little)
@@ -279,7 +277,7 @@ def _recorded(request: Request) -> Iterator[Batch]:
 
 
 def place_of(path: Any, name: str) -> str:
-    """How a message names an array of a file, or of no file."""
+    """Return the words by which a message names an array of a file or of memory."""
     file = "inputs" if isinstance(path, Mapping) else str(path)
     return f"{file}: array {name!r}" if name else file
 
@@ -287,7 +285,7 @@ def place_of(path: Any, name: str) -> str:
 def _labels(
     options: Mapping[str, Any], arrays: Mapping[str, Array], logits: str
 ) -> tuple[Array | None, str]:
-    """The labels, if there are any, and how a message names them."""
+    """Return the labels, or None, and the words by which a message names them."""
     path, labels_path, wanted = (options[key] for key in ("path", "labels_path", "labels"))
     if labels_path is not None:
         path, arrays, logits = labels_path, read_arrays(labels_path), ""
@@ -317,7 +315,7 @@ def _labels(
 
 
 def _fitted(labels: Array, logits: Array, origin: str, path: Any) -> Array:
-    """Labels with as many rows as the logits. Raises UsageError for another shape."""
+    """Reshape labels to one row per row of logits. Raises UsageError if the shape does not fit."""
     classes = logits.shape[-1]
     if labels.shape == logits.shape:
         return labels.reshape(-1, classes)
@@ -332,7 +330,7 @@ def _fitted(labels: Array, logits: Array, origin: str, path: Any) -> Array:
 
 
 def _check_targets(labels: Array, rows: Array, origin: Origin, *, fits: bool) -> None:
-    """Refuse labels that are no targets of single numbers."""
+    """Refuse labels that are not targets of single numbers; raises UsageError."""
     if not fits:
         message = (
             f"{origin.array}: labels of shape {labels.shape} for single numbers of shape "
@@ -356,17 +354,17 @@ def _widened(rows: Array, first: int, last: int) -> Float64Array:
 
 
 def check_own(options: Mapping[str, Any], domain: Domain, layout: Layout) -> None:
-    """Refuse rows that a loss is not defined for, and targets that are none; raises UsageError.
+    """Refuse the user's own rows outside a loss's domain, and invalid targets; raises UsageError.
 
-    ``options`` are those of `recorded`, with ``path``; rows that a configuration names are given
-    to several losses, and are not checked.
+    ``options`` are the options of `recorded`; ``path`` is required. Rows that a configuration names
+    are not checked, because they go to several losses.
     """
     path = options["path"]
     arrays = read_arrays(path)
     name = _logits_name(arrays, path, options.get("logits"))
     logits = _plain(arrays[name])
     if format_of(logits.dtype) is None or logits.ndim == 0:
-        return  # it is refused where the rows are made
+        return  # `_recorded` refuses it
     elementwise = layout is Layout.ELEMENTWISE
     lead = logits.shape if elementwise else logits.shape[:-1]
     rows = logits.reshape(-1, logits.shape[-1])
@@ -396,14 +394,14 @@ def _check_inside(rows: Array, first: int, domain: Domain, origin: Origin) -> No
 
 
 def _plain(array: Array) -> Array:
-    """An array as it was meant: NumPy saves bfloat16 as two bytes without a name."""
+    """Restore bfloat16, which NumPy saves as two bytes without a type name."""
     if array.dtype.kind == "V" and array.dtype.names is None and array.dtype.itemsize == 2:
         return array.view(FORMATS["bfloat16"].dtype)
     return array
 
 
 def _logits_name(arrays: Mapping[str, Array], path: Any, key: str | None) -> str:
-    """Which array has the logits: the one named, one of the usual names, or the only one left."""
+    """Return the array of logits: the named one, one with a usual name, or the only one left."""
     if "" in arrays:
         return ""
     if key is not None:
@@ -424,9 +422,9 @@ def _logits_name(arrays: Mapping[str, Array], path: Any, key: str | None) -> str
 
 
 def recorded_dtype(path: Any, logits: str | None = None) -> str | None:
-    """The dtype of the logits of a recording; None where it is none that a loss is audited in.
+    """Return the dtype of recorded logits; None if losses are not audited in it.
 
-    Raises UsageError for whatever cannot be read.
+    Raises UsageError if the file cannot be read.
     """
     arrays = read_arrays(path)
     found = format_of(_plain(arrays[_logits_name(arrays, path, logits)]).dtype)
@@ -434,7 +432,7 @@ def recorded_dtype(path: Any, logits: str | None = None) -> str | None:
 
 
 def recorded_labels(options: Mapping[str, Any]) -> Array | None:
-    """The labels that come with a recording, None where there are none; raises UsageError."""
+    """Return the labels of a recording, or None. Raises UsageError if they cannot be read."""
     arrays = read_arrays(options["path"])
     logits = _logits_name(arrays, options["path"], options.get("logits"))
     filled = {"labels_path": None, "labels": None, **options}

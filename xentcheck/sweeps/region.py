@@ -1,4 +1,4 @@
-"""A region of a format's numbers, bounded by ``from`` and ``to``, the domain and the format."""
+"""A region of a format's numbers. ``from``, ``to``, the domain and the format bound it."""
 
 import math
 
@@ -14,13 +14,13 @@ REGION_OPTIONS = (
 
 
 def region_bounds(request: Request) -> tuple[float, float]:
-    """Lowest and highest number that is asked for within the domain; may be infinite."""
+    """Return the lowest and highest number of the region in the domain; both may be infinite."""
     lowest, highest = DOMAIN_BOUNDS[request.domain]
     return max(request.options["from"], lowest), min(request.options["to"], highest)
 
 
 def region_ordinals(request: Request) -> tuple[int, int]:
-    """First and last ordinal of the region's finite numbers; its ends are rounded to the format."""
+    """Return the first and last ordinal of the region, with its ends rounded to finite numbers."""
     most = request.format.max
     lowest, highest = region_bounds(request)
     ends = from_float64([max(lowest, -most), min(highest, most)], request.format.name)
@@ -29,7 +29,10 @@ def region_ordinals(request: Request) -> tuple[int, int]:
 
 
 def region_obstacle(generator: str, request: Request) -> str:
-    """Why the region has no finite number, or ""; UsageError where it goes from high to low."""
+    """Say why the region has no finite number, or return "".
+
+    Raises UsageError if ``from`` lies above ``to``.
+    """
     first, last = request.options["from"], request.options["to"]
     if not first <= last:
         message = f"{generator}: from {first} lies above to {last}"

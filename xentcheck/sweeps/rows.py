@@ -1,4 +1,4 @@
-"""Rows that are made when they are asked for, and from anywhere among them."""
+"""Rows that are made on demand. Any range of rows can be made without the others."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,31 +9,34 @@ import numpy as np
 from xentcheck.model import Array
 
 MOST_ELEMENTS = 1 << 20
-"""So many numbers are made at once, or one row where that is longer."""
+"""Largest count of numbers that are made at once; a longer row is made whole."""
 
 MOST_REDUCED = 1 << 24
-"""So many numbers are reduced at once: a reduction is of all rows of an input up to here."""
+"""Largest count of numbers that are reduced at once. An input up to this size is reduced whole."""
 
 Maker = Callable[[int, int], Array]
 """Makes the rows from a first one up to a last one, which is left out."""
 
 Stream = Callable[..., np.random.Generator]
-"""Opens a generator's own random stream; with arguments, that of a place within it."""
+"""Opens a generator's own random stream; with arguments, the stream of a place within it."""
 
 Sampler = Callable[[np.random.Generator, tuple[int, ...]], Array]
-"""Draws rows of that shape, (rows, classes) or (rows,)."""
+"""Draws rows of the given shape, (rows, classes) or (rows,)."""
 
 
 def chunk_rows(classes: int, *, reduced: bool = False) -> int:
-    """How many rows of so many classes (0: elementwise) are made at once; at least 1.
+    """Return how many rows of ``classes`` numbers (0: elementwise) are made at once; at least 1.
 
-    ``reduced``: as many as a reduction takes.
+    ``reduced``: return how many rows a reduction takes at once.
     """
     return max(1, (MOST_REDUCED if reduced else MOST_ELEMENTS) // max(1, classes))
 
 
 def stacked(pieces: Sequence[tuple[int, Maker]], first: int, last: int) -> Array:
-    """Rows of what lies one below the other, each piece a number of rows and their maker."""
+    """Return rows ``first`` up to ``last`` of pieces that lie one below the other.
+
+    Each piece is a number of rows and their maker.
+    """
     made = []
     start = 0
     for count, make in pieces:
@@ -46,7 +49,7 @@ def stacked(pieces: Sequence[tuple[int, Maker]], first: int, last: int) -> Array
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Draws:
-    """Random rows, in chunks that are drawn without those before them; made by a `Series`."""
+    """Random rows of a `Series`, in chunks. A chunk is drawn without the chunks before it."""
 
     series: "Series"
     number: int
@@ -55,7 +58,7 @@ class Draws:
     sample: Sampler
 
     def between(self, first: int, last: int) -> Array:
-        """The rows from ``first`` up to ``last``; draws every chunk that has some of them."""
+        """Return rows ``first`` up to ``last``. Draws every chunk that holds some of them."""
         size = chunk_rows(self.classes)
         made = []
         for chunk in range(first // size, -(-last // size)):
@@ -69,27 +72,27 @@ class Draws:
         return self.draw(rng, min(size, self.rows - chunk * size))
 
     def draw(self, rng: np.random.Generator, rows: int) -> Array:
-        """That many rows from a stream."""
+        """Draw ``rows`` rows from a stream."""
         return self.sample(rng, (rows, self.classes) if self.classes else (rows,))
 
 
 class Series:
-    """The draws of one generator, and the random stream of every chunk of them.
+    """The draws of one generator, and the random stream of each of their chunks.
 
-    The first draws share one stream, one after the other, for as long as those before them hold
-    no more than `MOST_ELEMENTS` numbers: to come to a place there, what lies before it is drawn
-    again. Every other chunk has a stream of its own.
+    The first draws share one stream, one after the other, as long as the draws before them hold no
+    more than `MOST_ELEMENTS` numbers. To reach a place in this stream, the numbers before it are
+    drawn again. Every other chunk has its own stream.
     """
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self._draws: list[Draws] = []
-        self._sharing = 0  # so many of the draws begin in the shared stream
+        self._sharing = 0  # number of draws that begin in the shared stream
         self._elements = 0
-        self._states: list[Any] = []  # of the shared stream, before each of the first draws
+        self._states: list[Any] = []  # state of the shared stream before each of the first draws
 
     def draws(self, rows: int, classes: int, sample: Sampler) -> Draws:
-        """The next draws of the series; ``classes`` 0 for single numbers."""
+        """Add draws to the series and return them; ``classes`` is 0 for single numbers."""
         made = Draws(self, len(self._draws), rows, classes, sample)
         self._draws.append(made)
         if self._elements <= MOST_ELEMENTS:
@@ -98,7 +101,7 @@ class Series:
         return made
 
     def stream_of(self, number: int, chunk: int) -> np.random.Generator:
-        """The stream of a chunk of the draws with that number."""
+        """Return the stream of a chunk of the draws with this number."""
         if chunk or number >= self._sharing:
             return self._stream("draws", number, chunk)
         rng = self._stream()

@@ -1,6 +1,6 @@
-"""The standard sweep of ``check``: everything a fault can hide in, in a few hundred rows.
+"""The standard sweep of ``check``: a few hundred rows of every kind that can show a fault.
 
-A loss of single numbers is tried on every value of a 16-bit dtype besides.
+Elementwise losses also get every value of each 16-bit dtype.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,10 +12,11 @@ from xentcheck.model import Domain, InputSpec, LabelKind, Layout, Sweep, reduces
 from xentcheck.sweeps.crossing import ZEROS
 
 EXHAUSTED_BITS = 16
-BASES = (0.7, -17.69, 61.3)  # no gap above them is a difference that rounds to nothing
-VOCABULARY = 65_540  # float16 overflows when it sums that many ones
+BASES = (0.7, -17.69, 61.3)  # logits; above these bases no gap but 0 rounds to nothing
+VOCABULARY = 65_540  # classes; a float16 sum of this many ones overflows
 LONG = (1, 2, 255, 257, 4095, 4097, 65_537, 100_000)
-"""Rows of the long reductions: beside what a count in 8, 11 or 16 bits, or a chunk, can hold."""
+"""Row counts of the long reductions. They lie next to the largest count that 8, 11 or 16 bits, or a
+chunk, can hold."""
 
 
 def standard_sweeps(
@@ -27,22 +28,32 @@ def standard_sweeps(
     *,
     integers: bool = False,
 ) -> tuple[Sweep, ...]:
-    """The sweeps that together audit a loss, each with the given dtypes, labels and parameters.
+    """Return the sweeps that together audit a loss.
 
-    ``ordinary``: drawn logits, of up to 1000 classes, and a climb from the worst of them; for
-    elementwise losses also thresholds of the implementation. ``extreme``: boundary values, gaps
-    through p→1, offsets, ties, rows far below zero, rows of mixed scale. ``zeros``: rows next to
-    zeros of the result, for losses that have some. ``masked`` and ``special``: −inf
-    at some classes; any infinity and NaN (for rows and elementwise losses as they apply).
-    ``wide``: a few rows beyond 65,536 classes. ``long``: with a reduction among the parameters, of
-    up to 100,000 rows. ``exhaustive``: every value of a 16-bit dtype,
-    with targets 0 and 1 where there are targets, for elementwise losses. ``targets`` other than
-    None are those of all of them, and ``integers`` gives them as int64; see `chosen_labels`.
+    * ``ordinary``: drawn logits of up to 1000 classes, and a climb from the worst of them. For
+      elementwise losses also thresholds of the implementation.
+    * ``extreme``: boundary values, gaps through p→1, offsets, ties, rows far below zero, rows of
+      mixed scale.
+    * ``zeros``: rows next to zeros of the result, for losses that have such zeros.
+    * ``masked``: −inf at some classes; for losses of rows.
+    * ``special``: infinities and NaN.
+    * ``wide`` and ``wide-peak``: a few rows of more than 65,536 classes; for losses of rows.
+    * ``long``: up to 100,000 rows, if the parameters have a reduction.
+    * ``exhaustive``: every value of each 16-bit dtype; for elementwise losses. Targets, if the loss
+      has any, are 0 and 1.
+
+    Args:
+        loss: the loss to audit.
+        dtypes: names of the formats. A sweep leaves out those that it is not made for.
+        label_kind: kind of the labels; None: the first kind of the loss.
+        parameters: the axis of values of each parameter, by name.
+        targets: the targets of all sweeps; None: each sweep has its own. See `chosen_labels`.
+        integers: give the targets to the implementation as int64.
     """
     elementwise = loss.layout is Layout.ELEMENTWISE
     plan = _elementwise(loss) if elementwise else _rows(loss.domain)
     if targets is None and (loss.id, label_kind or loss.label_kinds[0]) in ZEROS:
-        # there labels come with the rows, and most are soft
+        # the zeros have their own labels, and most of these are soft
         plan.append(("zeros", "all", [("zero-crossing", {"rows": 32 if elementwise else 8})]))
     reductions = (parameters or {}).get("reduction", ())
     if any(reduces({"reduction": each}) for each in reductions if each is not None):
@@ -64,7 +75,10 @@ def standard_sweeps(
 
 
 def _fitting(name: str, domain: Domain, dtypes: Sequence[str]) -> tuple[str, ...]:
-    """The dtypes that a sweep is about, and that can hold it: log 0 takes an infinity."""
+    """Return the dtypes that a sweep is made for.
+
+    ``exhaustive`` takes 16-bit dtypes only. ``masked`` needs an infinity, because log 0 is −inf.
+    """
     if name == "exhaustive":
         return tuple(dtype for dtype in dtypes if FORMATS[dtype].bits == EXHAUSTED_BITS)
     if name != "masked" or domain is Domain.PROBABILITIES:

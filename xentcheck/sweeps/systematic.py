@@ -1,4 +1,4 @@
-"""Generators that put inputs where faults are known to hide; their draws, if any, are filler."""
+"""Generators that put inputs at places of known faults. Random draws only fill in the rest."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -61,7 +61,7 @@ def _tied(
     first: int,
     last: int,
 ) -> Float64Array:
-    """(rows, classes): the top in the first class, its partner in the last, the others between."""
+    """Return the top in the first class, its partner in the last, the others in between."""
     rows = np.repeat(others[first:last], classes, axis=1)
     rows[:, :1] = top[first:last]
     rows[:, -1:] = partner[first:last]
@@ -76,7 +76,7 @@ def _gap(request: Request) -> Iterator[Batch]:
 
 
 def _gap_rows(options: Mapping[str, Any], classes: int, first: int, last: int) -> Float64Array:
-    """Every gap above the first base, then above the next one."""
+    """Return every gap above the first base, then every gap above the next base, and so on."""
     number = np.arange(first, last)
     points = options["points"]
     gaps = evenly_spaced(options)[number % points]
@@ -98,7 +98,7 @@ def _ordinary(scale: float, rng: np.random.Generator, shape: tuple[int, ...]) ->
 def _shifted(
     request: Request, offsets: Sequence[float], highest: float = math.inf
 ) -> Iterator[Batch]:
-    """Ordinary rows and an all-equal one, moved as a whole to each offset, but not too high."""
+    """Yield ordinary rows and an all-equal row, shifted by each offset and cut at ``highest``."""
     series = Series(request.stream)
     sample = partial(_ordinary, request.options["scale"])
     for classes in request.widths:
@@ -109,7 +109,7 @@ def _shifted(
 
 
 def _at_offset(draws: Draws, offset: float, highest: float, first: int, last: int) -> Float64Array:
-    """The drawn rows at an offset; what lies behind the last of them is the all-equal one."""
+    """Return the drawn rows at an offset. The row after the last drawn row is all-equal."""
     rows = np.zeros((last - first, draws.classes) if draws.classes else last - first)
     drawn = min(last, draws.rows) - first
     if drawn > 0:
@@ -155,7 +155,7 @@ def _masked(request: Request) -> Iterator[Batch]:
 
 
 def _masked_rows(draws: Draws, count: int, first: int, last: int) -> Float64Array:
-    """The drawn rows with so many classes at −inf, beginning with another one in each row."""
+    """Return the drawn rows with ``count`` classes at −inf. Row k begins at class k."""
     behind = (np.arange(draws.classes) - np.arange(first, last)[:, None]) % draws.classes
     return np.where(behind < count, -np.inf, draws.between(first, last))
 
@@ -177,7 +177,7 @@ def _mixed_scale(request: Request) -> Iterator[Batch]:
 def _of_mixed_scale(
     domain: Domain, rng: np.random.Generator, shape: tuple[int, ...]
 ) -> Float64Array:
-    """Rows whose sizes differ by many orders of magnitude, shuffled."""
+    """Draw rows of sizes that differ by many orders of magnitude, in random order."""
     scales = (1e-6, 1e-2, 1.0, 3.0, 30.0, 1e3, 1e5, 1e10)
     offsets = (0.0, 0.0, -1e3, 1e3, -1e5, 1e5)
     count = shape[0]

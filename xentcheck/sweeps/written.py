@@ -1,4 +1,4 @@
-"""Rows that are written down, in full or as a grid, and all the numbers of a dtype."""
+"""Rows that the user writes down, in full or as a grid, and all numbers of a dtype."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -14,12 +14,13 @@ from xentcheck.sweeps.generator import DOMAIN_BOUNDS, Batch, Request, batch_of
 from xentcheck.sweeps.options import check_spacing, evenly_spaced
 from xentcheck.sweeps.region import region_bounds, region_obstacle, region_ordinals
 
-MOST_GRID_ROWS = 1 << 16
+MOST_GRID_ROWS = 1 << 16  # largest number of rows of a grid over classes
 
-MOST_EXHAUSTIVE_BITS = 32
+MOST_EXHAUSTIVE_BITS = 32  # widest format that is swept value by value
 
 
 def explicit(request: Request) -> Iterator[Batch]:
+    """Yield the rows that the options list, with their labels if there are any."""
     given = [
         list(row) if isinstance(row, list | tuple) else row for row in request.options["values"]
     ]
@@ -49,6 +50,7 @@ def _grid_size(request: Request) -> int:
 
 
 def grid_obstacle(request: Request) -> str:
+    """Name the first value or end of the grid outside the domain, or return ""."""
     lowest, highest = DOMAIN_BOUNDS[request.domain]
     ends = (request.options["from"], request.options["to"])
     for value in request.options["values"] or ends:
@@ -58,6 +60,7 @@ def grid_obstacle(request: Request) -> str:
 
 
 def grid(request: Request) -> Iterator[Batch]:
+    """Yield every combination of the values over the classes."""
     if not request.options["values"]:
         check_spacing(request.options, "grid")
     size = _grid_size(request)
@@ -83,6 +86,7 @@ def _grid_rows(options: Mapping[str, Any], classes: int, first: int, last: int) 
 
 
 def exhaustive(request: Request) -> Iterator[Batch]:
+    """Yield every number of the region, then −0 and special values that apply."""
     first, last = region_ordinals(request)
     make = partial(_by_ordinal, request.format.name, first)
     yield Batch(last - first + 1, 0, make, verbatim=True)
@@ -103,6 +107,7 @@ def _by_ordinal(name: str, origin: int, first: int, last: int) -> Array:
 
 
 def exhaustive_obstacle(request: Request) -> str:
+    """Say why the region has too many numbers or none, or return ""."""
     if request.format.bits > MOST_EXHAUSTIVE_BITS:
         return f"{request.format.name} has 2^{request.format.bits} values, too many to try them all"
     return region_obstacle("exhaustive", request)

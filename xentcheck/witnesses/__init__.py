@@ -1,1 +1,1 @@
-"""Findings saved for elsewhere: archives of arrays, and scripts that show them again."""
+"""Save findings as archives of arrays, with scripts that reproduce them."""

@@ -1,4 +1,4 @@
-"""Saved findings: an archive of arrays, and a script that shows it, for each."""
+"""Saved findings: each has an archive of arrays and a script that reproduces it."""
 
 import hashlib
 import re
@@ -22,25 +22,25 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._+@-]+")
 
 
 def save(report: Report, directory: str | Path, sweeps: Sequence[Sweep] = ()) -> tuple[Path, ...]:
-    """Write the witness of every finding to a folder, which is made if it is not there.
+    """Write the witness of every finding to a folder.
 
-    Each is a ``.npz`` that plain NumPy loads: ``logits`` with an axis of rows, ``labels``, the
-    parameters by their names, ``actual`` and ``expected`` in float64, ``exact`` as text, and names.
-    Numbers of a dtype that NumPy lacks are float32. Beside it is a Python script that calls the
-    implementation on them.
+    Each witness is a ``.npz`` that plain NumPy loads: ``logits`` with an axis of rows, ``labels``,
+    the parameters by name, ``actual`` and ``expected`` in float64, ``exact`` as text, and names.
+    Numbers of a dtype that NumPy lacks are saved as float32. A Python script beside it calls the
+    implementation on these arrays.
 
     Args:
-        report: what was found.
-        directory: the folder.
-        sweeps: those that were audited. What was found of a whole call, or of a function whose
-            rows depend on each other, is saved with the block of rows if they are given; else it
-            is the row alone.
+        report: the report with the findings.
+        directory: the folder; it is created if necessary.
+        sweeps: the sweeps of the audit. They are needed to save the whole block of rows if a
+            finding is about a whole call, or about a function whose rows depend on each other.
+            Without them only the row is saved.
 
     Returns:
         The paths of all files, in the order of the findings.
 
     Raises:
-        UsageError: something cannot be written.
+        UsageError: a file cannot be written.
     """
     folder = Path(directory)
     paths: list[Path] = []
@@ -70,9 +70,9 @@ def save(report: Report, directory: str | Path, sweeps: Sequence[Sweep] = ()) ->
 
 
 def _name(finding: Finding, taken: set[str]) -> str:
-    """A file's name that no other finding has, also where capitals are the same as small letters.
+    """Return a unique file name, also on file systems that ignore upper and lower case.
 
-    A name that had to be changed, or cut, bears a hash of what it was.
+    A name that is changed or cut ends with a hash of the original.
     """
     cell = finding.cell
     parts = (cell.loss, cell.implementation, cell.dtype, cell.quantity, cell.sweep, finding.kind)
@@ -107,7 +107,7 @@ def _arrays(finding: Finding, witness: Witness, given: Given) -> dict[str, Array
 
 
 def _plain(value: Any) -> Array:
-    """An array that NumPy loads without further packages, with the same numbers."""
+    """Return an array of the same numbers that NumPy loads without other packages."""
     array = np.asarray(value)
     known = format_of(array.dtype)
     return array if known is None or known.name in NATIVE else to_float64(array).astype(np.float32)

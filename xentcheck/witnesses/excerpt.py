@@ -1,7 +1,7 @@
-"""The source of a function with all that it needs of the package, as text that stands alone.
+"""Extract the source of a function and of everything that it uses of the package.
 
-What an adapter does is written to scripts that need nothing but the adapter's framework: its own
-lines, and those of what it uses, without annotations; `deferred` modules are imported.
+Scripts contain an adapter's code in this form, so they need only the adapter's framework. The
+source has no annotations. Modules that are `deferred` in the package are imported.
 """
 
 import ast
@@ -25,7 +25,7 @@ class Excerpt:
 
 @cache
 def excerpt(*functions: Callable[..., Any]) -> Excerpt:
-    """What it takes to have these functions, which stand at the top level of their modules."""
+    """Return the code that defines these functions of the top level of their modules."""
     taken = _Taken()
     for function in functions:
         taken.take(function.__module__, function.__name__)
@@ -39,7 +39,7 @@ class _Taken:
         self._seen: set[tuple[str, str]] = set()
 
     def take(self, module: str, name: str) -> None:
-        """A name of a module, and before it what its definition needs."""
+        """Take a name of a module, after the names that its definition needs."""
         if (module, name) in self._seen or name not in _bindings(module):
             return
         self._seen.add((module, name))
@@ -92,7 +92,7 @@ class _Taken:
 
 
 class _Bare(ast.NodeTransformer):
-    """Takes annotations and docstrings away."""
+    """Removes annotations and docstrings."""
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
         self.generic_visit(node)
@@ -113,7 +113,7 @@ class _Bare(ast.NodeTransformer):
 
 @cache
 def _bindings(module: str) -> dict[str, ast.stmt]:
-    """What the names of a module are bound to at its top level."""
+    """Return the statement that binds each name at the top level of a module."""
     source = inspect.getsource(importlib.import_module(module))
     found: dict[str, ast.stmt] = {}
     for node in ast.parse(source).body:

@@ -1,4 +1,4 @@
-"""What an implementation is called with to show a finding again."""
+"""The arguments of the call that reproduces a finding."""
 
 import contextlib
 from collections.abc import Mapping, Sequence
@@ -37,9 +37,9 @@ NATIVE = ("float16", "float32", "float64")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Given:
-    """What an implementation is called with, by name; arrays have an axis of rows.
+    """The arguments of an implementation by name. Arrays have an axis of rows.
 
-    ``place`` is where what is shown stands in the result.
+    ``place`` is the index of the shown number in the result.
     """
 
     given: Mapping[str, Any]
@@ -47,13 +47,22 @@ class Given:
 
     @property
     def arrays(self) -> dict[str, Array]:
+        """The arguments that are arrays."""
         return {name: each for name, each in self.given.items() if isinstance(each, np.ndarray)}
 
 
 def given_to(
     report: Report, finding: Finding, witness: Witness, sweeps: Sequence[Sweep], known: "Known"
 ) -> Given:
-    """The witness, or the block of rows that it was in."""
+    """Return the arguments that reproduce a finding: the witness, or the block that it was in.
+
+    Args:
+        report: the report that has the finding.
+        finding: the finding.
+        witness: its witness.
+        sweeps: the sweeps of the audit, to find the block. Without them it is the row alone.
+        known: finds the implementations of the report.
+    """
     cell = finding.cell
     implementation, _ = known.of(cell)
     loss = LOSSES[cell.loss]
@@ -68,7 +77,7 @@ def given_to(
     else:
         of = {each.name: each for each in sweeps}.get(cell.sweep)
         fitting = None if of is None else fitted(of, loss)[0]
-        found = witness.generator in ADAPTIVE  # no row of the sweep's own
+        found = witness.generator in ADAPTIVE  # a search found it: the sweep does not have the row
         if fitting is not None and not found and words.takes_company(report, finding):
             case, place = located(fitting, loss, cell.dtype, report.seed, witness.row)
             given = {"logits": case.logits, "labels": case.labels, **passing(case.parameters)}
@@ -89,10 +98,10 @@ def given_to(
 
 @dataclass(slots=True, eq=False)
 class Known:
-    """The implementations that a report is about; users' own are opened when they are asked for."""
+    """The implementations of a report. Users' own are opened on first use."""
 
     report: Report
-    folder: Path  # of the scripts
+    folder: Path  # where the scripts are written
     _registered: dict[tuple[str, str], Implementation] = field(default_factory=dict)
     _opened: dict[tuple[str, ...], tuple[Implementation, str] | None] = field(default_factory=dict)
 
@@ -100,7 +109,7 @@ class Known:
         self._registered = {(each.loss, each.name): each for each in registry.implementations()}
 
     def of(self, cell: Cell) -> tuple[Implementation | None, str]:
-        """The implementation (None: it cannot be found), and the gradient found beside it."""
+        """Return the implementation (None: not found), and the gradient found beside it."""
         words = self.report.origins.get(f"{cell.loss} {cell.implementation}")
         if not words:
             return self._registered.get((cell.loss, cell.implementation)), ""

@@ -1,7 +1,7 @@
-"""The witness of every finding as a file of its own, beside a script that shows it again.
+"""Python scripts that load a saved witness and reproduce its finding.
 
-The script needs what it computes with, and nothing of xentcheck: an adapter's framework, or the
-file or package that the implementation is in. (Of the built-in field guide that is xentcheck.)
+A script does not need xentcheck. It needs the adapter's framework, or the file or package of the
+implementation. (For the built-in field guide that package is xentcheck.)
 """
 
 import importlib
@@ -28,19 +28,13 @@ from xentcheck.report import words
 from xentcheck.witnesses.excerpt import excerpt
 from xentcheck.witnesses.given import NATIVE, Given, Known
 
-_LONGEST_COMMENT = 400
+_LONGEST_COMMENT = 400  # characters; a longer replay command is left out
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
-
-
-# the archive ---------------------------------------------------------------------------------
-
-
-# the script ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """What a script is made of, in this order. ``notes`` are comments, ``call`` gives result."""
+    """The parts of a script. ``notes`` are comments; ``call`` assigns ``result``."""
 
     call: Sequence[str]
     environment: Sequence[tuple[str, str]] = ()
@@ -52,6 +46,15 @@ class Lines:
 def script_text(
     report: Report, finding: Finding, witness: Witness, given: Given, known: Known
 ) -> str:
+    """Return the text of the script for one finding.
+
+    Args:
+        report: the report that has the finding.
+        finding: the finding.
+        witness: its witness.
+        given: the arguments of the call; the archive beside the script has its arrays.
+        known: finds the implementations of the report.
+    """
     cell = finding.cell
     implementation, beside = known.of(cell)
     function: Any = None
@@ -83,7 +86,7 @@ def script_text(
 def _comment(
     report: Report, finding: Finding, witness: Witness, notes: Sequence[str]
 ) -> Iterator[str]:
-    """What was found, in lines without a line's end in them."""
+    """Yield lines that describe the finding. No line has a newline inside."""
     cell = finding.cell
     what = f"the {cell.quantity} of {cell.loss} by {cell.implementation} in {cell.dtype}"
     texts = [f"{finding.kind}: {what}, row {witness.row} of sweep {cell.sweep}"]
@@ -102,7 +105,7 @@ def _comment(
 
 
 def _environment(variables: Sequence[tuple[str, str]]) -> Iterator[str]:
-    """Lines that set environment variables, which have to come before any import."""
+    """Yield lines that set environment variables. They have to come before other imports."""
     if variables:
         yield "import os"
         for name, value in variables:
@@ -110,7 +113,7 @@ def _environment(variables: Sequence[tuple[str, str]]) -> Iterator[str]:
 
 
 def _shown(witness: Witness, given: Given) -> Iterator[str]:
-    """Lines that print what came, beside what ought to."""
+    """Yield lines that print the actual and the expected result."""
     if not witness.exact:
         yield "print(result)"
         return
@@ -123,7 +126,11 @@ def _shown(witness: Witness, given: Given) -> Iterator[str]:
 def _sketch(
     cell: Cell, given: Given, function: str, labels: str | None = None, **more: Any
 ) -> Sketch:
-    """The call of the function of that name; ``labels`` unless the loss decides about them."""
+    """Describe the call of a function of this name.
+
+    ``labels`` is the name of the labels in the call; None: the loss and the quantity decide.
+    ``more`` has further fields of `Sketch`.
+    """
     loss = LOSSES[cell.loss]
     if labels is None:
         enter = cell.quantity is Quantity.GRADIENT or not loss.per_class
@@ -142,7 +149,7 @@ def _sketch(
 
 
 def _of_call(call: Call, cell: Cell, given: Given, beside: str, folder: Path) -> Lines:
-    """An adapter's function, or a user's, through its bridge."""
+    """Return the lines for a function of an adapter or a user, called through its bridge."""
     bridge = call.bridge
     function = call.function
     per_class = LOSSES[cell.loss].per_class
@@ -216,16 +223,16 @@ _WHERE = "It finds the file or module from its own folder: leave both where they
 
 
 def _from_script(path: Path, folder: Path) -> str:
-    """An expression for a path, from the folder of the script that has it."""
+    """Return an expression for a path, relative to the folder of the script."""
     try:
         relative = os.path.relpath(path.resolve(), folder.resolve())
-    except ValueError:  # of another drive
+    except ValueError:  # the path is on another drive
         return f"Path({str(path.resolve())!r})"
     return f"Path(__file__).resolve().parent / {relative!r}"
 
 
 def _labels(given: Given, dtype: str) -> tuple[str, ...]:
-    """A line that makes integer labels of the dtype that is wanted."""
+    """Return a line that converts integer labels to ``dtype``, if they have another."""
     labels = given.given.get("labels")
     if labels is None or labels.dtype.kind != "i" or labels.dtype.name == dtype:
         return ()
@@ -233,7 +240,7 @@ def _labels(given: Given, dtype: str) -> tuple[str, ...]:
 
 
 def _framework(process: Process) -> tuple[str, ...]:
-    """The names that the scripts of bridges use for a framework's modules."""
+    """Return the imports of a framework, under the names that scripts of bridges use."""
     names = {
         "torch": ("import torch",),
         "jax": ("import jax", "import jax.numpy as jnp"),
@@ -243,7 +250,7 @@ def _framework(process: Process) -> tuple[str, ...]:
 
 
 def _importable(function: Any) -> bool:
-    """Whether a function can be had from its module by its name."""
+    """Return whether a function can be imported from its module by its name."""
     module, name = getattr(function, "__module__", ""), getattr(function, "__qualname__", "")
     if module in ("", "__main__", None) or "." in name:
         return False
@@ -254,7 +261,7 @@ def _importable(function: Any) -> bool:
 
 
 def _numpy(cell: Cell, given: Given) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Imports and lines that make arrays of the dtype, and let overflow be a result."""
+    """Return imports and lines that make arrays of the dtype and silence overflow warnings."""
     quiet = 'np.seterr(all="ignore")'
     if cell.dtype in NATIVE:
         return (), (quiet,)
@@ -265,7 +272,7 @@ def _numpy(cell: Cell, given: Given) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def _of_function(function: Callable[..., Any] | None, cell: Cell, given: Given) -> Lines:
-    """A function of NumPy arrays that a package has."""
+    """Return the lines for a function of NumPy arrays in a package."""
     more, lines = _numpy(cell, given)
     imports, definitions, notes = list(more), [_MISSING], [_NOBODY]
     name = "function"
@@ -278,7 +285,7 @@ def _of_function(function: Callable[..., Any] | None, cell: Cell, given: Given) 
 
 
 def _loaded(function: UserFunction, beside: str, scripts: Path) -> list[str]:
-    """Lines that leave a user's function in ``function``."""
+    """Return lines that load a user's function into the name ``function``."""
     target = function.target
     place, attribute = place_of(target)
     if function.quantity is Quantity.GRADIENT:
@@ -308,7 +315,7 @@ def _loaded(function: UserFunction, beside: str, scripts: Path) -> list[str]:
 
 
 def _of_command(command: Command, cell: Cell, given: Given, scripts: Path) -> Lines:
-    """A program, on files."""
+    """Return the lines for a program that reads and writes files."""
     values = {**command.parameters, **given.given}
     if not _sketch(cell, given, "").labels:
         values["labels"] = None
