@@ -1,7 +1,6 @@
-"""Field guide: sigmoid, log_sigmoid, softplus and the binary losses made of them.
+"""Sound and unsound forms of sigmoid, log_sigmoid, softplus and the binary losses made of them.
 
-Every function computes in the dtype of its input, except where ``at_least_float32`` says
-otherwise.
+Every function computes in the dtype of its input, unless ``at_least_float32`` changes that.
 """
 
 from typing import Any
@@ -228,12 +227,12 @@ def _shared(gradient: Array, reduction: str) -> Array:
 
 
 def _times(coefficient: Array, factor: Array) -> Array:
-    """The product, with 0 · inf = 0: a term that is not there."""
+    """Return the product, with 0 · inf = 0 for an absent term."""
     return np.asarray(np.where(coefficient == 0, np.zeros_like(factor), coefficient * factor))
 
 
 def _coefficients(labels: Array, pos_weight: float, label_smoothing: float) -> tuple[Any, Any]:
-    """What multiplies softplus(−x) and softplus(x)."""
+    """Return the factors of softplus(−x) and softplus(x)."""
     number = labels.dtype.type
     keep, spread = number(1) - number(label_smoothing), number(label_smoothing) / 2
     on, off = labels * keep + spread, (1 - labels) * keep + spread
@@ -338,7 +337,7 @@ def _focal_sum_gradient(
 ) -> Array:
     number = logits.dtype.type
     on, off, q, ce = _focal_parts(logits, labels)
-    # q'/q = ± on·off/q; for a hard label q is one of the two, and cancels instead of dividing by 0
+    # q'/q = ± on·off/q. For a hard label q equals on or off, and cancels; dividing could give 0/0.
     hard = (labels == 0) | (labels == 1)
     soft = (1 - 2 * labels) * on * off / np.where(hard, np.ones_like(q), q)
     ratio = np.where(labels == 1, -on, np.where(labels == 0, off, soft))
