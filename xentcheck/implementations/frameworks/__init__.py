@@ -1,1 +1,4 @@
-"""Adapters of what people really call, one module per framework; none imports its framework."""
+"""Adapters of the functions that people really call, one module per framework.
+
+No adapter module imports its framework.
+"""
