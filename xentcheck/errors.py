@@ -3,14 +3,13 @@
 ::
 
     XentcheckError
-        ├── ConfigError           all problems of a configuration, reported together
-        ├── UsageError            contradictory or impossible arguments
-        ├── UnknownNameError      an unknown name; the message suggests the nearest known one
-        ├── TargetError           ``module:attr`` or ``file.py:attr`` that does not lead to a
-        callable
-        ├── EmptySweepError       a sweep without any rows
-        ├── UnsupportedError      an implementation says it cannot compute this: a skip, not a fault
-        └── UncertifiedError      a reference that could not be certified (an internal error)
+    ├── ConfigError           all problems of a configuration, reported together
+    ├── UsageError            contradictory or impossible arguments
+    ├── UnknownNameError      an unknown name; the message suggests the nearest known one
+    ├── TargetError           ``module:attr`` or ``file.py:attr`` that does not lead to a callable
+    ├── EmptySweepError       a sweep without any rows
+    ├── UnsupportedError      an implementation says it cannot compute this: a skip, not a fault
+    └── UncertifiedError      a reference that could not be certified (an internal error)
 """
 
 import difflib

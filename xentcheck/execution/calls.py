@@ -78,17 +78,16 @@ def observe(
     """Call an implementation on a case and check how it behaves.
 
     Args:
-            implementation: has a function for this quantity.
-            case: the block of rows.
-            quantity: selects the function to call.
-            thorough: whether to call more than once, to see if results depend on more than the row.
-            finite: takes the format of the results and returns a mask of shape (rows,): True where
-                the inputs and the exact results in that format are finite. A thorough look reports
-                signals on those rows.
-            results, (rows,). A thorough look then tells what is signalled on those.
+        implementation: has a function for this quantity.
+        case: the block of rows.
+        quantity: selects the function to call.
+        thorough: whether to call more than once, to see if results depend on more than the row.
+        finite: takes the format of the results and returns a mask of shape (rows,): True where the
+            inputs and the exact results in that format are finite. A thorough look reports signals
+            on those rows.
 
     Raises:
-            UnsupportedError: the implementation says that it does not take such inputs.
+        UnsupportedError: the implementation says that it does not take such inputs.
     """
     shape = result_shape(case, quantity)
     run = Caller(implementation, case, quantity)
@@ -239,7 +238,14 @@ class Caller:
         layout: str = "",
         cotangent: Array | None = None,
     ) -> Array:
-        """Do the same as `call`, but with other logits for the rows."""
+        """Do the same as `call`, but with other logits for the rows.
+
+        Args:
+            logits: (count, …) in the dtype of the case, one entry per row.
+            rows: as in `call`.
+            layout: as in `call`.
+            cotangent: as in `call`.
+        """
         case = self.case
         chosen: Any = slice(None) if rows is None else rows
         data = self.data(logits, chosen)

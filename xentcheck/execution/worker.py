@@ -19,6 +19,8 @@ from xentcheck.execution.tasks import Tell, Work
 
 @dataclass(frozen=True, slots=True)
 class Told:
+    """A note that a worker reported."""
+
     note: str
 
 
@@ -68,6 +70,7 @@ class _Unpacker(pickle.Unpickler):
 
 
 def packed(message: object, shared: Sequence[object]) -> bytes:
+    """Pickle a message, with numbers in place of shared objects."""
     file = io.BytesIO()
     _Packer(file, shared).dump(message)
     return file.getvalue()
@@ -78,6 +81,7 @@ def _unpacked(message: bytes, shared: Sequence[object]) -> Any:
 
 
 def unsendable(what: str, position: int, error: Exception) -> pickle.PickleError:
+    """Return the error for a task or result that does not pickle."""
     return pickle.PickleError(f"the {what} {position} does not pickle: {_text(error)}")
 
 

@@ -409,7 +409,18 @@ def softmax_cross_entropy(
     z_loss: float = 0.0,
     reduction: str = "none",
 ) -> Array:
-    """Σ c_k ((m − z_k) + log1p(Σ over the others)) in double-double arithmetic."""
+    """Σ c_k ((m − z_k) + log1p(Σ over the others)) in double-double arithmetic.
+
+    Args:
+        logits: (rows, classes) in one of `INPUT_DTYPES`.
+        labels: integers (rows,), or distributions (rows, classes) in the dtype of the logits.
+        weight: weight of each class, (classes,) in the dtype of the first argument.
+        ignore_index: rows with this integer label have value and gradient 0.
+        label_smoothing: share of the label that is spread evenly over the classes.
+        temperature: divides the logits.
+        z_loss: factor of the added term (log Σ e^z)².
+        reduction: "none" gives (rows,); "sum" and "mean" give ().
+    """
     more = weight, ignore_index, label_smoothing, temperature, z_loss
 
     def values(number: Maker, rows: Rows) -> Result:
@@ -577,7 +588,15 @@ def sigmoid_binary_cross_entropy(
     label_smoothing: float = 0.0,
     reduction: str = "none",
 ) -> Array:
-    """z softplus(−x) + (1 − z) softplus(x) in double-double arithmetic."""
+    """z softplus(−x) + (1 − z) softplus(x) in double-double arithmetic.
+
+    Args:
+        logits: (rows,) in one of `INPUT_DTYPES`.
+        labels: targets (rows,) in the dtype of the logits.
+        pos_weight: weight of the positive class.
+        label_smoothing: share of the target that is spread evenly over both classes.
+        reduction: "none" gives (rows,); "sum" and "mean" give ().
+    """
 
     def values(number: Maker, rows: Rows) -> Result:
         case = _Binary(number, logits[rows], labels[rows], pos_weight, label_smoothing)
@@ -656,7 +675,16 @@ def sigmoid_focal_loss(
     gamma: float = 2.0,
     reduction: str = "none",
 ) -> Array:
-    """e^(γ log q) times the softplus form, q a sum of positives, in double-double arithmetic."""
+    """e^(γ log q) times the softplus form, q a sum of positives, in double-double arithmetic.
+
+    Args:
+        logits: (rows,) in one of `INPUT_DTYPES`.
+        labels: targets (rows,) in the dtype of the logits.
+        alpha: weight of the positive class, 1 − alpha that of the negative one; None for no
+            weights.
+        gamma: exponent of the probability of being wrong.
+        reduction: "none" gives (rows,); "sum" and "mean" give ().
+    """
 
     def values(number: Maker, rows: Rows) -> Result:
         return _Focal(number, logits[rows], labels[rows], alpha, gamma).value()
@@ -783,7 +811,15 @@ def nll_loss(
     ignore_index: int = -100,
     reduction: str = "none",
 ) -> Array:
-    """−w_y x_y, an exact product rounded once."""
+    """−w_y x_y, an exact product rounded once.
+
+    Args:
+        log_probabilities: (rows, classes) in one of `INPUT_DTYPES`.
+        labels: integers (rows,).
+        weight: weight of each class, (classes,) in the dtype of the first argument.
+        ignore_index: rows with this integer label have value and gradient 0.
+        reduction: "none" gives (rows,); "sum" and "mean" give ().
+    """
     weights = _label_weights(labels, log_probabilities.shape[1], weight, ignore_index)
 
     def values(number: Maker, rows: Rows) -> Result:
@@ -824,7 +860,14 @@ def _kl_gradient(
 def kl_divergence(
     log_probabilities: Array, labels: Array, *, log_target: bool = False, reduction: str = "none"
 ) -> Array:
-    """Σ t (log t − x) over the classes with t > 0, in double-double arithmetic."""
+    """Σ t (log t − x) over the classes with t > 0, in double-double arithmetic.
+
+    Args:
+        log_probabilities: (rows, classes) in one of `INPUT_DTYPES`.
+        labels: target distributions (rows, classes) in the dtype of the first argument.
+        log_target: whether the labels are log-probabilities.
+        reduction: "none" gives (rows,); "sum" and "mean" give ().
+    """
 
     def values(number: Maker, rows: Rows) -> Result:
         x = to_float64(log_probabilities[rows])

@@ -275,7 +275,14 @@ def _as_double_double(value: Operand) -> DoubleDouble:
 
 
 def normalised(hi: Any, lo: Any, exponent: Any, error: Any) -> DoubleDouble:
-    """Return ``(hi + lo)·2**exponent`` with hi in [½, 1), or 0 with the smallest exponent."""
+    """Return ``(hi + lo)·2**exponent`` with hi in [½, 1), or 0 with the smallest exponent.
+
+    Args:
+        hi: leading part, any shape.
+        lo: small part, broadcasts to the shape of ``hi``.
+        exponent: power of two of the given number, broadcasts.
+        error: power of two of its error bound, broadcasts.
+    """
     hi = np.asarray(hi, dtype=np.float64)
     mantissa, shift = np.frexp(hi)
     low = np.ldexp(np.asarray(lo, dtype=np.float64), -shift)

@@ -264,7 +264,15 @@ def bce_softplus(
     label_smoothing: float = 0.0,
     reduction: str = "none",
 ) -> Array:
-    """z softplus(−x) + (1 − z) softplus(x); gradient (1 − z) sigmoid(x) − z sigmoid(−x)."""
+    """z softplus(−x) + (1 − z) softplus(x); gradient (1 − z) sigmoid(x) − z sigmoid(−x).
+
+    Args:
+        logits: (rows,) in one of `STANDARD` dtypes.
+        labels: targets (rows,) in the dtype of the logits.
+        pos_weight: weight of the positive class.
+        label_smoothing: share of the target that is spread evenly over both classes.
+        reduction: "none" gives (rows,); "sum" and "mean" give ().
+    """
     on, off = _coefficients(labels, pos_weight, label_smoothing)
     loss = _times(on, _softplus(-logits)) + _times(off, _softplus(logits))
     return _reduced(loss, reduction)
@@ -313,7 +321,15 @@ def _focal_one_minus_gradient(
 def focal_one_minus(
     logits: Array, labels: Array, *, alpha: float | None = None, gamma: float = 2.0
 ) -> Array:
-    """A good cross-entropy times (1 − p_t)^gamma: 1 − p_t cancels, and for gamma < 1 gives NaN."""
+    """A good cross-entropy times (1 − p_t)^gamma: 1 − p_t cancels, and for gamma < 1 gives NaN.
+
+    Args:
+        logits: (rows,) in one of `STANDARD` dtypes.
+        labels: targets (rows,) in the dtype of the logits.
+        alpha: weight of the positive class, 1 − alpha that of the negative one; None for no
+            weights.
+        gamma: exponent of the probability of being wrong.
+    """
     p = _sigmoid(logits)
     q = 1 - (p * labels + (1 - p) * (1 - labels))
     ce = bce_max_abs(logits, labels)
@@ -355,7 +371,16 @@ def focal_sum(
     gamma: float = 2.0,
     reduction: str = "none",
 ) -> Array:
-    """(z sigmoid(−x) + (1 − z) sigmoid(x))^gamma times the softplus form: sums of positives."""
+    """(z sigmoid(−x) + (1 − z) sigmoid(x))^gamma times the softplus form: sums of positives.
+
+    Args:
+        logits: (rows,) in one of `STANDARD` dtypes.
+        labels: targets (rows,) in the dtype of the logits.
+        alpha: weight of the positive class, 1 − alpha that of the negative one; None for no
+            weights.
+        gamma: exponent of the probability of being wrong.
+        reduction: "none" gives (rows,); "sum" and "mean" give ().
+    """
     _, _, q, ce = _focal_parts(logits, labels)
     loss = _alpha_t(labels, alpha) * _times(q ** logits.dtype.type(gamma), ce)
     return _reduced(loss, reduction)

@@ -247,7 +247,15 @@ def nll_gather(
     ignore_index: int = -100,
     reduction: str = "none",
 ) -> Array:
-    """−w_y x_y: only the label's own class is looked at."""
+    """−w_y x_y: only the label's own class is looked at.
+
+    Args:
+        log_probabilities: (rows, classes) in one of `STANDARD` dtypes.
+        labels: integers (rows,).
+        weight: weight of each class, (classes,) in the dtype of the first argument.
+        ignore_index: rows with this integer label have value and gradient 0.
+        reduction: "none" gives (rows,); "sum" and "mean" give ().
+    """
     safe, chosen = _nll_weights(log_probabilities, labels, weight, ignore_index)
     x = _picked(log_probabilities, safe)
     loss = np.where(chosen == 0, np.zeros_like(x), -chosen * x)
@@ -293,7 +301,14 @@ def _kl_masked_gradient(
 def kl_masked(
     log_probabilities: Array, labels: Array, *, log_target: bool = False, reduction: str = "none"
 ) -> Array:
-    """Σ t (log t − x) over the classes with t > 0."""
+    """Σ t (log t − x) over the classes with t > 0.
+
+    Args:
+        log_probabilities: (rows, classes) in one of `STANDARD` dtypes.
+        labels: target distributions (rows, classes) in the dtype of the first argument.
+        log_target: whether the labels are log-probabilities.
+        reduction: "none" gives (rows,); "sum" and "mean" give ().
+    """
     t = np.exp(labels) if log_target else labels
     log_t = labels if log_target else np.log(_unless(labels == 0, labels))
     terms = np.where(t == 0, np.zeros_like(t), t * (log_t - log_probabilities))

@@ -461,7 +461,18 @@ def ce_fused(
     z_loss: float = 0.0,
     reduction: str = "none",
 ) -> Array:
-    """Σ c ((m − z) + log1p(Σ over the others)), c from labels, weights and smoothing."""
+    """Σ c ((m − z) + log1p(Σ over the others)), c from labels, weights and smoothing.
+
+    Args:
+        logits: (rows, classes) in one of `STANDARD` dtypes.
+        labels: integers (rows,), or distributions (rows, classes) in the dtype of the logits.
+        weight: weight of each class, (classes,) in the dtype of the first argument.
+        ignore_index: rows with this integer label have value and gradient 0.
+        label_smoothing: share of the label that is spread evenly over the classes.
+        temperature: divides the logits.
+        z_loss: factor of the added term (log Σ e^z)².
+        reduction: "none" gives (rows,); "sum" and "mean" give ().
+    """
     return _Fused(
         logits, labels, weight, ignore_index, label_smoothing, temperature, z_loss, reduction
     ).value()
