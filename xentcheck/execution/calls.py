@@ -33,7 +33,7 @@ from xentcheck.registry import required_second
 _log = logging.getLogger("xentcheck.foreign")  # `xentcheck --debug` shows this log
 
 ISOLATED_FAILURES = 16
-"""After this many rows that raise alone, all rows not yet called count as raising too."""
+"""After this many rows that raise alone, the remaining rows count as raising too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -287,7 +287,7 @@ def sharing() -> Iterator[None]:
 
 @contextmanager
 def kept() -> Iterator[None]:
-    """Keep processes between the audits of a session: `close` does nothing until the block ends."""
+    """Keep processes between audits: `close` does nothing in this block; they end after it."""
     with sharing():
         _kept.append(None)
         try:
