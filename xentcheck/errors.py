@@ -1,14 +1,14 @@
-"""Every error this package raises on purpose.
+"""All errors that this package raises on purpose.
 
 ::
 
     XentcheckError
-    ├── ConfigError           everything that is wrong with a configuration, all at once
-    ├── UsageError            a command line or a call that cannot be meant
-    ├── UnknownNameError      a name that stands for nothing, with the nearest that does
+    ├── ConfigError           all problems of a configuration, reported together
+    ├── UsageError            contradictory or impossible arguments
+    ├── UnknownNameError      an unknown name; the message suggests the nearest known one
     ├── TargetError           ``module:attr`` or ``file.py:attr`` that does not lead to a callable
-    ├── EmptySweepError       a sweep that would audit nothing
-    ├── UnsupportedError      what an implementation says it does not compute: a skip, no fault
+    ├── EmptySweepError       a sweep without any rows
+    ├── UnsupportedError      an implementation says it cannot compute this: a skip, not a fault
     └── UncertifiedError      a reference that could not be certified (an internal error)
 """
 
@@ -18,16 +18,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 INTERNAL_ERROR = "internal error"
-"""How a message begins that says the instrument contradicts itself."""
+"""Prefix of a message that says the instrument contradicts itself."""
 
 
 class XentcheckError(Exception):
-    """The root of all errors below; its text is ready to be shown to a user."""
+    """The base of all errors of this package; its text can be shown to a user as it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with a configuration: where it stands, what it says, what would be right."""
+    """One problem of a configuration: where it is, what is wrong, and how to fix it."""
 
     path: str
     message: str
@@ -50,11 +50,11 @@ class ConfigError(XentcheckError):
 
 
 class UsageError(XentcheckError):
-    """Options or arguments that contradict each other or the loss they are meant for."""
+    """Options or arguments that contradict each other or do not fit the loss."""
 
 
 class UnknownNameError(XentcheckError):
-    """A name that stands for nothing."""
+    """A name that is not known."""
 
     def __init__(self, what: str, name: str, known: Iterable[str], hint: str = "") -> None:
         self.name = name
@@ -62,31 +62,31 @@ class UnknownNameError(XentcheckError):
 
 
 class TargetError(XentcheckError):
-    """A target that cannot be imported, or is not callable.
+    """A target that cannot be imported or called.
 
-    ``trace`` is the traceback of an import that failed.
+    `trace` is the traceback of a failed import.
     """
 
     trace: str = ""
 
 
 class EmptySweepError(XentcheckError):
-    """A sweep from which no row comes."""
+    """A sweep that produces no rows."""
 
 
 class UnsupportedError(XentcheckError):
-    """Raised by an implementation for inputs it does not take: a dtype, a device, a parameter.
+    """An implementation does not take its inputs: a dtype, a device, a parameter.
 
-    Its text is the reason of the skip, and completes "PACKAGE …".
+    The text is the reason of the skip. It completes a sentence that begins with the package's name.
     """
 
 
 class UncertifiedError(XentcheckError):
-    """An exact value that stayed undecided at the largest allowed precision."""
+    """An exact value that stayed undecided at the highest allowed precision."""
 
 
 def ending(status: int) -> str:
-    """How a process ended, from its exit status (negative: the signal that killed it)."""
+    """Describe how a process ended, from its exit status (negative: the signal that killed it)."""
     if status >= 0:
         return f"exit status {status}"
     names = {int(each): f" ({each.name})" for each in signal.Signals}
@@ -94,15 +94,15 @@ def ending(status: int) -> str:
 
 
 MOST_NAMED = 12
-"""So many known names are listed at most: the nearest of them where there are more."""
+"""Limit on the known names that a message lists; of more names it lists the nearest."""
 
-_ALIKE = 0.5  # of difflib's ratio
+_ALIKE = 0.5  # difflib ratio from which two names are compared further
 _VERY_ALIKE = 0.6
-_LEAST_SHARED = 2  # characters in a row; a lone one that two names share says nothing
+_LEAST_SHARED = 2  # characters in a row; a single shared one says nothing
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name closest to ``name``, whatever the case, or None when nothing is close."""
+    """Return the known name closest to ``name``, ignoring case; None when nothing is close."""
     by_name = {each.casefold(): each for each in reversed(list(known))}
     folded = name.casefold()
     for match in difflib.get_close_matches(folded, list(by_name), n=3, cutoff=_ALIKE):
@@ -114,7 +114,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 def known_names(name: str, known: Iterable[str]) -> str:
-    """``known: a, b, c``; of more than `MOST_NAMED` the nearest: ``near it, of 240: a, b, …``."""
+    """Return ``known: a, b, c``, or ``the nearest of 240: a, b, …`` above `MOST_NAMED` names."""
     known = list(dict.fromkeys(known))
     if len(known) <= MOST_NAMED:
         return f"known: {', '.join(known)}" if known else ""
@@ -123,7 +123,7 @@ def known_names(name: str, known: Iterable[str]) -> str:
 
 
 def _likeness(name: str, other: str) -> float:
-    """How alike two names are: whole, or in the part that one has of the other."""
+    """Score how alike two names are: as a whole, plus the longest part that they share."""
     name, other = name.casefold(), other.casefold()
     matcher = difflib.SequenceMatcher(None, name, other)
     longest = matcher.find_longest_match().size
@@ -131,7 +131,7 @@ def _likeness(name: str, other: str) -> float:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """``; did you mean 'x'?`` or, when nothing is close, ``; known: a, b, c``."""
+    """Return ``; did you mean 'x'?`` or, when nothing is close, ``; known: a, b, c``."""
     known = list(known)
     best = nearest(name, known)
     if best is not None:

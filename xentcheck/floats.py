@@ -1,4 +1,4 @@
-"""Everything about a floating-point format: its limits, rounding into it, ulps, ordinals.
+"""Floating-point formats: their limits, rounding into them, ulps, ordinals.
 
 Formats and parameters follow IEEE 754-2019 (binary16, binary32, binary64), Intel's bfloat16
 definition of 2018, and the OCP 8-bit Floating Point Specification 1.0 (E4M3, which has no
@@ -21,9 +21,9 @@ import numpy.typing as npt
 class Format:
     """A binary floating-point format.
 
-    ``precision`` p counts the leading bit; ``min_exponent`` and ``max_exponent`` are emin and
-    emax of IEEE 754: normal numbers lie in ``2**emin <= |x| < 2**(emax + 1)``. A format without
-    infinities gives its topmost pattern to NaN, and overflows to NaN.
+    `precision` p counts the leading bit. `min_exponent` and `max_exponent` are emin and emax of
+    IEEE 754: normal numbers lie in ``2**emin <= |x| < 2**(emax + 1)``. In a format without
+    infinities the highest bit pattern is NaN, and overflow gives NaN.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Format:
 
     @property
     def last_ordinal(self) -> int:
-        """The ordinal of infinity, or of ``max`` where there is none; what lies beyond is NaN."""
+        """The ordinal of infinity, or of `max` in a format without infinities; NaN lies beyond."""
         sign_bit = 1 << (self.bits - 1)
         return sign_bit - (1 << (self.precision - 1)) if self.has_infinity else sign_bit - 2
 
@@ -79,59 +79,59 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
 ULP_DEFINITION = "Goldberg, extended to the reals: |actual - exact| / ulp(exact), exact unrounded"
 
 STANDARD = ("float16", "bfloat16", "float32", "float64")
-"""The dtypes of every implementation that names none."""
+"""The dtypes of an implementation that declares none."""
 
 INPUT_DTYPES = (*STANDARD, "float8_e4m3fn", "float8_e5m2")
-"""The dtypes that an implementation may be declared for."""
+"""The dtypes that an implementation may declare."""
 
 LARGEST_ULP = FORMATS["float64"].max
-"""What an error of more ulps than float64 can hold is reported as."""
+"""Limit on reported errors, in ulps: the largest float64."""
 
 _BY_SCALAR = {known.dtype.type: known for known in FORMATS.values()}
 
 
 def format_of(dtype: np.dtype[Any]) -> Format | None:
-    """The format of a NumPy dtype in any byte order; None when it is not one of `FORMATS`."""
+    """Return the format of a NumPy dtype in any byte order; None if it is not in `FORMATS`."""
     return _BY_SCALAR.get(dtype.type)
 
 
 def to_float64(array: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """The same numbers in float64, exactly; shape kept.
+    """Convert to float64 exactly; shape kept.
 
-    Raises TypeError for an array that is in none of `FORMATS`.
+    Raises TypeError if the array's dtype is not in `FORMATS`.
     """
     values = np.asarray(array)
     _format_of(values)
-    with np.errstate(invalid="ignore"):  # a signalling NaN becomes quiet, which is no news
+    with np.errstate(invalid="ignore"):  # a signalling NaN becomes quiet, which is fine
         return values.astype(np.float64)
 
 
 def from_float64(array: npt.ArrayLike, name: str) -> npt.NDArray[Any]:
-    """Float64 numbers rounded once to the named format; shape kept, −0 and NaN kept.
+    """Round float64 numbers once to the named format; shape, −0 and NaN kept.
 
     Overflow gives an infinity of the same sign, or NaN in a format without infinities. Raises
-    TypeError for what float64 does not hold exactly (such as longdouble), KeyError for a name
-    that is not in `FORMATS`.
+    TypeError for a dtype that float64 does not hold exactly (such as longdouble), KeyError for a
+    name that is not in `FORMATS`.
     """
     target = FORMATS[name]
     with np.errstate(all="ignore"):
         values = np.asarray(array).astype(np.float64, casting="safe")
         if name not in ("float32", "float64"):
-            # ml_dtypes converts through float32 and so rounds twice: give it only numbers that
+            # ml_dtypes converts through float32 and so rounds twice. So it gets only numbers that
             # are already in the format. Scaling by powers of two is exact at every step.
             quantum = ulp_exponent(np.frexp(values)[1] - 1, name)
             values = np.ldexp(np.rint(np.ldexp(values, -quantum)), quantum)
-            # An infinity becomes NaN in the cast where the format has none.
+            # The cast turns an infinity into NaN if the format has none.
             values = np.where(np.abs(values) > target.max, np.copysign(np.inf, values), values)
         return np.asarray(values.astype(target.dtype))
 
 
 def round_exact(value: Fraction, name: str) -> Any:
-    """A real number rounded once to the named format, as a NumPy scalar.
+    """Round a real number once to the named format; returns a NumPy scalar.
 
-    A negative number that rounds to zero gives −0. Overflow as in `from_float64`; it begins at
-    ``max + ulp(max)/2`` (just above it where there are no infinities, since ``max`` is even
-    there). Raises KeyError for a name that is not in `FORMATS`.
+    A negative number that rounds to zero gives −0. Overflow works as in `from_float64`. It begins
+    at ``max + ulp(max)/2``, or just above it in a format without infinities, because there ``max``
+    is even. Raises KeyError for a name that is not in `FORMATS`.
     """
     target = FORMATS[name]
     quantum = ulp(value, name)
@@ -144,11 +144,11 @@ def round_exact(value: Fraction, name: str) -> Any:
 
 
 def ulp(value: float | Fraction, name: str) -> Fraction:
-    """Goldberg's unit in the last place, extended to the reals.
+    """Return Goldberg's unit in the last place, extended to the reals.
 
-    ``2^(max(e, emin) − p + 1)`` for ``2^e <= |value| < 2^(e+1)``: the smallest subnormal below
-    the normal range and at zero, and ever larger beyond ``max``. Raises ValueError for NaN,
-    OverflowError for an infinity, KeyError for a name that is not in `FORMATS`.
+    It is ``2^(max(e, emin) − p + 1)`` for ``2^e <= |value| < 2^(e+1)``. At zero and below the
+    normal range that is the smallest subnormal. Beyond ``max`` it keeps growing. Raises ValueError
+    for NaN, OverflowError for an infinity, KeyError for a name that is not in `FORMATS`.
 
     Source: D. Goldberg, "What every computer scientist should know about floating-point
     arithmetic", ACM Computing Surveys 23(1), 1991.
@@ -165,16 +165,16 @@ def ulp(value: float | Fraction, name: str) -> Fraction:
 
 
 def ulp_exponent(exponent: npt.NDArray[np.integer[Any]], name: str) -> npt.NDArray[Any]:
-    """log2 of the ulp of a number whose ``floor(log2|x|)`` is ``exponent``; shape kept."""
+    """Return log2 of the ulp of a number with ``floor(log2|x|) == exponent``; shape kept."""
     target = FORMATS[name]
     return np.asarray(np.maximum(exponent, target.min_exponent) - (target.precision - 1))
 
 
 def ordinals(array: npt.ArrayLike) -> npt.NDArray[np.int64]:
-    """The position of each number in the order of its format; shape kept.
+    """Return the position of each number in the order of its format; shape kept.
 
-    Neighbours differ by 1, −0 and +0 are both 0, and an infinity follows the largest finite
-    number. Raises ValueError for NaN, TypeError for an array that is in none of `FORMATS`.
+    Neighbours differ by 1. −0 and +0 are both 0. An infinity follows the largest finite number.
+    Raises ValueError for NaN, TypeError if the array's dtype is not in `FORMATS`.
     """
     values = np.asarray(array)
     target = _format_of(values)
@@ -186,9 +186,10 @@ def ordinals(array: npt.ArrayLike) -> npt.NDArray[np.int64]:
 
 
 def from_ordinals(positions: npt.ArrayLike, name: str) -> npt.NDArray[Any]:
-    """The numbers at these positions of the named format, the inverse of `ordinals`; shape kept.
+    """Return the numbers at these positions of the named format: the inverse of `ordinals`.
 
-    Raises ValueError for a position beyond the infinities (or ``max`` where there are none).
+    The shape is kept. Raises ValueError for a position beyond the infinities (or ``max`` in a
+    format without infinities).
     """
     target = FORMATS[name]
     wanted = np.asarray(positions).astype(np.int64, casting="safe", copy=False)
@@ -199,16 +200,17 @@ def from_ordinals(positions: npt.ArrayLike, name: str) -> npt.NDArray[Any]:
 
 
 def ulp_distance(a: npt.ArrayLike, b: npt.ArrayLike) -> npt.NDArray[np.uint64]:
-    """How many steps from neighbour to neighbour lead from ``a`` to ``b``; shapes broadcast.
+    """Return the number of steps between neighbours from ``a`` to ``b``; shapes broadcast.
 
-    Raises ValueError for NaN, TypeError when the dtypes differ or are in none of `FORMATS`.
+    Raises ValueError for NaN, TypeError if the dtypes differ or are not in `FORMATS`.
     """
     left, right = np.asarray(a), np.asarray(b)
     if _format_of(left) is not _format_of(right):
         message = f"an ulp distance needs one dtype, not {left.dtype} and {right.dtype}"
         raise TypeError(message)
     first, second = np.broadcast_arrays(ordinals(left), ordinals(right))
-    # From end to end float64 has more than 2^63 steps; unsigned arithmetic wraps to the right one.
+    # Float64 has more than 2^63 steps from end to end. Unsigned arithmetic wraps to the right
+    # result.
     high = np.maximum(first, second).astype(np.uint64)
     low = np.minimum(first, second).astype(np.uint64)
     with np.errstate(over="ignore"):
@@ -216,10 +218,10 @@ def ulp_distance(a: npt.ArrayLike, b: npt.ArrayLike) -> npt.NDArray[np.uint64]:
 
 
 def next_up(array: npt.ArrayLike) -> npt.NDArray[Any]:
-    """The least number greater than each one (nextUp of IEEE 754); shape and dtype kept.
+    """Return the least number greater than each one (nextUp of IEEE 754); shape and dtype kept.
 
-    NaN and +inf stay; after ``max`` of a format without infinities comes NaN. Raises TypeError
-    for an array that is in none of `FORMATS`.
+    NaN and +inf stay. In a format without infinities, NaN follows ``max``. Raises TypeError if the
+    array's dtype is not in `FORMATS`.
     """
     values = np.asarray(array)
     target = _format_of(values)
@@ -227,7 +229,7 @@ def next_up(array: npt.ArrayLike) -> npt.NDArray[Any]:
 
 
 def next_down(array: npt.ArrayLike) -> npt.NDArray[Any]:
-    """The greatest number less than each one: ``-next_up(-array)``."""
+    """Return the greatest number less than each one: ``-next_up(-array)``."""
     values = np.asarray(array)
     target = _format_of(values)
     flip = -(1 << (target.bits - 1))
@@ -235,7 +237,7 @@ def next_down(array: npt.ArrayLike) -> npt.NDArray[Any]:
 
 
 def hex_text(value: float) -> str:
-    """A number as ``float.hex`` writes it, without loss; ``nan``, ``inf`` and ``-inf``."""
+    """Write a number exactly, as ``float.hex`` does; also ``nan``, ``inf`` and ``-inf``."""
     return float(value).hex()
 
 
@@ -248,24 +250,24 @@ def _format_of(values: npt.NDArray[Any]) -> Format:
 
 
 def _patterns(values: npt.NDArray[Any], target: Format) -> npt.NDArray[np.int64]:
-    """The bits of each number, read as a signed integer of the same width."""
+    """Return the bits of each number as a signed integer of the same width."""
     native = values.astype(target.dtype, copy=False)
     return native.view(f"int{target.bits}").astype(np.int64)
 
 
 def _numbers(patterns: npt.NDArray[np.int64], target: Format) -> npt.NDArray[Any]:
-    """The inverse of `_patterns`."""
+    """Return the numbers with these bits: the inverse of `_patterns`."""
     return np.asarray(patterns.astype(f"int{target.bits}")).view(target.dtype)
 
 
 def _mirrored(integers: npt.NDArray[np.int64], target: Format) -> npt.NDArray[np.int64]:
-    """From sign and magnitude to two's complement, and back: it is its own inverse."""
+    """Convert sign and magnitude to two's complement, or back: the function is its own inverse."""
     lowest = -(1 << (target.bits - 1))
     return np.where(integers < 0, lowest - integers, integers)
 
 
 def _stepped_up(patterns: npt.NDArray[np.int64], target: Format) -> npt.NDArray[np.int64]:
-    """Patterns of the next larger numbers; −0 steps to the smallest positive one, as +0 does."""
+    """Return the patterns of the next larger numbers; −0 steps like +0 to the smallest positive."""
     lowest = -(1 << (target.bits - 1))
     magnitude = patterns & ~lowest
     stays = (magnitude > target.last_ordinal) | (

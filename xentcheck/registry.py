@@ -1,4 +1,4 @@
-"""Finds implementations: those that packages declare, and those that a user points at.
+"""Finds implementations that packages declare, and inspects the signatures of functions.
 
 A package declares implementations by decorating functions and naming the module that holds them
 under the entry-point group ``xentcheck.implementations``::
@@ -9,10 +9,10 @@ under the entry-point group ``xentcheck.implementations``::
     [project.entry-points."xentcheck.implementations"]
     mine = "mine.losses"
 
-What that module imports counts as well: declarations may stand apart from the losses. The entry
-point may also name an `Implementation`, an iterable of them, or a function without arguments that
-returns either; the built-in ones come in by the same door. A user's own function is loaded by
-`load_target` and needs no declaration.
+Functions that this module imports count as well, so the declarations may stand in another module
+than the losses. The entry point may also name an `Implementation`, an iterable of them, or a
+function without arguments that returns either. The built-in implementations use the same entry
+points. A user's own function needs no declaration: `load_target` loads it.
 """
 
 import functools
@@ -36,7 +36,7 @@ from xentcheck.losses import LOSSES, NAMES
 from xentcheck.model import ANY_PARAMETER, Implementation, LabelKind, Skip, selected
 
 GROUP = "xentcheck.implementations"
-_OWN = "xentcheck"  # the distribution whose entry points come first
+_OWN = "xentcheck"  # the entry points of this distribution come first
 
 _MARK = "__xentcheck_implementations__"
 _LABEL_KINDS = tuple(LabelKind)
@@ -46,10 +46,10 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class _Quiet:
-    """A function for which overflow and invalid operations are results, not warnings.
+    """A function whose overflows and invalid operations are results, not warnings.
 
-    Who has them logged still hears of them. A class, not a closure: it can be sent to another
-    process.
+    If the caller logs them, they are still logged. This is a class and not a closure, so that it
+    can be sent to another process.
     """
 
     function: Callable[..., Any]
@@ -73,14 +73,22 @@ def implementation(
 ) -> Callable[[Function], Function]:
     """Declare the decorated function as the value of an implementation of ``loss``.
 
-    The function itself stays as it is. Parameters are read from the signatures (a name counts when
-    value and gradient both take it), the summary from the docstring's first line. Both functions
-    are called under ``np.errstate(all="ignore")``, or in an audit where overflow, division by zero
-    and invalid operations are logged. ``sound``: what is claimed of it, None for
-    nothing. Stack the decorator to declare one function several times.
+    The function itself is unchanged. Its parameters are read from the signatures: a name counts if
+    value and gradient both take it. Both functions run under ``np.errstate(all="ignore")``. In an
+    audit, overflow, division by zero and invalid operations are logged instead. Stack the decorator
+    to declare one function several times.
 
-    A loss, dtype or kind of labels that there is not is no error here, where it would break the
-    import of a package that is newer or older than this one: `load_registered` says it.
+    An unknown loss, dtype or kind of labels raises no error here. It would break the import of a
+    package that is newer or older than this one. `load_registered` reports it.
+
+    Args:
+        loss: id or another name of the loss.
+        name: name of the implementation.
+        gradient: function of the same arguments that returns the gradient; None for no gradient.
+        dtypes: names of the dtypes it takes, or one name.
+        label_kinds: kinds of labels it takes, or one kind.
+        summary: printed description; by default the first line of the function's docstring.
+        sound: whether it is claimed to be free of faults; None for no claim.
 
     Raises:
         TypeError: the gradient cannot be called, or the function takes no attributes.
@@ -114,25 +122,25 @@ def implementation(
 
 
 def _several(given: str | Iterable[str]) -> tuple[Any, ...]:
-    """A lone word is a list of one; a tuple made of it would be its letters."""
+    """Turn a single word into a list of one; ``tuple(word)`` would give its letters."""
     return (given,) if isinstance(given, str) else tuple(given)
 
 
 def _marks(thing: object) -> tuple[Implementation, ...]:
-    # Not getattr: what a module holds may answer to every name.
+    # Not getattr: an object in a module may have any attribute that is asked for.
     own = getattr(thing, "__dict__", None)
     marks: tuple[Implementation, ...] = own.get(_MARK, ()) if isinstance(own, Mapping) else ()
     return marks
 
 
 def declared_in(module: ModuleType) -> tuple[Implementation, ...]:
-    """What `implementation` declared on the functions that a module holds, in their order."""
+    """Return the declarations that `implementation` made on functions of a module, in order."""
     found = (declared for member in vars(module).values() for declared in _marks(member))
     return tuple({id(declared): declared for declared in found}.values())
 
 
 def defined_at(function: Callable[..., Any]) -> tuple[str, int] | None:
-    """The file and the line (from 1) where a callable is written, or None where nothing tells."""
+    """Return the file and line (from 1) of a callable's code, or None if they are unknown."""
     while isinstance(function, functools.partial):
         function = function.func
     written = inspect.unwrap(function)
@@ -143,15 +151,15 @@ def defined_at(function: Callable[..., Any]) -> tuple[str, int] | None:
         return code.co_filename, code.co_firstlineno
     try:
         return inspect.getfile(written), inspect.getsourcelines(written)[1]
-    except (OSError, TypeError):  # of C, or of no file
+    except (OSError, TypeError):  # compiled code, or code without a file
         return None
 
 
 def parameters_of(function: Callable[..., Any]) -> frozenset[str]:
-    """The keyword parameters a function takes besides its data; `ANY_PARAMETER` with ``**kwargs``.
+    """Return the keyword parameters of a function besides its data.
 
-    Its data are the first two positional arguments as long as they have no default. Nothing is
-    claimed of a callable that has no signature.
+    The data are the first two positional arguments, if they have no default. A function with
+    ``**kwargs`` gives `ANY_PARAMETER`, a callable without a signature an empty set.
     """
     try:
         signature = inspect.signature(function)
@@ -171,9 +179,9 @@ def parameters_of(function: Callable[..., Any]) -> frozenset[str]:
 
 
 def defaults_of(function: Callable[..., Any]) -> dict[str, Any]:
-    """The defaults of the arguments that a function takes besides its data, by name.
+    """Return the defaults of a function's arguments besides its data, by name.
 
-    ``inspect.Parameter.empty`` stands for one that has none.
+    An argument without a default has ``inspect.Parameter.empty``.
     """
     try:
         signature = inspect.signature(function)
@@ -190,7 +198,7 @@ def defaults_of(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def required_second(function: Callable[..., Any]) -> str:
-    """The name of a second positional argument that has to be given; "" where there is none."""
+    """Return the name of a required second positional argument; "" without one."""
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
@@ -207,7 +215,7 @@ def required_second(function: Callable[..., Any]) -> str:
 def common_parameters(
     value: Callable[..., Any], gradient: Callable[..., Any] | None
 ) -> frozenset[str]:
-    """The parameters that a value function and its gradient function both take."""
+    """Return the parameters that a value function and its gradient function both take."""
     of_value = parameters_of(value)
     if gradient is None:
         return of_value
@@ -218,16 +226,16 @@ def common_parameters(
 
 
 def implementations() -> tuple[Implementation, ...]:
-    """Every implementation that an installed package declares."""
+    """Return all implementations that installed packages declare."""
     return load_registered()[0]
 
 
 def load_registered() -> tuple[tuple[Implementation, ...], tuple[Skip, ...]]:
-    """Every declared implementation, and what could not be taken with the reason.
+    """Return all declared implementations, and a skip with a reason for each rejected one.
 
-    One broken package takes nothing down but itself, and one wrong declaration nothing but that.
-    Of two implementations with one name for one loss the first stays: xentcheck's own, then in the
-    order of the entry points' names.
+    A broken package or a wrong declaration does not affect any other. If several implementations of
+    a loss have the same name, the first one stays: first xentcheck's own, then in the order of the
+    entry points' names.
     """
     found: dict[tuple[str, str], Implementation] = {}
     holders: dict[tuple[str, str], str] = {}
@@ -269,13 +277,13 @@ def _where(entry_point: importlib.metadata.EntryPoint) -> str:
 
 
 def _by_id(declared: Implementation) -> Implementation:
-    """The declaration with the id of its loss, whatever name it has there."""
+    """Return the declaration with the id of its loss in place of another name of the loss."""
     loss = NAMES.of(declared.loss)
     return replace(declared, loss=loss) if loss and loss != declared.loss else declared
 
 
 def _faults(declared: Implementation) -> tuple[str, ...]:
-    """Everything for which a declaration cannot be audited."""
+    """Return all reasons why a declaration cannot be audited."""
     faults = []
     loss = LOSSES.get(declared.loss)
     if loss is None:
@@ -335,11 +343,11 @@ SYNONYMS: Mapping[str, str] = {
     "np": "numpy",
     "liger": "liger_kernel",
 }
-"""What frameworks are called besides the names of their modules."""
+"""Other names of frameworks, besides the names of their modules."""
 
 
 def frameworks_of(declared: Implementation) -> frozenset[str]:
-    """The names of what an implementation is part of: as it is named, and as it is imported."""
+    """Return the names of an implementation's framework: from its own name and from its modules."""
     words = {declared.name.partition(".")[0]}
     if declared.process is not None:
         words |= {each.partition(".")[0] for each in declared.process.modules}
@@ -348,10 +356,10 @@ def frameworks_of(declared: Implementation) -> frozenset[str]:
 
 
 def matching(name: str, known: Iterable[Implementation]) -> tuple[Implementation, ...]:
-    """The implementations of a framework, by any of its names.
+    """Return the implementations of a framework, by any of its names.
 
-    Those that are named after it; of a name that none bears, what lives in a process with it:
-    ``tf`` and ``keras`` are of ``tensorflow``.
+    These are the implementations whose names begin with it. If none does, they are the ones that
+    run in its process: ``tf`` and ``keras`` belong to ``tensorflow``.
     """
     word = SYNONYMS.get(name.casefold(), name.casefold())
     known = tuple(known)
@@ -362,9 +370,10 @@ def matching(name: str, known: Iterable[Implementation]) -> tuple[Implementation
 
 
 def meant_by(pattern: str, known: Iterable[Implementation]) -> str:
-    """``did you mean …?`` of a pattern that selects nothing: its framework's names, or the nearest.
+    """Return ``did you mean …?`` for a pattern that selects nothing.
 
-    Functions are named as people import them (``tf.nn.relu``, ``torch.nn``), not after packages.
+    It suggests the names of the pattern's framework, or the nearest names. Functions have the names
+    that people import (``tf.nn.relu``, ``torch.nn``), not the names of packages.
     """
     known = list(known)
     names = sorted({each.name for each in known if "@" in pattern or "@" not in each.name})
@@ -384,7 +393,7 @@ def _selects(pattern: str, names: Iterable[str]) -> bool:
 
 
 def _located(error: BaseException) -> str:
-    """The exception in one line, with the last line of a file that it went through."""
+    """Describe the exception in one line, with the last line of a file that it went through."""
     frames = [each for each in traceback.extract_tb(error.__traceback__) if each.lineno]
     files = [each for each in frames if Path(each.filename).is_file()]
     ours = (__file__, importlib.__file__, importlib.metadata.__file__)
@@ -395,7 +404,7 @@ def _located(error: BaseException) -> str:
 
 
 def described(error: BaseException, file: str = "") -> str:
-    """The exception in one line, with the line of ``file`` it comes from."""
+    """Describe the exception in one line, with the line of ``file`` that it comes from."""
     lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
     if isinstance(error, SyntaxError):
         text, where = error.msg, f"{Path(error.filename or file).name}, line {error.lineno}: "

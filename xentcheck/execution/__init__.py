@@ -1,5 +1,8 @@
-"""Where foreign code runs: the one ``try`` round it, what is checked about how it behaves, the
-processes that frameworks and users' code have to themselves, and the workers that share the work.
+"""Run foreign code: one call with its checks, processes for frameworks and users' code, workers.
+
+`invocation` makes one call and checks its result. `calls` watches how an implementation behaves.
+`hosts` gives every framework and every user's code a process of its own. `workers` spreads tasks
+over processes.
 """
 
 from xentcheck.execution import hosts

@@ -1,12 +1,12 @@
-"""Calling an implementation on a case, and watching how it behaves.
+"""Call an implementation on a case and watch how it behaves.
 
-Every call gets fresh copies of the arrays. A thorough look calls the block twice as it is (the
-results must be the same to the bit) and once with its rows reversed and in other company. How far
-a row may move then, and what comes of other memory layouts, batch sizes and upstream gradients, is
-judged where the exact results are known (`measurement.behaviour`); a `Caller` makes those calls.
-A block that raises is halved until the rows that do are found; the others keep their results. One
-that signals an overflow, an invalid operation or a division by zero, although the inputs and the
-exact results are finite, is halved until a row that does so alone is found.
+Every call gets fresh copies of the arrays. A thorough look calls the block a second time unchanged
+(the results must be bit-identical), and once with its rows reversed and regrouped.
+`measurement.behaviour` knows the exact results and judges how far a row may move then. It also
+judges other memory layouts, batch sizes and upstream gradients, with calls that a `Caller` makes. A
+block that raises is halved until the rows that raise are found; the other rows keep their results.
+A block may signal an overflow, an invalid operation or a division by zero although its inputs and
+exact results are finite. Then it is halved until one row is found that signals alone.
 """
 
 import logging
@@ -30,19 +30,19 @@ from xentcheck.losses.spec import picked
 from xentcheck.model import Array, Case, Implementation, Kind, LabelKind, Layout, Process, Quantity
 from xentcheck.registry import required_second
 
-_log = logging.getLogger("xentcheck.foreign")  # `xentcheck --debug` shows what is told there
+_log = logging.getLogger("xentcheck.foreign")  # `xentcheck --debug` shows this log
 
 ISOLATED_FAILURES = 16
-"""After so many rows that raise on their own, the rest of the block counts as raising too."""
+"""After this many rows that raise alone, the remaining rows count as raising too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """Something an implementation did, on some rows: which, and what was seen.
+    """Something that an implementation did on some rows: the rows and a description.
 
-    ``rows`` are positions in the block (empty: the call as a whole); ``distance`` is in ulps where
-    two results were compared. ``ways`` names the ways of calling that it is about, if there are
-    several: memory layouts, upstream gradients, batch sizes.
+    `rows` are positions in the block (empty: the call as a whole). `distance` is in ulps where two
+    results were compared. `ways` names the ways of calling that it concerns, if there are several:
+    memory layouts, upstream gradients, batch sizes.
     """
 
     kind: Kind
@@ -54,11 +54,11 @@ class Incident:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Returned:
-    """What came back for one quantity of one case.
+    """The results for one quantity of one case.
 
-    ``results`` has the shape asked for, or is None when nothing could be scored; ``valid`` is
-    (rows,), False where a row raised. ``regrouped`` has what came of the same rows in other order
-    and company, of the same shape, where something else did.
+    `results` has the requested shape, or is None when nothing can be scored. `valid` has shape
+    (rows,) and is False where a row raised. `regrouped` holds the results of the same rows in
+    another order and other groups, in the same shape; it is None if they are identical.
     """
 
     results: Array | None
@@ -80,13 +80,14 @@ def observe(
     Args:
         implementation: has a function for this quantity.
         case: the block of rows.
-        quantity: which of its functions to call.
-        thorough: call it more than once, to see whether its results depend on more than the row.
-        finite: says which rows have finite inputs and, in the format of the results, finite exact
-            results, (rows,). A thorough look then tells what is signalled on those.
+        quantity: selects the function to call.
+        thorough: whether to call more than once, to see if results depend on more than the row.
+        finite: takes the format of the results and returns a mask of shape (rows,): True where the
+            inputs and the exact results in that format are finite. A thorough look reports signals
+            on those rows.
 
     Raises:
-        UnsupportedError: it says that it does not take such inputs.
+        UnsupportedError: the implementation says that it does not take such inputs.
     """
     shape = result_shape(case, quantity)
     run = Caller(implementation, case, quantity)
@@ -120,7 +121,7 @@ def observe(
 
 
 def answer(implementation: Implementation, case: Case, quantity: Quantity) -> Array | None:
-    """What comes back of one call, without any look at how it behaves; None where it failed."""
+    """Return the result of one call without any check of its behaviour; None if it failed."""
     try:
         return Caller(implementation, case, quantity).call()
     except (CallError, UnsupportedError):
@@ -128,7 +129,7 @@ def answer(implementation: Implementation, case: Case, quantity: Quantity) -> Ar
 
 
 def arguments(implementation: Implementation, case: Case, quantity: Quantity) -> list[Array | None]:
-    """What a call of the function of a quantity is given besides parameters: logits, labels."""
+    """Return the arrays that the function of a quantity is called with: logits, labels."""
     return Caller(implementation, case, quantity).data(case.logits, slice(None))
 
 
@@ -138,11 +139,17 @@ def ask(
     data: Sequence[Array | None],
     parameters: Mapping[str, Any],
 ) -> Array:
-    """What a function returns, in whatever shape.
+    """Return what a function returns, in any shape.
+
+    Args:
+        function: called as ``function(*data, **parameters)``.
+        process: the process to call it in; None for this one.
+        data: logits and, if the function takes them, labels.
+        parameters: parameters of the loss by name.
 
     Raises:
-        CallError: it raised, or returned something that cannot be scored.
-        UnsupportedError: it says that it does not take such inputs.
+        CallError: the function raised, or its result cannot be scored.
+        UnsupportedError: the function says that it does not take such inputs.
     """
     if process is None:
         return invoke(function, data, parameters, None).result
@@ -162,7 +169,7 @@ def _failed(rows: int, error: CallError) -> Returned:
 
 
 class Caller:
-    """One function of an implementation on any choice of the rows of one case."""
+    """Calls one function of an implementation on any selection of rows of one case."""
 
     def __init__(self, implementation: Implementation, case: Case, quantity: Quantity) -> None:
         function = implementation.value if quantity is Quantity.VALUE else implementation.gradient
@@ -172,7 +179,7 @@ class Caller:
         self.parameters = passed(LOSSES[case.loss], implementation, case.parameters)
         self.case = case
         self.shape = result_shape(case, quantity)
-        # a loss with one value per class takes labels only to say which one is differentiated
+        # A loss with one value per class needs labels only for the gradient: they select the class.
         self.with_labels = case.labels is not None and (
             quantity is Quantity.GRADIENT or not LOSSES[case.loss].per_class
         )
@@ -182,17 +189,17 @@ class Caller:
 
     @property
     def layouts(self) -> tuple[str, ...]:
-        """The memory layouts in which its arrays can reach the function."""
+        """The memory layouts in which the function can receive its arrays."""
         function = self.function
         return function.layouts if isinstance(function, Call) else ()
 
     @property
     def follows(self) -> bool:
-        """Whether it is a gradient that can be asked with an upstream gradient."""
+        """Whether the function is a gradient that takes an upstream gradient."""
         return isinstance(self.function, Call) and self.function.follows
 
     def data(self, logits: Array, rows: Any) -> list[Array | None]:
-        """What a call is given besides parameters: these logits, and labels where it takes them."""
+        """Return the arrays of a call: these logits, and the labels if the function takes them."""
         if not (self.with_labels or self.insists):
             return [logits]
         labels = None if self.case.labels is None else self.case.labels[rows]
@@ -207,18 +214,18 @@ class Caller:
         layout: str = "",
         cotangent: Array | None = None,
     ) -> Array:
-        """Results for these rows, or for all of them.
+        """Return the results for these rows, or for all rows.
 
         Args:
-            rows: their places in the case, which may repeat.
-            layout: how the arrays lie in memory, one of `layouts`; "" is packed. For ``one-row``
-                all rows have to be the same one.
-            cotangent: where it `follows`, one number for each row, or () under a reduction, in the
-                dtype of the case; ones unless given.
+            rows: positions in the case, which may repeat.
+            layout: memory layout of the arrays, one of `layouts`; "" is packed. For ``one-row`` all
+                rows must be the same.
+            cotangent: upstream gradient in the dtype of the case, for a function that `follows`:
+                one number per row, or shape () under a reduction. Ones by default.
 
         Raises:
-            CallError: nothing came back.
-            UnsupportedError: it says that it does not take such inputs.
+            CallError: the call gave no result to score.
+            UnsupportedError: the function says that it does not take such inputs.
         """
         logits = self.case.logits[slice(None) if rows is None else rows]
         return self.on(logits, rows, layout=layout, cotangent=cotangent)
@@ -231,7 +238,14 @@ class Caller:
         layout: str = "",
         cotangent: Array | None = None,
     ) -> Array:
-        """As `call`, with other logits in place of those of the rows."""
+        """Do the same as `call`, but with other logits for the rows.
+
+        Args:
+            logits: (count, …) in the dtype of the case, one entry per row.
+            rows: as in `call`.
+            layout: as in `call`.
+            cotangent: as in `call`.
+        """
         case = self.case
         chosen: Any = slice(None) if rows is None else rows
         data = self.data(logits, chosen)
@@ -257,7 +271,7 @@ class Caller:
         return done.result
 
     def mutations(self) -> list[Incident]:
-        """One incident when any call so far wrote into its arguments."""
+        """Return one incident if any call so far wrote into its arguments."""
         if not self._mutated:
             return []
         names = ", ".join(dict.fromkeys(self._mutated))
@@ -265,15 +279,15 @@ class Caller:
 
 
 def _wants_labels(function: Callable[..., Any], case: Case) -> bool:
-    """Whether a function insists on a second positional argument that is no parameter."""
-    if hasattr(function, "wants_labels"):  # it stands for a function of another process
+    """Whether a function requires a second positional argument that is not a parameter."""
+    if hasattr(function, "wants_labels"):  # a stand-in for a function of another process
         return bool(function.wants_labels)
     second = required_second(function)
     return bool(second) and second not in case.parameters
 
 
 def _changed(now: Array, then: Array) -> tuple[npt.NDArray[np.intp], float]:
-    """(rows whose results changed, the largest change in ulps)."""
+    """Return the rows with changed results, and the largest change in ulps."""
     different = ~same_bits(now, then)
     if not different.any():
         return np.zeros(0, dtype=np.intp), 0.0
@@ -302,9 +316,9 @@ def _repeat(run: Caller, results: Array) -> list[Incident]:
 
 
 def _regroup(run: Caller, results: Array) -> tuple[list[Incident], Array | None]:
-    """Call the rows backwards and in two unequal groups; a lone row joins copies of itself.
+    """Call the rows in reverse order and in two unequal groups; call a lone row as three copies.
 
-    Returns what was seen, and the results of these calls where they are others.
+    Returns what was seen, and the results of these calls if they differ.
     """
     rows = len(results)
     backwards = np.arange(rows)[::-1].astype(np.intp)
@@ -336,14 +350,14 @@ def _regroup(run: Caller, results: Array) -> tuple[list[Incident], Array | None]
 
 
 def _signalled(run: Caller, signals: tuple[str, ...], rows: npt.NDArray[np.intp]) -> list[Incident]:
-    """The first of some rows that signals alone, found by halving; ``signals`` are the block's."""
+    """Find the first of ``rows`` that signals alone, by halving; ``signals`` are the block's."""
 
     def of(block: npt.NDArray[np.intp]) -> tuple[str, ...]:
         if not len(block):
             return ()
         try:
             run.call(block)
-        except CallError:  # told of elsewhere
+        except CallError:  # reported elsewhere
             return ()
         return run.signals
 
@@ -405,7 +419,7 @@ def _isolate(run: Caller, rows: int, shape: tuple[int, ...], first: str) -> Retu
 
 
 def result_shape(case: Case, quantity: Quantity) -> tuple[int, ...]:
-    """The shape that a quantity of a case has."""
+    """Return the shape that the results of a quantity of a case must have."""
     loss = LOSSES[case.loss]
     if quantity is Quantity.GRADIENT:
         return case.logits.shape
@@ -417,7 +431,7 @@ def result_shape(case: Case, quantity: Quantity) -> tuple[int, ...]:
 
 
 def unasked(implementation: Implementation) -> str:
-    """Why a user's gradient is asked with upstream gradients of one only; "" when it is not."""
+    """Return why a user's gradient gets only upstream gradients of one; "" if it gets others."""
     function = implementation.gradient
     if function is None or not implementation.probe_words:
         return ""
@@ -433,7 +447,7 @@ _UNASKED = "upstream gradients other than one"
 
 
 def unsupported(implementation: Implementation, case: Case) -> str:
-    """Why an implementation does not take a case; '' when it does."""
+    """Return why an implementation does not take a case; "" if it does."""
     if case.dtype not in implementation.dtypes:
         return f"does not take {case.dtype}"
     if case.label_kind is not LabelKind.NONE and case.label_kind not in implementation.label_kinds:

@@ -1,7 +1,8 @@
-"""The process that a framework or a user's code lives in: it answers one request after another.
+"""The process that runs a framework or a user's code, and answers one request after another.
 
-It is a fresh interpreter, not a fork, started by `hosts`; file descriptor 0 is the socket to who
-asks. What foreign code prints goes to stderr. It ends when nobody is left to ask.
+`hosts` starts it as a fresh interpreter, not as a fork. File descriptor 0 is the socket to the
+asking process. What foreign code prints goes to stderr. The process ends when the asking process
+closes the socket.
 """
 
 import importlib
@@ -19,7 +20,7 @@ from xentcheck.execution.invocation import CallError, describe, invoke
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of a request: a result, or an error that arrives as what it is."""
+    """The answer to a request: a result, or an error that keeps its type across the socket."""
 
     result: Any = None
     error: Exception | None = None
@@ -27,18 +28,18 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The first thing a host says: why its modules cannot be imported, "" if they can."""
+    """The first message of a host: why a module cannot be imported, or "" if all were imported."""
 
     obstacle: str = ""
 
 
 def ask(function: Callable[..., Any], *arguments: Any) -> Any:
-    """A request for what the function returns."""
+    """Call the function; a request named "ask" ends here."""
     return function(*arguments)
 
 
 def serve(modules: tuple[str, ...]) -> None:
-    """Import the modules, then answer until the other end is closed."""
+    """Import the modules, then answer requests until the other end closes the socket."""
     connection = Connection(os.dup(0))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
@@ -57,7 +58,7 @@ def serve(modules: tuple[str, ...]) -> None:
             sys.stderr.flush()
             connection.send_bytes(answer)
     except (EOFError, OSError):
-        os._exit(0)  # a framework's threads and exit handlers have nothing left to say
+        os._exit(0)  # skips the exit handlers and threads of the framework
 
 
 def _answer(request: bytes, obstacle: str) -> bytes:

@@ -1,10 +1,11 @@
-"""Processes that frameworks and users' code live in, seen from who asks them.
+"""Processes that run frameworks and users' code, seen from the process that asks them.
 
-They cannot live together (tensorflow and paddle, tensorflow and triton crash each other), and none
-may live where the reference is computed: one call can switch on flush-to-zero for its whole thread.
-So each `Process` is an interpreter of its own, started when first needed, with a socket to it; it
-keeps what it compiled. One that dies is a finding for who was being called, and is started again
-for the next. Each process that asks has hosts of its own: what it asked for it alone gets.
+Frameworks cannot share a process: tensorflow and paddle crash each other, and so do tensorflow and
+triton. None may run where the reference is computed, because one call can switch on flush-to-zero
+for its whole thread. So each `Process` is a separate interpreter with a socket to it. It starts
+when first needed and keeps what it compiled. If it dies, that is a finding against the
+implementation that was being called, and a new process starts for the next call. Each asking
+process has its own hosts, so it receives only the answers to its own requests.
 """
 
 import atexit
@@ -37,14 +38,14 @@ _BOOT = (
     "from xentcheck.execution.hosted import serve; serve(tuple(modules))"
 )
 
-_LAST_WORDS = 160  # characters
-_LONGEST_WAIT_S = 1e6
-_LISTENING_S = 0.5  # between two looks at what a user's code has printed, while it works
-_LEAVING_S = 5.0  # how long a process that closed its connection may take to end
+_LAST_WORDS = 160  # characters of the last line that are shown
+_LONGEST_WAIT_S = 1e6  # a longer timeout counts as no limit
+_LISTENING_S = 0.5  # seconds between two looks at the output of a user's code while it works
+_LEAVING_S = 5.0  # seconds that a process may take to end after it closed its connection
 
 
 def missing(process: Process) -> str:
-    """Why the modules of a process cannot be there, with how to get them; "" if they can."""
+    """Return why the modules of a process are missing and how to install them; "" if they exist."""
     for module in process.modules:
         try:
             found = find_spec(module.partition(".")[0]) is not None
@@ -57,7 +58,7 @@ def missing(process: Process) -> str:
 
 
 class _Host:
-    """One process under way."""
+    """One running process."""
 
     def __init__(self, process: Process) -> None:
         try:
@@ -71,7 +72,7 @@ class _Host:
         self._timeout = process.timeout_s
         self._started = False
         self._speaker = "" if process.quiet else process.name
-        self._heard = 0  # bytes of what it printed
+        self._heard = 0  # bytes of its output that were passed on
 
     def _start(self, process: Process) -> None:
         ours, theirs = socket.socketpair()
@@ -88,12 +89,12 @@ class _Host:
                 stdout=self._printed,
                 stderr=self._printed,
                 env=environment,
-                start_new_session=True,  # Ctrl-C is for who asks
+                start_new_session=True,  # the asking process handles Ctrl-C
             )
         self._connection = Connection(ours.detach())
 
     def request(self, work: str, arguments: tuple[Any, ...]) -> Any:
-        """The answer to a request. Raises what the host raised, or CallError when it is gone."""
+        """Return the answer. Raises the host's exception, or CallError when the host is gone."""
         message = pickle.dumps((work, arguments))
         try:
             if not self._started:
@@ -111,7 +112,7 @@ class _Host:
         return answer.result
 
     def _receive(self) -> Any:
-        # a poll counts milliseconds in 31 bits: beyond some days there is no limit
+        # poll() takes 31 bits of milliseconds: a timeout of more than some days counts as no limit
         limit = math.inf if self._timeout > _LONGEST_WAIT_S else time.monotonic() + self._timeout
         while True:
             left = max(limit - time.monotonic(), 0.0)
@@ -123,9 +124,9 @@ class _Host:
                 raise CallError(Kind.TIMED_OUT, f"gave no result within {self._timeout:g} s")
 
     def _relay(self, *, all_of_it: bool = False) -> None:
-        """Pass on what a user's code printed, each line once: a call is one of many.
+        """Pass on what a user's code printed, each line only once, as many calls print the same.
 
-        Whole lines, unless ``all_of_it``.
+        Passes on whole lines only, unless ``all_of_it``.
         """
         if not self._speaker:
             return
@@ -145,7 +146,7 @@ class _Host:
             _tell(f"{self._speaker} prints the same again, which is left out from here on")
 
     def _last_words(self) -> str:
-        """The last line that a quiet process printed."""
+        """Return the last line that a quiet process printed, as part of an error message."""
         if self._speaker:
             return ""
         self._printed.seek(0)
@@ -154,14 +155,14 @@ class _Host:
         return f"; its last words: {last[:_LAST_WORDS]}" if last else ""
 
     def _end(self) -> str:
-        """Wait for a process that left its socket, and say how it ended."""
+        """Wait for a process that closed its socket, and say how it ended."""
         try:
             return ending(self._child.wait(_LEAVING_S))
         except subprocess.TimeoutExpired:
             return "a closed connection"
 
     def kill(self) -> None:
-        """End the process and all it started."""
+        """End the process and all processes that it started."""
         self._connection.close()
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._child.pid, signal.SIGKILL)
@@ -170,14 +171,14 @@ class _Host:
         self._printed.close()
 
     def forget(self) -> None:
-        """Let go of a host of the process that this one was forked from."""
+        """Drop a host that belongs to the parent of this fork, without ending it."""
         self._connection.close()
         self._printed.close()
-        self._child.returncode = 0  # it is not ours to wait for
+        self._child.returncode = 0  # only the parent may wait for it
 
 
 def first_time(text: str) -> bool:
-    """Whether nobody has told this before: here, or in another process that shares the folder."""
+    """Whether this text is new, here and in every process that shares the folder."""
     if text in _told:
         return False
     _told.add(text)
@@ -194,7 +195,7 @@ def first_time(text: str) -> bool:
 
 
 def _tell(line: str) -> None:
-    """A line on standard error, where there is any."""
+    """Print a line on standard error, if there is one."""
     stream = sys.stderr
     if stream is not None:
         with suppress(OSError, ValueError):
@@ -204,13 +205,13 @@ def _tell(line: str) -> None:
 
 _told: set[str] = set()
 _shared: list[str] = []
-_kept: list[None] = []  # one for each `kept` that lasts
+_kept: list[None] = []  # one entry for each active `kept`
 _hosts: dict[Process, _Host] = {}
 _owner = os.getpid()
 
 
 def start(processes: Iterable[Process]) -> None:
-    """Start processes side by side; they import their modules while the caller goes on."""
+    """Start processes in parallel; they import their modules while the caller goes on."""
     _own()
     for process in processes:
         if process not in _hosts:
@@ -218,10 +219,11 @@ def start(processes: Iterable[Process]) -> None:
 
 
 def ask(process: Process, function: Callable[..., Any], *arguments: Any) -> Any:
-    """What a function returns in a process.
+    """Return what a function returns in a process.
 
-    The function and its arguments have to pickle. Raises what of our errors it raised, CallError
-    when the process died or gave no answer in time, and RuntimeError for anything else.
+    The function and its arguments must pickle. Raises XentcheckError and CallError as the function
+    raised them, CallError also when the process died or gave no answer in time, and RuntimeError
+    for any other exception.
     """
     return _request(process, "ask", (function, *arguments))
 
@@ -234,7 +236,20 @@ def invoke(
     shape: tuple[int, ...] | None,
     layout: str = "",
 ) -> Invocation:
-    """As `invocation.invoke`, in a process. CallError also says that it died or took too long."""
+    """Call `invocation.invoke` in a process.
+
+    Args:
+        process: starts if it does not run yet.
+        function: must pickle; this and all other arguments are those of `invocation.invoke`.
+        data: as there.
+        parameters: as there.
+        shape: as there.
+        layout: as there.
+
+    Raises:
+        CallError: as there; also when the process died or took too long.
+        UnsupportedError: as there; also when the modules of the process cannot be imported.
+    """
     arguments = (function, data, dict(parameters), shape, layout)
     result: Invocation = _request(process, "invoke", arguments)
     return result
@@ -250,15 +265,15 @@ def _request(process: Process, work: str, arguments: tuple[Any, ...]) -> Any:
         raise
     except (XentcheckError, RuntimeError):
         raise
-    except BaseException:  # Ctrl-C: its answer would be taken for the next one's
+    except BaseException:  # Ctrl-C: the next request would receive this answer
         _hosts.pop(process).kill()
         raise
 
 
 @contextmanager
 def sharing() -> Iterator[None]:
-    """Give the processes of this one, and of its forks, a folder to share while this lasts."""
-    if _kept:  # they have one that lasts longer
+    """Provide a folder that the processes of this one and of its forks share during the block."""
+    if _kept:  # an outer block already provides a folder
         yield
         return
     with tempfile.TemporaryDirectory(prefix="xentcheck-", ignore_cleanup_errors=True) as folder:
@@ -266,13 +281,13 @@ def sharing() -> Iterator[None]:
         try:
             yield
         finally:
-            _told.clear()  # the next audit tells its own
+            _told.clear()  # the next audit reports its own lines
             _shared.pop()
 
 
 @contextmanager
 def kept() -> Iterator[None]:
-    """Between the audits of a session: while this lasts `close` does nothing; then all end."""
+    """Keep processes between audits: `close` does nothing in this block; they end after it."""
     with sharing():
         _kept.append(None)
         try:
@@ -283,7 +298,7 @@ def kept() -> Iterator[None]:
 
 
 def close() -> None:
-    """End all processes of this one."""
+    """End all processes that this process started, unless `kept` is active."""
     _own()
     if not _kept:
         _end()
@@ -295,7 +310,7 @@ def _end() -> None:
 
 
 def _own() -> None:
-    """In a fork: leave the hosts of the parent alone."""
+    """Drop the hosts of the parent if this process is a fork."""
     global _owner  # noqa: PLW0603
     if _owner != os.getpid():
         _owner = os.getpid()

@@ -1,8 +1,8 @@
-"""One call of foreign code: the one ``try`` round it, and what is checked of its result.
+"""One call of foreign code: the only ``try`` around it, and the checks of its result.
 
-A call also tells what it signals: overflow, invalid operation, division by zero. NumPy's error
-state has them logged, which changes no result; what the function ignores on purpose, in an error
-state of its own, is not logged. Where it has them warned about, the warnings are taken.
+A call also reports its signals: overflow, invalid operation, division by zero. NumPy's error state
+logs them; logging does not change results. A function that ignores signals on purpose, in an error
+state of its own, is not logged. If the function turns signals into warnings, the warnings are read.
 """
 
 import re
@@ -25,9 +25,9 @@ from xentcheck.model import Array, Kind
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Invocation:
-    """What came back, the names of the arguments that were written into, and what was signalled.
+    """The result of a call, the names of arguments that it wrote into, and its signals.
 
-    ``signals`` are as NumPy words them, each once: "overflow encountered in exp".
+    `signals` use NumPy's wording, each once: "overflow encountered in exp".
     """
 
     result: Array
@@ -36,9 +36,9 @@ class Invocation:
 
 
 class CallError(Exception):
-    """A call that gave nothing to score: what kind of failure, and what was seen.
+    """A call without a result to score: the kind of failure and a description.
 
-    ``trace`` is the traceback of an exception of its own, for who asks for it.
+    `trace` is the traceback of the exception that foreign code raised; ``--debug`` shows it.
     """
 
     def __init__(self, kind: Kind, detail: str, trace: str = "") -> None:
@@ -55,13 +55,13 @@ _SIGNAL = re.compile(r"(?:overflow|invalid value|divide by zero) encountered(?: 
 
 
 class _Signals:
-    """Takes what NumPy logs; ``seen`` has each signal once, in the order they came."""
+    """Receives NumPy's log; `seen` holds each signal once, in order of appearance."""
 
     def __init__(self) -> None:
         self.seen: dict[str, None] = {}
 
     def write(self, text: str) -> None:
-        """Note the signals that a text tells of."""
+        """Record the signals that a text mentions."""
         self.seen.update(dict.fromkeys(_SIGNAL.findall(text)))
 
 
@@ -76,14 +76,14 @@ def invoke(
 
     Args:
         function: called as ``function(*data, **parameters)``.
-        data: logits and, where the function takes them, labels.
-        parameters: by name.
-        shape: what its result has to have; None: any.
-        layout: how the copies lie in memory, one of `LAYOUTS`; "" is packed.
+        data: logits and, if the function takes them, labels.
+        parameters: parameters of the loss by name.
+        shape: the shape that the result must have; None allows any.
+        layout: memory layout of the copies, one of `LAYOUTS`; "" is packed.
 
     Raises:
-        CallError: it raised, or returned something that cannot be scored.
-        UnsupportedError: it says that it does not take such inputs.
+        CallError: the function raised, or its result cannot be scored.
+        UnsupportedError: the function says that it does not take such inputs.
     """
     arguments = [
         None if each is None else laid(each, layout, logits=place == 0)
@@ -106,7 +106,7 @@ def invoke(
             returned = function(*arguments, **given)
         except (KeyboardInterrupt, UnsupportedError):
             raise
-        except BaseException as error:  # SystemExit and its like are the function's own
+        except BaseException as error:  # the function itself raised SystemExit and the like
             raise CallError(Kind.RAISED, describe(error), trace_of(error)) from error
     for each in warned:
         signals.write(str(each.message))
@@ -142,7 +142,7 @@ def _checked(returned: Any, shape: tuple[int, ...] | None) -> Array:
 
 
 def same_bits(a: Array, b: Array) -> npt.NDArray[np.bool_]:
-    """Elementwise: the same bits, any NaN being the same as any other."""
+    """Compare elementwise by bits; all NaNs count as the same."""
     if a.shape != b.shape or a.dtype != b.dtype:
         return np.zeros(b.shape, dtype=np.bool_)
     width = np.dtype(f"u{a.dtype.itemsize}")
@@ -153,10 +153,10 @@ def same_bits(a: Array, b: Array) -> npt.NDArray[np.bool_]:
 
 
 def describe(error: BaseException) -> str:
-    """One line: the exception, and the line of the user's own code that it came through last.
+    """Describe the exception in one line, with the last line of the user's code it came through.
 
-    What libraries do within is for `trace_of`. Where all of it is a library's, the innermost line
-    of that library is named: the one that was called.
+    Lines inside libraries are left to `trace_of`. If no user code is involved, the innermost line
+    of the library that was called is named.
     """
     text = f"{type(error).__name__}: {error}".strip().removesuffix(":")
     text = " ".join(text.split())
@@ -171,7 +171,7 @@ def describe(error: BaseException) -> str:
 
 
 def trace_of(error: BaseException) -> str:
-    """The traceback as Python prints it, from the first line of foreign code on."""
+    """Return the traceback as Python prints it, starting at the first line of foreign code."""
     trace = error.__traceback__
     while trace is not None and _is_ours(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
@@ -184,12 +184,12 @@ def _is_ours(file: str) -> bool:
 
 
 def _is_of_library(file: str) -> bool:
-    """Whether a file is Python's own or of an installed package, or code that these made."""
+    """Whether a file belongs to Python or an installed package, or is code they generated."""
     return file.startswith(_GENERATED) or _package_of(file) is not None
 
 
 def _package_of(file: str) -> tuple[str, ...] | None:
-    """The folders down to the installed package that a file is of; None of a user's file."""
+    """Return the path of the installed package that contains a file; None for a user's file."""
     path = Path(file).resolve()
     for place, part in enumerate(path.parts):
         if part in ("site-packages", "dist-packages"):
@@ -202,10 +202,10 @@ _OWN = (
     Path(__file__).resolve().parent,
     Path(__file__).resolve().parent.parent / "implementations",
 )
-"""Folders of frames that are no foreign code."""
+"""Folders of our own code: its frames are not foreign code."""
 
 _STANDARD = tuple(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib"))
-"""Folders of Python's own library."""
+"""Folders of Python's standard library."""
 
 _GENERATED = ("<frozen", "<eval_with_key", "<__array_function__")
-"""How names begin of code that is in no file and no user's: of Python, torch.fx and NumPy."""
+"""Name prefixes of generated code that has no file: of Python, torch.fx and NumPy."""

@@ -1,4 +1,4 @@
-"""From a user's target to an implementation, without loading it here."""
+"""Turn a user's target into an implementation without loading its code in this process."""
 
 from collections.abc import Sequence
 
@@ -10,10 +10,10 @@ from xentcheck.model import Implementation, Target
 
 
 def open_target(target: Target) -> tuple[Implementation, str]:
-    """The implementation that a user's target is, and the gradient found beside it ("": none).
+    """Return the implementation of a user's target, and the name of its gradient ("": none found).
 
-    It is loaded in a process of its own and stays there. Raises TargetError, with what to do about
-    it, when the target does not lead to something that can be called.
+    A process of its own loads the target and keeps it. Raises TargetError, which says what to do,
+    if the target does not lead to a callable.
     """
     if target.command:
         return user.commanded(target), ""
@@ -29,7 +29,7 @@ def open_target(target: Target) -> tuple[Implementation, str]:
 
 
 def open_targets(targets: Sequence[Target]) -> tuple[Implementation, ...]:
-    """The implementations that users' targets are; their processes start side by side."""
+    """Return the implementations of several targets; their processes start in parallel."""
     processes = [user.process_of(target) for target in targets if not target.command]
     hosts.start(each for each in processes if not hosts.missing(each))
     return tuple(open_target(target)[0] for target in targets)

@@ -1,4 +1,4 @@
-"""What a scheduler of tasks has to do, whoever does them where."""
+"""The interface of a task scheduler, independent of where the tasks run."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ _Self = TypeVar("_Self", bound="Run[Any]")
 
 
 Tell: TypeAlias = Callable[[str], None]
-"""Says, in one line, what a worker is about to do; it is read when the worker dies."""
+"""Reports in one line what a worker is about to do; `Death` shows it when the worker dies."""
 
 
 Work: TypeAlias = Callable[[Task, Tell], Result]
@@ -26,8 +26,9 @@ Work: TypeAlias = Callable[[Task, Tell], Result]
 class Death(Generic[Task]):
     """A worker that died.
 
-    ``task`` is what it was doing, ``note`` the last thing it told ("": nothing), ``how`` its end
-    ("signal 11 (SIGSEGV)", "exit status 3"). ``attempt`` is 1 the first time this position died.
+    `task` is the task it was doing, `note` the last line it reported ("": nothing), `how` the way
+    it ended ("signal 11 (SIGSEGV)", "exit status 3"). `attempt` is 1 the first time a worker died
+    at this position.
     """
 
     task: Task
@@ -37,17 +38,17 @@ class Death(Generic[Task]):
 
 
 class Run(Iterator[tuple[int, Result]]):
-    """Tasks under way: an iterator over (position, result), in the order of the tasks.
+    """Running tasks: an iterator over (position, result) in the order of the tasks.
 
-    **Ctrl-C inside the iterator.** The first one stops the handing out; the tasks in flight finish,
-    their results come in order, then KeyboardInterrupt is raised. A second one, or one after
-    `drain`, kills the workers and raises at once. This is so in the main thread and where SIGINT
-    has Python's own handler; another handler stays in charge.
+    **Ctrl-C inside the iterator.** The first one stops handing out tasks. The tasks in flight
+    finish, their results come in order, then the iterator raises KeyboardInterrupt. A second
+    Ctrl-C, or one after `drain`, kills the workers and raises at once. This applies only in the
+    main thread, and only while SIGINT has Python's own handler; another handler stays in charge.
 
-    **Ctrl-C in the consumer.** It is an ordinary KeyboardInterrupt there, and the run is as it was.
-    The consumer either leaves, and closing the run kills the workers, or calls `drain` and goes on
-    iterating to get what is in flight. `drain` does nothing on a run that is over, so one handler
-    serves both places::
+    **Ctrl-C in the consumer.** There it is an ordinary KeyboardInterrupt, and the run is unchanged.
+    The consumer can leave: closing the run kills the workers. Or it can call `drain` and go on
+    iterating, to get the results of the tasks in flight. `drain` does nothing on a finished run, so
+    one handler serves both places::
 
         with run(work, tasks, workers, again) as results:
             interrupted = False
@@ -60,16 +61,16 @@ class Run(Iterator[tuple[int, Result]]):
                     interrupted = True
                     results.drain()
 
-    With one worker there is nothing in flight: KeyboardInterrupt ends the run where it lands.
+    With one worker no task is in flight: KeyboardInterrupt ends the run where it occurs.
 
-    Leaving the ``with`` block, `close`, an error and the end of the last reference all leave no
-    worker behind. When the parent is killed, a worker leaves as soon as it next turns to it: at
-    once when idle, else when it tells something or its task is done.
+    No worker survives the end of the ``with`` block, `close`, an error or the end of the last
+    reference. If the parent is killed, a worker exits the next time it contacts the parent: at once
+    when idle, otherwise when it reports a note or finishes its task.
     """
 
     @abstractmethod
     def drain(self) -> None:
-        """Hand out no further task. What is in flight still comes, then the iterator ends."""
+        """Hand out no further task; results of tasks in flight still come, then the run ends."""
 
     @abstractmethod
     def close(self) -> None:

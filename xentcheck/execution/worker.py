@@ -1,4 +1,4 @@
-"""A worker's own life: one task after another, until the parent is gone."""
+"""The code of a worker process: it does one task after another until the parent is gone."""
 
 import io
 import multiprocessing
@@ -19,12 +19,14 @@ from xentcheck.execution.tasks import Tell, Work
 
 @dataclass(frozen=True, slots=True)
 class Told:
+    """A note that a worker reported."""
+
     note: str
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A result, pickled apart: the parent can say whose it is when it does not unpickle."""
+    """A result, pickled separately: if it does not unpickle, the parent knows its position."""
 
     pickled: bytes
 
@@ -38,15 +40,15 @@ class Raised:
 
 
 ENDS: "weakref.WeakSet[Connection]" = weakref.WeakSet()
-"""The parent's end of every pipe, of all runs in this process.
+"""The parent's end of every pipe, for all runs in this process.
 
-A forked worker has copies of them. It closes these, or its siblings would not see the end of their
-pipes when the parent is gone.
+A forked worker inherits copies of these ends and closes them. Otherwise its siblings would not
+notice when the parent is gone, because their pipes would stay open.
 """
 
 
 class _Packer(pickle.Pickler):
-    """Writes numbers for what is shared."""
+    """Pickles each shared object as its number."""
 
     def __init__(self, file: io.BytesIO, shared: Sequence[object]) -> None:
         super().__init__(file)
@@ -57,7 +59,7 @@ class _Packer(pickle.Pickler):
 
 
 class _Unpacker(pickle.Unpickler):
-    """Reads what `_Packer` wrote, where the same is shared."""
+    """Reads what `_Packer` wrote; it needs the same shared objects in the same order."""
 
     def __init__(self, file: io.BytesIO, shared: Sequence[object]) -> None:
         super().__init__(file)
@@ -68,6 +70,7 @@ class _Unpacker(pickle.Unpickler):
 
 
 def packed(message: object, shared: Sequence[object]) -> bytes:
+    """Pickle a message, with numbers in place of shared objects."""
     file = io.BytesIO()
     _Packer(file, shared).dump(message)
     return file.getvalue()
@@ -78,6 +81,7 @@ def _unpacked(message: bytes, shared: Sequence[object]) -> Any:
 
 
 def unsendable(what: str, position: int, error: Exception) -> pickle.PickleError:
+    """Return the error for a task or result that does not pickle."""
     return pickle.PickleError(f"the {what} {position} does not pickle: {_text(error)}")
 
 
@@ -87,12 +91,12 @@ def _text(error: BaseException) -> str:
 
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
-        with suppress(AttributeError, OSError, ValueError):  # none, broken, closed
+        with suppress(AttributeError, OSError, ValueError):  # a missing, broken or closed stream
             stream.flush()
 
 
 def serve(work: Work[Any, Any], shared: Sequence[object], connection: Connection) -> NoReturn:
-    """A worker's life: one task after another, until the parent is gone."""
+    """Do one task after another until the parent is gone."""
     _settle()
 
     def tell(note: str) -> None:
@@ -109,7 +113,7 @@ def serve(work: Work[Any, Any], shared: Sequence[object], connection: Connection
 
 
 def _settle() -> None:
-    """Let go of what the parent's state would do in a worker."""
+    """Undo the state of the parent that would act in a worker: pipes, signal handlers."""
     for end in tuple(ENDS):
         end.close()
     ENDS.clear()
@@ -118,12 +122,12 @@ def _settle() -> None:
         if callable(signal.getsignal(number)):
             signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches workers too; the parent decides
-    # work may start processes, as it may in the parent
+    # A daemon process may not start processes, but work may need to.
     multiprocessing.current_process().daemon = False
 
 
 def _leave() -> NoReturn:
-    """End without what the parent registered for its own exit."""
+    """Exit without running the exit handlers that the parent registered."""
     _flush()
     os._exit(0)
 
@@ -150,12 +154,12 @@ def _answer(
 
 
 def _portable(error: BaseException) -> bytes:
-    """The exception, or one with its text where it would not arrive as what it is."""
+    """Pickle the exception, or a RuntimeError with its text if it would not survive the pipe."""
     try:
         pickled = pickle.dumps(error)
         arrives = isinstance(pickle.loads(pickled), BaseException)
     except Exception:
         arrives = False
-    if arrives and not isinstance(error, StopIteration):  # that one would end the iterator
+    if arrives and not isinstance(error, StopIteration):  # StopIteration would end the iterator
         return pickled
     return pickle.dumps(RuntimeError(_text(error)))

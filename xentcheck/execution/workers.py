@@ -1,8 +1,8 @@
-"""Tasks over worker processes, one task at a time each; a worker that dies loses only its own.
+"""Run tasks on worker processes, one task at a time each; a dying worker loses only its own task.
 
-`run` gives the results in the order of the tasks. The parent talks to each worker over a pipe of
-its own, so it always knows whose task was lost and what that worker was about to do. Nothing here
-starts a thread.
+`run` yields the results in the order of the tasks. The parent talks to each worker over a separate
+pipe. So it always knows which task a dead worker lost and what that worker was about to do. This
+module starts no threads.
 """
 
 import multiprocessing
@@ -27,10 +27,10 @@ from xentcheck.execution.tasks import Death, Result, Run, Task, Work
 from xentcheck.execution.worker import ENDS, Raised, Told, packed, serve, unsendable
 
 AHEAD = 4
-"""So many tasks per worker may be handed out beyond the oldest one without a result."""
+"""Limit on tasks that are handed out or have a waiting result, in tasks per worker."""
 
 LOOK_S = 0.5
-"""How often to look whether workers live: a process that one left behind can hold its pipe open."""
+"""Seconds between checks that workers live: a child of a dead worker can hold its pipe open."""
 
 
 def run(
@@ -40,31 +40,31 @@ def run(
     again: Callable[[Death[Task]], Task],
     shared: Sequence[object] = (),
 ) -> Run[Result]:
-    """Do every task, over so many worker processes.
+    """Do every task on ``workers`` processes.
 
     Args:
-        work: does one task. Where processes fork it may be a closure; where they do not and it
+        work: does one task. It may be a closure where processes fork. Where they do not fork and it
             does not pickle, everything runs in this process.
-        tasks: taken one at a time, when there is a worker for it; at most ``AHEAD * workers`` are
-            out at a time, so they may be very many. Tasks and results must pickle.
-        workers: how many processes, at least 1. One: in this process, in order, and ``tell`` does
-            nothing. There are never more processes than tasks, or than there are file descriptors
-            for.
+        tasks: taken one at a time, when a worker is free for it. At most ``AHEAD * workers`` are
+            out at a time, so the iterable may be very long. Tasks and results must pickle.
+        workers: number of processes, at least 1. With 1, all tasks run in order in this process and
+            ``tell`` does nothing. Never more processes run than there are tasks or file
+            descriptors.
         again: called when a worker died; returns the task to do instead, at the same position and
-            on a fresh worker. What it raises ends the run at once.
-        shared: objects that many tasks have in common. A worker has them from its start, so that
-            they are not sent with every task; where processes fork they need not pickle.
+            on a fresh worker. An exception from it ends the run at once.
+        shared: objects that many tasks have in common. A worker gets them at its start, so they are
+            not sent with every task. They need not pickle where processes fork.
 
     Returns:
-        The results, each as soon as it and all before it are there.
+        An iterator over the results. Each comes as soon as it and all before it are there.
 
     Raises:
         ValueError: ``workers`` is below 1.
 
-    While iterating: what ``work`` or ``tasks`` raise is raised at its position and ends the run; a
-    worker's traceback is attached as a note, and what cannot be sent (or is a StopIteration)
-    becomes a RuntimeError with its text. A task or a result that cannot be sent is a
-    pickle.PickleError that names the position.
+    While iterating: an exception from ``work`` or ``tasks`` is raised at its position and ends the
+    run. A worker's traceback is attached as a note. An exception that cannot be sent (or is a
+    StopIteration) becomes a RuntimeError with its text. A task or a result that cannot be sent
+    raises a pickle.PickleError that names the position.
     """
     if workers < 1:
         raise ValueError(f"workers is {workers}, want at least 1")
@@ -76,9 +76,9 @@ def run(
 
 
 def _affordable() -> int:
-    """For how many workers there are file descriptors."""
+    """Return the number of workers that the free file descriptors allow."""
     try:
-        import resource  # noqa: PLC0415  (POSIX has it)
+        import resource  # noqa: PLC0415  (only POSIX has it)
 
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         taken = len(os.listdir("/dev/fd"))
@@ -89,18 +89,18 @@ def _affordable() -> int:
     return (limit - taken - _SPARE_DESCRIPTORS) // _DESCRIPTORS_EACH
 
 
-_DESCRIPTORS_EACH = 3  # a pipe, the end of the process, and one more while it starts
-_SPARE_DESCRIPTORS = 24  # for a worker's own process of users' code, files and outputs
+_DESCRIPTORS_EACH = 3  # the pipe, the sentinel of the process, and one more while it starts
+_SPARE_DESCRIPTORS = 24  # for a worker's own process of users' code, for files and for outputs
 
 
 def cores() -> int:
-    """How many CPUs this process may use."""
+    """Return the number of CPUs that this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _context(work: Work[Any, Any], shared: Sequence[object]) -> ForkContext | SpawnContext | None:
-    """How to start workers; None where there is no way to bring ``work`` to one."""
+    """Return the way to start workers, or None if ``work`` cannot reach one."""
     if "fork" in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("fork")
     try:
@@ -111,7 +111,7 @@ def _context(work: Work[Any, Any], shared: Sequence[object]) -> ForkContext | Sp
 
 
 class _Here(Run[Result]):
-    """Everything in this process."""
+    """Runs everything in this process."""
 
     def __init__(self, work: Work[Task, Result], tasks: Iterable[Task]) -> None:
         self._results = ((position, work(task, _unheard)) for position, task in enumerate(tasks))
@@ -127,7 +127,7 @@ class _Here(Run[Result]):
 
 
 def _unheard(note: str) -> None:
-    """A `Tell` for this process: when it dies nobody is left to read."""
+    """A `Tell` that does nothing: if this process dies, nobody is left to read the note."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ class _Job(Generic[Task]):
 
 @dataclass(slots=True, eq=False)
 class _Worker(Generic[Task]):
-    """A process, the parent's end of its pipe, and what it is doing (``job`` None: nothing)."""
+    """A process, the parent's end of its pipe, and its current job (None: idle)."""
 
     process: BaseProcess
     connection: Connection
@@ -158,10 +158,10 @@ class _Failed:
 
 
 class _Pool(Run[Result], Generic[Task, Result]):
-    """Worker processes, and what is out with them.
+    """Worker processes and their tasks in flight.
 
-    An interrupt only sets flags, except in `_interruptible` places; so nothing here is ever left
-    half done by one.
+    An interrupt only sets flags, except inside `_interruptible`. So an interrupt never leaves a
+    step half done.
     """
 
     def __init__(
@@ -181,9 +181,9 @@ class _Pool(Run[Result], Generic[Task, Result]):
         self._again = again
         self._workers: list[_Worker[Task]] = []
         self._outcomes: dict[int, _Done[Result] | _Failed] = {}
-        self._next = 0  # the position to yield
-        self._taken = 0  # how many tasks were taken
-        self._more = True  # whether to take further ones
+        self._next = 0  # the position to yield next
+        self._taken = 0  # how many tasks were taken so far
+        self._more = True  # whether to take further tasks
         self._drained = False
         self._closed = False
         self._interrupted = False
@@ -203,8 +203,8 @@ class _Pool(Run[Result], Generic[Task, Result]):
         position = self._next
         outcome = self._outcomes.get(position)
         if isinstance(outcome, _Done):
-            # An interrupt lands at a call. There is none from here on, so that one which lands
-            # after `_listening` finds the result still in its place.
+            # Python delivers an interrupt at a call, and no call follows here. So an interrupt
+            # after `_listening` either comes before the result is removed or after it is returned.
             del self._outcomes[position]
             self._next = position + 1
             return position, outcome.result
@@ -229,7 +229,7 @@ class _Pool(Run[Result], Generic[Task, Result]):
 
     @contextmanager
     def _listening(self) -> Iterator[None]:
-        """Take Ctrl-C here instead of where it lands, if it is ours to take."""
+        """Catch Ctrl-C here, if this is the main thread and SIGINT has Python's own handler."""
         ours = (
             threading.current_thread() is threading.main_thread()
             and signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -252,7 +252,7 @@ class _Pool(Run[Result], Generic[Task, Result]):
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
-        """A place that can take long, where the second interrupt is raised."""
+        """Mark a step that can take long; a second interrupt raises inside it."""
         self._raises = True
         try:
             if self._hurried:
@@ -262,7 +262,7 @@ class _Pool(Run[Result], Generic[Task, Result]):
             self._raises = False
 
     def _advance(self) -> None:
-        """Keep the workers busy until the next outcome is there, or nothing is out any more."""
+        """Keep the workers busy until the next outcome is there or no task is in flight."""
         self._collect(0)
         self._hand_out()
         while self._next not in self._outcomes and any(each.job for each in self._workers):
@@ -308,7 +308,7 @@ class _Pool(Run[Result], Generic[Task, Result]):
             self._fail(job.position, unsendable("task", job.position, error))
             return
         worker.job, worker.note = job, ""
-        # a worker that dies right now is found by `_collect`
+        # `_collect` finds a worker that dies at this moment.
         with self._interruptible(), suppress(OSError):
             worker.connection.send_bytes(message)
 
@@ -319,7 +319,7 @@ class _Pool(Run[Result], Generic[Task, Result]):
             target=serve, args=(self._work, self._shared, theirs), daemon=True
         )
         with warnings.catch_warnings():
-            # Python counts the idle threads of a BLAS, which expects forks, as threads of ours.
+            # Python counts the idle threads of a BLAS as ours, although the BLAS handles forks.
             warnings.filterwarnings("ignore", ".*multi-threaded", DeprecationWarning)
             process.start()  # flushes stdout and stderr first
         theirs.close()
@@ -328,7 +328,7 @@ class _Pool(Run[Result], Generic[Task, Result]):
         return worker
 
     def _collect(self, timeout: float) -> None:
-        """Read one message of each worker that has one; seconds to wait for the first."""
+        """Wait ``timeout`` seconds for a message; read one from each worker that has one."""
         with self._interruptible():
             ready = wait([each.connection for each in self._workers], timeout)
         for worker in tuple(self._workers):
@@ -365,7 +365,7 @@ class _Pool(Run[Result], Generic[Task, Result]):
 
     def _lose(self, worker: _Worker[Task]) -> None:
         self._workers.remove(worker)
-        _kill([worker], self._owner)  # one that left its pipe without ending
+        _kill([worker], self._owner)  # it may have closed its pipe without exiting
         job = worker.job
         if job is None:
             return
@@ -378,8 +378,8 @@ class _Pool(Run[Result], Generic[Task, Result]):
 
 
 def _kill(workers: list[_Worker[Any]], owner: int) -> None:
-    """Kill and reap workers, emptying the list; can be cut short and called again."""
-    if os.getpid() != owner:  # a forked copy of the run: its workers are the parent's
+    """Kill and reap workers and empty the list; safe to call again after an interrupt."""
+    if os.getpid() != owner:  # in a forked copy of the run, the workers belong to the parent
         return
     for worker in workers:
         worker.process.kill()

@@ -1,10 +1,10 @@
-"""What an adapter is made of: a framework's own function, and the bridge that calls it.
+"""The parts of an adapter: a framework's own function, and the bridge that calls it.
 
-An adapter module declares, in the names a user would import, functions of a framework's tensors,
-and says nothing of NumPy; its `Bridge` turns the arrays of a case into tensors, has the framework
-differentiate, and turns the result back. Neither is imported or run where the reference is
-computed: `Call` objects travel to the framework's own process. Therefore adapter modules name the
-framework by `deferred`, so that declaring costs no import.
+An adapter module declares functions of a framework's tensors, under the names that a user would
+import, and does not mention NumPy. Its `Bridge` turns the arrays of a case into tensors, lets the
+framework differentiate, and turns the result back. The framework is not imported or run where the
+reference is computed: `Call` objects are sent to the framework's own process. So adapter modules
+refer to the framework by `deferred`, and a declaration needs no import.
 """
 
 import functools
@@ -32,16 +32,18 @@ from xentcheck.model import Array, Implementation, LabelKind, Process, Quantity,
 
 LABEL_DTYPES = ("int64", "int32", "int16", "int8", "uint8")
 LABEL_DTYPE = LABEL_DTYPES[0]
-"""Of integer labels, unless something else is asked for."""
+"""The dtype of integer labels by default."""
 
 SHARED_FOLDER = "XENTCHECK_SHARED_FOLDER"
-"""The environment variable that names a folder all processes of a run share, to keep what they
-compile; not set: there is none."""
+"""Environment variable that names a folder shared by all processes of a run.
+
+They keep compiled code there. If it is not set, nothing is shared.
+"""
 
 
 NUMPY_DATA = ('w["logits"]', 'w["labels"]')
 NUMPY_ARRAY = 'w["{}"]'
-"""How a script writes its arrays; see `Sketch`."""
+"""Expressions for the arrays in a generated script; see `Sketch`."""
 
 
 _ADAPTERS = "xentcheck.implementations.frameworks."
@@ -57,16 +59,16 @@ class _Deferred:
 
 
 def deferred(name: str) -> Any:
-    """The module of that name, imported when something is first taken from it."""
+    """Return a stand-in for a module that is imported when an attribute is first used."""
     return _Deferred(name)
 
 
 def lacking(error: Exception, function: Callable[..., Any]) -> str:
-    """What an adapter asked for that the installed version does not have; "" if it is not that.
+    """Return what an adapter asked for that the installed version lacks; "" for other errors.
 
-    An argument is one that the signature of the framework's function does not have, a function one
-    that its module does not have. The adapter's module may say in ``SINCE`` which version has an
-    argument: ``{("optax.kl_divergence", "axis"): "optax 0.2.4"}``.
+    The adapter may ask for an argument that the framework's function does not take, or for a
+    function that the module does not have. The adapter's module may say in ``SINCE`` which version
+    added an argument: ``{("optax.kl_divergence", "axis"): "optax 0.2.4"}``.
     """
     name = getattr(function, "__module__", None) or ""
     adapters = sys.modules.get(name)
@@ -91,14 +93,14 @@ def lacking(error: Exception, function: Callable[..., Any]) -> str:
 def _takes(function: Callable[..., Any], argument: str) -> bool:
     try:
         parameters = inspect.signature(function).parameters
-    except (TypeError, ValueError):  # compiled code that tells nothing: its refusal stands
+    except (TypeError, ValueError):  # compiled code without a signature: trust its TypeError
         return False
     keywords = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
     return keywords or argument in parameters
 
 
 def _installed(module: str) -> str:
-    """A module's package and its version, as they are installed."""
+    """Return the installed package of a module, with its version."""
     top = module.partition(".")[0]
     try:
         package = importlib.metadata.packages_distributions()[top][0]
@@ -109,15 +111,15 @@ def _installed(module: str) -> str:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Job:
-    """One call: a framework's function, and NumPy arrays in the dtype that is audited.
+    """One call: a framework's function, and NumPy arrays in the audited dtype.
 
-    ``function`` is called as ``function(logits, labels, **parameters)`` with tensors, without
-    ``labels`` where those are None. ``labels`` are int64 (rows,) or of the dtype; array parameters
-    are of the dtype. ``per_class``: the value has the shape of the logits, and labels say which
-    component of each row is differentiated. ``variant`` is one of `Bridge.variants`, or "".
-    ``upstream`` is what a gradient is multiplied by, of the dtype: (rows,), or () under a
-    reduction; None stands for ones. The arrays may be views: their strides are to be kept where the
-    framework has any.
+    The bridge calls ``function(logits, labels, **parameters)`` with tensors, without ``labels`` if
+    they are None. `labels` are int64 of shape (rows,), or an array of the audited dtype. Array
+    parameters have the audited dtype. `per_class`: the value has the shape of the logits, and
+    labels select the component of each row to differentiate. `variant` is one of `Bridge.variants`,
+    or "". A gradient is multiplied by `upstream`, which has the audited dtype and shape (rows,), or
+    () under a reduction; None stands for ones. The arrays may be views. A framework with strides
+    must keep theirs.
     """
 
     function: Callable[..., Any]
@@ -130,18 +132,18 @@ class Job:
 
     @property
     def reduced(self) -> bool:
-        """Whether one number comes back for the whole block."""
+        """Whether the result is one number for the whole block."""
         return reduces(self.parameters)
 
     @property
     def data(self) -> tuple[Array, ...]:
-        """What the function is called with: the logits, and labels where they enter the value."""
+        """The arguments of the function: the logits, and the labels if they enter the value."""
         if self.labels is None or self.per_class:
             return (self.logits,)
         return self.logits, self.labels
 
     def cotangent(self, shape: tuple[int, ...]) -> Array:
-        """``upstream`` for each result, of the logits' dtype; per class, for the labelled ones."""
+        """Return `upstream` for each result in the logits' dtype; per class, only labels get it."""
         given = np.ones((), self.logits.dtype) if self.upstream is None else self.upstream
         if not self.per_class:
             return np.broadcast_to(given, shape).copy()
@@ -154,13 +156,12 @@ class Job:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sketch:
-    """A call that a script of its own has to make.
+    """A call that a generated script has to make.
 
-    The script has the function by the name ``function``, and ``w`` maps names to NumPy arrays:
-    ``logits``, ``labels`` (integer where ``integer`` is true), and the ``parameters`` that are
-    arrays; numbers of the dtype are float32 there where NumPy has no such dtype. ``labels`` is what
-    the call is given for them: ``"labels"``, ``"None"``, or ``""`` for nothing. ``shapes`` are
-    those of all arrays.
+    In the script, `function` names the function, and ``w`` maps names to NumPy arrays: ``logits``,
+    ``labels`` (integers if `integer` is true), and those of `parameters` that are arrays. If NumPy
+    lacks the dtype, these arrays are float32. `labels` is the text of the label argument:
+    ``"labels"``, ``"None"``, or ``""`` for no argument. `shapes` holds the shapes of all arrays.
     """
 
     function: str
@@ -175,16 +176,19 @@ class Sketch:
 
     @property
     def reduced(self) -> bool:
-        """As of a `Job`."""
+        """The same as `Job.reduced`."""
         return reduces(self.parameters)
 
     @property
     def arrays(self) -> tuple[str, ...]:
-        """The parameters that are arrays."""
+        """The names of the parameters that are arrays."""
         return tuple(name for name, each in self.parameters.items() if isinstance(each, np.ndarray))
 
     def called(self, x: str, labels: str, *more: str, array: str = "{}") -> str:
-        """The call in Python, of tensors by these names; ``array`` makes one of a parameter."""
+        """Return the call as Python text, on tensors with these names.
+
+        ``array`` is the pattern of the text for an array parameter.
+        """
         given = [x] if not self.labels else [x, labels if self.labels == "labels" else "None"]
         for name, value in self.parameters.items():
             made = array.format(name) if isinstance(value, np.ndarray) else _literal(value)
@@ -193,65 +197,68 @@ class Sketch:
 
 
 def _literal(value: Any) -> str:
-    """A number, a word or a truth value in Python."""
+    """Write a number, a string or a bool as Python text."""
     if isinstance(value, float) and not math.isfinite(value):
         return f'float("{value}")'
     return repr(value)
 
 
 def padded(array: Array, rows: int) -> Array:
-    """So many rows: those of the array, and copies of its first one."""
+    """Extend an array to ``rows`` rows with copies of its first row."""
     return np.concatenate([array, np.repeat(array[:1], rows - len(array), axis=0)])
 
 
 class Bridge(ABC):
-    """How one framework is given arrays and asked for gradients. Has no state, and pickles.
+    """How to pass arrays to one framework and ask it for gradients. It has no state, and pickles.
 
-    ``variants`` maps the names of other ways to call a function to what they are.
+    `variants` describes other ways to call a function, by name.
     """
 
     process: Process
     dtypes: tuple[str, ...] = STANDARD
     variants: Mapping[str, str] = {}
-    labels_always: bool = False  # functions of per-class losses are given labels too
-    layouts: tuple[str, ...] = ()  # those of `LAYOUTS` that arrays keep on their way
-    pulls: bool = False  # whether `gradient` heeds `Job.upstream`
-    preparing: str = ""  # the function of its module that `prepared` is
+    labels_always: bool = False  # functions of per-class losses get labels too
+    layouts: tuple[str, ...] = ()  # those `LAYOUTS` that arrays keep on the way to the function
+    pulls: bool = False  # whether `gradient` uses `Job.upstream`
+    preparing: str = ""  # name of the function in its module that `prepared` applies
 
     @abstractmethod
     def value(self, job: Job) -> Array:
-        """The results of the function, in the dtype that the framework returned."""
+        """Return the function's results, in the dtype that the framework returned."""
 
     @contextmanager
     def visiting(self) -> Iterator[None]:
-        """In a process that is not its own: puts back what it sets for the whole of it."""
+        """Restore settings of the whole process afterwards, if the bridge changes any.
+
+        For a bridge that runs in a process other than its own.
+        """
         yield
 
     def prepared(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """A user's object as a function of tensors ``(logits, labels, **parameters)``."""
+        """Turn a user's object into a function of tensors ``(logits, labels, **parameters)``."""
         return function
 
     def gradient(self, job: Job) -> Array:
-        """Its gradient with respect to the logits by the framework's own differentiation.
+        """Return the gradient with respect to the logits, differentiated by the framework.
 
-        The cotangent is ``job.upstream`` for each row (for each row's component ``labels[i]``,
-        where the value is per class).
+        The cotangent of each row is `job.upstream`. If the value is per class, it belongs to the
+        row's component ``labels[i]``.
 
         Raises:
-            UnsupportedError: the framework differentiates nothing.
+            UnsupportedError: the framework has no differentiation.
         """
         raise UnsupportedError("has no gradient of its own")
 
     def script(self, sketch: Sketch) -> tuple[str, ...]:
-        """Lines of Python that leave in ``result`` what `value` or `gradient` gives.
+        """Return lines of Python that put the result of `value` or `gradient` into ``result``.
 
-        Here of functions that are given the arrays as they are.
+        This version is for functions that take NumPy arrays as they are.
         """
         return (f"result = {sketch.called(*NUMPY_DATA, array=NUMPY_ARRAY)}",)
 
 
 def upstream_of(function: Callable[..., Any]) -> str:
-    """Which of `UPSTREAM` a gradient function takes, "" for none."""
+    """Return the name in `UPSTREAM` that a gradient function takes as an argument; "" for none."""
     try:
         taken = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
@@ -262,10 +269,10 @@ def upstream_of(function: Callable[..., Any]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Fed:
-    """A gradient function that gets the upstream gradient where its signature has it.
+    """A gradient function, called with the upstream gradient where its signature expects it.
 
-    ``name`` is one of `UPSTREAM`, by which the gradient comes as a keyword. As the first argument,
-    or between the data, it is given by its place.
+    The upstream gradient comes as the keyword `name`, which is one of `UPSTREAM`. If the signature
+    has that argument first or between the data, it is passed by position.
     """
 
     function: Callable[..., Any]
@@ -283,13 +290,13 @@ class _Fed:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A function through its bridge: NumPy arrays in, a NumPy array out. Pickles.
+    """A function called through its bridge: NumPy arrays in, a NumPy array out. It pickles.
 
-    ``quantity`` is what it computes. ``differentiated``: a gradient is made of a function of the
-    value; else the function itself is one of the gradient. ``wants_labels``: the function insists
-    on labels also where the loss does without. ``shape`` is one of `shapes.SHAPES`, and integer
-    labels are of ``label_dtype``. ``upstream`` is the argument by which a function of the gradient
-    takes the upstream one, "" for none.
+    `quantity` is what it computes. `differentiated`: the gradient comes from differentiating the
+    value function; otherwise the function itself returns the gradient. `wants_labels`: the function
+    requires labels even for a loss without labels. `shape` is one of `shapes.SHAPES`. Integer
+    labels are converted to `label_dtype`. `upstream` names the argument by which a gradient
+    function takes the upstream gradient, "" for none.
     """
 
     bridge: Bridge
@@ -305,21 +312,22 @@ class Call:
 
     @property
     def layouts(self) -> tuple[str, ...]:
-        """The memory layouts in which arrays reach the function."""
+        """The memory layouts in which arrays can reach the function."""
         return () if self.variant else self.bridge.layouts
 
     @property
     def follows(self) -> bool:
-        """Whether it is a gradient that can be given an upstream one."""
+        """Whether it is a gradient that takes an upstream gradient."""
         if self.quantity is Quantity.VALUE:
             return False
         return self.bridge.pulls if self.differentiated else bool(self.upstream)
 
     def __call__(self, logits: Array, labels: Array | None = None, **parameters: Any) -> Array:
-        """Call it.
+        """Call the function.
 
         Raises:
-            UnsupportedError: this adapter's function asks for what the installed version lacks.
+            UnsupportedError: this adapter's function needs something that the installed version
+                lacks.
         """
         return self.computed(logits, labels, parameters, None)
 
@@ -330,9 +338,16 @@ class Call:
         parameters: Mapping[str, Any],
         upstream: Array | None,
     ) -> Array:
-        """What it computes; a gradient times ``upstream``, as of a `Job`, where it `follows`.
+        """Return the result; a gradient that `follows` is multiplied by ``upstream``.
 
-        Raises what `__call__` does.
+        Args:
+            logits: (rows, classes), or (rows,) for an elementwise loss, in the audited dtype.
+            labels: as in `Job`, or None.
+            parameters: parameters of the loss by name.
+            upstream: as in `Job`; None stands for ones.
+
+        Raises:
+            UnsupportedError: as in `__call__`.
         """
         try:
             return self._called(logits, labels, parameters, upstream)
@@ -351,7 +366,7 @@ class Call:
     ) -> Array:
         per_class = LOSSES[self.loss].per_class
         function = self.function
-        if hasattr(function, "resolved"):  # a user's, loaded only now
+        if hasattr(function, "resolved"):  # a user's function, which is loaded only now
             function = function.resolved()
         if self.shape != ROWS:
             function = _shaped(self.bridge, function, self.shape)
@@ -374,13 +389,13 @@ class Call:
 
 @functools.lru_cache(maxsize=64)
 def _shaped(bridge: Bridge, function: Callable[..., Any], shape: str) -> Callable[..., Any]:
-    """One object for each, for frameworks keep what they compile by its identity."""
+    """Return one object per function and shape: frameworks key compiled code by its identity."""
     return shaped(bridge.prepared(function), shape)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pulled:
-    """A `Call` of a gradient with an upstream one, laid out as its other arrays are. Pickles."""
+    """A gradient `Call` with an upstream gradient in the layout of its other arrays. It pickles."""
 
     function: Callable[..., Any]
     upstream: Array
@@ -394,7 +409,7 @@ class Pulled:
 
 @dataclass(frozen=True, slots=True)
 class _Unlabelled:
-    """A function that insists on labels, for a loss that has none: it gets None."""
+    """A function that requires labels, for a loss without labels: it gets None."""
 
     bridge: Bridge
     function: Callable[..., Any]
@@ -416,17 +431,20 @@ def adapter(
     variants: Iterable[str] = (),
     summary: str = "",
 ) -> tuple[Implementation, ...]:
-    """A framework's function, and every variant of it, as implementations of ``loss``.
+    """Return a framework's function, and every variant of it, as implementations of ``loss``.
 
     Args:
+        bridge: calls the function.
+        loss: id of the loss.
         name: as a user would import it; variants are called ``name@variant``.
-        function: of tensors; at module level, so that it pickles.
-        label_kinds: those it takes; all that the loss has unless given.
-        parameters: the loss's parameters that it takes.
-        dtypes: those it takes; all that the bridge has unless given.
-        gradient: whether the framework differentiates it; or a function of the same arguments
-            that returns the gradient.
-        variants: names out of ``bridge.variants``.
+        function: function of tensors, at module level so that it pickles.
+        label_kinds: those it takes; by default all that the loss has.
+        parameters: names of the loss's parameters that it takes.
+        dtypes: those it takes; by default all that the bridge has.
+        gradient: whether the framework differentiates it; or a function of the same arguments that
+            returns the gradient.
+        variants: names from `bridge.variants`.
+        summary: printed description; by default the first line of the function's docstring.
     """
     spec = LOSSES[loss]
     about = summary or (inspect.getdoc(function) or "").partition("\n")[0]

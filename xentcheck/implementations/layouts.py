@@ -1,9 +1,9 @@
-"""The same numbers, lying otherwise in memory.
+"""Copies of an array in other memory layouts.
 
-What a caller holds is often a view of something larger: a transpose, a slice with a step, a window
-of a padded vocabulary, one row for a whole batch. The numbers are the same, and so has the result
-to be. What lies around a view is NaN (0 where the array is of integers), so that it shows where it
-enters a result.
+A caller often holds a view of something larger: a transpose, a slice with a step, a window of a
+padded vocabulary, one row for a whole batch. The numbers are the same, so the result must be the
+same. The memory around a view is NaN (0 for integers), so a read outside the view shows in the
+result.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ LAYOUTS: Mapping[str, str] = {
     "one-class": "equal classes that are one number in memory, with a stride of 0",
     "read-only": "packed, and not to be written to",
 }
-"""The layouts by name, and what they are."""
+"""Each layout by name, with its description."""
 
 ONE_ROW, ONE_CLASS, READ_ONLY = "one-row", "one-class", "read-only"
 UNWRITABLE = frozenset({ONE_ROW, ONE_CLASS, READ_ONLY})
@@ -30,14 +30,14 @@ UNWRITABLE = frozenset({ONE_ROW, ONE_CLASS, READ_ONLY})
 
 
 def laid(array: Array, layout: str, *, rows: bool = True, logits: bool = True) -> Array:
-    """A copy of an array that lies in memory as one of `LAYOUTS` has it; packed for "".
+    """Copy an array into one of `LAYOUTS`; "" gives a packed copy.
 
     Args:
-        array: of up to two dimensions. Its rows are equal for `ONE_ROW`, its classes for
+        array: of up to two dimensions. Its rows must be equal for `ONE_ROW`, its classes for
             `ONE_CLASS`.
         layout: one of `LAYOUTS`, or "".
-        rows: whether the first axis is that of the rows; elsewhere nothing is equal.
-        logits: whether it is the first argument; elsewhere classes are not equal.
+        rows: whether the first axis counts rows. If not, `ONE_ROW` gives a packed copy.
+        logits: whether the array is the first argument. If not, `ONE_CLASS` gives a packed copy.
     """
     packed = array.copy(order="C")
     if not array.ndim:
@@ -69,5 +69,5 @@ def laid(array: Array, layout: str, *, rows: bool = True, logits: bool = True) -
 
 
 def _filled(like: Array, shape: list[int]) -> Array:
-    """A packed array of what must not enter a result."""
+    """Return a packed array of filler (NaN, or 0 for integers) that must not enter a result."""
     return np.full(shape, 0 if like.dtype.kind in "iub" else np.nan, dtype=like.dtype)

@@ -1,8 +1,9 @@
-"""Other shapes in which functions want the rows of a case, and their results back as rows.
+"""Give a function the rows of a case in another shape, and turn its results back into rows.
 
-``sequence``: logits of (batch, sequence, classes), labels of (batch, sequence). ``class-second``:
-logits of (batch, classes, sequence), as losses over dim 1 want them. Everything here also works on
-tensors, and stands in scripts that need nothing of this package.
+``sequence``: logits of shape (batch, sequence, classes), labels of (batch, sequence).
+``class-second``: logits of shape (batch, classes, sequence), as losses over dim 1 expect them. All
+functions here also work on tensors. Generated scripts contain copies of them, so they need nothing
+else of this package.
 """
 
 import functools
@@ -12,13 +13,13 @@ from typing import Any
 
 ROWS, SEQUENCE, CLASS_SECOND = "rows", "sequence", "class-second"
 UPSTREAM = ("cotangent", "grad_output", "upstream")
-"""What the argument of a gradient function is called that takes the upstream gradient."""
+"""Names of the argument by which a gradient function takes the upstream gradient."""
 
 SHAPES = (ROWS, SEQUENCE, CLASS_SECOND)
 
 
 def shaped(function: Callable[..., Any], shape: str) -> Callable[..., Any]:
-    """A function of that shape as one of ``(logits, labels, **parameters)`` in rows."""
+    """Wrap a function of that shape as a function of ``(logits, labels, **parameters)`` in rows."""
     return functools.partial(_called, function, shape)
 
 
@@ -33,13 +34,13 @@ def _called(function: Any, shape: Any, *data: Any, **parameters: Any) -> Any:
 
 
 def _of_rows(name: Any, value: Any) -> Any:
-    """Whether a keyword argument has one entry for each row."""
+    """Whether a keyword argument has one entry per row."""
     dimensions = len(getattr(value, "shape", ()))
     return dimensions == 2 or (dimensions == 1 and name in UPSTREAM)
 
 
 def spread(array: Any, shape: str) -> Any:
-    """Rows as a batch of sequences; classes come second where the shape says so."""
+    """Reshape rows into a batch of sequences, with classes second for ``class-second``."""
     rows, *classes = array.shape
     batch = max(k for k in range(1, int(rows**0.5) + 1) if rows % k == 0)
     whole = _reshaped(array, (batch, rows // batch, *classes))
@@ -47,7 +48,7 @@ def spread(array: Any, shape: str) -> Any:
 
 
 def gathered(result: Any, rows: int, shape: str) -> Any:
-    """The results of `spread` rows as rows; one number, and what is in rows already, stay so."""
+    """Turn the results of `spread` rows into rows; keep a scalar and results already in rows."""
     sizes = tuple(getattr(result, "shape", ()))
     if len(sizes) == 3 and shape == "class-second":
         result = _swapped(result)
@@ -64,7 +65,7 @@ def _reshaped(array: Any, sizes: Any) -> Any:
 
 
 def _swapped(array: Any) -> Any:
-    """(a, b, c) as (a, c, b), packed."""
+    """Turn axes (a, b, c) into (a, c, b); the result is contiguous."""
     if not hasattr(array, "swapaxes"):
         return importlib.import_module("tensorflow").transpose(array, [0, 2, 1])
     turned = array.swapaxes(1, 2)

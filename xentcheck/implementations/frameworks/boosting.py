@@ -1,14 +1,14 @@
-"""XGBoost and LightGBM, asked about scores by boosters that have no trees.
+"""XGBoost and LightGBM, called through boosters without trees.
 
-XGBoost's scores are float32. Its predictions are audited; ``binary:logistic`` and
-``multi:softprob`` go from a base margin through the objective's own link. Its metrics (logloss,
-mlogloss) come out of ``Booster.eval`` as text with 17 decimals, and its gradients not at all:
-neither can be audited.
+XGBoost's scores are float32. Its predictions are audited: ``binary:logistic`` and
+``multi:softprob`` apply the objective's own link to a base margin. Its metrics (logloss, mlogloss)
+cannot be audited because ``Booster.eval`` returns them as text with 17 decimals. Its gradients
+cannot be audited because they are not accessible.
 
-LightGBM's initial scores are float64, its labels float32. Its metrics are audited, which
-``Booster.eval_train`` returns as float64: the mean over a data set, so without a reduction every
-row is a data set of its own. Its predictions leave initial scores out, and its gradients do not
-come out either.
+LightGBM's initial scores are float64, its labels float32. Its metrics are audited:
+``Booster.eval_train`` returns them as float64. A metric is the mean over a data set, so without a
+reduction every row is a data set of its own. Its predictions ignore initial scores, and its
+gradients are not accessible.
 """
 
 from functools import cache
@@ -25,18 +25,18 @@ lgb: Any = deferred("lightgbm")
 
 
 class XGBoostBridge(Bridge):
-    """Logits as the base margin of rows without features."""
+    """Passes logits as the base margin of rows without features."""
 
     process = Process("xgboost", ("xgboost",), "pip install 'xentcheck[xgboost]'")
     dtypes = ("float32",)
     variants = {"inplace": "by Booster.inplace_predict"}  # noqa: RUF012
 
     def value(self, job: Job) -> Array:
-        """What the booster predicts."""
+        """Return the booster's predictions."""
         return np.asarray(job.function(job.logits, inplace=job.variant == "inplace"))
 
     def script(self, sketch: Sketch) -> tuple[str, ...]:
-        """The call."""
+        """Return the line of the call."""
         more = ("inplace=True",) if sketch.variant == "inplace" else ()
         return (f"result = {sketch.called(*NUMPY_DATA, *more)}",)
 
@@ -70,7 +70,7 @@ def multi_softprob(logits: Array, *, inplace: bool = False) -> Any:
 
 
 def xgboost_implementations() -> tuple[Implementation, ...]:
-    """All of XGBoost's; the entry point ``xgboost``."""
+    """Return all of XGBoost's implementations; the entry point ``xgboost``."""
     bridge = XGBoostBridge()
     return tuple(
         each
@@ -83,18 +83,18 @@ def xgboost_implementations() -> tuple[Implementation, ...]:
 
 
 class LightGBMBridge(Bridge):
-    """Logits as initial scores."""
+    """Passes logits as initial scores."""
 
     process = Process("lightgbm", ("lightgbm",), "pip install 'xentcheck[lightgbm]'")
     dtypes = ("float64",)
 
     def value(self, job: Job) -> Array:
-        """The metric of the block, or of each row."""
+        """Return the metric of the block, or of each row."""
         return np.asarray(job.function(job.logits, job.labels, **job.parameters))
 
 
 MOST_CLASSES = 4096
-"""A booster of LightGBM takes some 25 bytes for every pair of classes: 0.4 GB."""
+"""Limit on the classes: LightGBM takes some 25 bytes per pair of classes, 0.4 GB here."""
 
 QUIET = {"verbosity": -1, "num_threads": 1}
 
@@ -123,7 +123,7 @@ def _lightgbm_metric(
 
 
 def _scores(logits: Array) -> Array:
-    """Initial scores, class after class."""
+    """Return initial scores in LightGBM's order, class after class."""
     return logits.ravel(order="F")
 
 
@@ -160,7 +160,7 @@ def _metric(objective: str, metric: str) -> dict[str, Any]:
 
 
 def lightgbm_implementations() -> tuple[Implementation, ...]:
-    """All of LightGBM's; the entry point ``lightgbm``."""
+    """Return all of LightGBM's implementations; the entry point ``lightgbm``."""
     bridge = LightGBMBridge()
     return tuple(
         each

@@ -1,7 +1,7 @@
 """JAX and optax: eager, under jit, and as their transformations compute them.
 
-Double precision is switched on: without it JAX makes float32 of float64 in silence. Python
-scalars do not widen a result either way, and neither does anything else that is called here.
+Double precision is switched on: without it JAX silently turns float64 into float32. In both modes
+no result widens because of Python scalars or anything else that is called here.
 """
 
 import math
@@ -35,9 +35,10 @@ losses: Any = deferred("optax.losses")
 
 INTEGER = (LabelKind.INTEGER,)
 DISTRIBUTION = (LabelKind.DISTRIBUTION,)
-SMALLEST_BLOCK = 16
-SMALL = 1 << 14  # up to so many logits, blocks are of few sizes at the price of up to four times
-MOST_COMPILED = 60  # calls whose programs are kept: they take some 8 MB each, as measured
+SMALLEST_BLOCK = 16  # rows
+
+SMALL = 1 << 14  # logits; up to here block sizes are powers of 4: few sizes, up to 4 times the rows
+MOST_COMPILED = 60  # limit on calls with kept programs, which take some 8 MB each, as measured
 
 SINCE = {
     ("optax.softmax_cross_entropy", "axis"): "optax 0.2.4",
@@ -45,18 +46,18 @@ SINCE = {
     ("optax.kl_divergence", "axis"): "optax 0.2.4",
     ("optax.losses.kl_divergence_with_log_targets", "axis"): "optax 0.2.4",
 }
-"""The first version with an argument that older ones lack; see `bridging.lacking`."""
+"""The first version with an argument that older ones lack; see `bridge.lacking`."""
 
-_UPSTREAM = "upstream gradient"  # no parameter's name has a space
+_UPSTREAM = "upstream gradient"  # no parameter name contains a space
 Arrays = Mapping[str, Any]
 Program = Callable[[Any, Any, Arrays], Any]
 
 
 class JaxBridge(Bridge):
-    """Rows are padded with copies of the first one to few block sizes: each shape is compiled.
+    """Pads blocks to a few sizes with copies of the first row, because JAX compiles each shape.
 
-    That holds for eager calls too, whose every operation is a compiled program. Under a reduction
-    nothing is padded. Parameters that are no arrays are constants of what is compiled.
+    Eager calls are padded too, because each of their operations is a compiled program. Under a
+    reduction nothing is padded. Parameters that are not arrays are compiled as constants.
     """
 
     process = Process(
@@ -75,7 +76,7 @@ class JaxBridge(Bridge):
 
     @contextmanager
     def visiting(self) -> Iterator[None]:
-        """Double precision stays as it was."""
+        """Restore the setting of double precision afterwards."""
         double = jax.config.jax_enable_x64
         _settled.cache_clear()
         try:
@@ -85,15 +86,15 @@ class JaxBridge(Bridge):
             _settled.cache_clear()
 
     def value(self, job: Job) -> Array:
-        """What the function returns; with variant `jvp`, as the primal of a zero tangent."""
+        """Call the function; the variant `jvp` returns the primal beside a zero tangent."""
         return _computed(job, Quantity.VALUE)
 
     def gradient(self, job: Job) -> Array:
-        """By jax.vjp; with variant `jit`, compiled together with the value."""
+        """Differentiate with jax.vjp; the variant `jit` compiles it together with the value."""
         return _computed(job, Quantity.GRADIENT)
 
     def script(self, sketch: Sketch) -> tuple[str, ...]:
-        """As many rows as the bridge makes of them, for eager calls are compiled too."""
+        """Return lines that pad the rows as the bridge does, because eager calls compile too."""
         shape = sketch.shapes["logits"]
         block = shape[0] if sketch.reduced else _block(shape[0], math.prod(shape))
         copies = block - shape[0]
@@ -133,7 +134,7 @@ JAX = JaxBridge()
 
 
 def _call_in_script(sketch: Sketch) -> str:
-    """What a function makes of ``x`` and ``y``."""
+    """Return the expression that calls a function on ``x`` and ``y``."""
     match sketch.variant:
         case "axis0":
             return f"{sketch.called('x.T', 'y.T', 'axis=0')}.T"
@@ -152,7 +153,7 @@ def _call_in_script(sketch: Sketch) -> str:
 def _settled() -> None:
     jax.config.update("jax_enable_x64", True)
     folder = os.environ.get(SHARED_FOLDER)
-    if folder is not None:  # compiled once for all processes of a run: a third of the time
+    if folder is not None:  # one compilation for all processes takes a third of the time
         jax.config.update("jax_compilation_cache_dir", os.path.join(folder, "jax"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
@@ -181,7 +182,7 @@ def _computed(job: Job, quantity: Quantity) -> Array:
         else:
             constants[name] = given
     if job.variant == "jit":
-        # 0.0 == -0.0 and 1 == True, but what they are compiled into differs
+        # 0.0 == -0.0 and 1 == True, but they compile to different programs.
         key = tuple((name, repr(each), each) for name, each in sorted(constants.items()))
         program = _compiled(job.function, key, quantity, job.per_class)
     else:
@@ -192,7 +193,7 @@ def _computed(job: Job, quantity: Quantity) -> Array:
 
 
 def _block(rows: int, numbers: int) -> int:
-    """How many rows are computed together: few sizes, since each is compiled by itself."""
+    """Return how many rows to compute together: one of a few sizes, as each one is compiled."""
     power = max(rows - 1, 1).bit_length()
     if numbers <= SMALL:
         power += power % 2  # powers of four
@@ -203,7 +204,7 @@ _compiled_for: set[Any] = set()
 
 
 def _forget(what: Any) -> None:
-    """Drop what was compiled so far, when that is too much to keep in memory."""
+    """Drop all compiled programs once there are more than memory should hold."""
     if len(_compiled_for) >= MOST_COMPILED and what not in _compiled_for:
         _compiled_for.clear()
         _compiled.cache_clear()
@@ -230,7 +231,7 @@ def _program(
     quantity: Quantity,
     per_class: bool,
 ) -> Program:
-    """What computes a quantity from logits, labels (or None) and array parameters."""
+    """Return a function of logits, labels (or None) and array parameters for a quantity."""
 
     def called(x: Any, labels: Any, arrays: Arrays, **more: Any) -> Any:
         known = (x,) if labels is None else (x, labels)
@@ -303,12 +304,12 @@ def logsumexp(logits: Any, *, axis: int = -1) -> Any:
 
 
 def _one_hot(logits: Any, labels: Any, axis: int = -1) -> Any:
-    """In the dtype of the logits: JAX's default would widen bfloat16 losses to float32."""
+    """Use the dtype of the logits: JAX's default would widen bfloat16 losses to float32."""
     return jax.nn.one_hot(labels, logits.shape[axis], dtype=logits.dtype, axis=axis)
 
 
 def _along(axis: int) -> dict[str, int]:
-    """Only another axis than the last is named: older versions know no other."""
+    """Name the axis only if it is not the last: older versions have no such argument."""
     return {} if axis == -1 else {"axis": axis}
 
 
@@ -500,7 +501,7 @@ def _declared(loss: str, name: str, function: Any, **more: Any) -> tuple[Impleme
 
 
 def jax_implementations() -> tuple[Implementation, ...]:
-    """What jax and optax compute of the losses."""
+    """Return all implementations of jax and optax; the entry point ``jax``."""
     every = ("jit", "jvp", "axis0", "vmap")
     ce = "softmax_cross_entropy"
     js = "js_divergence"

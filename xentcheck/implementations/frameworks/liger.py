@@ -1,9 +1,10 @@
-"""Liger Kernel: its Triton kernels, run by Triton's interpreter on the CPU.
+"""Liger Kernel: its Triton kernels, run by Triton's interpreter on the CPU, or on CUDA.
 
-The interpreter computes what the kernels say with NumPy: formulas, masks, and where results are
-rounded are theirs; the last bits of exp and log are not those of a GPU. What it cannot run is not
-declared: kernels that convert a float argument (class weights, liger_kl_div), and the backward of
-liger_softmax in bfloat16, whose bits it multiplies as integers.
+The interpreter runs the kernels with NumPy. Formulas, masks and the places of rounding are those of
+the kernels. The last bits of exp and log differ from those of a GPU. Kernels that the interpreter
+cannot run are not declared: kernels that convert a float argument (class weights, liger_kl_div),
+and the backward pass of liger_softmax in bfloat16, because the interpreter multiplies its bits as
+integers.
 """
 
 from collections.abc import Mapping
@@ -25,7 +26,7 @@ PROCESS = Process(
 
 
 class LigerBridge(TorchBridge):
-    """Torch's, in a process whose Triton interprets."""
+    """Torch's bridge, in a process where Triton interprets."""
 
     process = PROCESS
     variants: Mapping[str, str] = MappingProxyType({})
@@ -57,7 +58,7 @@ def softmax(logits: Any) -> Any:
 
 
 class LigerCudaBridge(TorchBridge):
-    """Torch's, in a process whose Triton compiles for the device it finds."""
+    """Torch's bridge, in a process where Triton compiles for the device it finds."""
 
     process = Process("liger-cuda", PROCESS.modules, install=PROCESS.install)
     variants: Mapping[str, str] = MappingProxyType({"cuda": "compiled, on a CUDA device"})
@@ -69,7 +70,7 @@ _MODULE = "liger_kernel.transformers.functional"
 
 
 def liger_implementations() -> tuple[Implementation, ...]:
-    """All that is declared of Liger Kernel; the entry point ``liger``."""
+    """Return all declared implementations of Liger Kernel; the entry point ``liger``."""
     return (*_of(LIGER), *(each for each in _of(LIGER_CUDA, ("cuda",)) if each.plain))
 
 

@@ -1,8 +1,8 @@
-"""MLX on its CPU backend: mlx.nn.losses and the functions they are made of, with mx.vjp.
+"""MLX on its CPU backend: mlx.nn.losses and the functions that they use, with mx.vjp.
 
-Its float64 has exp and log of float32's accuracy. nn.log_softmax of one class ends the process (a
-segmentation fault, in 0.32). On a GPU of Apple's, cross_entropy is another, fused function; it is
-not audited here.
+In float64 its exp and log have only the accuracy of float32. nn.log_softmax of one class ends the
+process (a segmentation fault, in 0.32). On an Apple GPU cross_entropy is a different, fused
+function, which is not audited here.
 """
 
 import importlib
@@ -29,7 +29,7 @@ def _core() -> Any:
 
 
 class MlxBridge(Bridge):
-    """Arrays of MLX."""
+    """Passes MLX arrays on the CPU."""
 
     process = Process("mlx", ("mlx.core", "mlx.nn"), "pip install 'xentcheck[mlx]'")
     variants = {  # noqa: RUF012
@@ -38,18 +38,18 @@ class MlxBridge(Bridge):
     }
 
     def value(self, job: Job) -> Array:
-        """The function."""
+        """Call the function."""
         return _back(_bound(job)(_tensor(job.logits)))
 
     def gradient(self, job: Job) -> Array:
-        """By ``mx.vjp``."""
+        """Differentiate with ``mx.vjp``."""
         core = _core()
         x, function = _tensor(job.logits), _bound(job)
         seed = _tensor(job.cotangent(tuple(function(x).shape)))
         return _back(core.vjp(function, [x], [seed])[1][0])
 
     def script(self, sketch: Sketch) -> tuple[str, ...]:
-        """The call, and mx.vjp."""
+        """Return the lines of the call and of mx.vjp."""
         gradient = sketch.quantity is Quantity.GRADIENT
         real = f'mx.array(w["{{}}"], dtype=mx.{sketch.dtype})'
         lines = [
@@ -89,7 +89,7 @@ def _back(tensor: Any) -> Array:
 
 
 def _bound(job: Job) -> Callable[[Any], Any]:
-    """A function of the logits alone."""
+    """Return the job's call as a function of the logits alone."""
     labels = tuple(map(_tensor, job.data[1:]))
 
     def called(x: Any) -> Any:
@@ -173,7 +173,7 @@ def softplus(x: Any) -> Any:
 
 
 def mlx_implementations() -> tuple[Implementation, ...]:
-    """All of MLX's; the entry point ``mlx``."""
+    """Return all of MLX's implementations; the entry point ``mlx``."""
     declared = partial(adapter, MlxBridge())
     both, compiled, reduction = ("compile", "axis0"), ("compile",), ("reduction",)
     table: tuple[tuple[str, str, Any, tuple[str, ...], tuple[str, ...]], ...] = (

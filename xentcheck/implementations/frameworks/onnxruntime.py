@@ -1,8 +1,8 @@
 """ONNX Runtime on the CPU: one-operator models, and the graphs that exporters write for a loss.
 
-Models have opset 21 and IR 10, which ONNX Runtime takes from 1.18 on, and run on one thread. The
-provider computes many a float16 operator in float32 between two casts that it inserts. Labels of
-ignored rows are -100 unless the sweep says otherwise, and models are always told so.
+Models have opset 21 and IR 10, which ONNX Runtime takes from 1.18 on. They run on one thread. The
+provider computes many float16 operators in float32 between two casts that it inserts. The label of
+ignored rows is -100 unless the sweep says otherwise, and every model states it.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ OPSET, IR = 21, 10
 NARROW = ("float16", "float32")  # Softplus has no double kernel
 
 Node = tuple[str, tuple[str, ...], str, tuple[tuple[str, Any], ...]]
-"""Operator, its inputs, its output, its attributes."""
+"""Operator, its inputs, its output, its attributes"""
 
 
 def _node(operator: str, inputs: str, output: str = "result", **attributes: Any) -> Node:
@@ -40,10 +40,10 @@ def _node(operator: str, inputs: str, output: str = "result", **attributes: Any)
 
 
 class OnnxRuntimeBridge(Bridge):
-    """Arrays as they are.
+    """Passes arrays unchanged, or turned for a variant.
 
-    Under ``axis0`` the classes lie along the first axis; where an operator fixes them to the
-    second (the losses), the rows are the positions of one image.
+    Under ``axis0`` the classes lie along the first axis. The loss operators require the classes
+    along the second axis, so for them ``spatial`` turns the rows into the positions of one image.
     """
 
     process = Process(
@@ -57,7 +57,7 @@ class OnnxRuntimeBridge(Bridge):
     }
 
     def value(self, job: Job) -> Array:
-        """What the session returned."""
+        """Return what the session returned."""
         if job.variant == "unoptimised":
             return np.asarray(job.function(*job.data, optimised=False, **job.parameters))
         if job.variant == "axis0":
@@ -73,7 +73,7 @@ class OnnxRuntimeBridge(Bridge):
         return np.asarray(job.function(*job.data, **job.parameters))
 
     def script(self, sketch: Sketch) -> tuple[str, ...]:
-        """The call."""
+        """Return the line of the call."""
         image = ('w["logits"].T.copy()[None]', 'w["labels"][None]')
         match sketch.variant:
             case "unoptimised":
@@ -97,7 +97,15 @@ def _session(
     dtype: str,
     optimised: bool,
 ) -> Any:
-    """A model; ``inputs`` are names, dtypes and ranks, ``constants`` names, dtypes and numbers."""
+    """Build a model.
+
+    Args:
+        nodes: see `Node`.
+        inputs: (name, dtype, rank) of each.
+        constants: (name, dtype, number) of each.
+        dtype: dtype of the result.
+        optimised: whether graph optimisations are on.
+    """
 
     def described(name: str, dtype: str, rank: int | None) -> Any:
         kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
@@ -254,7 +262,7 @@ def _loss(
 
 
 def onnxruntime_implementations() -> tuple[Implementation, ...]:
-    """All of ONNX Runtime's; the entry point ``onnxruntime``."""
+    """Return all of ONNX Runtime's implementations; the entry point ``onnxruntime``."""
     bridge = OnnxRuntimeBridge()
     off, turned, spatial = (
         ("unoptimised",),

@@ -1,7 +1,7 @@
 """PaddlePaddle on the CPU: paddle.nn.functional, with its own gradients.
 
-Its CPU kernels of these functions are of float32 and float64 only (`log_loss` of float32).
-Distributions as labels have no class weights here: Paddle weighs a row by Σ w y, not its classes.
+These functions have CPU kernels only for float32 and float64 (`log_loss` only for float32).
+Distributions as labels have no class weights here: Paddle weights a row by Σ w y, not its classes.
 """
 
 import importlib
@@ -23,7 +23,7 @@ AXIS0 = ("axis0",)
 @cache
 def _paddle() -> Any:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of compilers that importing it looks for
+        warnings.simplefilter("ignore")  # importing it warns of compilers that it looks for
         module = importlib.import_module("paddle")
     module.set_device("cpu")
     return module
@@ -38,14 +38,14 @@ functional: Any = _Functional()
 
 
 class PaddleBridge(Bridge):
-    """Tensors of the arrays; under ``axis0`` the classes lie along the first axis."""
+    """Passes tensors of the arrays; under ``axis0`` the classes lie along the first axis."""
 
     process = Process("paddle", ("paddle",), "pip install 'xentcheck[paddle]'")
     dtypes = ("float32", "float64")
     variants = {"axis0": "over axis 0 of the transpose"}  # noqa: RUF012
 
     def value(self, job: Job) -> Array:
-        """The function under ``paddle.no_grad``."""
+        """Call the function under ``paddle.no_grad``."""
         paddle = _paddle()
         try:
             with paddle.no_grad():
@@ -54,7 +54,7 @@ class PaddleBridge(Bridge):
             raise _translated(error, job) from error
 
     def gradient(self, job: Job) -> Array:
-        """By ``paddle.grad``."""
+        """Differentiate with ``paddle.grad``."""
         paddle = _paddle()
         try:
             x = _tensor(job.logits)
@@ -66,7 +66,7 @@ class PaddleBridge(Bridge):
             raise _translated(error, job) from error
 
     def script(self, sketch: Sketch) -> tuple[str, ...]:
-        """The call, and paddle.grad."""
+        """Return the lines of the call and of paddle.grad."""
         gradient = sketch.quantity is Quantity.GRADIENT
         lines = ["import paddle", 'paddle.set_device("cpu")', 'x = paddle.to_tensor(w["logits"])']
         if sketch.labels == "labels" or (gradient and sketch.per_class):
@@ -88,7 +88,7 @@ class PaddleBridge(Bridge):
 
 
 def _tensor(array: Array) -> Any:
-    # to Paddle, uint16 is how NumPy holds bfloat16
+    # Paddle reads a uint16 array from NumPy as bfloat16.
     bits = array.view(np.uint16) if array.dtype.name == "bfloat16" else array
     return _paddle().to_tensor(bits)
 
@@ -129,7 +129,7 @@ def cross_entropy(
         label_smoothing=label_smoothing,
         reduction=reduction,
     )
-    return loss.flatten() if reduction == "none" else loss  # some paths keep an axis of one class
+    return loss.flatten() if reduction == "none" else loss  # some paths keep a class axis of 1
 
 
 def soft_cross_entropy(
@@ -203,7 +203,7 @@ def sigmoid_focal_loss(
     """F.sigmoid_focal_loss"""
     if alpha is None:
         raise UnsupportedError("balances the classes always: takes an alpha")
-    # of one axis its shape is misread (3.3: "received: shape[0] = -1")
+    # Paddle misreads the shape of a one-axis array (3.3: "received: shape[0] = -1").
     loss = functional.sigmoid_focal_loss(
         x.unsqueeze(-1), labels.unsqueeze(-1), alpha=alpha, gamma=gamma, reduction=reduction
     )
@@ -241,7 +241,7 @@ def softplus(x: Any) -> Any:
 
 
 def paddle_implementations() -> tuple[Implementation, ...]:
-    """All of PaddlePaddle's; the entry point ``paddle``."""
+    """Return all of PaddlePaddle's implementations; the entry point ``paddle``."""
     bridge, f = PaddleBridge(), "paddle.nn.functional."
     rows = ("weight", "ignore_index", "reduction")
     smoothed = ("label_smoothing", "reduction")

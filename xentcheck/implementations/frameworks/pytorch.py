@@ -1,6 +1,6 @@
-"""PyTorch: its losses on the CPU, in the ways that they are called, and on a CUDA device.
+"""PyTorch: its losses on the CPU, called in several ways, and on a CUDA device.
 
-Gradients are autograd's. One thread computes, so that the same input gives the same bits.
+Gradients come from autograd. Only one thread computes, so that equal inputs give equal bits.
 """
 
 import contextlib
@@ -53,10 +53,10 @@ _UNCOMPILED = ("InvalidCxxCompiler", "TritonMissing")
 
 
 class TorchBridge(Bridge):
-    """Tensors that share the memory of the arrays; autograd.
+    """Passes tensors that share the memory of the arrays; gradients come from autograd.
 
-    Views become views of the same storage, but for negative strides and what is not to be written
-    to, which tensors do not have.
+    Views become views of the same storage. Arrays with negative strides and read-only arrays are
+    copied, because tensors cannot represent them.
     """
 
     process = PROCESS
@@ -67,7 +67,7 @@ class TorchBridge(Bridge):
 
     @contextlib.contextmanager
     def visiting(self) -> Iterator[None]:
-        """The number of threads stays as it was."""
+        """Restore the number of threads afterwards."""
         threads = torch.get_num_threads()
         _settled.cache_clear()
         try:
@@ -77,24 +77,24 @@ class TorchBridge(Bridge):
             _settled.cache_clear()
 
     def prepared(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """What is called with tensors for a function, an nn.Module, or an autograd.Function.
+        """Return a function of tensors for a function, an nn.Module, or an autograd.Function.
 
         A class of modules is instantiated with the parameters that its constructor takes, and with
-        ``reduction="none"`` if it takes that; so is one whose further arguments
-        `functools.partial` has bound. A number becomes a tensor where one is annotated.
+        ``reduction="none"`` if it takes that. The same holds for a `functools.partial` of a class.
+        A number becomes a tensor if its parameter is annotated as one.
         """
         return _prepared(function) if isinstance(function, Hashable) else function
 
     def value(self, job: Job) -> Array:
-        """The function under ``torch.no_grad``."""
+        """Call the function under ``torch.no_grad``."""
         with _supported(job), torch.no_grad():
             return _array(self._called(job, _leaf(job)))
 
     def gradient(self, job: Job) -> Array:
-        """By ``torch.autograd.grad``.
+        """Differentiate with ``torch.autograd.grad``.
 
         Raises:
-            RuntimeError: autograd's own, or that the result does not depend on the logits.
+            RuntimeError: raised by autograd, or the result does not depend on the logits.
         """
         with _supported(job), torch.enable_grad():
             x = _leaf(job).requires_grad_()
@@ -116,7 +116,7 @@ class TorchBridge(Bridge):
             return _array(gradient)
 
     def script(self, sketch: Sketch) -> tuple[str, ...]:
-        """The call, and autograd's; one thread."""
+        """Return the lines of the call and of autograd, on one thread."""
         on = ', device="cuda"' if sketch.variant.startswith("cuda") else ""
         real = f", dtype=torch.{sketch.dtype}{on}"
         gradient = sketch.quantity is Quantity.GRADIENT
@@ -145,7 +145,7 @@ class TorchBridge(Bridge):
         call = functools.partial(function, **parameters)
         match job.variant:
             case "compile" | "cuda-compile":
-                # Past its limit of recompilations dynamo would run the function uncompiled.
+                # Above its limit of recompilations dynamo would run the function uncompiled.
                 with dynamo.config.patch(recompile_limit=2**30, accumulated_recompile_limit=2**30):
                     return _compiled(function)(x, *labels, **parameters)
             case "autocast":
@@ -170,7 +170,7 @@ class TorchBridge(Bridge):
 
 
 def _call_in_script(sketch: Sketch, array: str) -> tuple[str, ...]:
-    """Lines that leave in ``result`` what a function makes of ``x`` and ``y``."""
+    """Return lines that put the result of a function of ``x`` and ``y`` into ``result``."""
     call = functools.partial(sketch.called, array=array)
     match sketch.variant:
         case "compile" | "cuda-compile":
@@ -203,7 +203,7 @@ def _call_in_script(sketch: Sketch, array: str) -> tuple[str, ...]:
 
 @functools.cache
 def _settled() -> None:
-    torch.set_num_threads(1)  # sums over many classes depend on how threads share them
+    torch.set_num_threads(1)  # sums over many classes depend on how threads share the work
 
 
 @functools.lru_cache(maxsize=256)
@@ -219,7 +219,7 @@ def _prepared(function: Any) -> Callable[..., Any]:
 
 
 def _tensors(function: Any) -> frozenset[str]:
-    """The parameters that are annotated as tensors beyond the first two: they take no number."""
+    """Return the parameters after the data that are annotated as tensors: they take no number."""
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
@@ -239,7 +239,7 @@ def _with_tensors(
 
 
 def _applied(made: Any) -> Callable[..., Any]:
-    """``apply`` of an autograd.Function, which takes no keywords and fills no defaults in."""
+    """Wrap ``apply`` of an autograd.Function, which takes no keywords and fills in no defaults."""
     signature = inspect.signature(made.forward)
     if made.setup_context is torch.autograd.Function.setup_context:
         signature = signature.replace(parameters=[*signature.parameters.values()][1:])  # ctx
@@ -254,8 +254,8 @@ def _applied(made: Any) -> Callable[..., Any]:
 
 @functools.cache
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    # Whole or not at all: a graph that breaks would be audited as if it were compiled. Compiling
-    # in this thread leaves no pool of processes behind.
+    # fullgraph: a graph that breaks would otherwise count as compiled. Compiling in this thread
+    # leaves no pool of processes behind.
     compiled: Callable[..., Any] = torch.compile(
         _traceable(function), dynamic=True, fullgraph=True, options={"compile_threads": 1}
     )
@@ -263,7 +263,7 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _traceable(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function with modules for this module's `deferred` names, which dynamo cannot follow."""
+    """Replace this module's `deferred` names by modules, because dynamo cannot follow the names."""
     if not isinstance(function, types.FunctionType) or function.__module__ != __name__:
         return function
     named = {
@@ -280,7 +280,7 @@ def _traceable(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextlib.contextmanager
 def _supported(job: Job) -> Iterator[None]:
-    """Makes `UnsupportedError` of what torch, as it is installed here, does not do at all."""
+    """Turn errors about features that the installed torch lacks into `UnsupportedError`."""
     _settled()
     try:
         with warnings.catch_warnings():
@@ -300,7 +300,7 @@ def _supported(job: Job) -> Iterator[None]:
 
 
 def _leaf(job: Job) -> Any:
-    """The logits as a tensor without history."""
+    """Return the logits as a tensor without history."""
     if job.variant in ("cuda", "cuda-compile"):
         if not torch.cuda.is_available():
             message = "has no CUDA device here"
@@ -309,13 +309,13 @@ def _leaf(job: Job) -> Any:
     x = _tensor(job.logits, "cpu")
     if job.variant != "strided":
         return x
-    # What lies between the elements must not enter, and would show.
+    # The NaNs between the elements would show in a result that used them.
     spread = torch.full((*x.shape, 2), torch.nan, dtype=x.dtype)[..., 0]
     return spread.copy_(x).detach()
 
 
 def _tensor(array: Any, device: Any) -> Any:
-    """A tensor in the array's memory, with its strides, as far as the array may be written to."""
+    """Return a tensor in the array's memory with its strides; copy what cannot be shared."""
     array = np.asarray(array)
     whole = array
     while isinstance(whole.base, np.ndarray):
@@ -337,7 +337,7 @@ def _packed(array: Array, device: Any) -> Any:
 
 
 def _array(result: Any) -> Array:
-    """The array of a tensor, in its own dtype; what is no tensor as NumPy takes it."""
+    """Convert a tensor to an array of its own dtype, and anything else with ``np.asarray``."""
     if not isinstance(result, torch.Tensor):
         return np.asarray(result)
     result = result.detach().cpu().contiguous()
@@ -605,7 +605,7 @@ _ALONG = ("compile", "jvp", "dim0", "strided", "cuda", "cuda-compile")
 
 
 def torch_implementations() -> tuple[Implementation, ...]:
-    """All that is declared of torch; the entry point ``torch``."""
+    """Return all declared implementations of torch; the entry point ``torch``."""
     smoothed = ("weight", "ignore_index", "label_smoothing", "reduction")
     weighted = ("weight", "ignore_index", "reduction")
     reduced = ("reduction",)
@@ -774,7 +774,7 @@ def torch_implementations() -> tuple[Implementation, ...]:
 
 
 def _narrowed(declared: Implementation) -> Implementation:
-    """A variant, less what it does not take or where it would be nothing of its own."""
+    """Remove from a variant what it does not take, or what would only repeat the plain function."""
     match declared.name.rpartition("@")[2]:
         case "jvp":
             return replace(declared, gradient=None)
@@ -783,7 +783,7 @@ def _narrowed(declared: Implementation) -> Implementation:
         case "single":
             return replace(declared, parameters=declared.parameters - {"reduction"})
         case "onehot":
-            # Of distributions there is no index to ignore, and their mean ignores the weights.
+            # Distributions have no index to ignore, and their mean ignores the weights.
             parameters = declared.parameters - {"ignore_index", "reduction"}
             return replace(declared, label_kinds=INTEGER, parameters=parameters)
         case _:

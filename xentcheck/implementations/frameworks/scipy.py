@@ -1,15 +1,15 @@
-"""SciPy: scipy.special, scipy.stats and scipy.spatial.distance, and the losses composed of them.
+"""SciPy: scipy.special, scipy.stats and scipy.spatial.distance, and losses composed of them.
 
-Of narrower dtypes SciPy makes what it likes: the softmax family stays in float16, ``entr`` and
-``rel_entr`` have no loop below float32, and of ``expit``, ``log_expit`` and ``xlogy`` the first
-loop that takes float16 is float64. Results come back in the dtype that it chose.
+SciPy treats narrow dtypes differently. The softmax family stays in float16. ``entr`` and
+``rel_entr`` have no loop below float32. In ``expit``, ``log_expit`` and ``xlogy`` the first loop
+that takes float16 is float64. Results keep the dtype that SciPy chose.
 
-SciPy differentiates nothing, and says of one function what its gradient is: softmax, of logsumexp.
+SciPy does not differentiate. It documents the gradient of one function: softmax for logsumexp.
 
-Left out: ``special.kl_div`` and ``stats.entropy(pk, qk)``. The former adds Σ(q − p), the latter
-divides both by their sums, so on distributions that do not sum to 1 to the last bit they compute
-something else. ``stats.entropy(pk)`` and ``jensenshannon`` normalise too, and are audited as they
-are: their inputs count as if they had been given as probabilities.
+Left out: ``special.kl_div`` and ``stats.entropy(pk, qk)``. ``special.kl_div`` adds Σ(q − p), and
+``stats.entropy(pk, qk)`` divides both by their sums. So they compute something else on
+distributions that do not sum to 1 to the last bit. ``stats.entropy(pk)`` and ``jensenshannon``
+normalise too, but they are audited as they are: their inputs count as given probabilities.
 """
 
 from typing import Any
@@ -29,14 +29,14 @@ AXIS0 = ("axis0",)
 
 
 class SciPyBridge(Bridge):
-    """Arrays as they are; under ``axis0`` the classes lie along the first axis."""
+    """Passes arrays unchanged; under ``axis0`` the classes lie along the first axis."""
 
     process = Process("scipy", ("scipy",), "pip install 'xentcheck[scipy]'")
     dtypes = ("float16", "float32", "float64")
     variants = {"axis0": "classes along the first axis"}  # noqa: RUF012
 
     def value(self, job: Job) -> Array:
-        """What SciPy returned."""
+        """Return what SciPy returned."""
         if job.variant != "axis0":
             return np.asarray(job.function(*job.data, **job.parameters))
         turned = (each if each.ndim == 1 else np.ascontiguousarray(each.T) for each in job.data)
@@ -44,7 +44,7 @@ class SciPyBridge(Bridge):
         return np.ascontiguousarray(result.T)
 
     def script(self, sketch: Sketch) -> tuple[str, ...]:
-        """The call; of arrays in C order along the first axis."""
+        """Return the lines of the call; ``axis0`` uses C-order arrays with classes along axis 0."""
         if sketch.variant != "axis0":
             return super().script(sketch)
         labels = 'w["labels"]' if sketch.integer else 'w["labels"].T.copy()'
@@ -159,7 +159,7 @@ def entr_sum(probabilities: Array, *, axis: int = 1) -> Any:
 
 
 def scipy_implementations() -> tuple[Implementation, ...]:
-    """All of SciPy's; the entry point ``scipy``."""
+    """Return all of SciPy's implementations; the entry point ``scipy``."""
     bridge = SciPyBridge()
     rows: tuple[tuple[str, str, Any, tuple[LabelKind, ...]], ...] = (
         ("softmax", "scipy.special.softmax", softmax, ()),

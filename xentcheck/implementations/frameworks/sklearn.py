@@ -1,14 +1,13 @@
 """scikit-learn: metrics.log_loss, the losses of sklearn._loss, and extmath.softmax.
 
-HalfBinomialLoss and HalfMultinomialLoss are what LogisticRegression, HistGradientBoosting and SGD
-minimise. Each has several paths to the same numbers, written separately: ``.loss`` and
-``.gradient`` are audited as the plain implementation, ``.loss_gradient``, ``.gradient_hessian``
-and ``.gradient_proba`` as its variants.
+LogisticRegression, HistGradientBoosting and SGD minimise HalfBinomialLoss and HalfMultinomialLoss.
+Each has several separately written paths to the same numbers. ``.loss`` and ``.gradient`` are
+audited as the plain implementation, ``.loss_gradient``, ``.gradient_hessian`` and
+``.gradient_proba`` as its variants.
 
 ``log_loss`` gives one number for a block, so without a reduction it is called row by row. It
-computes in the dtype of the probabilities and returns a Python float, which has no dtype of its
-own: it is taken as a number of that dtype, and loses nothing by it. It clips to [eps, 1 − eps] of
-the dtype.
+computes in the dtype of the probabilities but returns a Python float. That float is converted to
+the dtype of the probabilities without loss. ``log_loss`` clips to [eps, 1 − eps] of the dtype.
 """
 
 import warnings
@@ -29,18 +28,18 @@ INTEGER = (LabelKind.INTEGER,)
 
 
 class FunctionBridge(Bridge):
-    """Functions of arrays, as they are."""
+    """Passes arrays unchanged to a function."""
 
     process = PROCESS
     dtypes = ("float16", "float32", "float64")
 
     def value(self, job: Job) -> Array:
-        """What scikit-learn returned."""
+        """Return what scikit-learn returned."""
         return np.asarray(job.function(*job.data, **job.parameters))
 
 
 class LossObjectBridge(Bridge):
-    """A job's function makes the loss object for a block of logits; its methods are the paths."""
+    """Calls methods of the loss object that a job's function makes for a block of logits."""
 
     process = PROCESS
     dtypes = ("float32", "float64")
@@ -51,7 +50,7 @@ class LossObjectBridge(Bridge):
     }
 
     def value(self, job: Job) -> Array:
-        """By ``loss``, or as ``loss_gradient`` has it; the mean is that of calling the object."""
+        """Call ``loss``, or ``loss_gradient`` in that variant; for a mean, call the object."""
         reduction = job.parameters.get("reduction", "none")
         if reduction == "mean":
             return np.asarray(job.function(job.logits)(**_arguments(job)))
@@ -63,7 +62,7 @@ class LossObjectBridge(Bridge):
         return np.asarray(made.loss(**_arguments(job)))
 
     def gradient(self, job: Job) -> Array:
-        """By ``gradient``, or as the variant's method has it."""
+        """Call ``gradient``, or the variant's method."""
         if job.reduced:
             raise UnsupportedError("has no gradient of a reduction")
         made = job.function(job.logits)
@@ -76,7 +75,7 @@ class LossObjectBridge(Bridge):
         return np.asarray(result[0])
 
     def script(self, sketch: Sketch) -> tuple[str, ...]:
-        """The loss object and its method."""
+        """Return the lines that make the loss object and call its method."""
         method, place = ".loss", ""
         if sketch.reduced:
             method = ""
@@ -94,7 +93,7 @@ class LossObjectBridge(Bridge):
 
 def _arguments(job: Job) -> dict[str, Array]:
     assert job.labels is not None
-    # labels too are numbers of the dtype
+    # The labels must have the dtype of the logits too.
     labels = job.labels.astype(job.logits.dtype, copy=False)
     return {"y_true": labels, "raw_prediction": job.logits}
 
@@ -136,7 +135,7 @@ def _log_loss(probabilities: Array, labels: Array, classes: Array, reduction: st
         )
 
     with warnings.catch_warnings():
-        # it warns of probabilities that do not sum to one, and goes on
+        # It warns of probabilities that do not sum to one, and goes on.
         warnings.simplefilter("ignore", UserWarning)
         if reduction != "none":
             return np.asarray(called(slice(None)), dtype=probabilities.dtype)
@@ -156,7 +155,7 @@ def gradient_proba(logits: Array) -> Any:
 
 
 def sklearn_implementations() -> tuple[Implementation, ...]:
-    """All of scikit-learn's; the entry point ``sklearn``."""
+    """Return all of scikit-learn's implementations; the entry point ``sklearn``."""
     objects, functions = LossObjectBridge(), FunctionBridge()
     return (
         *adapter(

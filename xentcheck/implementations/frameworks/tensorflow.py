@@ -1,7 +1,7 @@
 """TensorFlow 2, and Keras 3 on TensorFlow: tf.nn, tf.math, keras.losses and keras.ops.
 
-Keras computes in the dtype that its losses are constructed with, so they are given that of the
-logits. Elements go into Keras losses as rows of one output, since those average the last axis.
+A Keras loss computes in the dtype that its constructor gets, so it gets the dtype of the logits.
+Elements go into Keras losses as rows of one output, because those losses average the last axis.
 """
 
 import contextlib
@@ -29,13 +29,14 @@ _NAMES = {
 }
 _COMPILED = ("function", "xla")
 _KERAS_REDUCTIONS = {"none": None, "mean": "sum_over_batch_size", "sum": "sum"}
-# How the functions of Keras and tf.nn name their data, which come in this order.
+# Names of the first two arguments, in order, of functions in Keras and tf.nn that take labels
+# first.
 _LABELS_FIRST = {("y_true", "y_pred"), ("target", "output"), ("labels", "logits")}
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What is done with the tensors called ``names``: the body of a graph, or done eagerly."""
+    """The computation on the tensors called ``names``: the body of a graph, or run eagerly."""
 
     function: Callable[..., Any]
     variant: str
@@ -53,7 +54,7 @@ class _Plan:
         with tf.GradientTape() as tape:
             tape.watch(logits)
             results = self._results(logits, labels, given)
-        cotangent = None  # ones
+        cotangent = None  # None stands for ones
         if upstream is not None:
             cotangent = upstream = tf.cast(upstream, results.dtype)
         if self.per_class:
@@ -63,7 +64,7 @@ class _Plan:
         gradient = tape.gradient(results, logits, output_gradients=cotangent)
         if gradient is None:
             raise TypeError("tf.GradientTape finds no way from the result to the logits")
-        return tf.convert_to_tensor(gradient)  # that of a tf.gather comes as IndexedSlices
+        return tf.convert_to_tensor(gradient)  # the gradient of a tf.gather is an IndexedSlices
 
     def _results(self, logits: Any, labels: Any, arrays: Mapping[str, Any]) -> Any:
         options = dict(self.constants) | dict(arrays)
@@ -81,15 +82,15 @@ class _Plan:
 
 @functools.cache
 def _set_up() -> None:
-    tf.get_logger().setLevel("ERROR")  # it advises against tracing as often as an audit has to
-    with contextlib.suppress(RuntimeError):  # a user's module has used TensorFlow already
+    tf.get_logger().setLevel("ERROR")  # it warns of repeated tracing, which an audit needs
+    with contextlib.suppress(RuntimeError):  # raised if a user's module has used TensorFlow already
         tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
 @functools.cache
 def _graph(plan: _Plan, specs: tuple[tuple[tuple[int | None, ...], Any], ...], xla: bool) -> Any:
-    """The plan as a tf.function for any number of rows."""
+    """Return the plan as a tf.function for any number of rows."""
     signature = [tf.TensorSpec(shape, dtype) for shape, dtype in specs]
 
     def traced(*tensors: Any) -> Any:
@@ -117,7 +118,7 @@ def _prepared(function: Any) -> Callable[..., Any]:
 def _of_instance(
     loss: Any, logits: Any, labels: Any, *, reduction: str = "none", **parameters: Any
 ) -> Any:
-    """An instance as it is but for its reduction, which is the one that is asked for."""
+    """Call a copy of an instance, with the requested reduction."""
     mine = object.__new__(type(loss))  # copy.copy would go through Keras's model files
     mine.__dict__.update(vars(loss))
     mine.reduction = _KERAS_REDUCTIONS.get(reduction, reduction)
@@ -127,7 +128,7 @@ def _of_instance(
 def _of_class(
     kind: Any, logits: Any, labels: Any, *, reduction: str = "none", **parameters: Any
 ) -> Any:
-    """An instance made with the parameters, and with the dtype where its constructor takes one."""
+    """Call an instance made with the parameters, and with the dtype if its constructor takes it."""
     if "dtype" in inspect.signature(kind).parameters:
         parameters.setdefault("dtype", logits.dtype.name)
     return _of_instance(kind(**parameters), logits, labels, reduction=reduction)
@@ -143,12 +144,12 @@ def _labels_first(function: Any, logits: Any, labels: Any = None, **parameters: 
 
 
 def _averages(function: Any) -> bool:
-    """Whether it is a loss of Keras's kind, which takes the last axis for one sample."""
+    """Whether it is a loss like Keras's, which treats the last axis as one sample."""
     return isinstance(function, keras.losses.Loss) or "y_pred" in _names(function)
 
 
 def _names(function: Any) -> tuple[str, ...]:
-    """What it calls its first two arguments."""
+    """Return the names of its first two arguments."""
     try:
         return tuple(inspect.signature(function).parameters)[:2]
     except (TypeError, ValueError):
@@ -156,12 +157,12 @@ def _names(function: Any) -> tuple[str, ...]:
 
 
 def _refusal(error: Exception, dtype: str) -> str:
-    """The framework's words when the error says that it has no such dtype, else ''."""
+    """Return the framework's words if the error says that it lacks the dtype, else ''."""
     text = " ".join(str(error).split())
     names = _NAMES.get(dtype, f"{dtype}|DT_{dtype.upper()}")
     found = re.search(
         rf"(?:Value for attr '\w+' of|\S+ has DataType) (?:{names}) "
-        # an argument that takes no real numbers at all is given the wrong thing, not a wrong dtype
+        # An argument that takes no real numbers at all got a wrong object, not a wrong dtype.
         r"(?:is )?not in (?:the )?list of allowed values: [\w, ]*\b(?:float|double|half)[\w, ]*"
         rf"|(?:Could not find device for node: |No OpKernel was registered )[^\]]*\b(?:{names})\b"
         r"|No registered '\w+' OpKernel for \w+ devices",
@@ -170,11 +171,11 @@ def _refusal(error: Exception, dtype: str) -> str:
     return f"does not take {dtype}: {found[0][:120].strip()}" if found else ""
 
 
-_UPSTREAM = "upstream gradient"  # no parameter's name has a space
+_UPSTREAM = "upstream gradient"  # no parameter name contains a space
 
 
 class TensorflowBridge(Bridge):
-    """Eager tensors and tf.GradientTape, on one thread."""
+    """Passes eager tensors and differentiates with tf.GradientTape, on one thread."""
 
     process = Process(
         "tensorflow",
@@ -192,25 +193,25 @@ class TensorflowBridge(Bridge):
     }
 
     def prepared(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function of (logits, labels, **parameters) that a user's callable amounts to.
+        """Turn a user's callable into a function of (logits, labels, **parameters).
 
-        Instances of keras.losses.Loss are called with (y_true, y_pred) and the reduction that is
-        asked for, classes are instantiated with the parameters (those that `functools.partial` has
-        bound among them), and functions whose first two arguments bear Keras's or tf.nn's names
-        for labels and logits are called in that order.
+        An instance of keras.losses.Loss is called with (y_true, y_pred) and the requested
+        reduction. A class is instantiated with the parameters, including those that
+        `functools.partial` has bound. A function whose first two arguments have Keras's or tf.nn's
+        names for labels and logits is called in that order.
         """
         return _prepared(function)
 
     def value(self, job: Job) -> Array:
-        """The results of the function."""
+        """Call the function."""
         return self._run(job, Quantity.VALUE)
 
     def gradient(self, job: Job) -> Array:
-        """By tf.GradientTape; in the variants `function` and `xla` within the compiled graph."""
+        """Differentiate with tf.GradientTape; variants `function` and `xla` do so in the graph."""
         return self._run(job, Quantity.GRADIENT)
 
     def script(self, sketch: Sketch) -> tuple[str, ...]:
-        """The call, in a GradientTape for the gradient, and all of it in a graph where asked."""
+        """Return the lines of the call, with a GradientTape for a gradient, compiled if asked."""
         gradient = sketch.quantity is Quantity.GRADIENT
         rows = sketch.shapes["logits"][0]
         more = 0 if sketch.variant != "xla" or sketch.reduced else _missing(rows)
@@ -304,12 +305,12 @@ class TensorflowBridge(Bridge):
 
 
 def _by_row(name: str, array: Array) -> bool:
-    """Whether an argument has a row for each row: parameters of two dimensions have."""
+    """Whether an argument has one entry per row; two-dimensional parameters do."""
     return name in {"logits", "labels"} or array.ndim == 2 or (name == _UPSTREAM and array.ndim > 0)
 
 
 def _missing(rows: int) -> int:
-    """Up to the next power of two: XLA compiles for every shape anew, and blocks come in many."""
+    """Return the number of rows to the next power of two: XLA compiles each size separately."""
     return (1 << (rows - 1).bit_length()) - rows
 
 
@@ -317,7 +318,7 @@ TENSORFLOW = TensorflowBridge()
 
 
 def _dense(logits: Any, labels: Any, axis: int = -1) -> Any:
-    """Integer labels as one-hot ones; distributions as they are."""
+    """Turn integer labels into one-hot labels; return distributions unchanged."""
     if labels.shape.rank == 2:
         return labels
     return tf.one_hot(labels, tf.shape(logits)[axis], axis=axis, dtype=logits.dtype)
@@ -528,9 +529,9 @@ def _keras_focal(
     return loss(labels[:, None], logits[:, None])
 
 
-# Models that end in a softmax or a sigmoid, and are trained with a Keras loss as it comes. Keras
-# on TensorFlow looks for the logits behind probabilities: its own layers leave them on the tensor,
-# and in a graph it recognises the operation. tf.nn's results have neither when run eagerly.
+# Models that end in a softmax or a sigmoid, trained with a Keras loss with its defaults. Keras on
+# TensorFlow looks for the logits behind probabilities: its own layers leave them on the tensor, and
+# in a graph it recognises the operation. Results of tf.nn have neither when run eagerly.
 
 
 def _softmax_layer(logits: Any, axis: int = -1) -> Any:
@@ -684,7 +685,7 @@ _AXIS = ("axis0",)
 
 
 def tensorflow_implementations() -> tuple[Implementation, ...]:
-    """All of them; the entry point ``tensorflow``."""
+    """Return all declared implementations; the entry point ``tensorflow``."""
     cross_entropy = functools.partial(_declared, "softmax_cross_entropy")
     binary = functools.partial(_declared, "sigmoid_binary_cross_entropy")
     of_p = functools.partial(_declared, "categorical_cross_entropy")

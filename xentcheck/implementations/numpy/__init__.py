@@ -1,1 +1,1 @@
-"""The field guide in NumPy: right and wrong ways to write each loss."""
+"""Right and wrong ways to write each loss in NumPy."""

@@ -1,17 +1,17 @@
-"""``numpy.accurate``: every loss to the last ulp, in every dtype, by one algorithm.
+"""``numpy.accurate``: every loss to the last ulp, in every dtype, with one algorithm.
 
-Inputs are taken as the exact numbers they are, everything is computed in double-double arithmetic
-with exponents of its own (`double_double`), in forms in which nothing cancels but what the problem
-itself cancels, and the result is rounded once. Infinities and NaN follow the ``limit`` convention.
-All parameters, label kinds and reductions of each loss are supported; 8-bit inputs give float32
-results. It is slow (about two microseconds per logit) and meant as proof that a limit can be met.
+It takes inputs as exact numbers and computes in double-double arithmetic with separate exponents
+(`double_double`). Its formulas cancel only where the problem itself cancels. The result is rounded
+once. Infinities and NaN follow the ``limit`` convention. It supports all parameters, label kinds
+and reductions of each loss; 8-bit inputs give float32 results. It is slow (about two microseconds
+per logit). It exists to prove that a limit can be met.
 
-Next to a zero of a result its terms cancel. Every number carries a bound of its error (`tracked`),
-so a result shows how much of it was lost. The rows in which it is too much are computed again by
-the same formulas in wider arithmetic (`wide`), and wider still until enough is left.
+Near a zero of a result its terms cancel. Every number carries an error bound (`tracked`), so the
+result shows how much was lost. Rows that lost too much are computed again with the same formulas in
+wider arithmetic (`wide`), which is widened until enough bits are left.
 
-A result is a pair: the finite numbers, and ``special``, float64, which is 0 where the number holds
-and NaN or an infinity where that is the result.
+A result is a pair: finite numbers, and ``special`` in float64. ``special`` is 0 where the number
+counts, and NaN or an infinity where that is the result.
 """
 
 from collections.abc import Callable
@@ -28,18 +28,18 @@ from xentcheck.implementations.numpy.wide import Wide
 from xentcheck.model import Array, Float64Array
 from xentcheck.registry import implementation
 
-Maker: TypeAlias = Callable[[npt.ArrayLike], Tracked]  # tracked numbers of float64 ones
+Maker: TypeAlias = Callable[[npt.ArrayLike], Tracked]  # makes tracked numbers from float64
 Rows: TypeAlias = slice | npt.NDArray[np.intp]
 Result: TypeAlias = tuple[Tracked, Float64Array]
 Settled: TypeAlias = tuple[DoubleDouble, Float64Array]
-Formula: TypeAlias = Callable[[Maker, Rows], Result]  # of these rows, in that arithmetic
+Formula: TypeAlias = Callable[[Maker, Rows], Result]  # computes these rows in that arithmetic
 
 NAME = "numpy.accurate"
 _ALL = slice(None)
-_SPARE = 6  # an error of 2^−6 ulp is added to the half of the rounding
+_SPARE = 6  # an error of 2^−6 ulp is allowed on top of the half ulp of the rounding
 _FIRST_WIDTH = 256  # bits of the second pass
-# A product of four float64 numbers and their inverses is below 2^4400. So 2^13 bits leave an error
-# below the smallest subnormal number, however much cancels; one doubling more is for good measure.
+# Any product of four float64 numbers and their inverses is below 2^4400. So 2^13 bits leave an
+# error below the smallest subnormal, however much cancels. One more doubling is a safety margin.
 _LAST_WIDTH = 2**14
 
 
@@ -50,9 +50,9 @@ def _result_format(like: Array) -> Format:
 
 
 def _settled(formula: Formula, like: Array) -> Settled:
-    """All rows in double-double arithmetic, then those in doubt in wider and wider arithmetic.
+    """Compute all rows in double-double arithmetic, and doubtful rows in ever wider arithmetic.
 
-    A row is in doubt when an error may be more than 2^−6 ulp of its result in the dtype.
+    A row is doubtful if its error may exceed 2^−6 ulp of its result in the dtype.
     """
     known = _result_format(like)
     smallest = known.min_exponent - known.precision + 1
@@ -75,11 +75,11 @@ def _settled(formula: Formula, like: Array) -> Settled:
 
 
 def _rounded(result: Settled, like: Array) -> Array:
-    """The result in the dtype of ``like`` (float32 for 8-bit inputs), rounded once."""
+    """Round the result once to the dtype of ``like`` (float32 for 8-bit inputs)."""
     number, special = result
     name = _result_format(like).name
     nearest = number.to_float64() if name == "float64" else from_float64(number.to_odd(), name)
-    # special + 0: no −0 where the result is 0
+    # special + 0: turns −0 into 0
     return np.asarray(np.where(special == 0, nearest + 0, special.astype(nearest.dtype)))
 
 
@@ -88,14 +88,14 @@ def _computed(formula: Formula, like: Array) -> Array:
 
 
 def _reduced(formula: Formula, like: Array, reduction: str, weights: Float64Array) -> Array:
-    """Values of rows, (rows,), or their sum or weighted mean, (); a mean over nothing is 0."""
+    """Return the values (rows,), or their sum or weighted mean (); the mean of nothing is 0."""
     if reduction == "none":
         return _computed(formula, like)
     if reduction == "mean" and not weights.any():
         return _rounded((DoubleDouble.of(0.0), np.zeros(())), like)
 
     def total(number: Maker, _: Rows) -> Result:
-        """All rows together: one row."""
+        """Compute all rows as a single row."""
         value, special = formula(number, _ALL)
         value = value.sum(0)
         if reduction == "mean":
@@ -106,7 +106,7 @@ def _reduced(formula: Formula, like: Array, reduction: str, weights: Float64Arra
 
 
 def _shared(formula: Formula, like: Array, reduction: str, weights: Float64Array) -> Array:
-    """The gradient of what `_reduced` gives."""
+    """Return the gradient of the result of `_reduced`."""
     if reduction != "mean":
         return _computed(formula, like)
     if not weights.any():
@@ -124,23 +124,23 @@ def _ones(array: Array) -> Float64Array:
 
 
 def _finite(x: Float64Array) -> Float64Array:
-    """The numbers where they are finite, 0 elsewhere."""
+    """Replace numbers that are not finite by 0."""
     return np.where(np.isfinite(x), x, 0.0)
 
 
 def _infinity(sign: Any) -> Float64Array:
-    """An infinity of that sign; NaN for 0 and NaN."""
+    """Return an infinity of that sign; NaN for 0 and NaN."""
     return np.where(np.abs(sign) > 0, np.copysign(np.inf, sign), np.nan)
 
 
 def _special(nan: Mask, infinite: Mask | None = None, sign: Any = 1.0) -> Float64Array:
-    """NaN, an infinity of that sign, or 0."""
+    """Return NaN, an infinity of that sign, or 0."""
     special = np.zeros(nan.shape) if infinite is None else np.where(infinite, _infinity(sign), 0.0)
     return np.where(nan, np.nan, special)
 
 
 def _in_row(mask: Mask) -> Mask:
-    """Which rows have it: (rows, classes) to (rows,)."""
+    """Return the rows that contain a True: (rows, classes) to (rows,)."""
     return np.asarray(mask.any(axis=1))
 
 
@@ -152,11 +152,11 @@ def _one_hot(labels: Array, classes: int) -> Mask:
 
 
 class _Softmax:
-    """Softmax of each row about its largest term m, which is kept out of the sum.
+    """Softmax of each row relative to its largest term m, which is left out of the sum.
 
     With z = (x + noise)/temperature and T = Σ_{j≠m} e^(z_j − z_m): log Σ e^z = z_m + log1p(T),
-    p_m = 1/(1 + T), 1 − p_m = T/(1 + T). A row with one +inf is the limit: every other class
-    drops out of it. ``undefined`` rows hold NaN, several +inf, or nothing but −inf.
+    p_m = 1/(1 + T), 1 − p_m = T/(1 + T). A row with a single +inf takes the limit: all other
+    classes drop out. ``undefined`` rows contain NaN or several +inf, or only −inf.
     """
 
     def __init__(
@@ -176,11 +176,12 @@ class _Softmax:
         parts = [number(_finite(each)) for each in ([x] if noise is None else [x, shake])]
 
         def above(column: npt.NDArray[np.intp]) -> Tracked:
-            """x + noise less that of one class; apart, for one may vanish beside the other."""
+            """Subtract one class from x and from noise apart: their sum may absorb one of them."""
             differences = [part - _at(part, column) for part in parts]
             return differences[0] if noise is None else differences[0] + differences[1]
 
-        # Rounded sums may tie where the exact ones do not: look again from near the top.
+        # Rounded sums may tie where the exact sums do not, so choose again relative to a class near
+        # the top.
         first = self._top_of(np.where(np.isfinite(x), x, 0.0) / 4 + shake / 4)
         self.top = self._top_of(above(first).approximately())
         self.largest = _at(parts[0], self.top)[:, 0] / temperature
@@ -200,7 +201,7 @@ class _Softmax:
 
     @property
     def rest(self) -> Tracked:
-        """The sum over the other classes, (rows, classes)"""
+        """Sum over the other classes, (rows, classes)"""
         return where(self.is_top, self.tail, self.tail + 1.0 - self.powers)
 
     @property
@@ -210,7 +211,7 @@ class _Softmax:
 
     @property
     def surprise(self) -> Tracked:
-        """−log p >= 0, (rows, classes); what stands at a dropped class means nothing."""
+        """−log p >= 0, (rows, classes); meaningless at a dropped class"""
         return self.log_whole - self.gap
 
     @property
@@ -220,7 +221,7 @@ class _Softmax:
 
     @property
     def per_class(self) -> Float64Array:
-        """The special values of results per class that are finite in every defined row."""
+        """Special values of per-class results that are finite in every defined row"""
         return _special(np.broadcast_to(self.undefined[:, None], self.dropped.shape))
 
 
@@ -313,8 +314,8 @@ class _CrossEntropy:
             self.ignored = labels == ignore_index
             masses = _one_hot(np.where(self.ignored, 0, labels), classes).astype(np.float64)
         bad_label = _in_row(~np.isfinite(masses))
-        # Times the number of classes, and divided by it at the end: no rounding of ε/C, so that a
-        # gradient that is exactly 0 comes out as 0.
+        # Multiply by the number of classes, and divide at the end. This avoids the rounding of ε/C,
+        # so a gradient that is exactly 0 comes out as 0.
         self.scale = float(classes if label_smoothing else 1)
         self.charges = number(_finite(masses))
         if label_smoothing:
@@ -350,7 +351,7 @@ class _CrossEntropy:
 
 
 def _sum_of_others(c: Tracked) -> Tracked:
-    """Σ_{k≠j} c_k for each class j, without subtracting a c_j that is most of the sum."""
+    """Return Σ_{k≠j} c_k for each class j, without subtracting a c_j that dominates the sum."""
     top = c.exponent.max(axis=1, keepdims=True, initial=ZERO_EXPONENT)
     largest = np.abs(np.ldexp(c.fraction, np.maximum(c.exponent - top, -1070)))
     is_largest = _one_hot(largest.argmax(axis=1), c.shape[1])
@@ -362,7 +363,7 @@ def _sum_of_others(c: Tracked) -> Tracked:
 def _label_weights(
     labels: Array, classes: int, weight: Array | None, ignore_index: int
 ) -> Float64Array:
-    """What each row counts in a mean: w_y, 0 where it is ignored, 1 for a distribution; (rows,)."""
+    """Return each row's weight in a mean, (rows,): w_y, 0 if ignored, 1 for a distribution."""
     if labels.ndim == 2:
         return _ones(labels)
     ignored = labels == ignore_index
@@ -408,7 +409,18 @@ def softmax_cross_entropy(
     z_loss: float = 0.0,
     reduction: str = "none",
 ) -> Array:
-    """Σ c_k ((m − z_k) + log1p(Σ over the others)) in double-double arithmetic."""
+    """Σ c_k ((m − z_k) + log1p(Σ over the others)) in double-double arithmetic.
+
+    Args:
+        logits: (rows, classes) in one of `INPUT_DTYPES`.
+        labels: integers (rows,), or distributions (rows, classes) in the dtype of the logits.
+        weight: weight of each class, (classes,) in the dtype of the first argument.
+        ignore_index: rows with this integer label have value and gradient 0.
+        label_smoothing: share of the label that is spread evenly over the classes.
+        temperature: divides the logits.
+        z_loss: factor of the added term (log Σ e^z)².
+        reduction: "none" gives (rows,); "sum" and "mean" give ().
+    """
     more = weight, ignore_index, label_smoothing, temperature, z_loss
 
     def values(number: Maker, rows: Rows) -> Result:
@@ -424,8 +436,8 @@ def softmax_cross_entropy(
 class _Logistic:
     """σ(±x) and the finite part of softplus(±x); at ±inf their limits.
 
-    With e = e^−|x|: σ(x) = ``high``/(1 + e) and σ(−x) = ``low``/(1 + e), of which one is 1 and the
-    other e.
+    With e = e^−|x|: σ(x) = ``high``/(1 + e) and σ(−x) = ``low``/(1 + e). One of ``high`` and
+    ``low`` is 1, the other is e.
     """
 
     def __init__(self, number: Maker, logits: Array) -> None:
@@ -542,7 +554,7 @@ class _Binary:
 
     @property
     def slope(self) -> Tracked:
-        """(rows,); the common divisor last, so that what is exactly 0 comes out as 0"""
+        """(rows,); divides by the common divisor last, so that an exact 0 comes out as 0"""
         return (self.off * self.parts.high - self.on * self.parts.low) / self.parts.whole
 
 
@@ -576,7 +588,15 @@ def sigmoid_binary_cross_entropy(
     label_smoothing: float = 0.0,
     reduction: str = "none",
 ) -> Array:
-    """z softplus(−x) + (1 − z) softplus(x) in double-double arithmetic."""
+    """z softplus(−x) + (1 − z) softplus(x) in double-double arithmetic.
+
+    Args:
+        logits: (rows,) in one of `INPUT_DTYPES`.
+        labels: targets (rows,) in the dtype of the logits.
+        pos_weight: weight of the positive class.
+        label_smoothing: share of the target that is spread evenly over both classes.
+        reduction: "none" gives (rows,); "sum" and "mean" give ().
+    """
 
     def values(number: Maker, rows: Rows) -> Result:
         case = _Binary(number, logits[rows], labels[rows], pos_weight, label_smoothing)
@@ -586,10 +606,10 @@ def sigmoid_binary_cross_entropy(
 
 
 class _Focal:
-    """α_t q^γ BCE(x, z), with q = z σ(−x) + (1 − z) σ(x) the chance of being wrong.
+    """α_t q^γ BCE(x, z); q = z σ(−x) + (1 − z) σ(x) is the probability of being wrong.
 
-    Where all of the target lies on the side of x, q = m e/(1 + e) with e = e^−|x| and the mass m:
-    log q = log m − |x| − log1p(e) and σ(x) σ(−x)/q = 1/(m (1 + e)) hold however small e is.
+    If the whole target lies on the side of x, q = m e/(1 + e) with e = e^−|x| and the mass m. Then
+    log q = log m − |x| − log1p(e) and σ(x) σ(−x)/q = 1/(m (1 + e)) hold for any small e.
     """
 
     def __init__(
@@ -655,7 +675,16 @@ def sigmoid_focal_loss(
     gamma: float = 2.0,
     reduction: str = "none",
 ) -> Array:
-    """e^(γ log q) times the softplus form, q a sum of positives, in double-double arithmetic."""
+    """e^(γ log q) times the softplus form, q a sum of positives, in double-double arithmetic.
+
+    Args:
+        logits: (rows,) in one of `INPUT_DTYPES`.
+        labels: targets (rows,) in the dtype of the logits.
+        alpha: weight of the positive class, 1 − alpha that of the negative one; None for no
+            weights.
+        gamma: exponent of the probability of being wrong.
+        reduction: "none" gives (rows,); "sum" and "mean" give ().
+    """
 
     def values(number: Maker, rows: Rows) -> Result:
         return _Focal(number, logits[rows], labels[rows], alpha, gamma).value()
@@ -667,7 +696,7 @@ def sigmoid_focal_loss(
 
 
 def _positive(p: Float64Array) -> Float64Array:
-    """The numbers where a logarithm can be taken of them, 1 elsewhere."""
+    """Replace numbers without a finite logarithm by 1."""
     return np.where((p > 0) & np.isfinite(p), p, 1.0)
 
 
@@ -677,7 +706,7 @@ def _masses(labels: Array, classes: int) -> Float64Array:
 
 
 def _outside(p: Float64Array) -> Mask:
-    """Where p is no number that a probability rounds to."""
+    """True where p is negative, infinite or NaN: no probability rounds to it."""
     return ~((p >= 0) & np.isfinite(p))
 
 
@@ -718,7 +747,7 @@ def _binary_gradient(probabilities: Array, labels: Array, *, reduction: str = "n
     def slopes(number: Maker, rows: Rows) -> Result:
         p, z = to_float64(probabilities[rows]), to_float64(labels[rows])
         nan = _outside(p) | (p > 1) | ~np.isfinite(z)
-        # (p − z)/(p (1 − p)), where p = 0 or 1 cancels against z = 0 or 1
+        # (p − z)/(p (1 − p)); for z = 0 or 1 a factor cancels, which matters at p = 0 or 1
         chance = number(np.where((p > 0) & (p <= 1), p, 1.0))
         given, target = number(_finite(p)), number(_finite(z))
         rest = number(1.0) - given
@@ -750,7 +779,7 @@ def binary_cross_entropy(probabilities: Array, labels: Array, *, reduction: str 
 
 
 def _safe(labels: Array, ignore_index: int) -> npt.NDArray[np.intp]:
-    """The labels with 0 for ignored ones."""
+    """Replace ignored labels by 0."""
     return np.where(labels == ignore_index, 0, labels).astype(np.intp)
 
 
@@ -782,7 +811,15 @@ def nll_loss(
     ignore_index: int = -100,
     reduction: str = "none",
 ) -> Array:
-    """−w_y x_y, an exact product rounded once."""
+    """−w_y x_y, an exact product rounded once.
+
+    Args:
+        log_probabilities: (rows, classes) in one of `INPUT_DTYPES`.
+        labels: integers (rows,).
+        weight: weight of each class, (classes,) in the dtype of the first argument.
+        ignore_index: rows with this integer label have value and gradient 0.
+        reduction: "none" gives (rows,); "sum" and "mean" give ().
+    """
     weights = _label_weights(labels, log_probabilities.shape[1], weight, ignore_index)
 
     def values(number: Maker, rows: Rows) -> Result:
@@ -800,7 +837,7 @@ def nll_loss(
 def _kl_target(
     number: Maker, labels: Array, log_target: bool
 ) -> tuple[Tracked, Tracked, Mask, Mask]:
-    """(t, log t, where t is 0, where t is no number)."""
+    """Return t, log t, a mask of where t is 0, and a mask of where t is not valid."""
     given = to_float64(labels)
     if log_target:
         absent, nan = given == -np.inf, np.isnan(given) | (given == np.inf)
@@ -823,7 +860,14 @@ def _kl_gradient(
 def kl_divergence(
     log_probabilities: Array, labels: Array, *, log_target: bool = False, reduction: str = "none"
 ) -> Array:
-    """Σ t (log t − x) over the classes with t > 0, in double-double arithmetic."""
+    """Σ t (log t − x) over the classes with t > 0, in double-double arithmetic.
+
+    Args:
+        log_probabilities: (rows, classes) in one of `INPUT_DTYPES`.
+        labels: target distributions (rows, classes) in the dtype of the first argument.
+        log_target: whether the labels are log-probabilities.
+        reduction: "none" gives (rows,); "sum" and "mean" give ().
+    """
 
     def values(number: Maker, rows: Rows) -> Result:
         x = to_float64(log_probabilities[rows])
@@ -836,7 +880,7 @@ def kl_divergence(
 
 
 class _JensenShannon:
-    """p + q and d = (p − q)/(p + q) of each class, d = 0 where p = q = 0."""
+    """p + q and d = (p − q)/(p + q) of each class, with d = 0 where p = q = 0."""
 
     def __init__(self, number: Maker, probabilities: Array, labels: Array) -> None:
         p, q = to_float64(probabilities), to_float64(labels)
@@ -855,7 +899,7 @@ def _js_gradient(probabilities: Array, labels: Array, *, reduction: str = "none"
         nothing = case.total.is_zero
         near = (case.d.exponent < 0) & ~nothing  # |d| < 1/2
         ratio = case.p.doubled() / case.divisor
-        # Where p = q = 0 anything is accepted; 2 is the ratio as p tends to 0.
+        # At p = q = 0 any result is accepted; 2 is the limit of the ratio as p tends to 0.
         ratio = where(nothing, 2.0, where(near | case.p_is_zero, 1.0, ratio))
         logs = where(near, where(near, case.d, 0.0).log1p(), ratio.log())
         nan = np.broadcast_to(case.nan[:, None], near.shape)

@@ -1,9 +1,10 @@
 """Double-double arithmetic over arrays: about 100 bits, and no overflow or underflow.
 
-A number is ``(hi + lo)·2**exponent`` with |lo| at most half an ulp of hi, hi in [½, 1) or 0, and an
-exponent of its own, so that e^−800 and the largest float64 squared are numbers like any other.
-Relative errors stay below 2^−102 for arithmetic (addition of opposite signs: relative to the larger
-operand), 2^−100 for e^x and 2^−96 for logarithms; ``error`` bounds what they come to (`tracked`).
+A number is ``(hi + lo)·2**exponent``. |lo| is at most half an ulp of hi, and hi lies in [½, 1) or
+is 0. Because of the separate exponent, e^−800 and the square of the largest float64 need no special
+treatment. Relative errors stay below 2^−102 for arithmetic (for addition of opposite signs relative
+to the larger operand), 2^−100 for e^x and 2^−96 for logarithms. ``error`` bounds their accumulated
+effect (`tracked`).
 
 Sources: T. J. Dekker, "A floating-point technique for extending the available precision", 1971;
 Y. Hida, X. S. Li and D. H. Bailey, "Library for double-double and quad-double arithmetic", 2007;
@@ -38,11 +39,11 @@ from xentcheck.model import Float64Array
 Pair: TypeAlias = tuple[Float64Array, Float64Array]
 
 _SPLITTER = 134217729.0  # 2^27 + 1
-_NEGLIGIBLE = -2000  # an operand shifted by as much leaves no trace
-_ARITHMETIC = 102  # bits of a sum, a product or a quotient that are right
-_EXPONENTIAL = 100  # of e^x
-_LOGARITHM = 96  # of a logarithm or `asymmetry`
-_UNBROKEN = 900  # a float64 number in [½, 1) shifted down by as much loses nothing
+_NEGLIGIBLE = -2000  # an operand that is shifted this far (power of two) has no effect on a sum
+_ARITHMETIC = 102  # correct bits of a sum, a product or a quotient
+_EXPONENTIAL = 100  # correct bits of e^x
+_LOGARITHM = 96  # correct bits of a logarithm or `asymmetry`
+_UNBROKEN = 900  # a float64 in [½, 1) loses nothing when shifted down by fewer places than this
 
 
 def _two_sum(a: Float64Array, b: Float64Array) -> Pair:
@@ -52,7 +53,7 @@ def _two_sum(a: Float64Array, b: Float64Array) -> Pair:
 
 
 def _quick_two_sum(a: Float64Array, b: Float64Array) -> Pair:
-    """For |a| >= |b|."""
+    """Return a + b as a pair, for |a| >= |b|."""
     s = a + b
     return s, b - (s - a)
 
@@ -96,7 +97,7 @@ def _negative(a: Pair) -> Pair:
 
 
 def _constants(*values: decimal.Decimal) -> Pair:
-    """Decimals as pairs, correctly rounded to about 107 bits."""
+    """Return decimals as pairs, correctly rounded to about 107 bits."""
     hi = [float(value) for value in values]
     lo = [float(v - decimal.Decimal(h)) for v, h in zip(values, hi, strict=True)]
     return np.array(hi), np.array(lo)
@@ -112,12 +113,12 @@ with decimal.localcontext() as _context:
     _INVERSE_ODD = _constants(*(1 / _D(2 * n + 1) for n in range(10)))
     _ENTROPY_SERIES = _constants(*(1 / _D(n * (2 * n - 1)) for n in range(1, 9)))
     _LN2 = _D(2).ln()
-    _LN2_HI = round(float(_LN2) * 2**30) / 2**30  # times an integer below 2^23 it is exact
+    _LN2_HI = round(float(_LN2) * 2**30) / 2**30  # its product with an integer below 2^23 is exact
     _LN2_LO = _constants(_LN2 - _D(_LN2_HI))
 
 
 def _horner(x: Pair, coefficients: Pair, exact_from: int) -> Pair:
-    """Σ c_n x^n; terms from ``exact_from`` on are so small that float64 is enough for them."""
+    """Return Σ c_n x^n; terms from ``exact_from`` on are so small that float64 is enough."""
     tail = np.zeros_like(x[0])
     for n in range(len(coefficients[0]) - 1, exact_from - 1, -1):
         tail = tail * x[0] + coefficients[0][n]
@@ -129,7 +130,7 @@ def _horner(x: Pair, coefficients: Pair, exact_from: int) -> Pair:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DoubleDouble(Tracked):
-    """An array of numbers ``(hi + lo)·2**exponent``, normalised; all finite."""
+    """An array of finite, normalised numbers ``(hi + lo)·2**exponent``."""
 
     hi: Float64Array
     lo: Float64Array
@@ -138,13 +139,13 @@ class DoubleDouble(Tracked):
 
     @classmethod
     def of(cls, values: npt.ArrayLike) -> "DoubleDouble":
-        """Finite float64 numbers, exactly."""
+        """Convert finite float64 numbers exactly."""
         values = np.asarray(values, dtype=np.float64)
         return normalised(values, np.zeros_like(values), np.zeros(values.shape, np.int64), EXACT)
 
     @property
     def fraction(self) -> Float64Array:
-        """``hi``"""
+        """The same as ``hi``."""
         return self.hi
 
     def __getitem__(self, index: Any) -> "DoubleDouble":
@@ -161,7 +162,7 @@ class DoubleDouble(Tracked):
     def __add__(self, other: Operand) -> "DoubleDouble":
         b = _as_double_double(other)
         exponent = np.maximum(self.exponent, b.exponent)
-        # Two float64 numbers whose exponents are not too far apart: the sum is exact.
+        # The sum of two float64 numbers is exact if their exponents are not too far apart.
         short = (self.lo == 0) & (b.lo == 0)
         apart = np.abs(self.exponent - b.exponent)
         exact = short & ((apart < _UNBROKEN) | self.is_zero | b.is_zero)
@@ -179,7 +180,7 @@ class DoubleDouble(Tracked):
         return normalised(*product, exponent, error_of_product(self, b, rounding))
 
     def __truediv__(self, other: Operand) -> "DoubleDouble":
-        """The quotient; a divisor of 0 is not allowed."""
+        """Return the quotient; a divisor of 0 is not allowed."""
         b = _as_double_double(other)
         quotient = _divide((self.hi, self.lo), (b.hi, b.lo))
         exponent = self.exponent - b.exponent
@@ -191,12 +192,12 @@ class DoubleDouble(Tracked):
         return np.ldexp(self.hi, shift), np.ldexp(self.lo, shift)
 
     def sum(self, axis: int) -> "DoubleDouble":
-        """The sum along an axis, in pairs of pairs: the same in any company of other rows."""
+        """Return the sum along an axis, added pairwise; other rows do not affect a row's sum."""
         exponent = self.exponent.max(axis=axis, keepdims=True, initial=ZERO_EXPONENT)
         hi, lo = (np.moveaxis(each, axis, 0) for each in self._at(exponent))
         if not len(hi):
             return DoubleDouble.of(np.zeros(hi.shape[1:]))
-        # Each of the additions that a term goes through rounds a part of Σ|term|.
+        # Each addition that a term takes part in adds a rounding error, a fraction of Σ|term|.
         size = np.frexp(np.abs(hi).sum(axis=0))[1] + len(hi).bit_length().bit_length()
         largest = self.error.max(axis=axis, keepdims=True)
         shares = np.exp2(np.maximum(self.error - largest, _NEGLIGIBLE).astype(np.float64))
@@ -223,7 +224,7 @@ class DoubleDouble(Tracked):
         return log1p(self)
 
     def asymmetry(self) -> "DoubleDouble":
-        """See `asymmetry`; for |d| < 2^−6."""
+        """See `asymmetry`; valid for |d| < 2^−6."""
         return asymmetry(self)
 
     def chosen(self, condition: Mask, a: Operand, b: Operand) -> "DoubleDouble":
@@ -231,7 +232,7 @@ class DoubleDouble(Tracked):
         return where(condition, a, b)
 
     def to_float64(self) -> Float64Array:
-        """Rounded to nearest, once, also below the normal range."""
+        """Round once to the nearest float64, also in the subnormal range."""
         subnormal = self.exponent < -1021
         hi, lo = self._at(np.where(subnormal, -1074, self.exponent))  # in smallest subnormals
         whole = np.rint(hi)
@@ -240,19 +241,19 @@ class DoubleDouble(Tracked):
         return np.where(subnormal, np.ldexp(whole, -1074), self.approximately())
 
     def to_odd(self) -> Float64Array:
-        """A float64 that rounds to a format of at most 51 bits as the number itself does."""
+        """Return a float64 that rounds to formats of at most 51 bits as the number itself does."""
         even = (self.hi.view(np.int64) & 1) == 0
         toward = np.nextafter(self.hi, np.copysign(np.inf, self.lo))
         odd = np.where(even & (self.lo != 0), toward, self.hi)
         return np.ldexp(odd, np.clip(self.exponent, -(2**20), 2**20).astype(np.int32))
 
     def doubled(self, times: int = 1) -> "DoubleDouble":
-        """Multiplied by 2**times, exactly."""
+        """Multiply by 2**times, exactly."""
         exponent = np.where(self.is_zero, self.exponent, self.exponent + times)
         return DoubleDouble(self.hi, self.lo, exponent, self.error + times)
 
     def replaced(self, rows: npt.NDArray[np.intp], new: "DoubleDouble") -> "DoubleDouble":
-        """A copy in which these rows, (rows, …), are new."""
+        """Return a copy with these rows, of shape (rows, …), replaced by ``new``."""
         parts = []
         for old, part in (
             (self.hi, new.hi),
@@ -274,7 +275,14 @@ def _as_double_double(value: Operand) -> DoubleDouble:
 
 
 def normalised(hi: Any, lo: Any, exponent: Any, error: Any) -> DoubleDouble:
-    """``(hi + lo)·2**exponent`` with hi in [½, 1), or 0 with the smallest exponent."""
+    """Return ``(hi + lo)·2**exponent`` with hi in [½, 1), or 0 with the smallest exponent.
+
+    Args:
+        hi: leading part, any shape.
+        lo: small part, broadcasts to the shape of ``hi``.
+        exponent: power of two of the given number, broadcasts.
+        error: power of two of its error bound, broadcasts.
+    """
     hi = np.asarray(hi, dtype=np.float64)
     mantissa, shift = np.frexp(hi)
     low = np.ldexp(np.asarray(lo, dtype=np.float64), -shift)
@@ -288,7 +296,7 @@ def normalised(hi: Any, lo: Any, exponent: Any, error: Any) -> DoubleDouble:
 
 
 def where(condition: Mask, a: Operand, b: Operand) -> DoubleDouble:
-    """Elementwise choice."""
+    """Choose elementwise."""
     x, y = _as_double_double(a), _as_double_double(b)
     return DoubleDouble(
         np.where(condition, x.hi, y.hi),
@@ -303,11 +311,11 @@ def _with_error(x: DoubleDouble, error: Exponents) -> DoubleDouble:
 
 
 def exp(x: DoubleDouble) -> DoubleDouble:
-    """e^x; relative error below 2^−100·max(1, |x|/16). Beyond ±2^20 as at ±2^20."""
+    """Return e^x; relative error below 2^−100·max(1, |x|/16). Beyond ±2^20 it takes ±2^20."""
     given, beyond = x, x.exponent > 20
     x = where(beyond, DoubleDouble.of(np.copysign(2.0**20, x.hi)), x)
     turns = np.rint(x.approximately() / _LN2_HI)
-    # Where turns is 0, x may be too small for float64 to hold; e^x is 1 + x to all digits then.
+    # If turns is 0, x may be too small for float64. Then e^x is 1 + x to all digits.
     reduced = (x - DoubleDouble.of(turns * _LN2_HI)) - DoubleDouble.of(turns) * _LN2_LO_NUMBER
     pair = reduced._at(np.zeros_like(reduced.exponent))
     step = np.clip(np.rint(pair[0] * _STEPS), -23, 23)
@@ -324,16 +332,16 @@ def exp(x: DoubleDouble) -> DoubleDouble:
 
 
 def log(x: DoubleDouble) -> DoubleDouble:
-    """Natural logarithm of x > 0; relative error below 2^−96, also next to 1."""
+    """Return the natural logarithm of x > 0; relative error below 2^−96, also near 1."""
     result = _log(x, None)
     return _with_error(result, error_of_log(x, _rounding_of_log(result)))
 
 
 def log1p(x: DoubleDouble) -> DoubleDouble:
-    """log(1 + x) for x > −1; relative error below 2^−96, also for small x."""
+    """Return log(1 + x) for x > −1; relative error below 2^−96, also for small x."""
     whole = x + 1.0
     result = _log(whole, x)
-    # Where x is small the series takes x itself, else the sum with its rounding.
+    # For small x the series uses x itself. Otherwise it uses the sum, which was rounded.
     near = _with_error(whole, np.where(x.exponent < _NEAR_ONE, x.error, whole.error))
     return _with_error(result, error_of_log(near, _rounding_of_log(result)))
 
@@ -343,7 +351,7 @@ def _rounding_of_log(result: DoubleDouble) -> Exponents:
 
 
 def _log(x: DoubleDouble, minus_one: DoubleDouble | None) -> DoubleDouble:
-    # m in [1/√2, √2), and c = j/64 next to it: log x = e log 2 + log c + log(1 + (m − c)/c)
+    # m in [1/√2, √2) and the nearest c = j/64: log x = e log 2 + log c + log(1 + (m − c)/c)
     low = x.hi < 0.70710678
     exponent = np.where(low, x.exponent - 1, x.exponent)
     scale = np.where(low, 2.0, 1.0)
@@ -367,15 +375,15 @@ def _log(x: DoubleDouble, minus_one: DoubleDouble | None) -> DoubleDouble:
 
 
 def asymmetry(d: DoubleDouble) -> DoubleDouble:
-    """(1 + d) log(1 + d) + (1 − d) log(1 − d) for |d| < 2^−6, where the two terms nearly cancel.
+    """(1 + d) log(1 + d) + (1 − d) log(1 − d) for |d| < 2^−6, where the terms nearly cancel.
 
-    By its series Σ d^2n/(n (2n − 1)), n >= 1.
+    It uses the series Σ d^2n/(n (2n − 1)), n >= 1.
     """
     square = d * d
     pair = square._at(np.zeros_like(d.exponent))
     return square * normalised(*_horner(pair, _ENTROPY_SERIES, 4), 0, -_LOGARITHM)
 
 
-_NEAR_ONE = -8  # log1p takes its series in x itself where |x| < 2^−8
+_NEAR_ONE = -8  # exponent of two: for |x| < 2^−8 log1p uses its series in x itself
 _low = normalised(*_LN2_LO, 0, EXACT)
 _LN2_LO_NUMBER = DoubleDouble(_low.hi[0], _low.lo[0], _low.exponent[0], _low.error[0])

@@ -1,7 +1,6 @@
-"""Field guide: sigmoid, log_sigmoid, softplus and the binary losses made of them.
+"""Sound and unsound forms of sigmoid, log_sigmoid, softplus and the binary losses made of them.
 
-Every function computes in the dtype of its input, except where ``at_least_float32`` says
-otherwise.
+Every function computes in the dtype of its input, unless ``at_least_float32`` changes that.
 """
 
 from typing import Any
@@ -228,12 +227,12 @@ def _shared(gradient: Array, reduction: str) -> Array:
 
 
 def _times(coefficient: Array, factor: Array) -> Array:
-    """The product, with 0 · inf = 0: a term that is not there."""
+    """Return the product, with 0 · inf = 0 for an absent term."""
     return np.asarray(np.where(coefficient == 0, np.zeros_like(factor), coefficient * factor))
 
 
 def _coefficients(labels: Array, pos_weight: float, label_smoothing: float) -> tuple[Any, Any]:
-    """What multiplies softplus(−x) and softplus(x)."""
+    """Return the factors of softplus(−x) and softplus(x)."""
     number = labels.dtype.type
     keep, spread = number(1) - number(label_smoothing), number(label_smoothing) / 2
     on, off = labels * keep + spread, (1 - labels) * keep + spread
@@ -265,7 +264,15 @@ def bce_softplus(
     label_smoothing: float = 0.0,
     reduction: str = "none",
 ) -> Array:
-    """z softplus(−x) + (1 − z) softplus(x); gradient (1 − z) sigmoid(x) − z sigmoid(−x)."""
+    """z softplus(−x) + (1 − z) softplus(x); gradient (1 − z) sigmoid(x) − z sigmoid(−x).
+
+    Args:
+        logits: (rows,) in one of `STANDARD` dtypes.
+        labels: targets (rows,) in the dtype of the logits.
+        pos_weight: weight of the positive class.
+        label_smoothing: share of the target that is spread evenly over both classes.
+        reduction: "none" gives (rows,); "sum" and "mean" give ().
+    """
     on, off = _coefficients(labels, pos_weight, label_smoothing)
     loss = _times(on, _softplus(-logits)) + _times(off, _softplus(logits))
     return _reduced(loss, reduction)
@@ -314,7 +321,15 @@ def _focal_one_minus_gradient(
 def focal_one_minus(
     logits: Array, labels: Array, *, alpha: float | None = None, gamma: float = 2.0
 ) -> Array:
-    """A good cross-entropy times (1 − p_t)^gamma: 1 − p_t cancels, and for gamma < 1 gives NaN."""
+    """A good cross-entropy times (1 − p_t)^gamma: 1 − p_t cancels, and for gamma < 1 gives NaN.
+
+    Args:
+        logits: (rows,) in one of `STANDARD` dtypes.
+        labels: targets (rows,) in the dtype of the logits.
+        alpha: weight of the positive class, 1 − alpha that of the negative one; None for no
+            weights.
+        gamma: exponent of the probability of being wrong.
+    """
     p = _sigmoid(logits)
     q = 1 - (p * labels + (1 - p) * (1 - labels))
     ce = bce_max_abs(logits, labels)
@@ -338,7 +353,7 @@ def _focal_sum_gradient(
 ) -> Array:
     number = logits.dtype.type
     on, off, q, ce = _focal_parts(logits, labels)
-    # q'/q = ± on·off/q; for a hard label q is one of the two, and cancels instead of dividing by 0
+    # q'/q = ± on·off/q. For a hard label q equals on or off, and cancels; dividing could give 0/0.
     hard = (labels == 0) | (labels == 1)
     soft = (1 - 2 * labels) * on * off / np.where(hard, np.ones_like(q), q)
     ratio = np.where(labels == 1, -on, np.where(labels == 0, off, soft))
@@ -356,7 +371,16 @@ def focal_sum(
     gamma: float = 2.0,
     reduction: str = "none",
 ) -> Array:
-    """(z sigmoid(−x) + (1 − z) sigmoid(x))^gamma times the softplus form: sums of positives."""
+    """(z sigmoid(−x) + (1 − z) sigmoid(x))^gamma times the softplus form: sums of positives.
+
+    Args:
+        logits: (rows,) in one of `STANDARD` dtypes.
+        labels: targets (rows,) in the dtype of the logits.
+        alpha: weight of the positive class, 1 − alpha that of the negative one; None for no
+            weights.
+        gamma: exponent of the probability of being wrong.
+        reduction: "none" gives (rows,); "sum" and "mean" give ().
+    """
     _, _, q, ce = _focal_parts(logits, labels)
     loss = _alpha_t(labels, alpha) * _times(q ** logits.dtype.type(gamma), ce)
     return _reduced(loss, reduction)

@@ -1,4 +1,4 @@
-"""Keeping a dtype, and leaving it: what the field guide needs to know about 16-bit numbers."""
+"""Helpers for 16-bit dtypes: compute in float32, or stay in the dtype."""
 
 import functools
 from collections.abc import Callable
@@ -13,7 +13,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def at_least_float32(function: Function) -> Function:
-    """Give a function float32 arrays for 16-bit ones, and round its result back once."""
+    """Call a function with float32 in place of 16-bit arrays; round its result back once."""
 
     @functools.wraps(function)
     def wider(first: Array, *others: Any, **parameters: Any) -> Array:
@@ -30,9 +30,9 @@ def _widened(thing: Any) -> Any:
 
 
 def clipped_to_epsilon(p: Array, epsilon: float) -> tuple[Array, Array]:
-    """p clipped to [ε, 1 − ε], both rounded to its dtype, and where it lies within.
+    """Clip p to [ε, 1 − ε], rounded to its dtype; also return the mask of where p lies within.
 
-    ``np.clip`` and an integer 1 less a scalar would make float32 of bfloat16.
+    This avoids ``np.clip`` and ``1 - epsilon`` with an integer 1: both turn bfloat16 into float32.
     """
     number = p.dtype.type
     low, high = number(epsilon), number(1) - number(epsilon)

@@ -1,7 +1,6 @@
-"""Field guide: losses of probabilities and log-probabilities, and divergences.
+"""Sound and unsound forms of losses of probabilities and log-probabilities, and of divergences.
 
-Every function computes in the dtype of its input, except where ``at_least_float32`` says
-otherwise.
+Every function computes in the dtype of its input, unless ``at_least_float32`` changes that.
 """
 
 from typing import Any
@@ -26,7 +25,7 @@ def _picked(per_class: Array, labels: Array) -> Array:
 
 
 def _reduced(per_row: Array, reduction: str, weights: Any = None) -> Array:
-    """The mean divides by the sum of the weights, or by the number of rows without."""
+    """Reduce the rows; the mean divides by the sum of weights, or by the number of rows."""
     if reduction == "none":
         return per_row
     total = per_row.sum()
@@ -41,17 +40,17 @@ def _shared(gradient: Array, reduction: str) -> Array:
 
 
 def _x_log_y(x: Array, y: Array) -> Array:
-    """x log y with 0 log 0 = 0, and no signal of the logarithm that is not taken."""
+    """Return x log y with 0 log 0 = 0; the unused logarithm signals nothing."""
     return np.asarray(np.where(x == 0, np.zeros_like(y), x * np.log(_unless(x == 0, y))))
 
 
 def _ratio(y: Array, p: Array) -> Array:
-    """y / p with 0/0 = 0, and no signal of the quotient that is not taken."""
+    """Return y / p with 0/0 = 0; the unused quotient signals nothing."""
     return np.asarray(np.where(y == 0, np.zeros_like(p), y / _unless(y == 0, p)))
 
 
 def _unless(other: Array, x: Array) -> Array:
-    """x, but 1 where the result is another one: there nothing is signalled."""
+    """Replace x by 1 where another result is used, so that nothing is signalled there."""
     return np.asarray(np.where(other, np.ones_like(x), x))
 
 
@@ -213,7 +212,7 @@ def nll_one_hot(log_probabilities: Array, labels: Array) -> Array:
 def _nll_weights(
     x: Array, labels: Array, weight: Array | None, ignore_index: int
 ) -> tuple[Array, Array]:
-    """The labels with 0 for ignored ones, and w_y with 0 for ignored rows."""
+    """Return the labels with 0 for ignored ones, and w_y with 0 for ignored rows."""
     ignored = labels == ignore_index
     safe = np.where(ignored, 0, labels)
     chosen = np.ones(len(x), x.dtype) if weight is None else weight[safe]
@@ -248,7 +247,15 @@ def nll_gather(
     ignore_index: int = -100,
     reduction: str = "none",
 ) -> Array:
-    """−w_y x_y: only the label's own class is looked at."""
+    """−w_y x_y: only the label's own class is looked at.
+
+    Args:
+        log_probabilities: (rows, classes) in one of `STANDARD` dtypes.
+        labels: integers (rows,).
+        weight: weight of each class, (classes,) in the dtype of the first argument.
+        ignore_index: rows with this integer label have value and gradient 0.
+        reduction: "none" gives (rows,); "sum" and "mean" give ().
+    """
     safe, chosen = _nll_weights(log_probabilities, labels, weight, ignore_index)
     x = _picked(log_probabilities, safe)
     loss = np.where(chosen == 0, np.zeros_like(x), -chosen * x)
@@ -294,7 +301,14 @@ def _kl_masked_gradient(
 def kl_masked(
     log_probabilities: Array, labels: Array, *, log_target: bool = False, reduction: str = "none"
 ) -> Array:
-    """Σ t (log t − x) over the classes with t > 0."""
+    """Σ t (log t − x) over the classes with t > 0.
+
+    Args:
+        log_probabilities: (rows, classes) in one of `STANDARD` dtypes.
+        labels: target distributions (rows, classes) in the dtype of the first argument.
+        log_target: whether the labels are log-probabilities.
+        reduction: "none" gives (rows,); "sum" and "mean" give ().
+    """
     t = np.exp(labels) if log_target else labels
     log_t = labels if log_target else np.log(_unless(labels == 0, labels))
     terms = np.where(t == 0, np.zeros_like(t), t * (log_t - log_probabilities))
@@ -331,7 +345,7 @@ def _js_series_gradient(probabilities: Array, labels: Array, *, reduction: str =
     total = p + q
     d = (p - q) / total
     ratio = 2 * p / total
-    # a subnormal ratio is too coarse; its logarithm is large, so a difference loses nothing
+    # A subnormal ratio is too coarse. Its logarithm is large, so a difference loses nothing there.
     coarse = ratio < np.finfo(ratio.dtype).tiny
     apart = np.log(p) - np.log(total / 2)
     far = np.where(coarse, apart, np.log(_unless(coarse, ratio)))

@@ -1,7 +1,7 @@
-"""Field guide: softmax, log_softmax, logsumexp and softmax_cross_entropy as they are written.
+"""Sound and unsound forms of softmax, log_softmax, logsumexp and softmax_cross_entropy.
 
-Every function computes in the dtype of its input, except where ``at_least_float32`` says
-otherwise. Small Python integers keep a NumPy dtype; other constants are made of that dtype.
+Every function computes in the dtype of its input, unless ``at_least_float32`` changes that. Small
+Python integers keep a NumPy dtype; other constants are converted to the dtype.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ INTEGER = (LabelKind.INTEGER,)
 
 
 def _picked(per_class: Array, labels: Array) -> Array:
-    """The component of each row that its label names: (rows, classes) to (rows,)."""
+    """Pick the component of each row that its label names: (rows, classes) to (rows,)."""
     return np.asarray(np.take_along_axis(per_class, labels[:, None], axis=1)[:, 0])
 
 
@@ -35,7 +35,7 @@ def _row_max(x: Array) -> Array:
     return np.asarray(x.max(axis=1, keepdims=True))
 
 
-# softmax: the gradient is that of the component `labels[i]` of row i.
+# softmax: the gradient of row i is that of its component `labels[i]`.
 
 
 def _component_gradient(p: Array, labels: Array) -> Array:
@@ -75,18 +75,18 @@ def softmax_max_shifted(logits: Array) -> Array:
 
 
 class _Tail:
-    """Softmax about the largest logit m, whose own e^0 = 1 is kept out of the sum.
+    """Softmax relative to the largest logit m, whose own term e^0 = 1 is left out of the sum.
 
-    With T the sum over the others: log Σ e^x = m + log1p(T), and 1 − p_m = T / (1 + T).
+    With T the sum over the other classes: log Σ e^x = m + log1p(T), and 1 − p_m = T / (1 + T).
     """
 
     def __init__(self, x: Array) -> None:
         top = x.argmax(axis=1)[:, None]
         largest = np.take_along_axis(x, top, axis=1)
-        # A row all −inf: shifting by −inf would give NaN where logsumexp is −inf.
+        # In a row of only −inf, a shift by −inf would give NaN, but logsumexp is −inf.
         self.largest = np.where(np.isneginf(largest), np.zeros_like(largest), largest)
         self.empty = np.isneginf(largest)
-        with np.errstate(over="ignore"):  # a gap of −inf is as good: its power is 0
+        with np.errstate(over="ignore"):  # a gap of −inf is fine: its power is 0
             self.gap = x - self.largest
         powers = np.exp(self.gap)
         others = powers.copy()
@@ -106,7 +106,7 @@ class _Tail:
         return np.asarray(np.where(self.empty, np.asarray(-np.inf, value.dtype), value)[:, 0])
 
     def minus_one_hot(self, labels: Array) -> Array:
-        """p − onehot, without subtracting from 1."""
+        """Return p − onehot, without subtracting from 1."""
         result: Array = self.p.copy()
         column = labels[:, None]
         np.put_along_axis(result, column, -np.take_along_axis(self.complement, column, 1), axis=1)
@@ -419,7 +419,7 @@ class _Fused:
     def gradient(self) -> Array:
         c, p = self.charges, self.tail.p
         others = c.sum(axis=1, keepdims=True) - c
-        # The largest charge is most of the sum: what is left of it must not be a difference.
+        # The largest charge is most of the sum, so the sum of the others must not be a difference.
         top = c.argmax(axis=1)[:, None]
         rest = c.copy()
         np.put_along_axis(rest, top, 0, axis=1)
@@ -461,7 +461,18 @@ def ce_fused(
     z_loss: float = 0.0,
     reduction: str = "none",
 ) -> Array:
-    """Σ c ((m − z) + log1p(Σ over the others)), c from labels, weights and smoothing."""
+    """Σ c ((m − z) + log1p(Σ over the others)), c from labels, weights and smoothing.
+
+    Args:
+        logits: (rows, classes) in one of `STANDARD` dtypes.
+        labels: integers (rows,), or distributions (rows, classes) in the dtype of the logits.
+        weight: weight of each class, (classes,) in the dtype of the first argument.
+        ignore_index: rows with this integer label have value and gradient 0.
+        label_smoothing: share of the label that is spread evenly over the classes.
+        temperature: divides the logits.
+        z_loss: factor of the added term (log Σ e^z)².
+        reduction: "none" gives (rows,); "sum" and "mean" give ().
+    """
     return _Fused(
         logits, labels, weight, ignore_index, label_smoothing, temperature, z_loss, reduction
     ).value()

@@ -1,11 +1,11 @@
-"""Arrays of numbers that know how wrong they may be.
+"""Arrays of numbers with error bounds.
 
-A tracked number stands for a real number within ``2**error`` of it. Every operation computes the
-bound of its result from the bounds of its operands and its own rounding, so a result shows at the
-end how much of it cancelled. `double_double.DoubleDouble` and `wide.Wide` are the two kinds; a
-formula that is written for `Tracked` computes in either.
+A tracked number stands for an exact real number that is at most ``2**error`` away. Every operation
+computes the bound of its result from the bounds of its operands and its own rounding. So the result
+shows how much of it was lost to cancellation. The two kinds are `double_double.DoubleDouble` and
+`wide.Wide`; a formula written for `Tracked` works with both.
 
-The bounds are powers of two and rounded up at every step. ``EXACT`` marks a number without error.
+The bounds are powers of two, rounded up at every step. ``EXACT`` marks a number without error.
 """
 
 from abc import ABC, abstractmethod
@@ -19,16 +19,16 @@ from xentcheck.model import Float64Array
 Exponents: TypeAlias = npt.NDArray[np.int64]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
-ZERO_EXPONENT = -(2**40)  # of the number 0: below every exponent that a calculation reaches
-EXACT = ZERO_EXPONENT  # an error of nothing
-UNKNOWN = 2**36  # an error that nothing is known about; above every exponent reached
+ZERO_EXPONENT = -(2**40)  # exponent of the number 0: below all exponents that a calculation reaches
+EXACT = ZERO_EXPONENT  # exponent of an error of 0
+UNKNOWN = 2**36  # exponent of an unbounded error: above all others
 
 
 class Tracked(ABC):
     """An array of finite numbers with error bounds.
 
     ``exponent`` e: |number| lies in [2**(e − 1), 2**e], or the number is 0 and e is
-    `ZERO_EXPONENT`. ``error``: the exact number lies within 2**error. All shapes broadcast.
+    `ZERO_EXPONENT`. ``error``: the exact number is at most 2**error away. All shapes broadcast.
     """
 
     __slots__ = ()
@@ -44,11 +44,11 @@ class Tracked(ABC):
     @property
     @abstractmethod
     def fraction(self) -> Float64Array:
-        """The number over 2**exponent, within one ulp of float64."""
+        """The number divided by 2**exponent, within one ulp of float64."""
 
     @property
     def is_zero(self) -> Mask:
-        """Where the computed number is 0."""
+        """True where the computed number is 0."""
         return np.asarray(self.exponent == ZERO_EXPONENT)
 
     @abstractmethod
@@ -68,11 +68,11 @@ class Tracked(ABC):
 
     @abstractmethod
     def __truediv__(self, other: "Operand") -> "Tracked":
-        """The quotient; a divisor of 0 is not allowed."""
+        """Return the quotient; a divisor of 0 is not allowed."""
 
     @abstractmethod
     def sum(self, axis: int) -> "Tracked":
-        """The sum along an axis: the same in any company of other rows."""
+        """Return the sum along an axis; a row's sum does not depend on the other rows."""
 
     @abstractmethod
     def exp(self) -> "Tracked":
@@ -80,31 +80,31 @@ class Tracked(ABC):
 
     @abstractmethod
     def log(self) -> "Tracked":
-        """Natural logarithm of x > 0."""
+        """Return the natural logarithm of x > 0."""
 
     @abstractmethod
     def log1p(self) -> "Tracked":
-        """log(1 + x) for x > −1, also for x that vanish beside 1."""
+        """Return log(1 + x) for x > −1, also for an x that 1 would absorb."""
 
     def asymmetry(self) -> "Tracked":
-        """(1 + d) log(1 + d) + (1 − d) log(1 − d) for |d| < 1; next to d = 0 the terms cancel."""
+        """(1 + d) log(1 + d) + (1 − d) log(1 − d) for |d| < 1; near d = 0 the terms cancel."""
         own, other = self.log1p(), (-self).log1p()
         return (self + 1.0) * own + (-self + 1.0) * other
 
     @abstractmethod
     def doubled(self, times: int = 1) -> "Tracked":
-        """Multiplied by 2**times, exactly."""
+        """Multiply by 2**times, exactly."""
 
     @abstractmethod
     def chosen(self, condition: Mask, a: "Operand", b: "Operand") -> "Tracked":
-        """a where the condition holds and b elsewhere, in the kind of this number."""
+        """Choose a where the condition holds and b elsewhere, as numbers of this kind."""
 
     def approximately(self) -> Float64Array:
-        """Within one ulp; infinities and zeros beyond the range of float64."""
+        """Return float64 numbers within one ulp; infinity or 0 beyond the range of float64."""
         return np.ldexp(self.fraction, np.clip(self.exponent, -(2**20), 2**20).astype(np.int32))
 
     def in_doubt(self, bits: int, absolute: int) -> Mask:
-        """Where neither the error is below 2**−bits of the number nor below 2**absolute."""
+        """True where the error is neither below 2**−bits of the number nor below 2**absolute."""
         return np.asarray(self.error > np.maximum(self.exponent - bits - 1, absolute))
 
 
@@ -112,14 +112,14 @@ Operand: TypeAlias = Tracked | Float64Array | float
 
 
 def where(condition: Mask, a: Operand, b: Operand) -> Tracked:
-    """Elementwise choice; at least one of the two is tracked."""
+    """Choose elementwise; at least one of the two is tracked."""
     kind = a if isinstance(a, Tracked) else b
     assert isinstance(kind, Tracked)
     return kind.chosen(condition, a, b)
 
 
 def x_log_x(x: Tracked) -> Tracked:
-    """x log x for x >= 0, with 0 log 0 = 0."""
+    """Return x log x for x >= 0, with 0 log 0 = 0."""
     return x * where(x.is_zero, 1.0, x).log()
 
 
@@ -127,7 +127,7 @@ def x_log_x(x: Tracked) -> Tracked:
 
 
 def error_of_sum(a: Tracked, b: Tracked, rounding: Any) -> Exponents:
-    """Of a + b and a − b."""
+    """Bound the error of a + b and a − b."""
     return np.asarray(np.maximum(np.maximum(a.error, b.error), rounding) + 2)
 
 
@@ -152,10 +152,10 @@ def error_of_exp(x: Tracked, exponent: Exponents, rounding: Any) -> Exponents:
 
 
 def error_of_far_exp(x: Tracked, negative: Mask, exponent: Exponents) -> Exponents:
-    """Where e^±L of this exponent stands for e^x, |x| >= L.
+    """Bound the error where e^±L with this exponent replaces e^x, |x| >= L.
 
-    For x <= −L it is too large by less than itself. With an error of at most |x|/2, x <= −L/2
-    still holds, and e^(−L/2) bounds both.
+    For x <= −L the replacement is too large by less than itself. If the error of x is at most
+    |x|/2, then x <= −L/2 still holds, and e^(−L/2) bounds both.
     """
     sure = negative & (x.error <= x.exponent - 2)
     return np.where(sure, exponent // 2 + 1, UNKNOWN)

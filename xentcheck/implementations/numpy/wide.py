@@ -1,9 +1,9 @@
-"""Arithmetic of any width over arrays, in integers: for the few rows in which too much cancels.
+"""Arithmetic of any width over arrays, with integers, for the few rows with severe cancellation.
 
-A number is ``mantissa·2**scale`` with a Python integer of at most ``bits`` bits. Sums, differences
-and products are exact while they fit. Nothing here depends on the accuracy of a mathematical
-library, nor on a library of long floating-point numbers. It is slow: some microseconds for each
-number and operation.
+A number is ``mantissa·2**scale``. The mantissa is a Python integer of at most ``bits`` bits. Sums,
+differences and products are exact while they fit. The accuracy does not depend on a mathematical
+library or a library of long floating-point numbers. It is slow: some microseconds per number and
+operation.
 
 Sources: R. P. Brent, "Fast multiple-precision evaluation of elementary functions", J. ACM 23,
 1976 (halved arguments, one Newton step); J. Machin's formula for log 2 as in J. Gourdon and
@@ -37,15 +37,15 @@ from xentcheck.model import Float64Array
 
 Integers = npt.NDArray[np.object_]
 
-_BEYOND = 30  # e^x is taken as e^±2^30 for |x| beyond 2^30
-_FAR = 2**31  # what is taken for the exponent of e^2^30
-_NEAR_ONE = -6  # log x takes its series in x − 1 where |x − 1| < 2^−6
-_GUARD = 8
+_BEYOND = 30  # exponent of two: for |x| > 2^30, e^x is replaced by e^±2^30
+_FAR = 2**31  # exponent that stands in for that of e^2^30
+_NEAR_ONE = -6  # exponent of two: for |x − 1| < 2^−6 log x uses its series in x − 1
+_GUARD = 8  # spare bits of intermediate results
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Wide(Tracked):
-    """An array of numbers ``mantissa·2**scale`` of at most ``bits`` bits; all finite."""
+    """An array of finite numbers ``mantissa·2**scale`` with at most ``bits`` bits."""
 
     mantissa: Integers
     scale: Exponents
@@ -55,14 +55,14 @@ class Wide(Tracked):
 
     @classmethod
     def of(cls, values: npt.ArrayLike, bits: int) -> "Wide":
-        """Finite float64 numbers, exactly (``bits`` is at least 53)."""
+        """Convert finite float64 numbers exactly; ``bits`` is at least 53."""
         fraction, exponent = np.frexp(np.asarray(values, dtype=np.float64))
         mantissa = np.ldexp(fraction, 53).astype(np.int64).astype(object)
         return _rounded(mantissa, exponent.astype(np.int64) - 53, EXACT, bits)
 
     @property
     def fraction(self) -> Float64Array:
-        """The number over 2**exponent."""
+        """The number divided by 2**exponent."""
         return np.asarray(_FRACTION(self.mantissa)).astype(np.float64)
 
     def __getitem__(self, index: Any) -> "Wide":
@@ -97,7 +97,7 @@ class Wide(Tracked):
         return _rounded(self.mantissa * b.mantissa, self.scale + b.scale, error, self.bits)
 
     def __truediv__(self, other: Operand) -> "Wide":
-        """The quotient; a divisor of 0 is not allowed."""
+        """Return the quotient; a divisor of 0 is not allowed."""
         b = self._like(other)
         shift = np.maximum(self.bits + _GUARD + _lengths(b.mantissa) - _lengths(self.mantissa), 0)
         quotient = _SHIFTED(self.mantissa, shift) // b.mantissa
@@ -106,7 +106,7 @@ class Wide(Tracked):
         return _rounded(quotient, scale, error_of_quotient(self, b, rounding), self.bits)
 
     def sum(self, axis: int) -> "Wide":
-        """The sum along an axis, rounded once."""
+        """Return the sum along an axis, rounded once."""
         count = self.mantissa.shape[axis]
         top = self.exponent.max(axis=axis, keepdims=True, initial=ZERO_EXPONENT)
         scale = np.where(self.is_zero, top, self.scale)
@@ -121,7 +121,7 @@ class Wide(Tracked):
         return _rounded(total, np.squeeze(base, axis), error, self.bits)
 
     def exp(self) -> "Wide":
-        """e^x, exactly 1 at 0. Beyond ±2^30 as at ±2^30."""
+        """Return e^x, exactly 1 at 0. Beyond ±2^30 it takes ±2^30."""
         parts: Any = np.frompyfunc(partial(_exp, bits=self.bits + _GUARD), 2, 2)
         mantissa, scale = parts(self.mantissa, self.scale)
         result = _rounded(mantissa, scale, EXACT, self.bits)
@@ -131,7 +131,7 @@ class Wide(Tracked):
         return result._with_error(np.where(self.exponent > _BEYOND, edge, error))
 
     def log(self) -> "Wide":
-        """Natural logarithm of x > 0."""
+        """Return the natural logarithm of x > 0."""
         minus_one = self - 1.0
         near = minus_one.exponent < _NEAR_ONE
         parts: Any = np.frompyfunc(partial(_log, bits=self.bits + _GUARD), 2, 2)
@@ -140,12 +140,12 @@ class Wide(Tracked):
         result = _rounded(mantissa, scale, EXACT, self.bits)
         result = self.chosen(near, self.chosen(near, minus_one, 0.0)._small_log1p(), result)
         rounding = np.where(result.is_zero, EXACT, result.exponent - self.bits + _GUARD)
-        # Within a wide number of 1 the difference may itself be rounded.
+        # Near 1 the difference x − 1 may itself be rounded.
         rounding = np.maximum(rounding, np.where(near, minus_one.error + 2, EXACT))
         return result._with_error(error_of_log(self, rounding))
 
     def log1p(self) -> "Wide":
-        """log(1 + x) for x > −1, also for x that vanish beside 1."""
+        """Return log(1 + x) for x > −1, also for an x that 1 would absorb."""
         near = self.exponent < _NEAR_ONE
         small = self.chosen(near, self, 0.0)._small_log1p()
         rounding = np.where(small.is_zero, EXACT, small.exponent - self.bits + _GUARD)
@@ -153,7 +153,7 @@ class Wide(Tracked):
         return self.chosen(near, small, self.chosen(near, 1.0, self + 1.0).log())
 
     def _small_log1p(self) -> "Wide":
-        """log(1 + x) = 2 atanh(x/(2 + x)) for |x| < 2^−5, by its series."""
+        """Return log(1 + x) = 2 atanh(x/(2 + x)) for |x| < 2^−5, by its series."""
         ratio = self / (self + 2.0)
         square = ratio * ratio
         work = self.bits + _GUARD
@@ -162,12 +162,12 @@ class Wide(Tracked):
         return (ratio * _rounded(sums, np.full(self.shape, -work), EXACT, self.bits)).doubled()
 
     def doubled(self, times: int = 1) -> "Wide":
-        """Multiplied by 2**times, exactly."""
+        """Multiply by 2**times, exactly."""
         exponent = np.where(self.is_zero, self.exponent, self.exponent + times)
         return Wide(self.mantissa, self.scale + times, exponent, self.error + times, self.bits)
 
     def chosen(self, condition: Mask, a: Operand, b: Operand) -> "Wide":
-        """a where the condition holds and b elsewhere."""
+        """Choose a where the condition holds and b elsewhere."""
         x, y = self._like(a), self._like(b)
         return Wide(
             np.where(condition, x.mantissa, y.mantissa),
@@ -178,7 +178,7 @@ class Wide(Tracked):
         )
 
     def to_double_double(self) -> DoubleDouble:
-        """The 106 leading bits."""
+        """Return the 106 leading bits."""
         high, low = _LEADING(self.mantissa)
         hi = np.ldexp(np.asarray(high).astype(np.float64), -53)
         lo = np.ldexp(np.asarray(low).astype(np.float64), -106)
@@ -205,7 +205,7 @@ def _lengths(mantissa: Integers) -> Exponents:
 
 
 def _rounded(mantissa: Any, scale: Any, error: Any, bits: int) -> Wide:
-    """``mantissa·2**scale`` cut to ``bits`` bits."""
+    """Return ``mantissa·2**scale`` cut to ``bits`` bits."""
     mantissa, scale = _integers(mantissa), np.asarray(scale).astype(np.int64)
     error = np.broadcast_to(np.asarray(error, dtype=np.int64), mantissa.shape)
     excess = np.maximum(_lengths(mantissa) - bits, 0)
@@ -216,16 +216,16 @@ def _rounded(mantissa: Any, scale: Any, error: Any, bits: int) -> Wide:
     return Wide(mantissa, np.broadcast_to(scale, mantissa.shape), exponent, error, bits)
 
 
-# One number each
+# Functions of a single number
 
 
 def _shifted(value: int, places: int) -> int:
-    """value·2**places, rounded down."""
+    """Return value·2**places, rounded down."""
     return value << places if places >= 0 else value >> -places
 
 
 def _leading(mantissa: int) -> tuple[int, int]:
-    """The first 53 bits of a mantissa and the next 53, of the sign of the mantissa."""
+    """Return the first 53 bits of a mantissa and the next 53, with the sign of the mantissa."""
     leading = _shifted(abs(mantissa), 106 - mantissa.bit_length())
     sign = -1 if mantissa < 0 else 1
     return sign * (leading >> 53), sign * (leading & (2**53 - 1))
@@ -238,7 +238,7 @@ _FRACTION = np.frompyfunc(lambda value: value / (1 << value.bit_length()), 1, 1)
 
 
 def _odd_series(square: int, bits: int) -> int:
-    """Σ q^n/(2n + 1) for 0 <= q < ½, all as integers over 2**bits: atanh(√q)/√q."""
+    """Return Σ q^n/(2n + 1) = atanh(√q)/√q for 0 <= q < ½; all are integers over 2**bits."""
     total, power, odd = 0, 1 << bits, 1
     while power:
         total += power // odd
@@ -252,22 +252,22 @@ def _log_2_of(bits: int) -> int:
     work = bits + 32
 
     def inverse(n: int) -> int:
-        """atanh(1/n)"""
+        """Return atanh(1/n)."""
         return _odd_series((1 << work) // (n * n), work) // n
 
     return (18 * inverse(26) - 2 * inverse(4801) + 8 * inverse(8749)) >> 32
 
 
 def _log_2(bits: int) -> int:
-    """log 2 over 2**bits, rounded down, or one less."""
-    step = -(-bits // 256) * 256  # few different ones are computed
+    """Return log 2 over 2**bits, rounded down, or one less."""
+    step = -(-bits // 256) * 256  # rounds up to a few widths, so that few are computed
     return _log_2_of(step) >> (step - bits)
 
 
 def _exp(mantissa: int, scale: int, bits: int) -> tuple[int, int]:
-    """e^(mantissa·2**scale) as (mantissa, scale), within 2**−bits of itself.
+    """Return e^(mantissa·2**scale) as (mantissa, scale), with a relative error within 2**−bits.
 
-    With e^x = 2^n (e^(r/2^k))^(2^k): the squarings lose k bits, the halved argument k more.
+    It uses e^x = 2^n (e^(r/2^k))^(2^k). The squarings lose k bits, the halved argument k more.
     """
     if not mantissa:
         return 1, 0
@@ -291,9 +291,10 @@ def _exp(mantissa: int, scale: int, bits: int) -> tuple[int, int]:
 
 
 def _log(mantissa: int, scale: int, bits: int) -> tuple[int, int]:
-    """log(mantissa·2**scale) as (mantissa, scale), within 2**−bits.
+    """Return log(mantissa·2**scale) as (mantissa, scale), within 2**−bits.
 
-    log f = y + log(f e^−y) for any y; the nearer y is to log f, the sooner the series ends.
+    It uses log f = y + log(f e^−y), which holds for any y. The closer y is to log f, the sooner the
+    series ends.
     """
     length = mantissa.bit_length()
     exponent = length + scale

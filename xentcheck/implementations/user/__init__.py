@@ -1,4 +1,4 @@
-"""Users' own code: loaded in a process of its own, and called as an implementation."""
+"""Users' own code, loaded in a separate process and called as an implementation."""
 
 from xentcheck.implementations.user.function import (
     FRAMEWORKS,

@@ -1,4 +1,4 @@
-"""A class of losses as a function: its constructor takes parameters as well as its call."""
+"""Turn a class of losses into a function: constructor and call both take parameters."""
 
 import functools
 import inspect
@@ -11,7 +11,7 @@ _VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 @dataclass(frozen=True, slots=True)
 class Constructor:
-    """What the constructor of a class takes: names, the defaults there are, what has none."""
+    """Arguments of a class's constructor: names, the defaults, and those without a default."""
 
     names: frozenset[str]
     defaults: Mapping[str, Any]
@@ -19,16 +19,16 @@ class Constructor:
 
 
 def constructed(function: Any) -> bool:
-    """Whether a callable, or what `functools.partial` binds, is a class to be instantiated.
+    """Whether a callable, or the target of a `functools.partial`, is a class to instantiate.
 
-    A torch.autograd.Function is a class that never is.
+    A torch.autograd.Function is a class that is never instantiated.
     """
     kind = getattr(function, "func", function)
     return inspect.isclass(kind) and not hasattr(kind, "setup_context")
 
 
 def constructor_of(function: Any) -> Constructor:
-    """The constructor of a class, without what `functools.partial` has bound."""
+    """Return the constructor's arguments, without those that `functools.partial` has bound."""
     bound = getattr(function, "keywords", {})
     try:
         parameters = inspect.signature(getattr(function, "func", function)).parameters.values()
@@ -45,10 +45,11 @@ def constructor_of(function: Any) -> Constructor:
 
 @functools.lru_cache(maxsize=256)
 def of_class(function: Any) -> Callable[..., Any]:
-    """The class, or a `functools.partial` of one, as a function.
+    """Turn a class, or a `functools.partial` of one, into a function.
 
-    An instance is made with the parameters that the constructor takes, with ``reduction="none"`` if
-    it takes that and is not told otherwise, and called with the others.
+    The function makes an instance with the parameters that the constructor takes, and calls it with
+    the others. If the constructor takes ``reduction`` and the call does not give it, it is
+    ``"none"``.
     """
     bound = getattr(function, "keywords", {})
     parameters = inspect.signature(getattr(function, "func", function)).parameters

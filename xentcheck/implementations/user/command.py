@@ -1,10 +1,10 @@
-"""A program as an implementation: arrays go to it and come back as ``.npy`` files.
+"""Run a program as an implementation: arrays go to it and come back as ``.npy`` files.
 
-C++, Rust, CUDA, or a kernel on another machine are audited so, with a few lines around them. In
-each word of the command, ``{logits}``, ``{labels}``, ``{out}`` and the names of parameters stand
-for what the program is given: paths of files for arrays, text for numbers, nothing for what a call
-does not have. NumPy's format has no bfloat16 and no float8; their files are of raw bytes (dtype
-``V2``, ``V1``), as NumPy writes them, and a program may answer in the same way.
+With a few lines around it, this audits C++, Rust, CUDA, or a kernel on another machine. In each
+word of the command, ``{logits}``, ``{labels}``, ``{out}`` and ``{PARAMETER}`` are placeholders. An
+array becomes the path of its file, a number becomes text, and an absent value becomes an empty
+text. NumPy's format has no bfloat16 and no float8. Their files hold raw bytes (dtype ``V2``,
+``V1``), as NumPy writes them, and a program may answer in the same way.
 """
 
 import re
@@ -24,20 +24,20 @@ from xentcheck.model import Array
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 DATA = frozenset({"logits", "labels", "out", "dtype"})
-"""Placeholders that are no parameters; ``{dtype}`` is the name of the logits' dtype."""
+"""Placeholders that are not parameters; ``{dtype}`` is the name of the logits' dtype."""
 
 _WARNING = re.compile(r"RuntimeWarning: (.+)")
-"""How Python writes to standard error that a program was warned, such as of an overflow."""
+"""Matches a warning that Python wrote to standard error, such as one of an overflow."""
 
-_TAIL = 500  # characters of what a failing program wrote that its error shows
+_TAIL = 500  # characters of a failing program's output that the error shows
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A function of arrays that runs a program. Pickles.
+    """A function of arrays that runs a program. It pickles.
 
-    ``parameters`` are what is given unless the call gives others. ``shape`` is one of
-    `shapes.SHAPES`, and integer labels are of ``label_dtype``.
+    `parameters` are defaults for parameters that a call does not give. `shape` is one of
+    `shapes.SHAPES`. Integer labels are converted to `label_dtype`.
     """
 
     words: tuple[str, ...]
@@ -47,22 +47,23 @@ class Command:
 
     @property
     def placeholders(self) -> frozenset[str]:
-        """What stands in braces in it, besides its data."""
+        """The names in braces in the command, without `DATA`."""
         found = {name for word in self.words for name in _PLACEHOLDER.findall(word)}
         return frozenset(found - DATA)
 
     @property
     def wants_labels(self) -> bool:
-        """Whether it needs labels also where the loss does without."""
+        """Whether the command uses labels, even for a loss without labels."""
         return any("{labels}" in word for word in self.words)
 
     def __call__(self, logits: Array, labels: Array | None = None, **parameters: Any) -> Array:
         """Run the program.
 
-        What it warns of on standard error, as Python does, is warned of here.
+        Warnings that it writes to standard error in Python's format become warnings here.
 
         Raises:
-            RuntimeError: it failed, or wrote no array. (Its exit status and last words are told.)
+            RuntimeError: the program failed or wrote no array. The message tells its exit status
+                and the end of its output.
         """
         if labels is not None and labels.dtype.kind == "i":
             labels = labels.astype(self.label_dtype)
@@ -110,7 +111,7 @@ class Command:
 
 
 def text_of(value: Any) -> str:
-    """What a placeholder becomes that stands for no array."""
+    """Return the text of a placeholder whose value is not an array."""
     if value is None:
         return ""
     if isinstance(value, bool):

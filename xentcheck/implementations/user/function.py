@@ -1,6 +1,6 @@
-"""Users' own code, wherever it is written, as implementations that run in a process of their own.
+"""Turn users' own code, in any framework or language, into implementations.
 
-A target is loaded only there: `describe` and `UserFunction` travel to it.
+A target is loaded only in its own process: `describe` and `UserFunction` are sent there.
 """
 
 import functools
@@ -45,11 +45,11 @@ FRAMEWORKS: Mapping[str, str] = {
     "jax": "xentcheck.implementations.frameworks.jax:JAX",
     "tensorflow": "xentcheck.implementations.frameworks.tensorflow:TENSORFLOW",
 }
-"""What arrays a user's function may be given, and by which bridge."""
+"""The frameworks whose arrays a user's function may take, each with its bridge."""
 
 
 class NumpyBridge(Bridge):
-    """Arrays as they are. There is no gradient but by a function."""
+    """Passes arrays unchanged. A gradient needs a gradient function."""
 
     process = Process("numpy")
     dtypes = INPUT_DTYPES
@@ -57,7 +57,7 @@ class NumpyBridge(Bridge):
     layouts = tuple(LAYOUTS)
 
     def value(self, job: Job) -> Array:
-        """Whatever the function returns."""
+        """Return whatever the function returns."""
         data = (job.logits,) if job.labels is None else (job.logits, job.labels)
         result: Array = self.prepared(job.function)(*data, **job.parameters)
         return result
@@ -67,7 +67,7 @@ NUMPY = NumpyBridge()
 
 
 def bridge_for(framework: str) -> Bridge:
-    """The bridge of one of `FRAMEWORKS`."""
+    """Return the bridge of one of `FRAMEWORKS`."""
     module, _, attribute = FRAMEWORKS[framework].partition(":")
     bridge: Bridge = getattr(importlib.import_module(module), attribute)
     return bridge
@@ -75,12 +75,12 @@ def bridge_for(framework: str) -> Bridge:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What loading a target told.
+    """What the process learned by loading a target.
 
-    ``gradient``: the function that was found beside it, where one was looked for. ``code_at``: the
-    file and the line of its code. ``own_defaults`` are as in `Implementation`; ``held`` are values
-    of the loss's parameters that an instance was made with; ``missing`` are arguments that nothing
-    gives. ``upstream``: the argument by which its gradient function takes the upstream gradient.
+    `gradient`: the function found next to it, if one was looked for. `code_at`: file and line of
+    its code. `own_defaults`: as in `Implementation`. `held`: values of the loss's parameters that
+    an instance was made with. `missing`: arguments that nothing gives a value. `upstream`: the
+    argument by which its gradient function takes the upstream gradient.
     """
 
     parameters: frozenset[str]
@@ -97,7 +97,7 @@ class Description:
 
 
 def process_of(target: Target) -> Process:
-    """The process that a user's code gets to itself."""
+    """Return the process in which a user's code runs alone."""
     if target.command:
         process = Process(f"command {target.command[0]}", quiet=False)
     else:
@@ -107,7 +107,7 @@ def process_of(target: Target) -> Process:
 
 
 def describe(target: Target) -> Description:
-    """Load a target, in its process. Raises TargetError."""
+    """Load a target in its process and describe it. Raises TargetError."""
     found = load_target(target)
     assert found.value is not None
     beside = gradient_beside(target) if target.gradient == AUTO else ""
@@ -131,9 +131,9 @@ def describe(target: Target) -> Description:
 
 @dataclass(frozen=True, slots=True)
 class _Arguments:
-    """What a user's callable takes besides its data.
+    """The arguments of a user's callable besides its data.
 
-    ``names`` may be `ANY_PARAMETER`; ``required`` have no default.
+    `names` may be `ANY_PARAMETER`. `required` are those without a default.
     """
 
     names: frozenset[str]
@@ -143,7 +143,7 @@ class _Arguments:
 
 
 def _arguments(value: Callable[..., Any], gradient: Callable[..., Any] | None = None) -> _Arguments:
-    """Those of a function, of a class's call and constructor, or of what binds some of them."""
+    """Return the arguments of a function, a class (call, constructor) or a `partial` of one."""
     bound = getattr(value, "keywords", {})
     signed = _signed(_inner(value))
     own = signed if signed is not _inner(value) else value
@@ -161,7 +161,7 @@ def _arguments(value: Callable[..., Any], gradient: Callable[..., Any] | None = 
 
 
 def _own_defaults(loss: Loss, arguments: _Arguments) -> dict[str, Any]:
-    """The defaults that differ from the loss's; None for a parameter of it that has none."""
+    """Return defaults that differ from the loss's, and None for its parameters without default."""
     needed = {name: None for name in arguments.required if loss.parameter(name) is not None}
     known = {**others(loss, arguments.defaults), **needed}
     taken = arguments.names
@@ -169,12 +169,12 @@ def _own_defaults(loss: Loss, arguments: _Arguments) -> dict[str, Any]:
 
 
 def _held(loss: Loss, value: Any) -> dict[str, Any]:
-    """What an instance was made with, by the attributes that its constructor's arguments are."""
+    """Return the values an instance was made with, read from attributes named like arguments."""
     if inspect.isclass(value) or inspect.isroutine(value) or isinstance(value, functools.partial):
         return {}
     names = constructor_of(type(value)).names
     if type(value).__module__.partition(".")[0] == "keras":
-        names -= {"reduction"}  # it is asked for the one that is wanted
+        names -= {"reduction"}  # the bridge asks for the reduction that is wanted
     held = {}
     for name in names:
         each: Any = getattr(value, name, None)
@@ -192,7 +192,7 @@ def _inner(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _signed(function: Callable[..., Any]) -> Callable[..., Any]:
-    """What has the signature of a call: of a module, or the class of one, its ``forward``."""
+    """Return the callable with the signature of a call: ``forward`` of a module or its class."""
     forward = getattr(function, "forward", None) or getattr(function, "call", None)
     if forward is None:
         return function
@@ -200,23 +200,23 @@ def _signed(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _first(kind: type) -> bool:
-    """Whether ``forward`` has a first parameter that is not of the call.
+    """Whether ``forward`` has a first parameter that a call does not give (``self``, ``ctx``).
 
-    That of an autograd.Function has no ``ctx`` where ``setup_context`` is its author's.
+    An autograd.Function whose author wrote ``setup_context`` has a ``forward`` without ``ctx``.
     """
     owner = next((each for each in kind.__mro__ if "setup_context" in vars(each)), None)
     return owner is None or owner.__module__.startswith("torch.")
 
 
 class _Skipping:
-    """A method's function without its first parameter (``self`` or ``ctx``)."""
+    """A method's function whose signature lacks the first parameter (``self`` or ``ctx``)."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         signature = inspect.signature(function)
         self.__signature__ = signature.replace(parameters=[*signature.parameters.values()][1:])
 
     def __call__(self) -> None:
-        """Only its signature is wanted."""
+        """Do nothing: only the signature is used."""
 
 
 _loaded: dict[bytes, Implementation] = {}
@@ -224,7 +224,7 @@ _loaded: dict[bytes, Implementation] = {}
 
 @dataclass(frozen=True, slots=True)
 class UserFunction:
-    """A function of a target, loaded where it is first called."""
+    """A function of a target, loaded in the process that first calls it."""
 
     target: Target
     quantity: Quantity
@@ -234,7 +234,7 @@ class UserFunction:
         return self.resolved()(*arguments, **parameters)
 
     def resolved(self) -> Callable[..., Any]:
-        """The user's own object."""
+        """Return the user's own object."""
         key = pickle.dumps(self.target)
         if key not in _loaded:
             _loaded[key] = load_target(self.target)
@@ -245,18 +245,18 @@ class UserFunction:
 
 
 PLAIN = ("numpy", "jax")
-"""The frameworks whose bridges are given functions only, no classes."""
+"""Frameworks whose bridges accept only functions, not classes."""
 
 
 def callable_as(framework: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, or a class as one where its framework's bridge does not do that itself."""
+    """Return the function; turn a class into a function if the framework's bridge does not."""
     return of_class(function) if framework in PLAIN and constructed(function) else function
 
 
 def made(target: Target, description: Description) -> Implementation:
-    """The implementation that a target is, from what its process told of it.
+    """Return the implementation of a target, from what its process learned about it.
 
-    Raises TargetError for a bound parameter that it does not take.
+    Raises TargetError if the target has a required argument that nothing gives a value.
     """
     if description.missing:
         name, *_ = description.missing
@@ -301,7 +301,10 @@ def _calls(
     differentiated: bool,
     upstream: str,
 ) -> tuple[Call, Call | None]:
-    """How a value and a gradient are called: that by its function, or by the framework, or none."""
+    """Return the calls of value and gradient.
+
+    The gradient comes from its function, or from differentiation by the framework, or is None.
+    """
     call = functools.partial(
         Call,
         bridge_for(way.framework),
@@ -318,7 +321,7 @@ def _calls(
 
 
 def _built_in(target: Target) -> dict[str, Any]:
-    """What is said to be built in, and what is bound of the loss's parameters and no default."""
+    """Return the values declared as built in, and bound parameters that differ from the default."""
     return {**others(loss_of(target.loss), target.parameters), **target.built_in}
 
 
@@ -330,13 +333,19 @@ def given(
     way: Target | None = None,
     probe_words: tuple[str, ...] = (),
 ) -> Implementation:
-    """Functions of this process, called where they are; as `made`, but for where they run.
+    """Return an implementation of functions that run in this process; otherwise like `made`.
 
-    ``gradient`` `AUTO`: the framework differentiates ``value``; NumPy has nothing that does.
-    ``way`` says how they are called: its framework, shape and dtype of labels, what is bound and
-    what is built in.
+    Args:
+        loss: id of the loss.
+        name: name of the implementation.
+        value: function of ``(logits, labels, **parameters)`` in arrays of the framework.
+        gradient: gradient function with the same arguments. `AUTO`: the framework differentiates
+            ``value``; NumPy cannot, so there the gradient is None.
+        way: how to call them: framework, shape, dtype of labels, bound and built-in parameters.
+        probe_words: words that name the target to `xentcheck probe`.
 
-    Raises TargetError where an argument is left that nothing gives.
+    Raises:
+        TargetError: a required argument has no value.
     """
     way = way or Target(loss, "", name)
     bridge = bridge_for(way.framework)
@@ -377,7 +386,7 @@ def given(
 
 
 def command_text(words: Sequence[str]) -> str:
-    """A command as a target is written: `shlex.split` reads it, and braces need no quotes."""
+    """Write a command as target text: `shlex.split` reads it back, and braces need no quotes."""
     return " ".join(
         word if re.fullmatch(r"[\w@%+=:,./{}-]+", word, re.ASCII) else shlex.quote(word)
         for word in words
@@ -385,7 +394,7 @@ def command_text(words: Sequence[str]) -> str:
 
 
 def words_of(target: Target, text: str, gradient: str | None) -> tuple[str, ...]:
-    """The words that name a target to `xentcheck probe`: an `Implementation.probe_words`."""
+    """Return the words that name a target to `xentcheck probe`: its `probe_words`."""
     words = ["--implementation", text]
     if target.framework != "numpy":
         words += ["--framework", target.framework]
@@ -403,7 +412,7 @@ def words_of(target: Target, text: str, gradient: str | None) -> tuple[str, ...]
 
 
 def target_named(loss: str, probe_words: Sequence[str]) -> Target:
-    """The target that the words of an `Implementation.probe_words` name."""
+    """Return the target that an `Implementation.probe_words` names."""
     words = list(zip(probe_words[::2], probe_words[1::2], strict=True))
     named = dict(words)
     text, gradient = named["--implementation"], named.get("--gradient", AUTO)
@@ -432,9 +441,9 @@ def _keywords(words: Sequence[tuple[str, str]], option: str) -> dict[str, Any]:
 
 
 def commanded(target: Target) -> Implementation:
-    """The implementation that a program is. Raises TargetError for a command that cannot be.
+    """Return the implementation of a program. Raises TargetError for an impossible command.
 
-    What a call does not say is as the loss has it by default.
+    Parameters that a call does not give have the default of the loss.
     """
     known = {each.name: each.default for each in loss_of(target.loss).parameters}
     given = {**known, **target.parameters, **target.built_in}
@@ -469,14 +478,14 @@ def commanded(target: Target) -> Implementation:
 
 
 def _command(target: Target, words: tuple[str, ...], given: Mapping[str, Any]) -> Command:
-    """A command whose program is there, and whose placeholders are no slips of the pen."""
+    """Return a command; check that its program exists and its placeholders are not misspelt."""
     if shutil.which(words[0]) is None:
         message = "cannot be executed" if Path(words[0]).exists() else "there is no such program"
         raise TargetError(f"{words[0]}: {message}")
     made = Command(words, given, target.shape, target.label_dtype)
     known = (*DATA, *(each.name for each in loss_of(target.loss).parameters))
     for name in sorted(made.placeholders - given.keys()):
-        meant = nearest(name, known)  # other braces are the program's own
+        meant = nearest(name, known)  # braces that resemble no known name belong to the program
         if meant is not None:
             message = f"{{{name}}} stands for nothing; did you mean {{{meant}}}?"
             raise TargetError(f"{target.name}: {message}")

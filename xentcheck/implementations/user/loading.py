@@ -1,4 +1,4 @@
-"""Loading what a user points at: a module or a file, and the attribute in it."""
+"""Load a user's target: a module or a file, and the attribute in it."""
 
 import contextlib
 import functools
@@ -20,17 +20,18 @@ from xentcheck.registry import _LABEL_KINDS, common_parameters, defined_at, desc
 _serial = itertools.count()
 
 
-_files: dict[tuple[str, int], ModuleType] = {}  # loaded files, by path and time of change
+_files: dict[tuple[str, int], ModuleType] = {}  # loaded files, by path and modification time in ns
 
 
 def load_target(target: Target) -> Implementation:
-    """The implementation that a user's ``module:attr`` or ``path/file.py:attr`` names.
+    """Return the implementation that a user's ``module:attr`` or ``path/file.py:attr`` names.
 
-    ``attr`` may be dotted. ``target.gradient`` is written the same way, or as a bare name in the
-    same module; ``auto`` is `gradient_beside`. ``target.parameters`` are bound to the function (and
-    to the gradient, as far as it takes them) and are not parameters of the implementation any more.
+    ``attr`` may be dotted. `target.gradient` is written the same way, or as a bare name in the same
+    module; ``auto`` calls `gradient_beside`. `target.parameters` are bound to the function, and to
+    the gradient as far as it takes them. Bound parameters are not parameters of the implementation
+    any more.
 
-    Raises `TargetError`, with what to do about it, when the target does not lead to a callable.
+    Raises `TargetError`, which says what to do, if the target does not lead to a callable.
     """
     place, attribute = place_of(target)
     module = _load_module(place, target.target)
@@ -64,7 +65,7 @@ def load_target(target: Target) -> Implementation:
 
 
 def place_of(target: Target) -> tuple[str, str]:
-    """The module or file that a target is in, and the attribute. Raises `TargetError`."""
+    """Return the module or file of a target, and the attribute in it. Raises `TargetError`."""
     place, _, attribute = target.target.rpartition(":")
     if not place or not attribute:
         raise _error(
@@ -76,14 +77,14 @@ def place_of(target: Target) -> tuple[str, str]:
 
 
 def gradient_names(target: Target) -> tuple[str, ...]:
-    """What the gradient of a function is called when it stands beside it."""
+    """Return the names that a gradient function next to the target may have, best first."""
     name = place_of(target)[1].rpartition(".")[2]
     names = (f"{name}_gradient", f"{name}_grad", f"grad_{name}", "gradient", "grad")
     return tuple(each for each in names if each != name)
 
 
 def gradient_beside(target: Target) -> str:
-    """The gradient function beside a target's, by its name; "" when there is none."""
+    """Return the gradient function next to a target, found by its name; "" if it has none."""
     place, attribute = place_of(target)
     owner, dot, _ = attribute.rpartition(".")
     holder: Any = _load_module(place, target.target)
@@ -96,7 +97,7 @@ def gradient_beside(target: Target) -> str:
 
 
 def _bindable(function: Callable[..., Any]) -> frozenset[str]:
-    """The keyword arguments that can be bound; of a class, all of its constructor's."""
+    """Return the keyword arguments that can be bound; for a class, those of its constructor too."""
     accepted = parameters_of(function)
     if inspect.isclass(function) and accepted != ANY_PARAMETER:
         with contextlib.suppress(TypeError, ValueError):
@@ -118,7 +119,7 @@ def _load_module(place: str, target: str) -> ModuleType:
     if not path.is_file():
         present = sorted(str(each) for each in path.parent.glob("*.py"))
         raise _error(target, f"there is no file {place}{did_you_mean(place, present)}", "")
-    path = path.absolute()  # links stay: what is imported beside it lies beside the link
+    path = path.absolute()  # keeps links: modules imported from beside a link lie beside the link
     version = (str(path), path.stat().st_mtime_ns)
     if version not in _files:
         _files[version] = _load_file(path, target)
@@ -134,7 +135,7 @@ def _load_file(path: Path, target: str) -> ModuleType:
             message = f"{path} cannot be loaded as a module"
             raise ImportError(message)
         module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module  # dataclasses look their module up
+        sys.modules[name] = module  # dataclasses look up their module here
         try:
             spec.loader.exec_module(module)
         except BaseException:
@@ -142,7 +143,10 @@ def _load_file(path: Path, target: str) -> ModuleType:
             raise
         return module
 
-    folders = (path.parent, path.resolve().parent)  # of a link, then where it leads to
+    folders = (
+        path.parent,
+        path.resolve().parent,
+    )  # of a link, then of the file it points to
     before = set(sys.modules)
     try:
         with _search_path(*dict.fromkeys(folders)):
