@@ -21,13 +21,7 @@ from xentcheck.auditing.hard_labels import HARD_ALONE, only_soft
 from xentcheck.auditing.own_code import Function, name_of
 from xentcheck.auditing.probe import probe
 from xentcheck.auditing.run import audit_config
-from xentcheck.errors import (
-    ConfigError,
-    EmptySweepError,
-    UncertifiedError,
-    UnknownNameError,
-    UsageError,
-)
+from xentcheck.errors import ConfigError, EmptySweepError, UncertifiedError, UsageError
 from xentcheck.gate import baseline_file
 from xentcheck.gate.outcome import Outcome, outcome
 from xentcheck.implementations import user
@@ -35,7 +29,7 @@ from xentcheck.implementations.bridge import LABEL_DTYPE
 from xentcheck.implementations.shapes import ROWS
 from xentcheck.model import AUTO, Config, Kind, ProbeResult, Progress, Report
 from xentcheck.registry import implementation
-from xentcheck.report import formats, words
+from xentcheck.report import words
 from xentcheck.report.document import read as read_report
 
 __all__ = [
@@ -52,102 +46,7 @@ __all__ = [
 Configuration: TypeAlias = str | os.PathLike[str] | Mapping[str, Any] | Config
 
 
-_WIDTH = 100  # columns of a table as text
 _MOST_TOLD = 5  # violations that an AssertionError has in full
-
-
-def _rows(report: Report) -> list[dict[str, Any]]:
-    from xentcheck.report.formats import csv  # noqa: PLC0415
-
-    return csv.rows(report)
-
-
-def _report_json(report: Report) -> str:
-    """The report as JSON, as ``--format json`` writes it."""
-    return formats.rendered(report, "json", _WIDTH)
-
-
-def _report_markdown(report: Report) -> str:
-    """The report as Markdown, as ``--format markdown`` writes it."""
-    return formats.rendered(report, "markdown", _WIDTH)
-
-
-def _report_text(report: Report) -> str:
-    return formats.rendered(report, "table", _WIDTH)
-
-
-def _save(report: Report, path: str | os.PathLike[str], form: str | None = None) -> None:
-    """Write the report to a file, in the format of its suffix or in ``form``.
-
-    Args:
-        report: what to write.
-        path: the file; ``.json``, ``.txt``, ``.csv``, ``.xml``, ``.sarif`` and ``.md`` say what.
-        form: one of the formats of ``xentcheck run``, whatever the suffix.
-
-    Raises:
-        UsageError: a suffix or a format that there is not.
-        OSError: the file cannot be written.
-    """
-    suffix = Path(path).suffix
-    if form is None and suffix not in formats.SUFFIXES:
-        known = ", ".join(formats.SUFFIXES)
-        raise UsageError(f"{os.fspath(path)!r} has no suffix of a format: {known}; or give form=")
-    name = formats.SUFFIXES[suffix] if form is None else form
-    if name not in formats.NAMES:
-        raise UnknownNameError("format", name, formats.NAMES)
-    Path(path).write_text(formats.rendered(report, name, _WIDTH), encoding="utf-8")
-
-
-def _report_html(report: Report) -> str:
-    from xentcheck.report import notebook  # noqa: PLC0415
-
-    return notebook.of_report(report)
-
-
-def _probe_html(result: ProbeResult) -> str:
-    from xentcheck.report import notebook  # noqa: PLC0415
-
-    return notebook.of_probe(result)
-
-
-def _probe_text(result: ProbeResult) -> str:
-    from xentcheck.report.grid import to_text  # noqa: PLC0415
-    from xentcheck.report.probe import render_probe  # noqa: PLC0415
-
-    notes = "".join(f"note: {each}\n" for each in result.notes)
-    return notes + to_text(render_probe(result, _WIDTH), _WIDTH, color=False)
-
-
-def _probe_json(result: ProbeResult) -> str:
-    """The report of the probe as JSON."""
-    return _report_json(result.report)
-
-
-def _probe_markdown(result: ProbeResult) -> str:
-    """The report of the probe as Markdown."""
-    return _report_markdown(result.report)
-
-
-def _probe_save(result: ProbeResult, path: str | os.PathLike[str], form: str | None = None) -> None:
-    """Write the report of the probe to a file; as `Report.save`, but text is what `str` gives."""
-    if form == "table" or (form is None and Path(path).suffix == ".txt"):
-        Path(path).write_text(_probe_text(result), encoding="utf-8")
-        return
-    _save(result.report, path, form)
-
-
-# Declared by the nouns, which do not know how they look: their layer is far below `report`.
-Report.rows = _rows
-Report.to_json = _report_json
-Report.to_markdown = _report_markdown
-Report.save = _save
-Report.__str__ = _report_text  # type: ignore[method-assign, assignment]
-Report._repr_html_ = _report_html
-ProbeResult.to_json = _probe_json
-ProbeResult.to_markdown = _probe_markdown
-ProbeResult.save = _probe_save
-ProbeResult.__str__ = _probe_text  # type: ignore[method-assign, assignment]
-ProbeResult._repr_html_ = _probe_html
 
 
 def audit(

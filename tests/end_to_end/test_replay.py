@@ -20,6 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.making import witness_of
 from tests.places import ROOT
 from tests.running import invoke
 from xentcheck.auditing import probe
@@ -55,7 +56,7 @@ def witness(logits: Any = (20, 0, 0), labels: Any = 0, **changes: Any) -> Witnes
         "generator": "gap",
         "result_dtype": "float32",
     }
-    return Witness(**{**fields, **changes})
+    return witness_of(**{**fields, **changes})
 
 
 def report(*findings: Finding, **changes: Any) -> Report:

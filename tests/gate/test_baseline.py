@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from tests.making import changed
 from xentcheck.errors import ConfigError
 from xentcheck.gate import baseline_file
 from xentcheck.gate.baseline import Baseline, Entry, observed, renewed, rounded_up, weigh
@@ -14,9 +15,11 @@ from xentcheck.model import (
     P99,
     Cell,
     Finding,
+    Input,
     Kind,
     Measurement,
     Quantity,
+    Scored,
     Standing,
     Violation,
     Witness,
@@ -32,7 +35,7 @@ BEFORE = {"date": "2025-01-01", "platform": HERE, "numpy": "2.0.0", "cpu": CPU}
 
 
 def violation(kind=Kind.INACCURATE, rows=3, ulp=10.0, cell=CELL, rule=None):
-    witness = Witness(None, None, {}, 0.0, 0.0, "0", ulp, 0.0)
+    witness = Witness(Input(None, None, {}), Scored(0.0, 0.0, "0", ulp, 0.0))
     return Violation(Finding(kind, cell, rows, witness), "max_ulp 4", rule or kind.value)
 
 
@@ -144,7 +147,7 @@ class TestOtherProcessor:
     def test_errors_that_conditioning_explains_are_not_weighed(self):
         def off(bits):
             it = violation(ulp=1e6)
-            witness = dataclasses.replace(it.finding.witness, excess_bits=bits)
+            witness = changed(it.finding.witness, excess_bits=bits)
             finding = dataclasses.replace(it.finding, witness=witness)
             return dataclasses.replace(it, finding=finding)
 

@@ -18,6 +18,7 @@ import pytest
 from markdown_it import MarkdownIt
 from rich.cells import cell_len
 
+from tests.making import witness_of
 from tests.running import invoke
 from xentcheck.gate.comparison import MAX_ULP, Comparison, Pair, compare, nothing_shared
 from xentcheck.model import (
@@ -52,7 +53,7 @@ def witness(ulp: float, **changes: Any) -> Witness:
         "abs_error": 4.12e-09,
         "result_dtype": "float32",
     }
-    return Witness(**{**fields, **changes})
+    return witness_of(**{**fields, **changes})
 
 
 def report(*sides: tuple[Measurement, list[Finding]], **changes: Any) -> Report:

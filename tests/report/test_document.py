@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.making import changed as changed_witness
+from tests.making import witness_of
 from tests.running import invoke
 from xentcheck.auditing.run import audit
 from xentcheck.config import load
@@ -32,7 +34,6 @@ from xentcheck.model import (
     Source,
     Standing,
     Violation,
-    Witness,
     Yield,
 )
 from xentcheck.reading.json import LONGEST_LIST
@@ -136,7 +137,7 @@ def told(report: Report) -> Report:
 def constructed() -> Report:
     """A report with something in every field."""
     cell = Cell("softmax_cross_entropy", "it's [odd] <&>", "float32", Quantity.GRADIENT, "s|1\n2")
-    witness = Witness(
+    witness = witness_of(
         logits=np.array([math.nan, -math.inf, -0.0, 1.5], np.float32),
         labels=np.array([0.25, 0.25, 0.5, 0.0], np.float32),
         parameters={
@@ -161,7 +162,7 @@ def constructed() -> Report:
         radius_ulp=1e-30,
         note="a\nnote",
     )
-    far = dataclasses.replace(witness, ulp_error=3.5, row=8)
+    far = changed_witness(witness, ulp_error=3.5, row=8)
     bare = dataclasses.replace(
         witness,
         actual=math.nan,
@@ -265,7 +266,7 @@ class TestRoundTrip:
         report = constructed()
         (measurement,) = report.measurements
         assert measurement.witness is not None
-        finite = dataclasses.replace(measurement.witness, ulp_error=3.5)
+        finite = changed_witness(measurement.witness, ulp_error=3.5)
         changed = dataclasses.replace(measurement, witness=finite, farthest=finite)
         text = document.to_json(dataclasses.replace(report, measurements=(changed,)))
         assert json.loads(text)["measurements"][0]["farthest"] is None

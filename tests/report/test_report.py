@@ -16,6 +16,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from tests.making import witness_of
 from xentcheck.cli import progress_lines as progress_line
 from xentcheck.cli.audit import status_of
 from xentcheck.gate.comparison import compare
@@ -73,7 +74,7 @@ def witness(**changes: Any) -> Witness:
         "generator": "gap",
         "result_dtype": "float32",
     }
-    return Witness(**{**fields, **changes})
+    return witness_of(**{**fields, **changes})
 
 
 def measurement(

@@ -30,6 +30,7 @@ from xentcheck.model import (
     Domain,
     Finding,
     Implementation,
+    Input,
     Kind,
     LabelKind,
     Layout,
@@ -42,7 +43,6 @@ from xentcheck.model import (
     Report,
     Skip,
     Sweep,
-    Witness,
     kind_of,
     selected,
 )
@@ -240,20 +240,14 @@ def _answered(
     return replace(result, rows=rows)
 
 
-def _input(asked: _Asked, number: int) -> Witness:
+def _input(asked: _Asked, number: int) -> Input:
     """The row that was asked about; under a reduction its block."""
     case = asked.case
     where: Any = slice(None) if case.reduced else asked.row or 0
-    nothing = float("nan")
-    return Witness(
+    return Input(
         logits=case.logits[where],
         labels=None if case.labels is None else case.labels[where],
         parameters=picked(case.parameters, where),
-        actual=nothing,
-        expected=nothing,
-        exact="",
-        ulp_error=nothing,
-        abs_error=nothing,
         row=number,
         generator=case.generator,
     )

@@ -138,7 +138,7 @@ class _Audit:
         """What the sanity check found stands before everything else."""
         self.measurements += sane.measurements
         self.findings += sane.findings
-        self.arbitrated += sum(bool(each.witness and each.witness.exact) for each in sane.findings)
+        self.arbitrated += sum(bool(each.witness and each.witness.scored) for each in sane.findings)
         self.recognised = bool(sane.skips)
         for skip in sane.skips:
             self.skips.setdefault(skip)

@@ -14,7 +14,7 @@ from xentcheck.losses.spec import picked
 from xentcheck.measurement.borderline import Certain, one_of, settled
 from xentcheck.measurement.candidate import Candidate
 from xentcheck.measurement.scoring import excess_bits, score, unflushed_kind
-from xentcheck.model import Case, Cell, Kind, Quantity, Tolerance, Witness, kind_of
+from xentcheck.model import Case, Cell, Input, Kind, Quantity, Scored, Tolerance, Witness, kind_of
 from xentcheck.reference import exact_component, exact_in_block, few_distinct
 from xentcheck.reference.enclosures import Exact, decimal_text, expected, radius_in_ulps
 
@@ -66,7 +66,7 @@ class Arbitration:
             enclosures, condition = self.exact(shown, cell.quantity)
         except UncertifiedError as error:
             self.failures.append(str(error))
-            return bare_witness(shown, str(error))
+            return Witness(input_of(shown), note=str(error))
         actual = from_float64(np.array([shown.actual]), shown.result_dtype)
         scoring = partial(
             score,
@@ -92,8 +92,7 @@ class Arbitration:
                 f"by a fast tier and {kind or 'right'} by mpmath"
             )
         ulp_error = float(again.ulp_error[0])
-        return Witness(
-            **_input(shown),
+        scored = Scored(
             actual=shown.actual,
             expected=expected(enclosures, (0,), shown.result_dtype),
             exact=decimal_text(enclosures, (0,)),
@@ -108,6 +107,7 @@ class Arbitration:
                 else None
             ),
         )
+        return Witness(input_of(shown), scored)
 
 
 def content(case: Case) -> tuple[Any, ...]:
@@ -120,28 +120,15 @@ def content(case: Case) -> tuple[Any, ...]:
     return (case.loss, case.dtype, case.logits.shape, case.logits.tobytes(), labels, parameters)
 
 
-def _input(shown: Candidate) -> dict[str, Any]:
-    """The fields of a witness that replay it: a row, under a reduction the whole block."""
+def input_of(shown: Candidate) -> Input:
+    """What a witness needs to be computed again: its row, under a reduction the whole block."""
     where: Any = slice(None) if shown.case.reduced else shown.row
     case = shown.case
-    return {
-        "logits": case.logits[where],
-        "labels": None if case.labels is None else case.labels[where],
-        "parameters": picked(case.parameters, where),
-        "row": shown.number,
-        "place": shown.row if case.reduced else 0,
-        "generator": case.generator,
-    }
-
-
-def bare_witness(shown: Candidate, note: str) -> Witness:
-    """A row whose result cannot be shown, only its input."""
-    return Witness(
-        **_input(shown),
-        actual=np.nan,
-        expected=np.nan,
-        exact="",
-        ulp_error=np.nan,
-        abs_error=np.nan,
-        note=note,
+    return Input(
+        logits=case.logits[where],
+        labels=None if case.labels is None else case.labels[where],
+        parameters=picked(case.parameters, where),
+        row=shown.number,
+        generator=case.generator,
+        place=shown.row if case.reduced else 0,
     )

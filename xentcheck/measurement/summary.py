@@ -10,7 +10,7 @@ from xentcheck.floats import to_float64
 from xentcheck.implementations.layouts import UNWRITABLE
 from xentcheck.losses import LOSSES
 from xentcheck.measurement.candidate import Candidate
-from xentcheck.measurement.confirmation import Arbitration, bare_witness
+from xentcheck.measurement.confirmation import Arbitration, input_of
 from xentcheck.measurement.scoring import unflushed_kind
 from xentcheck.measurement.tally import Tally, offer
 from xentcheck.model import (
@@ -20,6 +20,7 @@ from xentcheck.model import (
     Cell,
     Domain,
     Finding,
+    Input,
     Kind,
     Measurement,
     Quantity,
@@ -118,7 +119,7 @@ def close(
                 kind,
                 cell,
                 count,
-                witness=bare_witness(collected.incident_cases[kind], detail),
+                witness=Witness(input_of(collected.incident_cases[kind]), note=detail),
                 hint=ABOUT[kind].hint,
                 detail=detail,
                 distance=incident.distance,
@@ -192,7 +193,7 @@ _FAR = 16.0  # times as large: four bits are lost to a difference
 def _hint(kind: Kind, cell: Cell, witness: Witness | None) -> str:
     """What to look for; of lost digits, what the input shows of where they went."""
     told = ABOUT[kind].hint
-    if kind is not Kind.INACCURATE or witness is None or not witness.exact:
+    if kind is not Kind.INACCURATE or witness is None or witness.scored is None:
         return told
     inputs = to_float64(witness.logits)
     finite = np.abs(inputs[np.isfinite(inputs)])
@@ -232,7 +233,7 @@ def _met(largest: Candidate | None, witness: Witness | None, tolerance: Toleranc
     return "times_condition" if tolerance.times_condition else "or_rel"
 
 
-def _first_break(collected: Tally) -> tuple[Kind, Witness] | None:
+def _first_break(collected: Tally) -> tuple[Kind, Input] | None:
     """The first row with a fault of its result, or without one."""
     seen = [shown for kind, shown in collected.incident_cases.items() if kind in WITHOUT_RESULT]
     if collected.first is not None:
@@ -240,7 +241,7 @@ def _first_break(collected: Tally) -> tuple[Kind, Witness] | None:
     first = min(seen, key=lambda each: each.place, default=None)
     if first is None or first.kind is None:
         return None
-    return first.kind, bare_witness(first, "")
+    return first.kind, input_of(first)
 
 
 def _farthest(

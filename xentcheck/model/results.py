@@ -4,42 +4,138 @@ Arrays inside these values are never written to after construction.
 """
 
 import math
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any
 
 from xentcheck.model.inputs import Array, ParameterValue, Quantity
 from xentcheck.model.kinds import NOTES, Kind
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Witness:
-    """An input that shows what was found, complete enough to be replayed.
+class Input:
+    """A row, or under a reduction a block, complete enough to be computed again.
 
-    ``logits`` is the row, (classes,) or a scalar array; under a reduction the whole block.
-    ``index`` is the component of the gradient (or of a per-class value) that is shown, None for a
-    value per row; ``row`` is the row's number within its sweep, for this loss and dtype, and
-    ``place`` its place in the block where there is one. ``exact`` is decimal text with more digits
-    than the dtype has.
+    Attributes:
+        logits: (classes,) or a scalar array; of a block all its rows.
+        labels: what goes with it, None for a loss without labels.
+        parameters: the parameters of the loss, by name.
+        row: its number within its sweep, for this loss and dtype.
+        generator: the generator that made it.
+        place: its place in the block, where there is one.
     """
 
     logits: Array
     labels: Array | None
     parameters: Mapping[str, ParameterValue]
+    row: int = 0
+    generator: str = ""
+    place: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A result of an implementation, and how far off it is.
+
+    Attributes:
+        actual: the result.
+        expected: the exact result, rounded to the dtype of the result.
+        exact: the exact result as decimal text, in more digits than the dtype has.
+        ulp_error: the error in ulps; NaN where it has none, such as of a NaN.
+        abs_error: the absolute error; NaN likewise.
+        index: the component of a gradient, or of a value per class. None: a value per row.
+        result_dtype: the dtype of the result.
+        excess_bits: bits lost beyond what the condition number explains, where that is known.
+        radius_ulp: how far from ``exact`` the true value may lie, in ulps.
+    """
+
     actual: float
     expected: float
     exact: str
     ulp_error: float
     abs_error: float
     index: int | None = None
-    row: int = 0
-    generator: str = ""
     result_dtype: str = ""
     excess_bits: float | None = None
-    radius_ulp: float = 0.0  # how far from ``exact`` the true value may lie, in ulps
+    radius_ulp: float = 0.0
+
+
+_NOT_SCORED = Scored(math.nan, math.nan, "", math.nan, math.nan)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Witness:
+    """An input that shows what was found, and what came of it.
+
+    ``scored`` is None where the call gave no result that could be scored; ``note`` says why. The
+    fields of both parts are attributes of the witness too.
+    """
+
+    input: Input
+    scored: Scored | None = None
     note: str = ""
-    place: int = 0
+
+    @property
+    def logits(self) -> Array:
+        return self.input.logits
+
+    @property
+    def labels(self) -> Array | None:
+        return self.input.labels
+
+    @property
+    def parameters(self) -> Mapping[str, ParameterValue]:
+        return self.input.parameters
+
+    @property
+    def row(self) -> int:
+        return self.input.row
+
+    @property
+    def generator(self) -> str:
+        return self.input.generator
+
+    @property
+    def place(self) -> int:
+        return self.input.place
+
+    @property
+    def actual(self) -> float:
+        return (self.scored or _NOT_SCORED).actual
+
+    @property
+    def expected(self) -> float:
+        return (self.scored or _NOT_SCORED).expected
+
+    @property
+    def exact(self) -> str:
+        return (self.scored or _NOT_SCORED).exact
+
+    @property
+    def ulp_error(self) -> float:
+        return (self.scored or _NOT_SCORED).ulp_error
+
+    @property
+    def abs_error(self) -> float:
+        return (self.scored or _NOT_SCORED).abs_error
+
+    @property
+    def index(self) -> int | None:
+        return (self.scored or _NOT_SCORED).index
+
+    @property
+    def result_dtype(self) -> str:
+        return (self.scored or _NOT_SCORED).result_dtype
+
+    @property
+    def excess_bits(self) -> float | None:
+        return (self.scored or _NOT_SCORED).excess_bits
+
+    @property
+    def radius_ulp(self) -> float:
+        return (self.scored or _NOT_SCORED).radius_ulp
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +178,7 @@ class Measurement:
     result_dtype: str = ""
     max_excess_bits: float | None = None
     negative_zeros: int = 0
-    first_break: tuple[Kind, Witness] | None = None
+    first_break: tuple[Kind, Input] | None = None
     scored: int = 0
     far: int = 0
     farthest: Witness | None = None
@@ -209,8 +305,7 @@ class Report:
 
     ``rows()`` are its cells for a data frame, ``str()`` is the table of a terminal, ``to_json()``
     and ``to_markdown()`` are those formats, ``save(path)`` writes the one of the file's suffix, and
-    notebooks show it by ``_repr_html_``. Nouns do not know how they look: `xentcheck.api` defines
-    these, and whoever gets a report from `xentcheck` has them.
+    notebooks show it by ``_repr_html_``.
     """
 
     environment: Mapping[str, str]
@@ -238,11 +333,48 @@ class Report:
     strict: bool = False
     baseline_note: str = ""  # on which processors it was recorded, if not on this one
 
-    rows: ClassVar[Callable[["Report"], list[dict[str, Any]]]]
-    to_json: ClassVar[Callable[["Report"], str]]
-    to_markdown: ClassVar[Callable[["Report"], str]]
-    save: ClassVar[Callable[..., None]]
-    _repr_html_: ClassVar[Callable[["Report"], str]]
+    def rows(self) -> list[dict[str, Any]]:
+        """The cells, one mapping each, for a data frame; the columns are those of the CSV."""
+        from xentcheck.report import shown  # noqa: PLC0415
+
+        return shown.rows(self)
+
+    def to_json(self) -> str:
+        """The report as JSON, as ``--format json`` writes it."""
+        return self._as("json")
+
+    def to_markdown(self) -> str:
+        """The report as Markdown, as ``--format markdown`` writes it."""
+        return self._as("markdown")
+
+    def save(self, path: str | os.PathLike[str], form: str | None = None) -> None:
+        """Write the report to a file, in the format of its suffix or in ``form``.
+
+        Args:
+            path: the file; its suffix is that of a format, such as ``.json`` or ``.md``.
+            form: one of the formats of ``xentcheck run``, whatever the suffix.
+
+        Raises:
+            UsageError: the suffix is not that of a format.
+            UnknownNameError: there is no such format.
+            OSError: the file cannot be written.
+        """
+        from xentcheck.report import shown  # noqa: PLC0415
+
+        shown.save(self, path, form)
+
+    def _as(self, form: str) -> str:
+        from xentcheck.report import shown  # noqa: PLC0415
+
+        return shown.text(self, form)
+
+    def __str__(self) -> str:
+        return self._as("table")
+
+    def _repr_html_(self) -> str:
+        from xentcheck.report import shown  # noqa: PLC0415
+
+        return shown.html(self)
 
     @property
     def passed(self) -> bool | None:
@@ -320,18 +452,37 @@ class ProbeResult:
     input may not be what was meant.
 
     ``str()`` and notebooks show what `xentcheck probe` prints; ``to_json()``, ``to_markdown()``
-    and ``save()`` are those of its report. As for `Report`, `xentcheck.api` defines them.
+    and ``save()`` are those of its report.
     """
 
     report: Report
     lines: tuple[ProbeLine, ...]
-    rows: Mapping[str, Witness] = field(default_factory=dict)
+    rows: Mapping[str, Input] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
-    _repr_html_: ClassVar[Callable[["ProbeResult"], str]]
-    to_json: ClassVar[Callable[["ProbeResult"], str]]
-    to_markdown: ClassVar[Callable[["ProbeResult"], str]]
-    save: ClassVar[Callable[..., None]]
+    def to_json(self) -> str:
+        """The report of the probe as JSON."""
+        return self.report.to_json()
+
+    def to_markdown(self) -> str:
+        """The report of the probe as Markdown."""
+        return self.report.to_markdown()
+
+    def save(self, path: str | os.PathLike[str], form: str | None = None) -> None:
+        """Write the report of the probe to a file, as `Report.save`; the table is ``str()``."""
+        from xentcheck.report import shown  # noqa: PLC0415
+
+        shown.save_probe(self, path, form)
+
+    def __str__(self) -> str:
+        from xentcheck.report import shown  # noqa: PLC0415
+
+        return shown.probe_text(self)
+
+    def _repr_html_(self) -> str:
+        from xentcheck.report import shown  # noqa: PLC0415
+
+        return shown.probe_html(self)
 
     def __repr__(self) -> str:
         losses = dict.fromkeys(each.cell.loss for each in self.report.measurements)

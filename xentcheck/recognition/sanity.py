@@ -25,10 +25,12 @@ from xentcheck.model import (
     Config,
     Finding,
     Implementation,
+    Input,
     Kind,
     LabelKind,
     Measurement,
     Quantity,
+    Scored,
     Skip,
     Sweep,
     Tolerance,
@@ -225,20 +227,14 @@ def _witness(found: Recognition) -> Witness:
     whole = found.exam.case
     case, row = (whole, found.row) if whole.reduced else alone(whole, found.row)
     where: Any = slice(None) if whole.reduced else 0
-    nothing = math.nan
-    bare = Witness(
+    given = Input(
         logits=case.logits[where],
         labels=None if case.labels is None else case.labels[where],
         parameters=picked(case.parameters, where),
-        actual=nothing,
-        expected=nothing,
-        exact="",
-        ulp_error=nothing,
-        abs_error=nothing,
         row=whole.start + found.row,
         generator=whole.generator,
-        note=found.text,
     )
+    bare = Witness(given, note=found.text)
     if not found.result_dtype:
         return bare
     try:
@@ -258,8 +254,7 @@ def _witness(found: Recognition) -> Witness:
         nonnegative=False,
         terms=case.classes,
     )
-    return replace(
-        bare,
+    scored = Scored(
         actual=found.actual,
         expected=expected(enclosures, at, found.result_dtype),
         exact=decimal_text(enclosures, at),
@@ -267,5 +262,5 @@ def _witness(found: Recognition) -> Witness:
         abs_error=float(scores.abs_error[at]),
         index=found.index,
         result_dtype=found.result_dtype,
-        note="",
     )
+    return Witness(given, scored)

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from xentcheck.floats import ULP_DEFINITION
-from xentcheck.model import NOTES, Kind, Quantity, Witness, gravity
+from xentcheck.model import NOTES, Input, Kind, Quantity, Witness, gravity
 from xentcheck.report import words
 from xentcheck.report.grid import labelled
 from xentcheck.report.words import skipped_lines
@@ -54,7 +54,7 @@ def _inputs(result: "ProbeResult", dtype: str) -> list[str]:
     return [_input(witness) for _, witness in sorted(rows.items())]
 
 
-def _input(witness: Witness) -> str:
+def _input(witness: Witness | Input) -> str:
     return "  ".join(f"{word} {text}" for word, text in words.input_lines(witness))
 
 

@@ -92,7 +92,7 @@ def _comment(
     texts = [f"{finding.kind}: {what}, row {witness.row} of sweep {cell.sweep}"]
     if finding.detail:
         texts.append(finding.detail)
-    if witness.exact:
+    if witness.scored is not None:
         came = witness.result_dtype and f" ({witness.result_dtype})"
         texts.append(f"exact     {words.exact_text(witness.exact)}")
         texts.append(f"expected  {words.value_text(witness.expected)}{came}")
@@ -114,7 +114,7 @@ def _environment(variables: Sequence[tuple[str, str]]) -> Iterator[str]:
 
 def _shown(witness: Witness, given: Given) -> Iterator[str]:
     """Yield lines that print the actual and the expected result."""
-    if not witness.exact:
+    if witness.scored is None:
         yield "print(result)"
         return
     place = ", ".join(map(str, given.place))

@@ -151,7 +151,11 @@ def _told(witness: Witness | None) -> list[tuple[str, str]]:
     if witness is None:
         return []
     lines = words.witness_lines(witness, _MOST_NUMBERS)
-    return lines if witness.exact or not witness.note else [*lines, ("note", witness.note)]
+    return (
+        lines
+        if witness.scored is not None or not witness.note
+        else [*lines, ("note", witness.note)]
+    )
 
 
 def _same_input(one: Witness, other: Witness) -> bool:

@@ -19,11 +19,13 @@ from xentcheck.model import (
     Cell,
     Change,
     Finding,
+    Input,
     Kind,
     Measurement,
     ParameterValue,
     Quantity,
     Report,
+    Scored,
     Skip,
     Source,
     Standing,
@@ -245,33 +247,23 @@ def _counts(entry: Entry) -> Mapping[Kind, int]:
     return {Kind(name): inner.integer(name) for name in inner.values if name in known}
 
 
-def _first_break(entry: Entry | None, cell: Cell) -> tuple[Kind, Witness] | None:
+def _first_break(entry: Entry | None, cell: Cell) -> tuple[Kind, Input] | None:
     if entry is None:
         return None
-    witness = Witness(
-        **_input(entry, cell),
-        actual=math.nan,
-        expected=math.nan,
-        exact="",
-        ulp_error=math.nan,
-        abs_error=math.nan,
-    )
-    return entry.word("kind", Kind), witness
+    return entry.word("kind", Kind), _input(entry, cell)
 
 
-def _input(entry: Entry, cell: Cell) -> dict[str, Any]:
+def _input(entry: Entry, cell: Cell) -> Input:
     labels = entry.values.get("labels")
     parameters = entry.entry("parameters")
-    return {
-        "logits": entry.array("logits", cell.dtype),
-        "labels": None if labels is None else entry.array("labels", cell.dtype),
-        "parameters": {
-            name: _parameter(parameters, name, cell.dtype) for name in parameters.values
-        },
-        "row": entry.integer("row", 0),
-        "place": entry.integer("place", 0),
-        "generator": entry.text("generator", ""),
-    }
+    return Input(
+        logits=entry.array("logits", cell.dtype),
+        labels=None if labels is None else entry.array("labels", cell.dtype),
+        parameters={name: _parameter(parameters, name, cell.dtype) for name in parameters.values},
+        row=entry.integer("row", 0),
+        place=entry.integer("place", 0),
+        generator=entry.text("generator", ""),
+    )
 
 
 def _parameter(entry: Entry, name: str, dtype: str) -> ParameterValue:
@@ -293,8 +285,8 @@ def _witness(parent: Entry, key: str, cell: Cell) -> Witness | None:
     entry = parent.entry_or_none(key)
     if entry is None:
         return None
-    return Witness(
-        **_input(entry, cell),
+    given = _input(entry, cell)
+    scored = Scored(
         actual=entry.number("actual"),
         expected=entry.number("expected"),
         exact=entry.text("exact"),
@@ -304,8 +296,8 @@ def _witness(parent: Entry, key: str, cell: Cell) -> Witness | None:
         result_dtype=entry.text("result_dtype", ""),
         excess_bits=entry.number_or_none("excess_bits"),
         radius_ulp=entry.number("radius_ulp", 0.0),
-        note=entry.text("note", ""),
     )
+    return Witness(given, scored if scored.exact else None, entry.text("note", ""))
 
 
 def _finding(entry: Entry) -> Finding:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 
 from xentcheck.floats import to_float64
-from xentcheck.model import Finding, Kind, Measurement, Quantity, Report, Witness
+from xentcheck.model import Finding, Input, Kind, Measurement, Quantity, Report
 from xentcheck.report import words
 
 _MISSING = "–"
@@ -106,7 +106,7 @@ def _break(measurements: Sequence[Measurement], ways: frozenset[str]) -> str:
     return f"{words.input_text(witness)}: {kind}"
 
 
-def _extremity(witness: Witness) -> float:
+def _extremity(witness: Input) -> float:
     """The largest magnitude in an input; infinite where it is no number."""
     largest = float(np.abs(to_float64(witness.logits)).max(initial=0.0))
     return math.inf if math.isnan(largest) else largest

@@ -125,7 +125,7 @@ def _witness(
         row["replay"] = words.shell(words.replay_command(report, gravest))
     if witness is not None:
         row |= {"input": words.input_text(witness), "result_dtype": witness.result_dtype}
-        if witness.exact:
+        if witness.scored is not None:
             row |= {
                 "actual": witness.actual,
                 "expected": witness.expected,

@@ -173,7 +173,7 @@ def _properties(report: Report, finding: Finding, violation: Violation | None) -
         "sweep": cell.sweep,
         "rows": finding.rows,
     }
-    if witness is not None and witness.exact:
+    if witness is not None and witness.scored is not None:
         properties["ulp_error"] = number(witness.ulp_error)
     if command := words.replay_command(report, finding):
         properties["replay"] = words.shell(command)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from xentcheck.floats import to_float64
-from xentcheck.model import Array, Kind, ParameterValue, Witness
+from xentcheck.model import Array, Input, Kind, ParameterValue, Witness
 from xentcheck.model.kinds import gravity
 from xentcheck.report.words.numbers import (
     EXPLAINED,
@@ -30,7 +30,7 @@ def kinds(counts: Mapping[Kind, int]) -> str:
     return ", ".join(f"{kind} {count:,}" for kind, count in ordered if count)
 
 
-def input_text(witness: Witness, most: int = 4) -> str:
+def input_text(witness: Witness | Input, most: int = 4) -> str:
     """The input in a few digits: ``[20, 0, 0] label 0``, ``-745 label 1``, ``… of 65,540``."""
     logits = to_float64(witness.logits)
     if logits.ndim == 2:
@@ -55,14 +55,14 @@ def outcome_text(witness: Witness) -> str:
     With it, whether the error is explained by the conditioning of the input. Where nothing came
     that could be scored: what happened instead.
     """
-    if not witness.exact:
+    if witness.scored is None:
         return clean(witness.note)
     component = "" if witness.index is None else f"[{witness.index}] "
     text = f"{component}{brief(witness.actual)}, exact {exact_brief(witness.exact)}"
     return f"{text} ({EXPLAINED})" if is_explained(witness) else text
 
 
-def input_lines(witness: Witness, most: int = 8) -> list[tuple[str, str]]:
+def input_lines(witness: Witness | Input, most: int = 8) -> list[tuple[str, str]]:
     """The input of a witness in decimal and hex, as (what, text)."""
     lines = []
     logits = to_float64(witness.logits)
@@ -86,7 +86,7 @@ def input_lines(witness: Witness, most: int = 8) -> list[tuple[str, str]]:
 def witness_lines(witness: Witness, most: int = 8) -> list[tuple[str, str]]:
     """A witness in full, as (what, text): input, result and exact value, in decimal and hex."""
     lines = input_lines(witness, most)
-    if not witness.exact:
+    if witness.scored is None:
         return lines
     component = "" if witness.index is None else f"[{witness.index}]"
     came = witness.result_dtype and f" ({witness.result_dtype})"
