@@ -163,18 +163,6 @@ def constructed() -> Report:
         note="a\nnote",
     )
     far = changed_witness(witness, ulp_error=3.5, row=8)
-    bare = dataclasses.replace(
-        witness,
-        actual=math.nan,
-        expected=math.nan,
-        exact="",
-        abs_error=math.nan,
-        index=None,
-        result_dtype="",
-        excess_bits=None,
-        radius_ulp=0.0,
-        note="",
-    )
     finding = Finding(Kind.NAN, cell, 3, witness, "exp-overflow", "hint", "detail", math.inf)
     violation = Violation(finding, "max_ulp 4", "nan", Standing.WORSE, "1 of 9 rows")
     return Report(
@@ -194,7 +182,7 @@ def constructed() -> Report:
                 "float32",
                 2.5,
                 1,
-                (Kind.NAN, bare),
+                (Kind.NAN, witness.input),
                 6,
                 1,
                 far,
