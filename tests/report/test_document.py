@@ -241,7 +241,7 @@ class TestRoundTrip:
         cell = dataclasses.replace(measurement.cell, dtype=dtype)
         assert measurement.witness is not None
         labels = np.arange(size, dtype=np.int64)
-        witness = dataclasses.replace(
+        witness = changed_witness(
             measurement.witness, logits=logits, labels=labels, parameters={"weight": logits}
         )
         changed = Measurement(cell, 1, 1.0, 1.0, 1.0, 1.0, {}, witness, "float32")
