@@ -156,9 +156,7 @@ def _skips(report: Report) -> Iterator[str]:
     for skip in report.skips:
         if skip.missing:
             named[skip.reason] = {}
-        elif (
-            skip.implementation and skip.quantity and skip.sweep
-        ):  # the implementation refused the call
+        elif skip.implementation and skip.quantity and skip.sweep:  # it refused the call
             named[skip.reason][skip.implementation] = None
     if not named:
         return
