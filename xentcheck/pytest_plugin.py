@@ -1,10 +1,10 @@
 """The pytest plugin: configurations are test files, and their cells are tests.
 
-``--xentcheck FILE`` collects a configuration; files called ``*.xentcheck.yaml`` are collected as
-they are. A test is a loss × implementation × dtype × quantity, over all sweeps. It is audited when
-its turn comes, together with the tests that need the same exact results.
+``--xentcheck FILE`` collects a configuration. Files called ``*.xentcheck.yaml`` are collected
+without it. A test is a loss × implementation × dtype × quantity, over all sweeps. The first test of
+a group audits the whole group, because the group's tests need the same exact results.
 
-Nothing but pytest and the standard library is imported before a configuration is collected.
+The plugin imports only pytest and the standard library until it collects a configuration.
 """
 
 # ruff: noqa: PLC0415
@@ -28,7 +28,7 @@ SUFFIXES = (".xentcheck.yaml", ".xentcheck.yml")
 MARK = "xentcheck"
 
 _SWEEPS = re.compile(r"^sweeps[ \t]*:", re.MULTILINE)
-_MOST_TOLD = 5  # violations that a failure has in full
+_MOST_TOLD = 5  # violations that a failure shows in full
 _PATHS = pytest.StashKey[frozenset[Path]]()
 _SESSION = pytest.StashKey[ExitStack]()
 
@@ -36,10 +36,13 @@ _Place: TypeAlias = tuple[str, str, str, str]  # loss, implementation, dtype, qu
 
 
 class Plugin:
-    """The hooks. An object, so that it can be registered once however it is asked for."""
+    """The hooks. They are an object, so that pytest registers them once by either way of loading.
+
+    The two ways are the entry point and `-p xentcheck.pytest_plugin`.
+    """
 
     def pytest_addoption(self, parser: pytest.Parser) -> None:
-        """The option that names configurations."""
+        """Add the option that names configurations."""
         parser.getgroup(MARK, "accuracy of losses").addoption(
             "--xentcheck",
             action="append",
@@ -63,14 +66,14 @@ class Plugin:
         config.args += [str(path) for path in dict.fromkeys(named) if path not in given]
 
     def pytest_unconfigure(self, config: pytest.Config) -> None:
-        """End the processes that were kept between audits."""
+        """End the worker processes that were kept between audits."""
         if _SESSION in config.stash:
             config.stash[_SESSION].close()
 
     def pytest_collect_file(
         self, file_path: Path, parent: pytest.Collector
     ) -> pytest.Collector | None:
-        """A configuration as a file of tests."""
+        """Collect a configuration as a file of tests."""
         named = file_path in parent.config.stash[_PATHS] or file_path.name.endswith(SUFFIXES)
         if named or _is_asked_for(file_path, parent.session):
             made: pytest.Collector = Configuration.from_parent(parent, path=file_path)
@@ -82,17 +85,17 @@ plugin = Plugin()
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
-    """For `-p xentcheck.pytest_plugin`: the same plugin as by the entry point, and once."""
+    """Register the plugin for `-p xentcheck.pytest_plugin`, unless the entry point already did."""
     del parser
     if not pluginmanager.has_plugin(MARK):
         pluginmanager.register(plugin, MARK)
 
 
 class Configuration(pytest.File):
-    """A configuration, whose tests are audited in groups that share exact results."""
+    """A configuration. Its tests are audited in groups that share exact results."""
 
     def collect(self) -> Iterator[pytest.Item]:
-        """The cells of the configuration, and one test for each thing that cannot be audited."""
+        """The tests of the configuration's cells, and a test for each thing that is not audited."""
         from xentcheck.auditing.plan import Plan
         from xentcheck.errors import XentcheckError
         from xentcheck.execution import hosts
@@ -148,7 +151,7 @@ class Configuration(pytest.File):
             yield _marked(item, "")
 
     def _named(self, name: str) -> dict[str, str]:
-        """The name and the id of a test; the id as text, by which --lf knows it again."""
+        """The name and the id of a test. The id is text, because --lf recognizes a test by it."""
         return {"name": name, "nodeid": f"{self.nodeid}::{name}"}
 
     def _cell(self, place: "_Place", cells: "Sequence[Cell]") -> pytest.Item:
@@ -162,9 +165,14 @@ class Configuration(pytest.File):
         return _marked(item, "" if item.sweeps else "no limit is for it: it is only surveyed")
 
     def report(self, item: "CellItem") -> "Report":
-        """What the audit of an item's group found. Raises XentcheckError."""
+        """The report of an item's group. The first call for a group runs the audit.
+
+        Raises:
+            XentcheckError: the audit failed.
+        """
         if item not in self._reports:
-            alone = hasattr(self.config, "workerinput")  # of xdist: who does what is not known
+            # a worker of xdist does not know which tests other workers run
+            alone = hasattr(self.config, "workerinput")
             self._audit([item] if alone else self._group(item))
         found = self._reports[item]
         if isinstance(found, Exception):
@@ -172,7 +180,7 @@ class Configuration(pytest.File):
         return found
 
     def _group(self, item: "CellItem") -> "list[CellItem]":
-        """The tests still to be done that need the same exact results."""
+        """The remaining tests that need the same exact results."""
         return [
             each
             for each in self.session.items
@@ -195,7 +203,7 @@ class Configuration(pytest.File):
             found = audit_config(_narrowed(self.audited, items, self._known))
         except XentcheckError as error:
             owners = dict.fromkeys(each.place[1] for each in items)
-            if len(owners) == 1:  # whose error it is
+            if len(owners) == 1:  # then the error is its own
                 self._reports |= dict.fromkeys(items, error)
                 return
             for owner in owners:
@@ -207,7 +215,7 @@ class Configuration(pytest.File):
 
 
 class SkippedItem(pytest.Item):
-    """What is not audited here; it bears a mark that says why."""
+    """A thing that is not audited here. Its mark says why."""
 
     def runtest(self) -> None:
         """Never reached."""
@@ -218,12 +226,12 @@ class SkippedItem(pytest.Item):
 
 
 class OmittedItem(pytest.Item):
-    """What the configuration names and cannot be audited here."""
+    """A thing that the configuration names and that cannot be audited here."""
 
     reason: str
 
     def runtest(self) -> None:
-        """Fail by the reason."""
+        """Fail with the reason."""
         _fail(_not_audited(self.reason))
 
     def reportinfo(self) -> tuple[Path, int, str]:
@@ -232,9 +240,9 @@ class OmittedItem(pytest.Item):
 
 
 class CellItem(pytest.Item):
-    """A loss × implementation × dtype × quantity, in the sweeps that a limit is for.
+    """A loss × implementation × dtype × quantity, in the sweeps that have a limit for it.
 
-    ``line`` is that of its limit in the configuration, 0 where there is none.
+    ``line`` is the line of its limit in the configuration, 0 without a limit.
     """
 
     place: "_Place"
@@ -247,7 +255,7 @@ class CellItem(pytest.Item):
         return self.place[0], self.place[2]
 
     def setup(self) -> None:
-        """Audit it, unless it has been with others."""
+        """Audit the cell, unless another test of its group already did."""
         from xentcheck.errors import XentcheckError
 
         assert isinstance(self.parent, Configuration)
@@ -264,7 +272,7 @@ class CellItem(pytest.Item):
             self._skip()
 
     def runtest(self) -> None:
-        """Fail by what is beyond the limits."""
+        """Fail with the violations and omissions of the cell."""
         if refused := [each.reason for each in self._omissions(measured=True)]:
             _fail(_not_audited("; ".join(dict.fromkeys(refused))))
         mine = [each for each in self._report.violations if self._is_mine(each.finding.cell)]
@@ -281,7 +289,7 @@ class CellItem(pytest.Item):
         return self.place == (cell.loss, cell.implementation, cell.dtype, cell.quantity)
 
     def _note(self) -> None:
-        """Numbers for JUnit XML and whoever else reads the properties of a test."""
+        """Record numbers as properties of the test, for JUnit XML and other readers."""
         for name in ("max_ulp", "p99_ulp", "max_abs"):
             errors = [float(getattr(each, name)) for each in self._measured]
             if numbers := [each for each in errors if not math.isnan(each)]:
@@ -298,7 +306,7 @@ class CellItem(pytest.Item):
             self.user_properties.append(("skipped", "; ".join(reasons)))
 
     def _reasons(self) -> list[str]:
-        """Why something of it was not audited."""
+        """The reasons why parts of the cell were not audited."""
         loss, implementation, dtype, quantity = self.place
         return list(
             dict.fromkeys(
@@ -313,7 +321,10 @@ class CellItem(pytest.Item):
         )
 
     def _omissions(self, *, measured: bool) -> "list[Skip]":
-        """What fails it because it was not audited: of a part of its rows, or of all."""
+        """The omissions that fail the test.
+
+        ``measured``: some rows were audited, so only omitted parts count.
+        """
         from xentcheck.gate.omissions import asked, refused
         from xentcheck.model import Cell, Quantity
 
@@ -338,7 +349,7 @@ class CellItem(pytest.Item):
         if self._omissions(measured=False):
             _fail(_not_audited("; ".join(reasons)))
         skip = pytest.skip.Exception("; ".join(reasons))
-        skip._use_item_location = True  # the configuration's, not this line
+        skip._use_item_location = True  # report the configuration's line, not this one
         raise skip
 
 
@@ -350,7 +361,7 @@ def _not_audited(reasons: str) -> str:
 
 
 def _gated(path: str) -> "Config":
-    """The configuration in a file; without limits it has those of `xentcheck check`."""
+    """The configuration in a file. Without limits it gets those of `xentcheck check`."""
     from xentcheck.auditing.check import DEFAULT_LIMITS
     from xentcheck.config import load
 
@@ -359,7 +370,7 @@ def _gated(path: str) -> "Config":
 
 
 def _declared(config: "Config") -> "list[Implementation]":
-    """The names of a configuration's own implementations, which are not loaded yet."""
+    """A configuration's own implementations by name, without loading their code."""
     from xentcheck.model import Implementation
 
     return [
@@ -377,10 +388,10 @@ def _declared(config: "Config") -> "list[Implementation]":
 
 
 def _narrowed(config: "Config", items: "Sequence[CellItem]", known: "Set[str]") -> "Config":
-    """What of a configuration is about some cells of one group.
+    """The part of a configuration that concerns some cells of one group.
 
-    Every number comes out as it does when all of the configuration is audited: rows are drawn by
-    the names of sweeps, and a variant comes with what it is another way to call.
+    The numbers are the same as in an audit of the whole configuration: sweeps draw their rows by
+    name, and a variant comes together with its plain implementation.
     """
     from xentcheck.model import Cell, Quantity, escaped, selected
 
@@ -419,21 +430,24 @@ def _narrowed(config: "Config", items: "Sequence[CellItem]", known: "Set[str]") 
 
 
 def _found(name: str, here: Path, root: Path) -> Path:
-    """A configuration from where pytest is called; of an option in its ini-file, from the root."""
+    """The path of a configuration, relative to the folder where pytest is called.
+
+    If it is not there, it is relative to the root, for options in an ini-file.
+    """
     path = Path(os.path.abspath(here / name))
     from_root = Path(os.path.abspath(root / name))
     return from_root if from_root.is_file() and not path.is_file() else path
 
 
 def _is_asked_for(path: Path, session: pytest.Session) -> bool:
-    """Whether a configuration is an argument of pytest itself, such as by the name of a test."""
+    """Whether a file is a configuration that is an argument of pytest, maybe with a test name."""
     if path.suffix not in (".yaml", ".yml") or not session.isinitpath(path):
         return False
     return bool(_SWEEPS.search(path.read_text(encoding="utf-8", errors="replace")))
 
 
 def _problem(path: Path) -> str:
-    """Why a file that is none cannot be a configuration."""
+    """A text that says why a path is not a configuration file."""
     from xentcheck.config import load
     from xentcheck.errors import ConfigError
 
@@ -452,7 +466,7 @@ def _marked(item: pytest.Item, reason: str) -> pytest.Item:
 
 
 def _printable(name: str) -> str:
-    """A name with escapes for what would break a line."""
+    """A name with escapes for characters that are not printable, such as newlines."""
     return "".join(
         each if each.isprintable() else each.encode("unicode_escape").decode() for each in name
     )

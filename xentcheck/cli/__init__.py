@@ -1,7 +1,7 @@
-"""The command ``xentcheck``: options → audit → report → exit code.
+"""The command ``xentcheck``: reads options, runs an audit, writes a report, sets the exit status.
 
-Everything heavy is imported within the commands: ``--help``, ``--version`` and a mistyped option
-cost no NumPy, no mpmath and no rich.
+The commands import heavy packages only when they run. So ``--help``, ``--version`` and a mistyped
+option do not import NumPy, mpmath or rich.
 """
 
 from xentcheck.cli import check, compare, init, lists, probe, report, run, schema

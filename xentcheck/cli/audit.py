@@ -1,4 +1,4 @@
-"""An audit under way: what it prints and shows on its way, and the status it ends with."""
+"""Runs an audit for a command: shows progress, delivers the report, chooses the exit status."""
 
 # ruff: noqa: PLC0415
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def foreign() -> contextlib.AbstractContextManager[Any]:
-    """Around everything that loads or calls code of others: what it prints goes to stderr."""
+    """A context for loading or calling foreign code. It redirects stdout to stderr."""
     return contextlib.redirect_stdout(sys.stderr)
 
 
@@ -45,10 +45,22 @@ def run_audit(
     explain: "Callable[[Report], str] | None" = None,
     sanity_check: bool = True,
 ) -> int:
-    """Audit, deliver the report, and say with which status to exit.
+    """Audit a configuration and deliver the report.
 
-    ``keeping`` is what to do with a baseline, ``witnesses`` a folder for the inputs of findings.
-    ``explain`` has a remark on the whole report, or "".
+    Args:
+        config: what to audit.
+        delivery: the formats and files of the report.
+        select: patterns of implementations; empty: all.
+        extra: implementations to audit besides the registered ones.
+        workers: number of worker processes; None: the default.
+        timeout_s: the longest time of one call, in seconds; None: the default.
+        keeping: what to do with the baseline.
+        witnesses: the folder for the inputs of findings; "": do not save them.
+        explain: returns a remark on the whole report, or "".
+        sanity_check: whether to check a few mild rows before the whole sweep.
+
+    Returns:
+        The exit status.
     """
     from xentcheck.auditing.run import audit_config
 
@@ -91,7 +103,7 @@ def run_audit(
 
 
 def status_of(report: "Report") -> int:
-    """The exit status of a run, with a line on stderr for what the report is about as a whole."""
+    """The exit status of a run. Problems of the whole run are printed to stderr."""
     from xentcheck.gate.outcome import Outcome, outcome, stale
     from xentcheck.report import words
 
@@ -123,7 +135,7 @@ def status_of(report: "Report") -> int:
 
 
 def _remedy(report: "Report", reason: str) -> str:
-    """What to write for a parameter that was given and that a function has no argument for."""
+    """The options to use instead for parameters that the function does not take as arguments."""
     if report.config.get("command") != "check":
         return ""
     given = report.config["parameters"].items()

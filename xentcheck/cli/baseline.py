@@ -1,4 +1,4 @@
-"""What a run does with its baseline."""
+"""Handles the baseline of a run: checks its options, loads it and renews it."""
 
 # ruff: noqa: PLC0415
 
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Keeping:
-    """What a run does with its baseline: the paths as given, "" for none."""
+    """The baseline options of a run. The paths are as given, "" for none.
+
+    ``slack`` is the relative change that counts as none; None: the defaults of the gate.
+    """
 
     baseline: str = ""
     write: str = ""
@@ -37,9 +40,19 @@ class Keeping:
         slack: float | None = None,
         taken: Collection[Path | None] = (),
     ) -> "Keeping":
-        """Raises UsageError for options that exclude each other, or want a baseline.
+        """The plan for these options, checked.
 
-        ``taken``: the files that reports go to.
+        Args:
+            config: names a baseline, maybe.
+            baseline: the file of ``--baseline``.
+            write: the file of ``--write-baseline``.
+            ratchet: whether ``--ratchet`` is given.
+            stale: whether ``--fail-on-stale`` is given.
+            slack: the number of ``--slack``.
+            taken: the files of reports; None is standard output.
+
+        Raises:
+            UsageError: options exclude each other, or need a baseline and there is none.
         """
         for option, path in (("--baseline", baseline), ("--write-baseline", write)):
             if path is not None and not path.strip(" -"):
@@ -71,7 +84,11 @@ class Keeping:
         return Keeping(baseline or "", write or "", ratchet, stale, slack)
 
     def loaded(self, config: "Config") -> "Baseline | None":
-        """The baseline to be held against. Raises ConfigError."""
+        """The baseline to compare with; None if there is none.
+
+        Raises:
+            ConfigError: the file is missing or has problems.
+        """
         from xentcheck.gate import baseline_file
 
         if self.write:
@@ -82,7 +99,12 @@ class Keeping:
     def taken(
         self, report: "Report", baseline: "Baseline | None", config: "Config"
     ) -> tuple["Report", str | None, str]:
-        """The report to deliver, the text of a baseline to write, if it is another, and a note."""
+        """Renew the baseline from a report, if the options ask for it.
+
+        Returns:
+            The report to deliver; the text of the new baseline, None if it is unchanged; a note for
+            the user, "" if there is none.
+        """
         report = replace(report, strict=self.fail_on_stale)
         if baseline is None or not (self.write or self.ratchet):
             return report, None, ""

@@ -1,4 +1,4 @@
-"""What there is to audit, as plain text or JSON: without rich, for lists have to be quick."""
+"""Lists of what can be audited, as plain text or JSON. Without rich, because lists must be fast."""
 
 import json
 import textwrap
@@ -33,9 +33,10 @@ _LONGEST_NAME = 30
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing of a list: its name, what it is, more by heading, and what JSON says of it.
+    """One entry of a list.
 
-    ``shown``: whether text has it too, or JSON only.
+    ``details`` are (heading, text) pairs below the summary. ``document`` has the other fields of
+    the JSON entry. ``shown`` is false if only JSON lists the entry.
     """
 
     name: str
@@ -47,10 +48,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What of a list is wanted; everything where nothing is said.
+    """A filter for a list. Empty fields select everything.
 
-    ``name`` is one of its names, of implementations a pattern; ``loss`` and ``framework`` are of
-    implementations.
+    ``name`` is a name in the list, or a pattern for implementations. ``loss`` and ``framework``
+    filter only implementations.
     """
 
     name: str = ""
@@ -62,7 +63,10 @@ Groups: TypeAlias = Mapping[str, Sequence[Entry]]  # by heading; "" for none
 
 
 def to_text(heading: str, entries: Sequence[Entry], width: int) -> str:
-    """Names in a column, what they are beside it, details below."""
+    """The entries as text: names in a column, summaries beside them, details below.
+
+    ``width`` is in columns.
+    """
     entries = [entry for entry in entries if entry.shown]
     width = max(width, _LEAST_WIDTH)
     margin = "  " if heading else ""
@@ -97,7 +101,7 @@ def _folded(text: str, first: str, rest: str, width: int) -> list[str]:
 
 
 def losses(wanted: Wanted) -> tuple[Groups, tuple[str, ...]]:
-    """Every loss with its formulas, labels and parameters; one that is named with all there is."""
+    """Every loss with its formulas, labels and parameters, or one named loss with all details."""
     if wanted.name:
         return {"": [_loss(loss_of(wanted.name), whole=True)]}, ()
     return {"": [_loss(each) for each in LOSSES.values()]}, ()
@@ -142,7 +146,7 @@ def _loss(loss: Loss, *, whole: bool = False) -> Entry:
 
 
 def _more(loss: Loss) -> Iterator[tuple[str, str]]:
-    """What a list of all losses leaves out."""
+    """The details that a list of all losses omits."""
     if loss.units:
         yield "units", loss.units
     yield from (("convention", each) for each in loss.conventions)
@@ -161,7 +165,7 @@ def _parameter(parameter: Parameter) -> str:
 
 
 def _default(value: Any) -> str:
-    """`` (default 1, 2)``; "" where there is none."""
+    """The default as `` (default 1, 2)``; "" if there is none."""
     values = value if isinstance(value, tuple) else (value,)
     texts = [str(each).lower() if isinstance(each, bool) else str(each) for each in values]
     told = ", ".join(texts) if value is not None else ""
@@ -169,9 +173,9 @@ def _default(value: Any) -> str:
 
 
 def implementations(wanted: Wanted) -> tuple[Groups, tuple[str, ...]]:
-    """Every registered implementation by loss, and what could not be loaded or is not installed.
+    """The wanted implementations by loss, and notes on those that are missing or failed to load.
 
-    Those that are wanted: by a pattern of their names, by loss, by framework.
+    ``wanted`` filters by a pattern of names, by loss and by framework.
     """
     every, skips = load_registered()
     found: Sequence[Implementation] = every
@@ -253,7 +257,7 @@ def generators(wanted: Wanted) -> tuple[Groups, tuple[str, ...]]:
 
 
 def _named(what: str, entries: Sequence[Entry], wanted: Wanted) -> Sequence[Entry]:
-    """The entry of the name that is wanted, or all."""
+    """The entry with the wanted name, or all entries."""
     if not wanted.name:
         return entries
     found = [each for each in entries if each.name == wanted.name]
@@ -267,7 +271,7 @@ def _option(option: Option) -> str:
 
 
 def kinds(wanted: Wanted) -> tuple[Groups, tuple[str, ...]]:
-    """Every kind of finding, the gravest first, what it means and what to look for."""
+    """Every kind of finding, the gravest first, with its meaning and a hint."""
     entries = [
         Entry(
             str(kind),

@@ -30,7 +30,7 @@ from xentcheck.cli.options import (
 from xentcheck.cli.output import Delivery
 from xentcheck.errors import UsageError
 
-CHECKED_DTYPES = ("float32", "float64")  # those of `api.DTYPES`, which is not imported for --help
+CHECKED_DTYPES = ("float32", "float64")  # same as `api.DTYPES`, which --help does not import
 
 
 @cli.command()
@@ -228,7 +228,7 @@ def check(
 
 
 def names_from(written: str) -> dict[str, str]:
-    """``logits=NAME,labels=NAME`` as a mapping. Raises UsageError for what is not that."""
+    """The mapping in ``logits=NAME,labels=NAME``. Raises UsageError for any other form."""
     names = {}
     for text in filter(None, written.split(",")):
         name, separator, array = (each.strip() for each in text.partition("="))

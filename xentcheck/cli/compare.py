@@ -1,4 +1,4 @@
-"""`xentcheck compare`: what has become better or worse from one report to another."""
+"""`xentcheck compare`: shows what is better or worse in the second of two reports."""
 
 # ruff: noqa: PLC0415
 

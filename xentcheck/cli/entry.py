@@ -1,4 +1,4 @@
-"""The way in and the ways out: every ending as an exit status, every error as a line on stderr."""
+"""The entry point. It turns every ending into an exit status and every error into a stderr line."""
 
 import contextlib
 import logging
@@ -18,11 +18,11 @@ VIOLATIONS = 1
 USAGE = 2
 NOTHING_AUDITED = 3
 INTERNAL = 4
-INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+INTERRUPTED = 130  # 128 + SIGINT, as in shells
 
 
 def main() -> None:
-    """The console script. Never returns: ends the process with the exit status."""
+    """The console script. It never returns, but ends the process with the exit status."""
     claim_stdout()
     cli(prog_name="xentcheck")
 
@@ -30,12 +30,12 @@ def main() -> None:
 def claim_stdout() -> None:
     """Keep the real standard output for results, and point file descriptor 1 to stderr.
 
-    Audited code may print from C, whose buffers are flushed as late as at exit; so this is never
+    Audited code may print from C, and C may flush its buffers only at exit. So this is never
     undone.
     """
     try:
         real = os.dup(1)
-    except OSError:  # closed: results have nowhere to go, but the exit status does
+    except OSError:  # closed: there is no place for results, but the exit status still matters
         real = None
     try:
         os.dup2(2, 1)
@@ -47,7 +47,7 @@ def claim_stdout() -> None:
 
 
 class Door(click.Group):
-    """Turns every way to end into an exit status, and every error into a line on stderr."""
+    """A command group that ends with an exit status and prints each error as a line on stderr."""
 
     def main(  # type: ignore[override]
         self, args: Sequence[str] | None = None, *, standalone_mode: bool = True, **extra: Any
@@ -109,7 +109,7 @@ def note(text: str) -> None:
 
 
 def _show_tracebacks(context: click.Context) -> None:
-    """Show what is logged of foreign code, which is its tracebacks, as long as the command runs."""
+    """Show the log while the command runs. It has the tracebacks of foreign code."""
     logger = logging.getLogger("xentcheck")
     handler, level = logging.StreamHandler(), logger.level
     logger.addHandler(handler)
@@ -123,7 +123,7 @@ def _show_tracebacks(context: click.Context) -> None:
 
 
 _COMPONENTS = ("numpy", "mpmath", "ml_dtypes", "numpy-quaddtype", "gmpy2")
-"""What the numbers of a report depend on."""
+"""Packages that affect the numbers of a report."""
 
 _FRAMEWORKS = (
     "torch",
@@ -144,11 +144,11 @@ _FRAMEWORKS = (
     "paddlepaddle",
     "mlx",
 )
-"""Whose functions are audited; those that are installed are named."""
+"""Packages with audited functions. ``--version`` lists those that are installed."""
 
 
 def _versions(context: click.Context, _parameter: click.Parameter, asked: bool) -> None:
-    """Print what is installed, as packages say it: nothing is imported for that."""
+    """Print the installed versions. They come from package metadata, without any import."""
     if not asked or context.resilient_parsing:
         return
     import platform  # noqa: PLC0415

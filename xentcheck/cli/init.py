@@ -1,4 +1,4 @@
-"""`xentcheck init`: a commented configuration to start from."""
+"""`xentcheck init`: writes a commented configuration to start from."""
 
 # ruff: noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""`xentcheck list` and `xentcheck init`."""
+"""`xentcheck list`: lists losses, implementations, generators, dtypes or kinds."""
 
 # ruff: noqa: PLC0415
 
@@ -23,7 +23,7 @@ WHAT = ("losses", "implementations", "generators", "dtypes", "kinds")
 
 
 def _listed_names(context: click.Context) -> Sequence[str]:
-    """The names of what is listed."""
+    """The names that complete the argument NAME."""
     what = context.params.get("what")
     if what == "implementations":
         return implementation_names(context)

@@ -1,4 +1,4 @@
-"""The options that commands share, and how what is written there is read."""
+"""The options that commands share, and the functions that read their values."""
 
 # ruff: noqa: PLC0415
 
@@ -20,14 +20,15 @@ if TYPE_CHECKING:
     from xentcheck.model import Implementation, LabelKind, Parameter, Target
 
 FRAMEWORKS = ("numpy", "torch", "jax", "tensorflow")
-SHAPES = ("rows", "sequence", "class-second")  # those of `implementations.shapes`, not imported
-LABEL_DTYPES = ("int64", "int32", "int16", "int8", "uint8")  # those of `implementations.bridging`
+# copies of those in `implementations.shapes` and `implementations.bridge`, not imported for --help
+SHAPES = ("rows", "sequence", "class-second")
+LABEL_DTYPES = ("int64", "int32", "int16", "int8", "uint8")
 
 
 def completing(
     names: Callable[[click.Context], Sequence[str]],
 ) -> Callable[..., list["CompletionItem"]]:
-    """What completes an option's value: those of some names that begin like it."""
+    """A shell completion for an option: the names that start with the typed text."""
 
     def complete(
         context: click.Context, _parameter: click.Parameter, incomplete: str
@@ -62,7 +63,7 @@ def note_names(_context: click.Context) -> Sequence[str]:
 
 
 def parameter_names(context: click.Context) -> Sequence[str]:
-    """``NAME=`` for the parameters of the loss that is named before, or of all losses."""
+    """``NAME=`` for the parameters of the loss given earlier on the line, or of all losses."""
     from xentcheck.losses import LOSSES, NAMES
 
     loss = NAMES.of(context.params.get("loss") or "")
@@ -71,7 +72,7 @@ def parameter_names(context: click.Context) -> Sequence[str]:
 
 
 def implementation_names(context: click.Context) -> Sequence[str]:
-    """The names of what is registered, for the loss that is named before."""
+    """The names of registered implementations, for the loss given earlier on the line or all."""
     from xentcheck.losses import NAMES
     from xentcheck.registry import load_registered
 
@@ -86,7 +87,7 @@ def _dtype_names() -> Sequence[str]:
 
 
 def reporting(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of every command that writes a report."""
+    """Add the options of every command that writes a report."""
     for option in (
         click.option(
             "--color",
@@ -156,7 +157,7 @@ gradient_option = click.option(
 loss_option = click.option(
     "--loss",
     required=True,
-    is_eager=True,  # what else is completed depends on it
+    is_eager=True,  # other completions depend on it
     metavar="LOSS",
     shell_complete=completing(loss_names),
     help="What is computed; `xentcheck list losses` has them. Other names will do: cross_entropy.",
@@ -210,7 +211,7 @@ label_dtype_option = click.option(
 
 
 def calling(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that say how your own function is called."""
+    """Add the options that say how the user's own function is called."""
     options = (
         framework_option,
         gradient_option,
@@ -236,9 +237,10 @@ def dtype_option(defaults: Sequence[str]) -> Callable[..., Any]:
 
 
 def named_loss(name: str) -> "Loss":
-    """The loss that a name stands for; another name than its own is told.
+    """The loss with a name or alias. An alias prints a note.
 
-    Raises UnknownNameError with what may be meant.
+    Raises:
+        UnknownNameError: with the nearest names.
     """
     from xentcheck.losses import loss_of
 
@@ -257,7 +259,10 @@ def known_dtypes(dtypes: Sequence[str], defaults: Sequence[str]) -> tuple[str, .
 
 
 def keywords_from(option: str, given: Sequence[str]) -> dict[str, Any]:
-    """Keyword arguments ``NAME=VALUE``: JSON where a value is that, else text."""
+    """Keyword arguments from ``NAME=VALUE`` texts. A value is read as JSON if possible.
+
+    ``True``, ``False`` and ``None`` are also read. Any other value is text.
+    """
     arguments: dict[str, Any] = {}
     for text in given:
         name, separator, written = text.partition("=")
@@ -279,9 +284,18 @@ def parameters_from(
     dtype: str | None,
     option: str = "--param",
 ) -> dict[str, Any]:
-    """``NAME=VALUE`` options as values of the loss's parameters.
+    """The values of a loss's parameters from ``NAME=VALUE`` texts.
 
-    Raises UsageError, or UnknownNameError for a parameter the loss does not have.
+    Args:
+        loss: has the parameters.
+        label_kind: the kind of labels that the parameters have to go with.
+        params: the texts.
+        dtype: the dtype of named numbers such as ``max``; None: they are not allowed.
+        option: the name of the option in error messages.
+
+    Raises:
+        UsageError: a text or a value is wrong.
+        UnknownNameError: the loss does not have the parameter.
     """
     from xentcheck.losses.parameters import checked, parameter_of
 
@@ -299,7 +313,7 @@ def parameters_from(
 
 
 def _parameter(parameter: "Parameter", written: str, dtype: str | None, where: str) -> Any:
-    """What is written, as the type that the parameter takes."""
+    """The written value, converted to the type of the parameter."""
     from xentcheck.model import ParameterKind
 
     match parameter.kind:
@@ -310,7 +324,7 @@ def _parameter(parameter: "Parameter", written: str, dtype: str | None, where: s
         case ParameterKind.CHOICE:
             return written
         case ParameterKind.CLASS_VECTOR | ParameterKind.ROW_MATRIX:
-            # of every class count, as in a configuration
+            # "random" works for any number of classes, as in a configuration
             return written if written == "random" else numbers_from(where, written, dtype)
     number = number_from(where, written, dtype)
     if parameter.kind is ParameterKind.INTEGER and not number.is_integer():
@@ -328,7 +342,10 @@ def unwrapped(written: str) -> str:
 
 
 def numbers_from(option: str, written: str, dtype: str | None) -> tuple[float, ...]:
-    """Numbers separated by commas or blanks; named ones (``max``) where there is one dtype."""
+    """Numbers separated by commas or blanks.
+
+    Named numbers such as ``max`` need a ``dtype``. ``option`` names the option in error messages.
+    """
     from xentcheck.reading.numbers import parse_number
 
     numbers = []
@@ -350,9 +367,12 @@ def number_from(option: str, written: str, dtype: str | None) -> float:
 
 
 def opened(target: str, way: "Target", gradient: str) -> "Implementation":
-    """The user's implementation with its gradient: named, the framework's, beside it, or none.
+    """The user's implementation, with a gradient as ``gradient`` says. Notes are printed.
 
-    ``way`` says what it computes and how it is called.
+    Args:
+        target: ``module:function``, ``file.py:function`` or a command.
+        way: the loss that it computes and how to call it.
+        gradient: a target, ``auto`` (by the framework, or a function beside it) or ``none``.
     """
 
     from xentcheck.auditing.own_code import opened as opened_here

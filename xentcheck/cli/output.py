@@ -1,4 +1,4 @@
-"""Where reports go: formats, files, the terminal."""
+"""Delivers reports in their formats to files and the terminal."""
 
 import contextlib
 import os
@@ -17,14 +17,14 @@ _STDOUT = ("-", "/dev/stdout")
 
 
 class Render(Protocol):
-    """Gives a report as text in a format, for a width."""
+    """Returns a report as text in a format, for a width in columns."""
 
     def __call__(self, form: str, width: int, *, color: bool) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
 class _Destination:
-    """One format and where it goes; no path is standard output."""
+    """One format and its destination. ``path`` None is standard output."""
 
     format: str
     path: Path | None
@@ -32,14 +32,14 @@ class _Destination:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Where a report goes, checked before the work starts."""
+    """The destinations of a report, checked before the work starts."""
 
     destinations: tuple[_Destination, ...]
     color: str
 
     @property
     def files(self) -> tuple[Path | None, ...]:
-        """Where the formats go; None is standard output."""
+        """The files of the formats; None is standard output."""
         return tuple(each.path for each in self.destinations)
 
     @staticmethod
@@ -49,9 +49,16 @@ class Delivery:
         color: str,
         suffixes: Mapping[str, str] = SUFFIXES,
     ) -> "Delivery":
-        """Format i goes to output i; without one, as ``suffixes`` has it for the file's name.
+        """The delivery for these options: format i goes to output i.
 
-        Raises UsageError for what could not be written later.
+        Args:
+            formats: the formats of ``--format``; for a missing one, the file's suffix decides.
+            outputs: the files of ``--output``; a missing one is standard output.
+            color: ``auto``, ``always`` or ``never``.
+            suffixes: the format by file suffix.
+
+        Raises:
+            UsageError: an output could not be written, or two formats have the same output.
         """
         pairs = []
         for i in range(max(len(formats), len(outputs), 1)):
@@ -71,7 +78,7 @@ class Delivery:
         return Delivery(tuple(pairs), color)
 
     def deliver(self, render: Render) -> None:
-        """Write what ``render(format, width, color)`` gives to every destination."""
+        """Write the result of ``render(format, width, color)`` to every destination."""
         for destination in self.destinations:
             if destination.path is None:
                 terminal = sys.stdout is not None and sys.stdout.isatty()
@@ -85,7 +92,7 @@ class Delivery:
         if os.environ.get("NO_COLOR"):
             return False
         if os.environ.get("FORCE_COLOR", "").lower() not in ("", "0", "false"):
-            return True  # where a log shows colours and is no terminal
+            return True  # for logs that show colours but are not terminals
         return terminal and os.environ.get("TERM") != "dumb"
 
 
@@ -105,7 +112,11 @@ def _format(
 
 
 def writable(output: str, option: str = "--output") -> Path:
-    """A path that can be written to. Raises UsageError, which names ``option`` ("": none)."""
+    """The path, if it can be written to.
+
+    Raises:
+        UsageError: it cannot be written to. The message names ``option``, unless that is "".
+    """
     path = Path(output)
     output = f"{option} {output}".lstrip()
     if path.is_dir():
@@ -119,7 +130,7 @@ def writable(output: str, option: str = "--output") -> Path:
 
 
 def width_of(terminal: bool) -> int:
-    """The width of the terminal, or what COLUMNS says, or a hundred columns."""
+    """The width in columns: COLUMNS if set, else that of the terminal, else 100."""
     columns = os.environ.get("COLUMNS", "")
     if columns.isascii() and columns.isdigit() and int(columns) > 0:
         return int(columns)
@@ -127,7 +138,11 @@ def width_of(terminal: bool) -> int:
 
 
 def emit(text: str) -> None:
-    """Write to standard output. A reader that has gone is no error: the exit status stands."""
+    """Write to standard output. A closed pipe is not an error: the exit status stays.
+
+    Raises:
+        UsageError: standard output cannot be written.
+    """
     stream = sys.stdout
     if stream is None:
         return
@@ -135,7 +150,7 @@ def emit(text: str) -> None:
         stream.write(_encodable(text, stream.encoding))
         stream.flush()
     except OSError as error:
-        # What Python still holds would fail again at exit.
+        # Python would try to write its buffer again at exit, and fail again.
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         if not isinstance(error, BrokenPipeError):
@@ -143,7 +158,7 @@ def emit(text: str) -> None:
 
 
 def _encodable(text: str, encoding: str | None) -> str:
-    """The text with stand-ins of the same width for what the encoding lacks."""
+    """The text with stand-ins for characters that the encoding lacks."""
     encoding = encoding or "utf-8"
     try:
         text.encode(encoding)
@@ -153,7 +168,7 @@ def _encodable(text: str, encoding: str | None) -> str:
 
 
 _STAND_INS: Mapping[str, str] = {
-    # of the same width, for tables
+    # these have the same width, for tables
     **dict(zip("→…·×−–±∓÷∘●≠", ">~|x--+-/.*!", strict=True)),
     "½": "1/2",
     "⅓": "1/3",
@@ -175,7 +190,7 @@ _STAND_INS: Mapping[str, str] = {
 
 
 def _stand_in(character: str, encoding: str) -> str:
-    """A character, or what says the same in an encoding that lacks it."""
+    """A character, or its replacement if the encoding lacks it."""
     try:
         character.encode(encoding)
     except UnicodeEncodeError:
@@ -187,7 +202,11 @@ def _stand_in(character: str, encoding: str) -> str:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a file in one piece: nobody sees half of it, and a failure leaves the old one."""
+    """Write a file atomically: readers never see half of it, and a failure keeps the old file.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
     try:
         if path.exists() and not path.is_file():  # a pipe, or /dev/null
             path.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""`xentcheck probe`: every implementation on one input."""
+"""`xentcheck probe`: runs every implementation on one input."""
 
 # ruff: noqa: PLC0415
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from xentcheck.model import ProbeResult, Sweep
 
 PROBED_DTYPES = ("float32",)
-STANDARD = "standard"  # the sweeps of `check`, instead of a configuration's
+STANDARD = "standard"  # in place of a file: the sweeps of `check`
 
 
 @cli.command()
@@ -213,7 +213,7 @@ def probe(
 
 @dataclass(frozen=True, slots=True)
 class _Numbers:
-    """An input that is written out."""
+    """An input that is given as numbers."""
 
     logits: Any
     labels: Any
@@ -230,7 +230,7 @@ class _Numbers:
 
 @dataclass(frozen=True, slots=True)
 class _RowOfSweep:
-    """A row of a sweep, and the words that name it."""
+    """A row of a sweep, and the words of the options that name it."""
 
     sweep: "Sweep"
     row: int
@@ -284,9 +284,9 @@ def _numbers(
 
 
 def _rows(option: str, written: str, dtype: str | None) -> tuple[Any, ...]:
-    """Numbers; rows of them, of one length, where semicolons separate them."""
+    """A row of numbers, or rows of the same length if semicolons separate them."""
     nested = re.fullmatch(r"\[\s*(\[[^\[\]]*\][\s,]*)+\]", written.strip())
-    if nested:  # as Python and NumPy print rows
+    if nested:  # the form in which Python and NumPy print rows
         written = ";".join(re.findall(r"\[([^\[\]]*)\]", nested[0]))
     if ";" not in written:
         row = numbers_from(option, written, dtype)
@@ -302,7 +302,7 @@ def _rows(option: str, written: str, dtype: str | None) -> tuple[Any, ...]:
 def _parameters(
     spec: "Loss", kind: Any, params: Sequence[str], dtype: str | None
 ) -> dict[str, Any]:
-    """The values of parameters; those per row are rows of numbers."""
+    """The values of parameters. A parameter per row may have rows of numbers."""
     from xentcheck.model import ParameterKind
 
     by_row = {}
@@ -377,7 +377,7 @@ def _standard(
     targets: str | None,
     params: Sequence[str],
 ) -> Sequence["Sweep"]:
-    """The sweeps of `check` with these options."""
+    """The sweeps that `check` runs with these options."""
     from xentcheck.sweeps import chosen_labels, standard_sweeps
 
     kind, chosen, integers = chosen_labels(spec, label_kind, targets)

@@ -1,4 +1,4 @@
-"""Progress on stderr while an audit runs; nothing heavy is imported before it is drawn."""
+"""Shows progress on stderr while an audit runs. Heavy imports happen only when it is drawn."""
 
 # ruff: noqa: PLC0415
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from xentcheck.model import Progress
 
 _PATIENCE = 2.0  # seconds before progress is shown
-_REDRAW = 0.1  # seconds between two drawings of it
+_REDRAW = 0.1  # least seconds between two drawings
 
 
 class ProgressDisplay:
-    """Progress on stderr, when that is a terminal and the work takes longer than a moment.
+    """Progress on stderr, if that is a terminal and the work takes longer than `_PATIENCE`.
 
-    It is drawn when something is reported and by no thread of its own: worker processes are forked
-    from this one.
+    It is drawn when the audit reports something, not by a thread, because this process forks worker
+    processes.
     """
 
     def __init__(self) -> None:

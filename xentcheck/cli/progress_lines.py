@@ -1,4 +1,8 @@
-"""How far a run is, in two lines: the share, rows, rate and time left; what comes, worst so far."""
+"""The progress of a run in two lines.
+
+The first has the share, rows, rate and time left. The second has the current work and the worst
+error so far.
+"""
 
 import math
 
@@ -10,11 +14,11 @@ from rich.text import Text
 from xentcheck.model import Progress
 from xentcheck.report import words
 
-_LEAST_SHARE = 0.0002  # done, before the time left is more than a guess
+_LEAST_SHARE = 0.0002  # share of the work that must be done before the time left is shown
 
 
 def render(progress: Progress, elapsed: float, width: int) -> RenderableType:
-    """Two lines of at most ``width`` columns; ``elapsed`` is in seconds."""
+    """Two lines of at most ``width`` columns. ``elapsed`` is in seconds."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(justify="right", width=4)
     grid.add_column(ratio=1)
@@ -41,7 +45,7 @@ def _rate(rows: float) -> str:
 
 
 def _left(share: float, elapsed: float) -> str:
-    """The time left if the rest goes like what is done."""
+    """The time left, if the rest goes at the same rate."""
     if share < _LEAST_SHARE:
         return "time left unknown"
     seconds = round(elapsed * (1.0 - share) / share)

@@ -1,4 +1,4 @@
-"""`xentcheck report`: a saved report, shown again or in another format."""
+"""`xentcheck report`: shows a saved report again or writes it in another format."""
 
 # ruff: noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""`xentcheck run`: audit what a configuration says."""
+"""`xentcheck run`: audits what a configuration describes."""
 
 # ruff: noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""`xentcheck schema`: the JSON Schemas of what is read and written."""
+"""`xentcheck schema`: prints the JSON Schemas of configurations, reports and baselines."""
 
 # ruff: noqa: PLC0415
 

@@ -1,4 +1,6 @@
-"""Configurations: YAML text in, a checked `Config` out, or one `ConfigError` with every problem."""
+"""Reads configurations: turns YAML text into a checked `Config`, or raises one `ConfigError` with
+every problem.
+"""
 
 from xentcheck.config.fields import FIELDS, LABEL_KINDS, Field
 from xentcheck.config.reader import load, loads, template

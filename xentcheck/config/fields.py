@@ -1,4 +1,4 @@
-"""The keys of a configuration: what each takes and means."""
+"""The keys of a configuration, with their values and meaning."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ LABEL_KINDS = tuple(kind.value for kind in LabelKind if kind is not LabelKind.NO
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A key that a configuration may have: what it takes and what it means."""
+    """A key that a configuration may have: the values that it takes and its meaning."""
 
     name: str
     takes: str

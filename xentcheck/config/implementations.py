@@ -1,4 +1,4 @@
-"""The section ``implementations``: a user's own code."""
+"""Reads the section ``implementations``: the user's own code."""
 
 import re
 from pathlib import Path
@@ -15,6 +15,7 @@ from xentcheck.reading.yaml import Place, remedy_for, shown
 
 
 def read_targets(reader: SectionReader, place: Place) -> tuple[Target, ...]:
+    """The user's implementations, as far as they could be read. ``reader`` notes the problems."""
     found: dict[tuple[str, str], None] = {}
     targets = []
     for item in reader.items(place) or ():
@@ -99,7 +100,7 @@ def read_targets(reader: SectionReader, place: Place) -> tuple[Target, ...]:
 
 
 def read_built_in(reader: SectionReader, place: Place, loss: str | None) -> dict[str, Any]:
-    """Values of parameters that code computes with and does not take."""
+    """The values of loss parameters that the code has built in and does not take as arguments."""
     found: dict[str, Any] = {}
     for name, child in (reader.mapping(place, "parameters") or {}).items():
         spec = None if loss is None else LOSSES[loss].parameter(name)
@@ -112,7 +113,7 @@ def read_built_in(reader: SectionReader, place: Place, loss: str | None) -> dict
 
 
 def read_command(reader: SectionReader, place: Place) -> tuple[str, ...] | None:
-    """The words of a program; one named by a path is found from here."""
+    """The words of a command. A program path is relative to the configuration."""
     words = [reader.text(item, "a word of a command") for item in reader.items(place) or ()]
     if not words or None in words:
         return None
@@ -125,16 +126,16 @@ def read_command(reader: SectionReader, place: Place) -> tuple[str, ...] | None:
         )
         return None
     if "/" in program:
-        # absolute, and no link is resolved: what a link leads to need not be the same program
+        # absolute, but links are not resolved: a link's target may behave differently
         path = reader.file_path(place, program)
         return None if path is None else (str(Path(path).absolute()), *rest)
     return (program, *rest)
 
 
 def read_callable(reader: SectionReader, place: Place, *, bare: bool = False) -> str | None:
-    """``module:attribute``, or ``file.py:attribute`` with the file found from here.
+    """``module:attribute`` or ``file.py:attribute``. The file is relative to the configuration.
 
-    ``bare``: an attribute alone will do.
+    ``bare``: an attribute alone is also allowed.
     """
     text = reader.text(place, "module:attribute or file.py:attribute")
     if text is None:

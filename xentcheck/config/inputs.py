@@ -1,4 +1,4 @@
-"""What a sweep says of its inputs: losses, dtypes, labels, parameters and generators."""
+"""Reads the inputs of a sweep: losses, dtypes, labels, parameters and generators."""
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -18,7 +18,7 @@ from xentcheck.sweeps.labels import TARGETS
 
 
 def read_losses(reader: SectionReader, place: Place) -> tuple[tuple[str, ...], dict[str, Place]]:
-    """The losses that are meant, in their own order, and where each named one stands."""
+    """The selected losses, in the order of `LOSSES`, and the place of each named one."""
     chosen: set[str] = set()
     named: dict[str, Place] = {}
     for item in reader.items(place) or ():
@@ -41,7 +41,7 @@ def read_losses(reader: SectionReader, place: Place) -> tuple[tuple[str, ...], d
 
 
 def read_dtypes(reader: SectionReader, place: Place) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The dtypes that are meant, and those that are named."""
+    """The selected dtypes, and those of them that are named."""
     if isinstance(place.node, yaml.ScalarNode) and place.node.value == "all":
         return STANDARD, ()
     read = reader.several(place, [*FORMATS, "all"], "dtype") or ()
@@ -52,6 +52,14 @@ def read_dtypes(reader: SectionReader, place: Place) -> tuple[tuple[str, ...], t
 def read_labels(
     reader: SectionReader, place: Place, losses: Sequence[str], named: Mapping[str, Place]
 ) -> tuple[LabelKind | None, str]:
+    """The label kind (None: the first kind of each loss) and the choice of targets of a sweep.
+
+    Args:
+        reader: notes the problems.
+        place: of the section ``labels``.
+        losses: the selected losses.
+        named: the place of each loss that is named.
+    """
     entries = reader.section(place, "labels") or {}
     targets = None
     if "targets" in entries:
@@ -83,7 +91,19 @@ def read_axis(
     losses: Sequence[str],
     kind: LabelKind | None,
 ) -> tuple[Any, ...] | None:
-    """The values of a parameter, valid for every selected loss that has it."""
+    """The values of a parameter, valid for every selected loss that has it.
+
+    Args:
+        reader: notes the problems.
+        name: of the parameter.
+        place: of its values.
+        at: of its key, for problems with the parameter itself.
+        losses: the selected losses.
+        kind: the label kind; None: the first kind of each loss.
+
+    Returns:
+        The values; None if there was a problem or no selected loss has the parameter.
+    """
     having = [LOSSES[loss] for loss in losses if LOSSES[loss].parameter(name)]
     if not having and losses:
         elsewhere = [loss for loss in LOSSES if LOSSES[loss].parameter(name)]
@@ -123,7 +143,7 @@ def read_axis(
 
 
 def read_parameter(reader: SectionReader, place: Place, spec: Parameter) -> Any:
-    """One value of a parameter; None stands for "not given" where that is the default."""
+    """One value of a parameter. None means "not given", if that is the default."""
     node = place.node
     absent = isinstance(node, yaml.ScalarNode) and node.value == "none"
     if absent and spec.default is None and spec.kind != ParameterKind.CHOICE:
@@ -148,6 +168,14 @@ def read_parameter(reader: SectionReader, place: Place, spec: Parameter) -> Any:
 def read_inputs(
     reader: SectionReader, place: Place, losses: Sequence[str], named: Mapping[str, Place]
 ) -> tuple[InputSpec, ...]:
+    """The inputs of a sweep that have a known generator.
+
+    Args:
+        reader: notes the problems.
+        place: of the list of inputs.
+        losses: the selected losses.
+        named: the place of each loss that is named.
+    """
     inputs: list[InputSpec] = []
     generators: list[Generator | None] = []
     for item in reader.items(place) or ():
@@ -232,7 +260,7 @@ def _read_real(reader: SectionReader, place: Place, option: Option) -> float | s
 
 
 def _read_rows(reader: SectionReader, place: Place, option: Option) -> tuple[Any, ...]:
-    """Lists of numbers; a list may also be flat."""
+    """A list of lists of numbers, or a flat list of numbers."""
     items = reader.items(place, single=False) or ()
     if all(isinstance(item.node, yaml.ScalarNode) for item in items):
         return tuple(_read_real(reader, item, option) for item in items)
@@ -245,6 +273,6 @@ def _read_rows(reader: SectionReader, place: Place, option: Option) -> tuple[Any
 
 
 def _goes_with(parameter: Parameter, loss: Loss, kind: LabelKind | None) -> bool:
-    """Whether the parameter can be given with these labels; a loss without them is left out."""
+    """Whether a loss takes these labels, and the parameter can be given with them."""
     chosen = kind or loss.label_kinds[0]
     return chosen in loss.label_kinds and parameter.goes_with(chosen)

@@ -1,4 +1,4 @@
-"""The section ``limits``: what a gate asks, and whether anything meets it."""
+"""Reads the section ``limits``, and checks that each limit applies to something."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +22,15 @@ def read_limits(
     names: Sequence[str],
     complete: bool,
 ) -> tuple[Limit, ...]:
+    """The limits of a configuration that have no problems.
+
+    Args:
+        reader: notes the problems.
+        place: of the section.
+        sweeps: the sweeps of the configuration, as far as they could be read.
+        names: the names of all sweeps.
+        complete: whether every sweep was free of problems; if not, some checks are omitted.
+    """
     limits: list[Limit] = []
     places: list[Place] = []
     for item in reader.items(place) or ():
@@ -83,7 +92,10 @@ def read_limits(
 
 
 def _read_tolerance(reader: SectionReader, entries: Mapping[str, Place]) -> Tolerance:
-    """What the numbers of a limit say. Another bound of the ulps stands for `max_ulp`."""
+    """The tolerance of a limit.
+
+    `max_ulp` is 4 unless given. With `p99_ulp` or `max_excess_bits` it is infinite unless given.
+    """
     read = {key: reader.number(entries[key], 0) for key in _LIMIT_NUMBERS if key in entries}
     given = {key: number for key, number in read.items() if number is not None}
     times = reader.flag(entries["times_condition"]) if "times_condition" in entries else False
@@ -108,7 +120,7 @@ def _check_reach(
     names: Sequence[str],
     complete: bool,
 ) -> None:
-    """Notes a limit that no cell of this configuration can meet or break."""
+    """Note a problem for a limit that applies to no cell of this configuration."""
     anywhere: dict[str, Iterable[str]] = {
         "loss": LOSSES,
         "dtype": FORMATS,

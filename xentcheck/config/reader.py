@@ -1,4 +1,4 @@
-"""Configurations: YAML text in, a checked `Config` out, or one `ConfigError` with every problem."""
+"""Reads a whole configuration: turns YAML text into a `Config`, and collects every problem."""
 
 import re
 from collections.abc import Mapping
@@ -16,7 +16,11 @@ from xentcheck.reading.yaml import Place, compose, file_problem, is_null, read_t
 
 
 def load(path: str | Path) -> Config:
-    """The configuration in a file. Raises ConfigError with every problem it has."""
+    """The configuration in a file.
+
+    Raises:
+        ConfigError: with every problem of the file.
+    """
     path = Path(path)
     return loads(read_text(path), str(path))
 
@@ -27,9 +31,13 @@ def template() -> str:
 
 
 def loads(text: str, path: str = "") -> Config:
-    """The configuration in a text; ``path`` is the file it is from.
+    """The configuration in a text.
 
-    Raises ConfigError with every problem it has. Relative paths in it are relative to ``path``.
+    ``path`` is the file that it comes from. Paths in the text are relative to the folder of
+    ``path``.
+
+    Raises:
+        ConfigError: with every problem of the text.
     """
     root = compose(text, path)
     if root is None or is_null(root):
@@ -100,7 +108,7 @@ def _sweep_entries(reader: SectionReader, entries: Mapping[str, Place]) -> dict[
 
 
 def _read_sweep(reader: SectionReader, name: str, place: Place) -> tuple[Sweep, bool]:
-    """What could be read of a sweep, and whether that was all of it."""
+    """The sweep as far as it could be read, and whether it was free of problems."""
     before = len(reader.problems)
     entries = reader.section(place, "sweep") or {}
     losses, named = read_losses(reader, entries["losses"]) if "losses" in entries else ((), {})

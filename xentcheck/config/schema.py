@@ -1,7 +1,7 @@
-"""The JSON Schema of configurations, made of the same declarations as their reader.
+"""The JSON Schema of configurations, built from the same declarations as their reader.
 
-An editor that is told of it completes keys and names, and shows what they mean. It knows less than
-the reader, which also says where patterns match nothing.
+An editor with this schema completes keys and names, and shows their meaning. The schema checks less
+than the reader: only the reader finds patterns that match nothing.
 """
 
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ from xentcheck.sweeps.labels import TARGETS
 
 
 def config_schema() -> Schema:
-    """What a configuration may say."""
+    """The JSON Schema of a configuration."""
     return {
         "$schema": DIALECT,
         "title": "xentcheck configuration",
@@ -139,14 +139,14 @@ _LIMIT: Mapping[str, Schema] = {
 
 
 def _section(name: str, taken: Mapping[str, Schema]) -> Schema:
-    """A mapping of a configuration, with what `FIELDS` says of its keys."""
+    """The schema of a section, with the texts of its keys from `FIELDS`."""
     fields = FIELDS[name]
     properties = {each.name: described(taken[each.name], each.doc) for each in fields}
     return closed(properties, [each.name for each in fields if each.required])
 
 
 def _parameters() -> Schema:
-    """The parameters of all losses; one that several have takes what any of them does."""
+    """The parameters of all losses. A shared parameter takes the values of any of its losses."""
     values: dict[str, list[Schema]] = {}
     docs: dict[str, str] = {}
     for loss in LOSSES.values():
@@ -185,12 +185,12 @@ def _parameter_value(parameter: Parameter) -> Schema:
 
 
 def _spellings(word: str) -> tuple[str | int, ...]:
-    """A word, and the number that YAML takes it for."""
+    """A word, and also the number if YAML reads the word as one."""
     return (word, int(word)) if word.isdigit() else (word,)
 
 
 def _input() -> Schema:
-    """One of the generators, each with options of its own."""
+    """The schema of an input: one of the generators with its own options."""
     named = [{"const": each.name, "description": each.summary} for each in GENERATORS.values()]
     generator = next(each for each in FIELDS["input"] if each.name == "generator")
     return {

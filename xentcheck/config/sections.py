@@ -1,4 +1,4 @@
-"""What the readers of all sections of a configuration share."""
+"""The reader that all sections of a configuration share."""
 
 import re
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ WILDCARD = re.compile(r"[*?\[]")
 
 @dataclass(slots=True)
 class SectionReader(Reader):
-    """A reader of YAML that knows the sections of a configuration."""
+    """A YAML reader that knows the sections of a configuration."""
 
     def section(self, place: Place, what: str) -> dict[str, Place] | None:
         declared = FIELDS[what]
@@ -26,7 +26,10 @@ class SectionReader(Reader):
         )
 
     def file_path(self, place: Place, text: str) -> str | None:
-        """An existing file, relative to the configuration."""
+        """The path of an existing file, relative to the configuration's folder.
+
+        None, with a problem noted, if it is not a file.
+        """
         path = Path(self.file).parent / text
         try:
             exists, is_file = path.exists(), path.is_file()

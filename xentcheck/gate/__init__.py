@@ -1,1 +1,1 @@
-"""What is asked of a report, what a baseline tolerates, and how a run ends."""
+"""Checks a report against limits and a baseline, compares reports, and decides how a run ends."""

@@ -1,13 +1,15 @@
-"""What is tolerated today: violations against a baseline, and the baseline's next state.
+"""Weighs violations against a baseline of tolerated faults, and renews the baseline.
 
-An entry holds for every platform, unless it names one: that goes before the others on its own
-platform. So a file starts with entries for all, and gets more where a platform differs.
+An entry without a platform applies on every platform. An entry with a platform applies only there,
+and takes precedence there. So a file starts with entries for all platforms, and gets more entries
+where a platform differs.
 
-On the processor that an entry was recorded on, results are the same to the bit. On another one of
-the same platform other vector instructions compute exponentials and logarithms, right to a few
-ulps but with other last bits: errors at the limit come and go, and where terms cancel, which of the
-kinds in `DEGREES` a row has is chance. So there the slack is wide, those kinds are weighed together
-as well, and ulps that the problem's conditioning explains are not weighed.
+On the processor that recorded an entry, results are the same to the bit. Another processor of the
+same platform may compute exponentials and logarithms with other vector instructions. They are
+right to a few ulps, but their last bits differ. Then errors at the limit come and go. Where terms
+cancel, chance decides which of the kinds in `DEGREES` a row has. So on another processor the slack
+is wide, those kinds are also weighed together, and ulps that the problem's conditioning explains
+are not weighed.
 """
 
 import sys
@@ -31,13 +33,15 @@ from xentcheck.model import (
 )
 
 DEFAULT_SLACK = Slack(0.01)
-"""What counts as the same on the processor that an entry was recorded on."""
+"""Changes that count as none on the processor that recorded the entry."""
 
 OTHER_PROCESSOR = Slack(7.0, 0.5, 3)
-"""What counts as the same on another one: 3 bits, half as many rows again and 3 rows."""
+"""Changes that count as none on another processor: 3 bits of error (8 times the ulps), and half as
+many rows again plus 3 rows.
+"""
 
 NEXT_TO_LIMIT = 2.0
-"""So many times the limit's ulps are still next to it."""
+"""An error up to this many times the limit, in ulps, counts as close to the limit."""
 
 DEGREES = frozenset(
     each.value
@@ -49,20 +53,21 @@ DEGREES = frozenset(
         Kind.PLATEAU,
     )
 )
-"""Kinds of one fault, digits that are lost: rounding decides which one a row shows."""
+"""Kinds that are one fault, lost digits: rounding decides which of them a row shows."""
 
 DIGITS = 3
-"""Significant digits of the ulps in a baseline, rounded up."""
+"""Significant digits of the ulps in a baseline. They are rounded up."""
 
 Faults = Mapping[str, Extent]
-"""By rule: the name of a kind, or `P99`."""
+"""The faults of a cell by rule. A rule is the name of a kind, or `P99`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What is tolerated in one cell, each fault as far as it went when it was recorded.
+    """The faults that are tolerated in one cell, each to the extent that was recorded.
 
-    ``platform`` "" is every one. ``recorded`` is the environment of that day, with its ``date``.
+    ``platform`` "" means every platform. ``recorded`` is the environment of the recording, with
+    its ``date``.
     """
 
     cell: Cell
@@ -72,13 +77,16 @@ class Entry:
 
     @property
     def measured_on(self) -> str:
-        """The platform that its numbers are from; "" where that is not known."""
+        """The platform that the numbers were measured on; "" if unknown."""
         return self.platform or self.recorded.get("platform", "")
 
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """The entries of a file. ``recorded`` is the record that theirs are told from there."""
+    """The entries of a file.
+
+    ``recorded`` is the common record. The file states only how an entry's record differs from it.
+    """
 
     entries: tuple[Entry, ...] = ()
     path: str = ""
@@ -86,16 +94,16 @@ class Baseline:
 
     @property
     def faults(self) -> int:
-        """How many faults are tolerated in all."""
+        """The number of tolerated faults in all entries."""
         return sum(len(each.faults) for each in self.entries)
 
     def processors(self, platform: str) -> tuple[str, ...]:
-        """What the entries that hold on a platform were recorded on, "" where that is not known."""
+        """The processors that recorded the entries for a platform; "" for an unknown one."""
         held = [each for each in self.entries if each.platform in ("", platform)]
         return tuple(dict.fromkeys(each.recorded.get("cpu", "") for each in held))
 
     def entry(self, cell: Cell, platform: str) -> Entry | None:
-        """The entry that holds for a cell on a platform."""
+        """The entry that applies to a cell on a platform."""
         own = [each for each in self.entries if each.cell == cell]
         return next(
             (each for each in own if each.platform == platform),
@@ -110,7 +118,11 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """Violations that fail, violations that are tolerated, and what the baseline is to be told."""
+    """Violations that fail, violations that are tolerated, and changes to entries.
+
+    ``changes`` lists the entries that are better or gone. ``note`` says which other processors
+    recorded the entries, "" if none.
+    """
 
     violations: tuple[Violation, ...]
     tolerated: tuple[Violation, ...] = ()
@@ -120,11 +132,12 @@ class Weighed:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What a run has to say to a baseline.
+    """The results of a run, in the form that a baseline records.
 
-    ``faults`` has every measured cell, with nothing in those without a violation. ``unaudited``
-    are cells that the configuration describes and that were not audited this time. ``bounds`` are
-    the ulps that a cell's limit allows, ``full`` the ulps from which on no digit is right.
+    ``faults`` has every measured cell; a cell without a violation has an empty mapping.
+    ``unaudited`` are the cells that the configuration describes and this run did not audit.
+    ``bounds`` are the ulps that a cell's limit allows. ``full`` are the ulps from which on no digit
+    is right.
     """
 
     platform: str
@@ -142,7 +155,15 @@ def observed(
     unaudited: Collection[Cell] = (),
     bounds: Mapping[Cell, float] | None = None,
 ) -> Observed:
-    """What a run has to say: how far each of its violations goes."""
+    """The extent of each violation of a run, by cell and rule.
+
+    Args:
+        environment: of the run; ``platform`` is required, ``cpu`` is used if present.
+        measurements: every measurement of the run.
+        violations: the violations to record.
+        unaudited: cells that the configuration describes and the run did not audit.
+        bounds: the ulps that the limit of each cell allows, as from `bounds_of`; None: unknown.
+    """
     measured = {each.cell: each for each in measurements}
     faults: dict[Cell, dict[str, Extent]] = {cell: {} for cell in measured}
     for violation in violations:
@@ -156,7 +177,10 @@ def observed(
 
 
 def bounds_of(config: Config, cells: Iterable[Cell]) -> dict[Cell, float]:
-    """How many ulps the limit of each cell allows, whatever else it has."""
+    """The ulps that the limit of each cell allows: the smaller of ``max_ulp`` and ``p99_ulp``.
+
+    Other parts of the limit are ignored. Cells without a limit are left out.
+    """
     limits = ((cell, config.limit_for(cell)) for cell in cells)
     return {
         cell: min(limit.tolerance.max_ulp, limit.tolerance.p99_ulp)
@@ -174,7 +198,7 @@ def _extent(violation: Violation, measurement: Measurement | None) -> Extent:
 
 
 def rounded_up(ulp: float) -> float:
-    """A number of ulps with `DIGITS` significant digits, not below it."""
+    """A number of ulps, rounded up to `DIGITS` significant digits."""
     if not 0.0 < ulp < sys.float_info.max:
         return ulp
     digits = Context(prec=DIGITS, rounding=ROUND_UP)
@@ -183,7 +207,10 @@ def rounded_up(ulp: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """Weighs a cell's faults against what an entry tolerates; ``other``: on another processor."""
+    """Weighs a cell's faults against those that an entry tolerates.
+
+    ``other`` is true if another processor than this one recorded the entry.
+    """
 
     seen: Observed
     cell: Cell
@@ -192,7 +219,7 @@ class _Scale:
     other: bool
 
     def standing(self, rule: str) -> Standing:
-        """How the fault stands that breaks a rule."""
+        """The standing of the fault under a rule."""
         now, known = self.seen.faults.get(self.cell, {}).get(rule), self.known.get(rule)
         if not self.other or self.slack == Slack():
             return standing(now, known, self.slack)
@@ -210,8 +237,9 @@ class _Scale:
         return Standing.SAME if self._is_next_to_limit(comes_or_goes) else stands
 
     def _together(self) -> tuple[Extent | None, Extent | None]:
-        """All of `DEGREES` as one fault, now and before; errors are not told apart where no digit
-        is right.
+        """All faults of `DEGREES` as one fault, now and before.
+
+        Errors beyond ``full`` count as equal, because no digit is right there.
         """
         full = self.seen.full.get(self.cell, float("inf"))
         now = self.seen.faults.get(self.cell, {})
@@ -225,7 +253,10 @@ class _Scale:
         return _whole(found, largest), _whole(held, before)
 
     def _is_next_to_limit(self, fault: Extent | None) -> bool:
-        """Whether so few rows are off by so little that they may be within the limit elsewhere."""
+        """Whether a fault may be within the limit on another processor.
+
+        That is a fault of few rows with a small or explained error.
+        """
         bound = self.seen.bounds.get(self.cell, 0.0) * NEXT_TO_LIMIT
         return (
             fault is not None
@@ -260,7 +291,7 @@ def _scale(
 
 
 def _note(baseline: Baseline, seen: Observed, slack: float | None) -> str:
-    """What is to be said of the processors, "" where all is recorded on this one."""
+    """A note on the other processors that recorded entries; "" if this one recorded all."""
     known = [each for each in baseline.processors(seen.platform) if each != seen.cpu]
     if not known:
         return ""
@@ -280,14 +311,14 @@ def weigh(
     seen: Observed,
     slack: float | None = None,
 ) -> Weighed:
-    """Violations against a baseline. Those that are new or worse stay violations.
+    """Weigh violations against a baseline. New and worse ones stay violations.
 
     Args:
-        violations: beyond the limits.
-        baseline: what is tolerated.
-        seen: what a run has to say.
-        slack: the relative change that counts as none; None: `DEFAULT_SLACK` on the processor that
-            an entry was recorded on, `OTHER_PROCESSOR` elsewhere.
+        violations: every violation of the run.
+        baseline: the tolerated faults.
+        seen: the results of the same run.
+        slack: the relative change that counts as none. None means `DEFAULT_SLACK` on the processor
+            that recorded the entry, and `OTHER_PROCESSOR` elsewhere.
     """
     failing, tolerated = [], []
     changes: list[Change] = []
@@ -340,7 +371,7 @@ def _from_elsewhere(entry: Entry, platform: str, stands: Standing) -> str:
 def _stale(
     baseline: Baseline, seen: Observed, failing: Iterable[Violation], slack: float | None
 ) -> Iterable[Change]:
-    """Entries for which there is nothing left to tolerate, or something else instead."""
+    """Entries with a fault that is gone or has become another fault."""
     come: dict[Cell, list[str]] = defaultdict(list)
     for violation in failing:
         if violation.standing is Standing.NEW:
@@ -373,16 +404,17 @@ def renewed(
     tighten: bool = False,
     slack: float | None = None,
 ) -> Baseline:
-    """The baseline that tolerates just what was seen.
+    """The baseline that tolerates exactly the faults of a run.
 
-    Entries of other platforms, and of cells that were not audited this time, stay as they are; so
-    does what has not changed, with the day it was recorded.
+    Entries of other platforms and of cells that the run did not audit stay as they are. Entries
+    that have not changed also stay, with their date.
 
     Args:
-        baseline: the one so far.
-        seen: what a run has to say.
-        recorded: the environment, with its date, for what is new.
-        tighten: take back what has become better or is gone, and tolerate nothing more.
+        baseline: the present baseline.
+        seen: the results of the run.
+        recorded: the environment of the run, with its date, for new entries.
+        tighten: only reduce: lower the faults that are better, remove those that are gone, and add
+            nothing.
         slack: as in `weigh`.
     """
     entries: dict[tuple[Cell, str], Entry] = {
@@ -402,17 +434,17 @@ def renewed(
             if wanted:
                 entries[cell, ""] = Entry(cell, wanted, "", recorded)
             continue
-        undated = "cpu" in recorded and "cpu" not in held.recorded  # by an older version
+        undated = "cpu" in recorded and "cpu" not in held.recorded  # an older version wrote it
         anew = undated and not tighten and held.measured_on in ("", seen.platform)
         if wanted == held.faults and not anew:
             continue
         if not anew and not tighten and _unchanged({*wanted, *held.faults}, scale):
             continue
         _drop(entries, held, seen.platform)
-        if not wanted and (cell, "") in entries:  # it would hold here from now on
+        if not wanted and (cell, "") in entries:  # it would apply here from now on
             _drop(entries, entries[cell, ""], seen.platform)
         if wanted:
-            # what was measured elsewhere stays as it was, beside an entry of this platform's own
+            # an entry measured on another platform stays; this platform gets its own beside it
             own = held.platform or (seen.platform if (cell, "") in entries else "")
             own = own or (seen.platform if held.measured_on not in ("", seen.platform) else "")
             entries[cell, own] = Entry(cell, wanted, own, recorded)
@@ -421,7 +453,11 @@ def renewed(
 
 
 def common_record(entries: Sequence[Entry], before: Mapping[str, str]) -> Mapping[str, str]:
-    """The record that the entries are told from: as long as one has it, what it was before."""
+    """The record that the entries share in a file.
+
+    It stays the one before as long as an entry has that record. Otherwise it is the most frequent
+    record.
+    """
     records = [each.recorded for each in entries]
     if before and before in records:
         return before
@@ -437,9 +473,15 @@ def taken(
     slack: float | None = None,
     bounds: Mapping[Cell, float] | None = None,
 ) -> tuple[Baseline, Report]:
-    """A baseline renewed by a report, and the report as it stands to that.
+    """A baseline renewed from a report, and the report weighed against the new baseline.
 
-    The arguments are those of `renewed` and `observed`; ``date`` is today's.
+    Args:
+        report: of the run; its violations may have been weighed before.
+        baseline: the present baseline.
+        date: of today, for new entries.
+        tighten: as in `renewed`.
+        slack: as in `weigh`.
+        bounds: as in `observed`.
     """
     violations = [
         replace(each, standing=None, accepted="")
@@ -460,7 +502,10 @@ def taken(
 
 
 def _drop(entries: dict[tuple[Cell, str], Entry], entry: Entry, platform: str) -> None:
-    """Take an entry out; one for all that another platform recorded becomes that platform's."""
+    """Remove an entry, but keep it for its own platform if it applied to all and is from another.
+
+    Such an entry gets the name of the platform that recorded it.
+    """
     del entries[entry.cell, entry.platform]
     if entry.platform == "" and entry.measured_on not in ("", platform):
         theirs = (entry.cell, entry.measured_on)

@@ -1,4 +1,4 @@
-"""Baselines as files: YAML that is stable in its order, reviewable, and merges line by line."""
+"""Reads and writes baseline files: YAML with a stable order, easy to review and to merge."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,7 +38,11 @@ _HEAD = """\
 
 
 def load(path: str | Path) -> Baseline:
-    """The baseline in a file. Raises ConfigError with every problem it has."""
+    """The baseline in a file.
+
+    Raises:
+        ConfigError: with every problem of the file, or if it does not exist.
+    """
     path = Path(path)
     if not path.exists():
         remedy = f"`xentcheck run CONFIG --write-baseline {path}` writes one"
@@ -47,12 +51,20 @@ def load(path: str | Path) -> Baseline:
 
 
 def known(path: str | Path) -> Baseline:
-    """The baseline in a file, an empty one where there is none. Raises ConfigError as `load`."""
+    """The baseline in a file, or an empty one if the file does not exist.
+
+    Raises:
+        ConfigError: with every problem of the file.
+    """
     return load(path) if Path(path).exists() else Baseline(path=str(path))
 
 
 def loads(text: str, path: str = "") -> Baseline:
-    """The baseline in a text; ``path`` is the file it is from. Raises ConfigError as `load`."""
+    """The baseline in a text. ``path`` is the file that it comes from.
+
+    Raises:
+        ConfigError: with every problem of the text.
+    """
     root = compose(text, path)
     if root is None or is_null(root):
         raise ConfigError([file_problem(path, "the baseline is empty")])
@@ -66,7 +78,7 @@ def loads(text: str, path: str = "") -> Baseline:
 
 
 def dumps(baseline: Baseline) -> str:
-    """A baseline as text; the same entries always give the same text."""
+    """A baseline as text. The same entries always give the same text."""
     common = common_record(baseline.entries, baseline.recorded)
     document: dict[str, Any] = {"version": VERSION}
     if common and baseline.entries:
@@ -109,7 +121,7 @@ def _entry(entry: Entry, common: Mapping[str, str]) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class _BaselineReader(Reader):
-    """Reads the entries, noting every problem."""
+    """Reads the entries and notes every problem."""
 
     def baseline(self, place: Place) -> tuple[tuple[Entry, ...], Mapping[str, str]]:
         known = ("version", "recorded", "cells")
@@ -128,7 +140,10 @@ class _BaselineReader(Reader):
         return self.cells(entries["cells"], common), common
 
     def recorded(self, place: Place, common: Mapping[str, str]) -> dict[str, str]:
-        """When and with what something was recorded: what is common, but for what differs."""
+        """The full record of an entry: the common record, updated by the fields given here.
+
+        A null field removes that field of the common record.
+        """
         given = self.mapping(place, "the environment of a record") or {}
         read = dict(common)
         for key, child in given.items():
@@ -140,7 +155,7 @@ class _BaselineReader(Reader):
 
     def cells(self, cells: Place, common: Mapping[str, str]) -> tuple[Entry, ...]:
         if isinstance(cells.node, yaml.SequenceNode) and not cells.node.value:
-            return ()  # everything is mended
+            return ()  # every fault is fixed
         found: dict[tuple[Cell, str], int] = {}
         read = []
         for item in self.items(cells) or ():

@@ -17,7 +17,7 @@ from xentcheck.reading.schema import (
 
 
 def baseline_schema() -> Schema:
-    """What a baseline may say."""
+    """The JSON Schema of a baseline file."""
     fault = closed(
         {
             "rows": described({"type": "integer", "minimum": 1}, "How many rows show it."),

@@ -1,9 +1,9 @@
-"""Two reports → what has become better or worse from the one to the other, cell by cell.
+"""Compares two reports cell by cell: what is better or worse in the second.
 
-A cell's faults are its kinds of finding, but for notes. A fault in a cell that both reports have is
-compared by the share of the rows that show it, and in ulps where it is measured in them; so is the
-largest error of the cell, which may grow within what is no fault. A kind that comes is worse, one
-that goes is better, and worse outweighs better.
+A cell's faults are its kinds of finding, without notes. In a cell that both reports have, a fault
+is compared by the share of the rows that show it, and by its ulps if it is measured in ulps. The
+largest error of the cell is compared too, because it may grow without becoming a fault. A new kind
+is worse, a kind that is gone is better, and worse outweighs better.
 """
 
 import math
@@ -16,13 +16,13 @@ from xentcheck.gate.extent import Extent, extent, standing
 from xentcheck.model import NOTES, Cell, Finding, Kind, Measurement, Report, Standing, Witness
 
 MAX_ULP = "max_ulp"
-"""The rule of a difference in the largest error of a cell."""
+"""The name of the rule for the largest error of a cell."""
 
 _INPUTS = ("inputs", "labels", "parameters", "label_kind", "logits")
 _LIMITS = ("limits", "max_ulp", "or_abs")
 _MOST_NAMED = 6
 ORDER = (Standing.WORSE, Standing.NEW, Standing.GONE, Standing.BETTER, Standing.SAME)
-"""Worst first, as they are told."""
+"""The order in which cells are listed, worst first."""
 
 _COMES = (Standing.WORSE, Standing.NEW)
 _GOES = (Standing.BETTER, Standing.GONE)
@@ -30,10 +30,10 @@ _GOES = (Standing.BETTER, Standing.GONE)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Side:
-    """What one report has of a cell.
+    """The data of a cell in one report.
 
-    ``max_ulp`` is NaN where no row has a finite error; ``witness`` shows the worst of the cell,
-    ``farthest`` its largest finite error; ``faults`` are its findings that are no notes.
+    ``max_ulp`` is NaN if no row has a finite error. ``witness`` shows the worst row of the cell,
+    ``farthest`` the row with the largest finite error. ``faults`` are the findings without notes.
     """
 
     rows: int
@@ -43,15 +43,16 @@ class Side:
     faults: Mapping[Kind, Finding]
 
     def is_beyond_ulps(self, kind: Kind) -> bool:
-        """Whether the cell has this kind of fault, and it is none that is measured in ulps."""
+        """Whether the cell has this kind of fault, and the fault is not measured in ulps."""
         return kind in self.faults and extent(self.faults[kind], self.rows).ulp is None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Difference:
-    """How one fault of a cell stands; ``rule`` is the name of its kind, or `MAX_ULP`.
+    """The standing of one fault of a cell. ``rule`` is the name of its kind, or `MAX_ULP`.
 
-    The witnesses are those of the fault; where one side has none, that side's worst.
+    The witnesses show the fault. On a side without the fault, the witness shows that side's worst
+    row.
     """
 
     rule: str
@@ -64,10 +65,11 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pair:
-    """A cell of either report or of both, and how it stands.
+    """A cell of one report or of both, and its standing.
 
-    ``differences`` has every fault, also those that are the same: first what is worse, the gravest
-    kind before others. ``reason`` is why one report lacks the cell, "" where it does not say.
+    ``differences`` has every fault, also the unchanged ones. Worse faults come first, and the
+    gravest kind first among them. ``reason`` says why one report lacks the cell, "" if that report
+    does not say.
     """
 
     cell: Cell
@@ -79,13 +81,13 @@ class Pair:
 
     @property
     def changes(self) -> tuple[Difference, ...]:
-        """The differences but for those that are the same."""
+        """The differences without the unchanged faults."""
         return tuple(each for each in self.differences if each.standing is not Standing.SAME)
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What else differs between the reports; ``warning``: it bears on the comparison."""
+    """Another difference between the reports. ``warning``: it affects the comparison."""
 
     topic: str
     text: str
@@ -94,7 +96,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparison:
-    """How HEAD stands to BASE, the worst cells first."""
+    """How HEAD compares to BASE, the worst cells first."""
 
     base: Report
     head: Report
@@ -104,17 +106,17 @@ class Comparison:
 
     @property
     def tally(self) -> Counter[Standing]:
-        """How many cells stand how."""
+        """The number of cells by standing."""
         return Counter(pair.standing for pair in self.pairs)
 
     @property
     def shared(self) -> int:
-        """How many cells are in both reports."""
+        """The number of cells that are in both reports."""
         return sum(pair.base is not None and pair.head is not None for pair in self.pairs)
 
 
 def compare(base: Report, head: Report, slack: float = 0.0) -> Comparison:
-    """How each cell of ``head`` stands to the same cell of ``base``.
+    """Compare each cell of ``head`` to the same cell of ``base``.
 
     ``slack`` is the relative change of an error in ulps that counts as none.
     """
@@ -128,7 +130,7 @@ def compare(base: Report, head: Report, slack: float = 0.0) -> Comparison:
 
 
 def nothing_shared(comparison: Comparison) -> str:
-    """Why no cell is in both reports, for a user."""
+    """A text for the user that says why no cell is in both reports."""
     before, now = (list(_sides(report)) for report in (comparison.base, comparison.head))
     for name, cells in (("BASE", before), ("HEAD", now)):
         if not cells:
@@ -141,7 +143,7 @@ def nothing_shared(comparison: Comparison) -> str:
 
 
 def _sides(report: Report) -> dict[Cell, Side]:
-    """What a report has of each cell; cells may have a measurement, findings or both."""
+    """The side of each cell of a report. A cell may have a measurement, findings or both."""
     measured = {each.cell: each for each in report.measurements}
     faults: dict[Cell, dict[Kind, Finding]] = {}
     for finding in report.findings:
@@ -179,12 +181,15 @@ def _pair(
 
 
 def _differences(base: Side | None, head: Side | None, slack: float) -> Iterator[Difference]:
-    """One per kind of fault; and the largest error, where no fault in ulps says as much."""
+    """One difference per kind of fault, and one for the largest error.
+
+    The latter is left out if it is unchanged or a fault in ulps already changed in the same way.
+    """
     of_kinds = list(_of_kinds(base, head, slack))
     yield from of_kinds
     if base is None or head is None:
         return
-    # NaN, where no row has a finite error, is neither more nor less: then the kinds decide
+    # NaN (no row has a finite error) compares as neither more nor less: then the kinds decide
     now, known = Extent(0, head.rows, head.max_ulp), Extent(0, base.rows, base.max_ulp)
     stands = standing(now, known, slack)
     alike = _COMES if stands is Standing.WORSE else _GOES
@@ -203,7 +208,10 @@ def _of_kinds(base: Side | None, head: Side | None, slack: float) -> Iterator[Di
 
 
 def _fault(side: Side | None, kind: Kind) -> tuple[Extent | None, Witness | None]:
-    """How far a kind of fault goes on one side, and its witness there, or that of the cell."""
+    """The extent of a kind of fault on one side and its witness.
+
+    Without the fault the extent is None and the witness is the cell's.
+    """
     if side is None:
         return None, None
     finding = side.faults.get(kind)
@@ -225,7 +233,7 @@ def _gravity(difference: Difference) -> tuple[int, int]:
 
 
 def _severity(pair: Pair) -> tuple[Any, ...]:
-    """Sorts worst first: how it stands, with faults before without, gravest kind, most ulps."""
+    """A sort key, worst first: standing, cells with faults first, gravest kind, most ulps."""
     first = pair.differences[0] if pair.differences else None
     now = None if first is None else first.head or first.base
     ulp = 0.0 if now is None or now.ulp is None else now.ulp
@@ -234,7 +242,7 @@ def _severity(pair: Pair) -> tuple[Any, ...]:
 
 
 def _why(report: Report, cell: Cell) -> str:
-    """Why a report lacks a cell, as far as its skips say so."""
+    """The reason why a report lacks a cell, from its skips; "" if they do not say."""
     for skip in report.skips:
         if skip.missing and cell.implementation.partition(".")[0] == skip.missing:
             return skip.reason
@@ -284,7 +292,10 @@ def _about_inputs(base: Report, head: Report, pairs: Sequence[Pair]) -> Iterator
 
 
 def _inputs(report: Report, sweep: str) -> list[Any]:
-    """What the configuration says of a sweep's inputs; a command without sweeps has them itself."""
+    """The fields of the configuration that describe a sweep's inputs.
+
+    A command without sweeps has these fields at the top level.
+    """
     sweeps = report.config.get("sweeps")
     found = sweeps.get(sweep) if isinstance(sweeps, Mapping) else report.config
     return [found.get(key) for key in _INPUTS] if isinstance(found, Mapping) else []

@@ -1,4 +1,4 @@
-"""How a fault stands to what was recorded of it: better, worse, the same, new or gone."""
+"""Compares the extent of a fault to a recorded one: better, worse, the same, new or gone."""
 
 import math
 from dataclasses import dataclass, field
@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from xentcheck.model import UNSTEADY, Finding, Standing
 
 EXPLAINED = 2.0
-"""Excess bits up to which conditioning explains an error, as in the default limits of `check`."""
+"""Conditioning explains an error up to this many excess bits, as in `check`'s default limits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """How far a fault goes: it is on ``rows`` of ``of`` rows, and by ``ulp`` at the most.
+    """The extent of a fault: ``rows`` of ``of`` rows show it, and the largest error is ``ulp``.
 
-    ``ulp`` None: it is none that is measured in ulps. ``steady`` False: the numbers are of chance.
-    ``explained``: so many ulps are no more than the problem's conditioning explains.
+    ``ulp`` is None if the fault is not measured in ulps. ``steady`` is false if the numbers depend
+    on chance. ``explained`` is true if the problem's conditioning explains the error.
     """
 
     rows: int
@@ -26,8 +26,10 @@ class Extent:
 
 @dataclass(frozen=True, slots=True)
 class Slack:
-    """What counts as no change: ulps that differ by a factor of up to ``1 + ulps``, and rows by up
-    to a factor of ``1 + share`` and ``rows`` besides.
+    """The changes that count as none.
+
+    The ulps may differ by a factor of ``1 + ulps``. The rows may differ by a factor of
+    ``1 + share``, plus ``rows`` rows.
     """
 
     ulps: float = 0.0
@@ -36,7 +38,7 @@ class Slack:
 
 
 def extent(finding: Finding, of: int) -> Extent:
-    """How far a finding goes in a cell of so many rows."""
+    """The extent of a finding in a cell of ``of`` rows."""
     ulp = finding.distance or (finding.witness.ulp_error if finding.witness else math.nan)
     measured = None if math.isnan(ulp) else ulp
     bits = None if finding.witness is None else finding.witness.excess_bits
@@ -45,11 +47,12 @@ def extent(finding: Finding, of: int) -> Extent:
 
 
 def standing(now: Extent | None, known: Extent | None, slack: Slack | float = 0.0) -> Standing:
-    """How ``now`` stands to ``known``; None is a fault that is not there.
+    """The standing of ``now`` against ``known``. None means that the fault is not there.
 
-    Worse is a larger share of the rows, or more ulps, beyond ``slack`` (a number is one for ulps
-    alone); better is the reverse, if nothing is worse. Where only one of them is in ulps, the
-    other is beyond all of them: an infinity, a NaN.
+    A fault is worse if its share of the rows or its ulps grew by more than ``slack`` (a number
+    applies to ulps only). It is better if one of them shrank by more than that and neither is
+    worse. If only one extent is in ulps, the other counts as an infinite error: it is an infinity
+    or a NaN.
     """
     if now is None or known is None:
         return Standing.SAME if now is known else Standing.GONE if now is None else Standing.NEW
@@ -69,7 +72,7 @@ def standing(now: Extent | None, known: Extent | None, slack: Slack | float = 0.
 
 
 def _more(one: Extent, other: Extent, slack: Slack) -> bool:
-    """Whether one is on a larger share of the rows; exactly, where there is no slack."""
+    """Whether ``one`` has a larger share of the rows. Without slack the comparison is exact."""
     extra = other.rows * slack.share + slack.rows
     allowed = other.rows * one.of + (extra * one.of if extra else 0)
     return one.rows * other.of > allowed

@@ -1,10 +1,14 @@
-"""Measurements and findings × limits → violations.
+"""Finds the violations: findings and measurements that break a limit.
 
-A kind that a limit does not allow by name is forbidden, but for notes: `convention` and `ftz` say
-that a result differs in a way the field accepts, `fp-signal` that the way to it would end some
-runs, `batch-variant` that a row moves with its neighbours, but no farther than the limit has it.
-They are violations only where they are forbidden by name. Kinds measured in ulps were found with
-the limit's own tolerance already. A cell that no limit selects is surveyed, not gated.
+A limit forbids every kind that it does not allow by name, except notes. Notes are violations only
+if the limit forbids them by name:
+
+* `convention` and `ftz`: the result differs in a way that the field accepts.
+* `fp-signal`: the computation raises a signal that would end some runs.
+* `batch-variant`: a row changes with its neighbours, but stays within the limit.
+
+The search for kinds measured in ulps already used the limit's tolerance. A cell that no limit
+selects is surveyed, not gated.
 """
 
 import math
@@ -27,7 +31,7 @@ from xentcheck.model import (
 def judge(
     config: Config, findings: Iterable[Finding], measurements: Iterable[Measurement] = ()
 ) -> tuple[Violation, ...]:
-    """What is beyond the limits of a configuration: findings in their order, then percentiles."""
+    """The violations of a configuration's limits: findings in their order, then percentiles."""
     violations = []
     for finding in findings:
         limit = config.limit_for(finding.cell)
@@ -35,7 +39,7 @@ def judge(
             violations.append(Violation(finding, _allows(finding, limit), finding.kind.value))
     for measurement in measurements:
         limit = config.limit_for(measurement.cell)
-        # of n rows the one at position ceil(0.99·(n − 1)), from 0, is what is called p99_ulp
+        # p99_ulp is the error of the row at position ceil(0.99·(n − 1)), from 0, of n sorted rows
         if limit is not None and measurement.far > max(measurement.scored - 1, 0) // 100:
             violations.append(_by_percentile(measurement, limit))
     return tuple(violations)
@@ -85,7 +89,7 @@ def _allows(finding: Finding, limit: Limit) -> str:
 
 
 def _otherwise(tolerance: Tolerance) -> str:
-    """The errors that are fine as well."""
+    """The alternatives that the tolerance accepts instead, as text."""
     text = f" or_abs {tolerance.or_abs:g}" if tolerance.or_abs else ""
     text += f" or_rel {tolerance.or_rel:g}" if tolerance.or_rel else ""
     bits = tolerance.or_excess_bits

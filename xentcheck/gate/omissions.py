@@ -1,9 +1,10 @@
-"""What a gate names and that was not audited: skips that fail it.
+"""Finds omissions: things that a gate names and the run did not audit. They fail the gate.
 
-A gate that passes says that all it names is within its limits, so what yields nothing must not
-pass in silence. What a configuration *names* is told apart from what its patterns and defaults
-merely reach: that `numpy.*` over every loss meets an implementation without a gradient is no news,
-that the gradient of `mine` is gone is. `docs/decisions/0021-what-a-gate-names.md` has the rules.
+A gate that passes says that everything it names is within its limits. So a named thing without a
+result must not pass in silence. Only *named* things count, not those that patterns and defaults
+merely reach. An example: `numpy.*` over every loss normally matches some implementation without a
+gradient, but a missing gradient of `mine` is an omission.
+`docs/decisions/0021-what-a-gate-names.md` has the rules.
 """
 
 from collections import defaultdict
@@ -26,16 +27,16 @@ def omissions(
     select: Sequence[str] = (),
     recorded: Set[Cell] = frozenset(),
 ) -> tuple[Skip, ...]:
-    """What fails a gate because it was not audited, each with the reason; none of a survey.
+    """The omissions that fail a gate, each with its reason. A survey has none.
 
     Args:
-        config: what was to be audited; cells that none of its limits selects are only surveyed.
-        known: every implementation there is.
+        config: the configuration of the run; cells that no limit selects are only surveyed.
+        known: every available implementation.
         described: the cells that the configuration describes.
-        audited: those with a measurement or a finding.
-        skips: what was not audited.
-        select: patterns of the implementations that were asked for this time; empty: all.
-        recorded: cells of which a baseline has an entry.
+        audited: the cells with a measurement or a finding.
+        skips: the skips of the run.
+        select: patterns of the implementations selected for this run; empty: all.
+        recorded: the cells that have an entry in the baseline.
     """
     if not config.limits:
         return ()
@@ -50,8 +51,15 @@ def omissions(
 def asked(config: Config, sweep: Sweep, cell: Cell, *, has_value: bool = True) -> bool:
     """Whether a configuration asks for a quantity of an implementation that it names.
 
-    That is one named in full, or one of the configuration's own. Without a list of quantities it
-    is the value, and the gradient where a target promises one.
+    An implementation is named if its full name is given, or if it is one of the configuration's own
+    targets. Without a list of quantities, the configuration asks for the value, and for the
+    gradient if a target promises one.
+
+    Args:
+        config: the configuration of the run.
+        sweep: the sweep of the cell.
+        cell: names the implementation and the quantity.
+        has_value: whether the implementation has a value function.
     """
     owned = [
         each
@@ -66,9 +74,16 @@ def asked(config: Config, sweep: Sweep, cell: Cell, *, has_value: bool = True) -
 
 
 def refused(config: Config, sweep: Sweep, cell: Cell, skips: Iterable[Skip]) -> Iterator[Skip]:
-    """What an implementation that is named leaves out of a cell: values of a parameter's axis.
+    """The values of a parameter's axis that a named implementation does not take in a cell.
 
-    An axis is always named. What it does not take of the rows that generators draw is no omission.
+    An axis is always named. Rows of generators that the implementation does not take are not
+    omissions.
+
+    Args:
+        config: the configuration of the run.
+        sweep: the sweep of the cell.
+        cell: names the implementation.
+        skips: those of the implementation.
     """
     owned = any(
         (each.loss, each.name) == (cell.loss, cell.implementation) for each in config.targets
@@ -84,9 +99,10 @@ def _in_full(name: str, patterns: Iterable[str]) -> bool:
 
 
 class _Omissions:
-    """The rules, from the single cell to the whole limit; what one has told, no later one repeats.
+    """Applies the rules, from the single cell to the whole limit.
 
-    ``cells`` are described and gated.
+    A later rule does not repeat an omission that an earlier one reported. ``cells`` are the cells
+    that the configuration describes and gates.
     """
 
     def __init__(
@@ -106,7 +122,7 @@ class _Omissions:
         self.lines = {_line(each) for each in audited}
         self.in_any_dtype = {replace(each, dtype="") for each in audited}
         self.of_any_loss = {replace(each, dtype="", loss="") for each in audited}
-        self.skips: dict[str, list[Skip]] = defaultdict(list)  # by implementation, "": by others
+        self.skips: dict[str, list[Skip]] = defaultdict(list)  # by implementation; "": all others
         self.missing: dict[str, Skip] = {}
         for skip in skips:
             if skip.missing:
@@ -143,7 +159,7 @@ class _Omissions:
         has_value = implementation.value is not None
         if not asked(self.config, sweep, cell, has_value=has_value):
             return
-        # of dtypes and losses that are not named, there have to be some
+        # if dtypes or losses are not named, one audited dtype or loss is enough
         whatever = replace(cell, dtype="")
         if cell.dtype not in sweep.named and whatever in self.in_any_dtype:
             return
@@ -151,7 +167,7 @@ class _Omissions:
             return
         whose = self._whose(cell)
         if whose is None and _line(cell) in self.lines and self._reasons("", cell):
-            return  # this sweep has no rows for it, others have
+            return  # this sweep has no rows for it, but others have
         self.told.add(cell)
         yield self._about(cell)
 
@@ -186,14 +202,14 @@ class _Omissions:
         return any(of == loss and selected(name, sweep.implementations) for of, name in self.known)
 
     def _all(self, cells: Sequence[Cell], **what: str) -> Iterator[Skip]:
-        """An omission where there are cells, none of them was audited, and none was told of."""
+        """An omission per reason, if no cell was audited and none was reported yet."""
         if not any(each in self.audited or each in self.told for each in cells):
             for reason in dict.fromkeys(map(self._reason, cells)):
                 yield Skip(reason, **what)
             self.told.update(cells)
 
     def _about(self, cell: Cell) -> Skip:
-        """The skip that says why a cell was not audited, whatever the sweep."""
+        """The skip that says why a cell was not audited, without the sweep."""
         whose = self._whose(cell)
         if whose is not None:
             return replace(whose, sweep="")
@@ -201,7 +217,7 @@ class _Omissions:
         return Skip(reason, cell.loss, cell.implementation, cell.dtype, cell.quantity.value)
 
     def _whose(self, cell: Cell) -> Skip | None:
-        """The skip of a cell that is about its implementation."""
+        """The skip of a cell that concerns its implementation; None if there is none."""
         process = self.known[cell.loss, cell.implementation].process
         if process is not None and process.name in self.missing:
             reason = self.missing[process.name].reason
@@ -221,5 +237,5 @@ def _line(cell: Cell) -> tuple[str, str, str, Quantity]:
 
 
 def _plain(pattern: str, names: Set[str]) -> str:
-    """The name that a pattern is in full; "" for a pattern."""
+    """The full name that ``pattern`` spells out; "" if it is a real pattern."""
     return next((name for name in names if pattern in (name, escaped(name))), "")

@@ -1,4 +1,4 @@
-"""How a run ended: one answer, from which the exit status and every verdict in words are made."""
+"""How a run ended. The exit status and every verdict in words follow from this one answer."""
 
 from enum import StrEnum
 
@@ -16,7 +16,7 @@ class Outcome(StrEnum):
 
 
 def outcome(report: Report) -> Outcome:
-    """How a run ended, the worst first. A survey passes where it was complete."""
+    """How a run ended: the worst outcome that applies. A survey passes if it was complete."""
     if report.uncertified:
         return Outcome.UNCERTIFIED
     if report.interrupted:
@@ -31,5 +31,5 @@ def outcome(report: Report) -> Outcome:
 
 
 def stale(report: Report) -> int:
-    """How many entries of the baseline tolerate what is not there any more."""
+    """The number of baseline entries whose fault is gone, without another fault in its place."""
     return sum(each.standing is Standing.GONE and not each.into for each in report.changes)

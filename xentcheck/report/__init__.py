@@ -1,1 +1,1 @@
-"""Report → text or file. Nothing in here prints: the doors do."""
+"""Turns reports into text. Nothing here prints or writes files: the command line does that."""

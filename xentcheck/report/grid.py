@@ -1,4 +1,4 @@
-"""Tables as text, by rich: what the formats for terminals share."""
+"""Helpers for tables as text, shared by the formats for terminals. They use rich."""
 
 import io
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from xentcheck.report import words
 
 
 def to_text(renderable: RenderableType, width: int, *, color: bool) -> str:
-    """What a renderable looks like; the environment has no say in it."""
+    """The text of a renderable. It does not depend on environment variables."""
     console = Console(
         file=io.StringIO(),
         width=width,
@@ -31,7 +31,7 @@ def to_text(renderable: RenderableType, width: int, *, color: bool) -> str:
 
 
 def labelled(lines: Sequence[tuple[str, str]]) -> RenderableType:
-    """Words on the left, texts on the right that are folded where they are too long."""
+    """Labels on the left, texts on the right. Long texts are folded."""
     grid = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
     grid.add_column(no_wrap=True, style="dim")
     grid.add_column(overflow="fold", ratio=1)

@@ -1,4 +1,6 @@
-"""The lines of a report: a loss × implementation × dtype × quantity over all its sweeps."""
+"""The lines of a report's table. A line is a loss × implementation × dtype × quantity, over all
+sweeps.
+"""
 
 import math
 from collections import Counter, defaultdict
@@ -22,7 +24,7 @@ _BROKEN = gravity(Kind.VANISHED_GRADIENT)
 
 
 VERDICTS = ("FAIL", "broken", "inexact", "tolerated", "ok")
-"""What a line comes to, the worst first."""
+"""The verdicts of a line, the worst first."""
 
 
 _RANKS = {verdict: rank for rank, verdict in enumerate(VERDICTS)}
@@ -32,7 +34,7 @@ _RANKS = {verdict: rank for rank, verdict in enumerate(VERDICTS)}
 class Line:
     """One line of the table: a loss × implementation × dtype × quantity over all its sweeps.
 
-    The ulps are the worst of the sweeps each; ``counts`` and ``rows`` are their sums.
+    Each error is the worst of the sweeps. ``counts`` and ``rows`` are sums over the sweeps.
     """
 
     loss: str
@@ -49,12 +51,12 @@ class Line:
     witness: Witness | None
     result_dtypes: tuple[str, ...]
     negative_zeros: int
-    max_normal_ulp: float = math.nan  # of the results that were not flushed to zero
-    met: str = ""  # what allows the largest error of a line that is ok, beyond `max_ulp`
+    max_normal_ulp: float = math.nan  # of results that were not flushed to zero
+    met: str = ""  # the alternative that allows an error beyond `max_ulp` in a line that is ok
 
     @property
     def severity(self) -> tuple[float, ...]:
-        """Sorts the worst line first: verdict, gravest kind, how often, largest errors."""
+        """A sort key, worst first: verdict, gravest kind, ulps, its rows, absolute error."""
         faults = [kind for kind in self.counts if kind not in NOTES]
         gravest = min(map(gravity, faults), default=math.inf)
         often = sum(self.counts[kind] for kind in faults if gravity(kind) == gravest)
@@ -65,8 +67,8 @@ class Line:
 def merged(report: Report) -> list[Line]:
     """One line per loss × implementation × dtype × quantity, worst first.
 
-    Findings in cells without a measurement, such as an implementation that raised at once, have a
-    line as well; and kinds that a measurement does not count are counted from the findings.
+    Findings in cells without a measurement also get a line, for example if the implementation
+    raised at once. Kinds that a measurement does not count are counted from the findings.
     """
     measured: dict[tuple[str, str, str, Quantity], list[Measurement]] = defaultdict(list)
     found: dict[tuple[str, str, str, Quantity], list[Finding]] = defaultdict(list)
@@ -110,7 +112,7 @@ def _line(
 
 
 def _met(measurements: Sequence[Measurement]) -> str:
-    """What allows the largest error, where that is more than `max_ulp`."""
+    """The text that says which alternative allows an error beyond `max_ulp`; "" if none did."""
     allowed = [each for each in measurements if each.met]
     if not allowed:
         return ""
@@ -121,7 +123,7 @@ def _met(measurements: Sequence[Measurement]) -> str:
 
 
 def counts_of(measurements: Sequence[Measurement], findings: Sequence[Finding]) -> Counter[Kind]:
-    """The rows of each kind; those of findings that no measurement counts as well."""
+    """The number of rows of each kind, including findings that no measurement counts."""
     counts: Counter[Kind] = Counter()
     counted = set()
     for measurement in measurements:
@@ -134,7 +136,14 @@ def counts_of(measurements: Sequence[Measurement], findings: Sequence[Finding]) 
 
 
 def verdict(report: Report, counts: Mapping[Kind, int], *, failing: bool, tolerated: bool) -> str:
-    """What is said of a cell or a line in a word: of a gate, or of its kinds in a survey."""
+    """The verdict of a cell or a line in one word, one of `VERDICTS`.
+
+    Args:
+        report: says whether the run is a gate or a survey.
+        counts: the rows of each kind; they decide in a survey.
+        failing: whether a violation is in it.
+        tolerated: whether a tolerated violation is in it.
+    """
     if failing:
         return "FAIL"
     if tolerated:
@@ -143,7 +152,7 @@ def verdict(report: Report, counts: Mapping[Kind, int], *, failing: bool, tolera
 
 
 def verdicts(report: Report) -> Counter[str]:
-    """How many cells of a report have which verdict: every format counts them so."""
+    """The number of cells by verdict. Every format uses this count."""
     found: dict[Cell, list[Finding]] = defaultdict(list)
     for finding in report.findings:
         found[finding.cell].append(finding)
@@ -162,7 +171,7 @@ def verdicts(report: Report) -> Counter[str]:
 
 
 def _survey_verdict(counts: Mapping[Kind, int]) -> str:
-    """How bad it is in a word: ``broken``, ``inexact`` or ``ok``."""
+    """The verdict of a survey: ``broken``, ``inexact`` or ``ok``."""
     faults = [gravity(kind) for kind in counts if kind not in NOTES]
     if not faults:
         return "ok"
@@ -172,7 +181,7 @@ def _survey_verdict(counts: Mapping[Kind, int]) -> str:
 def _worst_witness(
     measurements: Sequence[Measurement], findings: Sequence[Finding]
 ) -> Witness | None:
-    """The witness of the gravest finding; without findings, that of the largest error."""
+    """The witness of the gravest finding; without findings, the witness of the largest error."""
     shown = [each for each in findings if each.witness is not None]
     if shown:
         return min(shown, key=words.severity).witness
@@ -191,7 +200,7 @@ def _place(cell: Cell) -> tuple[str, str, str, Quantity]:
 
 
 def by_loss(lines: Iterable[Line]) -> Iterator[tuple[str, list[Line]]]:
-    """Losses in the order of their worst line, each with its lines, worst first."""
+    """The losses in the order of their worst line, each with its lines, worst first."""
     groups: dict[str, list[Line]] = defaultdict(list)
     for line in lines:
         groups[line.loss].append(line)

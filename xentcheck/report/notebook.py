@@ -1,7 +1,7 @@
-"""Reports and probes → HTML, as notebooks show them.
+"""Writes reports and probes as HTML for notebooks.
 
-It stands by itself: no script, no style sheet, colours that are legible on light and on dark
-ground. All text goes through `html.escape`.
+The HTML needs no script and no style sheet. Its colours are readable on light and on dark
+backgrounds. All text goes through `html.escape`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,7 +17,7 @@ from xentcheck.report.probe import render_probe
 MOST_LINES = 60
 MOST_TOLD = 5
 
-_WIDTH = 100  # characters of what is shown as plain text
+_WIDTH = 100  # columns of plain text
 _COLORS = {
     "FAIL": "#d64545",
     "broken": "#d64545",
@@ -37,7 +37,7 @@ _LONG = _HEADERS[10:]
 
 
 def of_report(report: Report) -> str:
-    """The worst lines of the table, the gravest violations or findings, and what was skipped."""
+    """The worst lines of the table, the gravest violations or findings, and the skips."""
     lines = merged(report)
     parts = [_paragraph(_verdict(report, lines), "font-weight:bold")]
     parts += [_paragraph(each) for each in _warnings(report)]
@@ -54,7 +54,7 @@ def of_report(report: Report) -> str:
 
 
 def of_probe(result: ProbeResult) -> str:
-    """What `xentcheck probe` prints."""
+    """The output of `xentcheck probe` as HTML."""
     return _plain(to_text(render_probe(result, _WIDTH), _WIDTH, color=False))
 
 
@@ -128,7 +128,7 @@ def _row(texts: Sequence[str], cell: str, style: str, color: str = "") -> str:
 
 
 def _told(report: Report) -> Iterator[str]:
-    """The gravest violations in full; in a survey the gravest findings."""
+    """The gravest violations in full, or the gravest findings in a survey."""
     if report.violations:
         text = words.violations_text(report, MOST_TOLD)
         heading, _, rest = text.partition("\n\n")

@@ -1,4 +1,4 @@
-"""What every implementation makes of one input → rich renderables."""
+"""Shows the results of every implementation for one input, as rich renderables."""
 
 import math
 from collections import defaultdict
@@ -19,13 +19,13 @@ from xentcheck.report.words import skipped_lines
 if TYPE_CHECKING:
     from xentcheck.model import ProbeLine, ProbeNumber, ProbeResult
 
-_MOST_COMPONENTS = 12  # of more, the worst are shown
+_MOST_COMPONENTS = 12  # if there are more, only the worst are shown
 _HEADERS = ("implementation", "result", "hex", "ulp", "verdict")
-_LEAST = {"implementation": 16, "verdict": 10}  # what these columns may be folded to
+_LEAST = {"implementation": 16, "verdict": 10}  # least widths of the columns that may be folded
 
 
 def render_probe(result: "ProbeResult", width: int) -> Group:
-    """Per dtype the input as it was rounded; per result the exact value and what came instead."""
+    """The rounded input per dtype, then the exact value and the results of all implementations."""
     groups: dict[str, dict[Quantity, list[ProbeLine]]] = defaultdict(lambda: defaultdict(list))
     for line in result.lines:
         groups[line.dtype][Quantity(line.quantity)].append(line)
@@ -43,7 +43,7 @@ def render_probe(result: "ProbeResult", width: int) -> Group:
 
 
 def _inputs(result: "ProbeResult", dtype: str) -> list[str]:
-    """The rows in decimal and hex, each once: every measurement bears them in its witness."""
+    """The rows in decimal and hex, each once. They come from the witnesses of measurements."""
     if dtype in result.rows:
         asked = result.rows[dtype]
         return [f"row {asked.row:,} of the sweep, from {asked.generator}: {_input(asked)}"]
@@ -88,7 +88,7 @@ def _results(
 
 
 def _severity(number: "ProbeNumber") -> tuple[float, float]:
-    """Sorts worst first."""
+    """A sort key, worst first."""
     grave = len(Kind) if number.kind is None else gravity(number.kind)
     error = -1.0 if math.isnan(number.ulp_error) else number.ulp_error
     return (grave, -error)

@@ -1,1 +1,1 @@
-"""A comparison of two reports, for a terminal, as Markdown and as JSON."""
+"""Writes a comparison of two reports for a terminal, as Markdown and as JSON."""

@@ -1,4 +1,4 @@
-"""A comparison as a JSON document of its own schema."""
+"""Writes a comparison as a JSON document with its own schema."""
 
 import json
 from typing import Any
@@ -16,7 +16,10 @@ SCHEMA_VERSION = 1
 
 
 def to_json(comparison: Comparison, names: tuple[str, str]) -> str:
-    """The document as text, strict JSON; what is the same has its numbers, but no witnesses."""
+    """The document as strict JSON text. Unchanged faults have numbers but no witnesses.
+
+    ``names`` are the files of base and head.
+    """
     tally = comparison.tally
     document = {
         "schema_version": SCHEMA_VERSION,

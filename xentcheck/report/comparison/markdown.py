@@ -1,6 +1,6 @@
-"""A comparison of two reports → Markdown for a comment on a pull request.
+"""Writes a comparison of two reports as Markdown for a comment on a pull request.
 
-GitHub takes comments of up to 65,536 characters. What is worse comes first; what does not fit is
+GitHub takes comments of up to 65,536 characters. Worse cells come first. Cells that do not fit are
 counted.
 """
 
@@ -14,7 +14,9 @@ from xentcheck.report.comparison import pairs
 from xentcheck.report.formats.markdown import Page, code, fenced, inline
 
 LARGEST = 65_536
-"""Bytes, hence no more characters. That is what a comment on GitHub may have."""
+"""The most bytes of a comment. GitHub allows as many characters, and a character has at least one
+byte.
+"""
 
 _RESERVED = 1024  # bytes for the lines that say what was left out
 _MOST_DETAILS = 50
@@ -28,7 +30,7 @@ _FOLDED = (Standing.NEW, Standing.GONE, Standing.BETTER)
 def render(comparison: Comparison, names: tuple[str, str], largest: int = LARGEST) -> str:
     """The comparison as GitHub-flavoured Markdown of at most ``largest`` bytes of UTF-8.
 
-    ``names`` are those of the files.
+    ``names`` are the files of base and head.
     """
     page = Page(largest - _RESERVED)
     page.add(f"### xentcheck: {inline(pairs.verdict(comparison))}", "")
@@ -59,7 +61,7 @@ def _counts(comparison: Comparison) -> str:
 
 
 def _table(page: Page, pairs: Sequence[Pair], room: int) -> None:
-    """A line per cell, as many as there is room for."""
+    """One line per cell, as many as fit."""
     part = Page(room)
     if part.add(*_HEADERS):
         left = part.add_some(map(_row, pairs))
@@ -102,7 +104,7 @@ def _details(page: Page, head: Report, worse: Sequence[Pair], room: int) -> None
 
 
 def _detail(head: Report, pair: Pair) -> str:
-    """A cell that is worse behind its name, with both witnesses and a command to be copied."""
+    """A worse cell, folded under its name, with both witnesses and a command to copy."""
     cell, shown = pair.cell, pairs.leading(pair)
     changes = inline(" · ".join(pairs.changes(pair)))
     place = f"{inline(f'{cell.loss}, {cell.dtype} {cell.quantity}')}, sweep {code(cell.sweep)}"
@@ -116,7 +118,7 @@ def _detail(head: Report, pair: Pair) -> str:
 
 
 def _environment(page: Page, comparison: Comparison) -> None:
-    """What differs and bears on nothing, and what was measured, folded away."""
+    """The differences that do not affect the comparison and the measure, folded."""
     told = [(note.topic, note.text) for note in comparison.notes if not note.warning]
     if comparison.slack:
         told.append(("slack", pairs.slack_text(comparison.slack)))

@@ -1,4 +1,4 @@
-"""How what two reports have in common is told in words."""
+"""Texts for a comparison of two reports and its pairs of cells."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -11,11 +11,11 @@ from xentcheck.report import words
 from xentcheck.report.document import of_witness
 from xentcheck.report.lines import verdicts
 
-_MOST_NUMBERS = 64  # of a row; longer ones are abbreviated
+_MOST_NUMBERS = 64  # numbers shown of a row; longer rows are shortened
 
 
 def summary(comparison: Comparison, names: tuple[str, str]) -> Iterator[tuple[str, str]]:
-    """What was compared, how it came out and what else differs, as (what, text)."""
+    """The compared files, the outcome and the other differences, as (label, text)."""
     tally = comparison.tally
     for word, name, report in zip(
         ("base", "head"), names, (comparison.base, comparison.head), strict=True
@@ -34,12 +34,12 @@ def summary(comparison: Comparison, names: tuple[str, str]) -> Iterator[tuple[st
 
 
 def slack_text(slack: float) -> str:
-    """What a slack lets pass."""
+    """The changes that a slack ignores, in words."""
     return f"errors in ulps that change by a factor of up to {1 + slack:g} count as the same"
 
 
 def verdict(comparison: Comparison) -> str:
-    """How it came out, in a few words."""
+    """The outcome in a few words."""
     if not comparison.shared:
         return "nothing was compared: no cell is in both reports"
     worse, better = comparison.tally[Standing.WORSE], comparison.tally[Standing.BETTER]
@@ -50,19 +50,19 @@ def verdict(comparison: Comparison) -> str:
 
 
 def lacking(pair: Pair) -> str:
-    """Which report lacks a cell and why, where it says so."""
+    """Which report lacks a cell and why; "" if no reason is known."""
     if not pair.reason:
         return ""
     return f"not in {'base' if pair.base is None else 'head'}: {pair.reason}"
 
 
 def leading(pair: Pair) -> Difference | None:
-    """The difference that is shown with its witnesses; None where there is nothing to show."""
+    """The difference to show with its witnesses; None if nothing changed."""
     return next(iter(pair.changes), None)
 
 
 def distinct(pairs: Sequence[Pair]) -> list[Pair]:
-    """The same, but the first of each loss, implementation and rule before all others."""
+    """The same pairs, with the first of each loss, implementation and rule before all others."""
     seen: set[tuple[str, str, str]] = set()
     new: list[Pair] = []
     repeated: list[Pair] = []
@@ -75,9 +75,10 @@ def distinct(pairs: Sequence[Pair]) -> list[Pair]:
 
 
 def changes(pair: Pair) -> list[str]:
-    """``nan new: 3 of 61 rows``, ``inaccurate worse: 5 → 60 of 61 rows, 12 → 9.3e6 ulp``.
+    """The changes of a cell, such as ``nan new: 3 of 61 rows`` and
+    ``inaccurate worse: 5 → 60 of 61 rows, 12 → 9.3e6 ulp``.
 
-    In a cell that is new or gone as a whole, so are all of its faults.
+    If the whole cell is new or gone, the texts omit the standing of each fault.
     """
     whole = pair.base is None or pair.head is None
     texts = []
@@ -107,7 +108,7 @@ def _change(rule: str, base: Extent | None, head: Extent | None) -> str:
 
 
 def _ulps(before: float | None, now: float | None) -> str:
-    """``12 → 9.3e6 ulp``, with as many digits as it takes to see a difference."""
+    """``12 → 9.3e6 ulp``, with enough digits to see a difference."""
     texts = ["none" if each is None else words.ulps(each) for each in (before, now)]
     if texts[0] == texts[1] and before is not None and now is not None:
         texts = [words.decimal(each) for each in (before, now)]
@@ -115,8 +116,8 @@ def _ulps(before: float | None, now: float | None) -> str:
 
 
 def largest(side: Side | None) -> str:
-    """The worst of a cell: a kind that has no error in ulps, such as nan, else the largest finite
-    error; nothing where the report lacks the cell.
+    """The worst of a cell: a kind without an error in ulps, such as nan, or else the largest finite
+    error. "" if the report lacks the cell.
     """
     if side is None:
         return ""
@@ -131,7 +132,7 @@ def witness_text(witness: Witness) -> str:
 
 
 def side_by_side(difference: Difference) -> list[tuple[str, str]]:
-    """Both witnesses in full, as (what, text); of one input, what they share is told once."""
+    """Both witnesses in full, as (label, text). For the same input, shared lines come once."""
     base, head = difference.base_witness, difference.head_witness
     before, now = _told(base), _told(head)
     shared = []
@@ -147,7 +148,7 @@ def side_by_side(difference: Difference) -> list[tuple[str, str]]:
 
 
 def _told(witness: Witness | None) -> list[tuple[str, str]]:
-    """A witness in full, or its input and what happened instead of a result."""
+    """A witness in full, or its input and the reason why there is no result."""
     if witness is None:
         return []
     lines = words.witness_lines(witness, _MOST_NUMBERS)
@@ -159,13 +160,13 @@ def _told(witness: Witness | None) -> list[tuple[str, str]]:
 
 
 def _same_input(one: Witness, other: Witness) -> bool:
-    """Whether two witnesses are of the same numbers, to the bit."""
+    """Whether two witnesses have the same input, to the bit."""
     first, second = (of_witness(each) or {} for each in (one, other))
     return all(first[key] == second[key] for key in ("logits", "labels", "parameters"))
 
 
 def replay(head: Report, pair: Pair, difference: Difference) -> list[str]:
-    """The words of the command that shows head's witness again; none where that is too long."""
+    """The words of the command that shows head's witness again; none if it would be too long."""
     kinds = {kind.value: kind for kind in Kind}
     kind = kinds.get(difference.rule) if difference.head is not None else None
     rows = 0 if difference.head is None else difference.head.rows
@@ -174,5 +175,5 @@ def replay(head: Report, pair: Pair, difference: Difference) -> list[str]:
 
 
 def one_line(text: str) -> str:
-    """Text from elsewhere on one line, with escapes for what would break it."""
+    """Foreign text on one line, with escapes for line breaks and control characters."""
     return words.clean(text).replace("\n", "\\n")

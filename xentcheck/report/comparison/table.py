@@ -1,4 +1,4 @@
-"""A comparison of two reports → a table for a terminal, or a JSON document of its own schema.
+"""Writes a comparison of two reports as a table for a terminal.
 
 As in the table of one report, every piece of text is a `Text`, and colour only repeats a word.
 """
@@ -43,12 +43,19 @@ _MOST_DETAILS = 12
 
 
 def render(comparison: Comparison, names: tuple[str, str], width: int, *, color: bool) -> str:
-    """The comparison as text, no line wider than ``width``; ``names`` are those of the files."""
+    """The comparison as text.
+
+    Args:
+        comparison: the comparison to show.
+        names: the files of base and head.
+        width: the largest width of a line, in columns.
+        color: whether to use ANSI colours.
+    """
     return to_text(render_table(comparison, names, width), width, color=color)
 
 
 def render_table(comparison: Comparison, names: tuple[str, str], width: int) -> Group:
-    """What is not the same, what is worse in detail, and a summary."""
+    """The changed cells, the worse cells in detail, and a summary."""
     told = [pair for pair in comparison.pairs if pair.standing is not Standing.SAME]
     parts: list[RenderableType] = []
     if told:
@@ -64,7 +71,7 @@ def render_table(comparison: Comparison, names: tuple[str, str], width: int) -> 
 
 
 def _rows(pairs: Sequence[Pair], width: int) -> Iterator[RenderableType]:
-    """A line per cell and below it what has changed, loss by loss."""
+    """One line per cell with its changes below, grouped by loss."""
     cells = {id(pair): _cells(pair) for pair in pairs}
     widths = _widths(list(cells.values()), width)
     by_loss: dict[str, list[Pair]] = defaultdict(list)
@@ -95,7 +102,7 @@ def _cells(pair: Pair) -> list[Text]:
 
 
 def _widths(rows: Sequence[Sequence[Text]], width: int) -> list[int]:
-    """As wide as the contents; where that is too much, the columns of `_FOLDABLE` are folded."""
+    """Column widths that fit the contents; if too wide, the columns of `_FOLDABLE` shrink."""
     widths = [
         max(len(header), *(row[i].cell_len for row in rows)) for i, header in enumerate(_HEADERS)
     ]
@@ -127,7 +134,7 @@ def _below(pair: Pair) -> list[str]:
 
 
 def _details(comparison: Comparison, width: int) -> list[RenderableType]:
-    """What is worse with both witnesses in full, each kind of it first."""
+    """The worse cells with both witnesses in full, each kind before repetitions."""
     worse = [pair for pair in comparison.pairs if pair.standing is Standing.WORSE]
     if not worse:
         return []

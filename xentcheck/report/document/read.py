@@ -1,9 +1,9 @@
-"""The JSON document → Report: what `document` wrote, checked and put back into the model.
+"""Reads the JSON document of a report, checks it and rebuilds the `Report`.
 
-A key for which the model has a default may be missing: version 1 of the schema has grown by such
-keys, and reports that were written before are read. Unknown keys are passed over for the same
-reason. The document does not tell everything: a dtype of 64-bit integers stands for all labels
-that are whole numbers, a first break bears its input only.
+A key may be missing if the model has a default for it. Version 1 of the schema gained such keys
+over time, and older reports must still be readable. Unknown keys are ignored for the same reason.
+The document does not have everything: whole-number labels come back as 64-bit integers, and a first
+break has only its input.
 """
 
 import json
@@ -51,9 +51,10 @@ _REFERENCE_COUNTS = (
 def read(path: str | Path) -> Report:
     """The report in a file.
 
-    Raises UsageError, which names the file, what is wrong with it and what would help: it is not
-    there, no JSON, no report, one of another schema version, or has missing or mistyped keys (all
-    of them, by their path).
+    Raises:
+        UsageError: the file does not exist, is not JSON, is not a report, has another schema
+            version, or has missing or mistyped keys (it lists them by their path). The message
+            names the file, the problem and a remedy.
     """
     try:
         text = Path(path).read_bytes().decode("utf-8-sig")
@@ -70,7 +71,11 @@ def read(path: str | Path) -> Report:
 
 
 def read_all(*paths: str | Path) -> list[Report]:
-    """The reports in several files. Raises one UsageError for all that is wrong with any."""
+    """The reports in several files.
+
+    Raises:
+        UsageError: one error with the problems of all files.
+    """
     reports, problems = [], []
     for path in paths:
         try:
@@ -83,7 +88,11 @@ def read_all(*paths: str | Path) -> list[Report]:
 
 
 def from_json(text: str, name: str) -> Report:
-    """The report in a JSON text; ``name`` is what errors call it. Raises UsageError as `read`."""
+    """The report in a JSON text. Error messages call it ``name``.
+
+    Raises:
+        UsageError: as in `read`.
+    """
     try:
         written = json.loads(text, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
@@ -168,7 +177,7 @@ def _report(entry: Entry) -> Report:
 
 
 def _reference(entry: Entry) -> Mapping[str, Any]:
-    """How the truth was found. The counts that summaries show have to be there."""
+    """How exact results were computed. The counts that summaries show are required."""
     found = entry.mapping("reference", {})
     if "decided_by" in found:
         inner = Entry(found, entry.at("reference"), entry.problems)
@@ -227,14 +236,14 @@ def _measurement(entry: Entry) -> Measurement:
 
 
 def _farthest(entry: Entry, witness: Witness | None, cell: Cell) -> Witness | None:
-    """The witness of the largest finite error; where none is written, that of the cell is it."""
+    """The witness of the largest finite error; if none is written, the cell's witness."""
     if entry.values.get("farthest") is not None:
         return _witness(entry, "farthest", cell)
     return witness if witness is not None and math.isfinite(witness.ulp_error) else None
 
 
 def _normal(entry: Entry, farthest: Witness | None, cell: Cell) -> Witness | None:
-    """The witness of the largest error that is not flushed; where none is written, of all."""
+    """The witness of the largest error that is not flushed; if none is written, ``farthest``."""
     return farthest if entry.values.get("normal") is None else _witness(entry, "normal", cell)
 
 

@@ -1,4 +1,4 @@
-"""The JSON Schema of reports: what this version writes."""
+"""The JSON Schema of the reports that this version writes."""
 
 from collections.abc import Mapping
 
@@ -20,7 +20,7 @@ _HEX_FLOAT = r"^(-?0x[01]\.[0-9a-f]+p[+-][0-9]+|-?inf|nan)$"
 
 
 def report_schema() -> Schema:
-    """What `--format json` writes."""
+    """The JSON Schema of the output of `--format json`."""
     cell: dict[str, Schema] = {
         name: {"type": "string"} for name in ("loss", "implementation", "dtype", "sweep")
     }

@@ -1,4 +1,4 @@
-"""Report → the JSON document, ``schema_version`` 1."""
+"""Writes a report as the JSON document of ``schema_version`` 1."""
 
 import json
 import re
@@ -25,9 +25,9 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def to_json(report: Report) -> str:
-    """The document as text with a final newline; the same report always gives the same text."""
+    """The document as text with a final newline. The same report always gives the same text."""
     text = json.dumps(to_document(report), indent=1, ensure_ascii=False, allow_nan=False)
-    # names of files and texts of exceptions may have what no encoding takes
+    # file names and exception texts may have lone surrogates, which cannot be encoded
     return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
 
 
@@ -98,19 +98,19 @@ def _measurement(measurement: Measurement) -> dict[str, Any]:
 
 
 def _farthest(measurement: Measurement) -> dict[str, Any] | None:
-    """The witness of the largest finite error, where that is not the cell's witness anyway."""
+    """The witness of the largest finite error; None if it is the cell's witness."""
     same = measurement.farthest is measurement.witness
     return None if same else of_witness(measurement.farthest)
 
 
 def _normal(measurement: Measurement) -> dict[str, Any] | None:
-    """The witness of the largest error that is not flushed, where another one is larger."""
+    """The witness of the largest error that is not flushed; None if it is ``farthest``."""
     same = measurement.normal is measurement.farthest
     return None if same else of_witness(measurement.normal)
 
 
 def _first_break(measurement: Measurement) -> dict[str, Any] | None:
-    """Where the implementation breaks on its way through the sweep: the kind and the input."""
+    """The kind and the input of the implementation's first fault in the sweep."""
     if measurement.first_break is None:
         return None
     kind, witness = measurement.first_break
@@ -169,7 +169,7 @@ def _source(source: Source) -> dict[str, Any]:
 
 
 def of_witness(witness: Witness | None) -> dict[str, Any] | None:
-    """A witness as it stands in documents; None for none."""
+    """A witness as a part of a document; None for None."""
     if witness is None:
         return None
     excess = witness.excess_bits

@@ -1,7 +1,7 @@
-"""The formats of a report, as data: a name, a suffix, a writer and a word of help each.
+"""The formats of a report, as data: each has a name, a suffix, a writer and a help text.
 
-A new format is one row of `FORMATS` and a module beside this one. Nothing is imported before a
-format is asked for: the help of the command line is made of this table.
+A new format needs one row in `FORMATS` and one module in this package. A format's module is
+imported only when it is used, because the command line builds its help from this table.
 """
 
 # ruff: noqa: PLC0415
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a text is written for. Only the table asks for the width in columns and for colour."""
+    """The width in columns and the colour of the output. Only the table uses them."""
 
     width: int
     color: bool = False
@@ -29,10 +29,10 @@ class Format:
     """A format.
 
     Attributes:
-        name: what ``--format`` calls it.
+        name: its name for ``--format``.
         writer: makes the text of a report.
-        suffix: how a file's name ends that is in this format; "": no suffix says so.
-        help: what the option's help says behind the name.
+        suffix: the end of a file name that selects this format; "": no suffix does.
+        help: the text after the name in the option's help.
     """
 
     name: str
@@ -106,15 +106,22 @@ FORMATS: Mapping[str, Format] = {
 
 NAMES = tuple(FORMATS)
 SUFFIXES: Mapping[str, str] = {each.suffix: each.name for each in FORMATS.values() if each.suffix}
-"""The format of a file whose format is not given, by how its name ends."""
+"""The format by file suffix, for files without a given format."""
 
 
 def listed() -> str:
-    """The names of all formats with their help, as a sentence has them."""
+    """The names of all formats with their help, as an enumeration in a sentence."""
     names = [f"{each.name} ({each.help})" if each.help else each.name for each in FORMATS.values()]
     return f"{', '.join(names[:-1])} or {names[-1]}"
 
 
 def rendered(report: "Report", form: str, width: int, *, color: bool = False) -> str:
-    """A report as text in one of the formats `NAMES`."""
+    """A report as text.
+
+    Args:
+        report: the report to write.
+        form: one of `NAMES`.
+        width: the largest width of a line, in columns; only the table uses it.
+        color: whether to use ANSI colours; only the table uses it.
+    """
     return FORMATS[form].writer(report, Page(width, color))

@@ -1,4 +1,6 @@
-"""A report as an atlas in Markdown: per function and dtype, how far off and where it breaks."""
+"""Writes a report as an atlas in Markdown: the error of each function and dtype, and where it
+breaks.
+"""
 
 import math
 from collections import Counter, defaultdict
@@ -11,12 +13,12 @@ from xentcheck.model import Finding, Input, Kind, Measurement, Quantity, Report
 from xentcheck.report import words
 
 _MISSING = "–"
-_FROM_MILD_TO_EXTREME = "gap"  # the generator whose first fault says where a function breaks
+_FROM_MILD_TO_EXTREME = "gap"  # the generator with the "breaks at" row
 _COMPONENTS = ("xentcheck", "python", "platform", "numpy", "mpmath", "ml_dtypes")
 
 
 def render(report: Report, date: str) -> str:
-    """The atlas. ``date`` is when it was measured."""
+    """The atlas as text. ``date`` is the date of the measurement."""
     lines = [*_heading(report, date), *_functions(report), *_variants(report), *_skips(report)]
     return "\n".join(lines) + "\n"
 
@@ -50,7 +52,7 @@ def _versions(environment: Mapping[str, str], frameworks: Iterable[str]) -> str:
 
 
 def _functions(report: Report) -> Iterator[str]:
-    """A table per loss, a line per function, dtype and quantity."""
+    """One table per loss, with one line per function, dtype and quantity."""
     variants = _variant_names(report)
     ways = _ways(report)
     cells: dict[str, dict[tuple[str, str, Quantity], list[Measurement]]] = defaultdict(
@@ -73,7 +75,7 @@ def _functions(report: Report) -> Iterator[str]:
 
 
 def _ways(report: Report) -> frozenset[str]:
-    """The sweeps that go from mild to extreme from their first row on."""
+    """The sweeps whose first generator goes from mild to extreme rows."""
     first: dict[str, str] = {}
     for each in report.yields:
         first.setdefault(each.sweep, each.generator)
@@ -95,7 +97,7 @@ def _measured(measurements: Sequence[Measurement], ways: frozenset[str]) -> list
 
 
 def _break(measurements: Sequence[Measurement], ways: frozenset[str]) -> str:
-    """Where the function first fails as rows become certain, and how."""
+    """The first input on which the function fails as rows become certain, and the kind."""
     broken = [each for each in measurements if each.first_break is not None]
     if any(each.cell.sweep in ways for each in measurements):
         broken = [each for each in broken if each.cell.sweep in ways]
@@ -107,7 +109,7 @@ def _break(measurements: Sequence[Measurement], ways: frozenset[str]) -> str:
 
 
 def _extremity(witness: Input) -> float:
-    """The largest magnitude in an input; infinite where it is no number."""
+    """The largest magnitude in an input; infinite if an element is NaN."""
     largest = float(np.abs(to_float64(witness.logits)).max(initial=0.0))
     return math.inf if math.isnan(largest) else largest
 
@@ -117,7 +119,7 @@ def _variant_names(report: Report) -> set[str]:
 
 
 def _variants(report: Report) -> Iterator[str]:
-    """Where ways to call one function disagree, the worst of each; and who agrees everywhere."""
+    """The variants that disagree with the plain call, each with its worst input."""
     worst: dict[tuple[str, str, str, Quantity], Finding] = {}
     rows: Counter[tuple[str, str, str, Quantity]] = Counter()
     for finding in report.findings:
@@ -149,12 +151,12 @@ def _variants(report: Report) -> Iterator[str]:
 
 
 def _skips(report: Report) -> Iterator[str]:
-    """What was not measured for want of a package, a device or a dtype."""
+    """The things that were not measured because a package, device or dtype is missing."""
     named: dict[str, dict[str, None]] = defaultdict(dict)
     for skip in report.skips:
         if skip.missing:
             named[skip.reason] = {}
-        elif skip.implementation and skip.quantity and skip.sweep:  # it said so when called
+        elif skip.implementation and skip.quantity and skip.sweep:  # it refused the call
             named[skip.reason][skip.implementation] = None
     if not named:
         return

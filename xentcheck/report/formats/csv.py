@@ -1,7 +1,7 @@
-"""Report → CSV: a row per cell, a column per number and kind, with the worst witness.
+"""Writes a report as CSV: a row per cell, a column per number and kind, with the worst witness.
 
-What has no value is empty, infinities are ``inf``: so data-frame libraries and spreadsheets read
-numbers as numbers. The columns are always the same.
+A missing value is an empty field and an infinity is ``inf``, so that data-frame libraries and
+spreadsheets read numbers as numbers. The columns are always the same.
 """
 
 import csv
@@ -41,11 +41,11 @@ _WITNESS = (
     "line",
 )
 COLUMNS = (*_CELL, *_NUMBERS, *map(str, Kind), *_GATE, *_WITNESS)
-"""The names of the columns, in order. Those named after a kind count its rows."""
+"""The names of the columns, in order. A column named after a kind counts the rows of that kind."""
 
 
 def render(report: Report) -> str:
-    """The report as CSV with a header line; lines end in a newline, texts are quoted as needed."""
+    """The report as CSV with a header line. Lines end in a newline; texts are quoted if needed."""
     file = io.StringIO()
     writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -55,7 +55,7 @@ def render(report: Report) -> str:
 
 
 def rows(report: Report) -> list[dict[str, Any]]:
-    """A row per cell: every one of `COLUMNS` with a number, a text, or None for no value."""
+    """One row per cell. It maps each of `COLUMNS` to a number, a text, or None for no value."""
     found: dict[Cell, list[Finding]] = defaultdict(list)
     for finding in report.findings:
         found[finding.cell].append(finding)
@@ -114,7 +114,7 @@ def _witness(
     violations: Iterable[Violation],
     findings: Iterable[Finding],
 ) -> Mapping[str, Any]:
-    """The gravest violation, else the gravest finding, else the largest error."""
+    """The witness columns: the gravest violation, else the gravest finding, else the worst row."""
     gravest = min(
         [each.finding for each in violations] or findings, key=words.severity, default=None
     )
@@ -139,14 +139,14 @@ def _witness(
 
 
 def _plain(value: Any) -> Any:
-    """An empty text is None, and no number is NumPy's."""
+    """None for an empty text, and a Python float for a NumPy one."""
     if isinstance(value, float):
         return float(value)
     return None if value == "" else value
 
 
 def _field(value: Any) -> Any:
-    """A field: the shortest text that reads back as the same number; no control characters."""
+    """A CSV field: a float as the shortest text that reads back the same; text without controls."""
     if isinstance(value, float):
         return repr(float(value))
     return words.clean(value) if isinstance(value, str) else value

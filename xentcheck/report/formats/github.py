@@ -1,7 +1,7 @@
-"""Report → GitHub workflow commands: annotations of the code, or of the run where there is none.
+"""Writes a report as GitHub workflow commands: annotations of the code, or of the run.
 
-A step shows ten of each type and drops the rest: so the gravest come first, no more than ten, and a
-notice says how many there are besides.
+A step shows ten annotations of each type and drops the rest. So the ten gravest come first, and a
+notice says how many more there are.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,14 +12,14 @@ from xentcheck.model import Finding, Report, Standing
 from xentcheck.report import words
 
 MOST = 10
-"""How many annotations of a type one step shows."""
+"""The most annotations of one type that a step shows."""
 
 
 def render(report: Report, root: Path) -> str:
     """The commands, one per line, and a last line for the log.
 
-    The paths of files are absolute: the runner makes them relative to the repository, wherever the
-    step works. ``root`` is where relative ones start.
+    File paths are absolute. The runner makes them relative to the repository, whatever the step's
+    working directory is. Relative paths in the report start at ``root``.
     """
     errors, warnings = list(_errors(report, root)), list(_warnings(report, root))
     lines = [*errors[:MOST], *warnings[:MOST], *_notices(report, errors, warnings)[:MOST]]
@@ -44,7 +44,7 @@ def _errors(report: Report, root: Path) -> Iterator[str]:
 
 
 def _warnings(report: Report, root: Path) -> Iterator[str]:
-    """What a baseline has that is not there any more; in a survey the gravest faults."""
+    """The stale entries of a baseline, and in a survey the gravest faults."""
     if report.interrupted:
         yield _command("warning", "interrupted: only a part was audited", "xentcheck")
     for change in report.changes:
@@ -90,7 +90,7 @@ def _about(
     told: Sequence[tuple[str, str]],
     root: Path,
 ) -> str:
-    """An annotation of the implementation's code."""
+    """An annotation at the implementation's code, or at the configuration."""
     where = words.location(report, finding.cell)
     place = {}
     if where is not None:
@@ -110,11 +110,11 @@ def _command(level: str, message: str, title: str, **place: str) -> str:
 
 
 def _data(text: str) -> str:
-    """As GitHub's toolkit escapes what stands behind the last ``::``."""
+    """The text after the last ``::``, escaped as in GitHub's toolkit."""
     escaped = words.clean(text).replace("%", "%25")
     return escaped.replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:
-    """As GitHub's toolkit escapes the value of a property."""
+    """The value of a property, escaped as in GitHub's toolkit."""
     return _data(text).replace(":", "%3A").replace(",", "%2C")

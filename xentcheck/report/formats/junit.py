@@ -1,8 +1,8 @@
-"""Report → JUnit XML, as CI servers read it: a suite per loss, a test case per line of the table.
+"""Writes a report as JUnit XML for CI servers: a suite per loss, a test case per table line.
 
-A test case fails by the violations of its line. In a survey nothing fails: what was found is in the
-output of the test case. What has no place in a loss (exact results that could not be certified,
-an interruption) is an error of a suite of its own. Times are not written: they are not measured.
+A test case fails if its line has violations. In a survey nothing fails, and the findings are in the
+output of the test case. Problems that belong to no loss (exact results that could not be certified,
+an interruption) are errors in a separate suite. There are no times, because they are not measured.
 """
 
 import xml.etree.ElementTree as ET
@@ -20,7 +20,7 @@ _Place = tuple[str, str, str, str]
 
 
 def render(report: Report) -> str:
-    """The document, in ASCII: other characters are references, control characters escaped."""
+    """The document in ASCII. Other characters are references; control characters are escaped."""
     root = ET.Element("testsuites", name=_NAME)
     lines: dict[str, list[Line]] = defaultdict(list)
     for line in merged(report):
@@ -85,7 +85,7 @@ def _case(suite: ET.Element, loss: str, name: str) -> ET.Element:
 
 
 def _fail(case: ET.Element, report: Report, violations: Sequence[Violation]) -> None:
-    """One failure for all violations of a line: many servers show only the first of several."""
+    """Write one failure for all violations of a line, because many servers show only the first."""
     gravest = violations[0]
     message = f"{words.rule_text(gravest)}: {words.gist(gravest.finding)}"
     if len(violations) > 1:
@@ -104,7 +104,7 @@ def _grouped(skips: Iterable[Skip]) -> dict[str, dict[str, list[Skip]]]:
 
 
 def _skip(suite: ET.Element, loss: str, reasons: Mapping[str, Sequence[Skip]]) -> None:
-    """A skipped test case per reason; its text says what that keeps from being audited."""
+    """Write one skipped test case per reason. Its text lists what was not audited."""
     for reason, skips in reasons.items():
         what = (
             " ".join(filter(None, (skip.implementation, skip.dtype, skip.quantity, skip.sweep)))
@@ -116,7 +116,7 @@ def _skip(suite: ET.Element, loss: str, reasons: Mapping[str, Sequence[Skip]]) -
 
 
 def _run(root: ET.Element, report: Report, reasons: Mapping[str, Sequence[Skip]]) -> None:
-    """The suite of the run as such, if there is anything to say."""
+    """Write the suite of the whole run, if it has anything to report."""
     parts = (report.omissions, report.uncertified, reasons, report.changes, report.deaths)
     if not (report.interrupted or any(parts)):
         return
@@ -148,7 +148,7 @@ def _run(root: ET.Element, report: Report, reasons: Mapping[str, Sequence[Skip]]
 
 
 def _sum_up(root: ET.Element) -> None:
-    """The numbers that suites bear in their attributes."""
+    """Write the counts of tests into the attributes of the suites."""
     totals = {"tests": 0, "failures": 0, "errors": 0}
     for suite in root:
         counts = {

@@ -1,8 +1,8 @@
-"""Report → Markdown for the summary of a CI step or for a comment: verdict, lines, findings.
+"""Writes a report as Markdown for the summary of a CI step or a comment: verdict, lines, findings.
 
-What GitHub renders: tables, fenced code, ``<details>``. Names may hold anything, so every special
-character of theirs is a character reference. The text stays below what a step summary may have;
-what does not fit is counted.
+It uses what GitHub renders: tables, fenced code, ``<details>``. Names may contain anything, so each
+of their special characters becomes a character reference. The text stays below the size limit of a
+step summary. Parts that do not fit are counted.
 """
 
 import html
@@ -17,10 +17,12 @@ from xentcheck.report import words
 from xentcheck.report.lines import Line, merged, verdicts
 
 LARGEST = 2**20 - 2**15
-"""Bytes. A step summary may have 1 MiB; some is left for what else the step writes there."""
+"""The most bytes of the text. A step summary may have 1 MiB; the rest is for the step's other
+output.
+"""
 
-_TAIL = 2**17  # bytes of it, at the most, for what is skipped and the environment
-_MOST_FINDINGS = 50  # in detail
+_TAIL = 2**17  # the most bytes for skips and environment
+_MOST_FINDINGS = 50  # findings in detail
 _CLOSING = 64  # bytes for the end of a list
 _SPECIAL = re.compile(r"^\W|(?<!\w)_|_(?!\w)|[\\`*\[\]<>&#|~$^@!]|:(?=\w)|\.(?=\s|$)")
 _HEADERS = (
@@ -31,13 +33,13 @@ _HEADERS = (
 
 @dataclass(slots=True)
 class Page:
-    """Blocks of text that together stay below a number of bytes."""
+    """Blocks of text with a limit on their total size. ``room`` is the number of bytes left."""
 
     room: int
     blocks: list[str] = field(default_factory=list)
 
     def add(self, *blocks: str) -> bool:
-        """Append all of these, or none where there is no room for them."""
+        """Append all of these blocks, or none if they do not fit. Returns whether they fit."""
         size = sum(len(block.encode("utf-8", "replace")) + 1 for block in blocks)
         if size > self.room:
             return False
@@ -46,9 +48,9 @@ class Page:
         return True
 
     def add_some(self, blocks: Iterable[str], keep: int = 0) -> int:
-        """Append one after the other while more than ``keep`` bytes stay free.
+        """Append blocks one by one, as long as ``keep`` bytes stay free.
 
-        Returns how many were left out.
+        Returns the number of blocks that were left out.
         """
         known = list(blocks)
         self.room -= keep
@@ -67,7 +69,7 @@ def render(report: Report, largest: int = LARGEST) -> str:
     page = Page(largest - sum(len(each.encode("utf-8", "replace")) + 1 for each in tail.blocks))
     lines = merged(report)
     bad = [line for line in lines if line.verdict != "ok"]
-    page.room -= 1024  # for the lines that say what was left out
+    page.room -= 1024  # bytes for the lines that say what was left out
     page.add(f"## xentcheck: {_verdict(report)}", "", _counts(report, lines), "")
     for trouble in _troubles(report):
         page.add(f"- {trouble}", "")
@@ -117,7 +119,7 @@ _STANDINGS = {"FAIL": "failing", "tolerated": "tolerated by the baseline"}  # of
 
 
 def _troubles(report: Report) -> list[str]:
-    """What makes the report less than it should be."""
+    """The reasons why the report is incomplete."""
     troubles = [f"not audited: {inline(text)}" for text in report.uncertified]
     troubles += [
         f"not audited, though it is named: {inline(text)}" for text in words.omitted_lines(report)
@@ -130,7 +132,7 @@ def _troubles(report: Report) -> list[str]:
 
 def _table(page: Page, lines: Sequence[Line]) -> None:
     if lines and page.add(*_HEADERS):
-        left = page.add_some(map(_row, lines), keep=page.room // 2)  # that is for the findings
+        left = page.add_some(map(_row, lines), keep=page.room // 2)  # the findings get that half
         page.add("")
         if left:
             page.add(f"… and {words.count(left, 'more line')}.", "")
@@ -152,7 +154,7 @@ def _row(line: Line) -> str:
 
 
 def _rest(page: Page, lines: Sequence[Line]) -> None:
-    """The lines that are in order, folded away."""
+    """The lines that are ok, folded."""
     if not lines:
         return
     rows = list(map(_row, lines))
@@ -165,7 +167,7 @@ def _rest(page: Page, lines: Sequence[Line]) -> None:
 
 
 def _findings(page: Page, heading: str, blocks: Sequence[str], total: int) -> None:
-    """Findings in detail, and how many more of ``total`` there are."""
+    """Findings in detail, and how many of the ``total`` are not shown."""
     if not blocks or not page.add(f"### {heading}", ""):
         return
     if left := page.add_some(blocks) + total - len(blocks):
@@ -183,7 +185,7 @@ def _finding(report: Report, finding: Finding) -> str:
 
 
 def _folded(report: Report, finding: Finding, rule: str, more: Sequence[tuple[str, str]]) -> str:
-    """A finding behind its headline; the command that replays it is a block to be copied."""
+    """A finding folded under its headline. The command that replays it is a block to copy."""
     command = words.replay_command(report, finding)
     told = words.finding_lines(report, finding, *more)
     if command:
@@ -208,7 +210,7 @@ def _tolerated(violation: Violation) -> str:
 
 
 def _list(page: Page, heading: str, items: Sequence[str]) -> None:
-    """A list behind its heading."""
+    """A list folded under its heading."""
     heading = f"<details><summary>{heading}: {len(items):,}</summary>"
     if items and page.room > len(heading) + _CLOSING and page.add(heading, ""):
         left = page.add_some((f"- {item}" for item in items), keep=_CLOSING)
@@ -227,7 +229,7 @@ def _environment(page: Page, report: Report) -> None:
 
 
 def inline(text: str) -> str:
-    """Any text within a line or a cell: no character of it is markup, lines become breaks."""
+    """Any text within a line or a cell. Markup is escaped and newlines become ``<br>``."""
     escaped = _SPECIAL.sub(lambda found: f"&#{ord(found[0])};", words.clean(text))
     return escaped.replace("&#10;", "\n").replace("\n", "<br>")
 
@@ -237,12 +239,12 @@ def code(name: str) -> str:
 
 
 def html_text(text: str) -> str:
-    """Any text within HTML, which ends at the first empty line."""
+    """Any text within an HTML block. Newlines become ``<br>``: an empty line ends the block."""
     return html.escape(words.clean(text)).replace("\n", "<br>")
 
 
 def fenced(text: str, language: str) -> str:
-    """A block of code whose fence is longer than any that is in it."""
+    """A block of code. Its fence is longer than any run of backticks in the text."""
     ticks = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, ticks + 1)
     return f"{fence}{language}\n{words.clean(text)}\n{fence}"

@@ -1,9 +1,9 @@
-"""Report → SARIF 2.1.0, for code scanning: a rule per kind, a result per violation.
+"""Writes a report as SARIF 2.1.0 for code scanning: a rule per kind, a result per violation.
 
-In a survey the findings are results, as warnings; notes are notes. What a baseline tolerates is a
-result that is suppressed. A result points at the implementation's code, or else at the
-configuration; its fingerprint does not depend on numbers, so that it is the same alert from run to
-run until it is gone.
+In a survey the findings are results: faults are warnings and notes are notes. A tolerated violation
+is a suppressed result. A result points at the implementation's code, or else at the configuration.
+Its fingerprint does not depend on numbers, so it stays the same alert in every run until it is
+gone.
 """
 
 import hashlib
@@ -25,13 +25,13 @@ _OMISSION = "omission"
 
 
 def render(report: Report, root: Path) -> str:
-    """The log as text. Files below ``root`` are named relative to it."""
+    """The log as text. Paths of files below ``root`` are relative to it."""
     log = _clean(_log(report, root))
     return json.dumps(log, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _clean(value: Any) -> Any:
-    """The same with control characters written out in every text."""
+    """The same value with escaped control characters in every text."""
     if isinstance(value, dict):
         return {words.clean(key): _clean(each) for key, each in value.items()}
     if isinstance(value, list):
@@ -81,14 +81,14 @@ def _rule(name: str, text: str, hint: str, note: bool = False) -> dict[str, Any]
 
 
 def _description(text: str, hint: str) -> str:
-    """What a kind is and what it hints at, each said once."""
+    """The description of a kind and its hint, without repetition."""
     if hint.lower().startswith(text.rstrip(".").lower()):
         text = ""
     return f"{text} {hint[:1].upper()}{hint[1:]}".strip()
 
 
 def _results(report: Report, root: Path) -> Iterator[dict[str, Any]]:
-    """The gravest first; those that a baseline tolerates last."""
+    """The results, the gravest first and the tolerated ones last."""
     if not report.gated:
         for finding in sorted(report.findings, key=words.severity):
             level = "note" if finding.kind in NOTES else "warning"
@@ -127,7 +127,7 @@ def _result(
         "level": level,
         "message": {"text": text},
         "locations": [] if where is None else [_location(*where, cell, root)],
-        # Code scanning tells alerts apart by the second one only, and without it by the line.
+        # Code scanning distinguishes alerts only by the second fingerprint, or else by the line.
         "partialFingerprints": {
             "xentcheckCell/v1": fingerprint,
             "primaryLocationLineHash": fingerprint,
@@ -137,7 +137,7 @@ def _result(
 
 
 def _omission(report: Report, text: str, root: Path) -> dict[str, Any]:
-    """What is named and was not audited, in the configuration."""
+    """The result for an omission. It points at the configuration."""
     fingerprint = _hash(_OMISSION, text)
     message = f"{_OMISSION}: not audited, though the configuration names it: {text}"
     return {
@@ -154,7 +154,7 @@ def _omission(report: Report, text: str, root: Path) -> dict[str, Any]:
 
 
 def _fingerprint(cell: Cell, rule: str) -> str:
-    """The same for the same kind in the same cell, whatever the numbers."""
+    """A fingerprint that depends only on the cell and the rule, not on numbers."""
     place = (cell.loss, cell.implementation, cell.dtype, str(cell.quantity), cell.sweep, rule)
     return _hash(*place)
 
@@ -205,12 +205,12 @@ def _place(file: str, line: int, root: Path) -> dict[str, Any]:
 
 
 def _base(root: Path) -> str:
-    """The URI of a directory; it ends in a slash."""
+    """The URI of a directory, with a slash at the end."""
     return f"{root.resolve().as_uri().rstrip('/')}/"
 
 
 def _invocation(report: Report) -> dict[str, Any]:
-    """Whether the run was complete, and what it could not audit."""
+    """The invocation: whether the run was complete, and what it could not audit."""
     notes = [("error", text) for text in report.uncertified]
     notes += [("warning", text) for text in report.deaths]
     for change in report.changes:

@@ -1,7 +1,7 @@
-"""Report → rich renderables for a terminal: the table, what was found in detail, a summary.
+"""Shows a report on a terminal: the table, findings in detail, a summary. It uses rich.
 
-Every piece of text is a `Text`, never markup: names with ``[brackets]`` stay whole. Colour only
-repeats what a word says already.
+Every piece of text is a `Text`, never markup, so names with ``[brackets]`` stay intact. Colour only
+repeats what a word already says.
 """
 
 from collections import Counter
@@ -19,9 +19,9 @@ from xentcheck.report import words
 from xentcheck.report.grid import labelled, to_text
 from xentcheck.report.lines import Line, by_loss, merged, verdicts
 
-WIDTH = 100  # columns, where nothing says how wide the output is
-_NARROW = 92  # below, the table does without the 99th percentile and the median
-_WIDE = 150  # from here on, the witness has a column of its own
+WIDTH = 100  # columns, if the width of the output is unknown
+_NARROW = 92  # columns; narrower tables omit the 99th percentile and the median
+_WIDE = 150  # columns; tables of this width have columns for other kinds and the witness
 _FOLDABLE = {"worst witness": 40, "other kinds": 24, "implementation": 12}  # least widths
 _NUMBERS = frozenset({"NaN", "inf", "max ulp", "p99", "median", "max abs"})
 _INDENT = 8
@@ -39,7 +39,10 @@ _STYLES = {
 
 
 def render(report: Report, width: int, *, color: bool = False) -> str:
-    """The whole report as text, no line wider than ``width``; ANSI sequences only for colour."""
+    """The whole report as text. No line is wider than ``width`` columns.
+
+    ANSI sequences are used only for colour.
+    """
     return to_text(render_table(report, width), width, color=color)
 
 
@@ -102,7 +105,7 @@ def _cells(line: Line, headers: Sequence[str]) -> list[Text]:
 
 
 def _widths(headers: Sequence[str], rows: Sequence[Sequence[Text]], width: int) -> list[int]:
-    """As wide as the contents; where that is too much, the columns of `_FOLDABLE` are folded.
+    """Column widths that fit the contents; if too wide, the columns of `_FOLDABLE` shrink.
 
     Numbers are never cut.
     """
@@ -127,11 +130,11 @@ def _grid(cells: Sequence[Text], headers: Sequence[str], widths: Sequence[int]) 
 
 
 def _rows(lines: Sequence[Line], width: int) -> Iterator[RenderableType]:
-    """The table, loss by loss.
+    """The table, grouped by loss.
 
-    Other kinds and the witness have columns on wide terminals. Otherwise they stand below every
-    line that is not ok, which one `Table` cannot hold without squeezing them into a column: so
-    each line is a grid, and all grids have the same widths.
+    Wide terminals have columns for other kinds and the witness. On narrower ones, that text is
+    below its line. A single `Table` would squeeze it into one column, so each line is a grid of its
+    own, and all grids have the same column widths.
     """
     headers = _headers(width)
     widths = _widths(headers, [_cells(line, headers) for line in lines], width)
@@ -155,7 +158,7 @@ def _count(number: int) -> str:
 
 
 def _other_kinds(line: Line) -> str:
-    """The kinds that have no column, and in what dtype the result came where it is another."""
+    """The kinds without a column, and the dtype of the result if it differs from the line's."""
     others = dict(line.counts)
     for kind in (Kind.NAN, Kind.SPURIOUS_OVERFLOW):
         others.pop(kind, None)
@@ -176,7 +179,7 @@ def _witness(witness: Witness | None) -> str:
 
 
 def _violations(report: Report, width: int) -> list[RenderableType]:
-    """The violations with what is needed to see them again, each kind of them first."""
+    """The violations with the commands that replay them, each kind before repetitions."""
     if not report.violations:
         return []
     ordered = words.leading(report.violations)
@@ -194,7 +197,7 @@ def _violations(report: Report, width: int) -> list[RenderableType]:
 
 
 def _changes(report: Report) -> list[RenderableType]:
-    """What the baseline tolerates and need not any more."""
+    """The entries of the baseline that changed: better, turned or stale."""
     if not report.changes:
         return []
     changed = {words.change_word(each) for each in report.changes}
@@ -254,7 +257,7 @@ def _summary(report: Report, lines: Sequence[Line]) -> RenderableType:
 
 
 def _explained(lines: Sequence[Line]) -> Iterator[tuple[str, str]]:
-    """What the kinds that are printed mean, gravest first, and the other words and signs."""
+    """The meaning of the printed kinds, gravest first, and of other printed words and signs."""
     kinds = {kind for line in lines for kind, count in line.counts.items() if count}
     for kind in sorted(kinds, key=gravity):
         yield str(kind), ABOUT[kind].says
@@ -268,7 +271,7 @@ def _explained(lines: Sequence[Line]) -> Iterator[tuple[str, str]]:
 
 
 def _truth(reference: Mapping[str, Any]) -> str:
-    """Which tier decided how many rows, and what was held against the arbiter."""
+    """The rows that each tier decided, and the rows that mpmath re-checked."""
     decided = [f"{rows:,} by {tier}" for tier, rows in reference["decided_by"].items() if rows] or [
         "none"
     ]

@@ -1,4 +1,4 @@
-"""How numbers, inputs, witnesses and findings are written for people, in every format."""
+"""Texts for numbers, inputs, witnesses and findings. Every format for people uses them."""
 
 from xentcheck.report.words.finding import (
     aligned,

@@ -1,4 +1,4 @@
-"""A finding in words and lines, as every format tells it."""
+"""Texts and lines that describe a finding, for every format."""
 
 import math
 import re
@@ -25,13 +25,13 @@ from xentcheck.report.words.replay import replay
 from xentcheck.report.words.witness import input_text, outcome_text, witness_lines
 
 _LONGEST_COMMAND = 16_384  # characters
-_MOST_NAMES = 6  # of what was skipped for one reason
-_MOST_NUMBERS = _LONGEST_COMMAND // 2  # of which each takes a digit and a comma at least
+_MOST_NAMES = 6  # skipped things that are named per reason
+_MOST_NUMBERS = _LONGEST_COMMAND // 2  # each number takes at least a digit and a comma
 _Item = TypeVar("_Item")
 
 
 def severity(finding: Finding) -> tuple[float, ...]:
-    """Sorts the gravest first: kind, error, how many rows; notes behind all faults."""
+    """A sort key, gravest first: kind, error, number of rows. Notes come after all faults."""
     witness = finding.witness
     error = math.inf if witness is None or math.isnan(witness.ulp_error) else witness.ulp_error
     in_order = gravity(finding.kind) + (len(Kind) if finding.kind in NOTES else 0)
@@ -41,7 +41,7 @@ def severity(finding: Finding) -> tuple[float, ...]:
 def distinct(
     items: Sequence[_Item], finding_of: Callable[[_Item], Finding]
 ) -> tuple[list[_Item], list[_Item]]:
-    """The first of each loss, implementation and kind, and those that show nothing new."""
+    """Split into the first item of each loss, implementation and kind, and all others."""
     seen: set[tuple[str, str, Kind]] = set()
     new: list[_Item] = []
     repeated: list[_Item] = []
@@ -59,19 +59,19 @@ def gravest(violations: Iterable[Violation]) -> list[Violation]:
 
 
 def leading(violations: Iterable[Violation]) -> list[Violation]:
-    """The violations, the gravest first, but those that show nothing new behind all others."""
+    """The violations, the gravest first; those that are not `distinct` come last."""
     new, repeated = distinct(gravest(violations), lambda each: each.finding)
     return new + repeated
 
 
 def faults(report: Report) -> tuple[list[Finding], list[Finding]]:
-    """The findings that are no notes, the gravest first: `distinct` ones, and the others."""
+    """The findings without notes, the gravest first: the `distinct` ones, and the others."""
     found = (each for each in report.findings if each.kind not in NOTES)
     return distinct(sorted(found, key=severity), lambda each: each)
 
 
 def place_text(cell: Cell) -> str:
-    """Where it was seen, in words: ``numpy.naive (softplus, float32 value, sweep extreme)``."""
+    """A cell in words: ``numpy.naive (softplus, float32 value, sweep extreme)``."""
     return f"{cell.implementation} ({cell.loss}, {cell.dtype} {cell.quantity}, sweep {cell.sweep})"
 
 
@@ -83,7 +83,10 @@ def headline(finding: Finding) -> str:
 
 
 def gist(finding: Finding) -> str:
-    """What went wrong, in one line: ``[1000, 0] label 0 → nan, exact 0``; else the detail."""
+    """The fault in one line: ``[1000, 0] label 0 → nan, exact 0``.
+
+    Without a witness it is the detail, the hint or the kind.
+    """
     witness = finding.witness
     if witness is None:
         return finding.detail or finding.hint or str(finding.kind)
@@ -91,7 +94,7 @@ def gist(finding: Finding) -> str:
 
 
 def replay_command(report: Report, finding: Finding) -> list[str]:
-    """The words of a command that shows the finding again, none where they would be too many."""
+    """The words of a command that shows the finding again; none if it would be too long."""
     command = replay(report, finding, _MOST_NUMBERS)
     return command if sum(map(len, command)) <= _LONGEST_COMMAND else []
 
@@ -99,10 +102,14 @@ def replay_command(report: Report, finding: Finding) -> list[str]:
 def finding_lines(
     report: Report, finding: Finding, *more: tuple[str, str], width: int | None = None
 ) -> list[tuple[str, str]]:
-    """The finding in full, as (what, text), ``more`` first.
+    """The finding in full, as (label, text) pairs.
 
-    The command that replays it is folded to fit ``width`` beside the longest word; None: it is one
-    line.
+    Args:
+        report: the report that has the finding.
+        finding: the finding to describe.
+        more: pairs to put first.
+        width: width in columns of labels and texts together; the command that replays the finding
+            is folded to fit. None: the command is one line.
     """
     told = list(more)
     for word, text in (
@@ -120,7 +127,7 @@ def finding_lines(
     origin = report.origins.get(f"{finding.cell.loss} {finding.cell.implementation}")
     if origin == UNREACHABLE:
         return told
-    if not command:  # of a report that no file is behind
+    if not command:  # it would be too long, and no file has the input
         where = f"row {witness.row:,} of sweep {finding.cell.sweep}"
         told.append(("replay", f"{witness.logits.size:,} numbers: --format json has them; {where}"))
     elif width is None:
@@ -132,8 +139,10 @@ def finding_lines(
 
 
 def violations_text(report: Report, most: int) -> str:
-    """The violations as plain text: so many in full, the gravest first and each kind of them; and
-    what was to be audited and was not.
+    """The violations and the omissions as plain text.
+
+    At most ``most`` violations are shown in full: the gravest first, and each kind before
+    repetitions.
     """
     chosen = leading(report.violations)[:most]
     parts = [" and ".join(causes(report)) or "0 violations"]
@@ -145,7 +154,7 @@ def violations_text(report: Report, most: int) -> str:
 
 
 def limit_lines(violation: Violation) -> tuple[tuple[str, str], ...]:
-    """What a violation breaks and what is tolerated there, as (what, text)."""
+    """The limit that a violation breaks and what the baseline tolerates, as (label, text)."""
     told = [("limit", violation.limit)] if violation.limit else []
     if violation.standing is not None:
         told.append(("baseline", f"{violation.standing}; tolerated: {violation.accepted}"))
@@ -153,12 +162,12 @@ def limit_lines(violation: Violation) -> tuple[tuple[str, str], ...]:
 
 
 def rule_text(violation: Violation) -> str:
-    """The name of what is broken: a kind, or ``p99_ulp``."""
+    """The name of the broken rule: a kind, or ``p99_ulp``."""
     return violation.rule or str(violation.finding.kind)
 
 
 def aligned(told: Sequence[tuple[str, str]]) -> str:
-    """Words on the left, texts beside them, as plain text without a final newline."""
+    """Labels on the left, texts beside them, as plain text without a final newline."""
     margin = max((len(word) for word, _ in told), default=0) + 2
     return "\n".join(
         f"{word:<{margin}}{clean(text)}".replace("\n", "\n" + " " * margin) for word, text in told
@@ -166,13 +175,13 @@ def aligned(told: Sequence[tuple[str, str]]) -> str:
 
 
 def in_full(report: Report, finding: Finding, *more: tuple[str, str]) -> str:
-    """The finding as plain text of several lines, the last of which replays it."""
+    """The finding as plain text of several lines. The last one replays it."""
     told = aligned(finding_lines(report, finding, *more))
     return f"{clean(headline(finding))}\n{told}".rstrip()
 
 
 def ending(report: Report) -> str:
-    """How a run ended, in a few words: ``passed`` of a gate only where its exit status is 0."""
+    """How a run ended, in a few words. A gate says ``passed`` only if its exit status is 0."""
     match outcome(report):
         case Outcome.UNCERTIFIED:
             return f"{count(len(report.uncertified), 'case')} without a certified result"
@@ -189,7 +198,7 @@ def ending(report: Report) -> str:
 
 
 def causes(report: Report) -> list[str]:
-    """What fails a gate, counted: ``2 violations``, ``1 omission``, ``6 stale entries``."""
+    """Why a gate fails, with counts: ``2 violations``, ``1 omission``, ``6 stale entries``."""
     counted = (
         (len(report.violations), "violation", "violations"),
         (len(list(omitted_lines(report))), "omission", "omissions"),
@@ -199,12 +208,12 @@ def causes(report: Report) -> list[str]:
 
 
 def omitted_lines(report: Report) -> Iterator[str]:
-    """What the configuration names and was not audited: one line per reason."""
+    """The omissions, one line per reason."""
     yield from skipped_lines(report.omissions)
 
 
 def skipped_lines(skips: Sequence[Skip]) -> Iterator[str]:
-    """One line per reason: how often, and what it was; one for all that is not installed."""
+    """One line per reason, with the count and names. Missing packages share one line."""
     by_reason: dict[str, list[Skip]] = defaultdict(list)
     missing = [skip for skip in skips if skip.missing]
     if len(missing) == 1:
@@ -225,7 +234,7 @@ def skipped_lines(skips: Sequence[Skip]) -> Iterator[str]:
 
 
 def _skip_parts(skip: Skip, reason: str) -> tuple[str, ...]:
-    """What a skip is of, without what its reason says already."""
+    """The name, dtype, quantity or sweep of a skip, without the words that its reason has."""
     what = skip.implementation or skip.loss
     said = set(re.findall(r"[\w-]+", reason))
     more = (each for each in (skip.dtype, skip.quantity) if each not in said)
@@ -233,7 +242,7 @@ def _skip_parts(skip: Skip, reason: str) -> tuple[str, ...]:
 
 
 def baseline_text(report: Report) -> str:
-    """What the baseline comes to, in one line: ``b.yaml: 12 tolerated, 2 better, 1 stale``."""
+    """A summary of the baseline in one line: ``b.yaml: 12 tolerated, 2 better, 1 stale``."""
     tally = Counter(map(change_word, report.changes))
     new = sum(each.standing is Standing.NEW for each in report.violations)
     worse = sum(each.standing is Standing.WORSE for each in report.violations)
@@ -254,22 +263,22 @@ def baseline_text(report: Report) -> str:
 
 
 def change_word(change: Change) -> str:
-    """What became of an entry of the baseline, in a word."""
+    """The change of a baseline entry in one word."""
     if change.standing is not Standing.GONE:
         return str(change.standing)
     return "turned" if change.into else "stale"
 
 
 def change_text(change: Change) -> str:
-    """What has become of an entry of the baseline, in one line."""
+    """The change of a baseline entry in one line."""
     rule = f"{change.rule}: " if change.rule else ""
     return f"{place_text(change.cell)}: {rule}{change.text or change.standing}"
 
 
 def location(report: Report, cell: Cell) -> tuple[str, int] | None:
-    """The file and the line to point at: the implementation's code, else the configuration.
+    """The file and line to point at: the implementation's code, or else the configuration.
 
-    None where neither is known.
+    None if neither is known.
     """
     for source in report.sources:
         if (source.loss, source.implementation) == (cell.loss, cell.implementation):

@@ -1,4 +1,4 @@
-"""How numbers and commands are written for people."""
+"""Texts for numbers and commands."""
 
 import math
 import re
@@ -13,10 +13,10 @@ from xentcheck.model import Array, Witness
 EXPLAINED = "explained by conditioning"
 
 
-FEW_ULPS = 4.0  # fewer need no explanation
+FEW_ULPS = 4.0  # errors up to this many ulps need no explanation
 
 
-FEW_BITS = 2.0
+FEW_BITS = 2.0  # conditioning explains an error up to this many excess bits
 
 
 _LIST = re.compile(r"[a-z_-]+=[^\s,;]+([,;][^\s,;]+)+")
@@ -25,8 +25,8 @@ _LIST = re.compile(r"[a-z_-]+=[^\s,;]+([,;][^\s,;]+)+")
 def ulps(value: float) -> str:
     """An error in ulps in at most seven characters: ``0.50``, ``3.97``, ``1204``, ``1.6e7``.
 
-    NaN, which stands for "no row has a finite error", is a dash; only no error at all is ``0``.
-    What float64 cannot hold is ``>1e308``.
+    NaN means that no row has a finite error, and is shown as a dash. Only an error of exactly zero
+    is ``0``. An error beyond float64 is ``>1e308``.
     """
     if value == LARGEST_ULP:
         return ">1e308"
@@ -49,7 +49,7 @@ def scientific(value: float) -> str:
 
 
 def brief(value: float) -> str:
-    """A number in a few digits, where a glance is enough: ``20``, ``4.122e-9``, ``-inf``."""
+    """A number in four significant digits: ``20``, ``4.122e-9``, ``-inf``."""
     return _short_exponent(f"{value:.4g}")
 
 
@@ -59,7 +59,7 @@ def decimal(value: float) -> str:
 
 
 def digits(value: float, dtype: str) -> str:
-    """A number with as many digits as tell it from its neighbours in the dtype."""
+    """A number with enough digits to distinguish it from its neighbours in the dtype."""
     known = FORMATS.get(dtype)
     if known is None or known.precision >= FORMATS["float64"].precision:
         return decimal(value)
@@ -67,13 +67,17 @@ def digits(value: float, dtype: str) -> str:
 
 
 def hexadecimal(value: float) -> str:
-    """A number as ``float.hex`` has it, without the zeros at its end: ``0x1.4p+4``."""
+    """A number in the form of ``float.hex``, without trailing zeros: ``0x1.4p+4``."""
     digits, mark, exponent = hex_text(value).partition("p")
     return f"{digits.rstrip('0').rstrip('.')}{mark}{exponent}" if "." in digits else digits
 
 
 def listed(values: Array, most: int, write: Callable[[Any], str]) -> str:
-    """The numbers, or the first and the last with how many there are: ``0, 0, … of 65,540, 1``."""
+    """The numbers of a 1-D array as text.
+
+    More than ``most`` are shortened: ``0, 0, … 65,540 in all …, 1``. ``write`` gives the text of
+    one number.
+    """
     if values.size <= most:
         return ", ".join(map(write, values.tolist()))
     head = ", ".join(map(write, values[: most - 1].tolist()))
@@ -81,13 +85,13 @@ def listed(values: Array, most: int, write: Callable[[Any], str]) -> str:
 
 
 def is_explained(witness: Witness) -> bool:
-    """Whether an error of many ulps is no more than the rounding of the input itself explains."""
+    """Whether an error of many ulps is within what the rounding of the input explains."""
     bits = witness.excess_bits
     return bits is not None and bits <= FEW_BITS and witness.ulp_error > FEW_ULPS
 
 
 def exact_text(text: str) -> str:
-    """Decimal text as one writes such a number: ``2000`` for ``2e+3``; all of its digits."""
+    """Decimal text in the usual notation, with all of its digits: ``2000`` for ``2e+3``."""
     try:
         value = Decimal(text)
     except InvalidOperation:
@@ -98,7 +102,7 @@ def exact_text(text: str) -> str:
 
 
 def exact_brief(text: str) -> str:
-    """Decimal text in four digits, also where it lies beyond the range of float64."""
+    """Decimal text in four digits, also beyond the range of float64."""
     mantissa, mark, exponent = text.lower().partition("e")
     digits = mantissa.lstrip("-").replace(".", "").lstrip("0")
     if not mark and "." not in mantissa and len(mantissa) <= 8:
@@ -113,28 +117,28 @@ def exact_brief(text: str) -> str:
 
 
 def written(value: float) -> str:
-    """The shorter of decimal and hex text that read back as a float64: ``20``, ``0x1.8p-100``."""
+    """The shorter of decimal and hex text; both read back exactly: ``20``, ``0x1.8p-100``."""
     if not math.isfinite(value):
         return decimal(value)
     return min(decimal(value), hexadecimal(value), key=len)
 
 
 def quoted(word: str) -> str:
-    """A word as a shell takes it, in the quotes that are easiest to read."""
+    """A word for a shell, in the quotes that are easiest to read."""
     if "'" in word and not set('"$`\\!\n') & set(word):
         return f'"{word}"'
     return shlex.quote(word)
 
 
 def shell(command: Sequence[str]) -> str:
-    """A command on one line, to be pasted into a shell."""
+    """A command on one line that can be pasted into a shell."""
     return " ".join(map(quoted, command))
 
 
 def folded(command: Sequence[str], width: int) -> str:
     """A command on lines of at most ``width`` characters that can be pasted into a shell.
 
-    Long lists of numbers are folded within their quotes, for blanks separate numbers as well.
+    Long lists of numbers are folded within their quotes, because blanks also separate numbers.
     """
     lines = [""]
     for word in command:
@@ -151,12 +155,12 @@ def folded(command: Sequence[str], width: int) -> str:
 
 
 def value_text(value: float) -> str:
-    """One number in decimal and, where that adds anything, in hex."""
+    """One number in decimal, and also in hex if it is finite."""
     return f"{decimal(value)} = {hexadecimal(value)}" if math.isfinite(value) else decimal(value)
 
 
 def clean(text: str) -> str:
-    """Text from elsewhere with escapes for what would steer a terminal; newlines stay."""
+    """Foreign text with escapes for characters that control a terminal. Newlines stay."""
     return "".join(
         each if each.isprintable() or each == "\n" else each.encode("unicode_escape").decode()
         for each in text

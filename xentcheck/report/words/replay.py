@@ -22,17 +22,18 @@ from xentcheck.model import (
 from xentcheck.model.kinds import OF_CALLS
 from xentcheck.report.words.numbers import written
 
-_LONGEST_REPLAY = 64  # numbers in a command line that one still wants to paste
+_LONGEST_REPLAY = 64  # logits that a pasted command line may have
 
 
 def replay(report: Report, finding: Finding, most: float = math.inf) -> list[str]:
-    """The words of a command that shows a finding again; none for a finding without a witness.
+    """The words of a command that shows a finding again.
 
-    ``most``: none either where more numbers would have to stand in it.
+    A finding without a witness has no command, and neither has one that needs more than ``most``
+    numbers.
 
-    The input stands in it, in numbers that read back as they are. Where it is long, or where a row
-    is not all that it takes, the command names the row of the sweep that the report is of, as long
-    as that is one which can be made again: of a configuration's file, or of `check`.
+    The command has the input as numbers that read back exactly. If the input is long, or if one row
+    is not enough to show the finding, the command names the row of the sweep instead. That works
+    only for sweeps that can be generated again: those of a configuration file or of `check`.
     """
     cell, witness = finding.cell, finding.witness
     origin = report.origins.get(f"{cell.loss} {cell.implementation}")
@@ -50,7 +51,7 @@ def replay(report: Report, finding: Finding, most: float = math.inf) -> list[str
     command += ["--dtype", cell.dtype]
     if finding.kind is Kind.TIMED_OUT and report.timeout_s is not None:
         command += ["--timeout", written(report.timeout_s)]
-    if finding.kind is Kind.INCONSISTENT:  # it takes both to disagree
+    if finding.kind is Kind.INCONSISTENT:  # the finding needs both variants
         both = (cell.implementation.rpartition("@")[0], cell.implementation)
         return command + [word for name in both for word in ("--implementation", name)]
     named = ("--implementation", escaped(cell.implementation))
@@ -58,9 +59,10 @@ def replay(report: Report, finding: Finding, most: float = math.inf) -> list[str
 
 
 def takes_company(report: Report, finding: Finding) -> bool:
-    """Whether a finding is of a whole call, or may come out otherwise for its row alone.
+    """Whether a finding needs the other rows of its call.
 
-    The latter where some row of the same function, however it was called, depends on others.
+    That is so if the finding concerns a whole call, or if some row of the same function, in any
+    variant, depends on other rows.
     """
     return finding.kind in OF_CALLS or _function(finding.cell) in _dependent(report)
 
@@ -71,15 +73,15 @@ def _function(cell: Cell) -> tuple[str, str, str]:
 
 @functools.lru_cache(maxsize=1)
 def _dependent(report: Report) -> frozenset[tuple[str, str, str]]:
-    """The functions that give a row results which are not its own."""
+    """The functions with a row whose result depends on other rows or changes between calls."""
     whose = (Kind.ROW_DEPENDENT, Kind.NON_DETERMINISTIC, Kind.BATCH_VARIANT)
     return frozenset(_function(each.cell) for each in report.findings if each.kind in whose)
 
 
 def _row(report: Report, cell: Cell, witness: Witness) -> list[str]:
-    """The words for a row of a sweep, none where it is not known how to make that again.
+    """The words that name a row of a sweep; none if the row cannot be generated again.
 
-    What was found by a search is made again by no sweep.
+    A sweep cannot generate rows that a search found.
     """
     if witness.generator in ADAPTIVE:
         return []
@@ -87,7 +89,7 @@ def _row(report: Report, cell: Cell, witness: Witness) -> list[str]:
     seed = config.get("seed", 0)
     words: list[str] = []
     match config.get("command"):
-        case "check" if config.get("inputs"):  # rows of the user's own are in no sweep of a name
+        case "check" if config.get("inputs"):  # the user's own rows are not in a named sweep
             return []
         case "check":
             words += ["--row", f"standard:{cell.sweep}:{witness.row}"]
@@ -103,17 +105,17 @@ def _row(report: Report, cell: Cell, witness: Witness) -> list[str]:
             return list(config.get("row", ()))
         case _ if report.path:
             words += ["--row", f"{report.path}:{cell.sweep}:{witness.row}"]
-    if not words or report.uncertified:  # rows that were given up have no numbers
+    if not words or report.uncertified:  # rows that were given up have no row numbers
         return []
     return words if report.seed == seed else [*words, "--seed", str(report.seed)]
 
 
 def _numbers(witness: Witness) -> list[str]:
-    """The words for an input in numbers."""
+    """The words that give an input as numbers."""
     words = [f"--logits={_joined(witness.logits)}"]
     labels = witness.labels
     if labels is not None:
-        # a class each, or one target; numbers for every class, or for every element
+        # --label: classes, or one target; --labels: a number for every class or element
         word = "--label" if labels.ndim == 0 or labels.dtype.kind in "iu" else "--labels"
         words.append(f"{word}={_joined(labels)}")
     for name, value in witness.parameters.items():
@@ -122,7 +124,7 @@ def _numbers(witness: Witness) -> list[str]:
 
 
 def _given(value: Any) -> str:
-    """A parameter's value as an option takes it."""
+    """A parameter's value as the text of an option."""
     if isinstance(value, bool | str):
         return str(value).lower() if isinstance(value, bool) else value
     if isinstance(value, np.ndarray):

@@ -1,4 +1,4 @@
-"""How inputs and witnesses are written for people."""
+"""Texts for inputs and witnesses."""
 
 import math
 from collections.abc import Mapping
@@ -25,13 +25,16 @@ from xentcheck.report.words.numbers import (
 
 
 def kinds(counts: Mapping[Kind, int]) -> str:
-    """``nan 12, inaccurate 3``, gravest first."""
+    """The kinds with their counts, gravest first: ``nan 12, inaccurate 3``."""
     ordered = sorted(counts.items(), key=lambda item: gravity(item[0]))
     return ", ".join(f"{kind} {count:,}" for kind, count in ordered if count)
 
 
 def input_text(witness: Witness | Input, most: int = 4) -> str:
-    """The input in a few digits: ``[20, 0, 0] label 0``, ``-745 label 1``, ``… of 65,540``."""
+    """The input in a few digits: ``[20, 0, 0] label 0``, ``-745 label 1``, ``… 65,540 classes``.
+
+    At most ``most`` numbers of a row are shown.
+    """
     logits = to_float64(witness.logits)
     if logits.ndim == 2:
         shown = f"{logits.shape[0]:,} × {logits.shape[1]:,} logits"
@@ -50,10 +53,10 @@ def input_text(witness: Witness | Input, most: int = 4) -> str:
 
 
 def outcome_text(witness: Witness) -> str:
-    """``[2] nan, exact 4.12e-09``: the component where there is one, what came, what is right.
+    """The component if there is one, the result and the exact value: ``[2] nan, exact 4.12e-9``.
 
-    With it, whether the error is explained by the conditioning of the input. Where nothing came
-    that could be scored: what happened instead.
+    The text also says if the input's conditioning explains the error. If there was no result to
+    score, it says what happened instead.
     """
     if witness.scored is None:
         return clean(witness.note)
@@ -63,7 +66,10 @@ def outcome_text(witness: Witness) -> str:
 
 
 def input_lines(witness: Witness | Input, most: int = 8) -> list[tuple[str, str]]:
-    """The input of a witness in decimal and hex, as (what, text)."""
+    """The input of a witness in decimal and hex, as (label, text) pairs.
+
+    At most ``most`` numbers of a row are shown.
+    """
     lines = []
     logits = to_float64(witness.logits)
     if logits.ndim < 2:
@@ -84,7 +90,7 @@ def input_lines(witness: Witness | Input, most: int = 8) -> list[tuple[str, str]
 
 
 def witness_lines(witness: Witness, most: int = 8) -> list[tuple[str, str]]:
-    """A witness in full, as (what, text): input, result and exact value, in decimal and hex."""
+    """A witness in full, as (label, text): input, result and exact value, in decimal and hex."""
     lines = input_lines(witness, most)
     if witness.scored is None:
         return lines
