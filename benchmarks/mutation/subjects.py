@@ -24,6 +24,8 @@ COLLECTED: Final = (
     "tests/execution/test_execution.py",
 )
 
+_ASKED: Final = ("tests/measurement/test_cotangents.py", "tests/measurement/test_layouts.py", "tests/measurement/test_batch_invariance.py")
+
 SUBJECTS: Final = {
     "xentcheck/measurement/quantiles.py": Subject(
         12, ("tests/measurement/test_quantiles.py", "tests/measurement/test_collection.py")
@@ -111,13 +113,10 @@ SUBJECTS: Final = {
         6, ("tests/measurement/test_borderline.py", *COLLECTED)
     ),
     "xentcheck/measurement/confirmation.py": Subject(6, COLLECTED),
-    "xentcheck/measurement/behaviour.py": Subject(
-        4,
-        (
-            "tests/measurement/test_cotangents.py",
-            "tests/measurement/test_layouts.py",
-            "tests/measurement/test_batch_invariance.py",
-        ),
+    "xentcheck/measurement/asking.py": Subject(2, _ASKED),
+    "xentcheck/measurement/batches.py": Subject(2, _ASKED),
+    "xentcheck/measurement/layouts.py": Subject(2, _ASKED),
+    "xentcheck/measurement/upstream.py": Subject(2, _ASKED),
     ),
     "xentcheck/measurement/summary.py": Subject(
         4, (*COLLECTED, "tests/measurement/test_variants.py")

@@ -619,7 +619,7 @@ PLANTED = (
     ),
     Planted(
         "one upstream gradient for all rows",
-        "xentcheck/measurement/behaviour.py",
+        "xentcheck/measurement/upstream.py",
         "    weights = (place + 3.0) / 2.0 * np.where(place % 3 == 2, -1.0, 1.0)\n",
         "    weights = np.ones(rows)\n",
         (
@@ -628,7 +628,7 @@ PLANTED = (
     ),
     Planted(
         "no batch of another size is called",
-        "xentcheck/measurement/behaviour.py",
+        "xentcheck/measurement/batches.py",
         "BATCH_SIZES = (1, 2, 3, 5, 8, 17, 32, 64)\n",
         "BATCH_SIZES = (10,)\n",
         (
@@ -741,7 +741,7 @@ PLANTED = (
     ),
     Planted(
         "a dependence on neighbours never more than a note",
-        "xentcheck/measurement/behaviour.py",
+        "xentcheck/measurement/batches.py",
         "            held = self.beyond if beyond else self.within\n",
         "            held = self.within\n",
         ("tests/measurement/test_batch_invariance.py::test_beyond_the_limit_it_is_a_fault",),

@@ -2,7 +2,7 @@
 
 Every call gets fresh copies of the arrays. A thorough look calls the block a second time unchanged
 (the results must be bit-identical), and once with its rows reversed and regrouped.
-`measurement.behaviour` knows the exact results and judges how far a row may move then. It also
+`measurement.asking` knows the exact results and judges how far a row may move then. It also
 judges other memory layouts, batch sizes and upstream gradients, with calls that a `Caller` makes. A
 block that raises is halved until the rows that raise are found; the other rows keep their results.
 A block may signal an overflow, an invalid operation or a division by zero although its inputs and

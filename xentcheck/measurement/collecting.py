@@ -14,13 +14,16 @@ import numpy.typing as npt
 from xentcheck.execution import Incident, Returned, observe
 from xentcheck.floats import FORMATS, Format, format_of, to_float64
 from xentcheck.losses import LOSSES
-from xentcheck.measurement.behaviour import Asked, cotangents, layouts, renamed
+from xentcheck.measurement.asking import Asked
+from xentcheck.measurement.batches import renamed
 from xentcheck.measurement.candidate import Candidate, gravity
 from xentcheck.measurement.escalation import PART_ELEMENTS, Part
 from xentcheck.measurement.flushing import approximately, subnormal
+from xentcheck.measurement.layouts import layouts
 from xentcheck.measurement.plateaus import CLIPPED, PLATEAU_ROWS, Height
 from xentcheck.measurement.scoring import Scores, excess_bits, lost_kind
 from xentcheck.measurement.tally import Tally, _forget, note, offer
+from xentcheck.measurement.upstream import cotangents
 from xentcheck.model import (
     KINDS,
     NOTES,

@@ -10,7 +10,6 @@ of the logits, or of another loss.
 import functools
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,41 +17,8 @@ from xentcheck.floats import from_float64
 from xentcheck.losses import LOSSES
 from xentcheck.model import Domain, Float64Array, LabelKind, Layout, Quantity
 from xentcheck.recognition.exams import Exam
-
-Expected = Callable[[Exam, Quantity], Float64Array | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """Results that a function may return instead of the exact ones.
-
-    ``says`` completes "it looks like …"; ``{loss}`` in it is the loss. ``expected`` returns the
-    results for an exam, in any shape, or None if the form does not apply. ``scaled``: factors that
-    are not plain, and a fitted constant, are tried as well. ``reduction``: the reduction that the
-    form is, if any.
-    """
-
-    name: str
-    says: str
-    expected: Expected
-    hint: str = ""
-    scaled: bool = False
-    reduction: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Factor:
-    """A constant factor by which results may differ; ``says`` contains ``{form}``.
-
-    ``plain``: it is tried with every form, not only with the loss itself.
-    """
-
-    name: str
-    says: str
-    of: Callable[[Exam], float]
-    hint: str = ""
-    plain: bool = False
-
+from xentcheck.recognition.form import Expected, Factor, Form
+from xentcheck.recognition.parts import GRADIENTS, PARTS
 
 FACTORS = (
     Factor("", "{form}", lambda exam: 1.0, plain=True),
@@ -131,9 +97,9 @@ def forms(exam: Exam, quantity: Quantity) -> Iterator[Form]:
     yield from _BY_LABELS
     if quantity is Quantity.VALUE:
         yield from _REDUCED
-        yield from _PARTS
+        yield from PARTS
     else:
-        yield from _GRADIENTS
+        yield from GRADIENTS
     yield from _built_in(exam)
     yield from _other_losses(exam)
 
@@ -513,95 +479,6 @@ _REDUCED = (
          _repeated(np.mean), "return each row's own number"),
     Form("sum-repeated", "the sum over the rows of {loss}, the same for every row",
          _repeated(np.sum), "return each row's own number"),
-)  # fmt: skip
-
-
-def _value_of(change: Callable[[Float64Array], Float64Array]) -> Expected:
-    def expected(exam: Exam, quantity: Quantity) -> Float64Array | None:
-        # Only for a loss that is −log of a probability. A result per class is not.
-        return None if exam.loss.per_class else np.asarray(change(exam.value))
-
-    return expected
-
-
-def _terms(exam: Exam, quantity: Quantity) -> Float64Array | None:
-    logs, masses = _log_probabilities(exam), exam.masses
-    if logs is None or masses is None or exam.loss.per_class:
-        return None
-    return np.asarray(-masses * logs)
-
-
-def _every_class(exam: Exam, quantity: Quantity) -> Float64Array | None:
-    logs = _log_probabilities(exam)
-    return None if logs is None or exam.loss.per_class else -logs
-
-
-def _of_label(exam: Exam, quantity: Quantity) -> Float64Array | None:
-    """Return only the label's number of a result per class."""
-    if not exam.loss.per_class or exam.masses is None:
-        return None
-    return np.asarray((exam.masses * exam.value).sum(axis=1))
-
-
-def _squares(exam: Exam, quantity: Quantity) -> Float64Array | None:
-    if exam.loss.domain is Domain.LOGITS and exam.x.ndim == 2:
-        logs = _log_probabilities(exam)
-        if logs is None or exam.masses is None or exam.loss.per_class:
-            return None
-        return np.asarray(((np.exp(logs) - exam.masses) ** 2).sum(axis=1))
-    if exam.labels is None or exam.case.label_kind is LabelKind.INTEGER:
-        return None
-    p = _squashed(exam) if exam.loss.domain is Domain.LOGITS else exam.x
-    squares = (p - exam.labels) ** 2
-    return np.asarray(squares.sum(axis=1) if squares.ndim == 2 else squares)
-
-
-_PARTS = (
-    Form("perplexity", "the exponential of {loss} (a perplexity)", _value_of(np.exp),
-         "return its logarithm"),
-    Form("probability", "exp(−{loss}), the probability of the label instead of its −log",
-         _value_of(lambda value: np.exp(-value)), "return its −log"),
-    Form("complement", "1 − exp(−{loss}), one minus the probability of the label",
-         _value_of(lambda value: 1 - np.exp(-value)), "return −log of the probability"),
-    Form("terms", "the terms of {loss} for each class, not their sum", _terms,
-         "sum over the classes"),
-    Form("every-class", "−log of every class's probability, not the label's alone", _every_class,
-         "take the label's"),
-    Form("label-only", "the result of {loss} for the label's class only", _of_label,
-         "return one number per class"),
-    Form("gradient", "the gradient of {loss}, not its value",
-         lambda exam, quantity: exam.gradient, "name it with --gradient"),
-    Form("squares", "the sum of squares (Brier score), not {loss}", _squares),
-)  # fmt: skip
-
-
-def _probabilities(exam: Exam, quantity: Quantity) -> Float64Array | None:
-    """Return p: the gradient of the loss before the labels are subtracted."""
-    if exam.case.loss not in ("softmax_cross_entropy", "sigmoid_binary_cross_entropy"):
-        return None
-    return _squashed(exam)
-
-
-def _value_column(exam: Exam, quantity: Quantity) -> Float64Array | None:
-    return None if exam.loss.per_class else exam.value
-
-
-def _normalised(exam: Exam, quantity: Quantity) -> Float64Array | None:
-    """Return the gradient of the loss of p/Σp: the labels' mass is added to every component."""
-    masses = exam.masses
-    others = {"weight", "reduction"} & exam.case.parameters.keys()
-    if exam.case.loss != "categorical_cross_entropy" or masses is None or others:
-        return None
-    return np.asarray(exam.gradient + masses.sum(axis=1, keepdims=True))
-
-
-_GRADIENTS = (
-    Form("normalised", "the gradient of {loss} of probabilities that are divided by their sum "
-         "first", _normalised, "it differs by one number per row, which a softmax undoes"),
-    Form("probabilities", "the probabilities alone, without the labels' part", _probabilities,
-         "subtract the labels' mass: p − y"),
-    Form("value", "the value of {loss}, not its gradient", _value_column,
-         "--gradient names the function of the gradient"),
 )  # fmt: skip
 
 

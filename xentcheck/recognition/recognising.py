@@ -25,8 +25,10 @@ from xentcheck.losses.parameters import passed
 from xentcheck.model import Array, Float64Array, Implementation, Kind, LabelKind, Quantity
 from xentcheck.recognition.alternatives import ALTERNATIVES, Alternative, Data
 from xentcheck.recognition.exams import Exam, exams
-from xentcheck.recognition.hypotheses import FACTORS, Factor, Form, forms
+from xentcheck.recognition.form import Factor, Form
+from xentcheck.recognition.hypotheses import FACTORS, forms
 from xentcheck.recognition.refusals import arguments_refused, wants_tensors
+from xentcheck.recognition.views import VIEWS, View
 
 SAME = 1e-3
 """Largest relative error of a hypothesis that fits. A narrow dtype allows `EPSILONS` epsilons."""
@@ -270,8 +272,8 @@ class _Recognising:
 
     def _by_results(self, answers: Sequence[_Answer]) -> Recognition | None:
         """Return the first hypothesis that fits all results, among those that fit best."""
-        fitting: list[tuple[float, Form, Factor, _View]] = []
-        for view in _VIEWS:
+        fitting: list[tuple[float, Form, Factor, View]] = []
+        for view in VIEWS:
             seen = [view.of(each.numbers, self._shape(each.exam)) for each in answers]
             if any(each is None for each in seen):
                 continue
@@ -311,8 +313,8 @@ class _Recognising:
         seen: Sequence[Float64Array],
         expected: Sequence[Float64Array],
         form: Form,
-        view: "_View",
-    ) -> Iterator[tuple[float, Form, Factor, "_View"]]:
+        view: "View",
+    ) -> Iterator[tuple[float, Form, Factor, "View"]]:
         """Yield the loss times a constant that is fitted to all results, if it fits."""
         s = np.concatenate([each.ravel() for each in seen])
         e = np.concatenate([each.ravel() for each in expected])
@@ -332,7 +334,7 @@ class _Recognising:
             yield (error, form, factor, view)
 
     def _claimed(
-        self, answers: Sequence[_Answer], form: Form, factor: Factor, view: "_View"
+        self, answers: Sequence[_Answer], form: Form, factor: Factor, view: "View"
     ) -> Recognition:
         name = " ".join(filter(None, (factor.name, form.name if form.name != "loss" else "")))
         says = factor.says.format(form=form.says.format(loss=self.loss.id))
@@ -555,56 +557,6 @@ def off(numbers: Float64Array, expected: Float64Array) -> float:
         return np.inf
     worst = _errors(numbers, expected).max(initial=0.0)
     return float(worst) if worst == worst else np.inf
-
-
-@dataclass(frozen=True, slots=True)
-class _View:
-    """A way to read results of a wrong shape as another shape. ``says`` describes the shape.
-
-    ``of`` takes results and the right shape; it returns None if it does not apply.
-    """
-
-    name: str
-    says: str
-    of: Callable[[Float64Array, tuple[int, ...]], Float64Array | None]
-    hint: str = ""
-
-
-def _one(numbers: Float64Array, shape: tuple[int, ...]) -> Float64Array | None:
-    """Unwrap one number from axes of length 1."""
-    return numbers.reshape(()) if numbers.size == 1 and numbers.ndim and shape else None
-
-
-def _squeezed(numbers: Float64Array, shape: tuple[int, ...]) -> Float64Array | None:
-    if numbers.shape == shape or numbers.size == 1 or 1 not in numbers.shape:
-        return None
-    squeezed = numbers.squeeze()
-    return squeezed if squeezed.shape == shape else None
-
-
-def _diagonal(numbers: Float64Array, shape: tuple[int, ...]) -> Float64Array | None:
-    """Take the diagonal of (rows, rows), a column that was broadcast against a row."""
-    if len(shape) != 1 or numbers.shape != (shape[0], shape[0]):
-        return None
-    return np.asarray(np.diagonal(numbers))
-
-
-_VIEWS = (
-    _View("", "", lambda numbers, shape: numbers),
-    _View("", "", _one),
-    _View(
-        "extra-axis",
-        "it returns an axis of length 1 too many",
-        _squeezed,
-        "return it without that axis: result[:, 0]",
-    ),
-    _View(
-        "broadcast",
-        "it returns (rows, rows), a column (rows, 1) broadcast against a row (rows,),",
-        _diagonal,
-        "give both the same shape",
-    ),
-)
 
 
 def _returned(exam: Exam, numbers: Float64Array) -> str:

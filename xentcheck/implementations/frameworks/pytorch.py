@@ -1,4 +1,4 @@
-"""PyTorch: its losses on the CPU, called in several ways, and on a CUDA device.
+"""PyTorch: its losses on the CPU, called in several ways, and on a CUDA device (one framework, one file).
 
 Gradients come from autograd. Only one thread computes, so that equal inputs give equal bits.
 """
