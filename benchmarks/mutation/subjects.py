@@ -24,7 +24,11 @@ COLLECTED: Final = (
     "tests/execution/test_execution.py",
 )
 
-_ASKED: Final = ("tests/measurement/test_cotangents.py", "tests/measurement/test_layouts.py", "tests/measurement/test_batch_invariance.py")
+_ASKED: Final = (
+    "tests/measurement/test_cotangents.py",
+    "tests/measurement/test_layouts.py",
+    "tests/measurement/test_batch_invariance.py",
+)
 
 SUBJECTS: Final = {
     "xentcheck/measurement/quantiles.py": Subject(
@@ -117,7 +121,6 @@ SUBJECTS: Final = {
     "xentcheck/measurement/batches.py": Subject(2, _ASKED),
     "xentcheck/measurement/layouts.py": Subject(2, _ASKED),
     "xentcheck/measurement/upstream.py": Subject(2, _ASKED),
-    ),
     "xentcheck/measurement/summary.py": Subject(
         4, (*COLLECTED, "tests/measurement/test_variants.py")
     ),

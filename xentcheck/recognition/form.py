@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from xentcheck.model import Float64Array, Quantity
+import numpy as np
+
+from xentcheck.model import Domain, Float64Array, Quantity
 from xentcheck.recognition.exams import Exam
 
 Expected = Callable[[Exam, Quantity], Float64Array | None]
@@ -39,3 +41,29 @@ class Factor:
     of: Callable[[Exam], float]
     hint: str = ""
     plain: bool = False
+
+
+def log_probabilities(exam: Exam, axis: int = -1) -> Float64Array | None:
+    """Return the log-probabilities of the classes in float64, or None for single numbers.
+
+    Logits can be normalised along another axis; for other domains axis 0 gives None.
+    """
+    if exam.x.ndim != 2:
+        return None
+    if exam.loss.domain is not Domain.LOGITS:
+        return None if axis == 0 else _logs(exam)
+    x = exam.x / float(exam.case.parameters.get("temperature", 1.0))
+    x = x - x.max(axis=axis, keepdims=True)
+    return np.asarray(x - np.log(np.exp(x).sum(axis=axis, keepdims=True)))
+
+
+def _logs(exam: Exam) -> Float64Array:
+    return np.log(exam.x) if exam.loss.domain is Domain.PROBABILITIES else exam.x
+
+
+def squashed(exam: Exam) -> Float64Array:
+    """Return the softmax of rows, or the sigmoid of single numbers, of the first argument."""
+    if exam.x.ndim == 1:
+        return np.asarray(1.0 / (1.0 + np.exp(-exam.x)))
+    e = np.exp(exam.x - exam.x.max(axis=1, keepdims=True))
+    return np.asarray(e / e.sum(axis=1, keepdims=True))

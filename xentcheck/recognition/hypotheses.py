@@ -17,7 +17,7 @@ from xentcheck.floats import from_float64
 from xentcheck.losses import LOSSES
 from xentcheck.model import Domain, Float64Array, LabelKind, Layout, Quantity
 from xentcheck.recognition.exams import Exam
-from xentcheck.recognition.form import Expected, Factor, Form
+from xentcheck.recognition.form import Expected, Factor, Form, log_probabilities, squashed
 from xentcheck.recognition.parts import GRADIENTS, PARTS
 
 FACTORS = (
@@ -108,36 +108,10 @@ def _of(exam: Exam | None, quantity: Quantity) -> Float64Array | None:
     return None if exam is None else exam.exact(quantity)
 
 
-def _log_probabilities(exam: Exam, axis: int = -1) -> Float64Array | None:
-    """Return the log-probabilities of the classes in float64, or None for single numbers.
-
-    Logits can be normalised along another axis; for other domains axis 0 gives None.
-    """
-    if exam.x.ndim != 2:
-        return None
-    if exam.loss.domain is not Domain.LOGITS:
-        return None if axis == 0 else _logs(exam)
-    x = exam.x / float(exam.case.parameters.get("temperature", 1.0))
-    x = x - x.max(axis=axis, keepdims=True)
-    return np.asarray(x - np.log(np.exp(x).sum(axis=axis, keepdims=True)))
-
-
-def _logs(exam: Exam) -> Float64Array:
-    return np.log(exam.x) if exam.loss.domain is Domain.PROBABILITIES else exam.x
-
-
-def _squashed(exam: Exam) -> Float64Array:
-    """Return the softmax of rows, or the sigmoid of single numbers, of the first argument."""
-    if exam.x.ndim == 1:
-        return np.asarray(1.0 / (1.0 + np.exp(-exam.x)))
-    e = np.exp(exam.x - exam.x.max(axis=1, keepdims=True))
-    return np.asarray(e / e.sum(axis=1, keepdims=True))
-
-
 def _twice(exam: Exam, quantity: Quantity) -> Float64Array | None:
     if exam.loss.domain is not Domain.LOGITS:
         return None
-    p = _squashed(exam)
+    p = squashed(exam)
     inner = exam.changed(logits=from_float64(p, "float64"), dtype="float64", **_widened(exam))
     found = _of(inner, quantity)
     if found is None or quantity is Quantity.VALUE or exam.x.ndim == 1:
@@ -172,7 +146,7 @@ def _crossed(exam: Exam, quantity: Quantity) -> Float64Array | None:
     """Return the loss with a softmax over the rows instead of the classes."""
     if exam.loss.domain is not Domain.LOGITS or exam.x.ndim != 2:
         return None
-    logs = _log_probabilities(exam, axis=0)
+    logs = log_probabilities(exam, axis=0)
     assert logs is not None
     masses = exam.masses
     if exam.case.loss in ("softmax", "log_softmax") and quantity is Quantity.VALUE:
@@ -321,7 +295,7 @@ def _masses_of(own: Callable[[float, int], tuple[float, float]]) -> Expected:
 
     def expected(exam: Exam, quantity: Quantity) -> Float64Array | None:
         smoothing, classes = _number(exam, "label_smoothing"), exam.case.classes
-        logs, masses = _log_probabilities(exam), exam.masses
+        logs, masses = log_probabilities(exam), exam.masses
         others = {"weight", "z_loss", "temperature", "reduction"} & exam.case.parameters.keys()
         if smoothing is None or logs is None or masses is None or others:
             return None

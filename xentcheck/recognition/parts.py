@@ -6,8 +6,7 @@ import numpy as np
 
 from xentcheck.model import Domain, Float64Array, LabelKind, Quantity
 from xentcheck.recognition.exams import Exam
-from xentcheck.recognition.form import Expected, Form
-from xentcheck.recognition.hypotheses import _log_probabilities, _squashed
+from xentcheck.recognition.form import Expected, Form, log_probabilities, squashed
 
 
 def _value_of(change: Callable[[Float64Array], Float64Array]) -> Expected:
@@ -19,14 +18,14 @@ def _value_of(change: Callable[[Float64Array], Float64Array]) -> Expected:
 
 
 def _terms(exam: Exam, quantity: Quantity) -> Float64Array | None:
-    logs, masses = _log_probabilities(exam), exam.masses
+    logs, masses = log_probabilities(exam), exam.masses
     if logs is None or masses is None or exam.loss.per_class:
         return None
     return np.asarray(-masses * logs)
 
 
 def _every_class(exam: Exam, quantity: Quantity) -> Float64Array | None:
-    logs = _log_probabilities(exam)
+    logs = log_probabilities(exam)
     return None if logs is None or exam.loss.per_class else -logs
 
 
@@ -39,13 +38,13 @@ def _of_label(exam: Exam, quantity: Quantity) -> Float64Array | None:
 
 def _squares(exam: Exam, quantity: Quantity) -> Float64Array | None:
     if exam.loss.domain is Domain.LOGITS and exam.x.ndim == 2:
-        logs = _log_probabilities(exam)
+        logs = log_probabilities(exam)
         if logs is None or exam.masses is None or exam.loss.per_class:
             return None
         return np.asarray(((np.exp(logs) - exam.masses) ** 2).sum(axis=1))
     if exam.labels is None or exam.case.label_kind is LabelKind.INTEGER:
         return None
-    p = _squashed(exam) if exam.loss.domain is Domain.LOGITS else exam.x
+    p = squashed(exam) if exam.loss.domain is Domain.LOGITS else exam.x
     squares = (p - exam.labels) ** 2
     return np.asarray(squares.sum(axis=1) if squares.ndim == 2 else squares)
 
@@ -73,7 +72,7 @@ def _probabilities(exam: Exam, quantity: Quantity) -> Float64Array | None:
     """Return p: the gradient of the loss before the labels are subtracted."""
     if exam.case.loss not in ("softmax_cross_entropy", "sigmoid_binary_cross_entropy"):
         return None
-    return _squashed(exam)
+    return squashed(exam)
 
 
 def _value_column(exam: Exam, quantity: Quantity) -> Float64Array | None:

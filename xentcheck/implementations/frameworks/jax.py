@@ -1,4 +1,4 @@
-"""JAX and optax: eager, under jit, and as their transformations compute them (one framework, one file).
+"""JAX and optax, one family in one file: eager, under jit, and as their transformations do.
 
 Double precision is switched on: without it JAX silently turns float64 into float32. In both modes
 no result widens because of Python scalars or anything else that is called here.

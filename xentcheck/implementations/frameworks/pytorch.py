@@ -1,4 +1,4 @@
-"""PyTorch: its losses on the CPU, called in several ways, and on a CUDA device (one framework, one file).
+"""PyTorch, one framework in one file: its losses on the CPU, in several ways, and on CUDA.
 
 Gradients come from autograd. Only one thread computes, so that equal inputs give equal bits.
 """

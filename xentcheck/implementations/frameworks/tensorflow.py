@@ -1,4 +1,4 @@
-"""TensorFlow 2, and Keras 3 on TensorFlow: tf.nn, tf.math, keras.losses and keras.ops (one framework, one file).
+"""TensorFlow 2 and Keras 3, one family in one file: tf.nn, tf.math, keras.losses, keras.ops.
 
 A Keras loss computes in the dtype that its constructor gets, so it gets the dtype of the logits.
 Elements go into Keras losses as rows of one output, because those losses average the last axis.

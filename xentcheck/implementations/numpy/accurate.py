@@ -1,4 +1,4 @@
-"""``numpy.accurate``: every loss to the last ulp, in every dtype, with one algorithm (one algorithm, one file).
+"""``numpy.accurate``, one algorithm in one file: every loss to the last ulp, in every dtype.
 
 It takes inputs as exact numbers and computes in double-double arithmetic with separate exponents
 (`double_double`). Its formulas cancel only where the problem itself cancels. The result is rounded
