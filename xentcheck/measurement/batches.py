@@ -55,7 +55,7 @@ class _Moves:
         if not different.any():
             return
         rows, plain, other = rows[different], plain[different], other[different]
-        distances = _distances(plain, other)
+        distances = distances_between(plain, other)
         far = self._far(plain, other, rows, distances)
         worst = distances.reshape(len(rows), -1).max(axis=1)
         for row, beyond, distance in zip(rows.tolist(), far, worst.tolist(), strict=True):
@@ -103,7 +103,7 @@ class _Moves:
         return found
 
 
-def _distances(a: Array, b: Array) -> Float64Array:
+def distances_between(a: Array, b: Array) -> Float64Array:
     """Steps between results; inf where only one is NaN, or the dtypes differ."""
     if a.dtype != b.dtype:
         return np.full(a.shape, np.inf)

@@ -6,7 +6,14 @@ from fractions import Fraction
 import numpy as np
 
 from xentcheck.floats import FORMATS, Format, format_of, to_float64
-from xentcheck.measurement.scoring import NOTHING, Settled, _times, conditioned, excess_bits, score
+from xentcheck.measurement.scoring import (
+    NOTHING,
+    Settled,
+    conditioned,
+    excess_bits,
+    scaled_bound,
+    score,
+)
 from xentcheck.model import Array, Case, Float64Array, Quantity, Tolerance
 from xentcheck.reference import ends, exact, exact_component, exact_in_block, few_distinct
 from xentcheck.reference.enclosures import Enclosures, Exact, midpoint
@@ -60,10 +67,10 @@ def exceeds(
         within = True if most <= bound * smallest else False if least > bound * largest else None
         excused.append(within)
     explained = bits <= tolerance.or_excess_bits
-    in_ulps = met(float(_times(tolerance.max_ulp, factor)), *ulps)
+    in_ulps = met(float(scaled_bound(tolerance.max_ulp, factor)), *ulps)
     if bits > tolerance.max_excess_bits:
         in_ulps = False
-    p99 = met(float(_times(tolerance.p99_ulp, factor)), *ulps)
+    p99 = met(float(scaled_bound(tolerance.p99_ulp, factor)), *ulps)
     beyond = _not_any([in_ulps, explained, *excused])
     loose = conditioned(tolerance) and known >= 2.0 ** (FORMATS[dtype].precision - 1)
     return beyond, _not_any([p99, explained, *excused]), beyond if loose else _not_any(excused)

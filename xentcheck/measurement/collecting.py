@@ -22,7 +22,7 @@ from xentcheck.measurement.flushing import approximately, subnormal
 from xentcheck.measurement.layouts import layouts
 from xentcheck.measurement.plateaus import CLIPPED, PLATEAU_ROWS, Height
 from xentcheck.measurement.scoring import Scores, excess_bits, lost_kind
-from xentcheck.measurement.tally import Tally, _forget, note, offer
+from xentcheck.measurement.tally import Tally, forget_heights, note, offer
 from xentcheck.measurement.upstream import cotangents
 from xentcheck.model import (
     KINDS,
@@ -471,7 +471,7 @@ def _collect_heights(
         values = exact[actual[rows] == height]
         watched[here] = True
         collected.heights.watch(height, _height(part, results, scores, height, here, values))
-    _forget(collected)
+    forget_heights(collected)
     return watched
 
 

@@ -10,7 +10,7 @@ from xentcheck.floats import to_float64
 from xentcheck.implementations.layouts import ONE_CLASS, ONE_ROW, UNWRITABLE
 from xentcheck.losses import LOSSES
 from xentcheck.measurement.asking import Asked, Rows, apart, works
-from xentcheck.measurement.batches import _distances
+from xentcheck.measurement.batches import distances_between
 from xentcheck.model import Array, Case, Domain, Kind
 
 
@@ -149,5 +149,5 @@ def _of_one_class(asked: Asked, caller: Caller, rows: Rows) -> tuple[Rows, str, 
         f"{asked.quantity}{place} {a[worst]:.9g} of equal logits, where a packed copy of them "
         f"gives {b[worst]:.9g}"
     )
-    distance = float(_distances(there[faults], plain[faults]).max())
+    distance = float(distances_between(there[faults], plain[faults]).max())
     return rows[faults.reshape(len(rows), -1).any(axis=1)], detail, distance

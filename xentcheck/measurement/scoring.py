@@ -163,11 +163,11 @@ def movable(tolerance: Tolerance, condition: Float64Array | None) -> float | Flo
     if condition is not None:
         factor = np.fmax(condition, 1.0)
     bound = min(tolerance.max_ulp, tolerance.p99_ulp)
-    most = _times(bound, factor) if tolerance.times_condition else bound
+    most = scaled_bound(bound, factor) if tolerance.times_condition else bound
     if tolerance.max_excess_bits < math.inf:
-        most = np.minimum(most, _times(2.0 ** min(tolerance.max_excess_bits, 1000.0), factor))
+        most = np.minimum(most, scaled_bound(2.0 ** min(tolerance.max_excess_bits, 1000.0), factor))
     if tolerance.or_excess_bits > -math.inf:
-        most = np.maximum(most, _times(2.0 ** min(tolerance.or_excess_bits, 1000.0), factor))
+        most = np.maximum(most, scaled_bound(2.0 ** min(tolerance.or_excess_bits, 1000.0), factor))
     return most
 
 
@@ -199,8 +199,8 @@ class _Held:
         slack = 2.0**-20
         factor = np.fmax(condition, 1.0)
         if tolerance.times_condition:
-            limit = _times(tolerance.max_ulp, factor)
-            p99 = _times(tolerance.p99_ulp, factor)
+            limit = scaled_bound(tolerance.max_ulp, factor)
+            p99 = scaled_bound(tolerance.p99_ulp, factor)
         limit = np.minimum(limit, _in_ulps(tolerance.max_excess_bits, factor, target))
         explained = _in_ulps(tolerance.or_excess_bits, factor, target)
         limit, p99 = np.maximum(limit, explained), np.maximum(p99, explained)
@@ -235,7 +235,7 @@ def _in_ulps(bits: float, factor: Float64Array, target: Format) -> float | Float
     if bits == -math.inf:
         return 0.0
     # log2(2·ulps) − log2(condition) ≤ bits; an error of half an ulp has lost nothing
-    return np.fmax(_times(2.0 ** (bits - 1.0), factor), 0.5)
+    return np.fmax(scaled_bound(2.0 ** (bits - 1.0), factor), 0.5)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -571,7 +571,7 @@ def _errors(a: Float64Array, exact: Enclosures, target: Format) -> _Errors:
     return _Errors(error, absolute, radius, touches, unit, shift, target)
 
 
-def _times(bound: float, factor: float | Float64Array) -> Float64Array:
+def scaled_bound(bound: float, factor: float | Float64Array) -> Float64Array:
     """A bound times condition numbers; nothing stays nothing, however hard the problem is."""
     with np.errstate(invalid="ignore", over="ignore"):
         product = np.asarray(np.where(bound == 0, 0.0, bound * np.asarray(factor)), np.float64)

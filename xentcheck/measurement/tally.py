@@ -85,7 +85,7 @@ class Tally:
                 self.first = first
         for height, seen in other.heights.known.items():
             self.heights.watch(height, seen.moved(offset, found))
-        _forget(self)
+        forget_heights(self)
         self.flushing.merge(other.flushing, offset, found)
         for name, incident in other.incidents.items():
             known = self.incidents.get(name)
@@ -157,7 +157,7 @@ def offer(collected: Tally, kind: Kind | None, shown: Candidate) -> None:
         collected.shown[kind] = shown
 
 
-def _forget(collected: Tally) -> None:
+def forget_heights(collected: Tally) -> None:
     for found in collected.heights.forgotten():
         for kind, shown in found.best.items():
             offer(collected, kind, shown)

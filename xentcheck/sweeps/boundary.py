@@ -45,11 +45,11 @@ def _boundary_rows(
         ]
         if with_sum_overflow and request.domain is Domain.LOGITS and "equal" in patterns:
             sums = sum_overflow(request.format, classes)
-            pieces.append((len(sums), partial(_equal_rows, sums, classes)))
+            pieces.append((len(sums), partial(equal_rows, sums, classes)))
         yield stack_of(pieces, classes, verbatim=True, distinct=True)
 
 
-def _equal_rows(values: Float64Array, classes: int, first: int, last: int) -> Float64Array:
+def equal_rows(values: Float64Array, classes: int, first: int, last: int) -> Float64Array:
     return np.repeat(values[first:last, None], classes, axis=1)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from xentcheck.floats import from_float64, next_down, next_up, to_float64
 from xentcheck.model import Domain, Float64Array, Layout, Option
-from xentcheck.sweeps.boundary import PATTERNS, _equal_rows, boundary, boundary_obstacle
+from xentcheck.sweeps.boundary import PATTERNS, boundary, boundary_obstacle, equal_rows
 from xentcheck.sweeps.generator import EVERY_LAYOUT, ROWS_ONLY, Batch, Generator, Request, stack_of
 from xentcheck.sweeps.options import (
     MOST_POINTS,
@@ -194,7 +194,7 @@ def _of_mixed_scale(
 def _equal(request: Request) -> Iterator[Batch]:
     values = np.array(request.options["values"], dtype=np.float64)
     for classes in request.widths:
-        make = partial(_equal_rows, values, classes)
+        make = partial(equal_rows, values, classes)
         yield Batch(len(values), classes, make, distinct=True)
 
 
