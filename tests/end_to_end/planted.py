@@ -1183,8 +1183,8 @@ PLANTED = (
     Planted(
         "excess bits that forgive no hard problem",
         "xentcheck/measurement/scoring.py",
-        "    return np.fmax(_times(2.0 ** (bits - 1.0), factor), 0.5)",
-        "    return np.fmax(_times(2.0 ** (bits - 1.0), 1.0 + 0 * factor), 0.5)",
+        "    return np.fmax(scaled_bound(2.0 ** (bits - 1.0), factor), 0.5)",
+        "    return np.fmax(scaled_bound(2.0 ** (bits - 1.0), 1.0 + 0 * factor), 0.5)",
         (
             "tests/measurement/test_borderline.py::test_excess_bits_forgive_a_hard_problem_and_no_bad_formula",
         ),
