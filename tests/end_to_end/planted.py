@@ -691,7 +691,8 @@ PLANTED = (
         "the largest error of the last case alone",
         "xentcheck/measurement/scored_part.py",
         "            self.tally.ulps.add(kept)",
-        "            self.tally.ulps = type(self.tally.ulps)()\n            self.tally.ulps.add(kept)",
+        "            self.tally.ulps = type(self.tally.ulps)()\n"
+        "            self.tally.ulps.add(kept)",
         (
             "tests/execution/test_execution.py::test_a_cell_has_the_worst_of_all_its_cases_and_counts_every_row",
         ),

@@ -3,28 +3,21 @@
 import numpy as np
 
 from xentcheck.auditing.check import Checking
-from xentcheck.auditing.run import audit_config
+from xentcheck.auditing.run import Options, audit_config
 from xentcheck.floats import to_float64
 from xentcheck.gate.outcome import Outcome, outcome
 from xentcheck.model import Report, Witness
 
 
-def explained(
-    made: Checking,
-    report: Report,
-    *,
-    workers: int | None = 1,
-    timeout_s: float | None = None,
-) -> str:
+def explained(made: Checking, report: Report, options: Options) -> str:
     """What the labels have to do with the violations of a check; "" for nothing.
 
-    Where every violation is shown by a soft label, the check is done again with hard ones alone.
+    Where a soft label shows every violation, the check is done again with hard ones alone, in the
+    same way.
     """
     if made.hard is None or not only_soft(report):
         return ""
-    again = audit_config(
-        made.hard, extra=(made.implementation,), workers=workers, timeout_s=timeout_s
-    )
+    again = audit_config(made.hard, options)
     return HARD_ALONE.format(option="--targets ends") if outcome(again) is Outcome.PASSED else ""
 
 
