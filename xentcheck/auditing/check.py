@@ -15,6 +15,8 @@ from xentcheck.auditing.own_code import (
     own_defaults,
     with_reduction,
 )
+from xentcheck.bounds import BOUNDS
+from xentcheck.bounds import NAMES as BOUND_NAMES
 from xentcheck.errors import UsageError
 from xentcheck.execution import unasked
 from xentcheck.floats import FORMATS
@@ -50,8 +52,6 @@ CHECK_TOLERANCE = Tolerance(max_ulp=4.0, or_excess_bits=2.0)
 DEFAULT_LIMITS = (Limit(CHECK_TOLERANCE, path="max_ulp"),)
 """The limits of `check`, and of a configuration without limits where something can fail by it."""
 
-_BOUNDS = ("max_ulp", "p99_ulp", "or_abs", "or_rel", "max_excess_bits", "or_excess_bits")
-
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -84,9 +84,9 @@ class Check:
     @property
     def tolerance(self) -> Tolerance:
         """The limits in numbers: those of `CHECK_TOLERANCE` where none bounds the ulps."""
-        ulps = (self.max_ulp, self.p99_ulp, self.max_excess_bits)
+        alone = (getattr(self, each.name) for each in BOUNDS if each.alone)
         least = CHECK_TOLERANCE
-        if any(each is not None for each in ulps):
+        if any(each is not None for each in alone):
             least = Tolerance(max_ulp=math.inf)
         return Tolerance(
             max_ulp=least.max_ulp if self.max_ulp is None else self.max_ulp,
@@ -131,7 +131,7 @@ def checking(
     loss = spec.id
     bounds: dict[str, Any] = {
         name: bound(name, getattr(check, name))
-        for name in _BOUNDS
+        for name in BOUND_NAMES
         if getattr(check, name) is not None or name in ("or_abs", "or_rel")
     }
     check = replace(check, **bounds)
@@ -268,5 +268,5 @@ def _drawn(kind: LabelKind, targets: str | None) -> str:
 
 def bounds_of(tolerance: Tolerance) -> dict[str, float | None]:
     """The bounds of a tolerance by name, None for one that bounds nothing."""
-    numbers = {name: float(getattr(tolerance, name)) for name in _BOUNDS}
+    numbers = {name: float(getattr(tolerance, name)) for name in BOUND_NAMES}
     return {name: each if math.isfinite(each) else None for name, each in numbers.items()}

@@ -2,10 +2,12 @@
 
 # ruff: noqa: PLC0415
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import click
 
+from xentcheck.bounds import BOUNDS
 from xentcheck.cli.audit import foreign, run_audit
 from xentcheck.cli.entry import cli, note
 from xentcheck.cli.options import (
@@ -31,6 +33,14 @@ from xentcheck.cli.output import Delivery
 from xentcheck.errors import UsageError
 
 CHECKED_DTYPES = ("float32", "float64")  # same as `api.DTYPES`, which --help does not import
+
+
+def bound_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """An option for each bound of a tolerance."""
+    for each in reversed(BOUNDS):
+        default = 0.0 if each.default == "`0`" else None
+        command = click.option(each.flag, type=float, default=default, help=each.option)(command)
+    return command
 
 
 @cli.command()
@@ -60,26 +70,7 @@ CHECKED_DTYPES = ("float32", "float64")  # same as `api.DTYPES`, which --help do
 @param_option
 @dtype_option(CHECKED_DTYPES)
 @calling
-@click.option(
-    "--max-ulp",
-    type=float,
-    help="The largest error allowed, in ulps. Without this and the other bounds of the ulps: 4 "
-    "ulp, or 2 excess bits.",
-)
-@click.option("--p99-ulp", type=float, help="The largest 99th percentile allowed.")
-@click.option("--or-abs", type=float, default=0.0, help="An absolute error that is fine as well.")
-@click.option("--or-rel", type=float, default=0.0, help="A relative error that is fine as well.")
-@click.option(
-    "--max-excess-bits",
-    type=float,
-    help="The most bits that may be lost beyond what the condition number explains.",
-)
-@click.option(
-    "--or-excess-bits",
-    type=float,
-    help="An error also passes if it costs at most this many bits beyond what the condition number "
-    "explains.",
-)
+@bound_options
 @click.option(
     "--allow",
     multiple=True,
@@ -167,16 +158,18 @@ def check(
       xentcheck check './kernel {logits} {labels} {out}' --loss softmax_cross_entropy
     """
     delivery = Delivery.planned(formats, outputs, color)
-    for name, value in (
-        ("--max-ulp", max_ulp),
-        ("--p99-ulp", p99_ulp),
-        ("--or-abs", or_abs),
-        ("--or-rel", or_rel),
-        ("--max-excess-bits", max_excess_bits),
-        ("--or-excess-bits", or_excess_bits),
-    ):
+    given: dict[str, Any] = {
+        "max_ulp": max_ulp,
+        "p99_ulp": p99_ulp,
+        "or_abs": or_abs,
+        "or_rel": or_rel,
+        "max_excess_bits": max_excess_bits,
+        "or_excess_bits": or_excess_bits,
+    }
+    for bounding in BOUNDS:
+        value = given[bounding.name]
         if value is not None and not value >= 0:
-            raise UsageError(f"{name} {value:g}: has to be 0 or more")
+            raise UsageError(f"{bounding.flag} {value:g}: has to be 0 or more")
     from xentcheck.sweeps import chosen_labels
 
     spec = named_loss(loss)
@@ -194,12 +187,7 @@ def check(
         dtypes=chosen,
         framework=framework,
         gradient=gradient,
-        max_ulp=max_ulp,
-        p99_ulp=p99_ulp,
-        or_abs=or_abs,
-        or_rel=or_rel,
-        max_excess_bits=max_excess_bits,
-        or_excess_bits=or_excess_bits,
+        **given,
         allow=allow,
         forbid=forbid,
         built_in=parameters_from(spec, kind, built_in, only, "--built-in"),

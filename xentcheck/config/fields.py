@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from xentcheck.bounds import BOUNDS
 from xentcheck.implementations.bridge import LABEL_DTYPES
 from xentcheck.implementations.shapes import SHAPES
 from xentcheck.implementations.user import FRAMEWORKS
@@ -21,6 +22,15 @@ class Field:
     doc: str
     default: str = ""
     required: bool = False
+
+
+LIMIT_NUMBERS = ("max_ulp", "p99_ulp", "max_excess_bits", "or_abs", "or_rel", "or_excess_bits")
+"""The bounds of a limit, in the order of its keys."""
+
+
+def _bound(name: str) -> Field:
+    (bound,) = (each for each in BOUNDS if each.name == name)
+    return Field(name, bound.takes, bound.key, bound.default)
 
 
 FIELDS: Mapping[str, tuple[Field, ...]] = {
@@ -150,39 +160,7 @@ FIELDS: Mapping[str, tuple[Field, ...]] = {
         Field("dtype", "pattern", "The dtypes it is for.", "`*`"),
         Field("quantity", "pattern", "The quantities it is for.", "`*`"),
         Field("sweep", "pattern", "The sweeps it is for.", "`*`"),
-        Field(
-            "max_ulp",
-            "number ≥ 0, or `inf`",
-            "The largest error allowed, in ulps.",
-            "`4`; with `p99_ulp` or `max_excess_bits` none",
-        ),
-        Field(
-            "p99_ulp",
-            "number ≥ 0",
-            "The 99th percentile allowed: of a hundred rows with a finite error one may be farther "
-            "off.",
-            "none",
-        ),
-        Field(
-            "max_excess_bits",
-            "number ≥ 0",
-            "The most bits that may be lost beyond what the condition number explains.",
-            "none",
-        ),
-        Field(
-            "or_abs",
-            "number ≥ 0",
-            "An absolute error that also passes.",
-            "`0`",
-        ),
-        Field("or_rel", "number ≥ 0", "Relative error that also passes.", "`0`"),
-        Field(
-            "or_excess_bits",
-            "number ≥ 0",
-            "An error is allowed as well if it costs at most this many bits beyond what the "
-            "condition number explains. `check` has 2.",
-            "none",
-        ),
+        *(_bound(name) for name in LIMIT_NUMBERS),
         Field(
             "times_condition",
             "`true`, `false`",

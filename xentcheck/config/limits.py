@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
+from xentcheck.bounds import BOUNDS
+from xentcheck.config.fields import LIMIT_NUMBERS
 from xentcheck.config.sections import WILDCARD, SectionReader
 from xentcheck.floats import FORMATS
 from xentcheck.losses import LOSSES, NAMES
@@ -11,8 +13,6 @@ from xentcheck.model import IN_TOLERANCE, Kind, Limit, Quantity, Sweep, Toleranc
 from xentcheck.reading.yaml import Place, remedy_for, shown
 
 _LIMIT_PATTERNS = ("loss", "implementation", "dtype", "quantity", "sweep")
-
-_LIMIT_NUMBERS = ("max_ulp", "p99_ulp", "max_excess_bits", "or_abs", "or_rel", "or_excess_bits")
 
 
 def read_limits(
@@ -60,7 +60,7 @@ def read_limits(
             reader.fault(
                 entries["forbid"],
                 f"{kind} is what is beyond the bounds of the limit, and forbidden there",
-                f"{', '.join(_LIMIT_NUMBERS)} say where that begins",
+                f"{', '.join(LIMIT_NUMBERS)} say where that begins",
             )
         for kind in sorted(kinds["allow"] & kinds["forbid"]):
             by = "forbid" if "forbid" in entries else "batch_invariant"
@@ -96,10 +96,10 @@ def _read_tolerance(reader: SectionReader, entries: Mapping[str, Place]) -> Tole
 
     `max_ulp` is 4 unless given. With `p99_ulp` or `max_excess_bits` it is infinite unless given.
     """
-    read = {key: reader.number(entries[key], 0) for key in _LIMIT_NUMBERS if key in entries}
+    read = {key: reader.number(entries[key], 0) for key in LIMIT_NUMBERS if key in entries}
     given = {key: number for key, number in read.items() if number is not None}
     times = reader.flag(entries["times_condition"]) if "times_condition" in entries else False
-    bounded = "p99_ulp" in given or "max_excess_bits" in given
+    bounded = any(each.alone and each.name in given for each in BOUNDS if each.name != "max_ulp")
     return Tolerance(
         max_ulp=given.get("max_ulp", math.inf if bounded else 4.0),
         or_abs=given.get("or_abs", 0.0),

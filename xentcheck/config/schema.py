@@ -7,6 +7,7 @@ than the reader: only the reader finds patterns that match nothing.
 from collections.abc import Mapping
 
 from xentcheck.config import FIELDS, LABEL_KINDS
+from xentcheck.config.fields import LIMIT_NUMBERS
 from xentcheck.floats import FORMATS
 from xentcheck.implementations.bridge import LABEL_DTYPES
 from xentcheck.implementations.shapes import SHAPES
@@ -125,12 +126,7 @@ _LIMIT: Mapping[str, Schema] = {
     "dtype": name_or_pattern(FORMATS),
     "quantity": name_or_pattern(map(str, Quantity)),
     "sweep": some_text(),
-    "max_ulp": _BOUND,
-    "p99_ulp": _BOUND,
-    "max_excess_bits": _BOUND,
-    "or_abs": _BOUND,
-    "or_rel": _BOUND,
-    "or_excess_bits": _BOUND,
+    **dict.fromkeys(LIMIT_NUMBERS, _BOUND),
     "times_condition": {"type": "boolean"},
     "batch_invariant": {"type": "boolean"},
     "allow": _KINDS,
