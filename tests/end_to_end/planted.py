@@ -1320,7 +1320,7 @@ PLANTED = (
     Planted(
         "a survey with a baseline that stays a survey",
         "xentcheck/auditing/run.py",
-        "    if baseline is not None and not config.limits:",
+        "    if options.baseline is not None and not config.limits:",
         "    if False:",
         (
             "tests/end_to_end/test_adoption.py::test_a_survey_with_a_baseline_is_held_to_the_default_limits",

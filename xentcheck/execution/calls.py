@@ -27,7 +27,7 @@ from xentcheck.implementations.user.command import Command
 from xentcheck.losses import LOSSES
 from xentcheck.losses.parameters import obstacle, passed
 from xentcheck.losses.spec import picked
-from xentcheck.model import Array, Case, Implementation, Kind, LabelKind, Layout, Process, Quantity
+from xentcheck.model import Array, Case, Implementation, Kind, LabelKind, Process, Quantity
 from xentcheck.registry import required_second
 
 _log = logging.getLogger("xentcheck.foreign")  # `xentcheck --debug` shows this log
@@ -420,14 +420,7 @@ def _isolate(run: Caller, rows: int, shape: tuple[int, ...], first: str) -> Retu
 
 def result_shape(case: Case, quantity: Quantity) -> tuple[int, ...]:
     """Return the shape that the results of a quantity of a case must have."""
-    loss = LOSSES[case.loss]
-    if quantity is Quantity.GRADIENT:
-        return case.logits.shape
-    if case.reduced:
-        return ()
-    if loss.layout is Layout.ROWS and not loss.per_class:
-        return case.logits.shape[:1]
-    return case.logits.shape
+    return LOSSES[case.loss].result_shape(case, quantity)
 
 
 def unasked(implementation: Implementation) -> str:

@@ -13,7 +13,17 @@ from typing import Any, Protocol, TypeVar, overload
 import numpy as np
 import numpy.typing as npt
 
-from xentcheck.model import Accepts, Domain, Float64Array, LabelKind, Layout, Parameter, Quantity
+from xentcheck.losses.shapes import ONE_PER_CLASS, ONE_PER_ROW, Shape, Shapes
+from xentcheck.model import (
+    Accepts,
+    Case,
+    Domain,
+    Float64Array,
+    LabelKind,
+    Layout,
+    Parameter,
+    Quantity,
+)
 
 
 class Number(Protocol):
@@ -248,6 +258,35 @@ class Loss:
     nonnegative: bool = False
     reducible: bool = True
     row_weights: Callable[[Block], Float64Array] = _ones
+    shapes: Shapes | None = None  # None: those that `layout` and `per_class` say
+
+    @property
+    def shaped(self) -> Shapes:
+        """The shapes of its arrays."""
+        if self.shapes is not None:
+            return self.shapes
+        return ONE_PER_CLASS if self.per_class else ONE_PER_ROW
+
+    @property
+    def quantities(self) -> tuple[Quantity, ...]:
+        """What of it is scored: its value and every gradient."""
+        return self.shaped.quantities
+
+    def classes(self, first: Shape, parameters: Mapping[str, Any]) -> int:
+        """How many classes a label can name, for a first argument of this shape."""
+        return self.shaped.classes(first, parameters)
+
+    def result_shape(self, case: Case, quantity: Quantity) -> Shape:
+        """The shape of a quantity of a case; () for the value of a reduction."""
+        if case.reduced and quantity is Quantity.VALUE:
+            return ()
+        return self.shaped.of(quantity, case.logits.shape, case.parameters)
+
+    def numbers(self, case: Case) -> int:
+        """The most numbers that a row of a case has, in its first argument or in a result."""
+        first = case.logits.shape
+        shapes = (self.shaped.of(each, first, case.parameters) for each in self.quantities)
+        return int(max(math.prod(each[1:]) for each in (first, *shapes)))
 
     def __reduce__(self) -> tuple[Callable[[str], "Loss"], tuple[str]]:
         """Pickle a loss by its id, because some of its functions cannot be pickled."""

@@ -24,6 +24,14 @@ class Quantity(StrEnum):
     VALUE = "value"
     GRADIENT = "gradient"
 
+    @property
+    def of(self) -> str:
+        """What it is the gradient of: ``logits`` unless its name says another; "" for a value.
+
+        A gradient of another argument is called ``gradient-ARGUMENT``.
+        """
+        return "" if self is Quantity.VALUE else self.value.partition("-")[2] or "logits"
+
 
 class Layout(StrEnum):
     """How the first argument is shaped: (rows, classes), or (rows,) for elementwise losses."""

@@ -66,11 +66,7 @@ def exact(case: Case) -> Exact:
         _decide(loss, loss.evaluate, block.row(place), case, _number(first, place))
         for place in range(block.rows)
     ]
-    shape = block.x.shape
-    gradient = _join([_pack_all(result.gradient) for result in results], shape)
-    value = _join(
-        [_pack_all(result.value) for result in results], shape if loss.per_class else shape[:1]
-    )
+    value, gradient = _joined(loss, block, results)
     smallest = FORMATS[case.dtype].smallest_normal
     approximate = value.midpoints(), gradient.midpoints()
     value_condition, gradient_condition = (
@@ -122,10 +118,20 @@ def rows_of(case: Case, numbers: Sequence[int]) -> tuple[Enclosures, Enclosures]
         _decide(loss, loss.evaluate, block.row(place), case, number)
         for place, number in enumerate(numbers)
     ]
-    shape = block.x.shape
+    return _joined(loss, block, results)
+
+
+def _joined(
+    loss: Loss, block: Block, results: Sequence[RowResult]
+) -> tuple[Enclosures, Enclosures]:
+    """Value and gradient of the rows of a block, in the shapes of the loss."""
+    value, gradient = (
+        loss.shaped.of(each, block.x.shape, block.parameters)
+        for each in (Quantity.VALUE, Quantity.GRADIENT)
+    )
     return (
-        _join([_pack_all(each.value) for each in results], shape if loss.per_class else shape[:1]),
-        _join([_pack_all(each.gradient) for each in results], shape),
+        _join([_pack_all(each.value) for each in results], value),
+        _join([_pack_all(each.gradient) for each in results], gradient),
     )
 
 

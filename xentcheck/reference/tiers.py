@@ -13,6 +13,7 @@ radius, and these rows go to the next tier. Rows that a form does not cover (`Fo
 an infinite radius, so they go to the next tier too.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Set
 from dataclasses import replace
@@ -56,7 +57,7 @@ def tiers_for(dtype: str) -> tuple[Tier, ...]:
 
 def row_parts(case: Case, elements: int = BLOCK_ELEMENTS) -> Iterator[slice]:
     """Slices that split the rows of a case into parts of about ``elements`` logits."""
-    step = max(1, elements // case.classes)
+    step = max(1, elements // LOSSES[case.loss].numbers(case))
     for first in range(0, case.rows, step):
         yield slice(first, min(first + step, case.rows))
 
@@ -85,7 +86,9 @@ class Reference:
             UncertifiedError: mpmath is the lowest tier and cannot decide some row.
         """
         self.case = case
-        self.tiers = tiers or tiers_for(case.dtype)
+        # a loss without a form over arrays is mpmath's alone
+        known = tiers_for(case.dtype) if case.loss in FORMS else (Tier.MPMATH,)
+        self.tiers = tiers or known
         self.level = np.zeros(case.rows, dtype=np.uint8)
         self._loss: Loss = LOSSES[case.loss]
         self.quantities = frozenset(quantities)
@@ -158,10 +161,9 @@ class Reference:
         if known != frozenset(Quantity):
             # quantities that were not asked for, or are known only after a division by the divisor
             arithmetic = FLOAT64 if FORMATS[self.case.dtype].bits <= 32 else BINARY128 or FLOAT64
-            with np.errstate(all="ignore"):
-                pieces = FORMS[self._loss.id](arithmetic, block, frozenset(Quantity)).quantities
-                for quantity, piece in pieces.items():
-                    numbers.setdefault(quantity, piece.ball.midpoint.astype(np.float64))
+            every = np.arange(self.case.rows)[rows]
+            for quantity, near in _midpoints(arithmetic, self.case, block, every).items():
+                numbers.setdefault(quantity, near)
         return numbers[Quantity.VALUE], numbers[Quantity.GRADIENT]
 
     def _enclosed(
@@ -185,7 +187,7 @@ def _enclosed(
     """
     loss = LOSSES[case.loss]
     chosen = np.arange(case.rows) if rows is None else rows
-    step = max(1, BLOCK_ELEMENTS // case.classes)
+    step = max(1, BLOCK_ELEMENTS // loss.numbers(case))
     spans: Iterator[Any] = (
         row_parts(case)
         if rows is None
@@ -319,12 +321,13 @@ def _by_arbiter(
         results[Quantity.VALUE] = _total_of_many(case)
     if Quantity.GRADIENT in quantities:
         chosen = range(case.rows) if rows is None else rows.tolist()
+        whole = LOSSES[case.loss].result_shape(case, Quantity.GRADIENT)
         found_by_row = [
             arbiter.component_of_block(case, row, index)
             for row in chosen
-            for index in range(case.classes)
+            for index in range(math.prod(whole[1:]))
         ]
-        shape = (len(chosen), *case.logits.shape[1:])
+        shape = (len(chosen), *whole[1:])
         results[Quantity.GRADIENT] = Enclosures.joined(found_by_row).reshaped(shape)
     return results
 
@@ -504,14 +507,29 @@ def exact_component(
     found = arbiter.component(case, row, quantity, index)
     loss = LOSSES[case.loss]
     block = arbiter.block_of(case, [row])
-    with np.errstate(all="ignore"):
-        pieces = FORMS[loss.id](FLOAT64, block, frozenset(Quantity)).quantities
-        near = {each: piece.ball.midpoint.copy() for each, piece in pieces.items()}
+    near = _midpoints(FLOAT64, case, block, np.array([row]))
     near[quantity].reshape(1, -1)[0, index] = found.midpoints()[0]
     smallest = FORMATS[dtype or case.dtype].smallest_normal
     both = near[Quantity.VALUE], near[Quantity.GRADIENT]
     condition = arbiter.condition(loss, block, *both, quantity, smallest)
     return found, np.array([condition.reshape(1, -1)[0, index]])
+
+
+def _midpoints(
+    arithmetic: ArrayArithmetic, case: Case, block: Block, rows: Rows
+) -> dict[Quantity, Float64Array]:
+    """Approximate exact results of the rows of a block, in float64, without their reduction."""
+    form = FORMS.get(case.loss)
+    if form is None:
+        alone = replace(case, parameters={**case.parameters, "reduction": "none"})
+        exact = arbiter.rows_of(alone, rows.tolist())
+        return {
+            quantity: each.midpoints().copy()
+            for quantity, each in zip((Quantity.VALUE, Quantity.GRADIENT), exact, strict=True)
+        }
+    with np.errstate(all="ignore"):
+        pieces = form(arithmetic, block, frozenset(Quantity)).quantities
+    return {quantity: piece.ball.midpoint.astype(np.float64) for quantity, piece in pieces.items()}
 
 
 def disagreement(truth: Reference, row: int) -> str:

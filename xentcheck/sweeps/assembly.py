@@ -379,7 +379,8 @@ def _cases(
         if period:
             index, labels = _over_and_over(pieces[0], rows, index, labels)
         shape = rows.shape if index is None else (len(index), *rows.shape[1:])
-        parameters = materialise(combination, shape, whole.dtype, whole.seed, place)
+        classes = whole.loss.classes(shape, scalars)
+        parameters = materialise(combination, shape, whole.dtype, whole.seed, place, classes)
         reduced = reduces(scalars)
         tame = _tame(rows, labels, index, whole) if reduced and not period else None
         for cut, again in _cuts(shape, scalars, labels, tame):

@@ -133,14 +133,15 @@ def labelled(
         return None, None
     if kind is LabelKind.INTEGER:
         wide = to_float64(rows)
+        classes = loss.classes(rows.shape, parameters)
         ignored = parameters.get("ignore_index")
         if recorded is not None and recorded.shape == (len(rows),):
             # No rows are added. The loss has an ignored label even if the parameter is not given.
             parameter = loss.parameter("ignore_index")
             if ignored is None and parameter is not None and not loss.per_class:
                 ignored = parameter.default
-            return None, _checked(recorded, rows.shape[1], ignored, first, origin)
-        index, labels = _integers(wide, targets, rng, sparse=loss.per_class)
+            return None, _checked(recorded, classes, ignored, first, origin)
+        index, labels = _integers(wide, classes, targets, rng, sparse=loss.per_class)
         if isinstance(ignored, int) and not loss.per_class:
             return _with_ignored(wide, index, labels, ignored)
         return index, labels
@@ -181,10 +182,12 @@ def _checked(labels: Array, classes: int, ignored: object, first: int, origin: O
 
 
 def _integers(
-    rows: Float64Array, targets: str, rng: np.random.Generator, *, sparse: bool
+    rows: Float64Array, classes: int, targets: str, rng: np.random.Generator, *, sparse: bool
 ) -> tuple[Index, Array]:
-    count, classes = rows.shape
+    count, width = rows.shape
     highest, lowest = rows.argmax(axis=1), rows.argmin(axis=1)
+    if width != classes:  # no column stands for a class
+        highest, lowest = highest % classes, lowest % classes
     drawn = rng.integers(0, classes, (2, count))
     if targets == "argmax":
         columns = [highest]

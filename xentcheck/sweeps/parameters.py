@@ -51,6 +51,7 @@ def materialise(
     dtype: str,
     seed: int,
     place: Sequence[object],
+    classes: int | None = None,
 ) -> dict[str, ParameterValue]:
     """Return the parameters of a block of rows.
 
@@ -62,13 +63,15 @@ def materialise(
         dtype: name of the format of the parameters.
         seed: seed of the audit.
         place: place of the block in its sweep; its first part is the sweep's name.
+        classes: length of a class vector. None: the last axis of ``shape``.
 
     Raises:
         UsageError: a parameter has an unknown word.
     """
     values: dict[str, ParameterValue] = {}
     for name, (parameter, raw) in combination.items():
-        value = _value(parameter, raw, shape, dtype, seed, place)
+        several = shape[-1] if classes is None else classes
+        value = _value(parameter, raw, shape, several, dtype, seed, place)
         if value is not None:
             values[name] = value
     return values
@@ -78,6 +81,7 @@ def _value(
     parameter: Parameter,
     raw: Any,
     shape: tuple[int, ...],
+    classes: int,
     dtype: str,
     seed: int,
     place: Sequence[object],
@@ -87,7 +91,7 @@ def _value(
     if parameter.kind == ParameterKind.REAL:
         return rounded(float(raw), dtype)
     if parameter.kind == ParameterKind.CLASS_VECTOR:
-        return from_float64(_vector(parameter, raw, shape[-1], seed, str(place[0])), dtype)
+        return from_float64(_vector(parameter, raw, classes, seed, str(place[0])), dtype)
     if parameter.kind == ParameterKind.ROW_MATRIX:
         return from_float64(_matrix(parameter, raw, shape, seed, place), dtype)
     if parameter.kind == ParameterKind.INTEGER:
