@@ -203,7 +203,7 @@ def _scaled(
 
 
 def _single(shown: Candidate) -> Case:
-    """The candidate's row as a case; the row with the largest loss if one result is for all rows."""
+    """The candidate's row as a case; the row with the largest loss if all rows have one result."""
     case = shown.case
     if case.rows == 1:
         return case
