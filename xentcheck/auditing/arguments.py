@@ -32,12 +32,14 @@ def bound(name: str, value: Any) -> float:
 
 
 def flag(name: str, value: Any) -> bool:
+    """A plain bool. Raises UsageError for anything but True or False."""
     if not isinstance(value, bool | np.bool_):
         raise UsageError(f"{name}={value!r}: expected True or False")
     return bool(value)
 
 
 def seed_of(seed: Any) -> int:
+    """A seed as a plain int. Raises UsageError unless it is a whole number, 0 or more."""
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise UsageError(f"seed={seed!r}: expected a whole number, 0 or more")
     return int(seed)

@@ -244,4 +244,5 @@ def _target_of(function: Function) -> str:
 
 
 def gradient_text(gradient: Function | str | None) -> str:
+    """A gradient as text: the name of a function, the text itself, or ``none``."""
     return name_of(gradient) if callable(gradient) else gradient or "none"

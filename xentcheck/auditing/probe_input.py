@@ -31,6 +31,19 @@ def probe_case(
     labels: float | Row | Rows | None,
     parameters: Mapping[str, Any],
 ) -> Case:
+    """The case of a probe, from the user's input.
+
+    Args:
+        loss: the loss.
+        dtype: the dtype of the case, by name.
+        logits: one row, or rows of equal length; for an elementwise loss each number is a row.
+        labels: as for `probe`.
+        parameters: values by name, as for `probe`.
+
+    Raises:
+        UnknownNameError: there is no such dtype.
+        UsageError: there are no logits, or labels or parameters do not fit the loss.
+    """
     if dtype not in FORMATS:
         raise UnknownNameError("dtype", dtype, FORMATS)
     if not len(logits):

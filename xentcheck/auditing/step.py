@@ -54,6 +54,7 @@ class Step:
 
     @cached_property
     def parts(self) -> Sequence[Part]:
+        """The parts of the sweep for this loss and dtype."""
         return sweeps.parts(self.sweep, self.loss, self.dtype, self.seed)
 
     @cached_property
@@ -81,6 +82,7 @@ class Step:
 
     @property
     def what(self) -> str:
+        """The step as text for messages."""
         return f"{self.sweep.name}: {self.loss.id} in {self.dtype}"
 
     @cached_property

@@ -126,6 +126,7 @@ def certain(case: Case, row: int, quantity: Quantity, index: int | None, dtype: 
 
 
 def one_of(block: Exact, quantity: Quantity, position: tuple[int, ...]) -> Certain:
+    """The enclosure and the condition number at one position of a block, of shape (1,) each."""
     is_value = quantity is Quantity.VALUE
     conditions = block.value_condition if is_value else block.gradient_condition
     enclosures = block.value if is_value else block.gradient

@@ -369,7 +369,7 @@ def _factors(scaled: _Scaled, target: Format) -> Float64Array:
     last = here + (step > 0)
     while 0 <= last + step < len(factors) and sizes[last] >= least:
         last += step
-    # flushing does not affect a sum of several terms only if the sum is much larger
+    # a sum of several terms is safe from flushing only if it is much larger
     first = here + (step < 0)
     while 0 <= first - step < len(factors) and sizes[first] < 16 * scaled.terms * tiny:
         first -= step

@@ -55,9 +55,11 @@ class Height:
 
     @property
     def rows(self) -> int:
+        """The number of rows with this result."""
         return sum(self.counts.values())
 
     def with_(self, other: "Height", height: float) -> "Height":
+        """These rows and other ones with the same result."""
         best = dict(self.best)
         for kind, shown in other.best.items():
             if kind not in best or badness(shown) > badness(best[kind]):
