@@ -95,6 +95,7 @@ _MOVING = (
     (re.compile(r"\d{4}-\d\d-\d\d"), "DATE"),
     # where our own implementations are defined
     (re.compile(r"(?:[\w.-]*/){0,12}xentcheck/implementations/[\w/]+\.py"), "FILE"),
+    (re.compile(r"xentcheck\.implementations\.[\w.]+"), "MODULE"),
     (re.compile(r'("(?:line|startLine)": )\d+'), r"\1N"),
     (re.compile(r"(FILE[:,](?:line=)?)\d+"), r"\1N"),
 )

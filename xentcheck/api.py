@@ -20,7 +20,7 @@ from xentcheck.auditing.environment import environment
 from xentcheck.auditing.hard_labels import HARD_ALONE, only_soft
 from xentcheck.auditing.own_code import Function, name_of
 from xentcheck.auditing.probe import probe
-from xentcheck.auditing.run import audit_config
+from xentcheck.auditing.run import Options, audit_config
 from xentcheck.errors import ConfigError, EmptySweepError, UncertifiedError, UsageError
 from xentcheck.gate import baseline_file
 from xentcheck.gate.outcome import Outcome, outcome
@@ -172,19 +172,19 @@ def audit(
         input_names=input_names or {},
         allow_skips=flag("allow_skips", allow_skips),
     )
+    options = Options(
+        workers=workers, timeout_s=timeout_s, progress=progress, sanity_check=sanity_check
+    )
     seed = None if seed is None else seed_of(seed)
     if loss is None:
-        return audit_config(
-            _config(subject, check),
+        config_ = _config(subject, check)
+        options = replace(
+            options,
             select=several(select),
             baseline=None if baseline is None else baseline_file.load(os.fspath(baseline)),
             slack=None if slack is None else bound("slack", slack),
-            seed=seed,
-            workers=workers,
-            timeout_s=timeout_s,
-            progress=progress,
-            sanity_check=sanity_check,
         )
+        return audit_config(config_, options, seed=seed)
     if not callable(subject) and not isinstance(subject, str):
         message = f"{subject!r} is neither a function nor the text of a target"
         raise UsageError(message)
@@ -192,14 +192,7 @@ def audit(
         raise UsageError("select, baseline and slack go with a configuration, not with loss=")
     made = checking(subject, loss, check, seed=seed or 0, timeout_s=timeout_s, workers=workers)
     with user.bridge_for(framework).visiting() if callable(subject) else contextlib.nullcontext():
-        report = audit_config(
-            made.config,
-            extra=(made.implementation,),
-            workers=workers,
-            timeout_s=timeout_s,
-            progress=progress,
-            sanity_check=sanity_check,
-        )
+        report = audit_config(made.config, replace(options, extra=(made.implementation,)))
     if callable(subject) and framework != "numpy":
         versions = environment((user.bridge_for(framework).process,))
         return replace(report, environment=versions)
@@ -250,35 +243,11 @@ def assert_accurate(
         UncertifiedError: an exact result could not be certified.
         XentcheckError: what was asked for cannot be meant.
     """
+    how = {name: value for name, value in locals().items() if name not in ("fn", "loss")}
     __tracebackhide__ = True
     dtypes, quantities = several(dtypes), several(quantities)
-    how: dict[str, Any] = {
-        "label_kind": label_kind,
-        "parameters": parameters,
-        "dtypes": dtypes,
-        "quantities": quantities,
-        "framework": framework,
-        "gradient": gradient,
-        "max_ulp": max_ulp,
-        "p99_ulp": p99_ulp,
-        "or_abs": or_abs,
-        "or_rel": or_rel,
-        "max_excess_bits": max_excess_bits,
-        "or_excess_bits": or_excess_bits,
-        "allow": allow,
-        "forbid": forbid,
-        "built_in": built_in,
-        "bind": bind,
-        "shape": shape,
-        "label_dtype": label_dtype,
-        "batch_invariant": batch_invariant,
-        "allow_skips": allow_skips,
-        "seed": seed,
-        "workers": workers,
-        "timeout_s": timeout_s,
-        "sanity_check": sanity_check,
-    }
-    report = audit(fn, loss, **how, targets=targets, inputs=inputs, input_names=input_names)
+    how |= {"dtypes": dtypes, "quantities": quantities}
+    report = audit(fn, loss, **how)
     if allow_skips:
         check_results(report)
     else:
@@ -287,7 +256,7 @@ def assert_accurate(
         return report
     text = words.violations_text(report, _MOST_TOLD)
     if targets is None and inputs is None and only_soft(report):
-        hard = audit(fn, loss, **how, targets="ends")
+        hard = audit(fn, loss, **{**how, "targets": "ends"})
         if outcome(hard) is Outcome.PASSED:
             text += "\n\n" + HARD_ALONE.format(option='targets="ends"')
     raise AssertionError(text)

@@ -111,7 +111,8 @@ SUBJECTS: Final = {
         ),
     ),
     "xentcheck/measurement/tally.py": Subject(4, COLLECTED),
-    "xentcheck/measurement/collecting.py": Subject(8, COLLECTED),
+    "xentcheck/measurement/collecting.py": Subject(4, COLLECTED),
+    "xentcheck/measurement/scored_part.py": Subject(8, COLLECTED),
     "xentcheck/measurement/escalation.py": Subject(3, COLLECTED),
     "xentcheck/measurement/borderline.py": Subject(
         6, ("tests/measurement/test_borderline.py", *COLLECTED)

@@ -662,17 +662,17 @@ PLANTED = (
     ),
     Planted(
         "counts of all but the last case lost",
-        "xentcheck/measurement/collecting.py",
-        "        collected.counts[KINDS[code]] += len(here)",
-        "        collected.counts[KINDS[code]] = len(here)",
+        "xentcheck/measurement/scored_part.py",
+        "            self.tally.counts[KINDS[code]] += len(here)",
+        "            self.tally.counts[KINDS[code]] = len(here)",
         (
             "tests/execution/test_execution.py::test_a_cell_has_the_worst_of_all_its_cases_and_counts_every_row",
         ),
     ),
     Planted(
         "counts lost",
-        "xentcheck/measurement/collecting.py",
-        "        collected.counts[KINDS[code]] += len(here)\n",
+        "xentcheck/measurement/scored_part.py",
+        "            self.tally.counts[KINDS[code]] += len(here)\n",
         "",
         (
             "tests/execution/test_execution.py::test_a_cell_has_the_worst_of_all_its_cases_and_counts_every_row",
@@ -689,16 +689,17 @@ PLANTED = (
     ),
     Planted(
         "the largest error of the last case alone",
-        "xentcheck/measurement/collecting.py",
-        "        collected.ulps.add(kept)",
-        "        collected.ulps = Quantiles()\n        collected.ulps.add(kept)",
+        "xentcheck/measurement/scored_part.py",
+        "            self.tally.ulps.add(kept)",
+        "            self.tally.ulps = type(self.tally.ulps)()\n"
+        "            self.tally.ulps.add(kept)",
         (
             "tests/execution/test_execution.py::test_a_cell_has_the_worst_of_all_its_cases_and_counts_every_row",
         ),
     ),
     Planted(
         "the error of a row that of its best component",
-        "xentcheck/measurement/collecting.py",
+        "xentcheck/measurement/scored_part.py",
         "    worst = ulps.max(axis=1) if",
         "    worst = ulps.min(axis=1) if",
         (
@@ -707,9 +708,9 @@ PLANTED = (
     ),
     Planted(
         "a row judged by its best component",
-        "xentcheck/measurement/collecting.py",
-        "    gravest = kinds.min(axis=1) if",
-        "    gravest = kinds.max(axis=1) if",
+        "xentcheck/measurement/scored_part.py",
+        "            kinds.min(axis=1) if",
+        "            kinds.max(axis=1) if",
         (
             "tests/execution/test_execution.py::test_a_row_is_counted_under_the_gravest_kind_of_its_components",
         ),
@@ -1084,7 +1085,7 @@ PLANTED = (
     ),
     Planted(
         "the last row that breaks is the first",
-        "xentcheck/measurement/collecting.py",
+        "xentcheck/measurement/scored_part.py",
         "        row = int(broken[0])\n",
         "        row = int(broken[-1])\n",
         ("tests/measurement/test_variants.py::test_the_first_row_that_breaks_is_told",),
@@ -1183,8 +1184,8 @@ PLANTED = (
     Planted(
         "excess bits that forgive no hard problem",
         "xentcheck/measurement/scoring.py",
-        "    return np.fmax(_times(2.0 ** (bits - 1.0), factor), 0.5)",
-        "    return np.fmax(_times(2.0 ** (bits - 1.0), 1.0 + 0 * factor), 0.5)",
+        "    return np.fmax(scaled_bound(2.0 ** (bits - 1.0), factor), 0.5)",
+        "    return np.fmax(scaled_bound(2.0 ** (bits - 1.0), 1.0 + 0 * factor), 0.5)",
         (
             "tests/measurement/test_borderline.py::test_excess_bits_forgive_a_hard_problem_and_no_bad_formula",
         ),
@@ -1546,7 +1547,7 @@ PLANTED = (
     ),
     Planted(
         "flushed results taken for the worst that were not",
-        "xentcheck/measurement/collecting.py",
+        "xentcheck/measurement/scored_part.py",
         "    if same and not flushed.any():",
         "    if True:",
         ("tests/measurement/test_ftz.py::TestTermsOfASum",),

@@ -3,19 +3,13 @@
 import numpy as np
 
 from xentcheck.auditing.check import Checking
-from xentcheck.auditing.run import audit_config
+from xentcheck.auditing.run import Options, audit_config
 from xentcheck.floats import to_float64
 from xentcheck.gate.outcome import Outcome, outcome
 from xentcheck.model import Report, Witness
 
 
-def explained(
-    made: Checking,
-    report: Report,
-    *,
-    workers: int | None = 1,
-    timeout_s: float | None = None,
-) -> str:
+def explained(made: Checking, report: Report, options: Options) -> str:
     """Explain violations of a check that only soft labels cause.
 
     If the witness of every violation has a soft label, the check runs again with hard labels only.
@@ -23,17 +17,14 @@ def explained(
     Args:
         made: the check.
         report: its report.
-        workers: number of processes; None for all cores, as in `audit_config`.
-        timeout_s: time limit of one call in seconds; None for the usual limit.
+        options: the options of the check; the second run uses them too.
 
     Returns:
         A sentence for the user; "" if hard labels fail too or soft labels are not the cause.
     """
     if made.hard is None or not only_soft(report):
         return ""
-    again = audit_config(
-        made.hard, extra=(made.implementation,), workers=workers, timeout_s=timeout_s
-    )
+    again = audit_config(made.hard, options)
     return HARD_ALONE.format(option="--targets ends") if outcome(again) is Outcome.PASSED else ""
 
 

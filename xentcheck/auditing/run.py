@@ -9,7 +9,8 @@ the arbiter, and the worst row of each printed line is confirmed by the textbook
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence, Set
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 from xentcheck import recognition, registry
 from xentcheck.auditing.check import DEFAULT_LIMITS
@@ -45,58 +46,71 @@ MOST_HOSTING = 4
 """So many workers at most, unless told otherwise, where each loads frameworks of its own."""
 
 
-def audit(
-    config: Config,
-    *,
-    select: Sequence[str] = (),
-    extra: Sequence[Implementation] = (),
-    baseline: Baseline | None = None,
-    slack: float | None = None,
-    workers: int | None = 1,
-    timeout_s: float | None = None,
-    progress: Callable[[Progress], None] | None = None,
-    sanity_check: bool = False,
-) -> Report:
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a configuration is audited.
+
+    Attributes:
+        select: patterns of implementation names; empty: all that the sweeps select.
+        extra: further implementations, beside the registered ones.
+        baseline: what is tolerated beyond the limits.
+        slack: the relative change of a tolerated fault that counts as none. None: as
+            `gate.baseline.weigh` chooses.
+        workers: how many processes share the work; the report does not depend on it. None: all
+            cores, but at most `MOST_HOSTING` where each of them loads frameworks or users' code.
+            With one, everything else runs in this process, and what kills it kills the run.
+        timeout_s: how long one call of a framework or of users' code may take, in seconds.
+        progress: called whenever a part of the work is done.
+        sanity_check: first ask users' own functions about mild rows. One of ``extra`` that is
+            recognised as another function is not swept.
+    """
+
+    select: Sequence[str] = ()
+    extra: Sequence[Implementation] = ()
+    baseline: Baseline | None = None
+    slack: float | None = None
+    workers: int | None = 1
+    timeout_s: float | None = None
+    progress: Callable[[Progress], None] | None = None
+    sanity_check: bool = False
+
+
+def audit(config: Config, options: Options | None = None, **changes: Any) -> Report:
     """Run a configuration.
 
     Args:
         config: what to audit; its targets are loaded and join the registry.
-        select: patterns of implementation names; empty selects all that the sweeps do.
-        extra: further implementations, beside the registered ones.
-        baseline: what is tolerated of what is beyond the limits.
-        slack: by how much that may change; None: as `ratchet.slack_for` has it.
-        workers: how many processes share the work; the report does not depend on it. None: all
-            cores, but at most `MOST_HOSTING` where each of them loads frameworks or users' code.
-            With one everything else runs in this process, and what kills it kills the run.
-        timeout_s: how long one call of a framework or of users' code may take.
-        progress: called whenever a part of the work is done.
-        sanity_check: first ask users' own functions about mild rows; what is among ``extra`` and
-            recognised as another function is not swept.
+        options: how.
+        changes: fields of the options, by name.
+
+    Returns:
+        The report. A case whose exact results cannot be certified is not scored; the report says
+        so. After KeyboardInterrupt the work under way is finished, and the report has all that is
+        done.
 
     Raises:
-        ConfigError: a limit selects nothing that could be audited.
-        TargetError: a target of the configuration cannot be loaded, or one of ``extra`` cannot be
-            called as asked.
-        UnknownNameError: a pattern in ``select`` matches nothing.
+        ConfigError: a sweep or a limit selects nothing that could be audited.
+        TargetError: a target cannot be loaded, or one of ``extra`` cannot be called as asked.
+        UnknownNameError: a pattern of ``select`` matches nothing.
         UsageError: two implementations of a loss have one name.
-
-    A case whose exact results cannot be certified is not scored; the report says so. On
-    KeyboardInterrupt what is under way is finished, and the report has all that is done.
     """
+    options = replace(options or Options(), **changes)
+    timeout_s, workers = options.timeout_s, options.workers
     check_time(timeout_s)
     if workers is not None and workers < 1:
         raise UsageError(f"{workers} workers: there has to be one at least")
     registered, skips = registry.load_registered()
     try:
         targets = open_targets([replace(each, timeout_s=timeout_s) for each in config.targets])
-        known = tuple(patient(each, timeout_s) for each in (*registered, *targets, *extra))
-        plan = Plan.of(config, known, skips, select)
+        extra = tuple(patient(each, timeout_s) for each in options.extra)
+        known = (*(patient(each, timeout_s) for each in (*registered, *targets)), *extra)
+        plan = Plan.of(config, known, skips, options.select)
         sane = recognition.Sanity(config)
-        if sanity_check:
-            own = (patient(each, timeout_s) for each in extra)
-            chosen = [each for each in targets if selected(each.name, select or ("*", "*@*"))]
-            sane = recognition.check(config, tuple(own), chosen, workers or cores())
-        run = _Audit(replace(plan, config=sane.config), baseline, slack, progress)
+        if options.sanity_check:
+            patterns = options.select or ("*", "*@*")
+            chosen = [each for each in targets if selected(each.name, patterns)]
+            sane = recognition.check(config, extra, chosen, workers or cores())
+        run = _Audit(replace(plan, config=sane.config), options)
         run.begin(sane)
         return replace(run.report(workers), timeout_s=timeout_s)
     finally:
@@ -106,18 +120,12 @@ def audit(
 class _Audit:
     """One run; its lists grow step by step, so an interrupted one still has all that is done."""
 
-    def __init__(
-        self,
-        plan: Plan,
-        baseline: Baseline | None,
-        slack: float | None,
-        progress: Callable[[Progress], None] | None,
-    ) -> None:
+    def __init__(self, plan: Plan, options: Options) -> None:
         self.plan = plan
         self.config = plan.config
-        self.baseline = baseline
-        self.slack = slack
-        self.progress = progress
+        self.baseline = options.baseline
+        self.slack = options.slack
+        self.progress = options.progress
         self.skips: dict[Skip, None] = dict.fromkeys(plan.skips)
         self.recognised = False
         self.measurements: list[Measurement] = []
@@ -320,35 +328,21 @@ class _Audit:
 
 
 def audit_config(
-    config: Config,
-    *,
-    select: Sequence[str] = (),
-    extra: Sequence[Implementation] = (),
-    baseline: Baseline | None = None,
-    slack: float | None = None,
-    seed: int | None = None,
-    workers: int | None = 1,
-    timeout_s: float | None = None,
-    progress: Callable[[Progress], None] | None = None,
-    sanity_check: bool = True,
+    config: Config, options: Options | None = None, *, seed: int | None = None
 ) -> Report:
     """What a configuration describes, held against its limits and a baseline.
 
-    The arguments are those of `audit`; ``baseline`` and ``seed`` are instead of the
-    configuration's own. With a baseline, a configuration without limits has the default ones.
+    Args:
+        config: what to audit. With a baseline, one without limits has the default ones.
+        options: how; a baseline replaces that of the configuration.
+        seed: replaces that of the configuration.
+
+    Raises:
+        XentcheckError: as `audit`.
     """
-    if baseline is None and config.baseline:
-        baseline = baseline_file.load(config.baseline)
-    if baseline is not None and not config.limits:
+    options = options or Options(sanity_check=True)
+    if options.baseline is None and config.baseline:
+        options = replace(options, baseline=baseline_file.load(config.baseline))
+    if options.baseline is not None and not config.limits:
         config = replace(config, limits=DEFAULT_LIMITS)
-    return audit(
-        config if seed is None else replace(config, seed=seed),
-        select=select,
-        extra=extra,
-        baseline=baseline,
-        slack=slack,
-        workers=workers,
-        timeout_s=timeout_s,
-        progress=progress,
-        sanity_check=sanity_check,
-    )
+    return audit(config if seed is None else replace(config, seed=seed), options)

@@ -12,7 +12,7 @@ from xentcheck.errors import UncertifiedError, UnsupportedError
 from xentcheck.implementations.user.command import Command
 from xentcheck.measurement import Tally, note, take
 from xentcheck.measurement.candidate import alone
-from xentcheck.measurement.collecting import MOST_LED
+from xentcheck.measurement.scored_part import MOST_LED
 from xentcheck.model import Case, Cell, Implementation, Kind, Quantity, Skip, function_for
 from xentcheck.reference import Reference
 from xentcheck.searching import Found, HaltedError, Trials, climb, joined, thresholds

@@ -5,7 +5,8 @@
 import contextlib
 import functools
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,8 @@ from xentcheck.errors import INTERNAL_ERROR
 from xentcheck.report.formats import rendered
 
 if TYPE_CHECKING:
-    from xentcheck.model import Config, Implementation, Report
+    from xentcheck.auditing.run import Options
+    from xentcheck.model import Config, Report
 
 
 def foreign() -> contextlib.AbstractContextManager[Any]:
@@ -36,28 +38,21 @@ def foreign() -> contextlib.AbstractContextManager[Any]:
 def run_audit(
     config: "Config",
     delivery: Delivery,
-    select: Sequence[str] = (),
-    extra: Sequence["Implementation"] = (),
-    workers: int | None = None,
-    timeout_s: float | None = None,
+    options: "Options",
+    *,
     keeping: Keeping | None = None,
     witnesses: str = "",
     explain: "Callable[[Report], str] | None" = None,
-    sanity_check: bool = True,
 ) -> int:
     """Audit a configuration and deliver the report.
 
     Args:
         config: what to audit.
         delivery: the formats and files of the report.
-        select: patterns of implementations; empty: all.
-        extra: implementations to audit besides the registered ones.
-        workers: number of worker processes; None: the default.
-        timeout_s: the longest time of one call, in seconds; None: the default.
+        options: how; baseline, slack and progress are filled in.
         keeping: what to do with the baseline.
         witnesses: the folder for the inputs of findings; "": do not save them.
         explain: returns a remark on the whole report, or "".
-        sanity_check: whether to check a few mild rows before the whole sweep.
 
     Returns:
         The exit status.
@@ -67,17 +62,8 @@ def run_audit(
     keeping = keeping or Keeping()
     baseline = keeping.loaded(config)
     with foreign(), ProgressDisplay() as progress:
-        report = audit_config(
-            config,
-            select=select,
-            extra=extra,
-            baseline=baseline,
-            slack=keeping.slack,
-            workers=workers,
-            timeout_s=timeout_s,
-            progress=progress,
-            sanity_check=sanity_check,
-        )
+        how = replace(options, baseline=baseline, slack=keeping.slack, progress=progress)
+        report = audit_config(config, how)
     report, text, told = keeping.taken(report, baseline, config)
     delivery.deliver(functools.partial(rendered, report))
     if explain is not None:

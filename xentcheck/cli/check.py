@@ -186,6 +186,7 @@ def check(
     only = chosen[0] if len(chosen) == 1 else None
     from xentcheck.auditing.check import Check, checking
     from xentcheck.auditing.hard_labels import explained
+    from xentcheck.auditing.run import Options
 
     wanted = Check(
         label_kind=label_kind,
@@ -215,15 +216,18 @@ def check(
         made = checking(target, loss, wanted, seed=seed, timeout_s=timeout_s)
     for each in made.notes:
         note(f"note: {each}")
-    return run_audit(
-        made.config,
-        delivery,
+    options = Options(
         extra=(made.implementation,),
         workers=workers,
         timeout_s=timeout_s,
-        witnesses=witnesses,
-        explain=lambda report: explained(made, report, workers=workers, timeout_s=timeout_s),
         sanity_check=sanity_check,
+    )
+    return run_audit(
+        made.config,
+        delivery,
+        options,
+        witnesses=witnesses,
+        explain=lambda report: explained(made, report, options),
     )
 
 

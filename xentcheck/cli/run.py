@@ -100,12 +100,7 @@ def run(
     keeping = Keeping.planned(
         config_, baseline, write_baseline, ratchet, fail_on_stale, slack, delivery.files
     )
-    return run_audit(
-        config_,
-        delivery,
-        select,
-        workers=workers,
-        timeout_s=timeout_s,
-        keeping=keeping,
-        witnesses=witnesses,
-    )
+    from xentcheck.auditing.run import Options
+
+    options = Options(select=select, workers=workers, timeout_s=timeout_s, sanity_check=True)
+    return run_audit(config_, delivery, options, keeping=keeping, witnesses=witnesses)
