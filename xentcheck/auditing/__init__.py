@@ -1,1 +1,1 @@
-"""Auditing: a plan, its parts, their run and confirmation; checks of own code; probes."""
+"""Audits: plan them, run their parts, confirm the results; check users' own code; probe inputs."""

@@ -1,4 +1,4 @@
-"""Arguments of the Python interface, checked: an error says what was expected."""
+"""Checks arguments of the Python interface. Every error says what is expected."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from xentcheck.errors import UnknownNameError, UsageError
 
 
 def several(given: str | Iterable[str]) -> tuple[str, ...]:
-    """Names: a lone one is a list of one. Raises UsageError for what is neither."""
+    """A name or a list of names, as a tuple. Raises UsageError for anything else."""
     if isinstance(given, str):
         return (given,)
     if isinstance(given, type) or not isinstance(given, Iterable):
@@ -18,7 +18,7 @@ def several(given: str | Iterable[str]) -> tuple[str, ...]:
 
 
 def bound(name: str, value: Any) -> float:
-    """A limit as a plain float. Raises UsageError for what is none."""
+    """A limit as a plain float. Raises UsageError unless it is a number, 0 or more."""
     plain = isinstance(value, int | float | np.integer | np.floating)
     if not plain or isinstance(value, bool):
         raise UsageError(f"{name}={value!r}: expected a number")
@@ -32,19 +32,21 @@ def bound(name: str, value: Any) -> float:
 
 
 def flag(name: str, value: Any) -> bool:
+    """A plain bool. Raises UsageError for anything but True or False."""
     if not isinstance(value, bool | np.bool_):
         raise UsageError(f"{name}={value!r}: expected True or False")
     return bool(value)
 
 
 def seed_of(seed: Any) -> int:
+    """A seed as a plain int. Raises UsageError unless it is a whole number, 0 or more."""
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise UsageError(f"seed={seed!r}: expected a whole number, 0 or more")
     return int(seed)
 
 
 def known_names(what: str, names: Iterable[str], known: Sequence[str]) -> tuple[str, ...]:
-    """The names, each once, as plain strings. Raises UnknownNameError for one that there is not."""
+    """The names as plain strings, without duplicates. Raises UnknownNameError for unknown ones."""
     for name in names:
         if name not in known:
             raise UnknownNameError(what, str(name), list(map(str, known)))

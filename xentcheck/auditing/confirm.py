@@ -1,4 +1,4 @@
-"""The worst row of each printed line, held against the textbook definition."""
+"""Checks the worst row of each printed line against the textbook definition of the loss."""
 
 from collections.abc import Callable
 
@@ -10,10 +10,12 @@ from xentcheck.reference import confirm
 
 
 class Confirmation:
-    """Remembers the worst rows, and confirms their exact results.
+    """Remembers the worst rows and confirms their exact results.
 
-    ``confirmed`` counts those whose definition gives the same; ``beyond`` those that it cannot be
-    evaluated for. ``failures`` says what came out otherwise.
+    Attributes:
+        confirmed: number of rows for which the definition gives the same result.
+        beyond: number of rows for which the definition cannot be evaluated.
+        failures: messages about rows for which it gives another result.
     """
 
     def __init__(self) -> None:
@@ -23,16 +25,18 @@ class Confirmation:
         self._worst: dict[tuple[str, ...], tuple[float, Quantity, Candidate]] = {}
 
     def remember(self, cell: Cell, shown: Candidate) -> None:
-        """Keep the worst row of what the table prints as one line."""
+        """Keep the row if it is the worst of its line in the printed table."""
         line = (cell.loss, cell.implementation, cell.dtype, cell.quantity.value)
         error = gravity(shown.ulp_error)
         if line not in self._worst or error > self._worst[line][0]:
             self._worst[line] = (error, cell.quantity, shown)
 
     def run(self, workers: int, deaths: list[str]) -> bool:
-        """Confirm all that is remembered. Returns whether it was interrupted.
+        """Confirm all remembered rows. Returns whether it was interrupted.
 
-        ``deaths`` is told of workers that died.
+        Args:
+            workers: number of processes.
+            deaths: messages about workers that died are added here.
         """
         unique = {
             (*content(shown.case), quantity, shown.position): (quantity, shown)
@@ -58,7 +62,7 @@ class Confirmation:
 
 
 def _confirmed(task: tuple[Quantity, Candidate], tell: Callable[[str], None]) -> tuple[bool, str]:
-    """Whether the definition gives the same, and what went wrong."""
+    """Whether the definition gives the same result, and the error message or ""."""
     tell("the reference")
     quantity, shown = task
     try:

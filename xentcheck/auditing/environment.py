@@ -1,4 +1,4 @@
-"""Everything that can change a result: versions, the platform, the processor."""
+"""Collects everything that can change a result: versions, the platform, the processor."""
 
 import platform
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ WITHOUT_BINARY128 = "enclosures of rising precision: float64, mpmath intervals (
 def environment(processes: Iterable[Process] = ()) -> dict[str, str]:
     """Versions of everything that can change a result, and the platform.
 
-    ``processes``: the frameworks that were called.
+    ``processes`` are those of the frameworks that were called.
     """
     versions = {"xentcheck": __version__, "python": platform.python_version()}
     for package in ("numpy", "mpmath", "ml_dtypes"):
@@ -37,6 +37,6 @@ def environment(processes: Iterable[Process] = ()) -> dict[str, str]:
 
 
 def _cpu() -> str:
-    """The vector instructions that NumPy uses here, by its own names: results depend on them."""
+    """NumPy's names of the vector instructions that it uses here. Results depend on them."""
     known = np.show_config(mode="dicts")["SIMD Extensions"]
     return " ".join([*known.get("baseline", ()), *known.get("found", ())]) or "none"

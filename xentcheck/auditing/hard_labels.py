@@ -1,4 +1,4 @@
-"""Whether a loss fails at soft labels only."""
+"""Checks whether a loss fails only at soft labels."""
 
 import numpy as np
 
@@ -10,10 +10,17 @@ from xentcheck.model import Report, Witness
 
 
 def explained(made: Checking, report: Report, options: Options) -> str:
-    """What the labels have to do with the violations of a check; "" for nothing.
+    """Explain violations of a check that only soft labels cause.
 
-    Where a soft label shows every violation, the check is done again with hard ones alone, in the
-    same way.
+    If the witness of every violation has a soft label, the check runs again with hard labels only.
+
+    Args:
+        made: the check.
+        report: its report.
+        options: the options of the check; the second run uses them too.
+
+    Returns:
+        A sentence for the user; "" if hard labels fail too or soft labels are not the cause.
     """
     if made.hard is None or not only_soft(report):
         return ""
@@ -28,14 +35,14 @@ HARD_ALONE = (
 
 
 def only_soft(report: Report) -> bool:
-    """Whether there are violations, and each is shown by a soft label."""
+    """Whether there are violations, and every witness has a soft label."""
     if report.interrupted or report.uncertified or not report.violations:
         return False
     return all(_soft(each.finding.witness) for each in report.violations)
 
 
 def _soft(witness: Witness | None) -> bool:
-    """Whether a label of a witness is neither 0 nor 1."""
+    """Whether a witness has a label that is neither 0 nor 1."""
     if witness is None or witness.labels is None or witness.labels.dtype.kind in "iu":
         return False
     labels = to_float64(witness.labels)

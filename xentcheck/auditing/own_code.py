@@ -1,4 +1,4 @@
-"""A function of the user's, or what text names, as an implementation that can be audited."""
+"""Turns a user's function, or text that names one, into an implementation."""
 
 import contextlib
 import functools
@@ -24,9 +24,18 @@ Function: TypeAlias = Callable[..., Any]
 def own_defaults(
     spec: Loss, kind: LabelKind, made: Implementation, given: Mapping[str, Any]
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The parameters that nobody gave as a function has them by default, and notes about them.
+    """The function's own defaults for parameters that are not given, and notes about them.
 
-    A loss has to be shown row by row where it can be: a reduction is not taken over.
+    A default reduction is not used: a loss is audited row by row if possible.
+
+    Args:
+        spec: the loss.
+        kind: the kind of label.
+        made: the function as an implementation.
+        given: the parameters that the user gives, by name.
+
+    Returns:
+        The defaults by parameter name, and sentences for the user.
     """
     own: dict[str, Any] = {}
     notes = []
@@ -63,7 +72,21 @@ def with_reduction(
     *,
     integers: bool,
 ) -> tuple[Implementation, tuple[str, ...]]:
-    """A function that only returns a mean or a sum as one that has it built in, found by asking."""
+    """Detect whether a function only returns a mean or a sum over the rows, by calling it.
+
+    Args:
+        spec: the loss.
+        kind: the kind of label.
+        made: the function as an implementation.
+        given: the parameters that the user gives, by name.
+        dtype: the dtype of the calls, by name.
+        workers: number of processes; None for all cores.
+        integers: targets of an elementwise loss are given as int64.
+
+    Returns:
+        The implementation, with the reduction as built in if it has one, and sentences for the
+        user.
+    """
     if spec.parameter("reduction") is None or "reduction" in {*given, *made.built_in}:
         return made, ()
     computed = {**given, **made.built_in}
@@ -94,15 +117,18 @@ def _text(value: Any) -> str:
 def opened(
     target: str, way: Target, gradient: Function | str | None = AUTO
 ) -> tuple[Implementation, tuple[str, ...]]:
-    """What text names, loaded in its own process, and notes about its gradient for the user.
+    """Load the function or command that a text names, in its own process.
 
     Args:
         target: ``module:function``, ``file.py:function``, or a command.
-        way: what it computes and how it is called; the names in it do not matter.
-        gradient: the same, ``auto``, or None (or ``none``) for no gradient.
+        way: the loss and how to call the target. Its own names are ignored.
+        gradient: the gradient in the same form, ``auto``, or None (or ``none``) for no gradient.
+
+    Returns:
+        The implementation, and notes for the user about its gradient.
 
     Raises:
-        TargetError: the text leads nowhere.
+        TargetError: the text does not name a function.
         UsageError: the gradient is a function of this process.
     """
     if callable(gradient):
@@ -134,7 +160,7 @@ def opened(
 def given_function(
     function: Function, way: Target, gradient: Function | str | None
 ) -> Implementation:
-    """A function of this process as an implementation."""
+    """Turn a function of this process into an implementation."""
     name = name_of(function)
     obstacle = hosts.missing(user.bridge_for(way.framework).process)
     if obstacle:
@@ -146,14 +172,24 @@ def given_function(
 
 
 def name_of(function: Function) -> str:
-    """``module:function``, as far as a callable has a name."""
+    """``module:function``; a callable without a name has that of its type."""
     bare = function.func if isinstance(function, functools.partial) else function
     named = bare if hasattr(bare, "__qualname__") else type(bare)
     return f"{named.__module__}:{named.__qualname__}"
 
 
 def _gradient_beside(loss: str, function: Function, gradient: str) -> Function | str:
-    """The function that text names: beside another one, or anywhere; for ``auto``, if there is."""
+    """Find a gradient by its text.
+
+    Args:
+        loss: the name of the loss.
+        function: the function of the value.
+        gradient: ``module:function``, the name of an attribute beside ``function``, or ``auto``.
+
+    Returns:
+        The function. For ``auto``, it is a function beside it with a usual name, or ``auto`` if
+        there is no such function.
+    """
     if ":" in gradient:
         found = load_target(Target(loss, gradient, gradient)).value
         assert found is not None
@@ -183,7 +219,7 @@ def _attribute(holder: Any, dotted: str) -> Any:
 def _probe_words(
     function: Function, gradient: Function | str | None, way: Target
 ) -> tuple[str, ...]:
-    """The words that name a function of this process to `xentcheck probe`, where there are any."""
+    """The words that name a function to `xentcheck probe`; `UNREACHABLE` if no words can."""
     target = _target_of(function)
     back = _target_of(gradient) if callable(gradient) else gradient or "none"
     if not target or not back:
@@ -192,12 +228,12 @@ def _probe_words(
 
 
 def _target_of(function: Function) -> str:
-    """How another process finds a function: by its module, or its file; "" where it cannot."""
+    """How another process can find a function: by its module or its file; "" if it cannot."""
     place, _, attribute = name_of(function).partition(":")
     module = sys.modules.get(place)
     if module is None or _attribute(module, attribute) is not function:
         return ""
-    if module.__package__ and place != "__main__":  # it may import what is beside it
+    if module.__package__ and place != "__main__":  # a module of a package may import neighbours
         return f"{place}:{attribute}"
     file = Path(getattr(module, "__file__", None) or "")
     if not file.is_file() or file.suffix != ".py":
@@ -208,4 +244,5 @@ def _target_of(function: Function) -> str:
 
 
 def gradient_text(gradient: Function | str | None) -> str:
+    """A gradient as text: the name of a function, the text itself, or ``none``."""
     return name_of(gradient) if callable(gradient) else gradient or "none"

@@ -1,4 +1,4 @@
-"""The work of a task: every implementation of a step on some of its parts."""
+"""Does the work of a task: calls every implementation of a step on some of its parts."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -25,25 +25,30 @@ from xentcheck.sweeps import Part
 from xentcheck.sweeps.generator import stream
 
 SAMPLE = 1 << 17
-"""One row of so many is held against the arbiter."""
+"""The arbiter re-checks one row in this many."""
 
 FIRST_SAMPLE = 8
-"""Of the first part of a sweep so many rows are held against the arbiter, if they are short: of
-up to `FIRST_SAMPLE_CLASSES` numbers together."""
+"""Rows of the first part of a sweep that the arbiter re-checks, if the rows are short."""
 
 FIRST_SAMPLE_CLASSES = 1 << 11
+"""Maximum number of classes in these rows together."""
 
 THOROUGH = 16
-"""The first part of a sweep, and one of so many others, is called repeatedly."""
+"""The first part of a sweep is called repeatedly, and so is one in this many of the others."""
 
 OTHERWISE = 5
-"""The first parts of a sweep, so many, and all that are called repeatedly, are also called with
-arrays that lie otherwise in memory, and with other upstream gradients: one case for each reduction
-and set of parameters."""
+"""Number of parts at the start of a sweep that are called with other memory layouts and other
+upstream gradients. Parts that are called repeatedly are, too. Each part uses one case for each
+reduction and set of parameters."""
 
 
 def work(task: Task, tell: Callable[[str], None]) -> PartResult:
-    """Audit every implementation on one part."""
+    """Audit every implementation on the parts of a task.
+
+    Args:
+        task: the task.
+        tell: is told the name of the implementation that is called, and "" when the call is over.
+    """
     step, outcome = task.step, PartResult()
     if task.lost:
         outcome.uncertified.append(task.lost)
@@ -98,10 +103,14 @@ def calls(
     sweep: Sweep | None,
     note: Callable[[Skip], None],
 ) -> Iterator[tuple[Implementation, Quantity]]:
-    """The implementations and quantities that a case is given to.
+    """The implementations and quantities that can be called on a case.
 
-    ``sweep`` None: it is a probe's, of every quantity. ``note`` is told what is left out, and of a
-    probe also which implementations lack a quantity: a step has told that before.
+    Args:
+        case: the case.
+        chosen: the implementations.
+        sweep: the sweep of the case; None for a probe, which asks for every quantity.
+        note: takes a skip for everything that is left out. Quantities that an implementation lacks
+            are noted for a probe only: for a sweep the plan notes them.
     """
     name = "" if sweep is None else sweep.name
     for each in chosen:
@@ -118,7 +127,7 @@ def calls(
 
 
 def close_step(step: Step, outcome: PartResult) -> Closed:
-    """Turn all that was collected into measurements and findings."""
+    """Turn the tallies of a step into measurements and findings."""
     arbitration = Arbitration(exact)
     measurements, findings, worst = [], [], []
     for cell, collected in outcome.tallies.items():
@@ -148,7 +157,21 @@ def _case(
     thorough: bool,
     otherwise: bool,
 ) -> Reference | None:
-    """Audit every implementation on one case; those in ``gone`` are not called any more."""
+    """Audit every implementation on one case.
+
+    Args:
+        step: the step.
+        case: the case.
+        outcome: takes the results.
+        gone: implementations and quantities that are not called any more, with kind and detail.
+            New ones are added.
+        tell: as for `work`.
+        thorough: call each implementation repeatedly.
+        otherwise: also call with other memory layouts and upstream gradients.
+
+    Returns:
+        The exact results of the case; None if nothing was called or they cannot be certified.
+    """
     truth: Reference | None = None
     observed: dict[tuple[str, Quantity], Returned] = {}
     for implementation, quantity in calls(case, step.chosen, step.sweep, outcome.skips.append):
@@ -204,7 +227,7 @@ def _skip(step: Step, name: str, reason: str, quantity: Quantity | None = None) 
 def _sample(
     truth: Reference, outcome: PartResult, rng: np.random.Generator, *, first: bool
 ) -> None:
-    """Hold some rows of the lowest tier against the arbiter."""
+    """Re-check some rows of the lowest tier with the arbiter."""
     case = truth.case
     if truth.tiers[0] is Tier.MPMATH:
         return

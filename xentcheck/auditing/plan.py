@@ -1,4 +1,4 @@
-"""Who is audited on what, and whether a configuration can be meant."""
+"""Plans which implementations are audited on which inputs; rejects impossible configurations."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,10 +26,14 @@ from xentcheck.sweeps import divided, fitted, inapplicable
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """Who is audited on what: a configuration held against the implementations that there are.
+    """A configuration together with the existing implementations.
 
-    ``described`` are its cells, whether or not they can be audited here. ``skips`` tell what could
-    not be loaded. ``select`` are patterns that narrow what the sweeps select; empty: they do not.
+    Attributes:
+        config: the configuration.
+        known: the implementations.
+        described: the cells of the configuration, whether or not they can be audited here.
+        skips: implementations that cannot be loaded.
+        select: patterns that narrow the selection of the sweeps; empty: no narrowing.
     """
 
     config: Config
@@ -46,12 +50,18 @@ class Plan:
         skips: Sequence[Skip] = (),
         select: Sequence[str] = (),
     ) -> "Plan":
-        """The plan of a configuration.
+        """Make the plan of a configuration.
+
+        Args:
+            config: the configuration.
+            known: the implementations.
+            skips: implementations that cannot be loaded.
+            select: patterns of implementation names; empty selects all that the sweeps select.
 
         Raises:
-            UsageError: two implementations of a loss have one name.
+            UsageError: two implementations of a loss have the same name.
             UnknownNameError: a pattern in ``select`` matches nothing.
-            ConfigError: a sweep or a limit names what there is not.
+            ConfigError: a sweep or a limit names something that does not exist.
         """
         _check_unique(known)
         check_patterns(select, known)
@@ -61,10 +71,7 @@ class Plan:
         return cls(config, tuple(known), described, tuple(skips), tuple(select))
 
     def steps(self, note: Callable[[Skip], None]) -> Iterator[Step]:
-        """What is to be done, one sweep, loss and dtype after the other.
-
-        ``note`` is told what is left out, as it comes to light.
-        """
+        """The steps: one for each sweep, loss and dtype. ``note`` takes what is left out."""
         obstacles: dict[Process, str] = {}
         for whole in self.config.sweeps:
             for loss_id in whole.losses:
@@ -134,9 +141,9 @@ class Plan:
 def reachable(
     implementation: Implementation, note: Callable[[Skip], None], known: dict[Process, str]
 ) -> bool:
-    """Whether the process of an implementation can be there; if not, ``note`` is told why.
+    """Whether the process of an implementation can start. If not, ``note`` takes the reason.
 
-    ``known`` keeps the answers, which take looking for modules.
+    ``known`` caches the answers, because looking for modules takes time.
     """
     process = implementation.process
     if process is None:
@@ -149,13 +156,13 @@ def reachable(
 
 
 def check_time(timeout_s: float | None) -> None:
-    """Refuse what is no time limit. Raises UsageError."""
+    """Reject an invalid time limit. Raises UsageError."""
     if timeout_s is not None and not timeout_s > 0:
         raise UsageError(f"a time limit of {timeout_s:g} s: it has to be more than 0")
 
 
 def patient(implementation: Implementation, timeout_s: float | None) -> Implementation:
-    """The implementation, with another time limit for its calls unless that is None."""
+    """The implementation with another time limit for its calls; unchanged if that is None."""
     process = implementation.process
     if process is None or timeout_s is None:
         return implementation
@@ -163,7 +170,7 @@ def patient(implementation: Implementation, timeout_s: float | None) -> Implemen
 
 
 def _check_unique(known: Iterable[Implementation]) -> None:
-    """Refuse two implementations that would be measured as one."""
+    """Reject two implementations with the same name: they would be measured as one."""
     seen = Counter((each.loss, each.name) for each in known)
     for (loss, name), count in seen.items():
         if count > 1:
@@ -172,7 +179,7 @@ def _check_unique(known: Iterable[Implementation]) -> None:
 
 
 def check_patterns(select: Sequence[str], known: Iterable[Implementation]) -> None:
-    """Refuse a pattern that matches no implementation's name, with the nearest name."""
+    """Reject a pattern that matches no implementation. The error suggests the nearest name."""
     known = list(known)
     names = sorted({each.name for each in known})
     for pattern in _unmatched(select, names):
@@ -203,9 +210,9 @@ def _described(config: Config, known: Sequence[Implementation]) -> tuple[Cell, .
 def _check_sweeps(
     config: Config, known: Iterable[Implementation], skips: Iterable[Skip] = ()
 ) -> None:
-    """Refuse a sweep that names an implementation which nobody declares.
+    """Reject a sweep with a pattern that matches no implementation.
 
-    ``skips`` tell what could not be loaded.
+    The error mentions the implementations in ``skips``, which cannot be loaded.
     """
     known = list(known)
     names = sorted({each.name for each in known})
@@ -224,9 +231,10 @@ def _check_sweeps(
 def _check_limits(
     config: Config, described: Sequence[Cell], known: Sequence[Implementation]
 ) -> None:
-    """Refuse a limit that governs no cell: nobody has its implementation, or later ones hide it.
+    """Reject a limit that governs no cell: no implementation matches it, or later limits hide it.
 
-    The latter of limits in a file, where someone expects them to count.
+    A hidden limit is an error only if it comes from a file: there somebody wrote it and expects it
+    to apply.
     """
     problems = []
     governing = {id(config.limit_for(cell)) for cell in described}

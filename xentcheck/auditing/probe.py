@@ -1,6 +1,6 @@
-"""A question in the moment: every implementation of a loss on one input.
+"""Calls every implementation of a loss on one input.
 
-The input is given in numbers, as a row or a block of rows, or it is a row of a sweep.
+The input is a row or a block of rows, given as numbers, or a row of a sweep.
 """
 
 import math
@@ -64,7 +64,7 @@ METHOD = "mpmath intervals, precision raised until decided"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Asked:
-    """A case, and the only row of it that is shown (None: all are)."""
+    """A case, and the row of it that is shown (None: all rows)."""
 
     case: Case
     row: int | None = None
@@ -81,27 +81,27 @@ def probe(
     extra: Sequence[Implementation] = (),
     timeout_s: float | None = None,
 ) -> ProbeResult:
-    """All implementations of a loss on one input.
+    """Call all implementations of a loss on one input.
+
+    Frameworks load in parallel, each in its own process, while NumPy's implementations are called.
 
     Args:
-        loss_id: the loss.
-        logits: one row, or rows of one length; for an elementwise loss each number is a row.
-        labels: an integer class, or one per row where there are rows; a distribution, or one per
-            row; for an elementwise loss one target or one per number. For softmax and log_softmax
-            the component that is differentiated (default: the largest).
-        parameters: by name; reals are rounded to each dtype, lists become class vectors, lists of
-            rows a number per row and class.
-        dtypes: the logits are rounded to each of them.
-        implementations: patterns of names.
-        extra: further implementations, beside the registered ones.
-        timeout_s: how long one call of a framework or of users' code may take.
-
-    Frameworks are loaded side by side, each in a process of its own, while NumPy's implementations
-    are called.
+        loss_id: the name of the loss.
+        logits: one row, or rows of equal length. For an elementwise loss each number is a row.
+        labels: an integer class, or one class per row; a distribution, or one per row; for an
+            elementwise loss one target, or one per number. For softmax and log_softmax it is the
+            component that is differentiated (default: the largest).
+        parameters: values by name. Reals are rounded to each dtype, lists become class vectors, and
+            lists of rows become matrices with one number per row and class.
+        dtypes: names of dtypes. The logits are rounded to each of them.
+        implementations: patterns of implementation names.
+        extra: more implementations, beside the registered ones.
+        timeout_s: time limit in seconds for one call of a framework or of users' code. None: the
+            limit of its process.
 
     Raises:
-        UnknownNameError: no such loss or dtype, or a pattern that matches nothing.
-        UsageError: no logits, or labels or parameters that do not go with the loss.
+        UnknownNameError: there is no such loss or dtype, or a pattern matches nothing.
+        UsageError: there are no logits, or labels or parameters do not fit the loss.
     """
     loss = loss_of(loss_id)
 
@@ -112,13 +112,13 @@ def probe(
     return replace(result, notes=tuple(_doubts(loss, dtypes, logits, labels)))
 
 
-_MOST_DOUBTED = 3  # numbers that a note has
+_MOST_DOUBTED = 3  # maximum count of numbers in one note
 
 
 def _doubts(
     loss: Loss, dtypes: Sequence[str], logits: Row | Rows, labels: float | Row | Rows | None
 ) -> Iterator[str]:
-    """What of an input may not be what was meant: numbers a dtype has not, sums that are not 1."""
+    """Notes about input that may be a mistake: numbers out of range, sums that are not 1."""
     given = {"logits" if loss.domain is Domain.LOGITS else "input": logits, "labels": labels}
     for what, numbers in given.items():
         if numbers is None:
@@ -154,7 +154,7 @@ def _doubts(
 
 
 def _are_classes(loss: Loss, logits: Row | Rows, numbers: Any, what: str) -> bool:
-    """Whether labels are the classes of rows, and no distribution."""
+    """Whether labels are one class per row and not a distribution."""
     return what == "labels" and np.ndim(logits) == 2 and np.ndim(numbers) == 1
 
 
@@ -170,19 +170,22 @@ def probe_row(
     extra: Sequence[Implementation] = (),
     timeout_s: float | None = None,
 ) -> ProbeResult:
-    """All implementations of a loss on a row of a sweep, as `probe` asks them.
+    """Call all implementations of a loss on a row of a sweep, like `probe`.
 
     Args:
-        loss_id: one of the sweep's losses.
-        sweep: where the row is from, with its labels and parameters; under a reduction with all
-            rows of its case.
-        row: its number among the sweep's rows for this loss and dtype, as reports have it.
-        seed: what the sweep's random numbers are drawn from.
-        block: whether it is asked about in its case, in the company it was audited in.
-        dtypes: of the sweep's; in each it is another row.
+        loss_id: the name of one of the sweep's losses.
+        sweep: the sweep. It defines the row, its labels and its parameters; under a reduction, all
+            rows of the case are used.
+        row: the number of the row in the sweep, for this loss and dtype, as in reports.
+        seed: the seed of the sweep's random numbers.
+        block: call with the whole case of the row, as in the audit.
+        dtypes: names of dtypes of the sweep. The row is a different one in each dtype.
+        implementations: patterns of implementation names.
+        extra: more implementations, beside the registered ones.
+        timeout_s: as for `probe`.
 
     Raises:
-        UnknownNameError: no such loss or dtype, or a pattern that matches nothing.
+        UnknownNameError: there is no such loss or dtype, or a pattern matches nothing.
         UsageError: the sweep is not for this loss or dtype, or has no such row.
     """
     loss = loss_of(loss_id)
@@ -241,7 +244,7 @@ def _answered(
 
 
 def _input(asked: _Asked, number: int) -> Input:
-    """The row that was asked about; under a reduction its block."""
+    """The row of the probe; under a reduction, its block."""
     case = asked.case
     where: Any = slice(None) if case.reduced else asked.row or 0
     return Input(
@@ -320,7 +323,7 @@ def _probe(
 
 
 def _of_row(observed: Returned, row: int | None) -> Returned:
-    """What came back for one row of a block."""
+    """The results of one row of a block."""
     if row is None or observed.results is None:
         return observed
     return Returned(observed.results[row : row + 1], observed.valid[row : row + 1])

@@ -1,4 +1,4 @@
-"""The rows that a probe is given, checked and put into a case."""
+"""Checks the input of a probe and puts it into a case."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
@@ -31,6 +31,19 @@ def probe_case(
     labels: float | Row | Rows | None,
     parameters: Mapping[str, Any],
 ) -> Case:
+    """The case of a probe, from the user's input.
+
+    Args:
+        loss: the loss.
+        dtype: the dtype of the case, by name.
+        logits: one row, or rows of equal length; for an elementwise loss each number is a row.
+        labels: as for `probe`.
+        parameters: values by name, as for `probe`.
+
+    Raises:
+        UnknownNameError: there is no such dtype.
+        UsageError: there are no logits, or labels or parameters do not fit the loss.
+    """
     if dtype not in FORMATS:
         raise UnknownNameError("dtype", dtype, FORMATS)
     if not len(logits):
@@ -59,7 +72,7 @@ def probe_case(
 
 
 def _array(what: str, given: Any) -> Float64Array:
-    """Numbers, or rows of numbers, which have to be of one length."""
+    """Numbers, or rows of numbers, as an array. Raises UsageError if the lengths differ."""
     rows = [each for each in given if np.ndim(each)]
     if not rows:
         return np.asarray(given, dtype=np.float64)
@@ -83,7 +96,16 @@ def _probe_labels(
     *,
     single: bool,
 ) -> tuple[LabelKind, Array | None]:
-    """The kind of the labels and the labels, of a block or of a ``single`` row."""
+    """The kind of the labels and the labels.
+
+    Args:
+        loss: the loss.
+        dtype: the dtype of the case, by name.
+        x: the logits in the dtype: (rows, classes), or (rows,) for an elementwise loss.
+        labels: the labels as the user gives them.
+        ignored: the label that means "ignore this row", if any.
+        single: the user gave one row and not a block.
+    """
     kinds = loss.label_kinds
     rows, size = len(x), x.shape[-1]
     if LabelKind.NONE in kinds:
@@ -128,7 +150,7 @@ def _misfit(labels: Array, x: Array) -> str:
 def _classes(
     loss: Loss, given: Sequence[float] | Array, rows: int, size: int, ignored: int | None
 ) -> Array:
-    """Class numbers, one per row."""
+    """Class numbers as int64, one per row. Raises UsageError for invalid ones."""
     if LabelKind.INTEGER not in loss.label_kinds:
         message = f"{loss.id} needs a distribution, one number per class"
         raise UsageError(message)

@@ -1,4 +1,4 @@
-"""What comes of a part of a step, and of the whole step."""
+"""Results of some parts of a step, and of the whole step."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -12,7 +12,15 @@ from xentcheck.reference import Tier
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Closed:
-    """A step's measurements and findings; ``worst`` has each cell's worst row."""
+    """The measurements and findings of a step.
+
+    Attributes:
+        measurements: one per cell.
+        findings: the findings of all cells.
+        worst: the worst row of each cell.
+        arbitrated: number of results that the arbiter computed.
+        failures: messages about results that the arbiter cannot decide or scores differently.
+    """
 
     measurements: tuple[Measurement, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -23,10 +31,18 @@ class Closed:
 
 @dataclass(slots=True)
 class PartResult:
-    """What came of a task; its rows are numbered from 0.
+    """The result of a task. Its rows are numbered from 0.
 
-    ``found`` counts the rows that were searched for, which are no rows of the sweep's own.
-    ``closed``: what the tallies come to, where the task is all of its step.
+    Attributes:
+        rows: number of rows of the sweep.
+        found: number of rows that searches found. They are not rows of the sweep.
+        closed: measurements and findings, if the task is the whole step.
+        tallies: tallies by cell; empty if ``closed`` is there.
+        yields: number of rows, and of distinct ones, by generator.
+        skips: what was not audited.
+        decided: number of rows by the tier that decided them.
+        sampled: number of rows that the arbiter re-checked.
+        uncertified: messages about exact results that cannot be certified.
     """
 
     rows: int = 0
@@ -40,13 +56,13 @@ class PartResult:
     uncertified: list[str] = field(default_factory=list)
 
     def worst(self) -> Iterator[tuple[Cell, float]]:
-        """Each cell's largest finite error in ulps, NaN where there is none."""
+        """The largest finite error of each cell in ulps; NaN if there is none."""
         if self.closed is not None:
             yield from ((each.cell, each.max_ulp) for each in self.closed.measurements)
         yield from ((cell, tally.worst) for cell, tally in self.tallies.items())
 
     def merge(self, other: "PartResult") -> None:
-        """Take in what came of the next part of the same step."""
+        """Add the result of the next parts of the same step."""
         self.closed = other.closed
         for cell, tally in other.tallies.items():
             self.tallies.setdefault(cell, Tally()).merge(tally, self.rows, self.found)

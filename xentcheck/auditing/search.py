@@ -1,4 +1,4 @@
-"""The inputs of a step that are found for each implementation and quantity."""
+"""Searches for inputs of a step, separately for each implementation and quantity."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -20,9 +20,16 @@ from xentcheck.sweeps.generator import stream
 
 
 class Search:
-    """The inputs of a task's step that are found for each implementation and quantity.
+    """The searches of a task.
 
-    ``gone``: who is not called any more.
+    Attributes:
+        step: the step of the task.
+        outcome: takes the results.
+        tell: is told the name of the implementation that is called.
+        gone: implementations and quantities that are not called any more.
+        examples: a short case for each kind of label and set of parameters.
+        seen: number of cases that are not reduced.
+        short: number of those with at most `MOST_LED` classes.
     """
 
     def __init__(self, step: Step, outcome: PartResult, tell: Callable[[str], None]) -> None:
@@ -34,7 +41,7 @@ class Search:
         self.seen = self.short = 0
 
     def notice(self, case: Case) -> None:
-        """Keep one short case for each setting of the parameters, to ask with."""
+        """Keep one short case for each kind of label and set of parameters, to start from."""
         self.seen += not case.reduced
         self.short += not case.reduced and case.classes <= MOST_LED
         short = case.logits.ndim == 1 or case.classes == 2
@@ -43,7 +50,7 @@ class Search:
             self.examples.setdefault(f"{case.label_kind} {named}", case)
 
     def run(self, parts: range) -> None:
-        """Search for every implementation and quantity, and collect what is found."""
+        """Search for every implementation and quantity, and score the rows that are found."""
         step = self.step
         for generator, options in step.adaptive:
             reason = self._obstacle(generator)
@@ -76,7 +83,7 @@ class Search:
             tally.leaders = None
 
     def _obstacle(self, generator: str) -> str:
-        """Why there is nothing to go on from, though there are rows that are not reduced."""
+        """Why a search has nothing to start from; "" if it has, or if all rows are reduced."""
         if not self.seen:
             return ""
         if generator == "threshold" and not self.examples:
@@ -86,7 +93,7 @@ class Search:
         return ""
 
     def _starts(self, generator: str, options: Mapping[str, Any], tally: Tally) -> Sequence[Case]:
-        """What each search goes on from: an example, or the worst rows of one class count."""
+        """The start of each search: an example, or the worst rows with one number of classes."""
         if generator == "threshold":
             return tuple(self.examples.values())
         worst = tally.shown.get(None)
@@ -108,7 +115,16 @@ class Search:
         cell: Cell,
         rng: np.random.Generator,
     ) -> None:
-        """One search; what it finds is collected as rows of its own generator."""
+        """Do one search, and score the rows that it finds.
+
+        Args:
+            generator: the name of the search. The rows that it finds have it as their generator.
+            options: the options of the search.
+            start: the rows it starts from.
+            trials: calls the implementation.
+            cell: the cell whose tally takes the results.
+            rng: the random numbers of the search.
+        """
         start = replace(start, generator=generator, start=self.outcome.found)
         tally = self.outcome.tallies[cell]
         try:
@@ -138,7 +154,7 @@ class Search:
         self.outcome.decided += truth.decided()
 
     def _note(self, halted: HaltedError, tally: Tally, cell: Cell) -> None:
-        """Count the call that gave nothing: as its first row that did, or as its first row."""
+        """Count a call without results as one row: the first affected one, or the first row."""
         incident = halted.incident
         row = incident.rows[0] if incident.rows else 0
         tally.rows += 1
@@ -149,7 +165,7 @@ class Search:
 
 
 def _together(rows: Sequence[Case]) -> Case:
-    """Cases of one row each with equal parameters as one; those with other ones are left out."""
+    """Join cases of one row each. Cases whose parameters differ from the first are left out."""
     first = rows[0]
     plain = {name: value for name, value in first.parameters.items() if np.ndim(value) < 2}
 

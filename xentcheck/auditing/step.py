@@ -1,4 +1,4 @@
-"""A step: a sweep of one loss in one dtype, with who is audited on it and what is asked of it."""
+"""A step: a sweep of one loss in one dtype, with its implementations and their bounds."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -11,12 +11,17 @@ from xentcheck.model import SURVEY_TOLERANCE, Cell, Implementation, Quantity, Sw
 from xentcheck.sweeps import Part, adaptive_inputs
 
 TOGETHER = 1 << 16
-"""Numbers of the parts that are one task where something is searched for."""
+"""Maximum count of input numbers in the parts of one task, in a step with searches."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """What is asked of a cell: a tolerance, and whether a row may not change with its batch."""
+    """The bounds of a cell.
+
+    Attributes:
+        tolerance: how far results may be off.
+        invariant: the result of a row must not change with its batch.
+    """
 
     tolerance: Tolerance = SURVEY_TOLERANCE
     invariant: bool = False
@@ -24,10 +29,17 @@ class Bound:
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """A sweep of one loss in one dtype, and who is audited on it.
+    """A sweep of one loss in one dtype, with the implementations that are audited on it.
 
-    ``bounds`` says what is asked of an implementation's quantity. A step pickles where its
-    implementations do; its parts are made again from what it declares.
+    A step can be pickled if its implementations can. The copy makes its parts again.
+
+    Attributes:
+        sweep: the sweep.
+        loss: the loss.
+        dtype: the dtype, by name.
+        seed: the seed of all random numbers.
+        chosen: the implementations.
+        bounds: bounds by name of implementation and quantity; the survey tolerance for the others.
     """
 
     sweep: Sweep
@@ -42,17 +54,18 @@ class Step:
 
     @cached_property
     def parts(self) -> Sequence[Part]:
+        """The parts of the sweep for this loss and dtype."""
         return sweeps.parts(self.sweep, self.loss, self.dtype, self.seed)
 
     @cached_property
     def adaptive(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
-        """The inputs that are found for each implementation, with their options."""
+        """The searches of this step with their options."""
         return adaptive_inputs(self.sweep, self.loss, self.dtype)
 
     @property
     def groups(self) -> Iterator[range]:
-        """The parts in groups. Where something is searched for, short ones go together: a search
-        starts from the worst rows of its group.
+        """The parts in groups: one task each. In a step with searches, short parts form one group,
+        because a search starts from the worst rows of its group.
         """
         count = len(self.parts)
         if not self.adaptive:
@@ -69,11 +82,12 @@ class Step:
 
     @property
     def what(self) -> str:
+        """The step as text for messages."""
         return f"{self.sweep.name}: {self.loss.id} in {self.dtype}"
 
     @cached_property
     def weight(self) -> float:
-        """How much work it is, in numbers times implementations."""
+        """The amount of work: count of input numbers times implementations."""
         return sum(part.rows * part.classes for part in self.parts) * float(len(self.chosen))
 
     def cell(self, name: str, quantity: Quantity) -> Cell:
@@ -81,7 +95,7 @@ class Step:
         return Cell(self.loss.id, name, self.dtype, quantity, self.sweep.name)
 
     def bound(self, cell: Cell) -> Bound:
-        """What is asked of a cell."""
+        """The bounds of a cell."""
         return self.bounds.get((cell.implementation, cell.quantity), _SURVEYED)
 
 
@@ -90,12 +104,12 @@ _SURVEYED = Bound()
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Parts of a step that follow each other, most often one.
+    """Consecutive parts of a step, mostly one part.
 
-    ``crashed``: implementations that killed a worker on them, and how.
+    ``crashed`` has the implementations that killed a worker on these parts, and how.
     """
 
     step: Step
     parts: range
     crashed: tuple[tuple[str, str], ...] = ()
-    lost: str = ""  # why it is given up
+    lost: str = ""  # why the task was given up, "" if it was not

@@ -1,4 +1,4 @@
-"""What is collected of each cell while its cases go by, and what comes of it in the end."""
+"""Calling implementations, scoring their results, and summing up each cell."""
 
 from xentcheck.measurement.candidate import Candidate, gravity
 from xentcheck.measurement.collecting import lost, measure, take, weigh

@@ -1,8 +1,8 @@
-"""An implementation that is called again, on few rows whose plain results are right.
+"""Calls an implementation again, on a few rows whose plain results are right.
 
-Wrong results are reported already. The result of another call is compared with the exact result, or
-with the plain one, within the tolerance of the cell. Before a difference is reported, the same few
-rows are called in the plain way, and that result has to be right as well.
+Wrong plain results are reported already. The result of another call is compared with the exact
+result, or with the plain one, within the tolerance of the cell. Before a difference is reported,
+the same few rows are called in the plain way, and that result has to be right as well.
 """
 
 from dataclasses import dataclass
@@ -32,24 +32,27 @@ Rows = npt.NDArray[np.intp]
 
 
 SAMPLE = 16
-"""So many rows of a case at most are asked about."""
+"""Maximum number of rows of a case that are called again."""
 
 
 SAMPLE_NUMBERS = 1 << 13
-"""They have so many numbers together at most; under a reduction the whole block has."""
+"""Maximum number of numbers in these rows together; under a reduction, in the whole block."""
 
 
 ROUNDINGS = 32.0
-"""By so many roundings of the largest number of its row a result may differ, in another layout or
-with another upstream gradient, beyond what the tolerance allows."""
+"""Allowed difference in another layout or with another upstream gradient, beyond the tolerance.
+
+The unit is a rounding of the largest number of the row.
+"""
 
 
 FAULT = np.array([*(kind not in NOTES for kind in KINDS), False])
+"""By position in `KINDS`: whether the kind is a fault and not a note."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Asked:
-    """One quantity of one case, what came of the plain call, and what is known of it."""
+    """One quantity of one case, with the results of the plain call and the exact results."""
 
     implementation: Implementation
     truth: Reference
@@ -64,16 +67,16 @@ class Asked:
 
     @property
     def results(self) -> Array:
-        """What the plain call gave."""
+        """The results of the plain call."""
         assert self.observed.results is not None
         return self.observed.results
 
     def saw(self, kind: Kind) -> bool:
-        """Whether the plain call, or repeating it, showed something of a kind."""
+        """Whether the plain call, or its repetition, showed an incident of a kind."""
         return any(each.kind is kind for each in self.observed.incidents)
 
     def scores(self, results: Array, rows: Rows) -> Scores:
-        """Scores of results of some rows, by the tiers below the arbiter."""
+        """Scores of the results of some rows, by the tiers below the arbiter."""
         target = format_of(results.dtype)
         assert target is not None
         loss = LOSSES[self.case.loss]
@@ -103,18 +106,18 @@ class Asked:
         return scores
 
     def right(self, results: Array, rows: Rows) -> npt.NDArray[np.bool_]:
-        """Of which of some rows all results are right for certain; one answer for a scalar."""
+        """Which rows have only results that are certainly right; one answer for a scalar result."""
         scores = self.scores(results, rows)
         wrong = FAULT[scores.kinds] | scores.undecided | scores.near
         return np.asarray(~wrong.reshape(len(np.atleast_1d(results)), -1).any(axis=1))
 
     def faults(self, results: Array, rows: Rows) -> npt.NDArray[np.bool_]:
-        """Which results of some rows are at fault for certain, in the shape of the results."""
+        """Which results are certainly at fault, in the shape of the results."""
         scores = self.scores(results, rows)
         return np.asarray(FAULT[scores.kinds] & ~scores.undecided & ~scores.near)
 
     def chosen(self, among: Rows) -> Rows:
-        """Few of some rows, from the first to the last, whose plain results are right."""
+        """A few of these rows whose plain results are right, spread from the first to the last."""
         most = min(SAMPLE, SAMPLE_NUMBERS // self.case.classes)
         if not len(among) or not most:
             return np.zeros(0, dtype=np.intp)
@@ -123,26 +126,27 @@ class Asked:
 
     @property
     def called(self) -> Rows:
-        """The rows that came back."""
+        """The rows that have plain results."""
         return np.flatnonzero(self.observed.valid)
 
     @property
     def short(self) -> bool:
-        """Whether the whole block may be called again and again."""
+        """Whether the block is small enough to be called many times."""
         return self.case.rows * self.case.classes <= SAMPLE_NUMBERS
 
 
 def spread_rows(rows: Rows, most: int) -> Rows:
-    """So many of some rows at most, at equal distances."""
+    """At most ``most`` of these rows, equally spaced."""
     if len(rows) <= most:
         return rows
     return rows[np.linspace(0, len(rows) - 1, most).astype(np.intp)]
 
 
 def apart(there: Array, plain: Array) -> npt.NDArray[np.bool_]:
-    """Which results differ by more than roundings of the largest number of their row.
+    """Which results differ by more than `ROUNDINGS` roundings of the largest number of their row.
 
-    Sums that are added up in another order do, and may just miss the limit that others just meet.
+    Smaller differences come from another order of summation. They may move a result just beyond a
+    limit that the plain result just meets.
     """
     target = format_of(there.dtype)
     assert target is not None
@@ -156,7 +160,7 @@ def apart(there: Array, plain: Array) -> npt.NDArray[np.bool_]:
 
 
 def works(asked: Asked, caller: Caller, rows: Rows) -> bool:
-    """Whether the packed call of some rows gives right results."""
+    """Whether a call with packed arrays gives right results for these rows."""
     try:
         plain = caller.call(None if asked.case.reduced else rows)
     except CallError:
@@ -165,7 +169,7 @@ def works(asked: Asked, caller: Caller, rows: Rows) -> bool:
 
 
 def as_before(asked: Asked, caller: Caller, rows: Rows) -> bool:
-    """Whether few rows alone have the gradient that they have among all."""
+    """Whether these rows, called without the others, give a steady and right gradient."""
     if asked.case.reduced:
         return True
     try:

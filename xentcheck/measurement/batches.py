@@ -1,4 +1,4 @@
-"""Whether a row's result changes with the rows beside it."""
+"""Checks whether the result of a row changes with the other rows of its batch."""
 
 from collections.abc import Iterable
 
@@ -12,21 +12,22 @@ from xentcheck.measurement.scoring import conditioned, movable
 from xentcheck.model import Array, Float64Array, Kind
 
 BATCHED = 32
-"""So many rows are called in batches of every size."""
+"""Maximum number of rows that are called in batches of every size."""
 
 
 BATCH_SIZES = (1, 2, 3, 5, 8, 17, 32, 64)
+"""Rows per batch."""
 
 
 def company(asked: Asked, *, invariant: bool) -> list[Incident]:
-    """What other order, other neighbours and other batch sizes make of the rows.
+    """Check rows in another order, with other neighbours and in other batch sizes.
 
-    A row that moves beyond the tolerance depends on its neighbours; one that moves within it varies
-    with its batch, a note.
+    A row that changes by more than the tolerance is `Kind.ROW_DEPENDENT`. A row that changes by
+    less is `Kind.BATCH_VARIANT`, which is a note.
 
     Args:
-        asked: what was called, in other order and company as well.
-        invariant: call batches of many sizes too.
+        asked: the implementation, with its results in the plain order and in another one.
+        invariant: also call batches of many sizes.
     """
     found = [each for each in asked.observed.incidents if each.kind is Kind.ROW_DEPENDENT]
     moves = _Moves(asked)
@@ -41,7 +42,7 @@ def company(asked: Asked, *, invariant: bool) -> list[Incident]:
 
 
 class _Moves:
-    """By how many ulps rows moved, and which of them beyond the tolerance."""
+    """Rows whose results changed, by how many ulps, and whether by more than the tolerance."""
 
     def __init__(self, asked: Asked) -> None:
         self.asked = asked
@@ -50,7 +51,14 @@ class _Moves:
         self.sizes: dict[bool, set[int]] = {True: set(), False: set()}
 
     def note(self, plain: Array, other: Array, rows: Rows, size: int = 0) -> None:
-        """Take in what some rows gave plainly and otherwise, there in batches of a size."""
+        """Compare results of some rows from two calls.
+
+        Args:
+            plain: results of the plain call, (rows, ...), in the dtype of the results.
+            other: results of the other call, of the same shape.
+            rows: the numbers of the rows.
+            size: rows per batch in the other call; 0 if it is not about batch sizes.
+        """
         different = ~same_bits(other, plain).reshape(len(rows), -1).all(axis=1)
         if not different.any():
             return
@@ -82,12 +90,12 @@ class _Moves:
             near |= apart <= tolerance.or_rel * np.fmax(np.abs(a), np.abs(b))
         far = (distances > movable(tolerance, condition)) & ~near
         by_row = far.reshape(len(rows), -1).any(axis=1)
-        # a right result that company makes a wrong one, however little it moved
+        # a right result that becomes wrong counts, however small the change
         wrong = asked.faults(other, rows).reshape(len(rows), -1).any(axis=1)
         return np.asarray(by_row | (wrong & asked.right(plain, rows)))
 
     def incidents(self) -> list[Incident]:
-        """One for the rows that moved beyond the tolerance, one for those that moved within it."""
+        """One incident for rows that changed by more than the tolerance, one for the others."""
         for row in self.beyond:
             self.within.pop(row, None)
         found = []
@@ -104,7 +112,7 @@ class _Moves:
 
 
 def distances_between(a: Array, b: Array) -> Float64Array:
-    """Steps between results; inf where only one is NaN, or the dtypes differ."""
+    """Distances in ulps between results; inf if only one is NaN or the dtypes differ."""
     if a.dtype != b.dtype:
         return np.full(a.shape, np.inf)
     distances = np.zeros(a.shape)
@@ -115,7 +123,7 @@ def distances_between(a: Array, b: Array) -> Float64Array:
 
 
 def _batches(asked: Asked, moves: _Moves) -> list[Incident]:
-    """Call some rows in batches of many sizes."""
+    """Call some rows in batches of many sizes. Returns an incident if a call fails."""
     caller = Caller(asked.implementation, asked.case, asked.quantity)
     sample = spread_rows(asked.called, min(BATCHED, max(SAMPLE_NUMBERS // asked.case.classes, 1)))
     if not len(sample):
@@ -141,6 +149,6 @@ def _batches(asked: Asked, moves: _Moves) -> list[Incident]:
 
 
 def renamed(incidents: Iterable[Incident], asked: Asked, *, invariant: bool) -> list[Incident]:
-    """The incidents of a plain call, with those of other company as the tolerance has them."""
+    """The incidents, with those about other rows in the batch replaced by what `company` finds."""
     others = [each for each in incidents if each.kind is not Kind.ROW_DEPENDENT]
     return [*others, *company(asked, invariant=invariant)]

@@ -1,4 +1,4 @@
-"""Results that are too near to a limit to tell in float64: decided in exact arithmetic."""
+"""Decides results in exact arithmetic that are too near to a limit for float64."""
 
 import math
 from fractions import Fraction
@@ -27,18 +27,19 @@ def exceeds(
     condition: float,
     bits: float,
 ) -> tuple[bool | None, bool | None, bool | None]:
-    """Whether a finite result is beyond a tolerance, farther off than its ``p99_ulp``, and held
-    to its sign (where that is the wrong one).
-
-    In exact arithmetic; None where ``ends``, between which the exact result lies, leave it open.
+    """Compare one finite result with a tolerance, in exact arithmetic.
 
     Args:
         actual: the result.
-        ends: the lower and the upper one.
-        dtype: that of the result.
-        tolerance: what it is held to. A bound that is met exactly is met.
-        condition: the condition number (NaN: not defined, taken as 1).
-        bits: the excess bits, as they are reported.
+        ends: a lower and an upper bound of the exact result.
+        dtype: the dtype of the result, by name.
+        tolerance: the tolerance. A result exactly on a bound meets it.
+        condition: the condition number. NaN means not defined and counts as 1.
+        bits: the excess bits of the result, as reports print them.
+
+    Returns:
+        Whether the result is beyond the tolerance, whether its error is larger than ``p99_ulp``,
+        and whether a wrong sign counts as a fault. None means that ``ends`` leave it open.
     """
     result = Fraction(actual)
     lower, upper = ends
@@ -83,7 +84,7 @@ def _not_any(answers: list[bool | None]) -> bool | None:
 
 
 def _unit_exponent(magnitude: Fraction, target: Format) -> int:
-    """The exponent of the ulp of a real number."""
+    """The exponent of the ulp of a real number with this magnitude."""
     if not magnitude:
         return target.min_exponent - target.precision + 1
     exponent = magnitude.numerator.bit_length() - magnitude.denominator.bit_length()
@@ -93,22 +94,25 @@ def _unit_exponent(magnitude: Fraction, target: Format) -> int:
 
 
 PRECISIONS = (128, 512, 2048, 8192)
-"""In bits. Two different numbers that agree to the last of them are not met with: a result that is
-that near to a limit meets it exactly."""
+"""Precisions of the enclosures that are tried, in bits.
+
+Different numbers that agree to the last precision do not occur in practice. A result that is still
+undecided there lies exactly on the limit and meets it.
+"""
 
 Certain = tuple[Enclosures, Float64Array]
-"""An enclosure by the arbiter and the condition number, (1,) each."""
+"""An enclosure by the arbiter and the condition number, of shape (1,) each."""
 
 
 def certain(case: Case, row: int, quantity: Quantity, index: int | None, dtype: str) -> Certain:
-    """What a result ought to be.
+    """The exact result that belongs to one result.
 
     Args:
         case: the block of rows.
-        row: its place in the block.
-        quantity: of the value or the gradient.
-        index: the component, None for a value per row or per block.
-        dtype: that of the result.
+        row: the index of the row in the block.
+        quantity: value or gradient.
+        index: the component; None for a value per row or per block.
+        dtype: the dtype of the result, by name.
 
     Raises:
         UncertifiedError: the arbiter cannot decide it.
@@ -122,6 +126,7 @@ def certain(case: Case, row: int, quantity: Quantity, index: int | None, dtype: 
 
 
 def one_of(block: Exact, quantity: Quantity, position: tuple[int, ...]) -> Certain:
+    """The enclosure and the condition number at one position of a block, of shape (1,) each."""
     is_value = quantity is Quantity.VALUE
     conditions = block.value_condition if is_value else block.gradient_condition
     enclosures = block.value if is_value else block.gradient
@@ -137,7 +142,20 @@ def settled(
     truth: Certain,
     tolerance: Tolerance,
 ) -> Settled:
-    """How one result, (1,), stands to a tolerance, at as many bits as that takes; (1,) each."""
+    """Compare one result with a tolerance, at as many bits as needed.
+
+    Args:
+        case: the block of rows.
+        row: the index of the row in the block.
+        quantity: value or gradient.
+        index: the component; None for a value per row or per block.
+        actual: the result, of shape (1,), in its own dtype.
+        truth: the enclosure and the condition number, from `certain`.
+        tolerance: the tolerance.
+
+    Returns:
+        Arrays of shape (1,).
+    """
     enclosures, condition = truth
     target = format_of(actual.dtype)
     assert target is not None

@@ -1,4 +1,4 @@
-"""Candidates for witnesses."""
+"""Rows that may become the witness of a finding."""
 
 from dataclasses import dataclass, replace
 
@@ -10,10 +10,19 @@ from xentcheck.model import ADAPTIVE, Case, Kind
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidate:
-    """A candidate for a witness: a case of its row alone (under a reduction: the block).
+    """A row that may become a witness, with its result.
 
-    ``row`` is its place in that case, ``number`` its number within the sweep; rows that were found
-    by a search are numbered on their own until the sweep is closed.
+    Attributes:
+        case: a case of this row only; under a reduction, the whole block.
+        row: the index of the row in ``case``.
+        number: the number of the row in its sweep. Rows that a search found have their own
+            numbering until the sweep is closed.
+        index: the component of the result; None for a value per row or per block.
+        actual: the result.
+        result_dtype: the dtype of the result, by name.
+        kind: the kind of the fault or note; None if the result is right.
+        ulp_error: the error in ulps; NaN if there is no finite one.
+        abs_error: the absolute error; NaN likewise.
     """
 
     case: Case
@@ -29,31 +38,31 @@ class Candidate:
 
     @property
     def found(self) -> bool:
-        """Whether a search made it, for one implementation; it is no row of the sweep's own."""
+        """Whether a search found the row for one implementation: it is not a row of the sweep."""
         return self.case.generator in ADAPTIVE
 
     @property
     def place(self) -> tuple[bool, int]:
-        """Where it comes among the rows of its sweep: what was found comes last."""
+        """Sort key for the order within a sweep: rows that a search found come last."""
         return (self.found, self.number)
 
     @property
     def position(self) -> tuple[int, ...]:
-        """Where its result stands among those of its case."""
+        """The index of the result in the array of results of the case."""
         if self.single:
             return ()
         return (self.row,) if self.index is None else (self.row, self.index)
 
 
 def moved(shown: Candidate, offset: int, found: int = 0) -> Candidate:
-    """The same candidate in a sweep with ``offset`` more rows, or ``found`` more, before it."""
+    """A copy with a later row number: ``offset`` rows, or ``found`` found ones, come before."""
     if shown.found:
         return replace(shown, number=shown.number + found)
     return replace(shown, number=shown.number + offset)
 
 
 def alone(case: Case, row: int) -> tuple[Case, int]:
-    """A case of one row only, and the row's place in it; under a reduction the whole block."""
+    """A case of one row and the row's index in it. Under a reduction it is the whole block."""
     if case.reduced:
         return case, row
     rows = slice(row, row + 1)
@@ -68,10 +77,10 @@ def alone(case: Case, row: int) -> tuple[Case, int]:
 
 
 def gravity(error: float) -> float:
-    """An error in ulps, infinite where there is no finite one."""
+    """An error in ulps as a sort key: NaN becomes infinity."""
     return np.inf if np.isnan(error) else float(error)
 
 
 def badness(shown: Candidate) -> tuple[float, float]:
-    """How bad a candidate is: larger error, then fewer classes."""
+    """Sort key: a larger error is worse, then fewer classes."""
     return (gravity(shown.ulp_error), -float(shown.case.classes))

@@ -1,4 +1,4 @@
-"""The arbiter's word: on what is shown, and on results that are too near to a limit to tell."""
+"""Scores witnesses again against the arbiter, also if they are very near to a limit."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,9 +21,12 @@ from xentcheck.reference.enclosures import Exact, decimal_text, expected, radius
 
 @dataclass(slots=True)
 class Arbitration:
-    """The arbiter's word on what is shown, each result asked for once.
+    """The arbiter's exact results of witnesses; each is computed once.
 
-    ``confirmed`` counts the results whose scores came out as the lower tiers had them.
+    Attributes:
+        decide: computes the exact results of a whole case.
+        confirmed: number of results that the arbiter computed.
+        failures: messages about results that the arbiter cannot decide or scores differently.
     """
 
     decide: Callable[[Case], Exact]
@@ -33,7 +36,7 @@ class Arbitration:
     _known: dict[tuple[Any, ...], Certain] = field(default_factory=dict)
 
     def exact(self, shown: Candidate, quantity: Quantity) -> Certain:
-        """The enclosure and the condition number of a shown result, (1,) each."""
+        """The enclosure and the condition number of a candidate's result, of shape (1,) each."""
         key = (*content(shown.case), quantity, shown.position, shown.result_dtype)
         if key not in self._known:
             if shown.case.reduced:
@@ -58,9 +61,13 @@ class Arbitration:
     def witness(
         self, shown: Candidate, cell: Cell, tolerance: Tolerance, *, flushes: bool = True
     ) -> Witness:
-        """The witness, scored again against the arbiter's enclosure.
+        """The witness of a candidate, scored against the arbiter's enclosure.
 
-        ``flushes``: whether zeros for subnormal results are flushed ones, in this cell.
+        Args:
+            shown: the candidate. If the arbiter finds another kind, that is noted as a failure.
+            cell: the cell of the candidate.
+            tolerance: the tolerance of the cell.
+            flushes: whether the implementation flushes subnormal results in this cell.
         """
         try:
             enclosures, condition = self.exact(shown, cell.quantity)
@@ -111,7 +118,7 @@ class Arbitration:
 
 
 def content(case: Case) -> tuple[Any, ...]:
-    """What the exact results of a case depend on."""
+    """Everything that the exact results of a case depend on, as a key."""
     parameters = tuple(
         (name, value.tobytes() if isinstance(value, np.ndarray) else value)
         for name, value in sorted(case.parameters.items())
@@ -121,7 +128,7 @@ def content(case: Case) -> tuple[Any, ...]:
 
 
 def input_of(shown: Candidate) -> Input:
-    """What a witness needs to be computed again: its row, under a reduction the whole block."""
+    """The input that reproduces a candidate: its row, or the whole block under a reduction."""
     where: Any = slice(None) if shown.case.reduced else shown.row
     case = shown.case
     return Input(

@@ -1,4 +1,4 @@
-"""Consecutive rows that are scored together, each by as sharp a tier as it takes."""
+"""Scores consecutive rows together, and each with as sharp a tier as it needs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,12 +16,21 @@ from xentcheck.model import Array, Case, Float64Array, Kind, Quantity, Tolerance
 from xentcheck.reference import Reference
 
 PART_ELEMENTS = 1 << 16
-"""Results that are scored together: near a core's cache, and enough that calls cost little."""
+"""Maximum number of results scored together: few enough for a core's cache, and many enough that
+the calls cost little."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """Consecutive rows of a case that are scored together."""
+    """Consecutive rows of a case that are scored together.
+
+    Attributes:
+        case: the case.
+        span: the rows.
+        quantity: value or gradient.
+        dtype: the dtype of the results, by name.
+        truth: the exact results of the case.
+    """
 
     case: Case
     span: slice
@@ -30,7 +39,13 @@ class Part:
     truth: Reference
 
     def scores(self, results: Array, tolerance: Tolerance, loss: Loss) -> Scores:
-        """Scores, each row's by as sharp a tier as it takes."""
+        """Scores of the rows, each with as sharp a tier as it needs.
+
+        Args:
+            results: the results of the whole case.
+            tolerance: the tolerance of the cell.
+            loss: the loss of the case.
+        """
         own = results if results.ndim == 0 else results[self.span]
         rows = np.arange(self.span.start, self.span.stop)
         scoring = partial(
@@ -63,7 +78,7 @@ class Part:
         return scores
 
     def normal(self, rows: slice | npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
-        """Which exact results of some of its rows are normal numbers of the results' dtype."""
+        """Which exact results of some of these rows are normal numbers in the results' dtype."""
         places = np.arange(self.span.start, self.span.stop)[rows]
         exact = np.abs(self.truth.midpoints(self.quantity, places))
         return np.asarray(exact >= FORMATS[self.dtype].smallest_normal)
@@ -87,7 +102,7 @@ class Part:
     def _settled(
         self, own: Array, scores: Scores, tolerance: Tolerance, scoring: Callable[..., Scores]
     ) -> Scores:
-        """With results that even the arbiter's enclosures leave near a limit put on one side."""
+        """Decide the results that are near a limit even for the arbiter. Returns new scores."""
         positions = np.argwhere(scores.near).tolist()
         for position in map(tuple, positions):
             row = self.span.start + position[0] if position else 0
@@ -101,7 +116,15 @@ class Part:
     def shown(
         self, results: Array, scores: Scores, row: int, column: int, kind: Kind | None
     ) -> Candidate:
-        """The candidate at a row of this part, and a component of it."""
+        """The candidate of one result.
+
+        Args:
+            results: the results of the whole case.
+            scores: the scores of this part.
+            row: the row, counted from the start of this part.
+            column: the component; ignored if there is one result per row or per block.
+            kind: the kind of the fault or note; None if the result is right.
+        """
         place = self.span.start + row
         position = () if results.ndim == 0 else (place,) if results.ndim == 1 else (place, column)
         here = () if results.ndim == 0 else (row,) if results.ndim == 1 else (row, column)

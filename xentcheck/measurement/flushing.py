@@ -1,11 +1,11 @@
-"""Zeros that came back for subnormal results: flushed on purpose, or lost.
+"""Decides whether zeros in place of subnormal results are flushed, or lost by a fault.
 
-Hardware and compilers may flush subnormal results to zero, and the field accepts that (`ftz`). A
-zero that comes of an overflow on the way looks the same. So a zero counts as flushed only where
-the same implementation is seen to flush. An experiment scales the row until its exact result
-passes through the smallest normal number: an implementation that flushes returns numbers down to
-there, and zeros below. One subnormal result, in the experiment or anywhere in the cell, is proof
-that it does not flush.
+Hardware and compilers may flush subnormal results to zero. The field accepts that (`ftz`). A zero
+that is caused by an overflow in an intermediate step looks the same. So a zero counts as flushed
+only if the same implementation is seen to flush. An experiment scales the row until its exact
+result passes through the smallest normal number. An implementation that flushes returns numbers
+down to that point, and zeros below it. One subnormal result, in the experiment or anywhere in the
+cell, proves that it does not flush.
 """
 
 from collections import Counter
@@ -26,18 +26,21 @@ from xentcheck.reference import Reference
 from xentcheck.reference.enclosures import Balls
 
 EXPERIMENTS = 4
-"""So many experiments that tell nothing are made for a cell in one part of a sweep."""
+"""Maximum number of experiments without an answer per cell and part of a sweep."""
 
 WIDEST = 64
-"""A row of more classes is cut to a few of them: what is flushed does not depend on the others."""
+"""Maximum number of classes in an experiment. Longer rows are cut to the classes that matter,
+because flushing does not depend on the others."""
 
 
 @dataclass(slots=True, eq=False)
 class Doubtful:
     """Rows whose kind depends on whether subnormal results are flushed.
 
-    ``rows`` counts them by the kind they have otherwise. ``worst`` and ``first`` are the largest
-    error and the first row among them.
+    Attributes:
+        rows: number of rows by the kind that they have if flushing is not the question.
+        worst: the row with the largest error.
+        first: the first row.
     """
 
     rows: Counter[Kind] = field(default_factory=Counter)
@@ -45,7 +48,7 @@ class Doubtful:
     first: Candidate | None = None
 
     def add(self, rows: Counter[Kind], worst: Candidate, first: Candidate) -> None:
-        """Take in some more."""
+        """Add rows, with the worst and the first of them."""
         self.rows += rows
         if self.worst is None or badness(worst) > badness(self.worst):
             self.worst = worst
@@ -53,7 +56,7 @@ class Doubtful:
             self.first = first
 
     def merge(self, other: "Doubtful", offset: int, found: int) -> None:
-        """Take in those of later cases; see `Tally.merge`."""
+        """Add the rows of later cases; see `Tally.merge`."""
         if other.worst is not None and other.first is not None:
             worst, first = (moved(each, offset, found) for each in (other.worst, other.first))
             self.add(other.rows, worst, first)
@@ -61,12 +64,15 @@ class Doubtful:
 
 @dataclass(slots=True, eq=False)
 class Flushing:
-    """What is known of a cell's subnormal results, and of the rows that depend on it.
+    """What is known about flushing in one cell.
 
-    ``zeros`` came back for subnormal results; ``partial`` results lack no more than flushed terms.
-    ``subnormals`` counts the rows with a subnormal result where the exact one is subnormal.
-    ``flushed``: an experiment saw the implementation flush. ``latest`` is where the next experiment
-    starts.
+    Attributes:
+        zeros: rows with zeros whose error flushing can explain.
+        partial: rows with nonzero results whose error flushed terms can explain.
+        subnormals: number of rows with a subnormal result for a subnormal exact result.
+        flushed: whether an experiment saw the implementation flush.
+        experiments: number of experiments so far.
+        latest: the row of the next experiment.
     """
 
     zeros: Doubtful = field(default_factory=Doubtful)
@@ -78,16 +84,16 @@ class Flushing:
 
     @property
     def flushes(self) -> bool:
-        """Whether the implementation is seen to flush, and nothing speaks against it."""
+        """Whether the implementation is seen to flush and never returned a subnormal result."""
         return self.flushed and not self.subnormals
 
     @property
     def open(self) -> bool:
-        """Whether there is something to find out by another experiment."""
+        """Whether another experiment can tell something new."""
         return not self.subnormals and not self.flushed and self.experiments < EXPERIMENTS
 
     def merge(self, other: "Flushing", offset: int, found: int) -> None:
-        """Take in that of later cases; see `Tally.merge`."""
+        """Add what is known from later cases; see `Tally.merge`."""
         self.zeros.merge(other.zeros, offset, found)
         self.partial.merge(other.partial, offset, found)
         self.subnormals += other.subnormals
@@ -95,7 +101,7 @@ class Flushing:
         self.experiments += other.experiments
 
     def examine(self, implementation: Implementation, quantity: Quantity) -> None:
-        """Make an experiment from the last doubtful row, if there is something to find out."""
+        """Make an experiment from the last doubtful row, if it can tell something new."""
         shown, self.latest = self.latest, None
         if shown is None or not self.open:
             return
@@ -105,7 +111,7 @@ class Flushing:
             seen = _experiment(implementation, shown, quantity, target)
         except UncertifiedError:
             return
-        if seen is None:  # it failed on an ordinary row: it is not asked again
+        if seen is None:  # the call failed on an ordinary row: try no more
             self.experiments = EXPERIMENTS
             return
         self.subnormals += seen.subnormals
@@ -113,37 +119,41 @@ class Flushing:
 
 
 def subnormal(results: Array) -> npt.NDArray[np.bool_]:
-    """Where results are subnormal numbers, by their bits; shape kept."""
+    """Which results are subnormal, read from their bits; an array of the same shape."""
     target = format_of(results.dtype)
     assert target is not None
     width = np.dtype(f"u{results.dtype.itemsize}")
     bits = np.atleast_1d(np.ascontiguousarray(results, dtype=target.dtype)).view(width)
     magnitude = bits & width.type((1 << (target.bits - 1)) - 1)
-    magnitude -= width.type(1)  # a zero becomes the largest number
+    magnitude -= width.type(1)  # zero wraps around to the largest integer
     found: npt.NDArray[np.bool_] = magnitude < width.type((1 << (target.precision - 1)) - 1)
     return found.reshape(results.shape)
 
 
 COARSE = np.unique(np.concatenate([np.arange(1, 65) / 32.0, np.ldexp(1.0, np.arange(-64, 130, 2))]))
-"""The factors by which a row is scaled at first: fine around 1, and far on both sides."""
+"""Factors of the first attempt to scale a row: closely spaced around 1, and far on both sides."""
 
 FINE = 31
-"""So many factors are tried between two neighbours at a time."""
+"""Number of factors that one refinement adds between two factors."""
 
 ROUNDS = 6
+"""Maximum number of refinements."""
 
 NEAR = 8
-"""So many rows are wanted on either side of the smallest normal number."""
+"""Number of rows wanted within a factor of two of the smallest normal number, on each side."""
 
 INACCURATE = 0.26
-"""Results that are off by more, relatively, where they are normal say nothing about flushing."""
+"""Largest relative error of normal results that still allows a conclusion about flushing."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What came of an experiment: rows with subnormal results, and whether it flushes.
+    """Result of an experiment.
 
-    ``tried``: there was a call, and its exact results passed the smallest normal number.
+    Attributes:
+        subnormals: number of rows with subnormal results.
+        flushes: whether the implementation flushes.
+        tried: there was a call, and its exact results passed through the smallest normal number.
     """
 
     subnormals: int = 0
@@ -154,10 +164,13 @@ class _Seen:
 def _experiment(
     implementation: Implementation, shown: Candidate, quantity: Quantity, target: Format
 ) -> _Seen | None:
-    """Call an implementation with a row scaled through the subnormal range; None: it failed.
+    """Call an implementation on a row that is scaled through the subnormal range.
 
-    A sum of many terms leaves much room between flushing and being inaccurate. So a row of many
-    classes that shows flushing has to show it with few of them as well, if it can be called so.
+    With a sum of many terms it is hard to tell flushing from inaccuracy. So a row of many classes
+    that shows flushing has to show it with few classes too, if the row can be cut.
+
+    Returns:
+        What was seen; None if a call failed.
     """
     row, index = _single(shown), shown.index or 0
     few, few_index = _narrowed(row, index)
@@ -190,7 +203,7 @@ def _scaled(
 
 
 def _single(shown: Candidate) -> Case:
-    """The row of a candidate alone; under a reduction one of the block's that is not 0."""
+    """The candidate's row as a case; the row with the largest loss if all rows have one result."""
     case = shown.case
     if case.rows == 1:
         return case
@@ -210,10 +223,10 @@ def _single(shown: Candidate) -> Case:
 
 
 def _narrowed(row: Case, place: int) -> tuple[Case, int]:
-    """A row of the classes that matter, and the place of a component in it.
+    """Cut a row to the classes that matter. Returns the row and the new index of a component.
 
-    These are the component, the label, the largest, and beside a lone one the next largest. The
-    fewer terms a sum has, the more its result says about flushing.
+    The component, the label and the largest logit matter. If these are one class, the next largest
+    is kept too. The fewer terms a sum has, the more its result says about flushing.
     """
     ignored = row.parameters.get("ignore_index", -1)
     if row.classes <= 2 or not isinstance(ignored, int) or ignored >= 0:
@@ -235,7 +248,7 @@ def _narrowed(row: Case, place: int) -> tuple[Case, int]:
 
 
 def _scalable(row: Case) -> Iterator[str]:
-    """What of a row may be scaled, and by what name: the logits first."""
+    """Names of the arrays of a row that can be scaled, the logits first."""
     yield "logits"
     if row.label_kind in (LabelKind.DISTRIBUTION, LabelKind.TARGET):
         yield "labels"
@@ -244,7 +257,14 @@ def _scalable(row: Case) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Scaled:
-    """A row, what of it is scaled, and the component of its results that is looked at."""
+    """A row that is scaled.
+
+    Attributes:
+        row: the row as a case.
+        what: the name of the array that is scaled.
+        quantity: value or gradient.
+        index: the component whose size is watched.
+    """
 
     row: Case
     what: str
@@ -253,11 +273,11 @@ class _Scaled:
 
     @property
     def terms(self) -> int:
-        """How many terms beside the largest a sum over the classes has, 1 without classes."""
+        """Number of terms of a sum over the classes, without the largest; at least 1."""
         return max(self.row.classes - 1, 1)
 
     def cases(self, factors: Float64Array) -> Sequence[Case]:
-        """The row times each of the factors: rows of one case, or where it cannot be, of many."""
+        """The row times each factor: rows of one case, or one case each if that is impossible."""
         row = self.row
         shared = row.parameters.get(self.what)
         if row.reduced or (isinstance(shared, np.ndarray) and shared.ndim == 1):
@@ -286,7 +306,7 @@ class _Scaled:
         )
 
     def exact(self, factors: Float64Array) -> Float64Array:
-        """The exact results: (factors, components). NaN where they are not known."""
+        """The exact results, of shape (factors, components). NaN where they are not known."""
         parts = [
             approximately(Reference(case, {self.quantity}), self.quantity).reshape(case.rows, -1)
             for case in self.cases(factors)
@@ -294,11 +314,11 @@ class _Scaled:
         return np.concatenate(parts)
 
     def magnitudes(self, factors: Float64Array) -> Float64Array:
-        """How large the component is that is looked at: (factors,)."""
+        """Magnitudes of the watched component, of shape (factors,)."""
         return np.abs(self.exact(factors)[:, self.index])
 
     def results(self, implementation: Implementation, factors: Float64Array) -> Array | None:
-        """What comes back: (factors, components). None: a call failed."""
+        """The implementation's results, of shape (factors, components). None: a call failed."""
         parts = []
         for case in self.cases(factors):
             came = answer(implementation, case, self.quantity)
@@ -309,7 +329,7 @@ class _Scaled:
 
 
 def approximately(truth: Reference, quantity: Quantity) -> Float64Array:
-    """The exact results of all rows in float64, by the lowest tier; NaN where it knows nothing."""
+    """The exact results of all rows in float64, from the lowest tier. NaN: it has no bound."""
     exact = truth.at(quantity, slice(None))
     unsure = exact.absolute if isinstance(exact, Balls) else exact.radius
     numbers = exact.midpoints()
@@ -317,7 +337,7 @@ def approximately(truth: Reference, quantity: Quantity) -> Float64Array:
 
 
 def _factors(scaled: _Scaled, target: Format) -> Float64Array:
-    """Factors that take the exact result through the subnormal range; none where nothing does."""
+    """Factors that take the exact result through the subnormal range; empty if none do."""
     tiny, least = target.smallest_normal, target.smallest_subnormal
     factors, sizes = COARSE, scaled.magnitudes(COARSE)
 
@@ -339,7 +359,7 @@ def _factors(scaled: _Scaled, target: Format) -> Float64Array:
         wanted = [((sizes >= low) & (sizes < 2 * low)).sum() for low in (tiny / 2, tiny)]
         if min(wanted) >= NEAR:
             break
-        first, last = here, here + 1  # of the range that is near
+        first, last = here, here + 1  # ends of the range near the smallest normal number
         while first > 0 and tiny / 2 < sizes[first] < 2 * tiny:
             first -= 1
         while last < len(sizes) - 1 and tiny / 2 < sizes[last] < 2 * tiny:
@@ -349,7 +369,7 @@ def _factors(scaled: _Scaled, target: Format) -> Float64Array:
     last = here + (step > 0)
     while 0 <= last + step < len(factors) and sizes[last] >= least:
         last += step
-    # a sum of several terms is only clear of flushing where it is a good deal larger
+    # a sum of several terms is safe from flushing only if it is much larger
     first = here + (step < 0)
     while 0 <= first - step < len(factors) and sizes[first] < 16 * scaled.terms * tiny:
         first -= step
@@ -360,7 +380,7 @@ def _factors(scaled: _Scaled, target: Format) -> Float64Array:
 
 
 def _chosen(factors: Float64Array, sizes: Float64Array, target: Format, terms: int) -> Float64Array:
-    """Some factors of each range: normal results, the uppermost subnormal ones, and the others."""
+    """Some factors of each range: normal, upper half of the subnormal range, and lower half."""
     tiny, least = target.smallest_normal, target.smallest_subnormal
     ranges = (
         (tiny, 16 * terms * tiny, 2 * NEAR),
@@ -376,7 +396,7 @@ def _chosen(factors: Float64Array, sizes: Float64Array, target: Format, terms: i
 
 
 def _judged(results: Array, exact: Float64Array, target: Format, terms: int) -> _Seen:
-    """What results say, whose exact ones lie on both sides of the smallest normal number."""
+    """Judge results whose exact results lie on both sides of the smallest normal number."""
     tiny, least = target.smallest_normal, target.smallest_subnormal
     proof = (subnormal(results) & (np.abs(exact) < tiny)).any(axis=1)
     if proof.any():
@@ -389,11 +409,18 @@ def _judged(results: Array, exact: Float64Array, target: Format, terms: int) -> 
 def _vanishes(
     sizes: Float64Array, came: Float64Array, tiny: float, least: float, terms: int
 ) -> bool:
-    """Whether results are numbers down to the smallest normal one, and zeros below it.
+    """Whether results are nonzero down to the smallest normal number and zero below it.
 
-    Beside it a result may be on the other side than the exact one: by as much, relatively, as the
-    normal results are off. A sum of several terms may lose all of them while it is still normal,
-    and of four times as much no more than a quarter.
+    Near that number, a result and its exact result may be on different sides. The margin is the
+    relative error of the normal results. A sum of several terms may lose all its terms although the
+    sum is still normal. A sum four times as large loses at most a quarter.
+
+    Args:
+        sizes: magnitudes of the exact results, (factors,).
+        came: magnitudes of the results, (factors,).
+        tiny: the smallest normal number of the dtype.
+        least: the smallest subnormal number of the dtype.
+        terms: number of terms of the sum.
     """
     clear = tiny if terms == 1 else 4 * terms * tiny
     numbers = (sizes >= clear) & (came > 0) & np.isfinite(came)
@@ -404,7 +431,7 @@ def _vanishes(
     if off > INACCURATE:
         return False
     margin = 1.0 + 2.0**-5 + 2.0 * off
-    # all terms of a sum vanish only where each of them is below the smallest normal number
+    # all terms of a sum vanish only if each is below the smallest normal number
     lost = (came == 0) & (sizes >= tiny * (margin if terms == 1 else 1.1 * terms))
     below = (sizes < tiny / margin) & (sizes >= 4 * least)
     uppermost = below & (sizes >= tiny / 2)

@@ -1,4 +1,4 @@
-"""Whether a result changes with the memory layout of the arrays."""
+"""Checks whether a result changes with the memory layout of the arrays."""
 
 from collections.abc import Iterable
 
@@ -15,7 +15,7 @@ from xentcheck.model import Array, Case, Domain, Kind
 
 
 def layouts(asked: Asked, known: Iterable[str] = ()) -> list[Incident]:
-    """What memory layouts make of the results. ``known`` are those that were found to matter."""
+    """Call with other memory layouts. Layouts in ``known`` are known to matter and not tried."""
     caller = Caller(asked.implementation, asked.case, asked.quantity)
     wanted = [each for each in caller.layouts if each not in known]
     case = asked.case
@@ -34,7 +34,7 @@ def layouts(asked: Asked, known: Iterable[str] = ()) -> list[Incident]:
     found: dict[str, tuple[Rows, str, float]] = {}
     for layout in wanted:
         if mutates and layout in UNWRITABLE:
-            continue  # that it writes into its arguments is told of already
+            continue  # there is a finding already: it writes into its arguments
         try:
             seen = _in_layout(asked, caller, rows, layout)
         except UnsupportedError:
@@ -57,7 +57,12 @@ def layouts(asked: Asked, known: Iterable[str] = ()) -> list[Incident]:
 def _in_layout(
     asked: Asked, caller: Caller, rows: Rows, layout: str
 ) -> tuple[Rows, str, float] | None:
-    """The rows that come out wrong in a layout, what was seen, and by how many ulps."""
+    """Call some rows in a layout.
+
+    Returns:
+        The rows with wrong results, the detail of the finding, and the error in ulps. None if the
+        layout does not matter.
+    """
     case = asked.case
     flat = all(np.ndim(each) < 2 for each in _arrays(case))
     if layout == "transposed" and flat:
@@ -73,13 +78,13 @@ def _in_layout(
     except CallError as error:
         return (rows, str(error), np.inf) if works(asked, caller, rows) else None
     known = asked.results[rows] if there.ndim and not case.reduced else asked.results
-    if same_bits(there, known).all():  # that is right: no scores are needed
+    if same_bits(there, known).all():  # the plain results are right, so these are too
         return None
     faults = asked.faults(there, rows) & apart(there, known)
     if not faults.any():
         return None
     wanted = None if case.reduced else rows
-    try:  # twice: a function that gives now this, now that is told of elsewhere
+    try:  # call twice: results that change at random are `Kind.NON_DETERMINISTIC`
         plain, again = caller.call(wanted), caller.call(wanted)
     except CallError:
         return None
@@ -106,16 +111,17 @@ def _in_layout(
 
 
 def _arrays(case: Case) -> list[Array]:
-    """All arrays that a call may be given."""
+    """All arrays that a call may take."""
     given = (case.logits, case.labels, *case.parameters.values())
     return [each for each in given if isinstance(each, np.ndarray)]
 
 
 def _of_one_class(asked: Asked, caller: Caller, rows: Rows) -> tuple[Rows, str, float] | None:
-    """As `_in_layout`: rows of equal numbers, against a packed copy of the same numbers.
+    """Like `_in_layout`, for rows of equal logits. Compares them with a packed copy of the numbers.
 
-    They are no rows of the case: the exact results are not known, and only what differs beyond all
-    rounding counts. Probabilities do not add up to 1 there.
+    The rows are not in the case, so their exact results are not known. Only differences that
+    rounding cannot explain count. Losses of probabilities are left out: equal probabilities would
+    not sum to 1.
     """
     case = asked.case
     if case.logits.ndim < 2 or case.classes < 2 or case.reduced:

@@ -1,7 +1,7 @@
-"""Results that come back for many different exact ones: a clip's ceiling or floor.
+"""Finds plateaus: one result for many different exact results, such as the ceiling of a clip.
 
-Which rows stand on a plateau is known only at the end, so rows that may are watched by the value
-that came back, in bounded memory.
+Which rows are on a plateau is known only at the end. So rows that may be on one are grouped by
+their result, in bounded memory.
 """
 
 from collections import Counter
@@ -14,28 +14,34 @@ from xentcheck.measurement.candidate import Candidate, badness, moved
 from xentcheck.model import Float64Array, Kind
 
 PLATEAU_ROWS = 3
-"""So many different exact values must come out as one before that counts as a plateau."""
+"""Minimum number of different exact values that have the same result on a plateau."""
 
 SMALLEST_PART = 8
-"""Exact values that span less than the height over this lie next to zero, or to each other."""
+"""Exact values that span less than the height over this are near zero or near each other."""
 
 CLIPPED = (Kind.MISSED_OVERFLOW, Kind.INACCURATE)
-"""What rows on a plateau are found as, one by one."""
+"""Kinds that rows on a plateau have before the plateau is known."""
 
 MANY_HEIGHTS = 64
-"""Of so many different results in one part, only those that come back often may be plateaus."""
+"""If one part has more different results than this, only the frequent ones may be plateaus."""
 
 MOST_HEIGHTS = 1024
-"""So many results are watched as possible plateaus; those seen least are dropped first."""
+"""Maximum number of results that are watched as possible plateaus. The rarest are dropped first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Height:
-    """Rows that came back as one value, and may stand on a plateau.
+    """Rows that have one result, the height, and may be on a plateau.
 
-    ``exact`` holds up to `PLATEAU_ROWS` different exact values; ``lowest``, ``highest`` and
-    ``nearest`` (to the height) are over all; ``best`` has the worst row of each kind, ``farthest``
-    the row whose exact value is farthest from the height.
+    Attributes:
+        counts: number of rows by kind.
+        exact: up to `PLATEAU_ROWS` different exact values.
+        lowest: the smallest exact value.
+        highest: the largest exact value.
+        nearest: the exact value nearest to the height.
+        best: the worst row of each kind, as a candidate for its witness.
+        farthest: the row with the exact value farthest from the height.
+        distance: the distance of that exact value from the height.
     """
 
     counts: Mapping[Kind, int]
@@ -49,9 +55,11 @@ class Height:
 
     @property
     def rows(self) -> int:
+        """The number of rows with this result."""
         return sum(self.counts.values())
 
     def with_(self, other: "Height", height: float) -> "Height":
+        """These rows and other ones with the same result."""
         best = dict(self.best)
         for kind, shown in other.best.items():
             if kind not in best or badness(shown) > badness(best[kind]):
@@ -70,7 +78,7 @@ class Height:
         )
 
     def moved(self, offset: int, more: int = 0) -> "Height":
-        """The same in a sweep with ``offset`` more rows, or ``more`` found, before it."""
+        """A copy with later row numbers: ``offset`` rows, or ``more`` found ones, come before."""
         return replace(
             self,
             best={kind: moved(shown, offset, more) for kind, shown in self.best.items()},
@@ -78,11 +86,15 @@ class Height:
         )
 
     def is_plateau(self, height: float, least: float) -> bool:
-        """Whether one result stands for exact ones that differ by a factor of two or more.
+        """Whether the exact values differ by a factor of two or more, and lie on one side.
 
-        All of them must lie on the same side of it: a ceiling or a floor, not coarse rounding.
-        Exact values next to zero, beside which the height is large, come in steps too: a floor has
-        no result below it but 0. ``least`` is the smallest of the others, in magnitude.
+        On both sides of the height they would show coarse rounding, not a ceiling or a floor.
+        Exact values close to zero, compared with the height, may also be rounded in coarse steps.
+        Then it is a floor only if no result but 0 is smaller.
+
+        Args:
+            height: the result.
+            least: the smallest magnitude of the cell's nonzero results.
         """
         if height == 0 or len(self.exact) < PLATEAU_ROWS:
             return False
@@ -97,12 +109,12 @@ class Height:
 
 @dataclass(slots=True, eq=False)
 class Heights:
-    """The results that are watched, and the rows they came back for."""
+    """The results that are watched, with their rows."""
 
     known: dict[float, Height] = field(default_factory=dict)
 
     def wanted(self, actual: Float64Array) -> list[float]:
-        """The results to watch: all when they are few, else those known or seen often enough."""
+        """The results to watch: all if they are few, otherwise the known and the frequent ones."""
         ordered = np.sort(actual)
         ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
         heights, counts = ordered[ends], np.diff(ends, prepend=-1)
@@ -114,12 +126,12 @@ class Heights:
         return list(dict.fromkeys([*heights[often].tolist(), *known]))
 
     def watch(self, height: float, found: Height) -> None:
-        """Take in rows that came back as one value."""
+        """Add rows that have one result."""
         known = self.known.get(height)
         self.known[height] = found if known is None else known.with_(found, height)
 
     def forgotten(self) -> list[Height]:
-        """Drop the results seen least, when there are too many; they count as no plateau."""
+        """Drop the rarest results if there are too many. Dropped ones do not count as plateaus."""
         dropped = []
         while len(self.known) > MOST_HEIGHTS:
             least = min(self.known, key=lambda each: (self.known[each].rows, each))

@@ -1,9 +1,9 @@
 """Quantiles of a stream of errors in bounded memory.
 
-Up to `EXACT` numbers are kept as they are. Beyond, they are counted in buckets of 2^-10 relative
-width (the upper 21 bits of a float64: exponent and ten bits of the significand), and a quantile is
-the upper end of its bucket: above the true one by at most 0.1 %, and never below it unless that is
-below 2^-1022, which counts as 0. Adding and merging in any order gives the same.
+Up to `EXACT` numbers are kept as they are. More are counted in buckets of 2^-10 relative width (the
+upper 21 bits of a float64: exponent and ten bits of the significand). A quantile is then the upper
+end of its bucket: above the true one by at most 0.1 %, and never below it. Numbers below 2^-1022
+count as 0. The order of adding and merging does not change the quantiles.
 """
 
 from dataclasses import dataclass, field
@@ -14,7 +14,9 @@ import numpy.typing as npt
 from xentcheck.model import Float64Array
 
 EXACT = 1 << 16
-_SHIFT = 42  # of 52 bits of significand ten are kept
+"""Number of errors that are kept exactly."""
+
+_SHIFT = 42  # drops this many of the 52 bits of the significand, and keeps ten
 _FIRST = 1 << (52 - _SHIFT)  # the bucket of the smallest normal number
 
 _Counts = npt.NDArray[np.int64]
@@ -26,9 +28,9 @@ def _no_counts() -> _Counts:
 
 @dataclass(slots=True)
 class Quantiles:
-    """Counts finite numbers ≥ 0, and tells their quantiles.
+    """Quantiles of finite numbers ≥ 0.
 
-    The buckets that are held reach from the lowest to the highest one seen; zeros have their own.
+    It holds the buckets from the lowest to the highest one seen. Zeros have a bucket of their own.
     """
 
     count: int = 0
@@ -39,7 +41,7 @@ class Quantiles:
     _counts: _Counts = field(default_factory=_no_counts)
 
     def add(self, numbers: Float64Array) -> None:
-        """Take in an array of finite numbers ≥ 0."""
+        """Add an array of finite numbers ≥ 0."""
         if not len(numbers):
             return
         self.largest = float(np.fmax(self.largest, numbers.max()))
@@ -52,7 +54,7 @@ class Quantiles:
             self._spill_kept()
 
     def merge(self, other: "Quantiles") -> None:
-        """Take in all that another one has."""
+        """Add all numbers of another one."""
         for numbers in other._kept:
             self.add(numbers)
         if not other._spilt:
@@ -64,12 +66,12 @@ class Quantiles:
         self.largest = float(np.fmax(self.largest, other.largest))
 
     def at(self, share: float) -> float:
-        """The smallest number (or bucket's end) that at least this share does not exceed."""
+        """The smallest number, or end of a bucket, that is not below at least this share of all."""
         if not self.count:
             return float("nan")
         if not self._spilt:
             return float(np.quantile(np.concatenate(self._kept), share, method="higher"))
-        # the position that method="higher" takes: ceil(share · (count − 1)), from 0
+        # method="higher" takes this position, counted from 0: ceil(share · (count − 1))
         position = int(np.ceil(share * (self.count - 1)))
         if position < self._zeros:
             return 0.0
@@ -100,7 +102,7 @@ class Quantiles:
         self._count(lowest, np.bincount(keys))
 
     def _count(self, lowest: int, counts: _Counts) -> None:
-        """Add counts of consecutive buckets, holding more of them where they reach further."""
+        """Add the counts of consecutive buckets. The range of buckets grows if needed."""
         if not len(counts):
             return
         if not len(self._counts):

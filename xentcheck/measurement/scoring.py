@@ -1,9 +1,8 @@
-"""Actual results against exact ones: ulp errors, absolute errors, kinds.
+"""Compare results with exact ones: ulp errors, absolute errors and kinds.
 
-ulp_error = |actual − exact| / ulp(exact) with the exact result unrounded and Goldberg's ulp,
-extended to the reals (`xentcheck.floats.ulp`), in the format of the result. Where an enclosure
-touches a power of two the smaller of the two possible ulps is used, so an error is never
-understated.
+ulp_error = |actual − exact| / ulp(exact). The exact result is not rounded. The ulp is Goldberg's,
+extended to the reals (`xentcheck.floats.ulp`), in the format of the result. If an enclosure touches
+a power of two, two ulps are possible; the smaller one is used, so an error is never understated.
 """
 
 import math
@@ -19,13 +18,13 @@ from xentcheck.reference.enclosures import Balls, Enclosures
 
 
 def lost_kind(quantity: Quantity) -> Kind:
-    """The kind of a zero that should not be one, unless subnormal results are flushed to it."""
+    """The kind of a zero that should not be zero, if flushing does not explain it."""
     is_gradient = quantity is Quantity.GRADIENT
     return Kind.VANISHED_GRADIENT if is_gradient else Kind.SPURIOUS_UNDERFLOW
 
 
 def unflushed_kind(quantity: Quantity, actual: float) -> Kind:
-    """What `Kind.FTZ` becomes where nothing is seen to flush."""
+    """The kind that replaces `Kind.FTZ` if the implementation is not seen to flush."""
     return lost_kind(quantity) if actual == 0 else Kind.INACCURATE
 
 
@@ -38,19 +37,26 @@ DECISIVE = 2.0**-10
 """A score is settled when the radius is below this many ulps, or this fraction of the error."""
 
 _MOST_ULP = 2.0**1022
-"""No condition number allows more ulps: an error that has saturated is beyond every limit."""
+"""Upper bound, in ulps, of a limit that is scaled by a condition number.
+
+It is below `LARGEST_ULP`, where errors saturate, so a saturated error is beyond every such limit.
+"""
 
 _FAR = 2.0**900
-"""From so many ulps on, absolute errors are taken directly: a bound in ulps may overflow."""
+"""Errors of this many ulps or more get an absolute error of their own: ulps may overflow."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scores:
-    """One number per result: errors (NaN where not finite) and positions in `KINDS`.
+    """Scores of results. All arrays have the shape of the results.
 
-    ``undecided``: where the enclosure is too wide to settle the score, the kind or a limit;
-    ``near``: where a limit is as near as float64 can tell. ``far``: where the error is larger than
-    the tolerance's ``p99_ulp``.
+    Attributes:
+        ulp_error: errors in ulps; NaN if there is no finite one.
+        abs_error: absolute errors; NaN likewise.
+        kinds: positions in `KINDS`, or `RIGHT`.
+        undecided: the enclosure is too wide to settle the score, the kind or a limit.
+        near: the result is so near to a limit that float64 cannot tell on which side it is.
+        far: the error is larger than the tolerance's ``p99_ulp``.
     """
 
     ulp_error: Float64Array
@@ -61,11 +67,11 @@ class Scores:
     far: npt.NDArray[np.bool_]
 
     def shaped(self, shape: tuple[int, ...]) -> "Scores":
-        """The same in another shape."""
+        """The same scores in another shape."""
         return Scores(*(getattr(self, each.name).reshape(shape) for each in fields(self)))
 
     def patched(self, rows: npt.NDArray[np.intp] | tuple[int, ...], other: "Scores") -> "Scores":
-        """With other scores at some rows, or at one position."""
+        """A copy with the scores of ``other`` at some rows, or at one position."""
         result = Scores(*(getattr(self, each.name).copy() for each in fields(self)))
         for each in fields(self):
             theirs = getattr(other, each.name)
@@ -75,7 +81,13 @@ class Scores:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Settled:
-    """For each result: how it stands to a tolerance, decided exactly; see `stands`."""
+    """How each result compares with a tolerance, decided exactly (`borderline.settled`).
+
+    Attributes:
+        beyond: the result is beyond the tolerance.
+        far: its error is larger than ``p99_ulp``.
+        signed: a wrong sign counts as a fault.
+    """
 
     beyond: npt.NDArray[np.bool_]
     far: npt.NDArray[np.bool_]
@@ -96,15 +108,18 @@ def score(
     """Score an array of results.
 
     Args:
-        actual: what the implementation returned, in its own floating-point dtype.
+        actual: results of the implementation in its own floating-point dtype, of any shape.
         exact: enclosures of the same shape.
-        condition: condition numbers of the same shape, wanted where the tolerance depends on them
-            (`conditioned`; NaN: not defined, taken as 1).
-        quantity: names the kind of a zero that should not be one.
-        tolerance: beyond it a finite result is at fault.
-        nonnegative: the exact result is known not to be negative, even where it is below 2^-1100.
-        terms: how many terms a result may be the sum of, each of which may have been flushed.
-        settled: how the results stand to the tolerance, where that was decided otherwise.
+        condition: condition numbers of the same shape, in float64. Needed if the tolerance depends
+            on them (`conditioned`). NaN means not defined and counts as 1.
+        quantity: decides the kind of a zero that should not be zero.
+        tolerance: a finite result beyond it is at fault.
+        nonnegative: the exact result is known not to be negative, even if it is below 2^-1100.
+        terms: number of terms that a result may be the sum of. Each of them may have been flushed.
+        settled: how the results compare with the tolerance, if that is decided already.
+
+    Returns:
+        Scores of the shape of ``actual``.
 
     Raises:
         TypeError: if ``actual`` is not of a known floating-point format.
@@ -125,7 +140,7 @@ def score(
             settled=settled,
         )
         return one.shaped(())
-    # frameworks return signalling NaNs too, for which even a comparison is an invalid operation
+    # frameworks also return signalling NaNs: comparing one is an invalid operation
     with np.errstate(invalid="ignore", over="ignore"):
         a = to_float64(actual)
         held = _Held.to(tolerance, condition, target)
@@ -139,7 +154,7 @@ def score(
 
 
 def conditioned(tolerance: Tolerance) -> bool:
-    """Whether what a tolerance allows depends on the condition number."""
+    """Whether the bounds of a tolerance depend on the condition number."""
     return (
         tolerance.times_condition
         or math.isfinite(tolerance.max_excess_bits)
@@ -150,14 +165,17 @@ def conditioned(tolerance: Tolerance) -> bool:
 def allowed(
     tolerance: Tolerance, condition: Float64Array | None, target: Format
 ) -> float | Float64Array:
-    """By how many ulps a result may be off: a number, or an array where it is `conditioned`."""
+    """The largest allowed error in ulps. It is an array if the tolerance is `conditioned`."""
     return _Held.to(tolerance, condition, target).limit
 
 
 def movable(tolerance: Tolerance, condition: Float64Array | None) -> float | Float64Array:
-    """By how many ulps a result may move that ought to stay: a number, or an array with conditions.
+    """How many ulps a result may change between calls that should give the same result.
 
-    A result that has lost so many bits, and one that has lost none, are 2^bits ulps apart.
+    A result that has lost ``bits`` bits and one that has lost none are 2^bits ulps apart.
+
+    Returns:
+        A number, or an array if condition numbers are given.
     """
     factor: float | Float64Array = 1.0
     if condition is not None:
@@ -173,12 +191,18 @@ def movable(tolerance: Tolerance, condition: Float64Array | None) -> float | Flo
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Held:
-    """What results are held to, in ulps of each, and otherwise.
+    """The bounds of a tolerance for some results.
 
-    ``limit`` and ``p99`` are numbers, or arrays where they depend on the condition numbers. These
-    are approximate: to ``slack`` relatively, and as far as the exact result is known.
-    ``unsigned``: where the problem does not settle the sign, so that a wrong one counts by its
-    ulps; ``unsure``: where that is open.
+    Condition numbers are approximate, and so are the bounds that depend on them.
+
+    Attributes:
+        limit: largest allowed error in ulps; an array if it depends on the condition numbers.
+        p99: the same for ``p99_ulp``.
+        or_abs: allowed absolute error.
+        or_rel: allowed relative error.
+        slack: relative error of ``limit`` and ``p99``, beside the uncertainty of the exact result.
+        unsigned: the problem does not determine the sign, so a wrong sign counts by its ulps.
+        unsure: it is not certain whether the problem determines the sign.
     """
 
     limit: float | Float64Array
@@ -204,13 +228,13 @@ class _Held:
         limit = np.minimum(limit, _in_ulps(tolerance.max_excess_bits, factor, target))
         explained = _in_ulps(tolerance.or_excess_bits, factor, target)
         limit, p99 = np.maximum(limit, explained), np.maximum(p99, explained)
-        loose = 2.0 ** (target.precision - 1)  # inputs that are off by half an ulp turn the sign
+        loose = 2.0 ** (target.precision - 1)  # from here on, half an ulp of input flips the sign
         unsure = np.abs(factor - loose) <= slack * loose
         return cls(limit, p99, *others, slack, factor >= loose, unsure)
 
     @property
     def simple(self) -> bool:
-        """Whether there is no bound but one of the ulps, and one of the absolute error."""
+        """Whether ``max_ulp`` and ``or_abs`` are the only bounds."""
         return not self.or_rel and not np.min(self.p99) < np.inf and self.unsigned is None
 
     @property
@@ -219,7 +243,7 @@ class _Held:
         return self.unsigned is not None
 
     def at(self, where: npt.NDArray[np.bool_]) -> "_Held":
-        """What some of the results are held to."""
+        """The bounds of some of the results."""
         chosen: dict[str, Any] = {
             each.name: value[where]
             for each in fields(self)
@@ -229,18 +253,18 @@ class _Held:
 
 
 def _in_ulps(bits: float, factor: Float64Array, target: Format) -> float | Float64Array:
-    """By how many ulps a result may be off to have at most so many excess bits."""
+    """The largest error in ulps with at most ``bits`` excess bits."""
     if bits >= target.precision:
         return math.inf
     if bits == -math.inf:
         return 0.0
-    # log2(2·ulps) − log2(condition) ≤ bits; an error of half an ulp has lost nothing
+    # log2(2·ulps) − log2(condition) ≤ bits; an error of half an ulp loses no bits
     return np.fmax(scaled_bound(2.0 ** (bits - 1.0), factor), 0.5)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Judged:
-    """Results in float64, and what they are held to."""
+    """Results in float64 and their bounds."""
 
     a: Float64Array
     target: Format
@@ -273,7 +297,7 @@ def _scored(judged: _Judged, exact: Enclosures, settled: Settled | None = None) 
     overflowing, unsettled = _overflows(exact, target)
     overflowing &= ~undefined & ~infinite
     finite = ~(undefined | infinite | overflowing)
-    # what rounds to zero has no sign to get wrong
+    # an exact result that rounds to zero has no sign
     vanishing = target.min_exponent - target.precision
     sign = np.where(exact.exponent < vanishing, 0.0, np.sign(exact.hi))
     negative = (sign < 0) | ((sign == 0) & (a < 0) & judged.nonnegative)
@@ -281,7 +305,7 @@ def _scored(judged: _Judged, exact: Enclosures, settled: Settled | None = None) 
     is_nan, is_inf = np.isnan(a), np.isinf(a)
     is_number = ~(is_nan | is_inf)
     opposite = np.where(sign == 0, negative, np.sign(a) * sign < 0)
-    # what flushing to zero can take away: each term that is below the normal range
+    # largest error that flushing explains, in ulps: every term is just below the normal range
     flushed = judged.terms * np.ldexp(1.0, np.clip(target.min_exponent - errors.unit, -5000, 5000))
     # a format without infinities overflows to NaN, or stops at its largest number
     right = (undefined & is_nan) | (infinite & (a == exact.hi)) | (overflowing & is_inf & ~opposite)
@@ -313,7 +337,7 @@ def _scored(judged: _Judged, exact: Enclosures, settled: Settled | None = None) 
     unknown = radius > DECISIVE * np.maximum(ulp_error, 1.0)
     unknown |= errors.touches & (ulp_error > DECISIVE)
     unknown |= (np.abs(exact.hi) <= exact.radius) & (radius > DECISIVE) & beyond & (a != 0)
-    # which kind it is may depend on what a ball reaches across
+    # the kind is open if the enclosure crosses the boundary between two kinds
     unknown |= wrong & (np.abs(ulp_error - flushed) <= radius)
     of_sign = signed & (np.sign(a) * np.sign(exact.hi) <= 0) & (a != 0)
     unknown |= of_sign & _reaches(exact, vanishing)
@@ -334,10 +358,16 @@ def _scored(judged: _Judged, exact: Enclosures, settled: Settled | None = None) 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Errors:
-    """How far off results are, meaningful where both sides are finite.
+    """Errors of results. They mean something only if the result and the exact one are finite.
 
-    ``ulps``: in ulps of the exact result, ``unit`` the exponent of these ulps. ``radius``: of the
-    enclosure, in ulps. ``touches``: it reaches a power of two, where the ulp changes.
+    Attributes:
+        ulps: errors in ulps of the exact result.
+        absolute: absolute errors.
+        radius: radius of the enclosure in ulps.
+        touches: the enclosure reaches a power of two, where the ulp changes.
+        unit: exponents of the ulps.
+        shift: ``ldexp`` by it turns the enclosure's numbers into ulps.
+        target: the format of the results.
     """
 
     ulps: Float64Array
@@ -350,16 +380,16 @@ class _Errors:
 
 
 def _normal_or_zero(a: Float64Array, target: Format) -> npt.NDArray[np.bool_]:
-    """What comes back where subnormal numbers are flushed."""
+    """Whether results can come from code that flushes subnormal numbers."""
     return np.asarray((a == 0) | (np.abs(a) >= target.smallest_normal))
 
 
 def _other_bounds(
     held: _Held, exact: Enclosures, errors: _Errors
 ) -> tuple[Float64Array, Float64Array]:
-    """The absolute and the relative bound in ulps of each result; 0 where there is none.
+    """The absolute and the relative bound, converted to ulps of each result; 0 without a bound.
 
-    In ulps they do not underflow where absolute errors do, below the smallest number of float64.
+    Absolute errors below the smallest number of float64 underflow; the same errors in ulps do not.
     """
     nothing = np.zeros(errors.ulps.shape)
     by_abs = by_rel = nothing
@@ -375,7 +405,7 @@ def _other_bounds(
 
 
 def _reaches(exact: Enclosures, power: int) -> npt.NDArray[np.bool_]:
-    """Whether an enclosure has magnitudes on both sides of 2^power."""
+    """Whether an enclosure holds magnitudes below 2^power and others from there on."""
     shift = np.clip(exact.exponent - power, -5000, 5000)
     size, rest = np.abs(exact.hi), np.abs(exact.lo) + exact.radius
     low = np.ldexp(np.maximum(size - rest, 0.0), shift)
@@ -389,10 +419,17 @@ def _near(
     by_rel: Float64Array,
     turned: npt.NDArray[np.bool_],
 ) -> npt.NDArray[np.bool_]:
-    """Where an enclosure, or float64 itself, leaves it open on which side of a limit a result is.
+    """Which results are too near to a limit: the enclosure or float64 leaves the side open.
 
-    It is not where another bound is met for certain. ``turned``: results of the wrong sign, whose
-    kind depends on whether the problem settles the sign.
+    A result that certainly meets another bound is not near.
+
+    Args:
+        held: the bounds.
+        errors: the errors of the results.
+        by_abs: the absolute bound in ulps, of the shape of the results.
+        by_rel: the relative bound in ulps, of the same shape.
+        turned: results of the wrong sign. Their kind depends on whether the problem determines the
+            sign.
     """
     ulps, radius = errors.ulps, errors.radius
     otherwise = _Sides.none(ulps.shape)
@@ -403,7 +440,7 @@ def _near(
         otherwise = otherwise.or_of(ulps, by_rel, margin)
     slack: float | Float64Array = held.slack
     if held.conditioned:
-        # a condition number is known as far as the exact result is
+        # the exact result's uncertainty limits how well the condition number is known
         slack = slack + np.minimum(radius * 2.0 ** (2 - errors.target.precision), 1e300)
     near = turned & ~(otherwise.met | otherwise.missed)
     if held.unsure is not None:
@@ -422,31 +459,31 @@ def _finite(bounds: float | Float64Array) -> Float64Array:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Sides:
-    """Where one of some bounds is met for certain, and where all of them are missed."""
+    """For alternative bounds: where one is certainly met, and where all are certainly missed."""
 
     met: npt.NDArray[np.bool_]
     missed: npt.NDArray[np.bool_]
 
     @staticmethod
     def none(shape: tuple[int, ...]) -> "_Sides":
-        """No bound: nothing that could be met."""
+        """No bounds: none is met, all are missed."""
         return _Sides(np.zeros(shape, dtype=np.bool_), np.ones(shape, dtype=np.bool_))
 
     @staticmethod
     def of(error: Float64Array, bound: float | Float64Array, margin: Float64Array) -> "_Sides":
-        """One bound, of errors that are known to within a margin."""
+        """One bound for errors that are known to within a margin."""
         return _Sides((error + margin < bound) | (error + margin == 0), error - margin > bound)
 
     def or_of(
         self, error: Float64Array, bound: float | Float64Array, margin: Float64Array
     ) -> "_Sides":
-        """With another bound."""
+        """These bounds and another one as an alternative."""
         other = _Sides.of(error, bound, margin)
         return _Sides(self.met | other.met, self.missed & other.missed)
 
 
 _TOUCHING = 2.0**-38
-"""So near to a power of two, relatively, `_screened` takes an enclosure to reach across it."""
+"""Relative distance to a power of two: `_screened` assumes that nearer enclosures cross it."""
 
 _EXPONENT = np.int64(0x7FF0000000000000)
 _MAGNITUDE = np.int64(0x7FFFFFFFFFFFFFFF)
@@ -454,22 +491,23 @@ _NEAR = np.int64(1 << (52 - 37))  # at least _TOUCHING, in the last place of a n
 
 
 def _screened(judged: _Judged, exact: Balls) -> Scores:
-    """Scores against narrow balls: what is plain in a few passes, the rest like `_scored`.
+    """Scores against narrow balls: plain results in a few array passes, the others by `_scored`.
 
-    Plain is a finite result of the right sign, or one within the limit. Exponents are read from
-    the bits of the midpoints. No result may be of more than 32 bits: ``ulp = 2^-126-24`` at least.
+    A result is plain if it is finite and has the right sign, or if it is within the limit.
+    Exponents are read from the bits of the midpoints. That works for results of at most 32 bits,
+    where an ulp is at least ``2^-126-24``; wider ones all go to `_scored`.
     """
     a, target, limit = judged.a, judged.target, judged.held.limit
     precision = target.precision
     if target.bits > 32 or np.max(limit, initial=0.0) >= 2.0 ** (precision - 1):
-        # so high a limit is also met across an overflow, or with the wrong sign
+        # so high a limit also allows an overflow or the wrong sign
         return _scored(judged, exact.enclosures())
     midpoint = np.ascontiguousarray(exact.midpoint)
     with np.errstate(all="ignore"):
         abs_error = a - midpoint
         np.abs(abs_error, out=abs_error)
         magnitude = midpoint.view(np.int64) & _MAGNITUDE
-        # 1/ulp = 2^(p − 1 − e), e the exponent of the lower end
+        # 1/ulp = 2^(p − 1 − e), where e is the exponent of the enclosure's lower end
         scale = magnitude - _NEAR
         np.maximum(scale, np.int64((target.min_exponent + 1023) << 52), out=scale)
         scale &= _EXPONENT
@@ -485,10 +523,10 @@ def _screened(judged: _Judged, exact: Balls) -> Scores:
             near &= np.abs(np.abs(midpoint) - 1.0) > 2.0**-30
         undecided = near
         kinds = np.full(a.shape, RIGHT, dtype=np.int8)
-        none = np.zeros(a.shape, dtype=np.bool_)  # what is near is left to the arbiter
+        none = np.zeros(a.shape, dtype=np.bool_)  # near results are undecided, for a sharper tier
         margin = radius + judged.held.slack * limit
         may_be_beyond = ~(ulp_error < limit - margin)  # also NaN
-        # among subnormals a result of the wrong sign may be within the limit
+        # a subnormal result of the wrong sign may be within the limit
         turned = (a < 0) != (midpoint < 0)
         turned &= a != 0
         flushable = 2.0 * judged.terms * target.smallest_normal
@@ -529,15 +567,16 @@ def _accepted(
 def _overflows(
     exact: Enclosures, target: Format
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Whether |exact| rounds to beyond the format's largest number; where that is unsettled.
+    """Where |exact| rounds to more than the format's largest number, and where that is open.
 
-    It does from max + ulp(max)/2 on; without infinities only above that, since the tie is to even.
+    It does from max + ulp(max)/2 on. In a format without infinities it does only above that: the
+    tie rounds to even.
     """
     half = 2.0**-target.precision
     top = math.ldexp(target.max, -target.max_exponent)
     near = np.abs(exact.exponent - target.max_exponent) < 900
     with np.errstate(all="ignore"):
-        # the threshold top + half in units of the result's own exponent, kept in two parts
+        # the threshold is top + half, scaled to the exponent of the exact result, in two parts
         shift = np.where(near, target.max_exponent - exact.exponent, 900)
         above = (np.abs(exact.hi) - np.ldexp(top, shift)) + (
             np.abs(exact.lo) - np.ldexp(half, shift)
@@ -554,7 +593,7 @@ def _errors(a: Float64Array, exact: Enclosures, target: Format) -> _Errors:
         own = np.where(exact.hi == 0, target.min_exponent, exact.exponent - below)
         unit = ulp_exponent(own, target.name)
         shift = np.clip(exact.exponent - unit, -5000, 5000)
-        # everything in ulps of the exact result: exact for neighbours (Sterbenz), else to 2^-53
+        # in ulps of the exact result: exact for neighbours (Sterbenz), otherwise accurate to 2^-53
         error = np.abs((np.ldexp(a, -unit) - np.ldexp(exact.hi, shift)) - np.ldexp(exact.lo, shift))
         error = np.where(np.isinf(error), LARGEST_ULP, error)
         absolute = np.ldexp(error, unit)
@@ -572,7 +611,7 @@ def _errors(a: Float64Array, exact: Enclosures, target: Format) -> _Errors:
 
 
 def scaled_bound(bound: float, factor: float | Float64Array) -> Float64Array:
-    """A bound times condition numbers; nothing stays nothing, however hard the problem is."""
+    """A bound in ulps times condition numbers. A bound of 0 stays 0 for every condition number."""
     with np.errstate(invalid="ignore", over="ignore"):
         product = np.asarray(np.where(bound == 0, 0.0, bound * np.asarray(factor)), np.float64)
     return product if bound == math.inf else np.minimum(product, _MOST_ULP)
@@ -581,8 +620,8 @@ def scaled_bound(bound: float, factor: float | Float64Array) -> Float64Array:
 def excess_bits(ulp_error: float, condition: float, dtype: str) -> float:
     """Bits lost beyond what the condition number explains: log2(2·error) − log2(condition), ≥ 0.
 
-    An error of at most half an ulp has lost nothing, and at most all bits count: they do where the
-    error is more ulps than float64 can hold.
+    An error of at most half an ulp loses no bits. An error of more ulps than float64 can hold loses
+    all bits of the dtype.
     """
     if not ulp_error > 0.5:
         return 0.0

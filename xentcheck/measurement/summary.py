@@ -1,4 +1,4 @@
-"""From what was collected of a cell to its measurement and findings."""
+"""Turns the tally of a cell into its measurement and its findings."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -30,7 +30,11 @@ from xentcheck.model import (
 
 
 def _find_plateaus(collected: Tally) -> str:
-    """Move the rows on plateaus to that kind. Returns the widest one's height and onset, or ''."""
+    """Count rows on plateaus as `Kind.PLATEAU` instead of their own kind.
+
+    Returns:
+        Height and onset of the plateau with the most rows, as text; "" without a plateau.
+    """
     plateaus = {}
     for height, found in collected.heights.known.items():
         if found.is_plateau(height, collected.smallest):
@@ -49,9 +53,10 @@ def _find_plateaus(collected: Tally) -> str:
 
 
 def _blame_unflushed(collected: Tally, quantity: Quantity) -> dict[Kind, str]:
-    """Call what flushing would excuse a fault where nothing is seen to flush.
+    """Turn rows that flushing would excuse into faults, if the implementation does not flush.
 
-    Returns what there is to say about the findings that this makes, by kind.
+    Returns:
+        Details for the findings that this creates, by kind.
     """
     flushing = collected.flushing
     if flushing.flushes:
@@ -81,7 +86,7 @@ def _blame_unflushed(collected: Tally, quantity: Quantity) -> dict[Kind, str]:
         offer(collected, worst.kind, worst)
         if collected.first is None or first.number <= collected.first.number:
             collected.first = first
-        # results that are no question of flushing tell more
+        # other results of this kind do not depend on flushing and say more
         if doubtful is flushing.zeros and not others:
             said[worst.kind] = (
                 "other subnormal results come back, so nothing is flushed"
@@ -95,7 +100,14 @@ def _blame_unflushed(collected: Tally, quantity: Quantity) -> dict[Kind, str]:
 def close(
     cell: Cell, collected: Tally, tolerance: Tolerance, arbitration: Arbitration
 ) -> tuple[Measurement, list[Finding]]:
-    """The measurement of a cell, and its findings, gravest first. To be called once per tally."""
+    """The measurement of a cell and its findings, gravest first. Call it once per tally.
+
+    Args:
+        cell: the cell.
+        collected: its tally, with all its cases. It is changed.
+        tolerance: the tolerance of the cell.
+        arbitration: scores the witnesses against the arbiter, and records failures.
+    """
     plateau = _find_plateaus(collected)
     details = {Kind.PLATEAU: plateau, **_blame_unflushed(collected, cell.quantity)}
 
@@ -169,13 +181,13 @@ def close(
 
 
 def _only_refuses(collected: Tally) -> bool:
-    """Whether the layouts that matter are those in which a function that writes cannot write."""
+    """Whether the function writes into its input, and only unwritable layouts matter."""
     ways = collected.ways.get(Kind.LAYOUT_DEPENDENT, {})
     return Kind.MUTATED_INPUT in collected.incidents and UNWRITABLE.issuperset(ways)
 
 
 def _with_ways(kind: Kind, detail: str, ways: Iterable[str]) -> str:
-    """What was seen, and in which ways of calling."""
+    """The detail of a finding, with the batch sizes, layouts or upstream gradients that show it."""
     names = list(ways)
     if not names:
         return detail
@@ -186,12 +198,12 @@ def _with_ways(kind: Kind, detail: str, ways: Iterable[str]) -> str:
     return detail if len(names) == 1 else f"{detail}; {what}: {', '.join(names)}"
 
 
-_MANY = 1000  # classes, from which on the way they are summed shows
-_FAR = 16.0  # times as large: four bits are lost to a difference
+_MANY = 1000  # with at least this many classes, the order of summation affects the result
+_FAR = 16.0  # ratio from which a difference loses at least four bits
 
 
 def _hint(kind: Kind, cell: Cell, witness: Witness | None) -> str:
-    """What to look for; of lost digits, what the input shows of where they went."""
+    """What to look for in the code. For lost digits, the input shows where they may be lost."""
     told = ABOUT[kind].hint
     if kind is not Kind.INACCURATE or witness is None or witness.scored is None:
         return told
@@ -200,7 +212,7 @@ def _hint(kind: Kind, cell: Cell, witness: Witness | None) -> str:
     largest = float(finite.max()) if finite.size else 0.0
     try:
         exact = abs(float(witness.exact))
-    except ValueError:  # known only to lie somewhere round 0
+    except ValueError:  # the text is not a number: the exact result is only known to be near 0
         exact = 0.0
     seen = []
     if LOSSES[cell.loss].domain is Domain.LOGITS and exact:
@@ -221,7 +233,7 @@ def _hint(kind: Kind, cell: Cell, witness: Witness | None) -> str:
 
 
 def _met(largest: Candidate | None, witness: Witness | None, tolerance: Tolerance) -> str:
-    """By which of `OTHER_BOUNDS` the largest error is allowed, beyond ``max_ulp``; "": by none."""
+    """Which of `OTHER_BOUNDS` allows a largest error above ``max_ulp``; "" if none is needed."""
     if largest is None or largest.kind is not None or witness is None:
         return ""
     if not witness.ulp_error > tolerance.max_ulp:
@@ -234,7 +246,7 @@ def _met(largest: Candidate | None, witness: Witness | None, tolerance: Toleranc
 
 
 def _first_break(collected: Tally) -> tuple[Kind, Input] | None:
-    """The first row with a fault of its result, or without one."""
+    """The first row whose result has a fault, or that has no result."""
     seen = [shown for kind, shown in collected.incident_cases.items() if kind in WITHOUT_RESULT]
     if collected.first is not None:
         seen.append(collected.first)
@@ -249,7 +261,7 @@ def _farthest(
     witnesses: Mapping[Kind | None, Witness],
     settle: Callable[[Candidate], Witness],
 ) -> Witness | None:
-    """The largest finite error, as the arbiter has it."""
+    """The witness of the largest finite error, scored by the arbiter."""
     if collected.largest is None:
         return None
     same = collected.shown[None] is collected.largest
@@ -257,7 +269,7 @@ def _farthest(
 
 
 def _excess(collected: Tally, settle: Callable[[Candidate], Witness]) -> float | None:
-    """The most excess bits, as the arbiter has them."""
+    """The most excess bits, computed by the arbiter if there is a row to compute them from."""
     if collected.most_excess is None:
         return collected.max_excess_bits
     return settle(collected.most_excess).excess_bits

@@ -1,12 +1,13 @@
-"""What is collected of one cell while its cases go by, and what comes of it.
+"""Running totals of one cell, updated case by case.
 
-A row's error is that of its worst component, its kind the gravest of its components'. The witness
-of a kind is the row with the largest error; among rows without one, the row with fewest classes.
-The witness of a cell is the worst of all: a fault without a finite error, else the largest error.
+The error of a row is the error of its worst component. The kind of a row is the gravest kind of its
+components. The witness of a kind is the row with the largest error; among rows without a finite
+error, it is the row with the fewest classes. The witness of a cell is the worst row: one with a
+fault without a finite error, otherwise the one with the largest error.
 
-Results are scored against the lowest tier; rows that it leaves undecided are scored again by the
-next. What is shown at the end is scored by the arbiter, and has to come out as the same kind.
-Memory does not grow with the number of rows, and tallies of parts of a sweep can be merged.
+Results are scored with the lowest tier. Rows that it leaves undecided are scored again with the
+next. Witnesses are scored by the arbiter at the end, which has to find the same kind. Memory does
+not grow with the number of rows, and tallies of parts of a sweep can be merged.
 """
 
 from collections import Counter
@@ -25,12 +26,13 @@ from xentcheck.model import Case, Kind
 
 @dataclass(slots=True, eq=False)
 class Tally:
-    """What is collected of one cell while its cases go by.
+    """Running totals of one cell, updated case by case.
 
-    ``shown`` has the witness of each kind, and under None that of the cell. ``heights`` watches
-    results that may be plateaus, ``flushing`` those that may be flushed (`Kind.FTZ`, until it is
-    closed). ``leaders`` has the largest finite error of short finite rows, by their class count and
-    generator, where somebody wants to go on from them; merging drops them.
+    ``shown`` has the candidate for the witness of each kind; the one under None is for the cell.
+    ``heights`` watches results that may be plateaus. ``flushing`` watches results that may be
+    flushed; they count as `Kind.FTZ` until the cell is closed. ``leaders`` has the row with the
+    largest finite error for each class count and generator, among short finite rows; searches start
+    from them. It is None without a search, and merging drops it.
     """
 
     rows: int = 0
@@ -41,8 +43,8 @@ class Tally:
     counts: Counter[Kind] = field(default_factory=Counter)
     shown: dict[Kind | None, Candidate] = field(default_factory=dict)
     largest: Candidate | None = None  # the largest finite error
-    normal: Candidate | None = None  # the largest one of a result that flushing does not explain
-    most_excess: Candidate | None = None  # the most excess bits, if there are any
+    normal: Candidate | None = None  # the largest one that flushing does not explain
+    most_excess: Candidate | None = None  # the most excess bits, if any
     first: Candidate | None = None  # the first row with a fault
     heights: Heights = field(default_factory=Heights)
     flushing: Flushing = field(default_factory=Flushing)
@@ -52,18 +54,21 @@ class Tally:
     ways: dict[Kind, dict[str, None]] = field(default_factory=dict)  # all `Incident.ways`
     result_dtype: str = ""
     negative_zeros: int = 0
-    smallest: float = np.inf  # the smallest result but 0, in magnitude
+    smallest: float = np.inf  # the smallest magnitude of a nonzero result
     leaders: dict[tuple[int, str], Candidate] | None = None
 
     @property
     def worst(self) -> float:
-        """The largest finite error so far in ulps; NaN when there is none."""
+        """The largest finite error so far, in ulps; NaN if there is none."""
         return self.ulps.largest
 
     def merge(self, other: "Tally", offset: int, found: int = 0) -> None:
-        """Take in the tally of later cases, whose rows are numbered from ``offset``.
+        """Add the tally of later cases.
 
-        Those that were searched for are numbered from ``found``.
+        Args:
+            other: the tally of the later cases.
+            offset: the number of their first row.
+            found: the number of their first row that a search found.
         """
         self.rows += other.rows
         self.ulps.merge(other.ulps)
@@ -101,7 +106,7 @@ class Tally:
 
 
 def place_found(collected: Tally, rows: int) -> None:
-    """Number what was found after the rows of the sweep's own, of which there are so many."""
+    """Number the rows that a search found after the ``rows`` rows of the sweep."""
     moves: dict[int, Candidate] = {}
 
     def placed(shown: Candidate) -> Candidate:
@@ -127,14 +132,14 @@ def place_found(collected: Tally, rows: int) -> None:
 def _larger(
     mine: Candidate | None, theirs: Candidate | None, offset: int, found: int
 ) -> Candidate | None:
-    """The larger of two errors, mine where they are equal; theirs is of later rows."""
+    """The candidate with the larger error; ``mine`` if they are equal. ``theirs`` comes later."""
     if theirs is None or (mine is not None and mine.ulp_error >= theirs.ulp_error):
         return mine
     return moved(theirs, offset, found)
 
 
 def note(collected: Tally, incident: Incident, case: Case) -> None:
-    """Count an incident on a case; the one with the largest distance is kept to be shown."""
+    """Count an incident on a case. The incident with the largest distance becomes the finding."""
     kind = incident.kind
     rows = len(incident.rows) or case.rows
     collected.incident_rows[kind] += rows
@@ -151,13 +156,14 @@ def note(collected: Tally, incident: Incident, case: Case) -> None:
 
 
 def offer(collected: Tally, kind: Kind | None, shown: Candidate) -> None:
-    """Take a witness if it is worse than the one held: larger error, then fewer classes."""
+    """Keep a candidate if it is worse than the present one: larger error, then fewer classes."""
     held = collected.shown.get(kind)
     if held is None or badness(shown) > badness(held):
         collected.shown[kind] = shown
 
 
 def forget_heights(collected: Tally) -> None:
+    """Drop the rarest heights if there are too many. Their rows keep their kinds."""
     for found in collected.heights.forgotten():
         for kind, shown in found.best.items():
             offer(collected, kind, shown)

@@ -1,4 +1,4 @@
-"""Whether a gradient follows the upstream gradient."""
+"""Checks that a gradient follows the upstream gradient."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -21,14 +21,21 @@ from xentcheck.measurement.asking import (
 from xentcheck.model import Array, Domain, Float64Array, Kind, Quantity
 
 MILD_SPREAD = {"float16": 3.0}
-"""How far apart the logits of a row may be that is asked with loss scales: by then a probability or
-its inverse, times the scale, has not left the range of the dtype. 16 where nothing is said."""
+"""Largest spread of the logits of a row that is tested with loss scales, by dtype; others: 16.
+
+Up to this spread, a probability or its inverse, times the scale, stays within the dtype's range.
+"""
 
 
 def cotangents(asked: Asked, known: Iterable[str] = ()) -> list[Incident]:
-    """Whether a gradient follows the upstream one: row by row, and from a loss scale to another.
+    """Check that a gradient follows the upstream gradient, per row and for several loss scales.
 
-    ``known`` are the upstream gradients that it was found not to follow.
+    Args:
+        asked: the implementation and its plain results.
+        known: names of upstream gradients that it is known not to follow. They are not tried.
+
+    Returns:
+        One incident if it does not follow some upstream gradient, otherwise an empty list.
     """
     case = asked.case
     if asked.quantity is not Quantity.GRADIENT or asked.saw(Kind.NON_DETERMINISTIC):
@@ -72,9 +79,10 @@ def cotangents(asked: Asked, known: Iterable[str] = ()) -> list[Incident]:
 
 
 def _mild(asked: Asked) -> Rows:
-    """Rows whose gradient is right and of an ordinary size, and where no scale leaves the range.
+    """Rows with a right gradient of ordinary size that no scale takes out of the dtype's range.
 
-    Few of them; under a reduction, where the whole block is called, all.
+    Returns:
+        A few row numbers. Under a reduction the whole block is called: then all such rows.
     """
     case, rows = asked.case, asked.called
     numbers = to_float64(case.logits[rows]).reshape(len(rows), -1)
@@ -103,10 +111,18 @@ def _mild(asked: Asked) -> Rows:
 
 
 def _upstream_gradients(dtype: str, rows: int, block: int) -> Mapping[str, Float64Array]:
-    """Upstream gradients by name, (rows,), or () for no rows: those of a block under a reduction.
+    """Upstream gradients to try. None of them is 1.
 
-    None of them is 1. The inverse of a count has no short binary expansion: an upstream gradient
-    that is rounded to fewer bits shows.
+    The inverse of a count has no short binary expansion. So it shows if the upstream gradient is
+    rounded to fewer bits.
+
+    Args:
+        dtype: the dtype of the case, by name.
+        rows: number of rows; 0 for a block under a reduction, which has one upstream gradient.
+        block: number of rows in the block.
+
+    Returns:
+        Float64 arrays by name, of shape (rows,), or () for a block under a reduction.
     """
     count = rows or block
     count += count & (count - 1) == 0
@@ -127,10 +143,21 @@ def _upstream_gradients(dtype: str, rows: int, block: int) -> Mapping[str, Float
 def _unfollowed(
     asked: Asked, there: Array, plain: Float64Array, exact: Float64Array, upstream: Float64Array
 ) -> tuple[npt.NDArray[np.bool_], str, float] | None:
-    """Rows that do not follow an upstream gradient, what was seen, and by how many ulps.
+    """Find rows whose gradient does not follow an upstream gradient.
 
-    As much as the plain gradient is off, and some roundings of the largest number of the row, are
-    no matter, nor is what flushing takes away.
+    Allowed are the error of the plain gradient, some roundings of the largest number of the row,
+    and flushing.
+
+    Args:
+        asked: the implementation and its plain results.
+        there: the gradients with the upstream gradient, (rows, ...), in the dtype of the results.
+        plain: the plain gradients of the same rows, of the same shape.
+        exact: the exact gradients with an upstream gradient of 1, of the same shape.
+        upstream: the upstream gradient, of shape (rows,) or ().
+
+    Returns:
+        Which rows do not follow, the detail of the finding, and the largest distance in ulps. None
+        if all rows follow.
     """
     target = format_of(there.dtype)
     assert target is not None
@@ -169,13 +196,16 @@ def _unfollowed(
 def _explained(
     actual: Float64Array, exact: Float64Array, given: Float64Array, wrong: npt.NDArray[np.bool_]
 ) -> str:
-    """What the numbers say a backward pass does with the upstream gradient, "" for nothing.
+    """Infer from the numbers what a backward pass does with the upstream gradient.
 
     Args:
-        actual: the gradients that came back, (rows, classes).
-        exact: those with an upstream gradient of one.
+        actual: the gradients of the implementation, (rows, classes).
+        exact: the exact gradients with an upstream gradient of 1, of the same shape.
         given: the upstream gradients, (rows,).
         wrong: which rows do not follow, (rows,).
+
+    Returns:
+        The explanation, or "" if the numbers do not show it.
     """
     odd = ~np.isfinite(actual).all(axis=1)
     if (odd & (given != 0)).any():

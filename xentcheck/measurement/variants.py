@@ -1,4 +1,4 @@
-"""Where two ways to call one function disagree."""
+"""Finds rows on which two ways to call one function disagree."""
 
 from collections.abc import Mapping
 
@@ -21,14 +21,20 @@ def compare_variants(
     truth: Reference,
     tolerance: Tolerance,
 ) -> None:
-    """Note as `inconsistent` the rows on which a variant and the plain call disagree.
+    """Note the rows on which a variant and the plain call disagree as `inconsistent`.
 
-    ``observed`` has what came of a case, by names; where either call is missing in it, or had no
-    result, or the implementation is no variant, there is nothing to compare.
+    Two results agree if both can be within the tolerance of one exact result: they are at most
+    twice the tolerance apart, in ulps of the narrower dtype. A subnormal result and a flushed one
+    agree too; each is reported as `ftz` on its own.
 
-    They agree as long as both could be within the tolerance of one exact result: twice the
-    tolerance apart, in ulps of the narrower of their dtypes. A subnormal result and a flushed one
-    agree too; `ftz` is told of either by itself.
+    Args:
+        collected: the tally of the variant's cell.
+        variant: the implementation. Nothing happens if it is not a variant.
+        quantity: value or gradient.
+        observed: the results on this case by implementation name and quantity. Nothing happens if
+            one of the two calls is missing or has no result.
+        truth: the exact results of the case.
+        tolerance: the tolerance of the cell.
     """
     name, case = variant.plain, truth.case
     plain = observed.get((name, quantity))
@@ -66,7 +72,7 @@ def _format(results: Array) -> Format:
 
 
 def _distance(a: Float64Array, b: Float64Array, target: Format) -> Float64Array:
-    """How far apart two arrays are in ulps; inf where only one is NaN or infinite."""
+    """The distance of two arrays in ulps; inf where only one of them is NaN or infinite."""
     with np.errstate(all="ignore"):
         larger = np.fmax(np.abs(a), np.abs(b))
         finite = np.isfinite(a) & np.isfinite(b)

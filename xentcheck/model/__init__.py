@@ -1,4 +1,4 @@
-"""The nouns: frozen values that flow from one room to the next."""
+"""The data types: frozen values that the packages pass to each other."""
 
 from xentcheck.model.implementation import (
     ANY_PARAMETER,

@@ -1,4 +1,4 @@
-"""Code that computes a loss, and how patterns select it by name."""
+"""Implementations of losses, and how patterns select them by name."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -11,19 +11,21 @@ from xentcheck.model.inputs import LabelKind, Quantity
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process that implementations run in, apart from the reference and from each other.
+    """A separate process in which implementations run. Equal values mean the same process.
 
-    ``modules`` have to be importable there, and are imported as it starts; ``install`` is the
-    command that makes them so. ``environment`` holds its further environment variables. Two equal
-    values are one process.
+    Attributes:
+        name: the name of the process.
+        modules: modules that the process imports at its start.
+        install: the command that installs these modules.
+        environment: additional environment variables as (name, value).
     """
 
     name: str
     modules: tuple[str, ...] = ()
     install: str = ""
     environment: tuple[tuple[str, str], ...] = ()
-    timeout_s: float = 300.0  # for each call, and for the start
-    quiet: bool = True  # what it prints is only shown, in part, when it dies
+    timeout_s: float = 300.0  # seconds for each call, and for the start
+    quiet: bool = True  # output is discarded; the last line is shown if the process dies
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +34,26 @@ class Implementation:
 
     Attributes:
         loss: the name of the loss.
-        name: what reports call it.
-        value: called as ``value(logits, labels, **parameters)``; without ``labels`` where the loss
-            has none. It returns one number per row, or per class.
+        name: its name in reports.
+        value: called as ``value(logits, labels, **parameters)``, without ``labels`` if the loss has
+            none. It returns one number per row, or per class.
         gradient: called in the same way. It returns an array of the shape of ``logits``.
-        dtypes: the dtypes it takes.
-        label_kinds: the kinds of label it takes.
-        parameters: the names of the parameters it takes.
+        dtypes: the names of the dtypes that it takes.
+        label_kinds: the kinds of label that it takes.
+        parameters: the names of the parameters that it takes.
         summary: one line about it.
-        sound: what the field guide says of it. None: it claims nothing.
-        source: where it is from, for people.
-        process: the process that calls it; ``value`` and ``gradient`` have to pickle then. None:
-            it is called where the reference is computed.
-        plain: the name of the implementation that it is another way to call. The two should agree.
-        probe_words: the words that name it to `xentcheck probe`, where its name does not.
-        code_at: the file and the line of its code, where Python can tell.
-        built_in: values of the loss's parameters that it computes with and does not take.
-        own_defaults: its arguments whose default is not the loss's. None: one without a default.
+        sound: the claim of the field guide: True for a sound form, False for an unsound one. None:
+            no claim.
+        source: where it comes from, for readers.
+        process: the process that calls it; ``value`` and ``gradient`` have to be picklable then.
+            None: it is called in the process that computes the reference.
+        plain: for a variant, the name of the implementation that it calls in another way. The two
+            should agree.
+        probe_words: the words that name it to `xentcheck probe`, if its name does not.
+        code_at: file and line of its code, if Python knows them.
+        built_in: values of parameters of the loss that it computes with and does not take.
+        own_defaults: defaults of its arguments that differ from the loss's, by name. A value of
+            None: the argument has no default.
     """
 
     loss: str
@@ -73,20 +78,26 @@ ANY_PARAMETER = frozenset({"*"})
 """The ``parameters`` of an implementation that takes any keyword argument."""
 
 UNREACHABLE = ("",)
-"""The ``probe_words`` of a function that exists in one process only: no command can name it."""
+"""The ``probe_words`` of a function that exists in this process only: no command can name it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """A user's implementation, as a configuration or the command line names it.
 
-    ``target`` is ``module:attr`` or ``file.py:attr``, and ``gradient`` the same, an attribute
-    beside it, ``auto`` (the framework's own differentiation, or a function beside it by its name)
-    or None. ``framework`` says what arrays it is given. With ``command`` instead of ``target`` it
-    is a program, as is ``gradient_command``; see `implementations.command`. ``parameters`` are
-    keyword arguments of every call, or of a class's constructor; ``built_in`` are values of the
-    loss's parameters that are computed and not passed. ``shape`` is that of the function's
-    arguments, one of `implementations.shapes.SHAPES`; ``label_dtype`` is of integer labels.
+    Attributes:
+        loss: the name of the loss.
+        target: ``module:attr`` or ``file.py:attr``.
+        name: its name in reports.
+        gradient: text like ``target``, or the name of an attribute beside it, or ``auto`` (the
+            framework's own differentiation, or a function beside it with a usual name), or None.
+        parameters: keyword arguments of every call, or of the constructor of a class.
+        framework: decides what arrays the function gets.
+        command: a program that is called instead of ``target``; see `implementations.command`.
+        gradient_command: a program that computes the gradient.
+        built_in: values of parameters of the loss that it computes with and that are not passed.
+        shape: the shape of the function's arguments, one of `implementations.shapes.SHAPES`.
+        label_dtype: the dtype of integer labels, by name.
     """
 
     loss: str
@@ -97,20 +108,20 @@ class Target:
     framework: str = "numpy"
     command: tuple[str, ...] = ()
     gradient_command: tuple[str, ...] = ()
-    timeout_s: float | None = None  # for loading it and for each call; None: as `Process` has it
+    timeout_s: float | None = None  # for loading and for each call; None: the default of `Process`
     built_in: Mapping[str, Any] = field(default_factory=dict)
     shape: str = "rows"
     label_dtype: str = "int64"
 
 
-AUTO = "auto"  # of a gradient: whichever there is
+AUTO = "auto"  # as a gradient: use the one that exists
 
 
 def selected(name: str, patterns: Iterable[str]) -> bool:
-    """Whether one of the patterns (fnmatch) selects an implementation of that name.
+    """Whether one of the patterns (fnmatch) selects an implementation with this name.
 
-    As a shell's ``*`` leaves hidden files out, a pattern selects variants (``name@variant``) only
-    when it has an @ itself.
+    A pattern selects variants (``name@variant``) only if it contains an @ itself, just as ``*`` in
+    a shell leaves out hidden files.
     """
     return any(
         fnmatchcase(name, pattern) for pattern in patterns if "@" in pattern or "@" not in name
@@ -118,10 +129,10 @@ def selected(name: str, patterns: Iterable[str]) -> bool:
 
 
 def escaped(name: str) -> str:
-    """A pattern that selects this name only."""
+    """A pattern that selects only this name."""
     return re.sub(r"([*?\[])", r"[\1]", name)
 
 
 def function_for(implementation: Implementation, quantity: Quantity) -> Callable[..., Any] | None:
-    """The function of an implementation that computes a quantity, or None."""
+    """The function that computes a quantity, or None if the implementation has none."""
     return implementation.value if quantity is Quantity.VALUE else implementation.gradient

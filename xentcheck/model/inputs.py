@@ -1,6 +1,6 @@
-"""What an audit is made of: losses' words, cases and sweeps.
+"""The inputs of an audit: terms that describe losses, cases and sweeps.
 
-Arrays inside these values are never written to after construction.
+Nobody writes to the arrays inside these values after construction.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ ParameterValue: TypeAlias = float | int | str | bool | Array
 
 
 class Quantity(StrEnum):
-    """What of a loss is scored."""
+    """The quantity of a loss that is scored."""
 
     VALUE = "value"
     GRADIENT = "gradient"
@@ -34,14 +34,14 @@ class Quantity(StrEnum):
 
 
 class Layout(StrEnum):
-    """How the first argument is shaped: (rows, classes), or (rows,) for elementwise losses."""
+    """The shape of the first argument: (rows, classes), or (rows,) for elementwise losses."""
 
     ROWS = "rows"
     ELEMENTWISE = "elementwise"
 
 
 class Domain(StrEnum):
-    """What the first argument is."""
+    """The meaning of the first argument."""
 
     LOGITS = "logits"
     PROBABILITIES = "probabilities"
@@ -49,10 +49,11 @@ class Domain(StrEnum):
 
 
 class LabelKind(StrEnum):
-    """What the second argument is.
+    """The meaning of the second argument.
 
-    ``integer``: int64 (rows,). ``distribution``: (rows, classes) in the dtype. ``target``: (rows,)
-    in the dtype, of an elementwise loss. ``none``: the loss has no second argument.
+    ``integer``: class numbers as int64, (rows,). ``distribution``: (rows, classes) in the dtype.
+    ``target``: (rows,) in the dtype, for an elementwise loss. ``none``: the loss has no second
+    argument.
     """
 
     NONE = "none"
@@ -62,7 +63,7 @@ class LabelKind(StrEnum):
 
 
 class Accepts(IntFlag):
-    """What, besides the exact value, the convention in force lets an implementation return."""
+    """Results that the convention in force accepts besides the exact value."""
 
     NOTHING = 0
     NAN = 1
@@ -71,10 +72,10 @@ class Accepts(IntFlag):
 
 
 class ParameterKind(StrEnum):
-    """What values a parameter takes.
+    """The type of a parameter's values.
 
     ``real``: a float, rounded to the dtype. ``class-vector``: (classes,) in the dtype.
-    ``row-matrix``: (rows, classes) in the dtype. ``choice``: one of its words.
+    ``row-matrix``: (rows, classes) in the dtype. ``choice``: one of the parameter's words.
     """
 
     REAL = "real"
@@ -86,7 +87,7 @@ class ParameterKind(StrEnum):
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The words that stand for numbers of any size; empty where only values are taken."""
+        """Words that stand for an array of any size; empty if only values are allowed."""
         return _WORDS_FOR_NUMBERS.get(self.value, ())
 
 
@@ -101,14 +102,14 @@ class Parameter:
     """A parameter of a loss.
 
     Attributes:
-        name: as an implementation's argument is called.
-        kind: what values it takes.
-        doc: what it means, in a few words; it is printed.
-        default: the value where nobody gives one. None: it is not given.
-        minimum: the least number it takes.
-        maximum: the largest number it takes.
-        choices: the words it takes.
-        label_kinds: the kinds of label it goes with; empty: every kind.
+        name: the name of the implementation's argument.
+        kind: the type of its values.
+        doc: its meaning in a few words; this is printed.
+        default: the value if the user gives none. None: the parameter is not passed then.
+        minimum: the smallest allowed number.
+        maximum: the largest allowed number.
+        choices: the allowed words.
+        label_kinds: the kinds of label that it goes with; empty: every kind.
     """
 
     name: str
@@ -121,11 +122,11 @@ class Parameter:
     label_kinds: tuple[LabelKind, ...] = ()
 
     def goes_with(self, kind: LabelKind) -> bool:
-        """Whether it can be given with labels of a kind."""
+        """Whether it can be used with labels of a kind."""
         return not self.label_kinds or kind in self.label_kinds
 
     def out_of_range(self, number: float) -> str:
-        """What a number has to be that this parameter does not take; "" where it does."""
+        """The range that a number violates, as text; "" if the number is allowed."""
         low, high = self.minimum, self.maximum
         if (low is None or number >= low) and (high is None or number <= high):
             return ""
@@ -140,8 +141,17 @@ class Parameter:
 class Option:
     """An option of a generator, as a configuration may set it.
 
-    ``kind``: ``integer``, ``real``, ``choice``, ``text``, ``path``, ``rows`` (a list of lists of
-    reals). ``many``: a list of such values is an axis; a single one is a list of one.
+    Attributes:
+        name: its name.
+        kind: ``integer``, ``real``, ``choice``, ``text``, ``path`` or ``rows`` (a list of lists of
+            reals).
+        doc: its meaning in a few words; this is printed.
+        default: the value if the configuration gives none.
+        minimum: the smallest allowed number.
+        maximum: the largest allowed number.
+        choices: the allowed words.
+        many: a list of values is allowed and is an axis; a single value is a list of one.
+        required: the configuration has to set it.
     """
 
     name: str
@@ -156,7 +166,7 @@ class Option:
 
 
 def reduces(parameters: Mapping[str, Any]) -> bool:
-    """Whether parameters make one result of all rows."""
+    """Whether the parameters ask for one result for all rows."""
     return bool(parameters.get("reduction", "none") != "none")
 
 
@@ -164,12 +174,21 @@ def reduces(parameters: Mapping[str, Any]) -> bool:
 class Case:
     """A block of rows of one shape, rounded to the dtype once.
 
-    ``logits`` is the first argument, whatever the loss calls it: (rows, classes), or (rows,) for
-    an elementwise loss. ``parameters`` holds what was asked for, also where that is the default.
-    ``start`` is the number of its first row within its sweep. ``again``: its rows stand in a case
-    before it too; the sweep has them once, and they are compared once more. ``fixed``: the labels
-    are of the kind that was asked for, and no search changes them. ``integers``: targets are given
-    as int64.
+    Attributes:
+        sweep: the name of its sweep.
+        generator: the name of the generator that made it.
+        loss: the name of the loss.
+        dtype: the name of the dtype.
+        logits: the first argument, whatever the loss calls it, in the dtype: (rows, classes), or
+            (rows,) for an elementwise loss.
+        label_kind: the kind of label.
+        labels: the second argument; see `LabelKind` for shape and dtype. None without labels.
+        parameters: the values that were asked for, including defaults, by name.
+        start: the number of its first row within its sweep.
+        again: an earlier case has the same rows. The sweep counts them once; they are compared
+            once more here.
+        fixed: the labels are of the kind that was asked for, and no search changes them.
+        integers: targets are passed as int64.
     """
 
     sweep: str
@@ -187,23 +206,23 @@ class Case:
 
     @property
     def rows(self) -> int:
-        """How many rows the block has."""
+        """The number of rows."""
         return int(self.logits.shape[0])
 
     @property
     def classes(self) -> int:
-        """How many classes a row has (1 for an elementwise loss)."""
+        """The number of classes of a row (1 for an elementwise loss)."""
         return int(self.logits.shape[1]) if self.logits.ndim == 2 else 1
 
     @property
     def reduced(self) -> bool:
-        """Whether the rows make one result."""
+        """Whether there is one result for all rows."""
         return reduces(self.parameters)
 
 
 @dataclass(frozen=True, slots=True)
 class InputSpec:
-    """One generator with its options, as a configuration names it."""
+    """One generator with its options, as in a configuration."""
 
     generator: str
     options: Mapping[str, Any]
@@ -211,13 +230,21 @@ class InputSpec:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """A named description of inputs and of what is to be audited on them.
+    """A named description of inputs and of the audit on them.
 
-    ``targets``: which labels a row gets (`all`, `random`, `argmax`, `argmin`, `ends`, `soft`);
-    ``label_kind`` None is the loss's own first kind. ``parameters`` maps a name to its axis of
-    values. ``integers``: targets of an elementwise loss are given as int64 0 and 1. ``named`` are
-    the losses, dtypes and quantities that stand there by name, not by a pattern, ``all`` or a
-    default.
+    Attributes:
+        name: its name.
+        losses: names of losses.
+        dtypes: names of dtypes.
+        inputs: the generators.
+        quantities: the quantities.
+        implementations: patterns of implementation names.
+        label_kind: the kind of label; None: the first kind of the loss.
+        targets: the labels of a row: `all`, `random`, `argmax`, `argmin`, `ends` or `soft`.
+        parameters: for each parameter name, an axis of values.
+        integers: targets of an elementwise loss are passed as int64 0 and 1.
+        named: losses, dtypes and quantities that the configuration writes by name, not by a
+            pattern, ``all`` or a default.
     """
 
     name: str
@@ -234,4 +261,4 @@ class Sweep:
 
 
 ADAPTIVE = frozenset({"climb", "threshold"})
-"""Generators that search: their rows depend on the implementation, and belong to no sweep."""
+"""Generators that search. Their rows depend on the implementation and are not rows of the sweep."""

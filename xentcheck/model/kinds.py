@@ -1,4 +1,4 @@
-"""The kinds of finding: one row for each, in plain words."""
+"""The kinds of finding, with one row of explanations for each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """Kinds of finding, gravest first: when a row shows several, the first one names it."""
+    """Kinds of finding, gravest first. If a row shows several, it has the first of them."""
 
     CRASHED = "crashed"
     TIMED_OUT = "timed-out"
@@ -41,13 +41,13 @@ class About:
     """One row of the table of kinds.
 
     Attributes:
-        says: what a finding of the kind says, in a sentence.
-        hint: what to look for in the code, where that can be said of the kind as a whole.
-        note: the field accepts it; a gate forbids it only by name.
+        says: the meaning of a finding of this kind, in a sentence.
+        hint: what to look for in the code, if one hint fits every finding of this kind.
+        note: the field accepts it. A gate forbids it only by name.
         in_tolerance: it exists only because a result exceeds the tolerance.
-        unsteady: its extent is random; only its presence is compared.
-        of_call: it is of the call with a whole block, of which the witness is one row.
-        without_result: the call gave no result that could be scored.
+        unsteady: the number of rows is random. Only the presence of the kind is compared.
+        of_call: it is about the call with a whole block; the witness is one row of the block.
+        without_result: the call gave no result that can be scored.
     """
 
     says: str
@@ -191,7 +191,7 @@ ABOUT: Mapping[Kind, About] = {
         note=True,
     ),
 }
-"""Everything that is said of a kind as a whole. A new kind is one row here."""
+"""Everything that holds for a kind as a whole. To add a kind, add one row here."""
 
 
 def _having(flag: str) -> frozenset[Kind]:
@@ -205,7 +205,7 @@ OF_CALLS = _having("of_call")
 WITHOUT_RESULT = _having("without_result")
 
 P99 = "p99_ulp"
-"""The rule of a cell whose 99th percentile is too large. Every other rule is the name of a kind."""
+"""The rule that limits a cell's 99th percentile. Every other rule is the name of a kind."""
 
 NOTIONS: Mapping[str, str] = {
     "−0 for 0": "rows whose result is −0 where the exact one is 0; no fault",
@@ -213,13 +213,13 @@ NOTIONS: Mapping[str, str] = {
     "[k]": "the component of a gradient (or of a value per class) that is shown, from 0",
     ">1e308": "an error in ulps that float64 cannot hold",
 }
-"""Other words and signs that reports use."""
+"""Other terms and signs in reports."""
 
 KINDS: tuple[Kind, ...] = tuple(Kind)
-"""Gravest first; `Scores.kinds` holds positions in it."""
+"""All kinds, gravest first. `Scores.kinds` holds positions in this tuple."""
 
 RIGHT = len(KINDS)
-"""The position that stands for nothing wrong."""
+"""The position that means: the result is right."""
 
 
 def kind_of(code: int) -> Kind | None:

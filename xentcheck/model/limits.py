@@ -1,4 +1,4 @@
-"""What is asked of results, and the configuration that says so."""
+"""Tolerances and limits of results, and the configuration that holds them."""
 
 import math
 from collections.abc import Mapping
@@ -16,11 +16,19 @@ from xentcheck.model.results import Cell
 class Tolerance:
     """How far a result may be off before it counts as inaccurate.
 
-    Met in ulps (``max_ulp``, and no more than ``max_excess_bits`` beyond what the problem's
-    condition number explains) or, where they are given, in absolute or relative error, or by having
-    no more than ``or_excess_bits``. With
-    ``times_condition`` the ulps are multiplied by the condition number where that is above 1.
-    ``p99_ulp`` is for a cell: of a hundred rows, one may be farther off than that.
+    A result meets the tolerance if it meets both ``max_ulp`` and ``max_excess_bits``, or any of the
+    bounds that begin with ``or_``. Excess bits are bits lost beyond what the condition number of
+    the problem explains.
+
+    Attributes:
+        max_ulp: largest error in ulps.
+        or_abs: largest absolute error; 0: no such bound.
+        or_rel: largest relative error; 0: no such bound.
+        times_condition: multiply the bounds in ulps by the condition number, if that is above 1.
+        max_excess_bits: largest number of excess bits.
+        p99_ulp: largest 99th percentile of a cell's errors, in ulps: one row in a hundred may have
+            a larger error.
+        or_excess_bits: largest number of excess bits, as an alternative to the bounds in ulps.
     """
 
     max_ulp: float = 4.0
@@ -33,14 +41,14 @@ class Tolerance:
 
 
 OTHER_BOUNDS = ("times_condition", "or_excess_bits", "or_abs", "or_rel")
-"""The fields of a tolerance that allow more ulps than `max_ulp`."""
+"""The fields of a tolerance that can allow more ulps than `max_ulp`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """What a gate allows in the cells its patterns (fnmatch) select.
+    """The bounds of a gate for the cells that its patterns (fnmatch) select.
 
-    ``allow`` are kinds that are no violation there, ``forbid`` notes that are one.
+    ``allow`` has kinds that are not violations there. ``forbid`` has notes that are violations.
     """
 
     tolerance: Tolerance = field(default_factory=Tolerance)
@@ -51,12 +59,12 @@ class Limit:
     dtype: str = "*"
     quantity: str = "*"
     sweep: str = "*"
-    path: str = ""  # where it stands in the configuration
+    path: str = ""  # its place in the configuration
     line: int = field(default=0, compare=False)
 
     @property
     def batch_invariant(self) -> bool:
-        """Whether a row may not change with its batch at all: `Kind.BATCH_VARIANT` is forbidden."""
+        """Whether no bit of a row may change with its batch: `Kind.BATCH_VARIANT` is forbidden."""
         return Kind.BATCH_VARIANT in self.forbid
 
     def selects(self, cell: "Cell") -> bool:
@@ -72,10 +80,17 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A checked configuration. ``limits`` empty: a survey. ``document`` is what the file said.
+    """A checked configuration.
 
-    ``baseline`` is the path of the file that says what is tolerated today, "" for none. With
-    ``allow_skips`` what is named and cannot be audited fails no gate.
+    Attributes:
+        sweeps: the sweeps.
+        limits: the limits of a gate; empty for a survey.
+        targets: users' implementations.
+        seed: the seed of all random numbers.
+        path: the path of its file, "" for none.
+        baseline: the path of the baseline file, which lists what is tolerated today; "" for none.
+        document: the content of the file.
+        allow_skips: a gate passes although something that is named cannot be audited.
     """
 
     sweeps: tuple[Sweep, ...]
@@ -93,3 +108,4 @@ class Config:
 
 
 SURVEY_TOLERANCE = Tolerance()
+"""The tolerance where no limit governs a cell."""

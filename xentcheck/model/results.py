@@ -1,6 +1,6 @@
-"""The nouns: frozen values that flow from one room to the next.
+"""The results of an audit and of a probe.
 
-Arrays inside these values are never written to after construction.
+Nobody writes to the arrays inside these values after construction.
 """
 
 import math
@@ -16,15 +16,15 @@ from xentcheck.model.kinds import NOTES, Kind
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Input:
-    """A row, or under a reduction a block, complete enough to be computed again.
+    """A row, or under a reduction a block, with everything that is needed to compute it again.
 
     Attributes:
-        logits: (classes,) or a scalar array; of a block all its rows.
-        labels: what goes with it, None for a loss without labels.
+        logits: (classes,), or a scalar array for an elementwise loss; for a block, all its rows.
+        labels: the labels of the row or block; None for a loss without labels.
         parameters: the parameters of the loss, by name.
-        row: its number within its sweep, for this loss and dtype.
-        generator: the generator that made it.
-        place: its place in the block, where there is one.
+        row: the number of the row within its sweep, for this loss and dtype.
+        generator: the name of the generator that made it.
+        place: the index of the row in the block; 0 without a reduction.
     """
 
     logits: Array
@@ -37,18 +37,18 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A result of an implementation, and how far off it is.
+    """A result of an implementation and its error.
 
     Attributes:
         actual: the result.
         expected: the exact result, rounded to the dtype of the result.
         exact: the exact result as decimal text, in more digits than the dtype has.
-        ulp_error: the error in ulps; NaN where it has none, such as of a NaN.
+        ulp_error: the error in ulps; NaN if there is no finite one, for example for a NaN.
         abs_error: the absolute error; NaN likewise.
         index: the component of a gradient, or of a value per class. None: a value per row.
-        result_dtype: the dtype of the result.
-        excess_bits: bits lost beyond what the condition number explains, where that is known.
-        radius_ulp: how far from ``exact`` the true value may lie, in ulps.
+        result_dtype: the dtype of the result, by name.
+        excess_bits: bits lost beyond what the condition number explains, if that is known.
+        radius_ulp: largest possible distance of the true value from ``exact``, in ulps.
     """
 
     actual: float
@@ -67,10 +67,10 @@ _NOT_SCORED = Scored(math.nan, math.nan, "", math.nan, math.nan)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Witness:
-    """An input that shows what was found, and what came of it.
+    """An input that shows a finding, with its result.
 
-    ``scored`` is None where the call gave no result that could be scored; ``note`` says why. The
-    fields of both parts are attributes of the witness too.
+    ``scored`` is None if the call gave no result that can be scored; ``note`` says why. The fields
+    of ``input`` and ``scored`` are also attributes of the witness.
     """
 
     input: Input
@@ -140,7 +140,7 @@ class Witness:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What is measured as one: a loss, an implementation of it, a dtype, a quantity, a sweep."""
+    """The unit of measurement: one loss, implementation, dtype, quantity and sweep."""
 
     loss: str
     implementation: str
@@ -151,20 +151,32 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measurement:
-    """The errors of one cell. A row's error is that of its worst component.
+    """The errors of one cell. The error of a row is the error of its worst component.
 
-    ``max_ulp``, ``p99_ulp`` and ``median_ulp`` are over the rows with a finite error (NaN when
-    there is none); ``counts`` over all rows, by kind, only nonzero ones. ``negative_zeros`` counts
-    the values −0 of a loss that is never negative: equal to 0, and no fault, but worth knowing.
-    ``max_excess_bits``: the most bits lost, over all components with a finite error, beyond what
-    the conditioning explains. ``first_break`` is the first row of the sweep whose result has a
-    fault (no note), or that has none, with its kind: on a sweep that goes from mild to extreme,
-    where the implementation breaks. ``scored`` is how many rows have a finite error, ``far`` how
-    many of them are farther off than the limit's ``p99_ulp``, and ``farthest`` the witness of the
-    largest of these errors. ``max_normal_ulp`` and ``normal`` are the largest error and its witness
-    without the results that were flushed to zero (`Kind.FTZ`): those of all where there are none.
-    ``met`` is the bound by which that error is allowed, where it is more
-    than ``max_ulp``: one of `OTHER_BOUNDS`, "" otherwise.
+    Attributes:
+        cell: the cell.
+        rows: number of rows.
+        max_ulp: largest finite error in ulps; NaN if no row has a finite error.
+        p99_ulp: 99th percentile of the finite errors in ulps; NaN likewise.
+        median_ulp: their median in ulps; NaN likewise.
+        max_abs: largest finite absolute error; NaN likewise.
+        counts: number of rows by kind, without kinds that have no rows.
+        witness: the worst row.
+        result_dtype: the dtype of the results, by name.
+        max_excess_bits: the most bits lost beyond what the condition number explains, over all
+            components with a finite error. None: not known.
+        negative_zeros: number of values −0 of a loss that is never negative. They equal 0 and are
+            not faults, but worth knowing.
+        first_break: the first row of the sweep that has a fault (not a note) or no result, with
+            its kind. In a sweep from mild to extreme inputs, the implementation breaks there.
+        scored: number of rows with a finite error.
+        far: number of these rows with an error larger than the limit's ``p99_ulp``.
+        farthest: the witness of the largest finite error.
+        max_normal_ulp: largest finite error in ulps without the results that are flushed to zero
+            (`Kind.FTZ`); equal to ``max_ulp`` if nothing is flushed.
+        normal: the witness of that error.
+        met: the bound that allows that error if it is more than ``max_ulp``: one of
+            `OTHER_BOUNDS`. Otherwise "".
     """
 
     cell: Cell
@@ -189,11 +201,18 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Finding:
-    """A kind of fault seen in one cell, with its worst witness.
+    """A kind of fault in one cell, with its worst witness.
 
-    ``rows`` is how many rows showed it; ``detail`` is for people (an exception's text, the height
-    and onset of a plateau); ``cause`` is a root cause where one is certain; ``distance`` is by how
-    many ulps two results differed where two were compared.
+    Attributes:
+        kind: the kind.
+        cell: the cell.
+        rows: number of rows that show it.
+        witness: the worst row.
+        cause: the root cause, if it is certain.
+        hint: what to look for in the code.
+        detail: text for the reader, such as the text of an exception, or the height and onset of a
+            plateau.
+        distance: if two results are compared, their distance in ulps.
     """
 
     kind: Kind
@@ -207,7 +226,7 @@ class Finding:
 
 
 class Standing(StrEnum):
-    """How something stands to what was recorded before."""
+    """How something compares with the baseline."""
 
     NEW = "new"
     WORSE = "worse"
@@ -218,10 +237,14 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Violation:
-    """A finding beyond a limit; ``limit`` says which and what it allows.
+    """A finding beyond a limit.
 
-    ``rule`` is what it breaks: the name of its kind, or ``p99_ulp``. ``standing`` is what a
-    baseline makes of it, and ``accepted`` says what is tolerated there; "" without a baseline.
+    Attributes:
+        finding: the finding.
+        limit: says which limit it is and what it allows.
+        rule: the rule that it breaks: the name of its kind, or ``p99_ulp``.
+        standing: how it compares with the baseline; None without a baseline.
+        accepted: says what the baseline tolerates there; "" without a baseline.
     """
 
     finding: Finding
@@ -233,9 +256,9 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """What was not audited, and why. Empty fields mean: whatever they are.
+    """Something that was not audited, and the reason. An empty field matches everything.
 
-    ``missing`` is the name of the process (and the extra) whose modules are not installed.
+    ``missing`` is the name of the process (and of the extra) that lacks installed modules.
     """
 
     reason: str
@@ -247,7 +270,7 @@ class Skip:
     missing: str = ""
 
     def covers(self, cell: Cell) -> bool:
-        """Whether a cell is among what was not audited."""
+        """Whether the skip includes a cell."""
         pairs = (
             (self.loss, cell.loss),
             (self.implementation, cell.implementation),
@@ -260,10 +283,14 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a baseline still tolerates and has become better, or is not there any more (stale).
+    """An entry of a baseline that has become better, or is not there any more (stale).
 
-    ``rule`` is as in `Violation`, "" for an entry as a whole; ``text`` says what changed. ``into``
-    are the rules that are broken in its place, "" where there are none.
+    Attributes:
+        cell: the cell of the entry.
+        rule: the rule, as in `Violation`; "" for an entry as a whole.
+        standing: how the present result compares with the entry.
+        text: says what changed.
+        into: the rules that are broken instead; "" if no rule is.
     """
 
     cell: Cell
@@ -275,7 +302,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where the code of an implementation stands. ``line`` counts from 1."""
+    """The place of an implementation's code. ``line`` counts from 1."""
 
     loss: str
     implementation: str
@@ -285,7 +312,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Yield:
-    """How many rows a generator gave, and how many of them were distinct (None: not counted)."""
+    """The number of rows that a generator made, and of distinct ones (None: not counted)."""
 
     sweep: str
     generator: str
@@ -297,15 +324,16 @@ class Yield:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Report:
-    """Everything a run found out, ready to be rendered.
+    """The complete result of a run, ready for output.
 
-    ``violations`` fail a gate; ``tolerated`` are those that the baseline accepts. ``changes`` are
-    what the baseline has to be told: entries that have become better, and stale ones, which fail it
-    as well if it is ``strict``. So do ``omissions``, skips of what the configuration names.
+    ``violations`` fail a gate; ``tolerated`` are violations that the baseline accepts. ``changes``
+    are baseline entries that need an update: they have become better, or they are stale. Stale ones
+    also fail the gate if it is ``strict``. ``omissions`` are skips of things that the configuration
+    names; they fail it too.
 
-    ``rows()`` are its cells for a data frame, ``str()`` is the table of a terminal, ``to_json()``
-    and ``to_markdown()`` are those formats, ``save(path)`` writes the one of the file's suffix, and
-    notebooks show it by ``_repr_html_``.
+    ``rows()`` gives the cells for a data frame. ``str()`` gives the table for a terminal.
+    ``to_json()`` and ``to_markdown()`` give these formats. ``save(path)`` writes the format of the
+    file's suffix. Notebooks use ``_repr_html_``.
     """
 
     environment: Mapping[str, str]
@@ -319,7 +347,7 @@ class Report:
     gated: bool
     interrupted: bool = False
     uncertified: tuple[str, ...] = ()  # cases whose exact results could not be certified
-    deaths: tuple[str, ...] = ()  # worker processes that died, and what became of their work
+    deaths: tuple[str, ...] = ()  # messages about worker processes that died
     reference: Mapping[str, Any] = field(default_factory=dict)
     origins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by "loss implementation"
     sources: tuple[Source, ...] = ()
@@ -328,13 +356,13 @@ class Report:
     changes: tuple[Change, ...] = ()
     unaudited: tuple[Cell, ...] = ()  # described by the configuration, but not audited
     path: str = ""  # the configuration's file
-    timeout_s: float | None = None  # what calls were allowed, unless it was each process's own
+    timeout_s: float | None = None  # seconds for each call; None: the limit of each process
     omissions: tuple[Skip, ...] = ()
     strict: bool = False
-    baseline_note: str = ""  # on which processors it was recorded, if not on this one
+    baseline_note: str = ""  # processors that it was recorded on, if this one is not among them
 
     def rows(self) -> list[dict[str, Any]]:
-        """The cells, one mapping each, for a data frame; the columns are those of the CSV."""
+        """The cells for a data frame: one mapping per cell, with the columns of the CSV."""
         from xentcheck.report import shown  # noqa: PLC0415
 
         return shown.rows(self)
@@ -351,11 +379,12 @@ class Report:
         """Write the report to a file, in the format of its suffix or in ``form``.
 
         Args:
-            path: the file; its suffix is that of a format, such as ``.json`` or ``.md``.
-            form: one of the formats of ``xentcheck run``, whatever the suffix.
+            path: the file. Without ``form`` its suffix names the format, such as ``.json`` or
+                ``.md``.
+            form: one of the formats of ``xentcheck run``. It overrides the suffix.
 
         Raises:
-            UsageError: the suffix is not that of a format.
+            UsageError: the suffix does not name a format.
             UnknownNameError: there is no such format.
             OSError: the file cannot be written.
         """
@@ -378,9 +407,9 @@ class Report:
 
     @property
     def passed(self) -> bool | None:
-        """Whether a gate passed: audited to the end, and nothing beyond a limit.
+        """Whether a gate passed: the audit is complete and nothing is beyond a limit.
 
-        None of a survey, which has no limits to pass.
+        None for a survey, which has no limits.
         """
         if not self.gated:
             return None
@@ -399,10 +428,14 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is.
+    """The progress of a run.
 
-    ``share`` of the work is done (0 to 1), ``rows`` rows of it; ``what`` comes next. ``worst`` is
-    the largest finite error in ulps so far (NaN: none), seen in ``where``.
+    Attributes:
+        share: the fraction of the work that is done, 0 to 1.
+        rows: number of rows that are done.
+        what: the work in progress.
+        worst: the largest finite error so far, in ulps; NaN: none.
+        where: the place of that error.
     """
 
     share: float
@@ -414,10 +447,17 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class ProbeNumber:
-    """One result of a probe against the exact one.
+    """One result of a probe and the exact one.
 
-    ``row`` is its number in the input, for a row of a sweep in that sweep; ``index`` its component,
-    None for a value per row.
+    Attributes:
+        row: the number of the row in the input; for a row of a sweep, in that sweep.
+        index: the component; None for a value per row.
+        actual: the result.
+        exact: the exact result as decimal text.
+        expected: the exact result, rounded to the dtype of the result.
+        ulp_error: the error in ulps; NaN if there is no finite one.
+        kind: the kind of the fault or note; None if the result is right.
+        result_dtype: the dtype of the result, by name.
     """
 
     row: int
@@ -432,9 +472,9 @@ class ProbeNumber:
 
 @dataclass(frozen=True, slots=True)
 class ProbeLine:
-    """What one implementation returned for one quantity in one dtype.
+    """The results of one implementation for one quantity in one dtype.
 
-    ``note`` says what else it did, other than to return a result.
+    ``note`` describes incidents of the call, such as an exception.
     """
 
     implementation: str
@@ -446,13 +486,13 @@ class ProbeLine:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ProbeResult:
-    """All implementations of a loss on one input.
+    """The results of all implementations of a loss on one input.
 
-    ``rows`` has, by dtype, the row of a sweep that was asked about. ``notes`` say what of the
-    input may not be what was meant.
+    ``rows`` has the row of a sweep, by dtype, if the probe is about one. ``notes`` are about input
+    that may be a mistake.
 
-    ``str()`` and notebooks show what `xentcheck probe` prints; ``to_json()``, ``to_markdown()``
-    and ``save()`` are those of its report.
+    ``str()`` and notebooks show what `xentcheck probe` prints. ``to_json()``, ``to_markdown()`` and
+    ``save()`` are for its report.
     """
 
     report: Report
@@ -469,7 +509,7 @@ class ProbeResult:
         return self.report.to_markdown()
 
     def save(self, path: str | os.PathLike[str], form: str | None = None) -> None:
-        """Write the report of the probe to a file, as `Report.save`; the table is ``str()``."""
+        """Write the report of the probe to a file, like `Report.save`; as a table, ``str()``."""
         from xentcheck.report import shown  # noqa: PLC0415
 
         shown.save_probe(self, path, form)
