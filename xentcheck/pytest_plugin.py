@@ -123,7 +123,7 @@ class Configuration(pytest.File):
                 obstacles.setdefault(obstacle, process.name)
                 continue
             reachable.add(cell)
-            place = (cell.loss, cell.implementation, cell.dtype, str(cell.quantity))
+            place = cell.line
             groups[cell.loss, cell.dtype].setdefault(place, []).append(cell)
         having = {cell.loss for cell in described}
         for loss in dict.fromkeys(loss for sweep in self.audited.sweeps for loss in sweep.losses):
@@ -286,7 +286,7 @@ class CellItem(pytest.Item):
         return self.path, max(self.line - 1, 0), self.name
 
     def _is_mine(self, cell: "Cell") -> bool:
-        return self.place == (cell.loss, cell.implementation, cell.dtype, cell.quantity)
+        return self.place == cell.line
 
     def _note(self) -> None:
         """Record numbers as properties of the test, for JUnit XML and other readers."""

@@ -26,7 +26,7 @@ class Confirmation:
 
     def remember(self, cell: Cell, shown: Candidate) -> None:
         """Keep the row if it is the worst of its line in the printed table."""
-        line = (cell.loss, cell.implementation, cell.dtype, cell.quantity.value)
+        line = cell.line
         error = gravity(shown.ulp_error)
         if line not in self._worst or error > self._worst[line][0]:
             self._worst[line] = (error, cell.quantity, shown)

@@ -119,7 +119,7 @@ class _Omissions:
         self.sweeps = {each.name: each for each in config.sweeps}
         self.known = {(each.loss, each.name): each for each in known}
         self.names = {each.name for each in known}
-        self.lines = {_line(each) for each in audited}
+        self.lines = {each.line for each in audited}
         self.in_any_dtype = {replace(each, dtype="") for each in audited}
         self.of_any_loss = {replace(each, dtype="", loss="") for each in audited}
         self.skips: dict[str, list[Skip]] = defaultdict(list)  # by implementation; "": all others
@@ -166,7 +166,7 @@ class _Omissions:
         if cell.loss not in sweep.named and replace(whatever, loss="") in self.of_any_loss:
             return
         whose = self._whose(cell)
-        if whose is None and _line(cell) in self.lines and self._reasons("", cell):
+        if whose is None and cell.line in self.lines and self._reasons("", cell):
             return  # this sweep has no rows for it, but others have
         self.told.add(cell)
         yield self._about(cell)
@@ -230,10 +230,6 @@ class _Omissions:
 
     def _reasons(self, implementation: str, cell: Cell) -> list[Skip]:
         return [each for each in self.skips[implementation] if each.covers(cell)]
-
-
-def _line(cell: Cell) -> tuple[str, str, str, Quantity]:
-    return (cell.loss, cell.implementation, cell.dtype, cell.quantity)
 
 
 def _plain(pattern: str, names: Set[str]) -> str:

@@ -148,6 +148,11 @@ class Cell:
     quantity: Quantity
     sweep: str
 
+    @property
+    def line(self) -> tuple[str, str, str, Quantity]:
+        """The line of reports that it belongs to, over all its sweeps."""
+        return (self.loss, self.implementation, self.dtype, self.quantity)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measurement:

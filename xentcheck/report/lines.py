@@ -73,11 +73,11 @@ def merged(report: Report) -> list[Line]:
     measured: dict[tuple[str, str, str, Quantity], list[Measurement]] = defaultdict(list)
     found: dict[tuple[str, str, str, Quantity], list[Finding]] = defaultdict(list)
     for measurement in report.measurements:
-        measured[_place(measurement.cell)].append(measurement)
+        measured[measurement.cell.line].append(measurement)
     for finding in report.findings:
-        found[_place(finding.cell)].append(finding)
-    failing = {_place(each.finding.cell) for each in report.violations}
-    tolerated = {_place(each.finding.cell) for each in report.tolerated}
+        found[finding.cell.line].append(finding)
+    failing = {each.finding.cell.line for each in report.violations}
+    tolerated = {each.finding.cell.line for each in report.tolerated}
     places = dict.fromkeys([*measured, *found, *failing, *tolerated])
     lines = []
     for place in places:
@@ -193,10 +193,6 @@ def _worst_witness(
 
 def worst_of(values: Iterable[float], default: float = math.nan) -> float:
     return max((value for value in values if not math.isnan(value)), default=default)
-
-
-def _place(cell: Cell) -> tuple[str, str, str, Quantity]:
-    return (cell.loss, cell.implementation, cell.dtype, cell.quantity)
 
 
 def by_loss(lines: Iterable[Line]) -> Iterator[tuple[str, list[Line]]]:

@@ -124,8 +124,7 @@ def _variants(report: Report) -> Iterator[str]:
     rows: Counter[tuple[str, str, str, Quantity]] = Counter()
     for finding in report.findings:
         if finding.kind is Kind.INCONSISTENT:
-            cell = finding.cell
-            place = (cell.loss, cell.implementation, cell.dtype, cell.quantity)
+            place = finding.cell.line
             rows[place] += finding.rows
             if place not in worst or finding.distance > worst[place].distance:
                 worst[place] = finding

@@ -31,7 +31,7 @@ def render(report: Report) -> str:
     tolerated = _by_place(report.tolerated)
     findings: dict[_Place, list[Finding]] = defaultdict(list)
     for finding in sorted(report.findings, key=words.severity):
-        findings[_place(finding)].append(finding)
+        findings[finding.cell.line].append(finding)
     for loss in (each for each in known if each):
         suite = _suite(root, report, loss)
         for line in lines[loss]:
@@ -55,16 +55,11 @@ def render(report: Report) -> str:
     return document.decode("ascii") + "\n"
 
 
-def _place(finding: Finding) -> _Place:
-    cell = finding.cell
-    return (cell.loss, cell.implementation, cell.dtype, str(cell.quantity))
-
-
 def _by_place(violations: Iterable[Violation]) -> dict[_Place, list[Violation]]:
     """The violations of each line, the gravest first."""
     places: dict[_Place, list[Violation]] = defaultdict(list)
     for violation in words.gravest(violations):
-        places[_place(violation.finding)].append(violation)
+        places[violation.finding.cell.line].append(violation)
     return places
 
 
