@@ -17,9 +17,9 @@ import numpy as np
 
 from xentcheck.floats import FORMATS, format_of
 from xentcheck.implementations.bridge import NUMPY_ARRAY, NUMPY_DATA, Call, Sketch
+from xentcheck.implementations.classes import of_class
 from xentcheck.implementations.shapes import ROWS, gathered, shaped, spread
 from xentcheck.implementations.user import UserFunction
-from xentcheck.implementations.user.classes import of_class
 from xentcheck.implementations.user.command import DATA, Command, text_of
 from xentcheck.implementations.user.loading import place_of
 from xentcheck.losses import LOSSES

@@ -19,7 +19,7 @@ import numpy as np
 
 from xentcheck.errors import UnsupportedError
 from xentcheck.implementations.bridge import Bridge, Job, Sketch, adapter, deferred
-from xentcheck.implementations.user.classes import of_class
+from xentcheck.implementations.classes import of_class
 from xentcheck.model import Array, Implementation, LabelKind, Process, Quantity
 
 torch: Any = deferred("torch")

@@ -19,9 +19,9 @@ from typing import Any
 from xentcheck.errors import TargetError, did_you_mean, nearest
 from xentcheck.floats import INPUT_DTYPES
 from xentcheck.implementations.bridge import LABEL_DTYPE, Bridge, Call, Job, upstream_of
+from xentcheck.implementations.classes import constructed, constructor_of, of_class
 from xentcheck.implementations.layouts import LAYOUTS
 from xentcheck.implementations.shapes import ROWS
-from xentcheck.implementations.user.classes import constructed, constructor_of, of_class
 from xentcheck.implementations.user.command import DATA, Command
 from xentcheck.implementations.user.loading import gradient_beside, load_target, place_of
 from xentcheck.losses import loss_of
