@@ -57,7 +57,6 @@ _MISSING = {
 collect_ignore = [f"frameworks/test_{name}.py" for name, missing in _MISSING.items() if missing]
 
 registry._distribution = sharing.distribution_of
-_compiled = sharing.share_compiled_modules()  # a folder that goes when the session ends
 
 _REFERENCE = Path(__file__).parent / "reference"
 _COMPARING = {"test_tiers.py"}  # these only hold others against the arbiter
@@ -68,6 +67,16 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     """Tests that share results, an `xdist_group`, go to one worker, which computes them once."""
     if getattr(config.option, "numprocesses", None) and config.option.dist in ("no", "load"):
         config.option.dist = "loadgroup"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "cache"):
+        sharing.share_compiled_modules(config.cache.mkdir("compiled"))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if hasattr(config, "cache") and not hasattr(config, "workerinput"):
+        sharing.forget_modules_of_tests(config.cache.mkdir("compiled"))
 
 
 @pytest.fixture(autouse=True)

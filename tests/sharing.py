@@ -4,10 +4,13 @@ This only saves time. A test never sees another result than without it.
 """
 
 import os
+import shutil
+import sys
 import tempfile
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -64,16 +67,21 @@ def remembered(
     return result
 
 
-def share_compiled_modules() -> tempfile.TemporaryDirectory[str] | None:
-    """Let processes that tests start compile each module once, where nothing may be left behind.
+def share_compiled_modules(folder: Path) -> None:
+    """Keep compiled modules in this folder where none may be left beside their sources.
 
-    With ``PYTHONDONTWRITEBYTECODE`` each of them would compile all of xentcheck again.
+    With ``PYTHONDONTWRITEBYTECODE`` each of the processes that tests start, and each session, would
+    compile everything again.
     """
-    if not os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
-        return None
-    folder = tempfile.TemporaryDirectory(prefix="compiled-")
-    os.environ["PYTHONPYCACHEPREFIX"] = folder.name
-    return folder
+    if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+        os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = str(folder)
+        sys.dont_write_bytecode = False
+
+
+def forget_modules_of_tests(folder: Path) -> None:
+    """Remove what was compiled of the files that tests wrote."""
+    written = Path(tempfile.gettempdir()).resolve()
+    shutil.rmtree(folder / written.relative_to(written.anchor), ignore_errors=True)
 
 
 _distribution = registry._distribution
