@@ -59,7 +59,6 @@ collect_ignore = [f"frameworks/test_{name}.py" for name, missing in _MISSING.ite
 registry._distribution = sharing.distribution_of
 
 _REFERENCE = Path(__file__).parent / "reference"
-_COMPARING = {"test_tiers.py"}  # these only hold others against the arbiter
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -81,8 +80,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.fixture(autouse=True)
 def _exact_results_are_shared(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Each row goes to the arbiter once in a session; in tests of the arbiter, every time."""
-    if request.path.is_relative_to(_REFERENCE) and request.path.name not in _COMPARING:
+    """Each row goes to the arbiter once in a session; in tests of the reference, every time."""
+    if request.path.is_relative_to(_REFERENCE):
         yield
         return
     arbiter._decide = sharing.remembered

@@ -53,9 +53,7 @@ def remembered(
     """What `arbiter._decide` gives: it depends on nothing but the key. Errors are not kept."""
     if row.x.size > MOST_CLASSES:
         return decide(loss, evaluate, row, case, number, start=start, only=only)
-    # what a reduction makes of the rows comes after this
-    named = {name: each for name, each in row.parameters.items() if name != "reduction"}
-    parameters = tuple((name, content(each)) for name, each in sorted(named.items()))
+    parameters = tuple((name, content(each)) for name, each in sorted(row.parameters.items()))
     label = content(row.label), row.label_kind
     key = (loss.id, evaluate, content(row.x), label, parameters, start, only)
     if key in _known:
