@@ -1,6 +1,7 @@
 """The command line in this process: far cheaper than a process, for what needs none of its own."""
 
 import inspect
+import os
 from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,17 @@ class Result:
         return self.stdout + self.stderr
 
 
+_place = ""
+
+
+def _leave(place: str) -> None:
+    """Users' code that is still loaded goes: in another folder its file is another one."""
+    global _place  # noqa: PLW0603
+    if place != _place:
+        hosts.close()
+    _place = place
+
+
 def invoke(*words: str, cwd: Path | str = ".", **environment: str) -> Result:
     """Run ``xentcheck`` with these words; a traceback that nobody asked for is a failure.
 
@@ -36,9 +48,10 @@ def invoke(*words: str, cwd: Path | str = ".", **environment: str) -> Result:
     told = any(each.partition("=")[0] in ("--workers", "--help") for each in words)
     workers = () if told or command not in ("run", "check") else ("--workers", "1")
     with chdir(cwd):
+        _leave(os.getcwd())
         done = CliRunner(env=environment, **apart).invoke(cli, [*words, *workers])
-    if cwd != ".":
-        hosts.close()  # a file of the same name in another folder is another file
+    if command != "probe":  # of these there may be many in a row
+        hosts.close()
     result = Result(done.exit_code, done.stdout, done.stderr)
     if "--debug" not in words:
         assert "Traceback" not in result.output, result.output
