@@ -4,12 +4,17 @@ A fact of a framework (``@pytest.mark.fact`` with its packages) holds for the ve
 was measured. Where another version does otherwise that is news, and no failure of ours.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from importlib import metadata
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests import sharing
+from xentcheck import registry
+from xentcheck.reference import arbiter
 
 # A busy machine is slow, and slowness is no failure: timings live in benchmarks/.
 settings.register_profile("xentcheck", deadline=None)
@@ -50,6 +55,40 @@ _MISSING = {
 }
 
 collect_ignore = [f"frameworks/test_{name}.py" for name, missing in _MISSING.items() if missing]
+
+registry._distribution = sharing.distribution_of
+
+_REFERENCE = Path(__file__).parent / "reference"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Tests that share results, an `xdist_group`, go to one worker, which computes them once."""
+    if getattr(config.option, "numprocesses", None) and config.option.dist in ("no", "load"):
+        config.option.dist = "loadgroup"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "cache"):
+        sharing.share_compiled_modules(config.cache.mkdir("compiled"))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if hasattr(config, "cache") and not hasattr(config, "workerinput"):
+        sharing.forget_modules_of_tests(config.cache.mkdir("compiled"))
+
+
+@pytest.fixture(autouse=True)
+def _exact_results_are_shared(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Each row goes to the arbiter once in a session; in tests of the reference, every time."""
+    if request.path.is_relative_to(_REFERENCE):
+        yield
+        return
+    arbiter._decide = sharing.remembered
+    try:
+        yield
+    finally:
+        arbiter._decide = sharing.decide
 
 
 def pytest_report_header() -> str:

@@ -6,12 +6,11 @@ import json
 import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
+from tests.running import invoke
 from xentcheck import config
 from xentcheck.auditing import part
 from xentcheck.auditing.run import audit
@@ -452,9 +451,8 @@ GATE = "limits: [{max_ulp: 4}]"
 def test_exit_statuses_are_disjoint(tmp_path, name, limits, status):
     path = tmp_path / "config.yaml"
     path.write_text(COMMAND.format(name=name, limits=limits))
-    command = [sys.executable, "-m", "xentcheck", "run", str(path), "--format", "json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == status, done.stderr
+    done = invoke("run", str(path), "--format", "json")
+    assert done.exit_code == status, done.stderr
     assert "Traceback" not in done.stderr
     if status in {0, 1}:
         assert json.loads(done.stdout)["schema_version"] == 1

@@ -1,7 +1,5 @@
 """Reductions over one row to all rows of a sweep, and the faults that only many rows show."""
 
-import subprocess
-import sys
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,6 +11,7 @@ import numpy as np
 import pytest
 
 import xentcheck
+from tests.running import invoke
 from xentcheck.auditing.run import audit
 from xentcheck.losses import LOSSES
 from xentcheck.measurement.scoring import Tolerance
@@ -322,7 +321,7 @@ def test_the_reference_of_a_long_reduction_takes_bounded_memory() -> None:
     assert peak < 8 * case.logits.nbytes
 
 
-def test_the_installed_command_finds_a_chunked_mean(tmp_path: Path) -> None:
+def test_the_command_finds_a_chunked_mean(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(
         """
 import numpy as np
@@ -337,10 +336,10 @@ def loss(x, y, reduction):
 """,
         encoding="utf-8",
     )
-    command = [sys.executable, "-m", "xentcheck", "check", "own.py:loss", "--loss", CE]
-    command += ["--param", "reduction=mean", "--dtype", "float32", "--gradient", "none"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert done.returncode == 1
+    command = ("check", "own.py:loss", "--loss", CE, "--param", "reduction=mean")
+    options = ("--dtype", "float32", "--gradient", "none", "--workers", "1")
+    done = invoke(*command, *options, cwd=tmp_path)
+    assert done.exit_code == 1
     text = " ".join(done.stdout.split())
     assert "sweep long" in text
     assert "a block of 100,000 × 3" in text or "a block of 65,537 × 3" in text

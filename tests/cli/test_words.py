@@ -429,13 +429,13 @@ class TestDoor:
         assert ("\x1b[" in told.stdout) is colored
 
     def test_a_missing_configuration_is_answered_with_how_to_get_one(self, tmp_path: Path) -> None:
-        told = run(tmp_path, "run", "configs/sweep.yaml")
-        assert told.returncode == 2
+        told = invoke("run", "configs/sweep.yaml", cwd=tmp_path)
+        assert told.exit_code == 2
         assert "help: `xentcheck init` writes a configuration to start from" in told.stderr
         assert "configs/ come with the source" in told.stderr
 
     def test_init_names_no_option_that_was_not_given(self, tmp_path: Path) -> None:
-        told = run(tmp_path, "init", "sub/dir/x.yaml")
+        told = invoke("init", "sub/dir/x.yaml", cwd=tmp_path)
         assert told.stderr.splitlines() == [
             "error: sub/dir/x.yaml: there is no directory sub/dir",
             "    help: mkdir -p sub/dir",
@@ -507,20 +507,20 @@ class TestForeignCode:
         assert len(again) == 1
 
     def test_debug_shows_its_traceback(self, noisy: Path) -> None:
-        arguments = ("check", "noisy.py:loss", "--loss", "ce", "--dtype", "float32")
-        plain = run(noisy, *arguments)
+        arguments = ("check", "noisy.py:loss", "--loss=ce", "--dtype=float32", "--workers=1")
+        plain = invoke(*arguments, cwd=noisy)
         assert "Traceback" not in plain.stderr
         text = " ".join(plain.stdout.split())
         assert re.search(r"ValueError: cannot reshape.*\(noisy\.py:\d+\)", text)
-        told = run(noisy, "--debug", *arguments)
+        told = invoke("--debug", *arguments, cwd=noisy)
         assert told.stderr.count("in helper") == 1  # each traceback once
         assert "np.zeros(3).reshape(2)" in told.stderr
 
     def test_debug_shows_why_an_import_failed(self, tmp_path: Path) -> None:
         write(tmp_path, "bad.py", "import json\njson.loads('{')\n")
         arguments = ("check", "bad.py:loss", "--loss", "ce")
-        assert "Traceback" not in run(tmp_path, *arguments).stderr
-        assert "json.loads('{')" in run(tmp_path, "--debug", *arguments).stderr
+        assert "Traceback" not in invoke(*arguments, cwd=tmp_path).stderr
+        assert "json.loads('{')" in invoke("--debug", *arguments, cwd=tmp_path).stderr
 
     def test_the_log_is_left_as_it_was(self) -> None:
         logger = logging.getLogger("xentcheck")
@@ -683,9 +683,8 @@ class TestReports:
 
     def test_an_atlas_of_a_check_says_where_it_breaks(self, tmp_path: Path) -> None:
         write(tmp_path, "mine.py", SOUND.replace("np.log1p(rest)", "np.log(1 + rest)"))
-        told = run(
-            tmp_path, "check", "mine.py:loss", "--loss", "ce", "--dtype=float32", "--format=atlas"
-        )
+        arguments = ("check", "mine.py:loss", "--loss=ce", "--dtype=float32", "--workers=1")
+        told = invoke(*arguments, "--format=atlas", cwd=tmp_path)
         assert "\n1 way to call, " in told.stdout
         (line,) = re.findall(r"^\| `mine.*$", told.stdout, re.MULTILINE)
         # log(1 + t) is 0 from t < 2^-24 on, and off by more than 4 ulp long before
@@ -705,7 +704,8 @@ class TestReports:
 
     def test_a_witness_runs_from_any_folder(self, tmp_path: Path) -> None:
         write(tmp_path, "mine.py", SOUND.replace("np.log1p(rest)", "np.log(1 + rest)"))
-        run(tmp_path, "check", "mine.py:loss", "--loss=ce", "--dtype=float32", "--witnesses=w")
+        arguments = ("check", "mine.py:loss", "--loss=ce", "--dtype=float32", "--workers=1")
+        invoke(*arguments, "--witnesses=w", cwd=tmp_path)
         script = min((tmp_path / "w").glob("*.py"))
         elsewhere = tmp_path / "elsewhere"
         elsewhere.mkdir()

@@ -1,12 +1,14 @@
 """A small package adopts a gate, regresses, mends its loss, and moves to another platform.
 
-Everything through the installed command, as its users have it.
+The package's code runs in processes of its own in any case. Each exit status, and each other
+processor, is one of the installed command, as its users have it.
 """
 
 import json
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -16,6 +18,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+
+from tests.running import Result, invoke
 
 XENTCHECK = Path(sysconfig.get_path("scripts")) / "xentcheck"
 HERE = f"{platform.system()} {platform.machine()}"
@@ -81,19 +85,28 @@ class Package:
     def has(self, loss: str) -> None:
         (self.folder / "package" / "losses.py").write_text(loss)
 
-    def run(
-        self, *options: str, width: int = 100, without: str = ""
-    ) -> subprocess.CompletedProcess[str]:
+    def run(self, *options: str) -> Result:
+        words = ("run", "gate.yaml", "--workers", "1", *options)
+        return invoke(*words, cwd=self.folder, COLUMNS="100")
+
+    def installed(self, *options: str, without: str = "") -> Result:
         """``without``: features of the processor that NumPy does as if they were not there."""
-        return subprocess.run(
+        done = subprocess.run(
             [XENTCHECK, "run", "gate.yaml", *options],
             cwd=self.folder,
-            env={**os.environ, "COLUMNS": str(width), "NPY_DISABLE_CPU_FEATURES": without},
+            env={**os.environ, "COLUMNS": "100", "NPY_DISABLE_CPU_FEATURES": without},
             capture_output=True,
             text=True,
             check=False,
             timeout=120,
         )
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    def on(self, without: str, *options: str) -> Result:
+        """In this process where it has every feature of the processor, else in one of its own."""
+        if not without:
+            return self.run(*options)
+        return self.installed("--workers", "1", *options, without=without)
 
     @property
     def baseline(self) -> str:
@@ -121,10 +134,10 @@ def unfolded(text: str) -> str:
 def test_a_package_adopts_a_gate_regresses_mends_its_loss_and_moves(package: Package) -> None:
     # without a baseline, the gate would stay shut
     package.has(SHIFTED)
-    assert package.run().returncode == 1
+    assert package.run().exit_code == 1
 
-    adopted = package.run("--write-baseline", "baseline.yaml")
-    assert adopted.returncode == 0, adopted.stderr
+    adopted = package.installed("--write-baseline", "baseline.yaml")
+    assert adopted.exit_code == 0, adopted.stderr
     assert "faults in 2 cells are tolerated" in adopted.stderr
     assert "tolerated package.loss" in unfolded(adopted.stdout)
     entries = yaml.safe_load(package.baseline)["cells"]
@@ -137,7 +150,7 @@ def test_a_package_adopts_a_gate_regresses_mends_its_loss_and_moves(package: Pac
 
     # quiet from day one, and on every day on which nothing changes
     quiet = package.run("--baseline", "baseline.yaml", "--fail-on-stale")
-    assert (quiet.returncode, quiet.stderr) == (0, "")
+    assert (quiet.exit_code, quiet.stderr) == (0, "")
     assert "gate passed" in unfolded(quiet.stdout)
     written = package.baseline
     package.run("--write-baseline", "baseline.yaml")
@@ -147,44 +160,44 @@ def test_a_package_adopts_a_gate_regresses_mends_its_loss_and_moves(package: Pac
     # loud on a regression, with the input that shows it
     package.has(NAIVE)
     regressed = package.run("--baseline", "baseline.yaml")
-    assert regressed.returncode == 1
+    assert regressed.exit_code == 1
     told = unfolded(regressed.stdout)
     assert "nan softmax_cross_entropy package.loss float32 value" in told
     assert "baseline new; tolerated: nothing of the kind" in told
     assert "replay xentcheck probe --loss softmax_cross_entropy --logits=" in told
     assert package.baseline == written
     ratcheted = package.run("--baseline", "baseline.yaml", "--ratchet")
-    assert ratcheted.returncode == 1
+    assert ratcheted.exit_code == 1
     assert "nan" not in package.baseline
 
     # mended: it says so, fails on request, and the ratchet takes back what was tolerated
     package.baseline = written
     package.has(ACCURATE)
     mended = package.run("--baseline", "baseline.yaml")
-    assert mended.returncode == 0
+    assert mended.exit_code == 0
     assert "nothing is beyond the limits any more" in unfolded(mended.stdout)
     strict = package.run("--baseline", "baseline.yaml", "--fail-on-stale")
-    assert strict.returncode == 1
+    assert strict.exit_code == 1
     assert re.search(r"baseline\.yaml: \d entries are stale", strict.stderr)
     tightened = package.run("--baseline", "baseline.yaml", "--ratchet")
-    assert tightened.returncode == 0
+    assert tightened.exit_code == 0
     assert yaml.safe_load(package.baseline) == {"version": 1, "cells": []}
-    assert package.run("--baseline", "baseline.yaml", "--fail-on-stale").returncode == 0
+    assert package.run("--baseline", "baseline.yaml", "--fail-on-stale").exit_code == 0
     package.has(SHIFTED)
     again = package.run("--baseline", "baseline.yaml")
-    assert again.returncode == 1
+    assert again.exit_code == 1
     assert "nothing in this cell" in unfolded(again.stdout)
 
     # an entry of another platform tolerates nothing here, and the violation says why
     package.baseline = written.replace("  rows: ", "  platform: Plan9 mips\n  rows: ")
     moved = package.run("--baseline", "baseline.yaml")
-    assert moved.returncode == 1
+    assert moved.exit_code == 1
     assert f"nothing on {HERE}: its entries are for Plan9 mips" in unfolded(moved.stdout)
     # writing it here leaves the other platform's entries alone
-    assert package.run("--write-baseline", "baseline.yaml").returncode == 0
+    assert package.run("--write-baseline", "baseline.yaml").exit_code == 0
     platforms = [each.get("platform") for each in yaml.safe_load(package.baseline)["cells"]]
     assert platforms == [None, "Plan9 mips"] * 2
-    assert package.run("--baseline", "baseline.yaml").returncode == 0
+    assert package.run("--baseline", "baseline.yaml").exit_code == 0
 
 
 def test_a_part_that_becomes_better_is_told_and_tightened(package: Package) -> None:
@@ -207,25 +220,25 @@ def test_the_configuration_names_its_baseline(package: Package) -> None:
     gate = package.folder / "gate.yaml"
     gate.write_text(GATE + "baseline: baseline.yaml\n")
     missing = package.run()
-    assert missing.returncode == 2
+    assert missing.exit_code == 2
     assert "there is no such baseline" in missing.stderr
     assert "--write-baseline baseline.yaml" in missing.stderr
-    assert package.run("--write-baseline", "baseline.yaml").returncode == 0
-    assert package.run().returncode == 0
+    assert package.run("--write-baseline", "baseline.yaml").exit_code == 0
+    assert package.run().exit_code == 0
     package.baseline += "- {loss: softmax}\n"
     broken = package.run()
-    assert broken.returncode == 2
+    assert broken.exit_code == 2
     assert re.search(r"baseline\.yaml:\d+: cells\[2\]: 'implementation' is missing", broken.stderr)
 
 
 def test_a_survey_with_a_baseline_is_held_to_the_default_limits(package: Package) -> None:
     package.has(SHIFTED)
     (package.folder / "gate.yaml").write_text(GATE.partition("limits:")[0])
-    assert package.run().returncode == 0
-    assert package.run("--write-baseline", "baseline.yaml").returncode == 0
-    assert package.run("--baseline", "baseline.yaml").returncode == 0
+    assert package.run().exit_code == 0
+    assert package.run("--write-baseline", "baseline.yaml").exit_code == 0
+    assert package.run("--baseline", "baseline.yaml").exit_code == 0
     package.has(NAIVE)
-    assert package.run("--baseline", "baseline.yaml").returncode == 1
+    assert package.run("--baseline", "baseline.yaml").exit_code == 1
 
 
 FEATURES = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
@@ -243,26 +256,49 @@ limits: [{max_ulp: 4}]
 """
 
 
-@pytest.mark.skipif(not FEATURES, reason="NumPy has one way to compute on this processor")
+FAR = ("--baseline", "baseline.yaml", "--fail-on-stale", "--ratchet", "--format", "table")
+WRITING = ("--write-baseline", "baseline.yaml", "--output", "first.json")
+STRICT = ("--baseline", "baseline.yaml", "--slack", "0")
+
+needs_features = pytest.mark.skipif(
+    not FEATURES, reason="NumPy has one way to compute on this processor"
+)
+together = pytest.mark.xdist_group("processors")
+
+
+@pytest.fixture(scope="module")
+def recorded_here(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the baseline and the report that this processor gives, all its features used.
+
+    Without slack that baseline holds where it was recorded.
+    """
+    package = Package(tmp_path_factory.mktemp("recorded"))
+    (package.folder / "gate.yaml").write_text(LOSSES)
+    assert package.run(*WRITING).exit_code == 0
+    same = package.run(*STRICT)
+    assert same.exit_code == 0, same.stdout[-3000:]
+    return package.folder
+
+
+@needs_features
+@together
 @pytest.mark.parametrize("kept", range(len(FEATURES)))
 @pytest.mark.parametrize("recorded_there", [False, True])
 def test_a_baseline_holds_on_another_processor_of_the_platform(
-    package: Package, kept: int, recorded_there: bool
+    package: Package, recorded_here: Path, kept: int, recorded_there: bool
 ) -> None:
     """With AVX2 and without, exponentials of float32 have other last bits."""
-    package.has(SHIFTED)
     (package.folder / "gate.yaml").write_text(LOSSES)
     there = " ".join(FEATURES[kept:])
-    first, second = (there, "") if recorded_there else ("", there)
-    options = ("--write-baseline", "baseline.yaml", "--output", "first.json")
-    assert package.run(*options, without=first).returncode == 0
+    second = "" if recorded_there else there
+    if recorded_there:
+        assert package.on(there, *WRITING).exit_code == 0
+    else:
+        for name in ("baseline.yaml", "first.json"):
+            shutil.copy(recorded_here / name, package.folder)
     written = package.baseline
-    moved = package.run(
-        *("--baseline", "baseline.yaml", "--fail-on-stale", "--ratchet", "--format", "table"),
-        *("--output", "-", "--output", "second.json"),
-        without=second,
-    )
-    assert (moved.returncode, moved.stderr.count("error")) == (0, 0), moved.stdout[-3000:]
+    moved = package.on(second, *FAR, "--output", "-", "--output", "second.json")
+    assert (moved.exit_code, moved.stderr.count("error")) == (0, 0), moved.stdout[-3000:]
     told = unfolded(moved.stdout)
     first_cpu, second_cpu = (
         json.loads((package.folder / name).read_text())["environment"]["cpu"]
@@ -272,23 +308,24 @@ def test_a_baseline_holds_on_another_processor_of_the_platform(
     assert f"recorded on {first_cpu}; this is {second_cpu}: up to 8 times the ulps" in told
     assert package.baseline == written
     if not kept and platform.machine() == "x86_64":
-        strict = package.run("--baseline", "baseline.yaml", "--slack", "0", without=second)
-        assert strict.returncode == 1  # otherwise there was nothing to have slack for
-    same = package.run("--baseline", "baseline.yaml", "--slack", "0", without=first)
-    assert same.returncode == 0, same.stdout[-3000:]
+        strict = package.on(second, *STRICT)
+        assert strict.exit_code == 1  # otherwise there was nothing to have slack for
+    if recorded_there:
+        same = package.on(there, *STRICT)
+        assert same.exit_code == 0, same.stdout[-3000:]
 
 
-@pytest.mark.skipif(not FEATURES, reason="NumPy has one way to compute on this processor")
+@needs_features
 def test_a_regression_is_found_on_another_processor(package: Package) -> None:
     package.has(SHIFTED)
-    assert package.run("--write-baseline", "baseline.yaml").returncode == 0
+    assert package.run("--write-baseline", "baseline.yaml").exit_code == 0
     there = " ".join(FEATURES)
-    assert package.run("--baseline", "baseline.yaml", without=there).returncode == 0
+    assert package.on(there, "--baseline", "baseline.yaml").exit_code == 0
     package.has(NAIVE)
-    assert package.run("--baseline", "baseline.yaml", without=there).returncode == 1
+    assert package.on(there, "--baseline", "baseline.yaml").exit_code == 1
     package.has(SHIFTED.replace("- shifted[rows, labels]", "- shifted[rows, labels] * 1.00001"))
-    rounder = package.run("--baseline", "baseline.yaml", without=there)
-    assert rounder.returncode == 1
+    rounder = package.on(there, "--baseline", "baseline.yaml")
+    assert rounder.exit_code == 1
     assert "baseline worse" in unfolded(rounder.stdout)
 
 
@@ -300,7 +337,7 @@ def test_the_verdict_is_the_status(package: Package) -> None:
         *("--baseline", "baseline.yaml", "--fail-on-stale", "--format", "table", "--output", "-"),
         *("--format", "github", "--output", "a.github", "--output", "a.md", "--output", "a.xml"),
     )
-    assert strict.returncode == 1
+    assert strict.exit_code == 1
     assert re.search(r"gate failed, \d stale entries$", unfolded(strict.stdout).strip())
     written = [(package.folder / name).read_text() for name in ("a.github", "a.md", "a.xml")]
     for text in (strict.stdout, *written):
@@ -332,7 +369,7 @@ def test_options_that_cannot_be_meant(
 ) -> None:
     package.has(ACCURATE)
     refused = package.run(*options)
-    assert (refused.returncode, refused.stdout) == (2, "")
+    assert (refused.exit_code, refused.stdout) == (2, "")
     assert text in refused.stderr
 
 
@@ -342,7 +379,7 @@ def test_a_run_that_did_not_audit_everything_leaves_the_baseline_alone(package: 
     written = package.baseline
     (package.folder / "gate.yaml").write_text(EMPTY)
     refused = package.run("--write-baseline", "baseline.yaml")
-    assert refused.returncode == 3, refused.stderr
+    assert refused.exit_code == 3, refused.stderr
     assert "left as it was" in refused.stderr
     assert package.baseline == written
 
@@ -352,23 +389,23 @@ class TestExitStatus:
 
     def test_0_within_limits(self, package: Package) -> None:
         package.has(ACCURATE)
-        assert package.run().returncode == 0
+        assert package.installed().exit_code == 0
 
     def test_1_violations(self, package: Package) -> None:
         package.has(NAIVE)
-        assert package.run().returncode == 1
+        assert package.installed().exit_code == 1
 
     def test_2_configuration(self, package: Package) -> None:
         package.has(ACCURATE)
         (package.folder / "gate.yaml").write_text(GATE.replace("max_ulp", "max_ulps"))
-        refused = package.run()
-        assert refused.returncode == 2
+        refused = package.installed()
+        assert refused.exit_code == 2
         assert "did you mean 'max_ulp'?" in refused.stderr
 
     def test_3_nothing_audited(self, package: Package) -> None:
         package.has(ACCURATE)
         (package.folder / "gate.yaml").write_text(EMPTY)
-        assert package.run().returncode == 3
+        assert package.installed().exit_code == 3
 
     def test_4_internal_error(self, package: Package) -> None:
         """A fault of ours, planted in the process by a module that Python runs at its start."""
@@ -415,7 +452,5 @@ def test_a_limit_exactly_met_passes_and_one_missed_by_the_smallest_amount_fails(
         "quantities: value, inputs: [{generator: explicit, values: [0]}]}}\n"
         f"limits: [{{implementation: mine, max_ulp: {ulps}}}]\n"
     )
-    done = subprocess.run(
-        [XENTCHECK, "run", "gate.yaml"], cwd=tmp_path, capture_output=True, check=False, timeout=60
-    )
-    assert done.returncode == status, done.stderr
+    done = invoke("run", "gate.yaml", "--workers", "1", cwd=tmp_path)
+    assert done.exit_code == status, done.stderr

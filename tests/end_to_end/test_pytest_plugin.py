@@ -1,4 +1,4 @@
-"""The pytest plugin, through pytest itself in processes of its own."""
+"""The pytest plugin, through pytest itself: in this process, or apart where that counts."""
 
 import importlib.util
 import json
@@ -79,6 +79,10 @@ def project(pytester: pytest.Pytester) -> pytest.Pytester:
 
 
 def run(project: pytest.Pytester, *arguments: str) -> pytest.RunResult:
+    return project.runpytest_inprocess(*PLAIN, *arguments)
+
+
+def run_apart(project: pytest.Pytester, *arguments: str) -> pytest.RunResult:
     return project.runpytest_subprocess(*PLAIN, *arguments)
 
 
@@ -88,7 +92,7 @@ def collected(result: pytest.RunResult) -> list[str]:
 
 class TestItems:
     def test_a_cell_is_a_test_with_its_finding_as_failure(self, project: pytest.Pytester) -> None:
-        result = run(project, "-rA", "--junit-xml=junit.xml", "--strict-markers")
+        result = run_apart(project, "-rA", "--junit-xml=junit.xml", "--strict-markers")
         result.assert_outcomes(passed=4, failed=6, skipped=2)
         cases = {
             case.attrib["name"]: case
@@ -142,7 +146,7 @@ class TestItems:
         assert project.path.joinpath("loaded.txt").read_text() == "loaded "
 
     def test_xdist_gives_the_same(self, project: pytest.Pytester) -> None:
-        result = run(project, "-n", "2", "--junit-xml=junit.xml")
+        result = run_apart(project, "-n", "2", "--junit-xml=junit.xml")
         result.assert_outcomes(passed=4, failed=6, skipped=2)
         names = {c.attrib["name"] for c in ET.parse(project.path / "junit.xml").iter("testcase")}
         assert names == set(NAMES)
@@ -151,9 +155,9 @@ class TestItems:
 class TestAgain:
     def test_what_failed_last_is_known_again(self, project: pytest.Pytester) -> None:
         project.makepyfile(test_own="def test_own(): assert False")
-        arguments = ("-q", "--tb=no", "-k", "numpy or own")
-        first = project.runpytest_subprocess(*arguments).parseoutcomes()
-        again = project.runpytest_subprocess(*arguments, "--lf").parseoutcomes()
+        arguments = (*PLAIN[2:], "-q", "--tb=no", "-k", "numpy or own")
+        first = project.runpytest_inprocess(*arguments).parseoutcomes()
+        again = project.runpytest_inprocess(*arguments, "--lf").parseoutcomes()
         assert first["failed"] == again["failed"] > 1
         assert "passed" not in again
 
@@ -346,7 +350,7 @@ class TestVerdicts:
             run.audit_config = lambda *a, **k: replace(whole(*a, **k), uncertified=("row 7",))
             """
         )
-        result = run(project, "-k", "numpy.accurate")
+        result = run_apart(project, "-k", "numpy.accurate")
         result.assert_outcomes(errors=4, deselected=8)
         assert "not audited: row 7" in result.stdout.str()
 

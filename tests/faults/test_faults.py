@@ -5,11 +5,10 @@ Driven by the fixtures of `tests.faults.catalogue` and by the registry of losses
 
 import functools
 import glob
-import subprocess
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import FunctionType
+from typing import Any
 
 import pytest
 
@@ -24,6 +23,7 @@ from tests.faults.catalogue import (
     target,
 )
 from tests.places import ROOT
+from tests.running import invoke
 from xentcheck.auditing.run import audit
 from xentcheck.implementations.user.loading import load_target
 from xentcheck.losses import LOSSES
@@ -56,23 +56,28 @@ def group_of(fixture: Fixture) -> tuple[object, ...]:
 
 
 @functools.cache
-def report_of(group: tuple[object, ...], dtype: str) -> Report:
-    """What `xentcheck check` would report on each fixture of a group, in one dtype."""
-    fixtures = [each for each in FIXTURES if group_of(each) == group and dtype in each.dtypes]
+def report_of(group: tuple[object, ...]) -> Report:
+    """What `xentcheck check` would report on each fixture of a group, in each of its dtypes."""
+    fixtures = [each for each in FIXTURES if group_of(each) == group]
     first = fixtures[0]
     loss = LOSSES[first.loss]
     kind = first.label_kind or loss.label_kinds[0]
     axes = {name: (value,) for name, value in first.parameters.items()}
-    # Rows of 65,540 classes take longer than all others; most fixtures have no need of them.
-    wide = any(each.wide for each in fixtures)
-    names = tuple(glob.escape(name_of(each)) for each in fixtures)
+    sweeps = []
+    for dtype in dict.fromkeys(dtype for each in fixtures for dtype in each.dtypes):
+        here = [each for each in fixtures if dtype in each.dtypes]
+        # Rows of 65,540 classes take longer than all others; most fixtures have no need of them.
+        wide = any(each.wide for each in here)
+        for sweep in standard_sweeps(loss, (dtype,), kind, axes):
+            chosen = here
+            if sweep.name.startswith("wide"):
+                chosen = [each for each in here if wide and (each.wide or each in CONTROLS)]
+            if chosen:
+                names = tuple(glob.escape(name_of(each)) for each in chosen)
+                sweeps.append(replace(sweep, implementations=names))
     return audit(
         Config(
-            sweeps=tuple(
-                replace(sweep, implementations=names)
-                for sweep in standard_sweeps(loss, (dtype,), kind, axes)
-                if wide or not sweep.name.startswith("wide")
-            ),
+            sweeps=tuple(sweeps),
             limits=(Limit(),),
             targets=tuple(
                 Target(
@@ -87,16 +92,28 @@ def report_of(group: tuple[object, ...], dtype: str) -> Report:
     )
 
 
-def reports_of(fixture: Fixture) -> list[Report]:
-    """A report for each dtype of a fixture."""
-    return [report_of(group_of(fixture), dtype) for dtype in fixture.dtypes]
+def own_report(fixture: Fixture) -> Report:
+    """The report on the group of a fixture."""
+    return report_of(group_of(fixture))
 
 
-def kinds_found(report: Report, fixture: Fixture) -> Mapping[Kind, int]:
-    """Rows by kind, over all sweeps, for the quantity that a fixture is about."""
+def grouped(fixtures: Sequence[Fixture]) -> Any:
+    """A test for each fixture; those of a group go to one process, which audits it once."""
+    return pytest.mark.parametrize(
+        "fixture",
+        [
+            pytest.param(each, marks=pytest.mark.xdist_group(f"faults {group_of(each)}"))
+            for each in fixtures
+        ],
+        ids=[case_id(each) for each in fixtures],
+    )
+
+
+def kinds_found(report: Report, fixture: Fixture, dtype: str) -> Mapping[Kind, int]:
+    """Rows by kind, over all sweeps in a dtype, for the quantity that a fixture is about."""
     found: dict[Kind, int] = {}
     for each in report.findings:
-        mine = each.cell.implementation == name_of(fixture)
+        mine = each.cell.implementation == name_of(fixture) and each.cell.dtype == dtype
         if mine and each.cell.quantity is fixture.quantity:
             found[each.kind] = found.get(each.kind, 0) + each.rows
     return found
@@ -149,20 +166,19 @@ def test_no_fixture_is_left_out_of_the_catalogue() -> None:
             assert f"{file}:{function}" in named, function
 
 
-@pytest.mark.parametrize("fixture", FAULTS, ids=case_id)
+@grouped(FAULTS)
 def test_fault_is_found_with_its_kinds(fixture: Fixture) -> None:
-    for report in reports_of(fixture):
-        found = kinds_found(report, fixture)
+    for dtype in fixture.dtypes:
+        found = kinds_found(own_report(fixture), fixture, dtype)
         missing = set(fixture.kinds) - set(found)
         assert not missing, f"found {dict(found)}"
 
 
-@pytest.mark.parametrize("fixture", FAULTS, ids=case_id)
+@grouped(FAULTS)
 def test_fault_violates_the_default_limits(fixture: Fixture) -> None:
     violations = [
         each
-        for report in reports_of(fixture)
-        for each in report.violations
+        for each in own_report(fixture).violations
         if each.finding.cell.implementation == name_of(fixture)
         and each.finding.cell.quantity is fixture.quantity
     ]
@@ -170,16 +186,11 @@ def test_fault_violates_the_default_limits(fixture: Fixture) -> None:
     assert bool(violations) == (set(fixture.kinds) != {Kind.FTZ})
 
 
-@pytest.mark.parametrize("fixture", CONTROLS, ids=case_id)
+@grouped(CONTROLS)
 def test_control_is_audited_and_nothing_is_held_against_it(fixture: Fixture) -> None:
     name = name_of(fixture)
-    reports = reports_of(fixture)
-    mine = [
-        each.cell
-        for report in reports
-        for each in report.measurements
-        if each.cell.implementation == name
-    ]
+    report = own_report(fixture)
+    mine = [each.cell for each in report.measurements if each.cell.implementation == name]
     quantities = {Quantity.VALUE, Quantity.GRADIENT} if fixture.gradient else {Quantity.VALUE}
     assert {(cell.dtype, cell.quantity) for cell in mine} == {
         (dtype, quantity) for dtype in fixture.dtypes for quantity in quantities
@@ -187,13 +198,11 @@ def test_control_is_audited_and_nothing_is_held_against_it(fixture: Fixture) -> 
     # Next to a zero of the result a sound form loses what the inputs' own rounding loses there.
     explained = {
         each.cell
-        for report in reports
         for each in report.measurements
         if each.max_excess_bits is not None and each.max_excess_bits <= EXPLAINED
     }
     held = [
         each.finding
-        for report in reports
         for each in report.violations
         if each.finding.cell.implementation == name
         and not (each.finding.kind in LOST_DIGITS and each.finding.cell in explained)
@@ -211,16 +220,10 @@ def test_check_finds_on_the_command_line_what_the_catalogue_says() -> None:
     control = next(each for each in CONTROLS if each.loss == fault.loss)
     for fixture, status in ((fault, 1), (control, 0)):
         assert fixture.gradient is not None
-        command = [sys.executable, "-m", "xentcheck", "check", target(fixture.value)]
-        options = ["--loss", fixture.loss, "--dtype", "float32"]
-        finished = subprocess.run(
-            [*command, *options, "--gradient", target(fixture.gradient)],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert finished.returncode == status, finished.stderr
+        options = ("--loss", fixture.loss, "--dtype", "float32")
+        gradient = ("--gradient", target(fixture.gradient))
+        finished = invoke("check", target(fixture.value), *options, *gradient)
+        assert finished.exit_code == status, finished.stderr
         assert ("vanished-gradient" in finished.stdout) == (fixture is fault)
 
 

@@ -1,5 +1,6 @@
-"""Users' own code through the installed command: programs, shared libraries, misbehaving functions.
+"""Users' own code through the command line: programs, shared libraries, misbehaving functions.
 
+That code runs in processes of its own in any case; the command does where its output counts.
 What is audited is written here or in docs/examples; nothing in it knows of xentcheck.
 """
 
@@ -11,7 +12,7 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
@@ -21,6 +22,7 @@ import pytest
 
 from tests.execution.test_hosts import ended
 from tests.places import ROOT
+from tests.running import invoke
 
 EXAMPLES = ROOT / "docs" / "examples"
 CE = "softmax_cross_entropy"
@@ -62,6 +64,11 @@ class Told:
 
 
 def xentcheck(place: Path, *arguments: str) -> Told:
+    done = invoke(*arguments, cwd=place)
+    return Told(done.exit_code, done.stdout, done.stderr)
+
+
+def in_a_process(place: Path, *arguments: str) -> Told:
     done = subprocess.run(
         [sys.executable, "-m", "xentcheck", *arguments],
         cwd=place,
@@ -80,9 +87,10 @@ def probed(
     loss: str = CE,
     logits: str = "1,2,4",
     labels: tuple[str, ...] = ("--label", "0"),
+    command: Callable[..., Told] = xentcheck,
 ) -> Told:
     words = ("probe", "--format", "json", "--loss", loss, f"--logits={logits}", *labels)
-    told = xentcheck(place, *words, *arguments)
+    told = command(place, *words, *arguments)
     assert told.status == 0, told.stderr
     return told
 
@@ -207,7 +215,8 @@ class TestExamples:
         """
         entries = "".join(dedent(entry).format(name, name) for name in ("xent", "absorbed"))
         (folder / "gate.yaml").write_text(dedent(text) + entries)
-        told = xentcheck(elsewhere, "run", f"{folder.name}/gate.yaml", "--format", "json")
+        gate = f"{folder.name}/gate.yaml"
+        told = xentcheck(elsewhere, "run", gate, "--format=json", "--workers=1")
         assert told.status == 1
         # log(1 + 2e^−60) is 0 in double as well, and its gradient is another formula
         broken = {(v["implementation"], v["quantity"]) for v in told.report["violations"]}
@@ -299,7 +308,7 @@ class TestCommands:
                 inputs: [{{generator: explicit, values: [[1, 2, 4]]}}]
         """
         write(tmp_path, {"small.yaml": text})
-        told = xentcheck(tmp_path, "run", "small.yaml", "--format", "json")
+        told = xentcheck(tmp_path, "run", "small.yaml", "--format=json", "--workers=1")
         assert told.status == 0, told.stderr
         assert told.findings == set()
         assert told.errors()["mine"] < 0.501
@@ -331,7 +340,7 @@ class TestCommands:
                 inputs: [{generator: explicit, values: [0]}]
         """
         write(tmp_path, {"program": program, "bound.yaml": text})
-        told = xentcheck(tmp_path, "run", "bound.yaml", "--format", "json")
+        told = xentcheck(tmp_path, "run", "bound.yaml", "--format=json", "--workers=1")
         assert told.status == 0, told.stderr
         assert told.errors() == {"program": 0}
         slip = text.replace("flag: true", "flags: true")
@@ -482,7 +491,8 @@ class TestMisbehaviour:
         """
         text = dedent(printing) + RIGHT.replace("    x =", "    say(); x =")
         write(tmp_path, {"printing.py": text})
-        told = probed(tmp_path, *implementations("printing.py:loss"))
+        target = implementations("printing.py:loss")
+        told = probed(tmp_path, *target, command=in_a_process)
         assert told.errors()["printing.py:loss"] < 1  # standard output was one document
         for source in ("on import", "from Python", "from the descriptor", "from a child"):
             assert source in told.stderr
@@ -571,7 +581,7 @@ class TestFunctions:
                 inputs: [{generator: explicit, values: [[1, 2, 4]], labels: 0}]
         """
         write(tmp_path, {"gradients.yaml": text})
-        told = xentcheck(tmp_path, "run", "gradients.yaml", "--format", "json")
+        told = xentcheck(tmp_path, "run", "gradients.yaml", "--format=json", "--workers=1")
         assert told.status == 0, told.stderr
         errors = told.errors("gradient")
         assert set(errors) == {"beside", "flat", "elsewhere"}
@@ -643,7 +653,7 @@ class TestFunctions:
         """
         slip = text.replace("{power: 2}", "{pover: 2}")
         write(tmp_path, {"mine.py": RIGHT + power, "bound.yaml": text, "slip.yaml": slip})
-        told = xentcheck(tmp_path, "run", "bound.yaml", "--format", "json")
+        told = xentcheck(tmp_path, "run", "bound.yaml", "--format=json", "--workers=1")
         # a square is another function, as the sanity check says
         wrong = {("second", "value", kind) for kind in ("inaccurate", "other-function")}
         assert told.findings == wrong

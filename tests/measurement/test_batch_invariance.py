@@ -1,7 +1,5 @@
 """Rows that change with their batch: a note within the limit, a fault where that is asked for."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.running import invoke
 from xentcheck import audit, config
 from xentcheck.auditing.run import audit as run
 from xentcheck.errors import ConfigError, UsageError
@@ -162,15 +161,12 @@ def test_the_python_interface_and_the_command_have_it(tmp_path: Path) -> None:
         "    result.view(np.int32)[tail] += 1\n"
         "    return result\n"
     )
-    words = [sys.executable, "-m", "xentcheck", "check", "mine.py:f", "--loss", SOFTPLUS]
-    words += ["--dtype", "float32", "--workers", "1"]
-    plain = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert plain.returncode == 0, plain.stdout + plain.stderr
+    words = ("check", "mine.py:f", "--loss", SOFTPLUS, "--dtype", "float32", "--workers", "1")
+    plain = invoke(*words, cwd=tmp_path)
+    assert plain.exit_code == 0, plain.output
     assert "batch-variant" in plain.stdout
-    strict = subprocess.run(
-        [*words, "--batch-invariant"], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert strict.returncode == 1
+    strict = invoke(*words, "--batch-invariant", cwd=tmp_path)
+    assert strict.exit_code == 1
     assert "in batches of" in strict.stdout
 
 

@@ -3,8 +3,6 @@
 The gradient of cross-entropy for [3, 0, 0] and label 0 is [-2s, s, s] with s = 1 / (e^3 + 2).
 """
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.running import Result, invoke
 from xentcheck import audit
 from xentcheck.execution import Caller
 from xentcheck.implementations.bridge import upstream_of
@@ -259,22 +258,21 @@ def backward(grad_output, x, y):
 """
 
 
-def checked(folder: Path, gradient: str) -> subprocess.CompletedProcess[str]:
+def checked(folder: Path, gradient: str) -> Result:
     (folder / "mine.py").write_text(MINE)
-    words = [sys.executable, "-m", "xentcheck", "check", "mine.py:loss", "--loss", CE]
-    words += ["--dtype", "float32", "--workers", "1", "--gradient", gradient]
-    return subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+    words = ("check", "mine.py:loss", "--loss", CE, "--dtype", "float32", "--gradient", gradient)
+    return invoke(*words, "--workers", "1", cwd=folder)
 
 
 def test_the_command_finds_it(tmp_path: Path) -> None:
     done = checked(tmp_path, "backward")
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert "cotangent" in done.stdout
     assert "of the first row is applied to every row" in " ".join(done.stdout.split())
 
 
 def test_the_command_says_that_only_ones_were_asked_for(tmp_path: Path) -> None:
     done = checked(tmp_path, "plain")
-    assert done.returncode == 0
+    assert done.exit_code == 0
     assert "upstream gradients other than one" in done.stderr
     assert "upstream gradients other than one" in " ".join(done.stdout.split())

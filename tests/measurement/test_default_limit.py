@@ -1,16 +1,17 @@
 """What `check` holds a loss to by default: textbook-stable forms pass it, careless ones do not."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import xentcheck
+from tests.running import invoke
 from xentcheck.auditing.check import CHECK_TOLERANCE, Check
 from xentcheck.model import Kind, Tolerance
+
+pytestmark = pytest.mark.xdist_group("default limit")
 
 FORMS = '''
 import numpy as np
@@ -60,15 +61,9 @@ def forms(tmp_path: Path) -> Path:
 def check(path, name, *more):
     """(exit status, what was printed) of `check` of a function without a gradient."""
     loss = "log_softmax" if name == "absorbed" else name
-    command = [sys.executable, "-m", "xentcheck", "check", f"{path.name}:{name}", "--loss", loss]
-    done = subprocess.run(
-        [*command, "--gradient", "none", *more],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=path.parent,
-    )
-    return done.returncode, done.stdout
+    how = ("--loss", loss, "--gradient", "none", "--workers", "1")
+    done = invoke("check", f"{path.name}:{name}", *how, *more, cwd=path.parent)
+    return done.exit_code, done.stdout
 
 
 @pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp"])
@@ -101,11 +96,12 @@ def test_the_line_says_which_of_the_two_was_met(forms):
 
 
 def test_a_bound_of_the_ulps_replaces_the_default_and_nothing_else_is_meant(forms):
-    assert check(forms, "softmax", "--max-ulp", "4")[0] == 1
-    assert check(forms, "softmax", "--max-ulp", "4", "--or-excess-bits", "2")[0] == 0
+    narrow = ("--dtype", "float32")
+    assert check(forms, "softmax", *narrow, "--max-ulp", "4")[0] == 1
+    assert check(forms, "softmax", *narrow, "--max-ulp", "4", "--or-excess-bits", "2")[0] == 0
     # as in YAML: without a bound of the ulps beside it, there is none
-    assert check(forms, "softmax", "--max-excess-bits", "2")[0] == 0
-    assert check(forms, "softmax", "--max-excess-bits", "0")[0] == 1
+    assert check(forms, "softmax", *narrow, "--max-excess-bits", "2")[0] == 0
+    assert check(forms, "softmax", *narrow, "--max-excess-bits", "0")[0] == 1
 
 
 @pytest.mark.parametrize(

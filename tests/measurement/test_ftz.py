@@ -2,8 +2,6 @@
 
 import json
 import math
-import subprocess
-import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.auditing.test_audit import configured, kinds, mine, softplus
+from tests.running import Result, invoke
 from xentcheck import config
 from xentcheck.auditing import probe
 from xentcheck.auditing.run import audit
@@ -287,23 +286,16 @@ def test_subnormal_numbers_are_told_by_their_bits(name):
     assert subnormal(from_float64(np.array(numbers), name)).tolist() == wanted
 
 
-def checked(folder: Path, body: str, *options: str) -> subprocess.CompletedProcess[str]:
+def checked(folder: Path, body: str, *options: str) -> Result:
     (folder / "losses.py").write_text(body)
-    words = ["check", "losses.py:sigmoid", "--loss", "sigmoid", "--dtype", "float32", *options]
-    return subprocess.run(
-        [sys.executable, "-m", "xentcheck", *words],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    words = ("check", "losses.py:sigmoid", "--loss", "sigmoid", "--dtype", "float32")
+    return invoke(*words, "--workers", "1", *options, cwd=folder)
 
 
 def test_check_fails_on_an_overflow_and_passes_what_flushes(tmp_path):
     naive = "import numpy as np\ndef sigmoid(x):\n    return 1 / (1 + np.exp(-x))\n"
     told = checked(tmp_path, naive)
-    assert told.returncode == 1, told.stderr
+    assert told.exit_code == 1, told.stderr
     assert "spurious-underflow" in told.stdout
     assert "ftz" not in told.stdout
     by_hand = (
@@ -314,10 +306,10 @@ def test_check_fails_on_an_overflow_and_passes_what_flushes(tmp_path):
         "    return np.where(abs(r) < np.finfo(x.dtype).tiny, np.float32(0), r)\n"
     )
     told = checked(tmp_path, by_hand)
-    assert told.returncode == 0, told.stdout
+    assert told.exit_code == 0, told.stdout
     assert "ftz" in told.stdout
     told = checked(tmp_path, by_hand, "--forbid", "ftz")
-    assert told.returncode == 1, told.stdout
+    assert told.exit_code == 1, told.stdout
 
 
 def flushing_logsumexp(x):

@@ -1,7 +1,6 @@
 """Overflow, invalid and division by zero, where inputs and exact results are finite: a note."""
 
 import dataclasses
-import subprocess
 import sys
 import textwrap
 import warnings
@@ -10,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests import running
 from tests.auditing.test_audit import SWEEP, configured, kinds, mine, sigmoid, softplus
+from tests.running import Result
 from xentcheck import assert_accurate, config, registry
 from xentcheck.auditing.run import audit
 from xentcheck.errors import UnknownNameError, UsageError
@@ -267,15 +268,8 @@ def signal_of_value(report):
     return next(each for each in found if each.cell.quantity == "value")
 
 
-def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "xentcheck", *words],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+def run(folder: Path, *words: str) -> Result:
+    return running.invoke(*words, cwd=folder)
 
 
 LOSS = textwrap.dedent(
@@ -296,15 +290,15 @@ PROGRAM = LOSS + textwrap.dedent(
 
 def test_check_notes_it_and_fails_where_it_is_forbidden(tmp_path):
     (tmp_path / "losses.py").write_text(LOSS)
-    words = ("check", "losses.py:softplus", "--loss", "softplus", "--dtype", "float32")
+    words = ("check", "losses.py:softplus", "--loss=softplus", "--dtype=float32", "--workers=1")
     told = run(tmp_path, *words)
-    assert told.returncode == 0, told.stdout + told.stderr
+    assert told.exit_code == 0, told.stdout + told.stderr
     assert "fp-signal" in told.stdout
     told = run(tmp_path, *words, "--forbid", "fp-signal")
-    assert told.returncode == 1
+    assert told.exit_code == 1
     assert "fp-signal is not allowed" in told.stdout
     told = run(tmp_path, *words, "--forbid", "fp_signal")
-    assert told.returncode == 2
+    assert told.exit_code == 2
     assert "did you mean 'fp-signal'" in told.stderr
 
 
@@ -323,7 +317,7 @@ def test_a_program_is_heard_on_standard_error(tmp_path):
         "--implementation",
         command,
     )
-    assert told.returncode == 0, told.stdout + told.stderr
+    assert told.exit_code == 0, told.stdout + told.stderr
     assert "overflow encountered in exp" in " ".join(told.stdout.split())
 
 

@@ -2,8 +2,6 @@
 
 import copy
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -89,9 +87,8 @@ def nodes(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def test_an_unknown_schema_is_a_usage_error() -> None:
-    command = [sys.executable, "-m", "xentcheck", "schema", "konfig"]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 2
+    done = invoke("schema", "konfig")
+    assert done.exit_code == 2
     assert done.stdout == ""
     assert "'config', 'report', 'baseline'" in done.stderr
 
@@ -270,11 +267,8 @@ def loss(logits, labels):
 def test_reports_of_real_runs_are_valid(arguments: list[str], status: int, tmp_path: Path) -> None:
     (tmp_path / "gate.yaml").write_text(GATE)
     (tmp_path / "mine.py").write_text(MINE)
-    command = [sys.executable, "-m", "xentcheck", *arguments, "--format", "json"]
-    done = subprocess.run(
-        command, cwd=tmp_path, check=False, capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == status, done.stderr
+    done = invoke(*arguments, "--format", "json", cwd=tmp_path)
+    assert done.exit_code == status, done.stderr
     document = json.loads(done.stdout)
     assert problems(REPORT, document) == []
     assert document["measurements"]

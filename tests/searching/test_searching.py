@@ -538,6 +538,8 @@ def test_a_found_row_of_a_function_that_depends_on_neighbours_is_replayed_by_its
 
 
 def test_no_search_ends_in_a_failed_confirmation() -> None:
+    registered = registry.load_registered()[0]
+    accurate = {each.loss: each for each in registered if each.name == "numpy.accurate"}
     for loss in ("logsumexp", "softmax", "entropy", "kl_divergence"):
         kind = LOSSES[loss].label_kinds[0]
 
@@ -545,12 +547,7 @@ def test_no_search_ends_in_a_failed_confirmation() -> None:
             x: np.ndarray, labels: Any = None, loss: str = loss, kind: LabelKind = kind
         ) -> np.ndarray:
             case = Case("s", "s", loss, x.dtype.name, x, kind, labels)
-            sound = next(
-                each
-                for each in registry.load_registered()[0]
-                if each.loss == loss and each.name == "numpy.accurate"
-            )
-            results = observe(sound, case, Quantity.VALUE, thorough=False).results
+            results = observe(accurate[loss], case, Quantity.VALUE, thorough=False).results
             assert results is not None
             return from_float64(to_float64(results) * (1.0 + 2.0**-20), x.dtype.name)
 

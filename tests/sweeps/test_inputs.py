@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import xentcheck
+from tests.running import Result, invoke
 from xentcheck.errors import UsageError
 from xentcheck.sweeps import read_arrays
 
@@ -54,15 +55,14 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def check(*words: str, loss: str = CE, target: str = "own.py:loss") -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "xentcheck", "check", target, "--loss", loss]
-    command += ["--gradient", "none", "--workers", "1", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+def check(*words: str, loss: str = CE, target: str = "own.py:loss") -> Result:
+    how = ("--loss", loss, "--gradient", "none", "--workers", "1")
+    return invoke("check", target, *how, *words)
 
 
 def measured(*words: str, **how: str) -> dict:
     done = check(*words, "--format", "json", **how)
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     report = json.loads(done.stdout)
     (measurement,) = report["measurements"]
     return {**measurement, "yields": report["yields"]}
@@ -83,7 +83,7 @@ def test_a_recording_of_ten_rows_is_ten_rows_ignored_ones_included(place: Path) 
 def test_a_wrong_loss_is_found_on_own_rows_and_replayed_by_numbers(place: Path) -> None:
     np.savez("lm.npz", logits=LOGITS, labels=LABELS)
     done = check("--inputs", "lm.npz", target="own.py:wrong")
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert "--logits" in done.stdout
     assert "standard:" not in done.stdout
 
@@ -185,7 +185,7 @@ def test_what_is_refused_is_named_with_file_array_place_and_remedy(
 ) -> None:
     np.savez("own.npz", **arrays)
     done = check("--inputs", "own.npz")
-    assert done.returncode == 2, done.stdout
+    assert done.exit_code == 2, done.stdout
     assert "internal error" not in done.stderr
     for text in texts:
         assert text in done.stderr
@@ -194,7 +194,7 @@ def test_what_is_refused_is_named_with_file_array_place_and_remedy(
 def test_logits_are_no_probabilities(place: Path) -> None:
     np.savez("own.npz", logits=np.abs(LOGITS) + 1.5, labels=np.maximum(LABELS, 0))
     done = check("--inputs", "own.npz", loss="categorical_cross_entropy")
-    assert done.returncode == 2
+    assert done.exit_code == 2
     assert "own.npz: array 'logits', row 0: " in done.stderr
     assert "is no probability" in done.stderr
 
@@ -202,7 +202,7 @@ def test_logits_are_no_probabilities(place: Path) -> None:
 def test_files_of_other_kinds_are_refused_with_the_line_that_converts_them(place: Path) -> None:
     (place / "x.csv").write_text("1,2\n3,4\n", encoding="utf-8")
     done = check("--inputs", "x.csv")
-    assert done.returncode == 2
+    assert done.exit_code == 2
     (line,) = [each for each in done.stderr.splitlines() if "python -c" in each]
     command = line.partition("convert it: ")[2].replace("python", sys.executable, 1)
     subprocess.run(command, shell=True, check=True)
@@ -214,14 +214,14 @@ def test_files_of_other_kinds_are_refused_with_the_line_that_converts_them(place
 def test_a_file_that_is_not_there_is_told_with_the_nearest_that_is(place: Path) -> None:
     np.savez("logits.npz", logits=LOGITS, labels=LABELS)
     done = check("--inputs", "logit.npz")
-    assert done.returncode == 2
+    assert done.exit_code == 2
     assert "logit.npz: no such file; did you mean 'logits.npz'?" in done.stderr
 
 
 def test_rows_without_labels_have_drawn_ones_and_that_is_said(place: Path) -> None:
     np.savez("own.npz", logits=LOGITS)
     done = check("--inputs", "own.npz")
-    assert done.returncode == 0
+    assert done.exit_code == 0
     assert "own.npz has no labels" in done.stderr
 
 

@@ -1,13 +1,12 @@
 """Hard labels and soft ones: what `check` draws, what it says of it, and integer targets."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import xentcheck
+from tests.running import Result, invoke
 from xentcheck.errors import UsageError
 from xentcheck.floats import to_float64
 from xentcheck.losses import LOSSES
@@ -38,47 +37,46 @@ def wrong(x, y):
 '''
 
 
-def check(place: Path, target: str, *words: str, loss: str = BCE) -> subprocess.CompletedProcess:
+def check(place: Path, target: str, *words: str, loss: str = BCE) -> Result:
     (place / "own.py").write_text(LOSS, encoding="utf-8")
-    command = [sys.executable, "-m", "xentcheck", "check", f"own.py:{target}", "--loss", loss]
-    command += ["--dtype", "float32", "--workers", "1", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=place)
+    how = ("--loss", loss, "--dtype", "float32", "--workers", "1")
+    return invoke("check", f"own.py:{target}", *how, *words, cwd=place)
 
 
 def test_a_loss_for_hard_labels_passes_with_them_and_the_default_says_so(tmp_path: Path) -> None:
     default = check(tmp_path, "likelihood")
-    assert default.returncode == 1
+    assert default.exit_code == 1
     assert "labels drawn: 0 and 1, and numbers in between" in default.stderr
     assert "all failures are at soft labels" in default.stderr
     assert "--targets ends" in default.stderr
     ends = check(tmp_path, "likelihood", "--targets", "ends")
-    assert ends.returncode == 0, ends.stdout
+    assert ends.exit_code == 0, ends.stdout
     assert "labels drawn: 0 and 1 alone" in ends.stderr
     soft = check(tmp_path, "likelihood", "--targets", "soft")
-    assert soft.returncode == 1
+    assert soft.exit_code == 1
     assert "all failures" not in soft.stderr
 
 
 def test_rows_of_chosen_labels_are_asked_about_by_their_number(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "xentcheck", "probe", "--loss", BCE, "--dtype", "float32"]
-    command += ["--row", "standard:ordinary:1", "--implementation", "numpy.accurate"]
+    row = ("--row", "standard:ordinary:1", "--implementation", "numpy.accurate")
     for words, label in ((["--targets", "ends"], "labels 1"), (["--targets", "soft"], "labels 0.")):
-        done = subprocess.run([*command, *words], capture_output=True, text=True, check=True)
+        done = invoke("probe", "--loss", BCE, "--dtype", "float32", *row, *words, COLUMNS="200")
+        assert done.exit_code == 0, done.stderr
         assert label in done.stdout.replace("label ", "labels ")
 
 
 def test_a_loss_that_is_wrong_for_hard_labels_is_not_excused(tmp_path: Path) -> None:
     found = check(tmp_path, "wrong")
-    assert found.returncode == 1
+    assert found.exit_code == 1
     assert "all failures" not in found.stderr
 
 
 def test_integer_labels_are_0_and_1_in_int64(tmp_path: Path) -> None:
-    assert check(tmp_path, "integer").returncode == 1
+    assert check(tmp_path, "integer").exit_code == 1
     found = check(tmp_path, "integer", "--label-kind", "integer")
-    assert found.returncode == 0, found.stdout
+    assert found.exit_code == 0, found.stdout
     refused = check(tmp_path, "integer", "--label-kind", "integer", "--targets", "soft")
-    assert refused.returncode == 2
+    assert refused.exit_code == 2
     assert "integer labels of sigmoid_binary_cross_entropy are 0 and 1" in refused.stderr
 
 
