@@ -145,7 +145,7 @@ def audit(
         The report. Without limits a configuration is a survey, whose report has no violations.
 
     Raises:
-        XentcheckError: what was asked for cannot be meant; see `xentcheck.errors`.
+        XentcheckError: the arguments are contradictory or impossible; see `xentcheck.errors`.
     """
     check = Check(
         label_kind=label_kind,
@@ -241,7 +241,7 @@ def assert_accurate(
         EmptySweepError: nothing was audited, or not every dtype or quantity that was asked for,
             unless ``allow_skips``.
         UncertifiedError: an exact result could not be certified.
-        XentcheckError: what was asked for cannot be meant.
+        XentcheckError: the arguments are contradictory or impossible.
     """
     how = {name: value for name, value in locals().items() if name not in ("fn", "loss")}
     __tracebackhide__ = True

@@ -1,4 +1,4 @@
-"""A loss of the user's with the standard sweep of it and the limits of `check`."""
+"""A check of a user's own loss: the standard sweep of the loss and the limits of `check`."""
 
 import contextlib
 import math
@@ -44,18 +44,18 @@ from xentcheck.sweeps import chosen_labels, standard_sweeps
 from xentcheck.sweeps import own as own_inputs
 
 DTYPES = ("float32", "float64")
-"""What a loss of the user's is checked in, unless something else is asked for."""
+"""The dtypes of a check that names none."""
 
 CHECK_TOLERANCE = Tolerance(max_ulp=4.0, or_excess_bits=2.0)
-"""What `check` holds a result to: few ulps, or an error that the inputs' own rounding explains."""
+"""The default of `check`: few ulps, or an error that the rounding of the input explains."""
 
 DEFAULT_LIMITS = (Limit(CHECK_TOLERANCE, path="max_ulp"),)
-"""The limits of `check`, and of a configuration without limits where something can fail by it."""
+"""The limits of `check`, and of a configuration without limits that is held against a baseline."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What a loss of the user's is checked for; the fields are the keywords of `audit`."""
+    """What to check of a user's own loss. The fields are the keywords of `xentcheck.audit`."""
 
     label_kind: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -83,7 +83,7 @@ class Check:
 
     @property
     def tolerance(self) -> Tolerance:
-        """The limits in numbers: those of `CHECK_TOLERANCE` where none bounds the ulps."""
+        """The bounds as a tolerance; `CHECK_TOLERANCE` if none of them bounds the ulps."""
         alone = (getattr(self, each.name) for each in BOUNDS if each.alone)
         least = CHECK_TOLERANCE
         if any(each is not None for each in alone):
@@ -102,10 +102,13 @@ class Check:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Checking:
-    """A loss of the user's and the standard sweep of it, ready to be audited.
+    """A user's own loss with the standard sweep, ready to be audited.
 
-    ``notes`` are for the user: which gradient was found, or why there is none, and which labels
-    were drawn. ``hard`` is the same with hard labels alone, where there were soft ones as well.
+    Attributes:
+        config: the sweep and the limits.
+        implementation: the loss.
+        notes: for the user: which gradient was found, or why there is none; which labels are drawn.
+        hard: the same with hard labels alone; None where there are no soft ones.
     """
 
     config: Config
@@ -123,9 +126,19 @@ def checking(
     timeout_s: float | None = None,
     workers: int | None = 1,
 ) -> Checking:
-    """A function, or what text names, with the standard sweep of its loss and the limits of it.
+    """Make a check ready: load the code, choose its inputs, and set the limits.
 
-    Text is loaded here, in its own process. Raises XentcheckError for what cannot be meant.
+    Args:
+        target: a function of this process; or text that names one, which is loaded in a process of
+            its own.
+        loss: the name of the loss that it computes.
+        check: what to check.
+        seed: the seed of the random inputs.
+        timeout_s: how long one call in another process may take, in seconds.
+        workers: how many processes may ask the function about mild rows.
+
+    Raises:
+        XentcheckError: the arguments are contradictory or impossible.
     """
     spec = loss_of(loss)
     loss = spec.id
@@ -267,6 +280,6 @@ def _drawn(kind: LabelKind, targets: str | None) -> str:
 
 
 def bounds_of(tolerance: Tolerance) -> dict[str, float | None]:
-    """The bounds of a tolerance by name, None for one that bounds nothing."""
+    """The bounds of a tolerance by name; None for a bound that does not apply."""
     numbers = {name: float(getattr(tolerance, name)) for name in BOUND_NAMES}
     return {name: each if math.isfinite(each) else None for name, each in numbers.items()}

@@ -1,10 +1,10 @@
-"""The loop: sweep → case → truth → each implementation → scores → measurements and findings.
+"""Runs an audit: plan → tasks → worker processes → measurements and findings → report.
 
-The work is cut into tasks, each a part of a sweep for one loss and dtype, that need nothing of each
-other; they go to worker processes, and what comes back is put together in their order. So the
-results are the same, and in the same order, for any number of workers. The truth of a case is
-computed once and shared by every implementation and both quantities. What is printed is scored by
-the arbiter, and the worst row of each printed line is confirmed by the textbook definition.
+A task is a part of a sweep for one loss and dtype. Tasks are independent of each other. They go to
+worker processes, and their results are put together in their order. So the report is the same for
+any number of workers. The reference of a case is computed once, for every implementation and both
+quantities. The arbiter scores everything that is printed, and the textbook definition confirms the
+worst row of each line.
 """
 
 from collections import Counter
@@ -43,7 +43,7 @@ from xentcheck.model import (
 from xentcheck.reference import Tier, tiers_for
 
 MOST_HOSTING = 4
-"""So many workers at most, unless told otherwise, where each loads frameworks of its own."""
+"""The most workers by default where each of them loads frameworks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def audit(config: Config, options: Options | None = None, **changes: Any) -> Rep
 
 
 class _Audit:
-    """One run; its lists grow step by step, so an interrupted one still has all that is done."""
+    """One run. Its lists grow step by step, so an interrupted run keeps everything that is done."""
 
     def __init__(self, plan: Plan, options: Options) -> None:
         self.plan = plan
@@ -143,7 +143,7 @@ class _Audit:
         self.worst = (float("nan"), "")
 
     def begin(self, sane: recognition.Sanity) -> None:
-        """What the sanity check found stands before everything else."""
+        """Put the findings of the sanity check before all others."""
         self.measurements += sane.measurements
         self.findings += sane.findings
         self.arbitrated += sum(bool(each.witness and each.witness.scored) for each in sane.findings)
@@ -235,7 +235,7 @@ class _Audit:
         )
 
     def _sources(self, measured: Set[Cell]) -> tuple[Source, ...]:
-        """Where the code of what was measured stands, as far as Python can tell."""
+        """The file and line of each implementation that was measured, where Python can tell."""
         called = {(cell.loss, cell.implementation) for cell in measured}
         return tuple(
             Source(each.loss, each.name, *each.code_at)
@@ -244,7 +244,7 @@ class _Audit:
         )
 
     def _run(self, steps: Sequence[Step], workers: int) -> bool:
-        """Do all tasks and put together what comes of them. Returns whether it was interrupted."""
+        """Do all tasks and put their results together. Return whether the run was interrupted."""
         tasks = [Task(step, parts) for step in steps for parts in step.groups]
         whole = sum(step.weight for step in steps) or 1.0
         interrupted = False
@@ -272,7 +272,7 @@ class _Audit:
         return interrupted
 
     def _again(self, death: Death[Task]) -> Task:
-        """What to do when a worker died: the same once more, then without who killed it."""
+        """What to do after a worker died: the task once more, then without the implementation to blame."""
         where = f"part {death.task.parts.start} of sweep {death.task.step.what}"
         by = f" in {death.note}" if death.note else ""
         died = f"a worker died of {death.how}{by}, on {where}"
@@ -302,7 +302,7 @@ class _Audit:
             self.progress(Progress(min(self.done, 1.0), self.rows, what, *self.worst))
 
     def _close(self, step: Step, outcome: PartResult) -> None:
-        """Turn what was collected in a step into measurements and findings."""
+        """Turn the totals of a step into measurements and findings."""
         for skip in outcome.skips:
             self.skips.setdefault(skip)
         self._blame(dict.fromkeys(outcome.uncertified))
@@ -330,7 +330,7 @@ class _Audit:
 def audit_config(
     config: Config, options: Options | None = None, *, seed: int | None = None
 ) -> Report:
-    """What a configuration describes, held against its limits and a baseline.
+    """Audit what a configuration describes, and hold it against its limits and a baseline.
 
     Args:
         config: what to audit. With a baseline, one without limits has the default ones.

@@ -1,7 +1,7 @@
-"""Calling an implementation on one case, scoring the results, and collecting them in a tally.
+"""Calls an implementation on one case, scores the results, and adds them to the totals of a cell.
 
-A row's error is that of its worst component, its kind the gravest of its components'. Results are
-scored against the lowest tier; rows that it leaves undecided are scored again by the next.
+The error of a row is that of its worst component. Its kind is the gravest of its components. Results
+are scored against the lowest tier. Rows that it leaves undecided are scored again by the next tier.
 """
 
 from functools import partial
@@ -34,7 +34,7 @@ from xentcheck.model import (
 from xentcheck.reference import Reference, row_parts
 
 SIGNALS = 8
-"""After so many rows that signal, no more are looked for in the same part of a sweep."""
+"""Rows with a floating-point signal after which no more are searched for in a part of a sweep."""
 
 
 def measure(
@@ -49,11 +49,22 @@ def measure(
     otherwise: bool | None = None,
     invariant: bool = False,
 ) -> Returned:
-    """Run, score and collect one case. Returns what came back.
+    """Call an implementation on one case, score the results and collect them.
 
-    ``thorough``: call it again with the same rows, and with them in other order and company.
-    ``otherwise``: also with arrays that lie otherwise in memory, and with other upstream gradients;
-    as ``thorough`` unless given. ``invariant``: also in batches of many sizes, if it is thorough.
+    Args:
+        collected: the totals of the cell.
+        implementation: the code.
+        case: the block of rows.
+        truth: the exact results of the case.
+        quantity: the value or the gradient.
+        tolerance: what the cell is held to.
+        thorough: call it again with the same rows, and with the rows reordered and regrouped.
+        otherwise: also call it with other memory layouts and other upstream gradients. None: as
+            ``thorough``.
+        invariant: also call it in batches of many sizes, if ``thorough``.
+
+    Returns:
+        The results of the plain call.
     """
     signalled = collected.incident_rows[Kind.FP_SIGNAL]
     observed = observe(
@@ -89,7 +100,7 @@ def take(
     quantity: Quantity,
     tolerance: Tolerance,
 ) -> None:
-    """Score and collect a case that was called already; there is a result for every row."""
+    """Score and collect the results of a call that is done; every row has a result."""
     collected.rows += case.rows
     valid = np.ones(case.rows, dtype=np.bool_)
     _take(collected, implementation, case, results, valid, truth, quantity, tolerance)
@@ -124,11 +135,17 @@ def _take(
 
 
 def weigh(results: Array, case: Case, truth: Reference, quantity: Quantity) -> Float64Array:
-    """The error of each row in ulps, (rows,), as well as it is known without the arbiter.
+    """The error of each row in ulps, as far as the tiers below the arbiter know it.
 
-    Infinite where a result is at fault and has no finite error, and -1 where nothing is known.
-    Subnormal results have no weight: their bits are few, and many back ends flush them. The case is
-    of one block, and under no reduction.
+    Args:
+        results: the results of the case.
+        case: one block, without a reduction.
+        truth: the exact results of the case.
+        quantity: the value or the gradient.
+
+    Returns:
+        float64 (rows,). Infinite for a fault without a finite error, -1 where nothing is known, 0
+        for a subnormal result: it has few bits, and many back ends flush it.
     """
     target = format_of(results.dtype)
     assert target is not None
@@ -146,8 +163,8 @@ def weigh(results: Array, case: Case, truth: Reference, quantity: Quantity) -> F
 def _finite(truth: Reference, quantity: Quantity, target: Format) -> npt.NDArray[np.bool_]:
     """Which rows have finite inputs, and exact results that are finite in a format: (rows,).
 
-    A gradient is often made with the value: where that is known, it has to be finite as well. A
-    result beside which the convention accepts another one counts as none.
+    Code often computes a gradient from the value. So the value has to be finite too, if it is
+    known. A row for which a convention accepts another result does not count.
     """
     case = truth.case
     arrays = [case.logits, *(each for each in case.parameters.values() if np.ndim(each) == 2)]
@@ -168,6 +185,6 @@ def _finite(truth: Reference, quantity: Quantity, target: Format) -> npt.NDArray
 
 
 def lost(collected: Tally, case: Case, kind: Kind, how: str) -> None:
-    """Note that an implementation that was lost on an earlier case was not called on this one."""
+    """Note that a case was not called, because the implementation was lost on an earlier one."""
     collected.rows += case.rows
     note(collected, Incident(kind, (), how), case)

@@ -17,7 +17,7 @@ from xentcheck.measurement.tally import Tally, forget_heights, offer
 from xentcheck.model import KINDS, NOTES, RIGHT, Array, Float64Array, Kind, Quantity, kind_of
 
 MOST_LED = 64
-"""So many numbers a row has at most that is gone on from: as many as a command can hold."""
+"""Numbers of the longest row that a search starts from: as many as a command can hold."""
 
 _NOTED = np.array([*(kind in NOTES for kind in KINDS), True])
 """For the code of each kind, and of a right result: whether it is not a fault."""
