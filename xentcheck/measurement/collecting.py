@@ -1,7 +1,7 @@
 """Calls an implementation on one case, scores the results, and adds them to the totals of a cell.
 
-The error of a row is that of its worst component. Its kind is the gravest of its components. Results
-are scored against the lowest tier. Rows that it leaves undecided are scored again by the next tier.
+The error of a row is that of its worst component. Its kind is the gravest of its components.
+Results are scored against the lowest tier. Rows that it leaves undecided go to the next tier.
 """
 
 from functools import partial
