@@ -455,7 +455,7 @@ def _problem(path: Path) -> str:
         load(os.path.relpath(path))
     except ConfigError as error:
         return f"--xentcheck {error}"
-    return f"--xentcheck {path}: it is no file"
+    return f"--xentcheck {path}: it is not a file"
 
 
 def _marked(item: pytest.Item, reason: str) -> pytest.Item:

@@ -158,7 +158,7 @@ class TestNamesOfLosses:
 
     def test_the_same_loss_by_two_names_stands_twice(self) -> None:
         text = "sweeps: {s: {losses: [ce, xent], dtypes: float32, inputs: [{generator: gap}]}}"
-        with pytest.raises(ConfigError, match="'xent' stands twice: it is softmax_cross_entropy"):
+        with pytest.raises(ConfigError, match="duplicate 'xent': it is softmax_cross_entropy"):
             loads(text)
 
     @pytest.mark.parametrize(

@@ -213,7 +213,7 @@ def test_files_that_are_missing_are_problems_of_their_line(tmp_path: Path) -> No
     assert (first.line, first.path) == (3, "implementations[0].target")
     assert "nowhere.py' does not exist" in first.message
     assert (second.line, second.path) == (8, "sweeps.s.inputs[0].path")
-    assert "is no file" in second.message
+    assert "is not a file" in second.message
     assert first.file == second.file == str(path)
 
 
@@ -330,7 +330,7 @@ BAD_SWEEP = [
     ("losses", "[]", "sweeps.s.losses", "the list is empty"),
     ("losses", "{a: 1}", "sweeps.s.losses", "not a mapping"),
     ("losses", "null", "sweeps.s.losses", "not nothing"),
-    ("losses", "[softmax, softmax]", "sweeps.s.losses[1]", "stands twice"),
+    ("losses", "[softmax, softmax]", "sweeps.s.losses[1]", "duplicate"),
     ("dtypes", "[fp32]", "sweeps.s.dtypes[0]", "did you mean 'float32'?"),
     ("dtypes", "float31", "sweeps.s.dtypes", "unknown dtype 'float31'"),
     ("quantities", "[values]", "sweeps.s.quantities[0]", "did you mean 'value'?"),
@@ -478,7 +478,7 @@ BAD_LIMIT = [
     ("{or_abs: off}", "limits[0].or_abs", "expected a number, not 'off'"),
     ("{times_condition: yes}", "limits[0].times_condition", "write true"),
     ("{times_condition: 1}", "limits[0].times_condition", "expected true or false, not '1'"),
-    ("{allow: [nan, nan]}", "limits[0].allow[1]", "stands twice"),
+    ("{allow: [nan, nan]}", "limits[0].allow[1]", "duplicate"),
     ("{allow: [NaN]}", "limits[0].allow[0]", "did you mean 'nan'?"),
     ("{allow: []}", "limits[0].allow", "the list is empty"),
     ("{loss: softmax_cross}", "limits[0].loss", "did you mean 'softmax_cross_entropy'?"),

@@ -475,7 +475,7 @@ class TestFile:
 
     def test_a_cell_that_stands_twice_is_refused(self):
         twice = dataclasses.replace(self.baseline(), entries=self.baseline().entries[:1] * 2)
-        with pytest.raises(ConfigError, match="stands twice"):
+        with pytest.raises(ConfigError, match="duplicate cell"):
             baseline_file.loads(baseline_file.dumps(twice), "b.yaml")
 
     def test_a_conflict_that_was_left_in_is_no_yaml(self):

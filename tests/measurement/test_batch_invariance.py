@@ -103,7 +103,7 @@ def test_asked_for_it_is_a_fault_from_the_first_ulp_on_with_the_batch_sizes() ->
     assert violation.rule == "batch-variant"
     assert violation.limit == "no row may change with its batch"
     assert violation.finding.rows == 10
-    assert "differ by up to 1 ulp; in batches of 1 rows they differ" in violation.finding.detail
+    assert "by up to 1 ulp; in batches of 1 rows they differ" in violation.finding.detail
     assert surveyed(alone).findings == ()  # no batch of one is called unless it is asked for
 
 

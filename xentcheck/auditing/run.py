@@ -272,7 +272,7 @@ class _Audit:
         return interrupted
 
     def _again(self, death: Death[Task]) -> Task:
-        """What to do after a worker died: the task again, then without the implementation to blame."""
+        """After a worker died: do the task again, then without the implementation to blame."""
         where = f"part {death.task.parts.start} of sweep {death.task.step.what}"
         by = f" in {death.note}" if death.note else ""
         died = f"a worker died of {death.how}{by}, on {where}"

@@ -34,7 +34,7 @@ def read_losses(reader: SectionReader, place: Place) -> tuple[tuple[str, ...], d
         elif loss := reader.loss(item):
             if loss in named:
                 other = "" if loss == text else f": it is {loss}"
-                reader.fault(item, f"{shown(text)} stands twice{other}")
+                reader.fault(item, f"duplicate {shown(text)}{other}")
             chosen.add(loss)
             named[loss] = item
     return tuple(loss for loss in LOSSES if loss in chosen), named

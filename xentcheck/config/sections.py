@@ -37,7 +37,7 @@ class SectionReader(Reader):
             exists = is_file = False
         if is_file:
             return str(path)
-        message = "is no file" if exists else "does not exist"
+        message = "is not a file" if exists else "does not exist"
         beside = [each.name for each in path.parent.glob("*") if each.is_file()]
         best = nearest(path.name, beside)
         remedy = (

@@ -344,7 +344,7 @@ def _regroup(run: Caller, results: Array) -> tuple[list[Incident], Array | None]
     if not found:
         return [], None
     distance = max(found.values())
-    detail = f"the same rows in other order and company differ by up to {distance:g} ulp"
+    detail = f"reordering and regrouping the rows changes the result by up to {distance:g} ulp"
     seen = [Incident(Kind.ROW_DEPENDENT, tuple(sorted(found)), detail, distance)]
     return seen, others if alike else None
 

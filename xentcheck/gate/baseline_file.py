@@ -164,7 +164,7 @@ class _BaselineReader(Reader):
                 continue
             line = found.setdefault((entry.cell, entry.platform), item.mark.line + 1)
             if line != item.mark.line + 1:
-                self.fault(item, f"this cell stands twice (first on line {line})", "keep one")
+                self.fault(item, f"duplicate cell (first on line {line})", "keep one")
             read.append(entry)
         return tuple(read)
 

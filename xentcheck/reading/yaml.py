@@ -263,7 +263,7 @@ class Reader:
                 child = place.child(key.value, key, value)
                 if key.value in first:
                     at = Place(value, child.path, key.start_mark)
-                    self.fault(at, f"stands twice (first on line {first[key.value]})")
+                    self.fault(at, f"duplicate (first on line {first[key.value]})")
                 first.setdefault(key.value, key.start_mark.line + 1)
                 sources = value.value if isinstance(value, yaml.SequenceNode) else [value]
                 if key.tag == _MERGE and not all(
@@ -392,7 +392,7 @@ class Reader:
         for item in items or ():
             name = self.one_of(item, known, what)
             if name is not None and name in read:
-                self.fault(item, f"{shown(name)} stands twice")
+                self.fault(item, f"duplicate {shown(name)}")
             elif name is not None:
                 read[name] = None
         return tuple(read) or None
