@@ -101,6 +101,12 @@ _VERY_ALIKE = 0.6
 _LEAST_SHARED = 2  # characters in a row; a single shared one says nothing
 
 
+def one_line(error: BaseException) -> str:
+    """An exception in one line: ``ValueError: no such class``."""
+    text = f"{type(error).__name__}: {error}".strip().removesuffix(":")
+    return " ".join(text.split())
+
+
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name closest to ``name``, ignoring case; None when nothing is close."""
     by_name = {each.casefold(): each for each in reversed(list(known))}

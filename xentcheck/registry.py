@@ -30,7 +30,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from xentcheck.errors import did_you_mean
+from xentcheck.errors import did_you_mean, one_line
 from xentcheck.floats import INPUT_DTYPES, STANDARD
 from xentcheck.losses import LOSSES, NAMES
 from xentcheck.model import ANY_PARAMETER, Implementation, LabelKind, Skip, selected
@@ -407,8 +407,6 @@ def described(error: BaseException, file: str = "") -> str:
     """Describe the exception in one line, with the line of ``file`` that it comes from."""
     lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
     if isinstance(error, SyntaxError):
-        text, where = error.msg, f"{Path(error.filename or file).name}, line {error.lineno}: "
-    else:
-        text, where = str(error), f"line {lines[-1]}: " if lines else ""
-    kind = type(error).__name__
-    return f"{where}{kind}: {' '.join(text.split())}" if text else f"{where}{kind}"
+        place = f"{Path(error.filename or file).name}, line {error.lineno}: "
+        return f"{place}{one_line(type(error)(error.msg))}"
+    return f"line {lines[-1]}: {one_line(error)}" if lines else one_line(error)

@@ -42,7 +42,7 @@ def tallied(function, *cases, quantity=Quantity.VALUE, thorough=True, into=None)
 
 def closed(tally, loss=CE, quantity=Quantity.VALUE):
     """Measurement and findings, by kind, of a tally; what is shown has been confirmed."""
-    arbitration = Arbitration(exact)
+    arbitration = Arbitration()
     cell = Cell(loss, "mine", "float32", quantity, "sweep")
     measurement, findings = close(cell, tally, Tolerance(), arbitration)
     assert arbitration.failures == []
@@ -52,7 +52,7 @@ def closed(tally, loss=CE, quantity=Quantity.VALUE):
 def collected(function, *cases, quantity=Quantity.VALUE):
     """Measurement and findings, by kind, of a function on some cases."""
     tally = tallied(function, *cases, quantity=quantity)
-    arbitration = Arbitration(exact)
+    arbitration = Arbitration()
     cell = Cell(cases[0].loss, "mine", "float32", quantity, "sweep")
     measurement, findings = close(cell, tally, Tolerance(), arbitration)
     assert arbitration.failures == []
@@ -648,7 +648,7 @@ def test_a_result_is_decided_once_however_often_it_is_shown(monkeypatch):
 
     monkeypatch.setattr(deciding, "exact_component", counting)
     rows = case([[1.0, 2.0]], loss="logsumexp")
-    arbitration = Arbitration(exact)
+    arbitration = Arbitration()
     for tripled in (lambda x: -logsumexp(x), lambda x: -3 * logsumexp(x)):
         tally = tallied(tripled, rows)
         assert set(tally.shown) == {None, Kind.WRONG_SIGN}
@@ -658,7 +658,7 @@ def test_a_result_is_decided_once_however_often_it_is_shown(monkeypatch):
     assert arbitration.confirmed == 1
 
 
-def test_a_reduced_block_is_decided_once_for_value_and_gradient():
+def test_a_reduced_block_is_decided_once_for_value_and_gradient(monkeypatch):
     asked = []
 
     def counting(given):
@@ -668,7 +668,8 @@ def test_a_reduced_block_is_decided_once_for_value_and_gradient():
     def zeros(x, _y, reduction):
         return np.zeros_like(x) if asking is Quantity.GRADIENT else x.dtype.type(len(reduction))
 
-    arbitration = Arbitration(counting)
+    monkeypatch.setattr(deciding, "exact", counting)
+    arbitration = Arbitration()
     block = case([[0.0, 0.0], [1.0, 1.0]], reduction="sum")
     for asking in Quantity:
         tally = tallied(zeros, block, quantity=asking)
@@ -681,7 +682,7 @@ def test_a_score_that_the_arbiter_does_not_confirm_is_an_internal_error():
     tally = tallied(lambda x: -logsumexp(x), case([[1.0, 2.0]], loss="logsumexp"))
     shown = tally.shown[Kind.WRONG_SIGN]
     tally.shown[Kind.WRONG_SIGN] = replace(shown, actual=-shown.actual)
-    arbitration = Arbitration(exact)
+    arbitration = Arbitration()
     close(
         Cell("logsumexp", "mine", "float32", Quantity.VALUE, "sweep"),
         tally,
@@ -699,7 +700,7 @@ def test_a_row_that_the_arbiter_cannot_decide_is_shown_without_a_number(monkeypa
 
     monkeypatch.setattr(deciding, "exact_component", undecided)
     tally = tallied(lambda x: steps(logsumexp(x), 100), case([[1.0, 2.0]], loss="logsumexp"))
-    arbitration = Arbitration(exact)
+    arbitration = Arbitration()
     cell = Cell("logsumexp", "mine", "float32", Quantity.VALUE, "sweep")
     measurement, (finding,) = close(cell, tally, Tolerance(), arbitration)
     assert arbitration.failures

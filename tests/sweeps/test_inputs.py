@@ -13,7 +13,7 @@ import pytest
 import xentcheck
 from tests.running import Result, invoke
 from xentcheck.errors import UsageError
-from xentcheck.sweeps import read_arrays
+from xentcheck.sweeps.recorded import read_arrays
 
 LOSS = """
 import numpy as np

@@ -33,16 +33,14 @@ from xentcheck.sweeps import (
     cases,
     fitted,
     inapplicable,
-    landmarks,
     parts,
-    read_arrays,
     standard_sweeps,
-    tally,
-    with_defaults,
 )
-from xentcheck.sweeps.counting import MOST_COUNTED
+from xentcheck.sweeps.counting import MOST_COUNTED, tally
 from xentcheck.sweeps.drawn import high_word
-from xentcheck.sweeps.generator import stream
+from xentcheck.sweeps.generator import stream, with_defaults
+from xentcheck.sweeps.landmarks import landmarks
+from xentcheck.sweeps.recorded import read_arrays
 from xentcheck.sweeps.rows import MOST_ELEMENTS, Series
 
 DIGITS = ROOT / "configs" / "recorded" / "digits.npz"

@@ -20,7 +20,7 @@ from xentcheck.measurement import (
     place_found,
 )
 from xentcheck.model import Case, Implementation, Kind, Quantity, Skip, Sweep, function_for
-from xentcheck.reference import Reference, Tier, disagreement, exact
+from xentcheck.reference import Reference, Tier, disagreement
 from xentcheck.sweeps import Part
 from xentcheck.sweeps.generator import stream
 
@@ -128,7 +128,7 @@ def calls(
 
 def close_step(step: Step, outcome: PartResult) -> Closed:
     """Turn the tallies of a step into measurements and findings."""
-    arbitration = Arbitration(exact)
+    arbitration = Arbitration()
     measurements, findings, worst = [], [], []
     for cell, collected in outcome.tallies.items():
         place_found(collected, outcome.rows)

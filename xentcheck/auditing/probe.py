@@ -51,7 +51,6 @@ from xentcheck.reference import (
     Tier,
     confirm,
     distinct_places,
-    exact,
     exact_of_block,
     few_distinct,
 )
@@ -273,7 +272,7 @@ def _probe(
         certain = dict(zip(Quantity, exact_of_block(shown), strict=True))
         arbited = row is None and few_distinct(case)
         truth = Reference(case, tiers=(Tier.MPMATH,) if arbited else ())
-        arbitration = Arbitration(exact)
+        arbitration = Arbitration()
         came: dict[tuple[str, Quantity], Returned] = {}
         confirmed += sum(confirm(shown, place) for place in distinct_places(shown))
         for each, quantity in calls(case, chosen, None, unique.setdefault):

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from xentcheck.errors import UnsupportedError
+from xentcheck.errors import UnsupportedError, one_line
 from xentcheck.floats import format_of
 from xentcheck.implementations.layouts import laid
 from xentcheck.model import Array, Kind
@@ -158,8 +158,7 @@ def describe(error: BaseException) -> str:
     Lines inside libraries are left to `trace_of`. If no user code is involved, the innermost line
     of the library that was called is named.
     """
-    text = f"{type(error).__name__}: {error}".strip().removesuffix(":")
-    text = " ".join(text.split())
+    text = one_line(error)
     frames = [each for each in extract_tb(error.__traceback__) if not _is_ours(each.filename)]
     own = [each for each in frames if not _is_of_library(each.filename)]
     if not own and frames:

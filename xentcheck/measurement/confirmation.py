@@ -1,6 +1,5 @@
 """Scores witnesses again against the arbiter, also if they are very near to a limit."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -15,7 +14,7 @@ from xentcheck.measurement.borderline import Certain, one_of, settled
 from xentcheck.measurement.candidate import Candidate
 from xentcheck.measurement.scoring import excess_bits, score, unflushed_kind
 from xentcheck.model import Case, Cell, Input, Kind, Quantity, Scored, Tolerance, Witness, kind_of
-from xentcheck.reference import exact_component, exact_in_block, few_distinct
+from xentcheck.reference import exact, exact_component, exact_in_block, few_distinct
 from xentcheck.reference.enclosures import Exact, decimal_text, expected, radius_in_ulps
 
 
@@ -24,12 +23,10 @@ class Arbitration:
     """The arbiter's exact results of witnesses; each is computed once.
 
     Attributes:
-        decide: computes the exact results of a whole case.
         confirmed: number of results that the arbiter computed.
         failures: messages about results that the arbiter cannot decide or scores differently.
     """
 
-    decide: Callable[[Case], Exact]
     confirmed: int = 0
     failures: list[str] = field(default_factory=list)
     _blocks: dict[tuple[Any, ...], Exact] = field(default_factory=dict)
@@ -55,7 +52,7 @@ class Arbitration:
             )
         key = content(shown.case)
         if key not in self._blocks:
-            self._blocks[key] = self.decide(shown.case)
+            self._blocks[key] = exact(shown.case)
         return one_of(self._blocks[key], quantity, shown.position)
 
     def witness(

@@ -1,6 +1,6 @@
 """The reference: certified enclosures of the exact results of a case."""
 
-from xentcheck.reference.arbiter import confirm, ends, exact, supports_definition
+from xentcheck.reference.arbiter import confirm, ends, exact
 from xentcheck.reference.tiers import (
     Reference,
     Tier,
@@ -27,6 +27,5 @@ __all__ = [
     "exact_of_block",
     "few_distinct",
     "row_parts",
-    "supports_definition",
     "tiers_for",
 ]

@@ -10,11 +10,10 @@ from xentcheck.sweeps.assembly import (
     parts,
 )
 from xentcheck.sweeps.catalogue import GENERATORS
-from xentcheck.sweeps.counting import RowCount, tally
-from xentcheck.sweeps.generator import Generator, with_defaults
+from xentcheck.sweeps.counting import RowCount
+from xentcheck.sweeps.generator import Generator
 from xentcheck.sweeps.labels import CHOICES, chosen_labels
-from xentcheck.sweeps.landmarks import landmarks
-from xentcheck.sweeps.recorded import read_arrays, recorded_dtype, recorded_labels
+from xentcheck.sweeps.recorded import recorded_dtype, recorded_labels
 from xentcheck.sweeps.standard import standard_sweeps
 
 __all__ = [
@@ -29,12 +28,8 @@ __all__ = [
     "divided",
     "fitted",
     "inapplicable",
-    "landmarks",
     "parts",
-    "read_arrays",
     "recorded_dtype",
     "recorded_labels",
     "standard_sweeps",
-    "tally",
-    "with_defaults",
 ]
