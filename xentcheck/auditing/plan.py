@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from xentcheck import registry
-from xentcheck.auditing.step import Bound, Step
+from xentcheck.auditing.step import CellBounds, Step
 from xentcheck.errors import ConfigError, EmptySweepError, Problem, UnknownNameError, UsageError
 from xentcheck.execution import hosts, unasked
 from xentcheck.losses import LOSSES
@@ -107,7 +107,7 @@ class Plan:
                 cell = Cell(loss.id, each.name, dtype, quantity, sweep.name)
                 limit = self.config.limit_for(cell)
                 if limit is not None:
-                    bounds[each.name, quantity] = Bound(limit.tolerance, limit.batch_invariant)
+                    bounds[each.name, quantity] = CellBounds(limit.tolerance, limit.batch_invariant)
         return Step(sweep, loss, dtype, self.config.seed, chosen, bounds)
 
     def _chosen(

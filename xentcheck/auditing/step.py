@@ -15,7 +15,7 @@ TOGETHER = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
+class CellBounds:
     """The bounds of a cell.
 
     Attributes:
@@ -47,7 +47,7 @@ class Step:
     dtype: str
     seed: int
     chosen: tuple[Implementation, ...]
-    bounds: Mapping[tuple[str, Quantity], Bound]
+    bounds: Mapping[tuple[str, Quantity], CellBounds]
 
     def __getstate__(self) -> dict[str, Any]:
         return {each.name: getattr(self, each.name) for each in fields(self)}
@@ -94,12 +94,12 @@ class Step:
         """The cell of an implementation's quantity."""
         return Cell(self.loss.id, name, self.dtype, quantity, self.sweep.name)
 
-    def bound(self, cell: Cell) -> Bound:
+    def bound(self, cell: Cell) -> CellBounds:
         """The bounds of a cell."""
         return self.bounds.get((cell.implementation, cell.quantity), _SURVEYED)
 
 
-_SURVEYED = Bound()
+_SURVEYED = CellBounds()
 
 
 @dataclass(frozen=True, slots=True)
