@@ -4,10 +4,12 @@ A fact of a framework (``@pytest.mark.fact`` with its packages) holds for the ve
 was measured. Where another version does otherwise that is news, and no failure of ours.
 """
 
+import re
 from collections.abc import Generator, Iterator
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -61,11 +63,29 @@ registry._distribution = sharing.distribution_of
 _REFERENCE = Path(__file__).parent / "reference"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Tests that share results, an `xdist_group`, go to one worker, which computes them once."""
-    if getattr(config.option, "numprocesses", None) and config.option.dist in ("no", "load"):
-        config.option.dist = "loadgroup"
+_TOGETHER = re.compile(
+    r"faults/test_faults\.py::.*\[\w+"  # of each loss
+    r"|end_to_end/test_(adoption|articles|replay)\.py"
+    r"|implementations/test_(passing|registration)\.py"
+    r"|measurement/test_default_limit\.py"
+)
+"""Names of tests that share what one worker of pytest-xdist has then to compute only once."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    if config.getvalue("dist") != "load":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Sharing(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            shared = _TOGETHER.search(nodeid)
+            if shared is None:
+                return nodeid
+            return shared[0].partition("::")[0] + shared[0].partition("[")[2]
+
+    return Sharing(config, log)
 
 
 def pytest_configure(config: pytest.Config) -> None:

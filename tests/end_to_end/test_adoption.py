@@ -263,7 +263,6 @@ STRICT = ("--baseline", "baseline.yaml", "--slack", "0")
 needs_features = pytest.mark.skipif(
     not FEATURES, reason="NumPy has one way to compute on this processor"
 )
-together = pytest.mark.xdist_group("processors")
 
 
 @pytest.fixture(scope="module")
@@ -281,7 +280,6 @@ def recorded_here(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @needs_features
-@together
 @pytest.mark.parametrize("kept", range(len(FEATURES)))
 @pytest.mark.parametrize("recorded_there", [False, True])
 def test_a_baseline_holds_on_another_processor_of_the_platform(

@@ -22,8 +22,6 @@ from xentcheck.model import Case, Implementation, Kind, LabelKind, ProbeNumber, 
 from xentcheck.reference import exact
 from xentcheck.registry import implementations
 
-pytestmark = pytest.mark.xdist_group("articles")
-
 DOCUMENT = ROOT / "docs" / "articles.md"
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 CROSS_ENTROPY = "softmax_cross_entropy"

@@ -35,8 +35,6 @@ from xentcheck.sweeps import fitted
 from xentcheck.sweeps.assembly import located
 from xentcheck.witnesses.archive import save
 
-pytestmark = pytest.mark.xdist_group("replay")
-
 CE = "softmax_cross_entropy"
 
 

@@ -5,10 +5,9 @@ Driven by the fixtures of `tests.faults.catalogue` and by the registry of losses
 
 import functools
 import glob
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from types import FunctionType
-from typing import Any
 
 import pytest
 
@@ -97,18 +96,6 @@ def own_report(fixture: Fixture) -> Report:
     return report_of(group_of(fixture))
 
 
-def grouped(fixtures: Sequence[Fixture]) -> Any:
-    """A test for each fixture; those of a group go to one process, which audits it once."""
-    return pytest.mark.parametrize(
-        "fixture",
-        [
-            pytest.param(each, marks=pytest.mark.xdist_group(f"faults {group_of(each)}"))
-            for each in fixtures
-        ],
-        ids=[case_id(each) for each in fixtures],
-    )
-
-
 def kinds_found(report: Report, fixture: Fixture, dtype: str) -> Mapping[Kind, int]:
     """Rows by kind, over all sweeps in a dtype, for the quantity that a fixture is about."""
     found: dict[Kind, int] = {}
@@ -166,7 +153,7 @@ def test_no_fixture_is_left_out_of_the_catalogue() -> None:
             assert f"{file}:{function}" in named, function
 
 
-@grouped(FAULTS)
+@pytest.mark.parametrize("fixture", FAULTS, ids=case_id)
 def test_fault_is_found_with_its_kinds(fixture: Fixture) -> None:
     for dtype in fixture.dtypes:
         found = kinds_found(own_report(fixture), fixture, dtype)
@@ -174,7 +161,7 @@ def test_fault_is_found_with_its_kinds(fixture: Fixture) -> None:
         assert not missing, f"found {dict(found)}"
 
 
-@grouped(FAULTS)
+@pytest.mark.parametrize("fixture", FAULTS, ids=case_id)
 def test_fault_violates_the_default_limits(fixture: Fixture) -> None:
     violations = [
         each
@@ -186,7 +173,7 @@ def test_fault_violates_the_default_limits(fixture: Fixture) -> None:
     assert bool(violations) == (set(fixture.kinds) != {Kind.FTZ})
 
 
-@grouped(CONTROLS)
+@pytest.mark.parametrize("fixture", CONTROLS, ids=case_id)
 def test_control_is_audited_and_nothing_is_held_against_it(fixture: Fixture) -> None:
     name = name_of(fixture)
     report = own_report(fixture)

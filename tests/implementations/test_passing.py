@@ -18,8 +18,6 @@ from xentcheck.model import Quantity
 from xentcheck.reference import Reference
 from xentcheck.sweeps import cases, standard_sweeps
 
-pytestmark = pytest.mark.xdist_group("passing")
-
 LOSS_FILE = '''
 import numpy as np
 

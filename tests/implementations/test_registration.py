@@ -22,8 +22,6 @@ from xentcheck import registry
 from xentcheck.model import LabelKind, Skip
 from xentcheck.registry import declared_in, defined_at, implementation, load_registered
 
-pytestmark = pytest.mark.xdist_group("registration")
-
 PACKAGE = ROOT / "docs" / "examples" / "package"
 COMMAND = Path(sysconfig.get_path("scripts")) / "xentcheck"
 

@@ -11,8 +11,6 @@ from tests.running import invoke
 from xentcheck.auditing.check import CHECK_TOLERANCE, Check
 from xentcheck.model import Kind, Tolerance
 
-pytestmark = pytest.mark.xdist_group("default limit")
-
 FORMS = '''
 import numpy as np
 
