@@ -94,12 +94,11 @@ def test_the_line_says_which_of_the_two_was_met(forms):
 
 
 def test_a_bound_of_the_ulps_replaces_the_default_and_nothing_else_is_meant(forms):
-    narrow = ("--dtype", "float32")
-    assert check(forms, "softmax", *narrow, "--max-ulp", "4")[0] == 1
-    assert check(forms, "softmax", *narrow, "--max-ulp", "4", "--or-excess-bits", "2")[0] == 0
+    assert check(forms, "softmax", "--max-ulp", "4")[0] == 1
+    assert check(forms, "softmax", "--max-ulp", "4", "--or-excess-bits", "2")[0] == 0
     # as in YAML: without a bound of the ulps beside it, there is none
-    assert check(forms, "softmax", *narrow, "--max-excess-bits", "2")[0] == 0
-    assert check(forms, "softmax", *narrow, "--max-excess-bits", "0")[0] == 1
+    assert check(forms, "softmax", "--max-excess-bits", "2")[0] == 0
+    assert check(forms, "softmax", "--max-excess-bits", "0")[0] == 1
 
 
 @pytest.mark.parametrize(
