@@ -127,8 +127,8 @@ def audit(
         select: of a configuration only the implementations that one of these patterns matches.
         baseline: a file that says what is tolerated, instead of the configuration's own.
         slack: the relative change of what it tolerates that counts as none; unless given
-            `ratchet.DEFAULT_SLACK` where the processor is the one that it was recorded on, and
-            `ratchet.OTHER_PROCESSOR` elsewhere.
+            `gate.baseline.DEFAULT_SLACK` where the processor is the one that it was recorded on, and
+            `gate.baseline.OTHER_PROCESSOR` elsewhere.
         workers: how many processes share the work; None: all cores. The report is the same.
         timeout_s: how long one call in another process may take.
         progress: called whenever a part of the work is done.
