@@ -1,6 +1,6 @@
-"""The Python interface, which the commands and the pytest plugin use as well.
+"""The Python interface: audit, assert, probe and read reports.
 
-Its names are attributes of `xentcheck` itself, which imports this module when one is first used.
+Its names are attributes of `xentcheck`, which imports this module when one of them is first used.
 """
 
 import contextlib
@@ -92,57 +92,58 @@ def audit(
             ``loss`` a function ``fn(logits, labels, **parameters)``, which is called in this
             process; or text, which is loaded in a process of its own: ``module:function``,
             ``file.py:function``, or a command with ``{logits}``, ``{labels}`` and ``{out}``.
-        loss: what the function computes; `xentcheck list losses` has the names.
-        label_kind: ``integer`` or ``distribution``; the loss's own first kind unless given. For an
+        loss: the loss that the function computes; `xentcheck list losses` has the names.
+        label_kind: ``integer`` or ``distribution``; the first kind of the loss unless given. For an
             elementwise loss ``integer`` gives the labels 0 and 1 as int64.
-        parameters: of the loss, by name: computed, and passed to a function that has such an
-            argument. What is not given is the function's own default.
+        parameters: values of the loss's parameters, by name. They are computed, and passed to a
+            function that has such an argument. The others have the function's own defaults.
         dtypes: float32 and float64 unless given.
-        quantities: ``value``, ``gradient``; both unless given, as far as there are both.
-        framework: whose arrays the function is given: ``numpy``, ``torch``, ``jax``,
+        quantities: ``value``, ``gradient``; both unless given, if the function has both.
+        framework: the arrays that the function takes: ``numpy``, ``torch``, ``jax``,
             ``tensorflow``.
         gradient: a function of the same arguments that returns the shape of ``logits``, or text
-            that names one; ``auto``: by the framework, or a function that stands beside and is
-            named after it; None: only the value.
-        max_ulp: the largest error allowed, in ulps. Without it, ``p99_ulp`` and
+            that names one. ``auto``: the framework differentiates, or a function beside ``subject``
+            that is named after it. None: audit only the value.
+        max_ulp: the largest error allowed, in ulps. Without ``max_ulp``, ``p99_ulp`` and
             ``max_excess_bits`` an error has to be within 4 ulp, or have at most 2 excess bits.
         p99_ulp: the 99th percentile allowed, in ulps.
-        or_abs: an absolute error that is fine as well.
-        or_rel: a relative error that is fine as well.
+        or_abs: an absolute error that also passes.
+        or_rel: a relative error that also passes.
         max_excess_bits: the most bits that may be lost beyond what the condition number explains.
-        or_excess_bits: an error with at most this many excess bits is fine as well.
-        allow: kinds of finding that are no violation.
-        forbid: notes that are one: ``fp-signal``, ``batch-variant``, ``ftz``, ``convention``.
+        or_excess_bits: an error with at most this many excess bits also passes.
+        allow: kinds of finding that are not violations.
+        forbid: notes that are violations: ``fp-signal``, ``batch-variant``, ``ftz``,
+            ``convention``.
         built_in: parameters of the loss that the function computes with and does not take.
-        bind: keyword arguments of every call, or of a class's constructor. One that is a parameter
-            of the loss is built in.
-        shape: of the function's arguments: ``rows``; ``sequence``, (batch, sequence, classes);
-            ``class-second``, (batch, classes, sequence).
-        label_dtype: of integer labels: ``int64``, ``int32`` or a shorter one.
-        batch_invariant: a row may not change with its batch, not by one ulp: ``batch-variant`` is
+        bind: keyword arguments of every call, or of a class's constructor. A parameter of the loss
+            among them is built in.
+        shape: the shape of the function's arguments: ``rows``; ``sequence``, (batch, sequence,
+            classes); ``class-second``, (batch, classes, sequence).
+        label_dtype: the dtype of integer labels: ``int64``, ``int32`` or a shorter one.
+        batch_invariant: a row may not change with its batch, not by one ulp. ``batch-variant`` is
             forbidden, and batches of many sizes are called.
-        allow_skips: let it pass that something that is named was not audited; what that is stands
-            in the report's ``omissions`` otherwise.
-        seed: of the random inputs; that of the configuration, or 0, unless given.
-        select: of a configuration only the implementations that one of these patterns matches.
-        baseline: a file that says what is tolerated, instead of the configuration's own.
-        slack: the relative change of what it tolerates that counts as none; unless given
-            `gate.baseline.DEFAULT_SLACK` where the processor is the one that it was recorded on, and
-            `gate.baseline.OTHER_PROCESSOR` elsewhere.
+        allow_skips: pass although something that is named was not audited. Otherwise it fails; the
+            report's ``omissions`` list it.
+        seed: the seed of the random inputs; that of the configuration, or 0, unless given.
+        select: patterns of implementations of a configuration; only these are audited.
+        baseline: a file of what is tolerated. It replaces the configuration's own.
+        slack: the relative change of a tolerated fault that counts as none. Unless given, it is
+            `DEFAULT_SLACK` of `gate.baseline` on the processor where the baseline was recorded, and
+            `OTHER_PROCESSOR` elsewhere.
         workers: how many processes share the work; None: all cores. The report is the same.
-        timeout_s: how long one call in another process may take.
+        timeout_s: how long one call in another process may take, in seconds.
         progress: called whenever a part of the work is done.
-        targets: ``ends``: labels 0 and 1, or one-hot ones; ``soft``: none of these; all unless
+        targets: ``ends``: labels 0 and 1, or one-hot ones; ``soft``: none of these; both unless
             given.
-        inputs: own rows instead of the standard sweep: ``(logits, labels)``, or the logits alone,
+        inputs: your own rows instead of the standard sweep: ``(logits, labels)``, the logits alone,
             or both by name in a mapping; or the path of a .npy, .npz, .safetensors or .pt file, or
-            two paths. Without ``dtypes`` they are audited in the dtype that the logits have.
-        input_names: what the arrays of a file are called: ``{"logits": "x", "labels": "y"}``.
-        sanity_check: first ask a user's own function about a dozen mild rows. One that computes
-            something else is not audited any further: one finding says what it looks like.
+            two paths. Without ``dtypes`` they are audited in the dtype of the logits.
+        input_names: the names of the arrays in a file: ``{"logits": "x", "labels": "y"}``.
+        sanity_check: first ask a user's own function about a dozen mild rows. A function that
+            computes something else is not audited further: one finding says what it looks like.
 
     Returns:
-        The report. Without limits a configuration is a survey, whose report has no violations.
+        The report. Without limits a configuration is a survey; its report has no violations.
 
     Raises:
         XentcheckError: the arguments are contradictory or impossible; see `xentcheck.errors`.
