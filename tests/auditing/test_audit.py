@@ -84,9 +84,10 @@ def test_what_is_shown_is_decided_by_the_arbiter_once(monkeypatch):
     calls = []
     original = confirmation.exact_component
 
-    def counted(case, row, quantity, index, dtype):
-        calls.append((case.logits[row].item(), quantity, index))
-        return original(case, row, quantity, index, dtype)
+    def counted(element, dtype):
+        logits = element.case.logits[element.row].item()
+        calls.append((logits, element.quantity, element.component))
+        return original(element, dtype)
 
     monkeypatch.setattr(confirmation, "exact_component", counted)
     report = audit(configured("mine", "other"), extra=[mine(), mine(name="other")])

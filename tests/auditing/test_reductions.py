@@ -16,7 +16,7 @@ from xentcheck.auditing.run import audit
 from xentcheck.losses import LOSSES
 from xentcheck.measurement.scoring import Tolerance
 from xentcheck.model import Case, Config, Implementation, Kind, LabelKind, Limit, Quantity, Report
-from xentcheck.reference import Reference, Tier, exact, exact_in_block
+from xentcheck.reference import Element, Reference, Tier, exact, exact_in_block
 from xentcheck.sweeps import cases, standard_sweeps
 from xentcheck.sweeps.standard import LONG
 
@@ -280,14 +280,14 @@ def block(rows: int, dtype: str = "float32", **parameters: Any) -> Case:
 
 def test_the_mean_of_many_distinct_rows_is_certified_without_one_mpmath_row_each() -> None:
     case = block(30_000)
-    found, _ = exact_in_block(case, 0, Quantity.VALUE, 0)
+    found, _ = exact_in_block(Element(case, 0, Quantity.VALUE))
     # the independent reason: every row in float64 to 1e-15, added up exactly
     import math
 
     want = math.fsum(rows_of(case.logits, case.labels)) / case.rows
     assert abs(float(found.midpoints()[0]) - want) <= 1e-14 * want
     assert float(found.radius[0]) < 2.0**-80
-    gradient, condition = exact_in_block(case, 29_999, Quantity.GRADIENT, 1)
+    gradient, condition = exact_in_block(Element(case, 29_999, Quantity.GRADIENT, 1))
     with mpmath.workprec(200):
         x = [mpmath.mpf(float(each)) for each in case.logits[29_999]]
         p = mpmath.exp(x[1]) / sum(map(mpmath.exp, x)) - (case.labels[29_999] == 1)

@@ -14,7 +14,7 @@ from xentcheck.measurement import confirmation as deciding
 from xentcheck.measurement.borderline import settled
 from xentcheck.measurement.plateaus import MOST_HEIGHTS
 from xentcheck.model import ABOUT, Case, Cell, Implementation, Kind, LabelKind, Quantity, Tolerance
-from xentcheck.reference import Reference, exact
+from xentcheck.reference import Element, Reference, exact
 from xentcheck.reference.enclosures import Enclosures
 
 CE = "softmax_cross_entropy"
@@ -634,7 +634,7 @@ def test_a_result_near_a_limit_is_settled_by_the_exact_value_and_not_by_a_midpoi
     actual = np.array([0.5 + 3 * 2.0**-24], dtype=np.float32)
     for limit, beyond in ((3.0, False), (math.nextafter(3.0, 0.0), True)):
         tolerance = Tolerance(limit, p99_ulp=limit)
-        stand = settled(row, 0, Quantity.VALUE, None, actual, truth, tolerance)
+        stand = settled(Element(row, 0, Quantity.VALUE), actual, truth, tolerance)
         assert (bool(stand.beyond[0]), bool(stand.far[0])) == (beyond, beyond)
 
 
@@ -642,9 +642,9 @@ def test_a_result_is_decided_once_however_often_it_is_shown(monkeypatch):
     asked = []
     original = deciding.exact_component
 
-    def counting(given, row, quantity, index, dtype):
-        asked.append((row, quantity, index))
-        return original(given, row, quantity, index, dtype)
+    def counting(element, dtype):
+        asked.append((element.row, element.quantity, element.component))
+        return original(element, dtype)
 
     monkeypatch.setattr(deciding, "exact_component", counting)
     rows = case([[1.0, 2.0]], loss="logsumexp")

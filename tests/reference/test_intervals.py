@@ -16,7 +16,7 @@ from xentcheck.errors import UncertifiedError
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Components, ExactValue, Row, RowResult
 from xentcheck.model import Accepts, Case, LabelKind, Quantity
-from xentcheck.reference import arbiter, confirm, exact, tiers
+from xentcheck.reference import Element, arbiter, confirm, exact, tiers
 from xentcheck.reference.intervals import Interval, IntervalArithmetic, UndecidedError
 
 OPS = IntervalArithmetic(64)
@@ -261,9 +261,9 @@ def test_the_ends_of_a_result_are_of_its_own_row_and_component():
         mine = p[int(case.labels[row])]
         for k in range(3):
             own = int(k == int(case.labels[row]))
-            assert holds(arbiter.ends(case, row, Quantity.VALUE, k, 128), p[k])
+            assert holds(arbiter.ends(Element(case, row, Quantity.VALUE, k), 128), p[k])
             slope = mine * (own - p[k])
-            assert holds(arbiter.ends(case, row, Quantity.GRADIENT, k, 128), slope)
+            assert holds(arbiter.ends(Element(case, row, Quantity.GRADIENT, k), 128), slope)
 
 
 @pytest.mark.usefixtures("precise")
@@ -277,20 +277,20 @@ def test_the_ends_of_a_reduced_result_are_of_all_rows(reduction, divisor):
         total += weight[label] * (sum(powers).log() - logits[label])
         for k in range(3):
             slope = weight[label] * (powers[k] / sum(powers) - int(k == label)) / divisor
-            assert holds(arbiter.ends(case, row, Quantity.GRADIENT, k, 128), slope)
-    assert holds(arbiter.ends(case, 0, Quantity.VALUE, 0, 128), total / divisor)
+            assert holds(arbiter.ends(Element(case, row, Quantity.GRADIENT, k), 128), slope)
+    assert holds(arbiter.ends(Element(case, 0, Quantity.VALUE, 0), 128), total / divisor)
 
 
 def test_a_result_that_is_no_number_has_no_ends_and_an_exact_zero_is_both_its_ends():
     case = one("softmax_cross_entropy", [[np.nan, 0.0], [np.inf, 0.0], [1.0, 2.0]], [0, 1, -100])
-    assert arbiter.ends(case, 0, Quantity.VALUE, 0, 128) is None
-    assert arbiter.ends(case, 1, Quantity.VALUE, 0, 128) is None
-    assert arbiter.ends(case, 2, Quantity.VALUE, 0, 128) == (0, 0)
-    assert arbiter.ends(case, 2, Quantity.GRADIENT, 1, 128) == (0, 0)
+    assert arbiter.ends(Element(case, 0, Quantity.VALUE, 0), 128) is None
+    assert arbiter.ends(Element(case, 1, Quantity.VALUE, 0), 128) is None
+    assert arbiter.ends(Element(case, 2, Quantity.VALUE, 0), 128) == (0, 0)
+    assert arbiter.ends(Element(case, 2, Quantity.GRADIENT, 1), 128) == (0, 0)
     # e^-13000 and e^-14000 are on either side of 2^-20000
     far = one("sigmoid", [-13000.0, -14000.0])
-    assert arbiter.ends(far, 0, Quantity.VALUE, 0, 128) is not None
-    assert arbiter.ends(far, 1, Quantity.VALUE, 0, 128) is None
+    assert arbiter.ends(Element(far, 0, Quantity.VALUE, 0), 128) is not None
+    assert arbiter.ends(Element(far, 1, Quantity.VALUE, 0), 128) is None
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])

@@ -28,6 +28,7 @@ from xentcheck.losses import LOSSES
 from xentcheck.measurement import Tally, measure
 from xentcheck.model import Case, Implementation, LabelKind, Layout, Quantity, Tolerance
 from xentcheck.reference import (
+    Element,
     Reference,
     Tier,
     arbiter,
@@ -1125,7 +1126,7 @@ def test_one_component_of_a_row_is_what_the_whole_case_has_there(loss, dtype):
         ):
             for place in np.ndindex(want.shape):
                 row, index = place[0], place[1] if len(place) > 1 else 0
-                found, condition = exact_component(whole, row, quantity, index)
+                found, condition = exact_component(Element(whole, row, quantity, index))
                 assert found.shape == condition.shape == (1,)
                 assert tiers.outside(found, want.at(place)) is None, described(whole, place)
                 assert found.radius[0] <= 2.0**-79 or found.exponent[0] <= -1000

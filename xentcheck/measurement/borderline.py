@@ -14,8 +14,8 @@ from xentcheck.measurement.scoring import (
     scaled_bound,
     score,
 )
-from xentcheck.model import Array, Case, Float64Array, Quantity, Tolerance
-from xentcheck.reference import ends, exact, exact_component, exact_in_block, few_distinct
+from xentcheck.model import Array, Float64Array, Quantity, Tolerance
+from xentcheck.reference import Element, ends, exact, exact_component, exact_in_block, few_distinct
 from xentcheck.reference.enclosures import Enclosures, Exact, midpoint
 
 
@@ -104,25 +104,19 @@ Certain = tuple[Enclosures, Float64Array]
 """An enclosure by the arbiter and the condition number, of shape (1,) each."""
 
 
-def certain(case: Case, row: int, quantity: Quantity, index: int | None, dtype: str) -> Certain:
-    """The exact result that belongs to one result.
-
-    Args:
-        case: the block of rows.
-        row: the index of the row in the block.
-        quantity: value or gradient.
-        index: the component; None for a value per row or per block.
-        dtype: the dtype of the result, by name.
+def certain(element: Element, dtype: str) -> Certain:
+    """The exact result that belongs to one result of a dtype.
 
     Raises:
         UncertifiedError: the arbiter cannot decide it.
     """
-    if case.reduced:
-        if not few_distinct(case):
-            return exact_in_block(case, row, quantity, index or 0, dtype)
-        place = (row,) if index is None else (row, index)
-        return one_of(exact(case), quantity, () if quantity is Quantity.VALUE else place)
-    return exact_component(case, row, quantity, index or 0, dtype)
+    if not element.case.reduced:
+        return exact_component(element, dtype)
+    if not few_distinct(element.case):
+        return exact_in_block(element, dtype)
+    place = (element.row,) if element.index is None else (element.row, element.index)
+    of_block = element.quantity is Quantity.VALUE
+    return one_of(exact(element.case), element.quantity, () if of_block else place)
 
 
 def one_of(block: Exact, quantity: Quantity, position: tuple[int, ...]) -> Certain:
@@ -133,22 +127,11 @@ def one_of(block: Exact, quantity: Quantity, position: tuple[int, ...]) -> Certa
     return enclosures.at(position), np.atleast_1d(conditions[position])
 
 
-def settled(
-    case: Case,
-    row: int,
-    quantity: Quantity,
-    index: int | None,
-    actual: Array,
-    truth: Certain,
-    tolerance: Tolerance,
-) -> Settled:
+def settled(element: Element, actual: Array, truth: Certain, tolerance: Tolerance) -> Settled:
     """Compare one result with a tolerance, at as many bits as needed.
 
     Args:
-        case: the block of rows.
-        row: the index of the row in the block.
-        quantity: value or gradient.
-        index: the component; None for a value per row or per block.
+        element: which result it is.
         actual: the result, of shape (1,), in its own dtype.
         truth: the enclosure and the condition number, from `certain`.
         tolerance: the tolerance.
@@ -159,6 +142,7 @@ def settled(
     enclosures, condition = truth
     target = format_of(actual.dtype)
     assert target is not None
+    quantity = element.quantity
     plain = score(actual, enclosures, condition, quantity=quantity, tolerance=Tolerance())
     bits = excess_bits(float(plain.ulp_error[0]), float(condition[0]), target.name)
 
@@ -171,7 +155,7 @@ def settled(
     if exactly is not None:
         answers = asked((exactly, exactly))
     for precision in PRECISIONS if exactly is None else ():
-        bounds = ends(case, row, quantity, index or 0, precision)
+        bounds = ends(element, precision)
         if bounds is None:
             break
         answers = asked(bounds)

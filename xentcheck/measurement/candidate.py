@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from xentcheck.losses.spec import picked
-from xentcheck.model import ADAPTIVE, Case, Kind
+from xentcheck.model import ADAPTIVE, Case, Kind, Quantity
+from xentcheck.reference import Element
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,6 +46,10 @@ class Candidate:
     def place(self) -> tuple[bool, int]:
         """Sort key for the order within a sweep: rows that a search found come last."""
         return (self.found, self.number)
+
+    def element(self, quantity: Quantity) -> Element:
+        """Which result of its case it is."""
+        return Element(self.case, self.row, quantity, self.index)
 
     @property
     def position(self) -> tuple[int, ...]:

@@ -39,17 +39,13 @@ class Arbitration:
             if shown.case.reduced:
                 self._known[key] = self._of_block(shown, quantity)
             else:
-                self._known[key] = exact_component(
-                    shown.case, shown.row, quantity, shown.index or 0, shown.result_dtype
-                )
+                self._known[key] = exact_component(shown.element(quantity), shown.result_dtype)
             self.confirmed += 1
         return self._known[key]
 
     def _of_block(self, shown: Candidate, quantity: Quantity) -> Certain:
         if not few_distinct(shown.case):
-            return exact_in_block(
-                shown.case, shown.row, quantity, shown.index or 0, shown.result_dtype
-            )
+            return exact_in_block(shown.element(quantity), shown.result_dtype)
         key = content(shown.case)
         if key not in self._blocks:
             self._blocks[key] = exact(shown.case)
@@ -84,8 +80,8 @@ class Arbitration:
         )
         again = scoring()
         if again.near[0]:
-            place = (shown.case, shown.row, cell.quantity, shown.index)
-            again = scoring(settled=settled(*place, actual, (enclosures, condition), tolerance))
+            element = shown.element(cell.quantity)
+            again = scoring(settled=settled(element, actual, (enclosures, condition), tolerance))
         kind = kind_of(int(again.kinds[0]))
         if kind is Kind.FTZ and not flushes:
             kind = unflushed_kind(cell.quantity, shown.actual)

@@ -13,7 +13,7 @@ from xentcheck.measurement.borderline import certain, settled
 from xentcheck.measurement.candidate import Candidate, alone
 from xentcheck.measurement.scoring import Scores, conditioned, score
 from xentcheck.model import Array, Case, Float64Array, Kind, Quantity, Tolerance
-from xentcheck.reference import Reference
+from xentcheck.reference import Element, Reference
 
 PART_ELEMENTS = 1 << 16
 """Maximum number of results scored together: few enough for a core's cache, and many enough that
@@ -107,9 +107,10 @@ class Part:
         for position in map(tuple, positions):
             row = self.span.start + position[0] if position else 0
             index = position[1] if len(position) == 2 else None
-            truth = certain(self.case, row, self.quantity, index, self.dtype)
+            element = Element(self.case, row, self.quantity, index)
+            truth = certain(element, self.dtype)
             actual = np.atleast_1d(own[position])
-            stand = settled(self.case, row, self.quantity, index, actual, truth, tolerance)
+            stand = settled(element, actual, truth, tolerance)
             scores = scores.patched(position, scoring(actual, *truth, settled=stand))
         return scores
 

@@ -1,6 +1,7 @@
 """The reference: certified enclosures of the exact results of a case."""
 
 from xentcheck.reference.arbiter import confirm, ends, exact
+from xentcheck.reference.element import Element
 from xentcheck.reference.tiers import (
     Reference,
     Tier,
@@ -15,6 +16,7 @@ from xentcheck.reference.tiers import (
 )
 
 __all__ = [
+    "Element",
     "Reference",
     "Tier",
     "confirm",

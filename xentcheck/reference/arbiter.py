@@ -39,6 +39,7 @@ from xentcheck.losses.spec import (
     picked,
 )
 from xentcheck.model import Accepts, Case, Float64Array, LabelKind, Quantity
+from xentcheck.reference.element import Element
 from xentcheck.reference.enclosures import Enclosures, Exact
 from xentcheck.reference.intervals import Interval, IntervalArithmetic, UndecidedError, magnitude
 
@@ -193,35 +194,22 @@ def confirm(case: Case, number: int, only: tuple[Quantity, int] | None = None) -
     return True
 
 
-def component(case: Case, number: int, quantity: Quantity, index: int) -> Enclosures:
-    """One exact result of one row, (1,). The rest of the row need not be decided.
-
-    Args:
-        case: the block that contains the row.
-        number: index of the row in the block.
-        quantity: the value or the gradient.
-        index: the component; 0 for a value per row.
+def component(element: Element) -> Enclosures:
+    """One exact result, (1,). The rest of its row need not be decided.
 
     Raises:
         UncertifiedError: the result is undecided at `PRECISION_CAP` bits.
     """
+    case, index = element.case, element.component
     loss = LOSSES[case.loss]
-    row = block_of(case, [number]).row(0)
-    result = _decide(loss, loss.evaluate, row, case, number, only=(quantity, index))
-    return _pack_all(Components([_components(result, quantity).at(index)]))
+    row = block_of(case, [element.row]).row(0)
+    only = (element.quantity, index)
+    result = _decide(loss, loss.evaluate, row, case, element.row, only=only)
+    return _pack_all(Components([_components(result, element.quantity).at(index)]))
 
 
-def ends(
-    case: Case, number: int, quantity: Quantity, index: int, precision: int
-) -> tuple[Fraction, Fraction] | None:
-    """Exact lower and upper bounds of one result.
-
-    Args:
-        case: the block that contains the row.
-        number: index of the row in the block. Under a reduction the value is that of the block.
-        quantity: the value or the gradient.
-        index: the component; 0 for a value per row.
-        precision: bits of the computation, at least.
+def ends(element: Element, precision: int) -> tuple[Fraction, Fraction] | None:
+    """Exact lower and upper bounds of one result, computed with at least ``precision`` bits.
 
     Returns:
         The bounds as fractions. None if the result is not finite, or far outside every dtype's
@@ -230,6 +218,8 @@ def ends(
     Raises:
         UncertifiedError: the result is undecided at `PRECISION_CAP` bits.
     """
+    case, number, quantity = element.case, element.row, element.quantity
+    index = element.component
     loss = LOSSES[case.loss]
     if case.reduced and quantity is Quantity.VALUE:
         found = _total_of(loss, case, precision)

@@ -30,6 +30,7 @@ from xentcheck.losses.spec import Block, Loss
 from xentcheck.model import Accepts, Case, Float64Array, Quantity
 from xentcheck.reference import arbiter
 from xentcheck.reference.balls import BINARY128, FLOAT64, ArrayArithmetic, Ball
+from xentcheck.reference.element import Element
 from xentcheck.reference.enclosures import Balls, Enclosures
 from xentcheck.reference.forms import FORMS, Partial
 
@@ -378,29 +379,26 @@ def distinct_places(case: Case) -> list[int]:
     return [int(each) for each in arbiter.distinct_rows(case)[0][:MOST_DISTINCT]]
 
 
-def exact_in_block(
-    case: Case, row: int, quantity: Quantity, index: int, dtype: str = ""
-) -> tuple[Enclosures, Float64Array]:
+def exact_in_block(element: Element, dtype: str = "") -> tuple[Enclosures, Float64Array]:
     """One exact result of a reduction and its condition number, (1,) each.
 
     A gradient depends on its own row and the divisor; the value depends on all rows. The condition
     number of a value is NaN. That of a gradient is the one of its row.
 
     Args:
-        case: the block that contains the row.
-        row: index of the row in the block.
-        quantity: the value or the gradient.
-        index: the component of the gradient.
+        element: the result, of a reduction.
         dtype: dtype of the result that is judged with the condition number; "" is the case's own.
 
     Raises:
         UncertifiedError: the arbiter cannot decide the result.
     """
-    if quantity is Quantity.VALUE:
+    case = element.case
+    if element.quantity is Quantity.VALUE:
         return _total_of_many(case).reshaped((1,)), np.array([np.nan])
     apart = {name: each for name, each in case.parameters.items() if name != "reduction"}
-    _, condition = exact_component(replace(case, parameters=apart), row, quantity, index, dtype)
-    return arbiter.component_of_block(case, row, index), condition
+    alone = replace(element, case=replace(case, parameters=apart))
+    _, condition = exact_component(alone, dtype)
+    return arbiter.component_of_block(case, element.row, element.component), condition
 
 
 def _divisor(arithmetic: ArrayArithmetic, loss: Loss, case: Case) -> Ball | None:
@@ -486,25 +484,22 @@ def _total(piece: Partial, divisor: Ball | None) -> Partial:
     return piece
 
 
-def exact_component(
-    case: Case, row: int, quantity: Quantity, index: int, dtype: str = ""
-) -> tuple[Enclosures, Float64Array]:
+def exact_component(element: Element, dtype: str = "") -> tuple[Enclosures, Float64Array]:
     """One exact result of one row by the arbiter, and its condition number, (1,) each.
 
     The condition number is approximate, as everywhere: apart from the result itself, its inputs
     come from float64.
 
     Args:
-        case: the block that contains the row.
-        row: index of the row in the block.
-        quantity: the value or the gradient.
-        index: the component; 0 for a value per row.
+        element: the result, without a reduction.
         dtype: dtype of the result that is judged with the condition number; "" is the case's own.
 
     Raises:
         UncertifiedError: the arbiter cannot decide the result.
     """
-    found = arbiter.component(case, row, quantity, index)
+    case, row, quantity = element.case, element.row, element.quantity
+    index = element.component
+    found = arbiter.component(element)
     loss = LOSSES[case.loss]
     block = arbiter.block_of(case, [row])
     near = _midpoints(FLOAT64, case, block, np.array([row]))
