@@ -513,7 +513,9 @@ PLANTED = (
         "xentcheck/sweeps/assembly.py",
         "    requests = list(_requests(sweep, loss, dtype, seed))",
         "    requests = _requests(sweep, loss, dtype, seed)\n    list(requests)",
-        ("tests/sweeps/test_sweeps.py::test_axes_multiply_and_defaults_are_left_out",),
+        (
+            "tests/sweeps/test_sweeps.py::test_axes_multiply_and_defaults_are_kept_where_they_are_named",
+        ),
     ),
     Planted(
         "rows with NaN dropped",
@@ -549,7 +551,9 @@ PLANTED = (
         "xentcheck/sweeps/assembly.py",
         "    for combination in whole.combined:",
         "    for combination in whole.combined[:1]:",
-        ("tests/sweeps/test_sweeps.py::test_axes_multiply_and_defaults_are_left_out",),
+        (
+            "tests/sweeps/test_sweeps.py::test_axes_multiply_and_defaults_are_kept_where_they_are_named",
+        ),
     ),
     Planted(
         "inputs rounded twice",

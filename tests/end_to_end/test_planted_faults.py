@@ -4,6 +4,7 @@ Each fault goes into a copy of the tree, never into the tree; only tests that fa
 a collection that breaks or a run that hangs.
 """
 
+import ast
 import os
 import shutil
 import subprocess
@@ -66,6 +67,18 @@ def test_every_planted_fault_replaces_a_text_that_stands_once_in_its_file() -> N
     for fault in PLANTED:
         assert fault.old != fault.new, fault.name
         assert (ROOT / fault.file).read_text().count(fault.old) == 1, fault.name
+
+
+def test_every_named_test_exists() -> None:
+    """So that a test which is renamed is missed at once, not in the long run."""
+    defined: dict[str, set[str]] = {}
+    for test in dict.fromkeys(test for fault in PLANTED for test in fault.tests):
+        file, *names = test.split("::")
+        if file not in defined:
+            nodes = ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8")))
+            kinds = (ast.FunctionDef, ast.ClassDef)
+            defined[file] = {each.name for each in nodes if isinstance(each, kinds)}
+        assert {each.partition("[")[0] for each in names} <= defined[file], test
 
 
 def test_there_are_many_planted_faults_each_with_a_name_and_an_edit_of_its_own() -> None:
