@@ -36,6 +36,7 @@ from xentcheck.reference import (
     disagreement,
     exact,
     exact_component,
+    exact_in_block,
     tiers,
     tiers_for,
 )
@@ -1208,3 +1209,23 @@ def test_a_huge_float64_result_is_no_infinity():
             pos_weight=1e308,
         )
     )
+
+
+def test_condition_numbers_of_a_reduction_beyond_float64_raise_no_warning():
+    """The exact loss is 3.4e308: float64 does not hold it, binary128 does."""
+    logits = np.array([[1.7e308, -1.7e308], [0.0, 1.0]])
+    labels = np.array([1, 0])
+    whole = Case(
+        "s",
+        "explicit",
+        "softmax_cross_entropy",
+        "float64",
+        logits,
+        LabelKind.INTEGER,
+        labels,
+        {"reduction": "mean"},
+    )
+    condition = Reference(whole).condition(Quantity.GRADIENT, np.arange(2), "float64")
+    assert condition.shape == (2, 2)
+    found, _ = exact_in_block(Element(whole, 1, Quantity.GRADIENT, 0))
+    assert np.isfinite(found.midpoints()).all()

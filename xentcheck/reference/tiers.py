@@ -524,7 +524,10 @@ def _midpoints(
         }
     with np.errstate(all="ignore"):
         pieces = form(arithmetic, block, frozenset(Quantity)).quantities
-    return {quantity: piece.ball.midpoint.astype(np.float64) for quantity, piece in pieces.items()}
+        # in binary128 a midpoint can lie beyond float64: then it is infinite here
+        return {
+            quantity: piece.ball.midpoint.astype(np.float64) for quantity, piece in pieces.items()
+        }
 
 
 def disagreement(truth: Reference, row: int) -> str:
