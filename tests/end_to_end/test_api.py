@@ -452,6 +452,8 @@ class TestErrors:
             ({"parameters": {"label_smoothing": "0.1"}}, UsageError, "expected a number"),
             ({"parameters": {"label_smoothing": True}}, UsageError, "expected a number"),
             ({"parameters": {"label_smoothing": 2}}, UsageError, "has to be at least 0 and at"),
+            ({"parameters": {"label_smoothing": 10**400}}, UsageError, "smoothing: beyond float64"),
+            ({"parameters": {"ignore_index": -(10**400)}}, UsageError, "index: beyond float64"),
             ({"parameters": {"ignore_index": 0.5}}, UsageError, "expected a whole number"),
             ({"parameters": {"reduction": "median"}}, UnknownNameError, "value of reduction"),
             ({"parameters": {"weight": "rndom"}}, UnknownNameError, "did you mean 'random'"),
@@ -467,6 +469,12 @@ class TestErrors:
     ) -> None:
         with pytest.raises(error, match=message):
             xentcheck.audit(naive, **{"loss": CE, **arguments})
+
+    def test_a_default_beyond_float64_is_no_value_of_the_parameter(self) -> None:
+        def loss(logits: Any, labels: Any, ignore_index: int = 10**400) -> Any:
+            return sound(logits, labels)
+
+        assert not xentcheck.audit(loss, CE, dtypes="float32", max_ulp=4).violations
 
     def test_numbers_may_be_numpys(self) -> None:
         plain = xentcheck.audit(naive, CE, dtypes="float16", max_ulp=4)

@@ -114,12 +114,16 @@ def _number(parameter: Parameter, where: str, value: Any) -> float | int:
     whole = parameter.kind is ParameterKind.INTEGER
     plain = isinstance(value, int | float | np.integer | np.floating)
     plain = plain and not isinstance(value, bool)
-    if not plain or (whole and not float(value).is_integer()):
+    try:
+        number = float(value) if plain else np.nan
+    except OverflowError:
+        raise UsageError(f"{where}: beyond float64") from None
+    if not plain or (whole and not number.is_integer()):
         what = "a whole number" if whole else "a number"
         raise UsageError(f"{where}={value!r}: expected {what}")
     if problem := parameter.out_of_range(value):
-        raise UsageError(f"{where}={value:g}: {problem}")
-    return int(value) if whole else float(value)
+        raise UsageError(f"{where}={number:g}: {problem}")
+    return int(value) if whole else number
 
 
 def valid(parameter: Parameter, value: Any) -> bool:
