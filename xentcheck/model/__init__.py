@@ -1,5 +1,8 @@
 """The data types: frozen values that the packages pass to each other."""
 
+from xentcheck.model.causes import ABOUT_CAUSES, AboutCause, Cause
+from xentcheck.model.diagnosis import Diagnosis, Explained, Proof, SafeRange, Stretch
+from xentcheck.model.grades import ABOUT_GRADES, GRADES, Grade, rank
 from xentcheck.model.implementation import (
     ANY_PARAMETER,
     AUTO,
@@ -68,9 +71,12 @@ from xentcheck.model.results import (
 
 __all__ = [
     "ABOUT",
+    "ABOUT_CAUSES",
+    "ABOUT_GRADES",
     "ADAPTIVE",
     "ANY_PARAMETER",
     "AUTO",
+    "GRADES",
     "IN_TOLERANCE",
     "KINDS",
     "NOTES",
@@ -84,15 +90,20 @@ __all__ = [
     "UNSTEADY",
     "WITHOUT_RESULT",
     "About",
+    "AboutCause",
     "Accepts",
     "Array",
     "Case",
+    "Cause",
     "Cell",
     "Change",
     "Config",
+    "Diagnosis",
     "Domain",
+    "Explained",
     "Finding",
     "Float64Array",
+    "Grade",
     "Implementation",
     "Input",
     "InputSpec",
@@ -110,12 +121,15 @@ __all__ = [
     "ProbeResult",
     "Process",
     "Progress",
+    "Proof",
     "Quantity",
     "Report",
+    "SafeRange",
     "Scored",
     "Skip",
     "Source",
     "Standing",
+    "Stretch",
     "Sweep",
     "Target",
     "Tolerance",
@@ -126,6 +140,7 @@ __all__ = [
     "function_for",
     "gravity",
     "kind_of",
+    "rank",
     "reduces",
     "selected",
 ]

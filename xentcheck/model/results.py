@@ -8,10 +8,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from xentcheck.model.grades import Grade
 from xentcheck.model.inputs import Array, ParameterValue, Quantity
 from xentcheck.model.kinds import NOTES, Kind
+
+if TYPE_CHECKING:
+    from xentcheck.model.diagnosis import Diagnosis, SafeRange
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -182,6 +186,12 @@ class Measurement:
         normal: the witness of that error.
         met: the bound that allows that error if it is more than ``max_ulp``: one of
             `OTHER_BOUNDS`. Otherwise "".
+        grade: the grade of its worst row; None: not graded.
+        max_norm: the largest error relative to the scale of its row: for a gradient
+            max |g − g*| / max |g*|, for a value |v − v*| / max(1, |v*|, the logits' gaps). NaN if
+            no row has a finite one.
+        normwise: the witness of that error; for a gradient its worst component.
+        attainable: what the best known form attains on its failing rows, as text; "": not known.
     """
 
     cell: Cell
@@ -202,6 +212,10 @@ class Measurement:
     max_normal_ulp: float = math.nan
     normal: Witness | None = None
     met: str = ""
+    grade: Grade | None = None
+    max_norm: float = math.nan
+    normwise: Witness | None = None
+    attainable: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -365,6 +379,8 @@ class Report:
     omissions: tuple[Skip, ...] = ()
     strict: bool = False
     baseline_note: str = ""  # processors that it was recorded on, if this one is not among them
+    diagnoses: "tuple[Diagnosis, ...]" = ()  # the causes of the findings, the gravest first
+    safe_ranges: "tuple[SafeRange, ...]" = ()
 
     def rows(self) -> list[dict[str, Any]]:
         """The cells for a data frame: one mapping per cell, with the columns of the CSV."""
