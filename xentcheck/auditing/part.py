@@ -12,6 +12,7 @@ from xentcheck.errors import INTERNAL_ERROR, UncertifiedError, UnsupportedError
 from xentcheck.execution import Returned, hosts, unsupported
 from xentcheck.measurement import (
     Arbitration,
+    FailingRows,
     Tally,
     close,
     compare_variants,
@@ -129,7 +130,7 @@ def calls(
 def close_step(step: Step, outcome: PartResult) -> Closed:
     """Turn the tallies of a step into measurements and findings."""
     arbitration = Arbitration()
-    measurements, findings, worst = [], [], []
+    measurements, findings, worst, failing = [], [], [], []
     for cell, collected in outcome.tallies.items():
         place_found(collected, outcome.rows)
         measurement, found = close(cell, collected, step.bound(cell).tolerance, arbitration)
@@ -138,12 +139,15 @@ def close_step(step: Step, outcome: PartResult) -> Closed:
         shown = collected.shown.get(None)
         if shown is not None:
             worst.append((cell, shown))
+        if collected.failing is not None and collected.failing.failing:
+            failing.append((cell, collected.failing))
     return Closed(
         tuple(measurements),
         tuple(findings),
         tuple(worst),
         arbitration.confirmed,
         tuple(arbitration.failures),
+        tuple(failing),
     )
 
 
@@ -178,7 +182,10 @@ def _case(
         name = implementation.name
         cell = step.cell(name, quantity)
         bound = step.bound(cell)
-        tally = outcome.tallies.get(cell) or Tally(leaders={} if step.adaptive else None)
+        tally = outcome.tallies.get(cell) or Tally(
+            leaders={} if step.adaptive else None,
+            failing=FailingRows(step.examined) if step.examined else None,
+        )
         if (name, quantity) in gone:
             lost(tally, case, *gone[name, quantity])
             outcome.tallies[cell] = tally

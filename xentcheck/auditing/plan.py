@@ -34,6 +34,7 @@ class Plan:
         described: the cells of the configuration, whether or not they can be audited here.
         skips: implementations that cannot be loaded.
         select: patterns that narrow the selection of the sweeps; empty: no narrowing.
+        examined: number of failing rows of each kind that a cell keeps for the diagnosis.
     """
 
     config: Config
@@ -41,6 +42,7 @@ class Plan:
     described: tuple[Cell, ...]
     skips: tuple[Skip, ...] = ()
     select: tuple[str, ...] = ()
+    examined: int = 0
 
     @classmethod
     def of(
@@ -108,7 +110,7 @@ class Plan:
                 limit = self.config.limit_for(cell)
                 if limit is not None:
                     bounds[each.name, quantity] = CellBounds(limit.tolerance, limit.batch_invariant)
-        return Step(sweep, loss, dtype, self.config.seed, chosen, bounds)
+        return Step(sweep, loss, dtype, self.config.seed, chosen, bounds, self.examined)
 
     def _chosen(
         self,

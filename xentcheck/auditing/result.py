@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from xentcheck import sweeps
-from xentcheck.measurement import Candidate, Tally
+from xentcheck.measurement import Candidate, FailingRows, Tally
 from xentcheck.model import Cell, Finding, Measurement, Skip
 from xentcheck.reference import Tier
 
@@ -20,6 +20,7 @@ class Closed:
         worst: the worst row of each cell.
         arbitrated: number of results that the arbiter computed.
         failures: messages about results that the arbiter cannot decide or scores differently.
+        failing: failing rows of the cells that have some, for the diagnosis.
     """
 
     measurements: tuple[Measurement, ...] = ()
@@ -27,6 +28,7 @@ class Closed:
     worst: tuple[tuple[Cell, Candidate], ...] = ()
     arbitrated: int = 0
     failures: tuple[str, ...] = ()
+    failing: tuple[tuple[Cell, FailingRows], ...] = ()
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ from typing import Any
 from xentcheck import recognition, registry
 from xentcheck.auditing.check import DEFAULT_LIMITS
 from xentcheck.auditing.confirm import Confirmation
+from xentcheck.auditing.diagnose import Diagnosing, diagnosed, subjects
 from xentcheck.auditing.environment import METHOD, WITHOUT_BINARY128, environment
 from xentcheck.auditing.part import close_step, work
 from xentcheck.auditing.plan import Plan, check_time, patient
@@ -27,7 +28,9 @@ from xentcheck.gate import baseline_file
 from xentcheck.gate.baseline import Baseline, Weighed, bounds_of, observed, weigh
 from xentcheck.gate.limits import judge
 from xentcheck.gate.omissions import omissions
+from xentcheck.measurement import FailingRows
 from xentcheck.model import (
+    SURVEY_TOLERANCE,
     Cell,
     Config,
     Finding,
@@ -37,6 +40,7 @@ from xentcheck.model import (
     Report,
     Skip,
     Source,
+    Tolerance,
     Yield,
     selected,
 )
@@ -63,6 +67,7 @@ class Options:
         progress: called whenever a part of the work is done.
         sanity_check: first ask users' own functions about mild rows. One of ``extra`` that is
             recognised as another function is not swept.
+        diagnosis: find the causes of the findings afterwards.
     """
 
     select: Sequence[str] = ()
@@ -73,6 +78,7 @@ class Options:
     timeout_s: float | None = None
     progress: Callable[[Progress], None] | None = None
     sanity_check: bool = False
+    diagnosis: bool = False
 
 
 def audit(config: Config, options: Options | None = None, **changes: Any) -> Report:
@@ -110,11 +116,22 @@ def audit(config: Config, options: Options | None = None, **changes: Any) -> Rep
             patterns = options.select or ("*", "*@*")
             chosen = [each for each in targets if selected(each.name, patterns)]
             sane = recognition.check(config, extra, chosen, workers or cores())
-        run = _Audit(replace(plan, config=sane.config), options)
+        examined = examined_rows(len(plan.described)) if options.diagnosis else 0
+        run = _Audit(replace(plan, config=sane.config, examined=examined), options)
         run.begin(sane)
         return replace(run.report(workers), timeout_s=timeout_s)
     finally:
         hosts.close()
+
+
+def examined_rows(cells: int) -> int:
+    """The number of failing rows of each kind that a cell keeps: fewer where there are many."""
+    return max(_LEAST_EXAMINED, min(_MOST_EXAMINED, _EXAMINED // max(cells, 1)))
+
+
+_EXAMINED = 1 << 16
+_LEAST_EXAMINED = 32
+_MOST_EXAMINED = 1 << 11
 
 
 class _Audit:
@@ -132,6 +149,7 @@ class _Audit:
         self.findings: list[Finding] = []
         self.yields: list[Yield] = []
         self.confirmation = Confirmation()
+        self.failing: dict[Cell, FailingRows] = {}
         self.uncertified: list[str] = []
         self.deaths: list[str] = []
         self.decided: Counter[Tier] = Counter()
@@ -170,7 +188,14 @@ class _Audit:
             hosts.close()
         interrupted |= self.confirmation.run(workers, self.deaths)
         self._blame(self.confirmation.failures)
-        findings = tuple(self.findings)
+        found = Diagnosing((), tuple(self.findings), tuple(self.measurements))
+        if self.failing and not interrupted:
+            asked = subjects(self.failing, self.findings, self._tolerance)
+            found = diagnosed(asked, self.findings, self.measurements, workers, self.deaths)
+            interrupted |= found.interrupted
+            self._blame(found.failures)
+            self.measurements = list(found.measurements)
+        findings = found.findings
         versions = environment(processes)
         measured = {each.cell for each in self.measurements}
         unaudited = tuple(each for each in self.plan.described if each not in measured)
@@ -213,6 +238,7 @@ class _Audit:
             baseline="" if self.baseline is None else self.baseline.path,
             unaudited=unaudited,
             sources=self._sources(measured),
+            diagnoses=found.diagnoses,
             skips=tuple(self.skips),
             yields=tuple(self.yields),
             gated=bool(self.config.limits),
@@ -233,6 +259,10 @@ class _Audit:
                 "confirmations_failed": self.failed,
             },
         )
+
+    def _tolerance(self, cell: Cell) -> Tolerance:
+        limit = self.config.limit_for(cell)
+        return SURVEY_TOLERANCE if limit is None else limit.tolerance
 
     def _sources(self, measured: Set[Cell]) -> tuple[Source, ...]:
         """The file and line of each implementation that was measured, where Python can tell."""
@@ -318,6 +348,7 @@ class _Audit:
         self.findings += closed.findings
         self.arbitrated += closed.arbitrated
         self._blame(closed.failures)
+        self.failing.update(closed.failing)
         for cell, shown in closed.worst:
             self.confirmation.remember(cell, shown)
 

@@ -40,6 +40,7 @@ class Step:
         seed: the seed of all random numbers.
         chosen: the implementations.
         bounds: bounds by name of implementation and quantity; the survey tolerance for the others.
+        examined: number of failing rows of each kind that a cell keeps for the diagnosis.
     """
 
     sweep: Sweep
@@ -48,6 +49,7 @@ class Step:
     seed: int
     chosen: tuple[Implementation, ...]
     bounds: Mapping[tuple[str, Quantity], CellBounds]
+    examined: int = 0
 
     def __getstate__(self) -> dict[str, Any]:
         return {each.name: getattr(self, each.name) for each in fields(self)}

@@ -14,6 +14,7 @@ from xentcheck.cli.options import (
     allow_skips_option,
     calling,
     completing,
+    diagnosis_option,
     dtype_option,
     keywords_from,
     kind_names,
@@ -26,6 +27,7 @@ from xentcheck.cli.options import (
     reporting,
     targets_option,
     timeout_option,
+    verbose_option,
     witnesses_option,
     workers_option,
 )
@@ -103,6 +105,8 @@ def bound_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @witnesses_option
 @workers_option
 @timeout_option
+@diagnosis_option
+@verbose_option
 @reporting
 def check(
     target: str,
@@ -134,6 +138,8 @@ def check(
     witnesses: str,
     workers: int | None,
     timeout_s: float | None,
+    diagnosis: bool,
+    verbose: bool,
     formats: Sequence[str],
     outputs: Sequence[str],
     color: str,
@@ -209,6 +215,7 @@ def check(
         workers=workers,
         timeout_s=timeout_s,
         sanity_check=sanity_check,
+        diagnosis=diagnosis,
     )
     return run_audit(
         made.config,
@@ -216,6 +223,7 @@ def check(
         options,
         witnesses=witnesses,
         explain=lambda report: explained(made, report, options),
+        verbose=verbose,
     )
 
 

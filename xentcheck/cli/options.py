@@ -210,6 +210,22 @@ label_dtype_option = click.option(
 )
 
 
+verbose_option = click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    help="In the table: every violation with its witness, also where a cause explains it.",
+)
+diagnosis_option = click.option(
+    "--no-diagnosis",
+    "diagnosis",
+    is_flag=True,
+    flag_value=False,
+    default=True,
+    help="Do not look for the causes of what is found.",
+)
+
+
 def calling(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say how the user's own function is called."""
     options = (

@@ -13,9 +13,11 @@ from xentcheck.cli.entry import cli
 from xentcheck.cli.options import (
     allow_skips_option,
     completing,
+    diagnosis_option,
     implementation_names,
     reporting,
     timeout_option,
+    verbose_option,
     witnesses_option,
     workers_option,
 )
@@ -61,6 +63,8 @@ from xentcheck.cli.output import Delivery
 @witnesses_option
 @workers_option
 @timeout_option
+@diagnosis_option
+@verbose_option
 def run(
     config: str,
     formats: Sequence[str],
@@ -77,6 +81,8 @@ def run(
     witnesses: str,
     workers: int | None,
     timeout_s: float | None,
+    diagnosis: bool,
+    verbose: bool,
 ) -> int:
     """Audit what a configuration says: many implementations on declared inputs.
 
@@ -102,5 +108,9 @@ def run(
     )
     from xentcheck.auditing.run import Options
 
-    options = Options(select=select, workers=workers, timeout_s=timeout_s, sanity_check=True)
-    return run_audit(config_, delivery, options, keeping=keeping, witnesses=witnesses)
+    options = Options(
+        select=select, workers=workers, timeout_s=timeout_s, sanity_check=True, diagnosis=diagnosis
+    )
+    return run_audit(
+        config_, delivery, options, keeping=keeping, witnesses=witnesses, verbose=verbose
+    )

@@ -1,8 +1,10 @@
 """Calling implementations, scoring their results, and summing up each cell."""
 
-from xentcheck.measurement.candidate import Candidate, gravity
-from xentcheck.measurement.collecting import lost, measure, take, weigh
+from xentcheck.measurement.candidate import Candidate, alone, gravity
+from xentcheck.measurement.collecting import lost, measure, scores_of, take, weigh
 from xentcheck.measurement.confirmation import Arbitration, content
+from xentcheck.measurement.failing import FailingBlock, FailingRows
+from xentcheck.measurement.scoring import Scores
 from xentcheck.measurement.summary import close
 from xentcheck.measurement.tally import Tally, note, place_found
 from xentcheck.measurement.variants import compare_variants
@@ -10,7 +12,11 @@ from xentcheck.measurement.variants import compare_variants
 __all__ = [
     "Arbitration",
     "Candidate",
+    "FailingBlock",
+    "FailingRows",
+    "Scores",
     "Tally",
+    "alone",
     "close",
     "compare_variants",
     "content",
@@ -19,6 +25,7 @@ __all__ = [
     "measure",
     "note",
     "place_found",
+    "scores_of",
     "take",
     "weigh",
 ]

@@ -18,6 +18,7 @@ from xentcheck.measurement.escalation import PART_ELEMENTS, Part
 from xentcheck.measurement.flushing import approximately
 from xentcheck.measurement.layouts import layouts
 from xentcheck.measurement.scored_part import ScoredPart
+from xentcheck.measurement.scoring import Scores
 from xentcheck.measurement.tally import Tally, note
 from xentcheck.measurement.upstream import cotangents
 from xentcheck.model import (
@@ -132,6 +133,25 @@ def _take(
         scores = part.scores(results, tolerance, loss)
         ScoredPart.of(collected, part, results, scores, valid[span]).collect()
     collected.flushing.examine(implementation, quantity)
+
+
+def scores_of(results: Array, case: Case, quantity: Quantity, tolerance: Tolerance) -> Scores:
+    """Certified scores of results of a case, whoever computed them.
+
+    Args:
+        results: in the shape that the loss has for the quantity.
+        case: the case.
+        quantity: value or gradient.
+        tolerance: decides which results are at fault.
+
+    Raises:
+        UncertifiedError: an exact result cannot be certified.
+    """
+    target = format_of(results.dtype)
+    assert target is not None
+    truth = Reference(case, {quantity})
+    part = Part(case, slice(0, case.rows), quantity, target.name, truth)
+    return part.scores(results, tolerance, LOSSES[case.loss])
 
 
 def weigh(results: Array, case: Case, truth: Reference, quantity: Quantity) -> Float64Array:

@@ -1,15 +1,23 @@
 """The results of a part, scored: what they add to the totals of their cell."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from xentcheck.floats import FORMATS, to_float64
 from xentcheck.losses import LOSSES
+from xentcheck.losses.spec import picked
 from xentcheck.measurement.candidate import Candidate, gravity
 from xentcheck.measurement.escalation import Part
+from xentcheck.measurement.failing import (
+    LONG,
+    PASSING_BLOCKS,
+    PASSING_ROWS,
+    FailingBlock,
+    FailingRows,
+)
 from xentcheck.measurement.flushing import subnormal
 from xentcheck.measurement.plateaus import CLIPPED, PLATEAU_ROWS, Height
 from xentcheck.measurement.scoring import Scores, excess_bits, lost_kind
@@ -106,9 +114,13 @@ class ScoredPart:
         self._offer_worst()
         self._collect_subnormals()
         at_fault = self.alive & (self.gravest != RIGHT)
+        if self.tally.failing is not None and not self.part.case.reduced:
+            self._keep_passing(self.tally.failing, self.alive & ~at_fault)
         if not at_fault.any():
             return
         broken = np.flatnonzero(at_fault & ~_NOTED[self.gravest])
+        if self.tally.failing is not None and len(broken):
+            self._keep_failing(self.tally.failing, broken)
         if self.tally.first is None and len(broken):
             row = int(broken[0])
             column, kind = int(self.kinds[row].argmin()), KINDS[self.gravest[row]]
@@ -122,6 +134,51 @@ class ScoredPart:
                 here = here[~watched[here]]
             if len(here):
                 self._offer_kind(here, code)
+
+    def _keep_failing(self, failing: FailingRows, rows: npt.NDArray[np.intp]) -> None:
+        """Keep some failing rows for the diagnosis."""
+        case = self.part.case
+        if case.reduced and self.results.ndim and self.part.span != slice(0, case.rows):
+            return  # a block in several parts: it is long, and its rows cannot be told apart
+        numbers = int(case.logits.size) if case.reduced else case.classes
+        chosen = failing.wanted(self.gravest, rows, numbers)
+        if len(chosen):
+            failing.blocks.append(self._block(chosen))
+
+    def _keep_passing(self, failing: FailingRows, passes: npt.NDArray[np.bool_]) -> None:
+        """Keep a few rows that pass."""
+        if len(failing.passing) >= PASSING_BLOCKS or self.part.case.classes > LONG:
+            return
+        rows = np.flatnonzero(passes)
+        if len(rows):
+            few = np.unique(np.linspace(0, len(rows) - 1, PASSING_ROWS).astype(np.intp))
+            failing.passing.append(self._block(rows[few]))
+
+    def _block(self, chosen: npt.NDArray[np.intp]) -> FailingBlock:
+        """Rows of this part with their results; under a reduction the whole case."""
+        case, span, single = self.part.case, self.part.span, self.results.ndim == 0
+        if single:
+            exact = self.part.truth.at(self.part.quantity, span).midpoints()
+        else:
+            exact = self.part.truth.midpoints(self.part.quantity, span.start + chosen)
+        if not case.reduced:
+            case = replace(
+                case,
+                logits=case.logits[span][chosen],
+                labels=None if case.labels is None else case.labels[span][chosen],
+                parameters=picked(case.parameters, span.start + chosen),
+            )
+        own = self.results if single else self.results[span]
+        return FailingBlock(
+            case,
+            to_float64(own).reshape(len(self.gravest), -1)[chosen],
+            np.asarray(exact, dtype=np.float64).reshape(len(chosen), -1),
+            self.kinds[chosen],
+            self.gravest[chosen],
+            self.part.dtype,
+            single=single,
+            rows=chosen if case.reduced and not single else None,
+        )
 
     def _collect_subnormals(self) -> None:
         """Count the rows with subnormal results whose exact results are subnormal."""

@@ -18,6 +18,7 @@ import numpy as np
 
 from xentcheck.execution import Incident
 from xentcheck.measurement.candidate import Candidate, alone, badness, moved
+from xentcheck.measurement.failing import FailingRows
 from xentcheck.measurement.flushing import Flushing
 from xentcheck.measurement.plateaus import Heights
 from xentcheck.measurement.quantiles import Quantiles
@@ -32,7 +33,8 @@ class Tally:
     ``heights`` watches results that may be plateaus. ``flushing`` watches results that may be
     flushed; they count as `Kind.FTZ` until the cell is closed. ``leaders`` has the row with the
     largest finite error for each class count and generator, among short finite rows; searches start
-    from them. It is None without a search, and merging drops it.
+    from them. It is None without a search, and merging drops it. ``failing`` has rows for the
+    diagnosis; None without one.
     """
 
     rows: int = 0
@@ -56,6 +58,7 @@ class Tally:
     negative_zeros: int = 0
     smallest: float = np.inf  # the smallest magnitude of a nonzero result
     leaders: dict[tuple[int, str], Candidate] | None = None
+    failing: FailingRows | None = None
 
     @property
     def worst(self) -> float:
@@ -92,6 +95,10 @@ class Tally:
             self.heights.watch(height, seen.moved(offset, found))
         forget_heights(self)
         self.flushing.merge(other.flushing, offset, found)
+        if self.failing is None:
+            self.failing = other.failing
+        elif other.failing is not None:
+            self.failing.merge(other.failing)
         for name, incident in other.incidents.items():
             known = self.incidents.get(name)
             if known is None or incident.distance > known.distance:

@@ -1,7 +1,15 @@
 """The data types: frozen values that the packages pass to each other."""
 
 from xentcheck.model.causes import ABOUT_CAUSES, AboutCause, Cause
-from xentcheck.model.diagnosis import Diagnosis, Explained, Proof, SafeRange, Stretch
+from xentcheck.model.diagnosis import (
+    Attainable,
+    Diagnosis,
+    Explained,
+    Fault,
+    Proof,
+    SafeRange,
+    Stretch,
+)
 from xentcheck.model.grades import ABOUT_GRADES, GRADES, Grade, rank
 from xentcheck.model.implementation import (
     ANY_PARAMETER,
@@ -93,6 +101,7 @@ __all__ = [
     "AboutCause",
     "Accepts",
     "Array",
+    "Attainable",
     "Case",
     "Cause",
     "Cell",
@@ -101,6 +110,7 @@ __all__ = [
     "Diagnosis",
     "Domain",
     "Explained",
+    "Fault",
     "Finding",
     "Float64Array",
     "Grade",

@@ -15,7 +15,7 @@ from xentcheck.model.inputs import Array, ParameterValue, Quantity
 from xentcheck.model.kinds import NOTES, Kind
 
 if TYPE_CHECKING:
-    from xentcheck.model.diagnosis import Diagnosis, SafeRange
+    from xentcheck.model.diagnosis import Attainable, Diagnosis, SafeRange
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -191,7 +191,7 @@ class Measurement:
             max |g − g*| / max |g*|, for a value |v − v*| / max(1, |v*|, the logits' gaps). NaN if
             no row has a finite one.
         normwise: the witness of that error; for a gradient its worst component.
-        attainable: what the best known form attains on its failing rows, as text; "": not known.
+        attainable: what the best known form attains on its failing rows; None: not known.
     """
 
     cell: Cell
@@ -215,7 +215,7 @@ class Measurement:
     grade: Grade | None = None
     max_norm: float = math.nan
     normwise: Witness | None = None
-    attainable: str = ""
+    attainable: "Attainable | None" = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

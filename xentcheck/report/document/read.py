@@ -16,13 +16,19 @@ from typing import Any, NoReturn
 from xentcheck.errors import UsageError
 from xentcheck.floats import FORMATS
 from xentcheck.model import (
+    Attainable,
+    Cause,
     Cell,
     Change,
+    Diagnosis,
+    Explained,
+    Fault,
     Finding,
     Input,
     Kind,
     Measurement,
     ParameterValue,
+    Proof,
     Quantity,
     Report,
     Scored,
@@ -173,6 +179,7 @@ def _report(entry: Entry) -> Report:
         omissions=tuple(map(_skip, entry.entries("omissions", []))),
         strict=entry.flag("strict", False),
         baseline_note=entry.text("baseline_note", ""),
+        diagnoses=tuple(map(_diagnosis, entry.entries("diagnoses", []))),
     )
 
 
@@ -232,6 +239,7 @@ def _measurement(entry: Entry) -> Measurement:
         farthest=farthest,
         max_normal_ulp=normal_ulp,
         normal=None if math.isnan(normal_ulp) else _normal(entry, farthest, cell),
+        attainable=_attainable(entry.entry_or_none("attainable")),
     )
 
 
@@ -347,6 +355,67 @@ def _change(entry: Entry) -> Change:
 def _source(entry: Entry) -> Source:
     return Source(
         entry.text("loss"), entry.text("implementation"), entry.text("file"), entry.integer("line")
+    )
+
+
+def _attainable(entry: Entry | None) -> Attainable | None:
+    if entry is None:
+        return None
+    faults = entry.entry("faults")
+    return Attainable(
+        form=entry.text("form"),
+        rows=entry.integer("rows"),
+        same_ulp=entry.number("same_ulp"),
+        wider=entry.text_or_none("wider") or "",
+        wider_ulp=entry.number("wider_ulp"),
+        explained_ulp=entry.number("explained_ulp"),
+        faults=tuple((fault, faults.integer(fault.value, 0)) for fault in Fault),
+    )
+
+
+def _diagnosis(entry: Entry) -> Diagnosis:
+    inner = entry.entry_or_none("cell")
+    cell = None if inner is None else _cell(inner)
+    explains = tuple(
+        Explained(
+            each.text("dtype"),
+            each.word("quantity", Quantity),
+            each.integer("rows"),
+            each.integer("examined"),
+            each.integer("failing"),
+        )
+        for each in entry.entries("explains", [])
+    )
+    proofs = tuple(
+        Proof(
+            each.text("form"),
+            each.text("dtype"),
+            each.word("quantity", Quantity),
+            each.integer("rows"),
+            each.number("max_ulp"),
+            each.integer("failing"),
+        )
+        for each in entry.entries("proofs", [])
+    )
+    attainable = tuple(
+        (each.text("dtype"), each.word("quantity", Quantity), known)
+        for each in entry.entries("attainable", [])
+        if (known := _attainable(each)) is not None
+    )
+    return Diagnosis(
+        cause=entry.word("cause", Cause),
+        loss=entry.text("loss"),
+        implementation=entry.text("implementation"),
+        explains=explains,
+        evidence=entry.texts("evidence"),
+        witness=None if cell is None else _witness(entry, "witness", cell),
+        cell=cell,
+        kind=None if entry.values.get("kind") is None else entry.word("kind", Kind),
+        remedy=entry.text("remedy", ""),
+        proofs=proofs,
+        ruled_out=entry.texts("ruled_out"),
+        original=None if cell is None else _witness(entry, "original", cell),
+        attainable=attainable,
     )
 
 

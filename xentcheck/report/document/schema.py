@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from xentcheck.gate.baseline_file import RULES
 from xentcheck.gate.outcome import Outcome
-from xentcheck.model import OTHER_BOUNDS, Kind, Quantity, Standing
+from xentcheck.model import OTHER_BOUNDS, Cause, Fault, Kind, Quantity, Standing
 from xentcheck.reading.schema import (
     DIALECT,
     Schema,
@@ -64,6 +64,7 @@ def report_schema() -> Schema:
         "farthest": or_null({"$ref": "#/$defs/witness"}),
         "normal": or_null({"$ref": "#/$defs/witness"}),
         "first_break": or_null(whole_object({"kind": {"$ref": "#/$defs/kind"}, **_INPUT})),
+        "attainable": or_null(whole_object(_ATTAINABLE)),
     }
     witness: dict[str, Schema] = {
         **_INPUT,
@@ -156,6 +157,11 @@ def report_schema() -> Schema:
             {"enum": list(map(str, Outcome))}, "How the run ended; the exit status goes with it."
         ),
         "yields": list_of(whole_object(given)),
+        "diagnoses": described(
+            list_of(whole_object(_diagnosis(cell))),
+            "The causes of the findings, by implementation: what is wrong, what it explains, what "
+            "to write instead.",
+        ),
     }
     return {
         "$schema": DIALECT,
@@ -194,3 +200,45 @@ _INPUT: Mapping[str, Schema] = {
     "row": {"type": "integer", "minimum": 0},
     "place": {"type": "integer", "minimum": 0},
 }
+
+_ATTAINABLE: Mapping[str, Schema] = {
+    "form": {"type": "string"},
+    "rows": {"$ref": "#/$defs/count"},
+    "same_ulp": {"$ref": "#/$defs/number"},
+    "wider": {"type": ["string", "null"]},
+    "wider_ulp": {"$ref": "#/$defs/number"},
+    "explained_ulp": described(
+        {"$ref": "#/$defs/number"}, "The largest error that the condition numbers explain."
+    ),
+    "faults": whole_object({str(fault): {"$ref": "#/$defs/count"} for fault in Fault}),
+}
+
+
+def _diagnosis(cell: Mapping[str, Schema]) -> Mapping[str, Schema]:
+    place: dict[str, Schema] = {
+        "dtype": {"type": "string"},
+        "quantity": {"$ref": "#/$defs/quantity"},
+    }
+    counts = {name: {"$ref": "#/$defs/count"} for name in ("rows", "examined", "failing")}
+    proof: dict[str, Schema] = {
+        "form": {"type": "string"},
+        **place,
+        "rows": {"$ref": "#/$defs/count"},
+        "max_ulp": {"$ref": "#/$defs/number"},
+        "failing": {"$ref": "#/$defs/count"},
+    }
+    return {
+        "cause": {"enum": list(map(str, Cause))},
+        "loss": {"type": "string"},
+        "implementation": {"type": "string"},
+        "explains": list_of(whole_object({**place, **counts})),
+        "evidence": list_of({"type": "string"}),
+        "ruled_out": list_of({"type": "string"}),
+        "remedy": {"type": "string"},
+        "proofs": list_of(whole_object(proof)),
+        "attainable": list_of(whole_object({**place, **_ATTAINABLE})),
+        "kind": or_null({"$ref": "#/$defs/kind"}),
+        "cell": or_null(whole_object(cell)),
+        "witness": or_null({"$ref": "#/$defs/witness"}),
+        "original": or_null({"$ref": "#/$defs/witness"}),
+    }

@@ -7,8 +7,10 @@ from typing import Any
 from xentcheck.floats import ULP_DEFINITION, hex_text
 from xentcheck.gate.outcome import outcome
 from xentcheck.model import (
+    Attainable,
     Cell,
     Change,
+    Diagnosis,
     Finding,
     Measurement,
     Report,
@@ -60,6 +62,7 @@ def to_document(report: Report) -> dict[str, Any]:
         "strict": report.strict,
         "outcome": str(outcome(report)),
         "yields": [_yield(each) for each in report.yields],
+        "diagnoses": [_diagnosis(each) for each in report.diagnoses],
     }
 
 
@@ -94,6 +97,7 @@ def _measurement(measurement: Measurement) -> dict[str, Any]:
         "farthest": _farthest(measurement),
         "normal": _normal(measurement),
         "first_break": _first_break(measurement),
+        "attainable": _attainable(measurement.attainable),
     }
 
 
@@ -192,6 +196,61 @@ def of_witness(witness: Witness | None) -> dict[str, Any] | None:
         "radius_ulp": number(witness.radius_ulp),
         "excess_bits": None if excess is None else number(excess),
         "note": witness.note,
+    }
+
+
+def _attainable(known: Attainable | None) -> dict[str, Any] | None:
+    if known is None:
+        return None
+    return {
+        "form": known.form,
+        "rows": known.rows,
+        "same_ulp": number(known.same_ulp),
+        "wider": known.wider or None,
+        "wider_ulp": number(known.wider_ulp),
+        "explained_ulp": number(known.explained_ulp),
+        "faults": {str(fault): rows for fault, rows in known.faults},
+    }
+
+
+def _diagnosis(diagnosis: Diagnosis) -> dict[str, Any]:
+    cell = diagnosis.cell
+    return {
+        "cause": str(diagnosis.cause),
+        "loss": diagnosis.loss,
+        "implementation": diagnosis.implementation,
+        "explains": [
+            {
+                "dtype": each.dtype,
+                "quantity": str(each.quantity),
+                "rows": each.rows,
+                "examined": each.examined,
+                "failing": each.failing,
+            }
+            for each in diagnosis.explains
+        ],
+        "evidence": list(diagnosis.evidence),
+        "ruled_out": list(diagnosis.ruled_out),
+        "remedy": diagnosis.remedy,
+        "proofs": [
+            {
+                "form": each.form,
+                "dtype": each.dtype,
+                "quantity": str(each.quantity),
+                "rows": each.rows,
+                "max_ulp": number(each.max_ulp),
+                "failing": each.failing,
+            }
+            for each in diagnosis.proofs
+        ],
+        "attainable": [
+            {"dtype": dtype, "quantity": str(quantity), **(_attainable(known) or {})}
+            for dtype, quantity, known in diagnosis.attainable
+        ],
+        "kind": None if diagnosis.kind is None else str(diagnosis.kind),
+        "cell": None if cell is None else _cell(cell),
+        "witness": of_witness(diagnosis.witness),
+        "original": of_witness(diagnosis.original),
     }
 
 

@@ -1,5 +1,12 @@
 """Texts for numbers, inputs, witnesses and findings. Every format for people uses them."""
 
+from xentcheck.report.words.causes import (
+    CauseGroup,
+    attainable_text,
+    cause_groups,
+    cause_lines,
+    headline_of_cause,
+)
 from xentcheck.report.words.finding import (
     aligned,
     baseline_text,
@@ -60,9 +67,13 @@ __all__ = [
     "EXPLAINED",
     "FEW_BITS",
     "FEW_ULPS",
+    "CauseGroup",
     "aligned",
+    "attainable_text",
     "baseline_text",
     "brief",
+    "cause_groups",
+    "cause_lines",
     "causes",
     "change_text",
     "change_word",
@@ -80,6 +91,7 @@ __all__ = [
     "gist",
     "gravest",
     "headline",
+    "headline_of_cause",
     "hexadecimal",
     "in_full",
     "input_lines",

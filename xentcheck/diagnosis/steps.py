@@ -1,0 +1,136 @@
+"""The steps of a form: they compute in a dtype, and note what loses digits where.
+
+A model is a function over `Steps`. It runs in three ways: in a dtype, over whole blocks; with
+chosen steps stored in a narrower dtype; and over `ExactNumber`, to show the exact value of each
+step beside the computed one.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from xentcheck.floats import FORMATS, to_float64
+from xentcheck.model import Array, Cause, Float64Array
+
+BEYOND = 1e300
+"""The size of an error that replaces a wrong finite result by another."""
+
+
+@dataclass(slots=True)
+class Steps:
+    """Runs a form, step by step.
+
+    Attributes:
+        dtype: the dtype of the computation, by name; "" for exact numbers.
+        narrow: the dtype in which a step is stored, by the name of the step.
+        sums: how sums over classes are formed: ``pairwise`` (NumPy's), ``sequential``, or the name
+            of a wider dtype.
+        named: the values of the steps, in order.
+    """
+
+    dtype: str
+    narrow: Mapping[str, str] = field(default_factory=dict)
+    sums: str = "pairwise"
+    named: dict[str, Any] = field(default_factory=dict)
+    _blames: list[tuple[Cause, Float64Array]] = field(default_factory=list)
+
+    @property
+    def exact(self) -> bool:
+        """Whether the steps are computed with exact numbers."""
+        return not self.dtype
+
+    @property
+    def u(self) -> float:
+        """The unit roundoff: half an ulp of 1. 0 for exact numbers."""
+        return 0.0 if self.exact else float(2.0 ** -FORMATS[self.dtype].precision)
+
+    def number(self, value: float, like: Array) -> Any:
+        """A constant in the dtype of ``like``."""
+        return like.flat[0] * 0 + value if self.exact else like.dtype.type(value)
+
+    def keep(self, name: str, value: Array) -> Array:
+        """Name a step, and store it in a narrower dtype if that is asked for."""
+        if name in self.narrow and not self.exact:
+            stored = value.astype(FORMATS[self.narrow[name]].dtype).astype(value.dtype)
+            before, after = to_float64(value), to_float64(stored)
+            self.blame(
+                Cause.NARROW_INTERMEDIATE,
+                lambda: np.where(
+                    np.isfinite(before) & ~np.isfinite(after), np.inf, np.abs(after - before)
+                ),
+            )
+            value = stored
+        self.named[name] = value
+        return value
+
+    def total(self, terms: Array, over: Cause | None = None) -> Array:
+        """The sum over the classes, with the axis kept: (rows, 1).
+
+        Args:
+            terms: (rows, classes).
+            over: the cause where the sum overflows; `Cause.SUM_OVERFLOW` unless given.
+        """
+        if self.exact or self.sums == "pairwise":
+            result = terms.sum(axis=1, keepdims=True)
+        elif self.sums == "sequential":
+            result = np.add.accumulate(terms, axis=1)[:, -1:]
+        else:
+            wide = FORMATS[self.sums].dtype
+            result = terms.astype(wide).sum(axis=1, keepdims=True).astype(terms.dtype)
+        if not self.exact:
+            self._blame_sum(terms, result, over or Cause.SUM_OVERFLOW)
+        return np.asarray(result)
+
+    def _blame_sum(self, terms: Array, result: Array, over: Cause) -> None:
+        computed = to_float64(result)[:, 0]
+        wide = to_float64(terms)
+
+        def overflow() -> Array:
+            inside = np.isfinite(wide).all(axis=1) & ~np.isfinite(computed)
+            return np.where(inside, np.inf, 0.0)
+
+        self.blame(over, overflow)
+        if terms.shape[1] >= _MANY:
+
+            def lost() -> Array:
+                whole = wide.sum(axis=1)
+                off = np.abs(computed - whole) / np.where(whole > 0, whole, 1.0)
+                return np.where(np.isfinite(off) & (off > 4 * self.u), off, 0.0)
+
+            self.blame(Cause.LOW_PRECISION_ACCUMULATION, lost)
+
+    def blame(self, cause: Cause, size: Callable[[], Array]) -> None:
+        """Note how far a step may move the result of each row.
+
+        Args:
+            cause: the cause, if this is the largest error of the row.
+            size: gives absolute errors of the result, (rows,) or (rows, classes); inf where the
+                step turns the result into NaN or an infinity.
+        """
+        if self.exact:
+            return
+        sizes = np.asarray(size(), dtype=np.float64)
+        if sizes.ndim == 2:
+            sizes = np.fmax.reduce(sizes, axis=1, initial=0.0)
+        self._blames.append((cause, np.nan_to_num(sizes, nan=0.0, posinf=np.inf)))
+
+    def causes(self, rows: int) -> Array:
+        """The cause of the largest error of each row, as objects; None where no step is blamed."""
+        largest = np.zeros(rows)
+        found = np.full(rows, None, dtype=object)
+        for cause, sizes in self._blames:
+            more = np.broadcast_to(sizes, (rows,)) > largest
+            largest[more] = np.broadcast_to(sizes, (rows,))[more]
+            found[more] = cause
+        return found
+
+
+_MANY = 32
+"""From this many classes on, a sum may lose more than its last digits."""
+
+
+def as_float64(value: Array) -> Float64Array:
+    """The values of a step in float64."""
+    return to_float64(np.asarray(value))
