@@ -21,7 +21,7 @@ from xentcheck.diagnosis.fingerprint import (
     merged_blocks,
 )
 from xentcheck.diagnosis.models import sound_model
-from xentcheck.diagnosis.remedies import attained, remedy_of
+from xentcheck.diagnosis.remedies import PROVEN, attained, remedy_of, together
 from xentcheck.floats import FORMATS
 from xentcheck.measurement import (
     Arbitration,
@@ -45,9 +45,6 @@ from xentcheck.model import (
     Witness,
     kind_of,
 )
-
-PROVEN = 256
-"""Rows of a cause and a line on which the remedied form is run."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,7 +73,7 @@ class Diagnosed:
     Attributes:
         diagnoses: the causes, that with the most rows first; unknown ones last.
         causes: the cause of each finding that has one, by its cell and kind.
-        attainable: what the best known form attains, by cell.
+        attainable: what the best known form attains, by cell: that of its line.
         failures: messages about results that the arbiter cannot decide.
         calls: number of calls of the implementation.
     """
@@ -109,16 +106,20 @@ def diagnose(loss: str, implementation: str, lines: Sequence[FailingLine]) -> Di
         ]
         prints.append(found)
     arbitration = Arbitration()
-    attainable = [
-        (cell, known)
-        for line in lines
-        for cell, rows in zip(line.cells, line.failing, strict=True)
-        if (known := attained(rows.blocks, loss, line.quantity, line.tolerance)) is not None
-    ]
     diagnoses = [
         _diagnosis(cause, loss, implementation, lines, prints, arbitration)
         for cause in _ordered(prints)
     ]
+    attainable = []
+    for line in lines:
+        parts = [
+            known
+            for diagnosis in diagnoses
+            for dtype, quantity, known in diagnosis.attainable
+            if (dtype, quantity) == (line.dtype, line.quantity)
+        ]
+        if parts:
+            attainable += [(cell, together(parts)) for cell in line.cells]
     causes = [
         (finding.cell, str(finding.kind), cause)
         for line, found in zip(lines, prints, strict=True)
@@ -165,7 +166,7 @@ def _diagnosis(
             continue
         failing = sum(each.failing for each in line.failing)
         explains.append(Explained(line.dtype, line.quantity, int(rows.sum()), found.rows, failing))
-        known = attained(_rows_of(found, rows), loss, line.quantity, line.tolerance, PROVEN)
+        known = attained(_rows_of(found, rows), loss, line.quantity, line.tolerance)
         if known is not None:
             attainable.append((line.dtype, line.quantity, known))
         if cause is Cause.UNKNOWN:

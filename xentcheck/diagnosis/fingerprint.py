@@ -31,6 +31,9 @@ ALONE = 0.2
 SCREENED = 48
 """Rows on which every model is tried first."""
 
+SCREENED_BLOCKS = 6
+"""Blocks that these rows are from."""
+
 FINALISTS = 4
 """Models that are tried on all rows."""
 
@@ -168,6 +171,13 @@ def merged_blocks(blocks: Iterable[FailingBlock]) -> list[FailingBlock]:
     return [*groups.values(), *left]
 
 
+def predicted(variant: Variant, block: FailingBlock) -> Float64Array:
+    """The results of a variant on the rows of a block, in the shape of the block's results."""
+    result, _ = run(variant, block.case, block.result_dtype, blaming=False)
+    out = result.reshape(1 if block.single else block.case.rows, -1)
+    return out if block.rows is None else out[block.rows]
+
+
 def computed(variant: Variant, block: FailingBlock) -> tuple[Float64Array, npt.NDArray[Any]]:
     """The results of a variant on the rows of a block, in the shape of its results, and causes."""
     result, steps = run(variant, block.case, block.result_dtype)
@@ -185,11 +195,13 @@ def _first(causes: npt.NDArray[Any]) -> Cause | None:
     return next((each for each in causes.tolist() if each is not None), None)
 
 
-def run(variant: Variant, case: Case, result_dtype: str) -> tuple[Float64Array, Steps]:
+def run(
+    variant: Variant, case: Case, result_dtype: str, *, blaming: bool = True
+) -> tuple[Float64Array, Steps]:
     """The results of a variant on a case in float64, rounded to a dtype, and its steps."""
     compute = variant.compute or case.dtype
     kind = FORMATS[compute].dtype
-    steps = Steps(compute, dict(variant.narrow), variant.sums)
+    steps = Steps(compute, dict(variant.narrow), variant.sums, blaming)
 
     def cast(value: Any) -> Any:
         is_float = isinstance(value, np.ndarray) and value.dtype.kind not in "iub"
@@ -317,7 +329,7 @@ def _passes(variant: Variant, passing: Sequence[FailingBlock]) -> bool:
     """Whether a variant comes close to the results on rows that pass."""
     good = total = 0
     for block in passing:
-        out, _ = computed(variant, block)
+        out = predicted(variant, block)
         target = FORMATS[min(block.result_dtype, block.case.dtype, key=_precision)]
         wide = np.abs(to_float64(block.case.logits)).reshape(block.case.rows, -1)
         scale = np.maximum(np.where(np.isfinite(wide), wide, 0.0).max(axis=1), 1.0)[:, None]
@@ -374,18 +386,17 @@ def _match(variant: Variant, blocks: Sequence[FailingBlock]) -> Match:
 
 
 def _screened(blocks: Sequence[FailingBlock]) -> list[FailingBlock]:
-    """A few rows of every block, the short ones."""
-    total = sum(block.results for block in blocks)
+    """A few rows of some blocks: of those with the most rows, and of short ones."""
+    short = [each for each in blocks if each.case.logits.size <= _LONGEST] or list(blocks)
+    short.sort(key=lambda each: -each.results)
+    short = short[:SCREENED_BLOCKS]
+    total = sum(block.results for block in short)
     few = []
-    for block in blocks:
-        room = max(2, SCREENED * block.results // max(total, 1))
-        if block.case.logits.size > _LONGEST and len(blocks) > 1:
-            continue
-        if block.results <= room:
-            few.append(block)
-        else:
-            few.append(block.at(np.unique(np.linspace(0, block.results - 1, room).astype(np.intp))))
-    return few or list(blocks)
+    for block in short:
+        room = max(4, SCREENED * block.results // max(total, 1))
+        rows = np.linspace(0, block.results - 1, min(room, block.results)).astype(np.intp)
+        few.append(block.at(np.unique(rows)))
+    return few
 
 
 _LONGEST = 1 << 15
@@ -395,7 +406,7 @@ def _ranked(tried: Sequence[Variant], few: Sequence[FailingBlock]) -> list[tuple
     """The variants with the share of the rows on which each agrees, the best first."""
     scored = []
     for variant in tried:
-        agreed = [agreement(computed(variant, block)[0], block) for block in few]
+        agreed = [agreement(predicted(variant, block), block) for block in few]
         scored.append((variant, float(np.concatenate(agreed).mean())))
     scored.sort(key=lambda each: -each[1])
     return scored

@@ -1,8 +1,9 @@
 """Remedies and their proof: the best known form, run in the same dtype on the same rows."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from xentcheck.diagnosis.fingerprint import Variant, run
 from xentcheck.diagnosis.models import sound_model
@@ -16,6 +17,7 @@ from xentcheck.model import (
     Attainable,
     Cause,
     Fault,
+    Float64Array,
     Quantity,
     Tolerance,
 )
@@ -23,8 +25,12 @@ from xentcheck.reference import Reference
 
 _WIDER = {"float16": "float32", "bfloat16": "float32", "float32": "float64"}
 _FINE = np.array([*(kind in NOTES for kind in KINDS), True])
-CELL_ROWS = 48
-"""Rows of a cell on which the best known form is run."""
+PROVEN = 64
+"""Rows of a cause and a line on which the best known form is run."""
+
+_BLOCKS = 6  # blocks that these rows are from
+Codes = npt.NDArray[np.int8]
+
 
 _LONGEST = 1 << 15  # numbers of these rows
 
@@ -65,7 +71,7 @@ def attained(
     loss: str,
     quantity: Quantity,
     tolerance: Tolerance,
-    most: int = CELL_ROWS,
+    most: int = PROVEN,
 ) -> Attainable | None:
     """What the best known form attains on failing rows, in their dtype and in a wider one.
 
@@ -82,26 +88,29 @@ def attained(
     same = wide = explained = np.nan
     faults = dict.fromkeys(Fault, 0)
     wider, left = "", most
-    for block in blocks:
-        if left <= 0 or block.case.logits.size > _LONGEST:
-            continue
+    for block in [each for each in blocks if each.case.logits.size <= _LONGEST][:_BLOCKS]:
+        if left <= 0:
+            break
         few = block.at(np.arange(min(left, block.results)))
         left -= few.results
+        truth = Reference(few.case, {quantity})
         wider = _WIDER.get(block.case.dtype, "")
-        narrow = _scored(Variant(sound, sound.options), few, quantity, tolerance)
+        narrow = _scored(Variant(sound, sound.options), few, truth, quantity, tolerance)
         if narrow is None:
             continue
-        kinds, ulps = _own_rows(few, narrow)
-        passes = _FINE[kinds].all(axis=1)
+        kinds, ulps = narrow
+        passes = np.asarray(_FINE[kinds].all(axis=1))
         same = np.fmax(same, np.fmax.reduce(ulps.ravel(), initial=np.nan))
         helps = np.zeros(len(passes), dtype=np.bool_)
         if wider:
-            again = _scored(Variant(sound, sound.options, wider), few, quantity, tolerance)
+            again = _scored(Variant(sound, sound.options, wider), few, truth, quantity, tolerance)
             if again is not None:
-                kinds, ulps = _own_rows(few, again)
-                helps = _FINE[kinds].all(axis=1)
+                kinds, ulps = again
+                helps = np.asarray(_FINE[kinds].all(axis=1))
                 wide = np.fmax(wide, np.fmax.reduce(ulps.ravel(), initial=np.nan))
-        explained = np.fmax(explained, _explained(few, quantity))
+        condition = truth.condition(quantity, slice(0, few.case.rows), few.result_dtype)
+        half = 0.5 * np.fmax.reduce(np.asarray(condition).ravel(), initial=np.nan)
+        explained = np.fmax(explained, half)
         faults[Fault.FORMULA] += int(passes.sum())
         faults[Fault.FORMAT] += int((~passes & helps).sum())
         faults[Fault.PROBLEM] += int((~passes & ~helps).sum())
@@ -113,27 +122,43 @@ def attained(
     )
 
 
-def _explained(block: FailingBlock, quantity: Quantity) -> float:
-    """The largest error in ulps that half an ulp of the input explains, on these rows."""
-    truth = Reference(block.case, {quantity})
-    condition = truth.condition(quantity, slice(0, block.case.rows), block.result_dtype)
-    return float(0.5 * np.fmax.reduce(np.asarray(condition).ravel(), initial=np.nan))
+def together(parts: Sequence[Attainable]) -> Attainable:
+    """What the best known form attains on the rows of several parts of a line."""
+    first = parts[0]
+    counts = [dict(each.faults) for each in parts]
+
+    def most(numbers: Iterable[float]) -> float:
+        return float(np.fmax.reduce(list(numbers), initial=np.nan))
+
+    return Attainable(
+        first.form,
+        sum(each.rows for each in parts),
+        most(each.same_ulp for each in parts),
+        first.wider,
+        most(each.wider_ulp for each in parts),
+        most(each.explained_ulp for each in parts),
+        tuple((fault, sum(each[fault] for each in counts)) for fault in Fault),
+    )
 
 
 def _scored(
-    variant: Variant, block: FailingBlock, quantity: Quantity, tolerance: Tolerance
-) -> Scores | None:
-    """The scores of a variant on the rows of a block, in the dtype of the input."""
+    variant: Variant,
+    block: FailingBlock,
+    truth: Reference,
+    quantity: Quantity,
+    tolerance: Tolerance,
+) -> tuple[Codes, Float64Array] | None:
+    """Kinds and errors in ulps of a variant on the rows of a block, in the dtype of the input."""
     case = block.case
-    wide, _ = run(variant, case, case.dtype)
-    results = from_float64(wide, case.dtype)
+    wide, _ = run(variant, case, case.dtype, blaming=False)
     try:
-        return scores_of(results, case, quantity, tolerance)
+        scores = scores_of(from_float64(wide, case.dtype), truth, quantity, tolerance)
     except UncertifiedError:
         return None
+    return _own_rows(block, scores)
 
 
-def _own_rows(block: FailingBlock, scores: Scores) -> tuple[np.ndarray, np.ndarray]:
+def _own_rows(block: FailingBlock, scores: Scores) -> tuple[Codes, Float64Array]:
     """Kinds and errors in ulps of the failing rows: (rows, components) each."""
     rows = 1 if block.single else block.case.rows
     kinds, ulps = scores.kinds.reshape(rows, -1), scores.ulp_error.reshape(rows, -1)

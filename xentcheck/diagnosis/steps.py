@@ -27,12 +27,14 @@ class Steps:
         narrow: the dtype in which a step is stored, by the name of the step.
         sums: how sums over classes are formed: ``pairwise`` (NumPy's), ``sequential``, or the name
             of a wider dtype.
+        blaming: whether what loses digits is noted.
         named: the values of the steps, in order.
     """
 
     dtype: str
     narrow: Mapping[str, str] = field(default_factory=dict)
     sums: str = "pairwise"
+    blaming: bool = True
     named: dict[str, Any] = field(default_factory=dict)
     _blames: list[tuple[Cause, Float64Array]] = field(default_factory=list)
 
@@ -79,7 +81,7 @@ class Steps:
         else:
             wide = FORMATS[self.sums].dtype
             result = terms.astype(wide).sum(axis=1, keepdims=True).astype(terms.dtype)
-        if not self.exact:
+        if not self.exact and self.blaming:
             self._blame_sum(terms, result, over or Cause.SUM_OVERFLOW)
         return np.asarray(result)
 
@@ -109,7 +111,7 @@ class Steps:
             size: gives absolute errors of the result, (rows,) or (rows, classes); inf where the
                 step turns the result into NaN or an infinity.
         """
-        if self.exact:
+        if self.exact or not self.blaming:
             return
         sizes = np.asarray(size(), dtype=np.float64)
         if sizes.ndim == 2:

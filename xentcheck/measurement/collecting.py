@@ -135,12 +135,12 @@ def _take(
     collected.flushing.examine(implementation, quantity)
 
 
-def scores_of(results: Array, case: Case, quantity: Quantity, tolerance: Tolerance) -> Scores:
+def scores_of(results: Array, truth: Reference, quantity: Quantity, tolerance: Tolerance) -> Scores:
     """Certified scores of results of a case, whoever computed them.
 
     Args:
         results: in the shape that the loss has for the quantity.
-        case: the case.
+        truth: the exact results of the case.
         quantity: value or gradient.
         tolerance: decides which results are at fault.
 
@@ -149,7 +149,7 @@ def scores_of(results: Array, case: Case, quantity: Quantity, tolerance: Toleran
     """
     target = format_of(results.dtype)
     assert target is not None
-    truth = Reference(case, {quantity})
+    case = truth.case
     part = Part(case, slice(0, case.rows), quantity, target.name, truth)
     return part.scores(results, tolerance, LOSSES[case.loss])
 
