@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xentcheck.diagnosis.models import Model, models_of
-from xentcheck.diagnosis.steps import Steps
+from xentcheck.diagnosis.steps import TRUNCATED, Steps
 from xentcheck.floats import FORMATS, from_float64, to_float64
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Block
@@ -40,7 +40,7 @@ FINALISTS = 4
 TRIED = 24
 """Models that are held against passing rows."""
 
-CLEAR = 0.97
+CLEAR = 0.995
 """With a model that agrees on this share, no less likely ones are tried."""
 
 LEAST = 0.05
@@ -184,11 +184,21 @@ def computed(variant: Variant, block: FailingBlock) -> tuple[Float64Array, npt.N
     rows = 1 if block.single else block.case.rows
     out = result.reshape(rows, -1)
     causes = steps.causes(block.case.rows)
+    lost = np.isnan(result).reshape(rows, -1).any(axis=1)
+    if not block.single:
+        unblamed = lost & np.array([each is None for each in causes.tolist()], dtype=np.bool_)
+        causes[unblamed & _infinite(block.case)] = Cause.INF_MINUS_INF
     if block.single:
         causes = np.array([_first(causes)], dtype=object)
     if block.rows is not None:
         out, causes = out[block.rows], causes[block.rows]
     return out, causes
+
+
+def _infinite(case: Case) -> Bools:
+    """Which rows have an infinite input."""
+    wide = to_float64(case.logits).reshape(case.rows, -1)
+    return np.asarray(np.isinf(wide).any(axis=1))
 
 
 def _first(causes: npt.NDArray[Any]) -> Cause | None:
@@ -208,6 +218,7 @@ def run(
         return value.astype(kind) if is_float and value.dtype != kind else value
 
     parameters = {name: cast(value) for name, value in case.parameters.items()}
+    parameters["input dtype"] = case.dtype
     with np.errstate(all="ignore"):
         per_row = variant.model.form(
             steps, cast(case.logits), cast(case.labels), parameters, variant.options
@@ -507,4 +518,6 @@ def _stored(bases: Sequence[Variant], few: Sequence[FailingBlock]) -> Iterator[V
         for step in steps.named:
             for name in narrower:
                 yield replace(base, narrow=((step, name),))
+        if compute == "float32" and "x" in steps.named:
+            yield replace(base, narrow=(("x", f"bfloat16{TRUNCATED}"),))
         yield replace(base, sums="sequential")

@@ -55,7 +55,7 @@ class Steps:
     def keep(self, name: str, value: Array) -> Array:
         """Name a step, and store it in a narrower dtype if that is asked for."""
         if name in self.narrow and not self.exact:
-            stored = value.astype(FORMATS[self.narrow[name]].dtype).astype(value.dtype)
+            stored = _stored(value, self.narrow[name])
             before, after = to_float64(value), to_float64(stored)
             self.blame(
                 Cause.NARROW_INTERMEDIATE,
@@ -136,3 +136,17 @@ _MANY = 32
 def as_float64(value: Array) -> Float64Array:
     """The values of a step in float64."""
     return to_float64(np.asarray(value))
+
+
+TRUNCATED = " truncated"
+"""At the end of the name of a narrower dtype: the lowest bits are dropped, not rounded."""
+
+
+def _stored(value: Array, how: str) -> Array:
+    """A value as it comes back from a narrower dtype."""
+    name = how.removesuffix(TRUNCATED)
+    if name == how or value.dtype != np.float32:
+        return np.asarray(value.astype(FORMATS[name].dtype).astype(value.dtype))
+    dropped = FORMATS["float32"].precision - FORMATS[name].precision
+    bits = np.ascontiguousarray(value).view(np.uint32) >> np.uint32(dropped) << np.uint32(dropped)
+    return np.asarray(bits.view(np.float32))

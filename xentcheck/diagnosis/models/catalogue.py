@@ -95,6 +95,7 @@ def _per_class() -> list[Row]:
 _CE_GRADIENTS: list[Row] = [
     ("p − y", "p − y with p = exp(x − m) / Σ", {"form": "p_minus"}, ""),
     ("exp(log p) − y", "exp(x − m − log s) − y", {"form": "exp_log_p"}, ""),
+    ("exp(x − lse) − y", "exp(x − (m + log s)) − y", {"form": "exp_lse"}, ""),
     (
         "p − y, unshifted",
         "p − y with p = exp(x) / Σ exp(x)",
@@ -169,7 +170,22 @@ def _binary_values() -> list[Row]:
             "",
         ),
     ]
-    rows += [(name, f"softplus as {says}", {"form": form}, "") for name, says, form in _SOFTPLUS]
+    for masked in (True, False):
+        tail = "" if masked else ", 0 · inf not avoided"
+        rows += [
+            (f"{name}{tail}", f"softplus as {says}{tail}", {"form": form, "masked": masked}, "")
+            for name, says, form in _SOFTPLUS
+        ]
+    rows += [
+        (
+            f"one-sided: {name}",
+            f"(1 − z) x + softplus(−x), softplus as {says}",
+            {"form": "one_sided", "softplus": form},
+            "",
+        )
+        for name, says, form in _SOFTPLUS
+    ]
+    rows.append(("by label", "max(±x, 0) + log(1 + exp(−|x|))", {"form": "by_label"}, ""))
     return rows
 
 
@@ -190,6 +206,7 @@ _FOCAL = tuple(
         {"form": "probabilities", "sigmoid": kind},
         {"form": "probabilities", "sigmoid": kind, "masked": True},
         {"form": "log1p_exp"},
+        {"form": "log1p_exp", "masked": False},
         {"form": "max_log1p"},
     )
 )
@@ -469,26 +486,34 @@ _FORMS: Mapping[tuple[str, Quantity], tuple[Form, list[Row]]] = {
             ),
             *(
                 (
-                    f"{name}, smoothing apart",
-                    f"{says}, smoothing apart",
-                    {**given, "apart": True},
+                    f"{name}, smoothing apart{' in the input dtype' * stored}",
+                    f"{says}, smoothing apart{' in the input dtype' * stored}",
+                    {**given, "apart": True, "stored": stored},
                     fit,
                 )
                 for name, says, given, fit in _LOG_P[:3]
+                for stored in (False, True)
             ),
         ],
     ),
     ("softmax_cross_entropy", GRADIENT): (softmax.cross_entropy_gradient, _CE_GRADIENTS),
     ("log_softmax", VALUE): (softmax.log_softmax, _LOG_P),
-    ("log_softmax", GRADIENT): (softmax.log_softmax_gradient, _CE_GRADIENTS[:8]),
+    ("log_softmax", GRADIENT): (softmax.log_softmax_gradient, _CE_GRADIENTS[:9]),
     ("softmax", VALUE): (
         softmax.softmax,
         [
             *_shifted("exp(x − {0}) / Σ exp(x − {0})", "p"),
             ("exp(log p)", "exp(x − m − log s)", {"form": "exp_log_p"}, ""),
+            ("contracted", "exp(fma(x, c, −m)) / Σ", {"form": "p", "contracted": True}, ""),
         ],
     ),
-    ("softmax", GRADIENT): (softmax.softmax_gradient, _shifted("p (δ − p), shifted by {}", "p")),
+    ("softmax", GRADIENT): (
+        softmax.softmax_gradient,
+        [
+            *_shifted("p (δ − p), shifted by {}", "p"),
+            ("through log p", "p_y p (δ / p_y − Σ)", {"form": "chain"}, ""),
+        ],
+    ),
     ("logsumexp", VALUE): (
         softmax.logsumexp,
         [
@@ -565,9 +590,21 @@ _FORMS: Mapping[tuple[str, Quantity], tuple[Form, list[Row]]] = {
     ),
     ("sigmoid_focal_loss", VALUE): (
         elementwise.focal,
-        _rows(
-            (_focal_name(each), _focal_name(each), {"form": "one", **each}, "") for each in _FOCAL
-        ),
+        [
+            *(
+                (_focal_name(each), _focal_name(each), {"form": "one", **each}, "")
+                for each in _FOCAL
+            ),
+            *(
+                (
+                    f"two logarithms, {each} sigmoid",
+                    "−z q^γ log p − (1 − z) p^γ log q",
+                    {"form": "two_logs", "sigmoid": each},
+                    "",
+                )
+                for each in ("sound", "naive")
+            ),
+        ],
     ),
     ("sigmoid_focal_loss", GRADIENT): (
         elementwise.focal_gradient,
@@ -621,9 +658,15 @@ _FORMS: Mapping[tuple[str, Quantity], tuple[Form, list[Row]]] = {
         [
             *_guarded({"form": "terms"}),
             *(
-                (f"{name}, both", f"both sides: {says}", {**given, "both": True}, fit)
+                (
+                    f"{name}, both{' with the factor' * factor}",
+                    f"both sides: {says}",
+                    {**given, "both": True, "factor": factor},
+                    fit,
+                )
                 for name, says, given, fit in _guarded({"form": "terms"})
                 if fit == "epsilon"
+                for factor in (False, True)
             ),
             *(
                 (
@@ -650,6 +693,7 @@ _FORMS: Mapping[tuple[str, Quantity], tuple[Form, list[Row]]] = {
             ("numpy.masked", "the same with 0 log 0 = 0", {"form": "masked"}, ""),
             ("entropies", "H(m) − ½ H(p) − ½ H(q)", {"form": "entropies"}, ""),
             ("epsilon", "½ Σ p log((p + ε) / (m + ε)) + …", {"form": "plus"}, "epsilon"),
+            ("epsilon on both", "both distributions + ε", {"form": "plus_both"}, "epsilon"),
         ],
     ),
     ("js_divergence", GRADIENT): (
@@ -663,7 +707,10 @@ _FORMS: Mapping[tuple[str, Quantity], tuple[Form, list[Row]]] = {
     ("entropy", VALUE): (probabilities.entropy, _guarded({})),
     ("entropy", GRADIENT): (
         probabilities.entropy_gradient,
-        [("numpy.epsilon", "−(log(p + ε) + p / (p + ε))", {}, "epsilon")],
+        [
+            ("numpy.epsilon", "−(log(p + ε) + p / (p + ε))", {}, "epsilon"),
+            ("masked by a factor", "(p > 0) · −(log p + 1)", {"factor": True}, ""),
+        ],
     ),
 }
 

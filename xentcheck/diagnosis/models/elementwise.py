@@ -242,8 +242,27 @@ def binary(s: Steps, x: Array, labels: Array, parameters: Options, options: Opti
             ),
         )
         return s.keep("loss", np.maximum(x, zero) - product + logs)
+    if form == "one_sided":
+        tail = _softplus(s, -x, options["softplus"], "softplus(−x)")
+        s.blame(Cause.COMMON_OFFSET_CANCELLATION, lambda: _rounded(s, off * x))
+        return s.keep("loss", off * x + on * tail + off * tail)
+    if form == "by_label":
+        zero, one = x * 0 if s.exact else np.zeros_like(x), s.number(1.0, x)
+        tail = s.keep("log(1 + exp(−|x|))", np.log(one + np.exp(-np.abs(x))))
+        s.blame(Cause.ABSORBED_TAIL, lambda: np.full(x.shape, s.u))
+        upper = np.asarray(labels > s.number(0.5, x), dtype=bool)
+        return s.keep("loss", _where(upper, np.maximum(-x, zero), np.maximum(x, zero)) + tail)
+    masked = options.get("masked", True)
     up, down = _softplus(s, -x, form, "softplus(−x)"), _softplus(s, x, form, "softplus(x)")
-    return s.keep("loss", _product(s, on, up, masked=True) + _product(s, off, down, masked=True))
+    return s.keep(
+        "loss", _product(s, on, up, masked=masked) + _product(s, off, down, masked=masked)
+    )
+
+
+def _rounded(s: Steps, large: Array) -> Array:
+    """The rounding of a large number that is subtracted later."""
+    wide = np.abs(as_float64(large))
+    return np.where(np.isfinite(wide), s.u * wide, 0.0)
 
 
 def _of_probabilities(s: Steps, p: Array, on: Array, off: Array, options: Options) -> Array:
@@ -344,6 +363,15 @@ def focal(s: Steps, x: Array, labels: Array, parameters: Options, options: Optio
         on, off = _sigmoid(s, x, "sound"), _sigmoid(s, -x, "sound")
         wrong = z * off + (one - z) * on
         ce = binary(s, x, labels, {}, {"form": "max_log1p"})
+    elif form == "two_logs":
+        kind = options["sigmoid"]
+        up, down = _sigmoid(s, x, kind), _sigmoid(s, -x, kind)
+        number = s.number(gamma, x)
+        log_p = _log_p(s, up, {}, "log p", used=np.asarray(z != 0, dtype=bool))
+        log_q = _log_p(s, down, {}, "log q", used=np.asarray(z != 1, dtype=bool))
+        first = _product(s, z * down**number, log_p, masked=False)
+        second = _product(s, (one - z) * up**number, log_q, masked=False)
+        return s.keep("loss", _alpha(s, z, parameters) * (-first - second))
     else:
         p = _sigmoid(s, x, options.get("sigmoid", "sound"))
         if options.get("direct"):

@@ -178,6 +178,8 @@ def kl(s: Steps, x: Array, labels: Array, parameters: Options, options: Options)
     some = _some(t)
     inner = _where(some, t, t * 0 + one) if masked else t
     logs = labels if in_logs else _log_p(s, inner, options, "log t", used=some)
+    if options.get("factor") and not in_logs:
+        t = s.keep("max(t, ε)", np.maximum(t, s.number(options["epsilon"], x)))
     if options.get("both"):
         x = _log_p(s, s.keep("q = exp(x)", np.exp(x)), options, "log q", used=some)
     if options["form"] == "difference":
@@ -223,6 +225,10 @@ def kl_gradient(s: Steps, x: Array, labels: Array, parameters: Options, options:
 def js(s: Steps, p: Array, labels: Array, parameters: Options, options: Options) -> Array:
     """The value of js_divergence, (rows,)."""
     p, q, half = s.keep("p", p), labels, s.number(0.5, p)
+    if options["form"] == "plus_both":
+        low = s.number(options["epsilon"], p)
+        p, q = s.keep("p + ε", p + low), q + low
+        s.blame(Cause.EPSILON_CLIP, lambda: np.full(len(p), options["epsilon"]))
     one = s.number(1.0, p)
     if options["form"] == "sound" and not s.exact:
         total = p + q
@@ -323,6 +329,11 @@ def entropy_gradient(
 ) -> Array:
     """The gradient of entropy: −(log p + 1)."""
     p, one = s.keep("p", p), s.number(1.0, p)
+    if options.get("factor"):
+        some = _some(p)
+        logs = np.log(p)
+        s.blame(Cause.ZERO_TIMES_INF, lambda: np.where(np.isinf(as_float64(logs)), np.inf, 0.0))
+        return np.asarray(some.astype(p.dtype) * -(logs + one))
     if low := options.get("epsilon", 0.0):
         moved = p + s.number(low, p)
         s.blame(

@@ -38,8 +38,12 @@ class Powers:
         shifts = {"max": top, "none": zero, "zero": np.maximum(top, zero), "first": x[:, :1]}
         shifts["clamp"] = np.maximum(top, zero + s.number(CLAMP, x))
         self.shift = shifts[how]
-        self.top = top
-        self.gap = s.keep("x − m" if how != "none" else "x", x - self.shift)
+        contracted = options.get("contracted", 0.0)
+        if contracted and not s.exact:
+            self.gap = s.keep("fma(x, c, −m)", _contracted(s, x, contracted))
+            self.shift = self.shift * s.number(contracted, x)
+        else:
+            self.gap = s.keep("x − m" if how != "none" else "x", x - self.shift)
         s.blame(
             Cause.INF_MINUS_INF,
             lambda: np.where(
@@ -76,12 +80,30 @@ class Powers:
         return np.asarray(self.powers / self.total)
 
 
+def _contracted(s: Steps, x: Array, scale: float) -> Array:
+    """x·c − max(x·c) with the product left unrounded, as a compiler contracts it."""
+    number = s.number(scale, x)
+    largest = as_float64((x * number).max(axis=1, keepdims=True))
+    wide = as_float64(x) * float(number) - largest
+    gap = np.asarray(wide.astype(x.dtype))
+    s.blame(
+        Cause.COMPILER_CONTRACTION,
+        lambda: np.where(
+            np.isfinite(as_float64(x)).all(axis=1),
+            np.where(np.isinf(np.exp(gap)).any(axis=1), np.inf, np.abs(wide.max(axis=1))),
+            0.0,
+        ),
+    )
+    return gap
+
+
 def _smallest_normal(s: Steps) -> float:
     return FORMATS[s.dtype].smallest_normal
 
 
 def _tail(s: Steps, x: Array) -> tuple[Array, Array, Array]:
     """The gaps to the largest logit, their powers, and the sum of all powers but its own."""
+    x = s.keep("x", x)
     top = x.argmax(axis=1)[:, None]
     gap = s.keep("x − m", x - np.take_along_axis(x, top, axis=1))
     powers = s.keep("exp(x − m)", np.exp(gap))
@@ -222,7 +244,8 @@ def cross_entropy(
     counts = as_float64(dense) != 0 if not s.exact else np.asarray(dense != 0, dtype=bool)
     terms = surprises(s, x, counts, options)
     if options.get("apart") and parameters.get("label_smoothing"):
-        return _smoothed_apart(s, labels, terms, parameters)
+        stored = {"stored as": parameters.get("input dtype", "")} if options.get("stored") else {}
+        return _smoothed_apart(s, labels, terms, {**parameters, **stored})
     if options.get("dense"):
         product = dense * terms
         s.blame(
@@ -244,13 +267,21 @@ def cross_entropy(
 def _smoothed_apart(s: Steps, labels: Array, terms: Array, parameters: Options) -> Array:
     """(1 − ε) · term of the label + ε/C · Σ of all terms, with the sum in the dtype."""
     part = s.number(parameters["label_smoothing"], terms)
+    if stored := parameters.get("stored as", ""):
+        terms = terms.astype(FORMATS[stored].dtype)
+        part = s.number(parameters["label_smoothing"], terms)
     plain = {name: each for name, each in parameters.items() if name != "label_smoothing"}
     dense, kept = charges(s, terms, labels, plain)
     own = np.where(np.asarray(dense != 0, dtype=bool), dense * terms, terms * 0)
     whole = s.keep("Σ terms", s.total(terms))[:, 0]
     one, classes = s.number(1.0, terms), s.number(terms.shape[1], terms)
     loss = (one - part) * own.sum(axis=1) + part / classes * whole
-    return np.asarray(np.where(kept, loss, loss * 0))
+    return np.asarray(np.where(kept, loss, loss * 0).astype(labels_dtype(s)))
+
+
+def labels_dtype(s: Steps) -> Any:
+    """The dtype of the computation."""
+    return object if s.exact else FORMATS[s.dtype].dtype
 
 
 def cross_entropy_gradient(
@@ -297,6 +328,11 @@ def _unsound_gradient(s: Steps, x: Array, dense: Array, mass: Array, options: Op
     if form == "exp_log_p":
         own = Powers(s, x, options)
         p = s.keep("p = exp(log p)", np.exp(s.keep("log p", own.gap - np.log(own.total))))
+    elif form == "exp_lse":
+        own = Powers(s, x, options)
+        lse = s.keep("lse", own.shift + np.log(own.total))
+        p = s.keep("p = exp(x − lse)", np.exp(s.keep("log p", x - lse)))
+        _offset(s, lse)
     else:
         p = s.keep("p", Powers(s, x, options).p)
     if form == "chain":
@@ -352,7 +388,11 @@ def _cancelled(s: Steps, mass: Array) -> None:
 def softmax(s: Steps, x: Array, labels: Any, parameters: Options, options: Options) -> Array:
     """The softmax, (rows, classes)."""
     noise = parameters.get("noise")
-    x = _tempered(s, x if noise is None else x + noise, parameters)
+    x = x if noise is None else x + noise
+    if options.get("contracted"):
+        scale = 1.0 / parameters.get("temperature", 1.0)
+        return s.keep("p", Powers(s, x, {**options, "contracted": scale}).p)
+    x = _tempered(s, x, parameters)
     if options["form"] == "log1p":
         _, powers, tail = _tail(s, x)
         return np.asarray(powers / (s.number(1.0, x) + tail))
@@ -380,6 +420,15 @@ def softmax_gradient(
     if options["form"] == "log1p":
         p = softmax(s, x, labels, {}, options)
         inner = -_sound_gradient(s, x, dense, mass)
+    elif options["form"] == "chain":
+        p = s.keep("p", Powers(s, x, options).p)
+        outer = s.keep("δ / p_y", dense / (p * dense).sum(axis=1, keepdims=True))
+        s.blame(
+            Cause.DIVISION_BY_SATURATED_P,
+            lambda: np.where(np.isfinite(as_float64(outer)).all(axis=1), 0.0, np.inf),
+        )
+        inner = s.keep("δ / p_y − Σ", outer - (outer * p).sum(axis=1, keepdims=True)) * p
+        _cancelled(s, mass)
     else:
         p = s.keep("p", Powers(s, x, options).p)
         inner = s.keep("δ − p", dense - p)
