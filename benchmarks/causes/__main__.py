@@ -41,7 +41,7 @@ def main(only: tuple[str, ...], output: Path | None) -> None:
             claimed = ", ".join(claim.cause for claim in each.claims) or "nothing"
             wanted = " or ".join(each.labelled.expected.main) or NO_CAUSE
             click.echo(
-                f"{each.outcome}: {each.dtype} {each.labelled.name}: {wanted}, not {claimed}"
+                f"{each.outcome}: {each.dtype} {each.labelled.name}: {wanted}; claimed {claimed}"
             )
     share, wrong = shares(found)
     click.echo(f"{100 * share:.1f} % right, {wrong} wrong")

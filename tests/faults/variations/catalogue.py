@@ -205,7 +205,7 @@ _SOFTMAX_CROSS_ENTROPY: tuple[Variation, ...] = (
            bound={"block": block}) for block in (1, 4)),
     _one(_CE, "running_maximum_of_masked", "−inf − −inf before the first class that counts",
          INF_INF, also=(TAIL,), bound={"block": 1}),
-    _one(_CE, "rest_subtracted", "1 − Σ of the others", ONE_P, LOG),
+    _one(_CE, "rest_subtracted", "1 − Σ of the others", ONE_P, LOG, also=(TAIL,)),
     _one(_CE, "log2_of_softmax", "log of a rounded softmax", LOG),
     _one(_CE, "log2_of_softmax", "log of a rounded softmax", LOG, dtypes=DOUBLE),
     _one(_CE, "one_hot_times_log_softmax", "0 · −inf at a masked class; log(1 + tail)",
@@ -227,8 +227,8 @@ _SOFTMAX_CROSS_ENTROPY: tuple[Variation, ...] = (
     _one(_CE, "smoothing_by_logsumexp", "lse − x_y and lse − mean under an offset", OFFSET,
          also=(TAIL, INF_INF), label_smoothing=0.125),
     _one(_CE, "smoothing_only_for_the_target", "the smoothing's mass is lost: another meaning",
-         label_smoothing=0.125),
-    _one(_CE, "logs_over_temperature", "loss/T: another meaning", temperature=0.5),
+         also=(TAIL,), label_smoothing=0.125),
+    _one(_CE, "logs_over_temperature", "loss/T: another meaning", also=(TAIL,), temperature=0.5),
     _one(_CE, "mean_of_kept_over_all", "ignored rows are counted: another meaning",
          ignore_index=0, reduction="mean"),
     _one(_CE, "smoothing_of_ignored_rows", "mask 0 · inf, 0 · NaN on ignored rows", ZERO_INF,
@@ -271,7 +271,7 @@ _SOFTMAX_CROSS_ENTROPY: tuple[Variation, ...] = (
     *_stored(_CE, "narrow_probability_gradient", "p stored narrow, then p − 1", NARROW,
              also=(ONE_P,)),
     _one(_CE, "mean_over_weights_gradient", "0/0 where all weights are 0", EMPTY,
-         also=(ONE_P,), ignore_index=0, reduction="mean"),
+         also=(ONE_P, ZERO_INF), ignore_index=0, reduction="mean"),
 )  # fmt: skip
 
 _PARTS_OF_SOFTMAX: tuple[Variation, ...] = (
