@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import xentcheck
 from tests.faults.corpus import Labelled, config_for, groups
-from xentcheck.model import Cause, Diagnosis, Kind, Report
+from xentcheck.model import Cause, Diagnosis, Report
 
 
 class Outcome(StrEnum):
@@ -113,23 +113,23 @@ def judged(
 
 
 def _judged(labelled: Labelled, dtype: str, report: Report) -> Judged:
-    quantities = labelled.quantities
-    violations = [
-        each.finding
-        for each in report.violations
-        if each.finding.cell.implementation == labelled.name
+    violations = sum(
+        each.finding.cell.implementation == labelled.name
         and each.finding.cell.dtype == dtype
-        and each.finding.cell.quantity in quantities
-        and each.finding.kind is not Kind.FTZ
-    ]
-    claims = [
+        and each.finding.cell.quantity in labelled.quantities
+        for each in report.violations
+    )
+    return Judged(labelled, dtype, violations, claims_of(report.diagnoses, labelled, dtype))
+
+
+def claims_of(diagnoses: Sequence[Diagnosis], labelled: Labelled, dtype: str) -> tuple[Claim, ...]:
+    """The causes that are claimed of a fault in a dtype, of the quantities that it is about."""
+    return tuple(
         claim
-        for diagnosis in report.diagnoses
-        if diagnosis.implementation == labelled.name
-        and diagnosis.cause is not Cause.UNKNOWN
-        and (claim := _claim(diagnosis, labelled, dtype)) is not None
-    ]
-    return Judged(labelled, dtype, len(violations), tuple(claims))
+        for each in diagnoses
+        if each.implementation == labelled.name and each.cause is not Cause.UNKNOWN
+        if (claim := _claim(each, labelled, dtype)) is not None
+    )
 
 
 def _claim(diagnosis: Diagnosis, labelled: Labelled, dtype: str) -> Claim | None:
@@ -137,7 +137,7 @@ def _claim(diagnosis: Diagnosis, labelled: Labelled, dtype: str) -> Claim | None
     mine = [
         each
         for each in diagnosis.explains
-        if each.dtype == dtype and each.quantity in labelled.quantities
+        if each.dtype == dtype and each.quantity in labelled.quantities and each.rows
     ]
     if not mine:
         return None

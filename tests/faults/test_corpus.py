@@ -5,12 +5,12 @@ from collections import Counter
 import pytest
 
 from benchmarks.causes.document import lines, shares
-from benchmarks.causes.judging import Claim, Judged, Outcome
+from benchmarks.causes.judging import Claim, Judged, Outcome, claims_of
 from tests.faults.auditing import name_of
 from tests.faults.catalogue import FAULTS, FOLDER
 from tests.faults.corpus import CORPUS, KNOWN, SOUND, VARIED, Labelled, config_for, groups
 from tests.faults.labels import CLIP, EXP, LABELS, LOG, Expected
-from xentcheck.model import Cause
+from xentcheck.model import Cause, Diagnosis, Explained, Quantity
 
 NEEDED = set(Cause) - {Cause.UNKNOWN}
 
@@ -68,6 +68,25 @@ def test_a_configuration_has_the_fixtures_of_a_group_with_what_is_bound() -> Non
     config = config_for(group)
     assert [each.name for each in config.targets] == [name_of(each.fixture) for each in group]
     assert {"epsilon": 1e-8} in [each.parameters for each in config.targets]
+
+
+def test_a_claim_is_what_a_diagnosis_explains_of_the_quantity_in_the_dtype() -> None:
+    labelled = fault("LOG0-01")
+    explained = [
+        Explained("float32", Quantity.VALUE, 7, 8, 9),
+        Explained("float32", Quantity.GRADIENT, 1, 1, 1),
+        Explained("float64", Quantity.VALUE, 1, 1, 1),
+    ]
+
+    def claims(cause: Cause, *explains: Explained) -> tuple[Claim, ...]:
+        diagnosis = Diagnosis(cause, labelled.fixture.loss, labelled.name, explains, ("Because.",))
+        return claims_of((diagnosis,), labelled, "float32")
+
+    assert claims(LOG, *explained) == (Claim(LOG, 7, 8, ("Because.",)),)
+    assert not claims(LOG, *explained[1:])
+    assert not claims(LOG, Explained("float32", Quantity.VALUE, 0, 8, 9))
+    assert not claims(Cause.UNKNOWN, *explained)
+    assert not claims_of((), labelled, "float32")
 
 
 @pytest.mark.parametrize(
