@@ -67,14 +67,16 @@ LABELS: Mapping[tuple[str, str], Expected] = {
     (_CE, "SHIFT-04"): _of(
         "max(largest, −64) is no row's maximum below −64; elsewhere log(1 + tail)",
         SHIFT,
-        also=(TAIL, OFFSET),
+        also=(TAIL, OFFSET, INF_INF),
     ),
     (_CE, "SHIFT-07"): _of(
         "e^x unshifted; lse − x_y under an offset where it is finite",
         EXP,
-        also=(OFFSET, TAIL, *_UNSHIFTED),
+        also=(OFFSET, TAIL, INF_INF, *_UNSHIFTED),
     ),
-    (_CE, "BATCH"): _of("the batch's maximum is not the row's", SHIFT, also=(TAIL, OFFSET)),
+    (_CE, "BATCH"): _of(
+        "the batch's maximum is not the row's", SHIFT, also=(TAIL, OFFSET, INF_INF)
+    ),
     (_CE, "LOG0-01"): _of("log of a rounded softmax", LOG),
     (_CE, "LOG0-07"): _of("log of a softmax that underflowed, in the smoothing term", LOG),
     (_CE, "EPS-10e"): _of("p + 1e-7: plateau, negative at p = 1", CLIP, also=(LOG,)),
@@ -135,8 +137,16 @@ LABELS: Mapping[tuple[str, str], Expected] = {
     ("logsumexp", "OVF-04"): _of(
         "e^x unshifted: terms or sums overflow", EXP, SUM, also=(SHIFT, TAIL)
     ),
-    ("logsumexp", "CAN-05"): _of("log(1 + tail); −inf − −inf in empty rows", TAIL, also=(INF_INF,)),
-    ("logsumexp", "INF-07"): _of("−inf − −inf in empty rows; log(1 + tail)", INF_INF, also=(TAIL,)),
+    ("logsumexp", "CAN-05"): _of(
+        "log(1 + tail); −inf − −inf in empty rows; m + log Σ beside 0",
+        TAIL,
+        also=(INF_INF, OFFSET),
+    ),
+    ("logsumexp", "INF-07"): _of(
+        "−inf − −inf in empty rows; log(1 + tail); m + log Σ beside 0",
+        INF_INF,
+        also=(TAIL, OFFSET),
+    ),
     ("logsumexp", "MASK-04"): _of("a sentinel for −inf: a question of the mask"),
     ("logsumexp", "OVF-03g"): _of("e^x unshifted", EXP, also=_UNSHIFTED),
     ("logsumexp", "SHIFT-02"): _of(
