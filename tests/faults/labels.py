@@ -168,7 +168,11 @@ LABELS: Mapping[tuple[str, str], Expected] = {
     ("sigmoid", "CAN-06"): _of("½ + ½ tanh: 1 − t after t rounded to 1", ONE_P),
     ("sigmoid", "OVF-07"): _of("e^−x and its square overflow", EXP),
     ("sigmoid", "CAN-06g"): _of("σ (1 − σ)", ONE_P, also=(EXP,)),
-    ("log_sigmoid", "LOG0-09"): _of("log of σ; e^−x is inf from −88.7 on", LOG, also=(EXP,)),
+    ("log_sigmoid", "LOG0-09"): _of(
+        "log of σ = 1/(1 + e^−x); e^−x is inf from −88.7 on, and is absorbed by 1",
+        LOG,
+        also=(EXP, TAIL),
+    ),
     ("log_sigmoid", "INF-11"): _of("inf − inf at −inf; log(1 + tail)", INF_INF, TAIL),
     ("log_sigmoid", "CAN-13"): _of("log(1 + e^−|x|)", TAIL),
     ("log_sigmoid", "CAN-13g"): _of("1 − σ", ONE_P),
@@ -242,7 +246,7 @@ LABELS: Mapping[tuple[str, str], Expected] = {
     ("entropy", "EPS-05eg"): _of("log(p + 1e-7)", CLIP),
     ("entropy", "INF-03e"): _of("mask 0 · log 0", ZERO_INF, BRANCH),
     ("kl_divergence", "INF-04"): _of("0 · log 0", ZERO_INF, also=(INF_INF,)),
-    ("kl_divergence", "INF-03"): _of("e^−inf · (−inf − x)", ZERO_INF, INF_INF),
+    ("kl_divergence", "INF-03"): _of("e^−inf · (−inf − x)", ZERO_INF, INF_INF, also=(SUM,)),
     ("kl_divergence", "S9"): _of("clip at 1e-7", CLIP, also=(LOG,)),
     ("kl_divergence", "CAN-12"): _of(
         "a difference of two sums: in no row of the table exactly", also=(OFFSET, ONE_P)
