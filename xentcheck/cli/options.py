@@ -56,6 +56,12 @@ def kind_names(_context: click.Context) -> Sequence[str]:
     return tuple(map(str, Kind))
 
 
+def cause_names(_context: click.Context) -> Sequence[str]:
+    from xentcheck.model import Cause
+
+    return tuple(map(str, Cause))
+
+
 def note_names(_context: click.Context) -> Sequence[str]:
     from xentcheck.model import NOTES
 
