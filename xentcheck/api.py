@@ -84,6 +84,7 @@ def audit(
     inputs: Any = None,
     input_names: Mapping[str, str] | None = None,
     sanity_check: bool = True,
+    diagnosis: bool = True,
 ) -> Report:
     """Audit what a configuration describes, as `xentcheck run`; or one loss, as `xentcheck check`.
 
@@ -146,6 +147,7 @@ def audit(
         The report. Without limits a configuration is a survey; its report has no violations.
 
     Raises:
+        diagnosis: find the causes of what fails; see `Report.diagnoses`.
         XentcheckError: the arguments are contradictory or impossible; see `xentcheck.errors`.
     """
     check = Check(
@@ -174,7 +176,11 @@ def audit(
         allow_skips=flag("allow_skips", allow_skips),
     )
     options = Options(
-        workers=workers, timeout_s=timeout_s, progress=progress, sanity_check=sanity_check
+        diagnosis=diagnosis,
+        workers=workers,
+        timeout_s=timeout_s,
+        progress=progress,
+        sanity_check=sanity_check,
     )
     seed = None if seed is None else seed_of(seed)
     if loss is None:

@@ -371,7 +371,7 @@ def audit_config(
     Raises:
         XentcheckError: as `audit`.
     """
-    options = options or Options(sanity_check=True)
+    options = options or Options(sanity_check=True, diagnosis=True)
     if options.baseline is None and config.baseline:
         options = replace(options, baseline=baseline_file.load(config.baseline))
     if options.baseline is not None and not config.limits:

@@ -5,9 +5,11 @@ from xentcheck.model.diagnosis import (
     Attainable,
     Diagnosis,
     Explained,
+    Explanation,
     Fault,
     Proof,
     SafeRange,
+    ShownStep,
     Stretch,
 )
 from xentcheck.model.grades import ABOUT_GRADES, GRADES, Grade, rank
@@ -110,6 +112,7 @@ __all__ = [
     "Diagnosis",
     "Domain",
     "Explained",
+    "Explanation",
     "Fault",
     "Finding",
     "Float64Array",
@@ -136,6 +139,7 @@ __all__ = [
     "Report",
     "SafeRange",
     "Scored",
+    "ShownStep",
     "Skip",
     "Source",
     "Standing",

@@ -167,3 +167,53 @@ class SafeRange:
     axis: str
     stretches: tuple[Stretch, ...]
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShownStep:
+    """One step of a form: what was computed, beside the exact value.
+
+    Attributes:
+        name: the step.
+        computed: its numbers, or the one with the largest error.
+        exact: their exact values as text.
+        error_ulp: the largest error of the step in ulps.
+        loses: it is the step that loses the bits.
+    """
+
+    name: str
+    computed: tuple[float, ...]
+    exact: tuple[str, ...]
+    error_ulp: float
+    loses: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Explanation:
+    """One result of an implementation, explained by a known form.
+
+    Attributes:
+        implementation: the implementation, by name.
+        dtype: the dtype, by name.
+        quantity: value or gradient.
+        form: the known form that gives the same results; "" if none does.
+        cause: what the form loses on this row; None: nothing is known.
+        evidence: how the form agrees, in a sentence.
+        steps: the form step by step.
+        instead: the form that keeps the digits.
+        better: that form step by step.
+        result: what the implementation returned, as text.
+        error: the error of that result, as text.
+    """
+
+    implementation: str
+    dtype: str
+    quantity: Quantity
+    form: str
+    cause: Cause | None
+    evidence: str
+    steps: tuple[ShownStep, ...]
+    instead: str
+    better: tuple[ShownStep, ...]
+    result: str
+    error: str

@@ -15,7 +15,7 @@ from xentcheck.model.inputs import Array, ParameterValue, Quantity
 from xentcheck.model.kinds import NOTES, Kind
 
 if TYPE_CHECKING:
-    from xentcheck.model.diagnosis import Attainable, Diagnosis, SafeRange
+    from xentcheck.model.diagnosis import Attainable, Diagnosis, Explanation, SafeRange
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -510,7 +510,7 @@ class ProbeResult:
     """The results of all implementations of a loss on one input.
 
     ``rows`` has the row of a sweep, by dtype, if the probe is about one. ``notes`` are about input
-    that may be a mistake.
+    that may be a mistake. ``explanations`` has what is wrong, step by step, if that was asked for.
 
     ``str()`` and notebooks show what `xentcheck probe` prints. ``to_json()``, ``to_markdown()`` and
     ``save()`` are for its report.
@@ -520,6 +520,7 @@ class ProbeResult:
     lines: tuple[ProbeLine, ...]
     rows: Mapping[str, Input] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    explanations: "tuple[Explanation, ...]" = ()
 
     def to_json(self) -> str:
         """The report of the probe as JSON."""

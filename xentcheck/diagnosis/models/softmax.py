@@ -306,7 +306,7 @@ def cross_entropy_gradient(
         gradient = np.where(
             kept[:, None], gradient, gradient * 0 if s.exact else np.zeros_like(gradient)
         )
-    return np.asarray(gradient)
+    return s.keep("gradient", np.asarray(gradient))
 
 
 def _sound_gradient(s: Steps, x: Array, dense: Array, mass: Array) -> Array:
@@ -457,7 +457,7 @@ def logsumexp(s: Steps, x: Array, labels: Any, parameters: Options, options: Opt
     if options["form"] == "log1p":
         _, _, tail = _tail(s, x)
         return np.asarray((x.max(axis=1, keepdims=True) + np.log1p(tail))[:, 0])
-    if options["form"] == "logaddexp":
+    if options["form"] == "logaddexp" and not s.exact:
         return np.asarray(np.logaddexp.reduce(x, axis=1))
     own = Powers(s, x, options)
     logs = s.keep("log s", np.log(own.total))
