@@ -24,12 +24,14 @@ from xentcheck.errors import INTERNAL_ERROR, UsageError
 from xentcheck.execution import Death, cores, hosts, open_targets, run_tasks
 from xentcheck.floats import ULP_DEFINITION
 from xentcheck.gate import baseline_file
+from xentcheck.gate.against import unmatched
 from xentcheck.gate.baseline import Baseline, Weighed, bounds_of, observed, weigh
 from xentcheck.gate.limits import judge
 from xentcheck.gate.omissions import omissions
 from xentcheck.model import (
     Cell,
     Config,
+    Contest,
     Finding,
     Implementation,
     Measurement,
@@ -130,6 +132,7 @@ class _Audit:
         self.recognised = False
         self.measurements: list[Measurement] = []
         self.findings: list[Finding] = []
+        self.contests: list[Contest] = []
         self.yields: list[Yield] = []
         self.confirmation = Confirmation()
         self.uncertified: list[str] = []
@@ -188,7 +191,8 @@ class _Audit:
                 self.plan.select,
                 {each.cell for each in entered if each.platform in ("", versions["platform"])},
             )
-        violations = judge(self.config, findings, self.measurements)
+            unmet += unmatched(self.config, measured, self.contests, self.plan.known, self.skips)
+        violations = judge(self.config, findings, self.measurements, self.contests)
         weighed = Weighed(violations)
         if self.baseline is not None:
             bounds = bounds_of(self.config, self.plan.described)
@@ -220,6 +224,7 @@ class _Audit:
             uncertified=tuple(self.uncertified),
             deaths=tuple(self.deaths),
             omissions=unmet,
+            contests=tuple(self.contests),
             reference={
                 "method": METHOD if Tier.BINARY128 in tiers_for("float64") else WITHOUT_BINARY128,
                 "ulp": ULP_DEFINITION,
@@ -316,6 +321,7 @@ class _Audit:
         closed = outcome.closed or close_step(step, outcome)
         self.measurements += closed.measurements
         self.findings += closed.findings
+        self.contests += closed.contests
         self.arbitrated += closed.arbitrated
         self._blame(closed.failures)
         for cell, shown in closed.worst:

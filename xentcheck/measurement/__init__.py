@@ -3,6 +3,7 @@
 from xentcheck.measurement.candidate import Candidate, gravity
 from xentcheck.measurement.collecting import lost, measure, take, weigh
 from xentcheck.measurement.confirmation import Arbitration, content
+from xentcheck.measurement.contests import Contestant, ContestTally, Side, decided
 from xentcheck.measurement.summary import close
 from xentcheck.measurement.tally import Tally, note, place_found
 from xentcheck.measurement.variants import compare_variants
@@ -10,10 +11,14 @@ from xentcheck.measurement.variants import compare_variants
 __all__ = [
     "Arbitration",
     "Candidate",
+    "ContestTally",
+    "Contestant",
+    "Side",
     "Tally",
     "close",
     "compare_variants",
     "content",
+    "decided",
     "gravity",
     "lost",
     "measure",

@@ -1,6 +1,7 @@
 """The data types: frozen values that the packages pass to each other."""
 
 from xentcheck.model.causes import ABOUT_CAUSES, AboutCause, Cause
+from xentcheck.model.contests import Contest, Encounter
 from xentcheck.model.diagnosis import Diagnosis, Explained, Proof, SafeRange, Stretch
 from xentcheck.model.grades import ABOUT_GRADES, GRADES, Grade, rank
 from xentcheck.model.implementation import (
@@ -34,6 +35,7 @@ from xentcheck.model.inputs import (
 )
 from xentcheck.model.kinds import (
     ABOUT,
+    AGAINST,
     IN_TOLERANCE,
     KINDS,
     NOTES,
@@ -74,6 +76,7 @@ __all__ = [
     "ABOUT_CAUSES",
     "ABOUT_GRADES",
     "ADAPTIVE",
+    "AGAINST",
     "ANY_PARAMETER",
     "AUTO",
     "GRADES",
@@ -98,8 +101,10 @@ __all__ = [
     "Cell",
     "Change",
     "Config",
+    "Contest",
     "Diagnosis",
     "Domain",
+    "Encounter",
     "Explained",
     "Finding",
     "Float64Array",

@@ -15,6 +15,7 @@ from xentcheck.model.inputs import Array, ParameterValue, Quantity
 from xentcheck.model.kinds import NOTES, Kind
 
 if TYPE_CHECKING:
+    from xentcheck.model.contests import Contest
     from xentcheck.model.diagnosis import Diagnosis, SafeRange
 
 
@@ -261,7 +262,7 @@ class Violation:
     Attributes:
         finding: the finding.
         limit: says which limit it is and what it allows.
-        rule: the rule that it breaks: the name of its kind, or ``p99_ulp``.
+        rule: the rule that it breaks: the name of its kind, ``p99_ulp``, or ``against`` and a peer.
         standing: how it compares with the baseline; None without a baseline.
         accepted: says what the baseline tolerates there; "" without a baseline.
     """
@@ -381,6 +382,7 @@ class Report:
     baseline_note: str = ""  # processors that it was recorded on, if this one is not among them
     diagnoses: "tuple[Diagnosis, ...]" = ()  # the causes of the findings, the gravest first
     safe_ranges: "tuple[SafeRange, ...]" = ()
+    contests: "tuple[Contest, ...]" = ()  # cells against peers
 
     def rows(self) -> list[dict[str, Any]]:
         """The cells for a data frame: one mapping per cell, with the columns of the CSV."""

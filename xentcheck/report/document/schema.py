@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from xentcheck.gate.baseline_file import RULES
 from xentcheck.gate.outcome import Outcome
-from xentcheck.model import OTHER_BOUNDS, Kind, Quantity, Standing
+from xentcheck.model import AGAINST, OTHER_BOUNDS, Kind, Quantity, Standing
 from xentcheck.reading.schema import (
     DIALECT,
     Schema,
@@ -37,7 +37,7 @@ def report_schema() -> Schema:
     }
     violation: dict[str, Schema] = {
         "limit": {"type": "string"},
-        "rule": {"enum": ["", *RULES]},
+        "rule": {"$ref": "#/$defs/rule"},
         "standing": or_null({"$ref": "#/$defs/standing"}),
         "accepted": {"type": "string"},
         **finding,
@@ -82,10 +82,31 @@ def report_schema() -> Schema:
     }
     change: dict[str, Schema] = {
         **cell,
-        "rule": {"enum": ["", *RULES]},
+        "rule": {"$ref": "#/$defs/rule"},
         "standing": {"$ref": "#/$defs/standing"},
         "text": {"type": "string"},
         "into": described({"type": "string"}, "The rules that are broken in its place."),
+    }
+    met: dict[str, Schema] = {
+        "peer_kind": or_null({"$ref": "#/$defs/kind"}),
+        "witness": {"$ref": "#/$defs/witness"},
+        "peer": {"$ref": "#/$defs/witness"},
+    }
+    contest: dict[str, Schema] = {
+        **cell,
+        "peer": {"type": "string"},
+        "peer_dtype": described({"type": "string"}, "Of the peer's results."),
+        **{name: {"$ref": "#/$defs/count"} for name in ("rows", "worse", "equal", "better")},
+        "kinds": described(measurement["counts"], "The rows that are worse."),
+        "worst": described(
+            list_of(whole_object({"kind": {"$ref": "#/$defs/kind"}, **met})),
+            "The worst row of each kind, the gravest kind first.",
+        ),
+        "best": or_null(whole_object(met)),
+        **{
+            name: described(list_of({"$ref": "#/$defs/count"}), "The first of these rows.")
+            for name in ("worse_rows", "better_rows")
+        },
     }
     source: dict[str, Schema] = {
         "loss": {"type": "string"},
@@ -156,6 +177,7 @@ def report_schema() -> Schema:
             {"enum": list(map(str, Outcome))}, "How the run ended; the exit status goes with it."
         ),
         "yields": list_of(whole_object(given)),
+        "contests": described(list_of(whole_object(contest)), "Cells against peers, row by row."),
     }
     return {
         "$schema": DIALECT,
@@ -169,6 +191,12 @@ def report_schema() -> Schema:
             "quantity": {"enum": list(map(str, Quantity))},
             "kind": {"enum": list(map(str, Kind))},
             "standing": {"enum": list(map(str, Standing))},
+            "rule": {
+                "anyOf": [
+                    {"enum": ["", *RULES]},
+                    {"type": "string", "pattern": f"^{AGAINST}"},
+                ]
+            },
             "array": {
                 "description": "Hex floats, or integers for labels; nested; packed when long.",
                 "anyOf": [

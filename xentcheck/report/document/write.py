@@ -9,6 +9,8 @@ from xentcheck.gate.outcome import outcome
 from xentcheck.model import (
     Cell,
     Change,
+    Contest,
+    Encounter,
     Finding,
     Measurement,
     Report,
@@ -60,6 +62,7 @@ def to_document(report: Report) -> dict[str, Any]:
         "strict": report.strict,
         "outcome": str(outcome(report)),
         "yields": [_yield(each) for each in report.yields],
+        "contests": [_contest(each) for each in report.contests],
     }
 
 
@@ -146,6 +149,32 @@ def _violation(violation: Violation) -> dict[str, Any]:
         "standing": None if standing is None else str(standing),
         "accepted": violation.accepted,
         **_finding(violation.finding),
+    }
+
+
+def _contest(contest: Contest) -> dict[str, Any]:
+    return {
+        **_cell(contest.cell),
+        "peer": contest.peer,
+        "peer_dtype": contest.peer_dtype,
+        "rows": contest.rows,
+        "worse": contest.worse,
+        "equal": contest.equal,
+        "better": contest.better,
+        "kinds": {str(kind): count for kind, count in contest.kinds.items()},
+        "worst": [{"kind": str(kind), **_encounter(each)} for kind, each in contest.worst.items()],
+        "best": None if contest.best is None else _encounter(contest.best),
+        "worse_rows": list(contest.worse_rows),
+        "better_rows": list(contest.better_rows),
+    }
+
+
+def _encounter(encounter: Encounter) -> dict[str, Any]:
+    kind = encounter.peer_kind
+    return {
+        "peer_kind": None if kind is None else str(kind),
+        "witness": of_witness(encounter.witness),
+        "peer": of_witness(encounter.peer),
     }
 
 

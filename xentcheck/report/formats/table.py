@@ -242,6 +242,7 @@ def _summary(report: Report, lines: Sequence[Line]) -> RenderableType:
     kinds = sum((Counter(line.counts) for line in lines), Counter[Kind]())
     if kinds:
         entries.append(("kinds", f"{words.kinds(kinds)} (rows)"))
+    entries += [("against", text) for text in words.contest_lines(report)]
     entries += [("omitted", text) for text in words.omitted_lines(report)]
     entries += [("skipped", text) for text in words.skipped_lines(report.skips)]
     if "decided_by" in report.reference:

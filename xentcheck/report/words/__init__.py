@@ -1,5 +1,6 @@
 """Texts for numbers, inputs, witnesses and findings. Every format for people uses them."""
 
+from xentcheck.report.words.against import contest_lines
 from xentcheck.report.words.finding import (
     aligned,
     baseline_text,
@@ -67,6 +68,7 @@ __all__ = [
     "change_text",
     "change_word",
     "clean",
+    "contest_lines",
     "count",
     "decimal",
     "digits",
