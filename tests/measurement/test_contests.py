@@ -110,7 +110,7 @@ def test_rows_without_a_result_are_worse_than_any_result():
             raise ValueError("not this one")
         return softplus(x)
 
-    contest, report = held(raises, spoiled(np.nan, (20,)))
+    contest, _ = held(raises, spoiled(np.nan, (20,)))
     assert contest.kinds == {Kind.RAISED: 1}
     assert contest.worse_rows == (5,)
     assert contest.worst[Kind.RAISED].peer_kind is Kind.NAN

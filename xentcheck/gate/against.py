@@ -8,6 +8,7 @@ same cell is worse.
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import replace
 
+from xentcheck.gate.would_pass import MOST
 from xentcheck.model import (
     AGAINST,
     NOTES,
@@ -49,7 +50,9 @@ def violations(
         limit = config.limit_for(contest.cell)
         kinds = [kind for kind in contest.kinds if limit is None or kind not in limit.allow]
         if kinds:
-            yield _of_rows(contest, kinds)
+            place = "" if limit is None else limit.path
+            least = {"or_abs": contest.or_abs} if contest.or_abs <= MOST else {}
+            yield replace(_of_rows(contest, kinds), place=place, bounds=least)
     shown = {(each.cell, each.kind) for each in findings}
     for finding in findings:
         limit = config.limit_for(finding.cell)
@@ -64,7 +67,7 @@ def violations(
         for peer in limit.against:
             if (replace(finding.cell, implementation=peer), finding.kind) not in shown:
                 text = f"{AGAINST}{peer}: it does not show {finding.kind}"
-                yield Violation(finding, text, finding.kind.value)
+                yield Violation(finding, text, finding.kind.value, place=limit.path)
                 break
 
 

@@ -14,7 +14,7 @@ selects is surveyed, not gated.
 import math
 from collections.abc import Iterable
 
-from xentcheck.gate import against
+from xentcheck.gate import against, would_pass
 from xentcheck.model import (
     IN_TOLERANCE,
     NOTES,
@@ -45,7 +45,15 @@ def judge(
     for finding in findings:
         limit = config.limit_for(finding.cell)
         if limit is not None and _violates(finding, limit):
-            violations.append(Violation(finding, _allows(finding, limit), finding.kind.value))
+            violations.append(
+                Violation(
+                    finding,
+                    _allows(finding, limit),
+                    finding.kind.value,
+                    place=limit.path,
+                    bounds=would_pass.bounds(finding, limit, findings),
+                )
+            )
     for measurement in measurements:
         limit = config.limit_for(measurement.cell)
         # p99_ulp is the error of the row at position ceil(0.99·(n − 1)), from 0, of n sorted rows
@@ -77,7 +85,13 @@ def _by_percentile(measurement: Measurement, limit: Limit) -> Violation:
         detail=f"the 99th percentile is {measurement.p99_ulp:.6g} ulp: {measurement.far:,} of "
         f"{measurement.scored:,} rows are beyond {bound}",
     )
-    return Violation(finding, bound + _otherwise(limit.tolerance), P99)
+    return Violation(
+        finding,
+        bound + _otherwise(limit.tolerance),
+        P99,
+        place=limit.path,
+        bounds=would_pass.percentile(measurement, limit),
+    )
 
 
 def _allows(finding: Finding, limit: Limit) -> str:

@@ -10,6 +10,7 @@ The error of a row is that of its worst component. Better is the same the other 
 `docs/decisions/0032-against.md` has the reasons.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -109,18 +110,21 @@ class _Lead:
         kinds: the same by the kind of the result.
         pairs: the worst row of each kind.
         numbers: the numbers of the first rows of the sweep.
+        or_abs: the absolute error that excuses all of them; infinite if nothing does.
     """
 
     rows: int = 0
     kinds: Counter[Kind] = field(default_factory=Counter)
     pairs: dict[Kind, _Pair] = field(default_factory=dict)
     numbers: list[int] = field(default_factory=list)
+    or_abs: float = 0.0
 
     def note(self, worse: npt.NDArray[np.intp], one: "_Rows", other: "_Rows") -> None:
         """Add rows on which ``one`` is worse than ``other``."""
         if not len(worse):
             return
         self.rows += len(worse)
+        self.or_abs = max(self.or_abs, one.needed(worse, other))
         ratios = one.errors[worse] / np.maximum(other.errors[worse], _ROUNDED)
         kinds = one.kinds(worse)
         start = one.case.start + one.start
@@ -143,6 +147,7 @@ class _Lead:
     def merge(self, other: "_Lead", offset: int, found: int) -> None:
         """Add the rows of later cases."""
         self.rows += other.rows
+        self.or_abs = max(self.or_abs, other.or_abs)
         self.kinds += other.kinds
         for kind, pair in other.pairs.items():
             if kind not in self.pairs or pair.rank > self.pairs[kind].rank:
@@ -207,14 +212,28 @@ class _Rows:
             most = _SURE * np.maximum(CONSTANT, FACTOR * other.errors)
         larger = np.flatnonzero(measured & (self.errors > most))
         if len(larger):
-            larger = larger[self._unexplained(larger, most[larger], or_abs)]
+            beyond = self._unexplained(larger, other)
+            beyond &= ~(self._absolute(larger) <= or_abs)
+            larger = larger[beyond.any(axis=1)]
         graver = np.flatnonzero(self.gravest < other.gravest)
         return np.sort(np.concatenate([graver, larger]))
 
-    def _unexplained(
-        self, rows: npt.NDArray[np.intp], most: Float64Array, or_abs: float
-    ) -> npt.NDArray[np.bool_]:
-        """Which rows have an error that neither conditioning nor ``or_abs`` explains."""
+    def needed(self, worse: npt.NDArray[np.intp], other: "_Rows") -> float:
+        """The absolute error that would have to be fine for none of these rows to be worse."""
+        if (self.gravest[worse] != RIGHT).any():
+            return math.inf
+        beyond = self._unexplained(worse, other)
+        return float(self._absolute(worse).max(initial=0.0, where=beyond))
+
+    def _absolute(self, rows: npt.NDArray[np.intp]) -> Float64Array:
+        assert self.part is not None
+        return self.part.absolute[rows]
+
+    def _unexplained(self, rows: npt.NDArray[np.intp], other: "_Rows") -> npt.NDArray[np.bool_]:
+        """Which components are worse than the other side's row, beyond what conditioning explains.
+
+        (rows, components)
+        """
         assert self.part is not None
         inner = self.part.part
         chosen: slice | npt.NDArray[np.intp] = inner.span.start + rows
@@ -224,9 +243,8 @@ class _Rows:
         factor = np.fmax(condition.reshape(len(rows) if condition.ndim else 1, -1), 1.0)
         ulps = self.ulps[rows]
         with np.errstate(over="ignore", invalid="ignore"):
-            beyond = (ulps > most[:, None]) & (ulps > _SURE * CONSTANT * factor)
-            beyond &= ~(self.part.absolute[rows] <= or_abs)
-        return np.asarray(beyond.any(axis=1))
+            most = _SURE * np.maximum(CONSTANT * factor, FACTOR * other.errors[rows, None])
+            return np.asarray(ulps > most)
 
     def kinds(self, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.int8]:
         """The codes of the faults of rows that are worse; an error in ulps is a fault here."""
@@ -363,4 +381,5 @@ def decided(
         worse_rows=tuple(lead.numbers),
         better_rows=tuple(contest.better.numbers),
         peer_dtype=theirs.tally.result_dtype,
+        or_abs=lead.or_abs,
     )

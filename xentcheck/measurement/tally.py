@@ -19,6 +19,7 @@ import numpy as np
 from xentcheck.execution import Incident
 from xentcheck.measurement.candidate import Candidate, alone, badness, moved
 from xentcheck.measurement.flushing import Flushing
+from xentcheck.measurement.needs import Needs, merge_needs
 from xentcheck.measurement.plateaus import Heights
 from xentcheck.measurement.quantiles import Quantiles
 from xentcheck.model import Case, Kind
@@ -56,6 +57,7 @@ class Tally:
     negative_zeros: int = 0
     smallest: float = np.inf  # the smallest magnitude of a nonzero result
     leaders: dict[tuple[int, str], Candidate] | None = None
+    needs: Needs = field(default_factory=dict)  # what the rows of each kind need to pass
 
     @property
     def worst(self) -> float:
@@ -103,6 +105,7 @@ class Tally:
         self.result_dtype = other.result_dtype or self.result_dtype
         self.negative_zeros += other.negative_zeros
         self.smallest = min(self.smallest, other.smallest)
+        merge_needs(self.needs, other.needs)
 
 
 def place_found(collected: Tally, rows: int) -> None:
@@ -165,5 +168,6 @@ def offer(collected: Tally, kind: Kind | None, shown: Candidate) -> None:
 def forget_heights(collected: Tally) -> None:
     """Drop the rarest heights if there are too many. Their rows keep their kinds."""
     for found in collected.heights.forgotten():
+        merge_needs(collected.needs, found.needs)
         for kind, shown in found.best.items():
             offer(collected, kind, shown)

@@ -41,6 +41,8 @@ class Contest:
         worse_rows: the numbers of the first rows of the sweep that are worse, in their order.
         better_rows: the same for the rows that are better.
         peer_dtype: the dtype of the peer's results, by name.
+        or_abs: the absolute error that would have to be fine for no row to be worse; infinite if a
+            row has a graver fault; 0 if none is worse.
     """
 
     cell: Cell
@@ -54,6 +56,7 @@ class Contest:
     worse_rows: tuple[int, ...] = ()
     better_rows: tuple[int, ...] = ()
     peer_dtype: str = ""
+    or_abs: float = 0.0
 
     @property
     def leads(self) -> bool:

@@ -325,6 +325,7 @@ def _finding(entry: Entry) -> Finding:
         hint=entry.text("hint", ""),
         detail=entry.text("detail", ""),
         distance=entry.number("distance", 0.0),
+        least=_bounds(entry, "least"),
     )
 
 
@@ -336,7 +337,14 @@ def _violation(entry: Entry) -> Violation:
         rule=entry.text("rule", ""),
         standing=None if standing is None else entry.word("standing", Standing),
         accepted=entry.text("accepted", ""),
+        place=entry.text("place", ""),
+        bounds=_bounds(entry, "bounds"),
     )
+
+
+def _bounds(entry: Entry, key: str) -> Mapping[str, float]:
+    inner = Entry(entry.mapping(key, {}), entry.at(key), entry.problems)
+    return {name: inner.number(name) for name in inner.values}
 
 
 def _contest(entry: Entry) -> Contest:
@@ -361,6 +369,7 @@ def _contest(entry: Entry) -> Contest:
         worse_rows=entry.integers("worse_rows"),
         better_rows=entry.integers("better_rows"),
         peer_dtype=entry.text("peer_dtype", ""),
+        or_abs=entry.number("or_abs", 0.0),
     )
 
 

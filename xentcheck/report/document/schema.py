@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 
+from xentcheck.bounds import NAMES
 from xentcheck.gate.baseline_file import RULES
 from xentcheck.gate.outcome import Outcome
-from xentcheck.model import AGAINST, OTHER_BOUNDS, Kind, Quantity, Standing
+from xentcheck.model import AGAINST, OTHER_BOUNDS, Grade, Kind, Quantity, Standing
 from xentcheck.reading.schema import (
     DIALECT,
     Schema,
@@ -25,6 +26,11 @@ def report_schema() -> Schema:
         name: {"type": "string"} for name in ("loss", "implementation", "dtype", "sweep")
     }
     cell["quantity"] = {"$ref": "#/$defs/quantity"}
+    bounds: Schema = {
+        "type": "object",
+        "propertyNames": {"enum": list(NAMES)},
+        "additionalProperties": {"$ref": "#/$defs/number"},
+    }
     finding: dict[str, Schema] = {
         "kind": {"$ref": "#/$defs/kind"},
         **cell,
@@ -33,6 +39,7 @@ def report_schema() -> Schema:
         "hint": {"type": "string"},
         "detail": {"type": "string"},
         "distance": {"$ref": "#/$defs/number"},
+        "least": described(bounds, "The smallest bounds, each by itself, that would excuse it."),
         "witness": or_null({"$ref": "#/$defs/witness"}),
     }
     violation: dict[str, Schema] = {
@@ -40,6 +47,8 @@ def report_schema() -> Schema:
         "rule": {"$ref": "#/$defs/rule"},
         "standing": or_null({"$ref": "#/$defs/standing"}),
         "accepted": {"type": "string"},
+        "place": described({"type": "string"}, "Of the limit."),
+        "bounds": described(bounds, "What the limit would have to be, each bound by itself."),
         **finding,
     }
     measurement: dict[str, Schema] = {
@@ -96,6 +105,7 @@ def report_schema() -> Schema:
         **cell,
         "peer": {"type": "string"},
         "peer_dtype": described({"type": "string"}, "Of the peer's results."),
+        "or_abs": described({"$ref": "#/$defs/number"}, "Would excuse the rows that are worse."),
         **{name: {"$ref": "#/$defs/count"} for name in ("rows", "worse", "equal", "better")},
         "kinds": described(measurement["counts"], "The rows that are worse."),
         "worst": described(
@@ -107,6 +117,18 @@ def report_schema() -> Schema:
             name: described(list_of({"$ref": "#/$defs/count"}), "The first of these rows.")
             for name in ("worse_rows", "better_rows")
         },
+    }
+    numbers: dict[str, Schema] = {name: {"type": "number"} for name in NAMES}
+    loosened: dict[str, Schema] = {
+        "limit": described({"type": "string"}, "Its place in the configuration."),
+        "alternatives": described(
+            list_of(closed({**numbers, "min_grade": {"enum": list(map(str, Grade))}}, [])),
+            "Each of these would pass, if nothing is excluded or undecided.",
+        ),
+        "excluded": described(list_of({"$ref": "#/$defs/kind"}), "Kinds that no bound excuses."),
+        "undecided": described(
+            list_of({"$ref": "#/$defs/kind"}), "Kinds of which it is not known."
+        ),
     }
     source: dict[str, Schema] = {
         "loss": {"type": "string"},
@@ -175,6 +197,9 @@ def report_schema() -> Schema:
         "strict": described({"type": "boolean"}, "Whether stale entries fail a gate."),
         "outcome": described(
             {"enum": list(map(str, Outcome))}, "How the run ended; the exit status goes with it."
+        ),
+        "would_pass": described(
+            list_of(whole_object(loosened)), "The smallest limits that would pass, by limit."
         ),
         "yields": list_of(whole_object(given)),
         "contests": described(list_of(whole_object(contest)), "Cells against peers, row by row."),

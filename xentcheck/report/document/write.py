@@ -2,10 +2,12 @@
 
 import json
 import re
+from decimal import Decimal
 from typing import Any
 
 from xentcheck.floats import ULP_DEFINITION, hex_text
 from xentcheck.gate.outcome import outcome
+from xentcheck.gate.would_pass import Loosened, would_pass
 from xentcheck.model import (
     Cell,
     Change,
@@ -61,6 +63,7 @@ def to_document(report: Report) -> dict[str, Any]:
         "omissions": [_skip(each) for each in report.omissions],
         "strict": report.strict,
         "outcome": str(outcome(report)),
+        "would_pass": [_loosened(each) for each in would_pass(report)],
         "yields": [_yield(each) for each in report.yields],
         "contests": [_contest(each) for each in report.contests],
     }
@@ -137,6 +140,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "hint": finding.hint,
         "detail": finding.detail,
         "distance": number(finding.distance),
+        "least": {name: number(bound) for name, bound in finding.least.items()},
         "witness": of_witness(finding.witness),
     }
 
@@ -148,7 +152,21 @@ def _violation(violation: Violation) -> dict[str, Any]:
         "rule": violation.rule,
         "standing": None if standing is None else str(standing),
         "accepted": violation.accepted,
+        "place": violation.place,
+        "bounds": {name: number(bound) for name, bound in violation.bounds.items()},
         **_finding(violation.finding),
+    }
+
+
+def _loosened(loosened: Loosened) -> dict[str, Any]:
+    return {
+        "limit": loosened.place,
+        "alternatives": [
+            {name: float(bound) if isinstance(bound, Decimal) else bound for name, bound in each}
+            for each in (alternative.items() for alternative in loosened.alternatives)
+        ],
+        "excluded": list(map(str, loosened.excluded)),
+        "undecided": list(map(str, loosened.undecided)),
     }
 
 
@@ -157,6 +175,7 @@ def _contest(contest: Contest) -> dict[str, Any]:
         **_cell(contest.cell),
         "peer": contest.peer,
         "peer_dtype": contest.peer_dtype,
+        "or_abs": number(contest.or_abs),
         "rows": contest.rows,
         "worse": contest.worse,
         "equal": contest.equal,

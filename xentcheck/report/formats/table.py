@@ -253,6 +253,7 @@ def _summary(report: Report, lines: Sequence[Line]) -> RenderableType:
         entries.append(("partial", "interrupted: this is what was finished until then"))
     if report.baseline:
         entries.append(("baseline", words.baseline_text(report)))
+    entries += [("enough", text) for text in words.loosened_lines(report)]
     entries.append(("gate" if report.gated else "survey", words.ending(report)))
     return labelled(entries)
 

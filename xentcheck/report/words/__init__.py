@@ -56,6 +56,7 @@ from xentcheck.report.words.witness import (
     outcome_text,
     witness_lines,
 )
+from xentcheck.report.words.would_pass import loosened_lines
 
 __all__ = [
     "EXPLAINED",
@@ -92,6 +93,7 @@ __all__ = [
     "limit_lines",
     "listed",
     "location",
+    "loosened_lines",
     "omitted_lines",
     "outcome_text",
     "place_text",
