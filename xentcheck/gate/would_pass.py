@@ -12,6 +12,7 @@ from decimal import ROUND_UP, Context, Decimal
 
 from xentcheck.model import (
     AGAINST,
+    IN_TOLERANCE,
     P99,
     Finding,
     Grade,
@@ -26,8 +27,14 @@ from xentcheck.model import (
 MOST = 1e4
 """A larger bound, in ulps or absolute, allows that no digit is right. It is not told."""
 
+TOLD = ("or_abs", "max_ulp", P99)
+"""The bounds that are told."""
+
 UNDECIDED = frozenset({Kind.ROW_DEPENDENT, Kind.INCONSISTENT})
 """Kinds that compare two results within the bounds; what they would need is not measured."""
+
+SIZED = IN_TOLERANCE | {Kind.WRONG_SIGN, Kind.MISSED_OVERFLOW, Kind.FTZ}
+"""Kinds that a bound may excuse, if it is large enough."""
 
 _MARGIN = 1 + Decimal(2) ** -9
 _TINIEST = 5e-324
@@ -94,9 +101,11 @@ def would_pass(report: Report) -> tuple[Loosened, ...]:
 def _loosened(place: str, violations: Sequence[Violation], report: Report) -> Loosened:
     bounded = [each for each in violations if each.bounds]
     others = {each.finding.kind for each in violations if not each.bounds}
+    # of rows that a bound excuses in part, the rest may be of another kind: then nothing is certain
+    certain = not others & SIZED
     return Loosened(
         place,
-        tuple(_alternatives(bounded, report, graded=not others)),
+        tuple(_alternatives(bounded, report, graded=not others)) if certain else (),
         tuple(kind for kind in Kind if kind in others - UNDECIDED),
         tuple(kind for kind in Kind if kind in others & UNDECIDED),
     )

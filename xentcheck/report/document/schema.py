@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from xentcheck.bounds import NAMES
 from xentcheck.gate.baseline_file import RULES
 from xentcheck.gate.outcome import Outcome
+from xentcheck.gate.would_pass import TOLD
 from xentcheck.model import AGAINST, OTHER_BOUNDS, Grade, Kind, Quantity, Standing
 from xentcheck.reading.schema import (
     DIALECT,
@@ -28,7 +28,7 @@ def report_schema() -> Schema:
     cell["quantity"] = {"$ref": "#/$defs/quantity"}
     bounds: Schema = {
         "type": "object",
-        "propertyNames": {"enum": list(NAMES)},
+        "propertyNames": {"enum": list(TOLD)},
         "additionalProperties": {"$ref": "#/$defs/number"},
     }
     finding: dict[str, Schema] = {
@@ -118,7 +118,7 @@ def report_schema() -> Schema:
             for name in ("worse_rows", "better_rows")
         },
     }
-    numbers: dict[str, Schema] = {name: {"type": "number"} for name in NAMES}
+    numbers: dict[str, Schema] = {name: {"type": "number"} for name in TOLD}
     loosened: dict[str, Schema] = {
         "limit": described({"type": "string"}, "Its place in the configuration."),
         "alternatives": described(

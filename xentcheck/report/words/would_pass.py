@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from decimal import Decimal
 
-from xentcheck.gate.would_pass import MOST, Loosened, would_pass
+from xentcheck.gate.would_pass import MOST, SIZED, Loosened, would_pass
 from xentcheck.model import Grade, Report
 
 
@@ -20,7 +20,8 @@ def _line(report: Report, loosened: Loosened, *, placed: bool) -> str:
     if loosened.excluded:
         kinds = ", ".join(loosened.excluded)
         are = "is" if len(loosened.excluded) == 1 else "are"
-        parts.append(f"no bound would pass: {kinds} {are} not allowed at any up to {MOST:,.0f}")
+        upto = f" up to {MOST:,.0f}" if SIZED.intersection(loosened.excluded) else ""
+        parts.append(f"no bound would pass: {kinds} {are} not allowed at any{upto}")
     if loosened.undecided:
         parts.append(f"no bound is known to pass {', '.join(loosened.undecided)}")
     if alternatives:
