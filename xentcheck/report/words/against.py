@@ -30,8 +30,12 @@ def _sentence(report: Report, contests: Sequence[Contest], *, named: bool) -> st
         text += f"worse than {peer} on {worse:,} of {count(rows, 'row')} "
         text += f"({_of(kind, shown.witness)} against {_of(shown.peer_kind, shown.peer)})"
         text += f", better on {better:,}: "
-        ahead = worse >= CLEARLY * better
-        text += "the implementation, not the precision" if ahead else "neither is ahead throughout"
+        if worse >= CLEARLY * better:
+            text += "the implementation, not the precision"
+        elif better >= CLEARLY * worse:
+            text += "ahead on the whole"
+        else:
+            text += "neither is ahead throughout"
     else:
         text += f"no worse than {peer} on {count(rows, 'row')}, better on {better:,}"
         faults = sum(
