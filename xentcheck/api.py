@@ -85,6 +85,7 @@ def audit(
     input_names: Mapping[str, str] | None = None,
     sanity_check: bool = True,
     diagnosis: bool = True,
+    against: Function | str | Iterable[Function | str] = (),
 ) -> Report:
     """Audit what a configuration describes, as `xentcheck run`; or one loss, as `xentcheck check`.
 
@@ -142,6 +143,9 @@ def audit(
         input_names: the names of the arrays in a file: ``{"logits": "x", "labels": "y"}``.
         sanity_check: first ask a user's own function about a dozen mild rows. A function that
             computes something else is not audited further: one finding says what it looks like.
+        against: peers: no row may be worse than theirs. The names of registered implementations,
+            text like ``subject``, or functions. Without ``max_ulp``, ``p99_ulp`` and
+            ``max_excess_bits`` nothing else is asked for.
 
     Returns:
         The report. Without limits a configuration is a survey; its report has no violations.
@@ -174,6 +178,7 @@ def audit(
         inputs=inputs,
         input_names=input_names or {},
         allow_skips=flag("allow_skips", allow_skips),
+        against=_peers(against),
     )
     options = Options(
         diagnosis=diagnosis,
@@ -199,7 +204,7 @@ def audit(
         raise UsageError("select, baseline and slack go with a configuration, not with loss=")
     made = checking(subject, loss, check, seed=seed or 0, timeout_s=timeout_s, workers=workers)
     with user.bridge_for(framework).visiting() if callable(subject) else contextlib.nullcontext():
-        report = audit_config(made.config, replace(options, extra=(made.implementation,)))
+        report = audit_config(made.config, replace(options, extra=made.own))
     if callable(subject) and framework != "numpy":
         versions = environment((user.bridge_for(framework).process,))
         return replace(report, environment=versions)
@@ -237,6 +242,7 @@ def assert_accurate(
     inputs: Any = None,
     input_names: Mapping[str, str] | None = None,
     sanity_check: bool = True,
+    against: Function | str | Iterable[Function | str] = (),
 ) -> Report:
     """Assert that a loss is within limits on everything a fault can hide in.
 
@@ -300,6 +306,15 @@ def check_results(
     about = [skip for skip in report.skips if {skip.dtype, skip.quantity} & {*missing}]
     reasons = dict.fromkeys(skip.reason for skip in (cells and about) or report.skips)
     raise EmptySweepError(f"{what}: {'; '.join(reasons) or 'the configuration has no cases'}")
+
+
+def _peers(given: Function | str | Iterable[Function | str]) -> tuple[Function | str, ...]:
+    """What a loss is held against, as a tuple. Raises UsageError for anything else."""
+    peers = (given,) if callable(given) or isinstance(given, str) else given
+    known = tuple(peers) if isinstance(peers, Iterable) else ()
+    if not isinstance(peers, Iterable) or not all(callable(x) or isinstance(x, str) for x in known):
+        raise UsageError(f"against={given!r}: expected names of implementations, or functions")
+    return known
 
 
 def _config(subject: Any, check: Check) -> Config:

@@ -25,6 +25,8 @@ from xentcheck.floats import FORMATS
 from xentcheck.model import (
     Cell,
     Change,
+    Contest,
+    Encounter,
     Finding,
     Kind,
     Measurement,
@@ -207,6 +209,21 @@ def constructed() -> Report:
         omissions=(Skip("gone", "l", "i", "float32", "gradient"),),
         strict=True,
         baseline_note="recorded elsewhere",
+        contests=(
+            Contest(
+                cell,
+                "a.peer",
+                9,
+                3,
+                2,
+                {Kind.NAN: 2, Kind.INACCURATE: 1},
+                {Kind.NAN: Encounter(witness, far), Kind.INACCURATE: Encounter(far, witness)},
+                Encounter(far, witness, Kind.NAN),
+                (1, 4, 7),
+                (2, 3),
+                "float64",
+            ),
+        ),
     )
 
 

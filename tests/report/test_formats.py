@@ -448,7 +448,7 @@ class TestSarif:
         findings = tuple(Finding(kind, cell(), 1) for kind in Kind)
         run = parsed_sarif(sarif.render(report(findings=findings), Path.cwd()))
         rules = run["tool"]["driver"]["rules"]
-        assert {rule["id"] for rule in rules} == {*map(str, Kind), "p99_ulp", "omission"}
+        assert {rule["id"] for rule in rules} == {*map(str, Kind), "p99_ulp", "against", "omission"}
         assert all(rules[each["ruleIndex"]]["id"] == each["ruleId"] for each in run["results"])
         levels = {rule["id"]: rule["defaultConfiguration"]["level"] for rule in rules}
         assert (levels["nan"], levels["ftz"], levels["convention"]) == ("error", "note", "note")

@@ -12,6 +12,7 @@ from xentcheck.auditing.own_code import (
     given_function,
     gradient_text,
     opened,
+    opened_peers,
     own_defaults,
     with_reduction,
 )
@@ -80,14 +81,17 @@ class Check:
     inputs: Any = None
     input_names: Mapping[str, str] = field(default_factory=dict)
     allow_skips: bool = False
+    against: Sequence[Function | str] = ()
+
+    @property
+    def bounded(self) -> bool:
+        """Whether a bound is given that bounds the ulps by itself."""
+        return any(getattr(self, each.name) is not None for each in BOUNDS if each.alone)
 
     @property
     def tolerance(self) -> Tolerance:
         """The bounds as a tolerance; `CHECK_TOLERANCE` if none of them bounds the ulps."""
-        alone = (getattr(self, each.name) for each in BOUNDS if each.alone)
-        least = CHECK_TOLERANCE
-        if any(each is not None for each in alone):
-            least = Tolerance(max_ulp=math.inf)
+        least = Tolerance(max_ulp=math.inf) if self.bounded else CHECK_TOLERANCE
         return Tolerance(
             max_ulp=least.max_ulp if self.max_ulp is None else self.max_ulp,
             or_abs=self.or_abs,
@@ -109,12 +113,19 @@ class Checking:
         implementation: the loss.
         notes: for the user: which gradient was found, or why there is none; which labels are drawn.
         hard: the same with hard labels alone; None where there are no soft ones.
+        peers: users' own code that it is held against.
     """
 
     config: Config
     implementation: Implementation
     notes: tuple[str, ...] = ()
     hard: Config | None = None
+    peers: tuple[Implementation, ...] = ()
+
+    @property
+    def own(self) -> tuple[Implementation, ...]:
+        """All of the users' own code: the loss and its peers."""
+        return (self.implementation, *self.peers)
 
 
 def checking(
@@ -211,6 +222,16 @@ def checking(
     if reason and Quantity.GRADIENT in quantities:
         notes += (f"its gradient is not asked with {reason}",)
     values = {**values, **own}
+    rivals, peers, about = opened_peers(
+        check.against,
+        replace(way, parameters={}, built_in={}),
+        lambda each: with_reduction(
+            spec, kind, each, values, dtypes[0], workers, integers=integers
+        )[0],
+    )
+    notes += about
+    if made.name in rivals:
+        raise UsageError(f"{made.name} against itself: name another implementation")
     axes = {name: (value,) for name, value in {**values, **made.built_in}.items()}
 
     def sweeps_with(targets: str | None) -> tuple[Sweep, ...]:
@@ -221,7 +242,7 @@ def checking(
         return tuple(
             replace(
                 sweep,
-                implementations=(escaped(made.name),),
+                implementations=tuple(map(escaped, (made.name, *rivals))),
                 quantities=tuple(map(Quantity, quantities)),
                 named=frozenset((loss, *map(str, check.dtypes), *map(str, check.quantities))),
             )
@@ -248,20 +269,29 @@ def checking(
         "allow": allow,
         "forbid": forbid,
         "allow_skips": check.allow_skips,
+        **({"against": rivals} if rivals else {}),
         "notes": notes,
     }
-    kinds = (frozenset(map(Kind, allow)), frozenset(map(Kind, forbid)))
-    limits = (Limit(check.tolerance, *kinds, path="max_ulp"),)
+    limit = Limit(
+        check.tolerance, frozenset(map(Kind, allow)), frozenset(map(Kind, forbid)), path="max_ulp"
+    )
+    if rivals:
+        limit = replace(
+            limit,
+            implementation=escaped(made.name),
+            against=rivals,
+            relative=not check.bounded,
+        )
     whole = Config(
         sweeps_with(targets),
-        limits,
+        (limit,),
         seed=seed,
         document=document,
         allow_skips=check.allow_skips,
     )
     softened = kind in (LabelKind.TARGET, LabelKind.DISTRIBUTION) and targets is None
     hard = replace(whole, sweeps=sweeps_with("ends")) if softened and given is None else None
-    return Checking(whole, made, tuple(filter(None, notes)), hard)
+    return Checking(whole, made, tuple(filter(None, notes)), hard, peers)
 
 
 def _drawn(kind: LabelKind, targets: str | None) -> str:

@@ -25,6 +25,7 @@ from xentcheck.errors import INTERNAL_ERROR, UsageError
 from xentcheck.execution import Death, cores, hosts, open_targets, run_tasks
 from xentcheck.floats import ULP_DEFINITION
 from xentcheck.gate import baseline_file
+from xentcheck.gate.against import unmatched
 from xentcheck.gate.baseline import Baseline, Weighed, bounds_of, observed, weigh
 from xentcheck.gate.limits import judge
 from xentcheck.gate.omissions import omissions
@@ -33,6 +34,7 @@ from xentcheck.model import (
     SURVEY_TOLERANCE,
     Cell,
     Config,
+    Contest,
     Finding,
     Implementation,
     Measurement,
@@ -147,6 +149,7 @@ class _Audit:
         self.recognised = False
         self.measurements: list[Measurement] = []
         self.findings: list[Finding] = []
+        self.contests: list[Contest] = []
         self.yields: list[Yield] = []
         self.confirmation = Confirmation()
         self.failing: dict[Cell, FailingRows] = {}
@@ -213,7 +216,8 @@ class _Audit:
                 self.plan.select,
                 {each.cell for each in entered if each.platform in ("", versions["platform"])},
             )
-        violations = judge(self.config, findings, self.measurements)
+            unmet += unmatched(self.config, measured, self.contests, self.plan.known, self.skips)
+        violations = judge(self.config, findings, self.measurements, self.contests)
         weighed = Weighed(violations)
         if self.baseline is not None:
             bounds = bounds_of(self.config, self.plan.described)
@@ -246,6 +250,7 @@ class _Audit:
             uncertified=tuple(self.uncertified),
             deaths=tuple(self.deaths),
             omissions=unmet,
+            contests=tuple(self.contests),
             reference={
                 "method": METHOD if Tier.BINARY128 in tiers_for("float64") else WITHOUT_BINARY128,
                 "ulp": ULP_DEFINITION,
@@ -346,6 +351,7 @@ class _Audit:
         closed = outcome.closed or close_step(step, outcome)
         self.measurements += closed.measurements
         self.findings += closed.findings
+        self.contests += closed.contests
         self.arbitrated += closed.arbitrated
         self._blame(closed.failures)
         self.failing.update(closed.failing)

@@ -100,6 +100,14 @@ def bound_options(command: Callable[..., Any]) -> Callable[..., Any]:
     default=True,
     help="Run the whole sweep also where a dozen mild rows show that it computes something else.",
 )
+@click.option(
+    "--against",
+    multiple=True,
+    metavar="IMPLEMENTATION",
+    help="A gate against a peer: no row may be worse than it, by kind or by more than 4 ulp and "
+    "twice its error. The name of an implementation, or text like TARGET (repeatable). The default "
+    "of 4 ulp does not hold beside it.",
+)
 @allow_skips_option
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the random inputs.")
 @witnesses_option
@@ -133,6 +141,7 @@ def check(
     forbid: Sequence[str],
     batch_invariant: bool,
     sanity_check: bool,
+    against: Sequence[str],
     allow_skips: bool,
     seed: int,
     witnesses: str,
@@ -159,6 +168,8 @@ def check(
       xentcheck check my_loss.py:loss --loss softmax_cross_entropy --label-kind distribution
       xentcheck check package.losses:bce --loss sigmoid_binary_cross_entropy \\
           --gradient package.losses:bce_backward --max-ulp 16 --or-abs 1e-7
+      xentcheck check my_loss.py:loss --loss softmax_cross_entropy \\
+          --against torch.nn.functional.cross_entropy
       xentcheck check my_torch_loss.py:MyLoss --loss softmax_cross_entropy --framework torch
       xentcheck check my_loss.py:loss --loss softmax_cross_entropy --inputs logits.npz
       xentcheck check './kernel {logits} {labels} {out}' --loss softmax_cross_entropy
@@ -205,13 +216,14 @@ def check(
         inputs=(inputs if len(inputs) > 1 else inputs[0]) if inputs else None,
         input_names=names_from(input_names),
         allow_skips=allow_skips,
+        against=against,
     )
     with foreign():
         made = checking(target, loss, wanted, seed=seed, timeout_s=timeout_s)
     for each in made.notes:
         note(f"note: {each}")
     options = Options(
-        extra=(made.implementation,),
+        extra=made.own,
         workers=workers,
         timeout_s=timeout_s,
         sanity_check=sanity_check,

@@ -174,6 +174,14 @@ FIELDS: Mapping[str, tuple[Field, ...]] = {
             "forbidden. Batches of many sizes are called then.",
             "`false`",
         ),
+        Field(
+            "against",
+            "implementations",
+            "Peers by name: no row may be worse than theirs, by kind or by more than 4 ulp and "
+            "twice their error. They are audited as well. Nothing else is asked for then, unless "
+            "`max_ulp`, `p99_ulp` or `max_excess_bits` is given.",
+            "none",
+        ),
         Field("allow", "list of kinds", "Kinds of finding that are no violation.", "none"),
         Field(
             "forbid",

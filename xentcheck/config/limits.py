@@ -44,6 +44,7 @@ def read_limits(
             if key == "loss":
                 patterns[key] = NAMES.of(patterns[key]) or patterns[key]
         before = len(reader.problems)
+        against = _read_against(reader, entries["against"]) if "against" in entries else ()
         tolerance = _read_tolerance(reader, entries)
         kinds = {
             key: frozenset(
@@ -79,6 +80,8 @@ def read_limits(
                     sweep=patterns["sweep"],
                     path=item.path,
                     line=item.mark.line + 1,
+                    against=against,
+                    relative=bool(against) and not _bounded(entries),
                 )
             )
             places.append(item)
@@ -99,7 +102,7 @@ def _read_tolerance(reader: SectionReader, entries: Mapping[str, Place]) -> Tole
     read = {key: reader.number(entries[key], 0) for key in LIMIT_NUMBERS if key in entries}
     given = {key: number for key, number in read.items() if number is not None}
     times = reader.flag(entries["times_condition"]) if "times_condition" in entries else False
-    bounded = any(each.alone and each.name in given for each in BOUNDS if each.name != "max_ulp")
+    bounded = _bounded(given.keys() - {"max_ulp"})
     return Tolerance(
         max_ulp=given.get("max_ulp", math.inf if bounded else 4.0),
         or_abs=given.get("or_abs", 0.0),
@@ -109,6 +112,17 @@ def _read_tolerance(reader: SectionReader, entries: Mapping[str, Place]) -> Tole
         p99_ulp=given.get("p99_ulp", math.inf),
         or_excess_bits=given.get("or_excess_bits", -math.inf),
     )
+
+
+def _bounded(given: Iterable[str]) -> bool:
+    """Whether one of these keys bounds the ulps by itself."""
+    return any(each.alone and each.name in given for each in BOUNDS)
+
+
+def _read_against(reader: SectionReader, place: Place) -> tuple[str, ...]:
+    """The names of peers: a text or a list of texts."""
+    read = (reader.text(each, "the name of a peer") for each in reader.items(place) or ())
+    return tuple(dict.fromkeys(each for each in read if each is not None))
 
 
 def _check_reach(

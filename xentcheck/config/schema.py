@@ -129,6 +129,7 @@ _LIMIT: Mapping[str, Schema] = {
     **dict.fromkeys(LIMIT_NUMBERS, _BOUND),
     "times_condition": {"type": "boolean"},
     "batch_invariant": {"type": "boolean"},
+    "against": one_or_more(some_text()),
     "allow": _KINDS,
     "forbid": _KINDS,
 }

@@ -11,7 +11,7 @@ from xentcheck.errors import ConfigError
 from xentcheck.floats import FORMATS
 from xentcheck.gate.baseline import Baseline, Entry, Faults, common_record, rounded_up
 from xentcheck.gate.extent import Extent
-from xentcheck.model import P99, Cell, Kind, Quantity
+from xentcheck.model import AGAINST, P99, Cell, Kind, Quantity
 from xentcheck.reading.yaml import (
     Place,
     Reader,
@@ -25,6 +25,7 @@ from xentcheck.reading.yaml import (
 
 VERSION = 1
 RULES = (*(kind.value for kind in Kind), P99)
+"""The rules but those against a peer, which begin with `AGAINST`."""
 _CELL = ("loss", "implementation", "dtype", "quantity", "sweep")
 _WIDTH = 88
 
@@ -108,7 +109,7 @@ def _entry(entry: Entry, common: Mapping[str, str]) -> dict[str, Any]:
     written["rows"] = max((each.of for each in entry.faults.values()), default=0)
     written["tolerated"] = {
         rule: {"rows": each.rows} | ({} if each.ulp is None else {"ulp": each.ulp})
-        for rule, each in sorted(entry.faults.items(), key=lambda item: RULES.index(item[0]))
+        for rule, each in sorted(entry.faults.items(), key=lambda item: _order(item[0]))
     }
     own: dict[str, str | None] = {
         key: text for key, text in entry.recorded.items() if common.get(key) != text
@@ -117,6 +118,11 @@ def _entry(entry: Entry, common: Mapping[str, str]) -> dict[str, Any]:
     if own:
         written["recorded"] = own
     return written
+
+
+def _order(rule: str) -> tuple[int, str]:
+    """A sort key of rules; those against a peer come last."""
+    return (RULES.index(rule) if rule in RULES else len(RULES), rule)
 
 
 @dataclass(slots=True)
@@ -204,7 +210,7 @@ class _BaselineReader(Reader):
         read: dict[str, Extent] = {}
         for rule, child in (self.mapping(place, "what is tolerated") or {}).items():
             at = self.at_key(place, rule, child)
-            if rule not in RULES:
+            if rule not in RULES and not rule.startswith(AGAINST):
                 message = f"unknown kind of finding {shown(rule)}"
                 self.fault(at, message, remedy_for(rule, RULES))
                 continue

@@ -2,7 +2,7 @@
 
 from xentcheck.floats import FORMATS
 from xentcheck.gate.baseline_file import RULES
-from xentcheck.model import Quantity
+from xentcheck.model import AGAINST, Quantity
 from xentcheck.reading.schema import (
     DIALECT,
     INFINITE,
@@ -37,10 +37,11 @@ def baseline_schema() -> Schema:
             {
                 "type": "object",
                 "properties": {rule: {"$ref": "#/$defs/fault"} for rule in RULES},
+                "patternProperties": {f"^{AGAINST}.+": {"$ref": "#/$defs/fault"}},
                 "additionalProperties": False,
                 "minProperties": 1,
             },
-            "By kind of finding, or p99_ulp.",
+            "By kind of finding, p99_ulp, or against and the name of a peer.",
         ),
         "recorded": described(
             {

@@ -14,11 +14,13 @@ selects is surveyed, not gated.
 import math
 from collections.abc import Iterable
 
+from xentcheck.gate import against, would_pass
 from xentcheck.model import (
     IN_TOLERANCE,
     NOTES,
     P99,
     Config,
+    Contest,
     Finding,
     Kind,
     Limit,
@@ -29,25 +31,42 @@ from xentcheck.model import (
 
 
 def judge(
-    config: Config, findings: Iterable[Finding], measurements: Iterable[Measurement] = ()
+    config: Config,
+    findings: Iterable[Finding],
+    measurements: Iterable[Measurement] = (),
+    contests: Iterable[Contest] = (),
 ) -> tuple[Violation, ...]:
-    """The violations of a configuration's limits: findings in their order, then percentiles."""
+    """The violations of a configuration's limits.
+
+    They are findings in their order, percentiles, and then rows that are worse than a peer's.
+    """
+    findings = tuple(findings)
     violations = []
     for finding in findings:
         limit = config.limit_for(finding.cell)
         if limit is not None and _violates(finding, limit):
-            violations.append(Violation(finding, _allows(finding, limit), finding.kind.value))
+            violations.append(
+                Violation(
+                    finding,
+                    _allows(finding, limit),
+                    finding.kind.value,
+                    place=limit.path,
+                    bounds=would_pass.bounds(finding, limit, findings),
+                )
+            )
     for measurement in measurements:
         limit = config.limit_for(measurement.cell)
         # p99_ulp is the error of the row at position ceil(0.99·(n − 1)), from 0, of n sorted rows
         if limit is not None and measurement.far > max(measurement.scored - 1, 0) // 100:
             violations.append(_by_percentile(measurement, limit))
-    return tuple(violations)
+    return (*violations, *against.violations(config, findings, contests))
 
 
 def _violates(finding: Finding, limit: Limit) -> bool:
     if finding.kind in limit.allow:
         return False
+    if limit.relative and finding.kind is not Kind.OTHER_FUNCTION:
+        return finding.kind in limit.forbid
     if finding.kind in NOTES:
         return finding.kind in limit.forbid
     return True
@@ -66,7 +85,13 @@ def _by_percentile(measurement: Measurement, limit: Limit) -> Violation:
         detail=f"the 99th percentile is {measurement.p99_ulp:.6g} ulp: {measurement.far:,} of "
         f"{measurement.scored:,} rows are beyond {bound}",
     )
-    return Violation(finding, bound + _otherwise(limit.tolerance), P99)
+    return Violation(
+        finding,
+        bound + _otherwise(limit.tolerance),
+        P99,
+        place=limit.path,
+        bounds=would_pass.percentile(measurement, limit),
+    )
 
 
 def _allows(finding: Finding, limit: Limit) -> str:

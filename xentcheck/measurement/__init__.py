@@ -3,6 +3,7 @@
 from xentcheck.measurement.candidate import Candidate, alone, gravity
 from xentcheck.measurement.collecting import lost, measure, scores_of, take, weigh
 from xentcheck.measurement.confirmation import Arbitration, content
+from xentcheck.measurement.contests import Contestant, ContestTally, Side, decided
 from xentcheck.measurement.failing import FailingBlock, FailingRows
 from xentcheck.measurement.scoring import Scores
 from xentcheck.measurement.summary import close
@@ -12,14 +13,18 @@ from xentcheck.measurement.variants import compare_variants
 __all__ = [
     "Arbitration",
     "Candidate",
+    "ContestTally",
+    "Contestant",
     "FailingBlock",
     "FailingRows",
     "Scores",
+    "Side",
     "Tally",
     "alone",
     "close",
     "compare_variants",
     "content",
+    "decided",
     "gravity",
     "lost",
     "measure",

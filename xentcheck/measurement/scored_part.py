@@ -19,6 +19,7 @@ from xentcheck.measurement.failing import (
     FailingRows,
 )
 from xentcheck.measurement.flushing import subnormal
+from xentcheck.measurement.needs import Needs, merge_needs, needs_of
 from xentcheck.measurement.plateaus import CLIPPED, PLATEAU_ROWS, Height
 from xentcheck.measurement.scoring import Scores, excess_bits, lost_kind
 from xentcheck.measurement.tally import Tally, forget_heights, offer
@@ -134,6 +135,18 @@ class ScoredPart:
                 here = here[~watched[here]]
             if len(here):
                 self._offer_kind(here, code)
+        kept = at_fault if watched is None else at_fault & ~watched
+        merge_needs(self.tally.needs, self._needs(np.flatnonzero(kept)))
+
+    def _needs(self, rows: npt.NDArray[np.intp]) -> Needs:
+        """The bounds at which these rows would not be at fault."""
+        return needs_of(
+            self.kinds[rows],
+            self.ulps[rows],
+            self.absolute[rows],
+            self.gravest[rows],
+            FORMATS[self.part.dtype].max,
+        )
 
     def _keep_failing(self, failing: FailingRows, rows: npt.NDArray[np.intp]) -> None:
         """Keep some failing rows for the diagnosis."""
@@ -391,4 +404,5 @@ class ScoredPart:
             best=best,
             farthest=shown(farthest),
             distance=float(distances[farthest]),
+            needs=self._needs(rows),
         )

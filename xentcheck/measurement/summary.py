@@ -11,6 +11,7 @@ from xentcheck.implementations.layouts import UNWRITABLE
 from xentcheck.losses import LOSSES
 from xentcheck.measurement.candidate import Candidate
 from xentcheck.measurement.confirmation import Arbitration, input_of
+from xentcheck.measurement.needs import EXCUSABLE, Need, add_need, merge_needs
 from xentcheck.measurement.scoring import unflushed_kind
 from xentcheck.measurement.tally import Tally, offer
 from xentcheck.model import (
@@ -39,7 +40,10 @@ def _find_plateaus(collected: Tally) -> str:
     for height, found in collected.heights.known.items():
         if found.is_plateau(height, collected.smallest):
             plateaus[height] = found
+            for need in found.needs.values():
+                add_need(collected.needs, Kind.PLATEAU, need)
             continue
+        merge_needs(collected.needs, found.needs)
         for kind, shown in found.best.items():
             offer(collected, kind, shown)
     if not plateaus:
@@ -61,6 +65,8 @@ def _blame_unflushed(collected: Tally, quantity: Quantity) -> dict[Kind, str]:
     flushing = collected.flushing
     if flushing.flushes:
         return {}
+    for kind in {*collected.needs} - {Kind.FTZ}:
+        add_need(collected.needs, kind, collected.needs.get(Kind.FTZ, Need(0.0, 0.0)))
     renamed: dict[int, Candidate] = {}
 
     def again(shown: Candidate | None) -> Candidate | None:
@@ -145,6 +151,7 @@ def close(
             witness=witnesses.get(kind),
             hint=_hint(kind, cell, witnesses.get(kind)),
             detail=details.get(kind, ""),
+            least=_least(kind, collected.needs),
         )
         for kind in KINDS
         if collected.counts[kind] and kind not in collected.incidents
@@ -178,6 +185,14 @@ def close(
         met=_met(collected.largest if normal is largest else collected.normal, normal, tolerance),
     )
     return measurement, findings
+
+
+def _least(kind: Kind, needs: Mapping[Kind, Need]) -> Mapping[str, float]:
+    """The smallest bounds at which no row would show a kind."""
+    if kind not in (*EXCUSABLE, Kind.PLATEAU, Kind.FTZ):
+        return {}
+    need = needs.get(kind) or needs.get(Kind.FTZ)  # rows that are at fault as nothing is flushed
+    return {} if need is None else need.bounds
 
 
 def _only_refuses(collected: Tally) -> bool:

@@ -20,6 +20,7 @@ from xentcheck.execution import Incident
 from xentcheck.measurement.candidate import Candidate, alone, badness, moved
 from xentcheck.measurement.failing import FailingRows
 from xentcheck.measurement.flushing import Flushing
+from xentcheck.measurement.needs import Needs, merge_needs
 from xentcheck.measurement.plateaus import Heights
 from xentcheck.measurement.quantiles import Quantiles
 from xentcheck.model import Case, Kind
@@ -59,6 +60,7 @@ class Tally:
     smallest: float = np.inf  # the smallest magnitude of a nonzero result
     leaders: dict[tuple[int, str], Candidate] | None = None
     failing: FailingRows | None = None
+    needs: Needs = field(default_factory=dict)  # what the rows of each kind need to pass
 
     @property
     def worst(self) -> float:
@@ -110,6 +112,7 @@ class Tally:
         self.result_dtype = other.result_dtype or self.result_dtype
         self.negative_zeros += other.negative_zeros
         self.smallest = min(self.smallest, other.smallest)
+        merge_needs(self.needs, other.needs)
 
 
 def place_found(collected: Tally, rows: int) -> None:
@@ -172,5 +175,6 @@ def offer(collected: Tally, kind: Kind | None, shown: Candidate) -> None:
 def forget_heights(collected: Tally) -> None:
     """Drop the rarest heights if there are too many. Their rows keep their kinds."""
     for found in collected.heights.forgotten():
+        merge_needs(collected.needs, found.needs)
         for kind, shown in found.best.items():
             offer(collected, kind, shown)

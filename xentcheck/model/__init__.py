@@ -1,6 +1,7 @@
 """The data types: frozen values that the packages pass to each other."""
 
 from xentcheck.model.causes import ABOUT_CAUSES, AboutCause, Cause
+from xentcheck.model.contests import Contest, Encounter
 from xentcheck.model.diagnosis import (
     Attainable,
     Diagnosis,
@@ -44,6 +45,7 @@ from xentcheck.model.inputs import (
 )
 from xentcheck.model.kinds import (
     ABOUT,
+    AGAINST,
     IN_TOLERANCE,
     KINDS,
     NOTES,
@@ -84,6 +86,7 @@ __all__ = [
     "ABOUT_CAUSES",
     "ABOUT_GRADES",
     "ADAPTIVE",
+    "AGAINST",
     "ANY_PARAMETER",
     "AUTO",
     "GRADES",
@@ -109,8 +112,10 @@ __all__ = [
     "Cell",
     "Change",
     "Config",
+    "Contest",
     "Diagnosis",
     "Domain",
+    "Encounter",
     "Explained",
     "Explanation",
     "Fault",

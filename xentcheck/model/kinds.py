@@ -205,7 +205,12 @@ OF_CALLS = _having("of_call")
 WITHOUT_RESULT = _having("without_result")
 
 P99 = "p99_ulp"
-"""The rule that limits a cell's 99th percentile. Every other rule is the name of a kind."""
+"""The rule that limits a cell's 99th percentile."""
+
+AGAINST = "against "
+"""The rule that no row is worse than a peer's begins with this; the name of the peer follows. Every
+other rule but `P99` is the name of a kind.
+"""
 
 NOTIONS: Mapping[str, str] = {
     "−0 for 0": "rows whose result is −0 where the exact one is 0; no fault",

@@ -49,6 +49,8 @@ class Limit:
     """The bounds of a gate for the cells that its patterns (fnmatch) select.
 
     ``allow`` has kinds that are not violations there. ``forbid`` has notes that are violations.
+    ``against`` has the names of peers: no row may be worse than theirs. If the limit is
+    ``relative``, the peers are its only bounds.
     """
 
     tolerance: Tolerance = field(default_factory=Tolerance)
@@ -61,6 +63,8 @@ class Limit:
     sweep: str = "*"
     path: str = ""  # its place in the configuration
     line: int = field(default=0, compare=False)
+    against: tuple[str, ...] = ()
+    relative: bool = False
 
     @property
     def batch_invariant(self) -> bool:
@@ -105,6 +109,15 @@ class Config:
     def limit_for(self, cell: "Cell") -> Limit | None:
         """The limit that governs a cell: the last one that selects it."""
         return next((limit for limit in reversed(self.limits) if limit.selects(cell)), None)
+
+    def peers(self, loss: str, sweep: str) -> frozenset[str]:
+        """The names of the peers that the limits of a sweep of a loss name."""
+        return frozenset(
+            name
+            for limit in self.limits
+            for name in limit.against
+            if fnmatchcase(loss, limit.loss) and fnmatchcase(sweep, limit.sweep)
+        )
 
 
 SURVEY_TOLERANCE = Tolerance()

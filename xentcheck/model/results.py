@@ -15,6 +15,7 @@ from xentcheck.model.inputs import Array, ParameterValue, Quantity
 from xentcheck.model.kinds import NOTES, Kind
 
 if TYPE_CHECKING:
+    from xentcheck.model.contests import Contest
     from xentcheck.model.diagnosis import Attainable, Diagnosis, Explanation, SafeRange
 
 
@@ -232,6 +233,8 @@ class Finding:
         detail: text for the reader, such as the text of an exception, or the height and onset of a
             plateau.
         distance: if two results are compared, their distance in ulps.
+        least: the smallest bounds of a limit at which no row would show it, each by itself, by
+            name. Without a name the bound excuses no such result, or it is not known.
     """
 
     kind: Kind
@@ -242,6 +245,7 @@ class Finding:
     hint: str = ""
     detail: str = ""
     distance: float = 0.0
+    least: Mapping[str, float] = field(default_factory=dict)
 
 
 class Standing(StrEnum):
@@ -261,9 +265,11 @@ class Violation:
     Attributes:
         finding: the finding.
         limit: says which limit it is and what it allows.
-        rule: the rule that it breaks: the name of its kind, or ``p99_ulp``.
+        rule: the rule that it breaks: the name of its kind, ``p99_ulp``, or ``against`` and a peer.
         standing: how it compares with the baseline; None without a baseline.
         accepted: says what the baseline tolerates there; "" without a baseline.
+        place: the place of the limit in the configuration.
+        bounds: what the limit would have to be, each bound by itself, by name.
     """
 
     finding: Finding
@@ -271,6 +277,8 @@ class Violation:
     rule: str = ""
     standing: Standing | None = None
     accepted: str = ""
+    place: str = ""
+    bounds: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,6 +389,7 @@ class Report:
     baseline_note: str = ""  # processors that it was recorded on, if this one is not among them
     diagnoses: "tuple[Diagnosis, ...]" = ()  # the causes of the findings, the gravest first
     safe_ranges: "tuple[SafeRange, ...]" = ()
+    contests: "tuple[Contest, ...]" = ()  # cells against peers
 
     def rows(self) -> list[dict[str, Any]]:
         """The cells for a data frame: one mapping per cell, with the columns of the CSV."""

@@ -20,7 +20,9 @@ from xentcheck.model import (
     Cause,
     Cell,
     Change,
+    Contest,
     Diagnosis,
+    Encounter,
     Explained,
     Fault,
     Finding,
@@ -180,6 +182,7 @@ def _report(entry: Entry) -> Report:
         strict=entry.flag("strict", False),
         baseline_note=entry.text("baseline_note", ""),
         diagnoses=tuple(map(_diagnosis, entry.entries("diagnoses", []))),
+        contests=tuple(map(_contest, entry.entries("contests", []))),
     )
 
 
@@ -255,8 +258,8 @@ def _normal(entry: Entry, farthest: Witness | None, cell: Cell) -> Witness | Non
     return farthest if entry.values.get("normal") is None else _witness(entry, "normal", cell)
 
 
-def _counts(entry: Entry) -> Mapping[Kind, int]:
-    inner = entry.entry("counts")
+def _counts(entry: Entry, key: str = "counts") -> Mapping[Kind, int]:
+    inner = entry.entry(key)
     known = [kind.value for kind in Kind]
     for name in inner.values:
         if name not in known:
@@ -300,8 +303,10 @@ def _parameter(entry: Entry, name: str, dtype: str) -> ParameterValue:
 
 def _witness(parent: Entry, key: str, cell: Cell) -> Witness | None:
     entry = parent.entry_or_none(key)
-    if entry is None:
-        return None
+    return None if entry is None else _to_witness(entry, cell)
+
+
+def _to_witness(entry: Entry, cell: Cell) -> Witness:
     given = _input(entry, cell)
     scored = Scored(
         actual=entry.number("actual"),
@@ -328,6 +333,7 @@ def _finding(entry: Entry) -> Finding:
         hint=entry.text("hint", ""),
         detail=entry.text("detail", ""),
         distance=entry.number("distance", 0.0),
+        least=_bounds(entry, "least"),
     )
 
 
@@ -339,6 +345,39 @@ def _violation(entry: Entry) -> Violation:
         rule=entry.text("rule", ""),
         standing=None if standing is None else entry.word("standing", Standing),
         accepted=entry.text("accepted", ""),
+        place=entry.text("place", ""),
+        bounds=_bounds(entry, "bounds"),
+    )
+
+
+def _bounds(entry: Entry, key: str) -> Mapping[str, float]:
+    inner = Entry(entry.mapping(key, {}), entry.at(key), entry.problems)
+    return {name: inner.number(name) for name in inner.values}
+
+
+def _contest(entry: Entry) -> Contest:
+    cell = _cell(entry)
+
+    def encounter(of: Entry) -> Encounter:
+        kind = None if of.values.get("peer_kind") is None else of.word("peer_kind", Kind)
+        return Encounter(
+            _to_witness(of.entry("witness"), cell), _to_witness(of.entry("peer"), cell), kind
+        )
+
+    best = entry.entry_or_none("best")
+    return Contest(
+        cell,
+        entry.text("peer"),
+        rows=entry.integer("rows"),
+        worse=entry.integer("worse"),
+        better=entry.integer("better"),
+        kinds=_counts(entry, "kinds"),
+        worst={each.word("kind", Kind): encounter(each) for each in entry.entries("worst")},
+        best=None if best is None else encounter(best),
+        worse_rows=entry.integers("worse_rows"),
+        better_rows=entry.integers("better_rows"),
+        peer_dtype=entry.text("peer_dtype", ""),
+        or_abs=entry.number("or_abs", 0.0),
     )
 
 

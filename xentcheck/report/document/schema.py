@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from xentcheck.gate.baseline_file import RULES
 from xentcheck.gate.outcome import Outcome
-from xentcheck.model import OTHER_BOUNDS, Cause, Fault, Kind, Quantity, Standing
+from xentcheck.gate.would_pass import TOLD
+from xentcheck.model import AGAINST, OTHER_BOUNDS, Cause, Fault, Grade, Kind, Quantity, Standing
 from xentcheck.reading.schema import (
     DIALECT,
     Schema,
@@ -25,6 +26,11 @@ def report_schema() -> Schema:
         name: {"type": "string"} for name in ("loss", "implementation", "dtype", "sweep")
     }
     cell["quantity"] = {"$ref": "#/$defs/quantity"}
+    bounds: Schema = {
+        "type": "object",
+        "propertyNames": {"enum": list(TOLD)},
+        "additionalProperties": {"$ref": "#/$defs/number"},
+    }
     finding: dict[str, Schema] = {
         "kind": {"$ref": "#/$defs/kind"},
         **cell,
@@ -33,13 +39,16 @@ def report_schema() -> Schema:
         "hint": {"type": "string"},
         "detail": {"type": "string"},
         "distance": {"$ref": "#/$defs/number"},
+        "least": described(bounds, "The smallest bounds, each by itself, that would excuse it."),
         "witness": or_null({"$ref": "#/$defs/witness"}),
     }
     violation: dict[str, Schema] = {
         "limit": {"type": "string"},
-        "rule": {"enum": ["", *RULES]},
+        "rule": {"$ref": "#/$defs/rule"},
         "standing": or_null({"$ref": "#/$defs/standing"}),
         "accepted": {"type": "string"},
+        "place": described({"type": "string"}, "Of the limit."),
+        "bounds": described(bounds, "What the limit would have to be, each bound by itself."),
         **finding,
     }
     measurement: dict[str, Schema] = {
@@ -83,10 +92,44 @@ def report_schema() -> Schema:
     }
     change: dict[str, Schema] = {
         **cell,
-        "rule": {"enum": ["", *RULES]},
+        "rule": {"$ref": "#/$defs/rule"},
         "standing": {"$ref": "#/$defs/standing"},
         "text": {"type": "string"},
         "into": described({"type": "string"}, "The rules that are broken in its place."),
+    }
+    met: dict[str, Schema] = {
+        "peer_kind": or_null({"$ref": "#/$defs/kind"}),
+        "witness": {"$ref": "#/$defs/witness"},
+        "peer": {"$ref": "#/$defs/witness"},
+    }
+    contest: dict[str, Schema] = {
+        **cell,
+        "peer": {"type": "string"},
+        "peer_dtype": described({"type": "string"}, "Of the peer's results."),
+        "or_abs": described({"$ref": "#/$defs/number"}, "Would excuse the rows that are worse."),
+        **{name: {"$ref": "#/$defs/count"} for name in ("rows", "worse", "equal", "better")},
+        "kinds": described(measurement["counts"], "The rows that are worse."),
+        "worst": described(
+            list_of(whole_object({"kind": {"$ref": "#/$defs/kind"}, **met})),
+            "The worst row of each kind, the gravest kind first.",
+        ),
+        "best": or_null(whole_object(met)),
+        **{
+            name: described(list_of({"$ref": "#/$defs/count"}), "The first of these rows.")
+            for name in ("worse_rows", "better_rows")
+        },
+    }
+    numbers: dict[str, Schema] = {name: {"type": "number"} for name in TOLD}
+    loosened: dict[str, Schema] = {
+        "limit": described({"type": "string"}, "Its place in the configuration."),
+        "alternatives": described(
+            list_of(closed({**numbers, "min_grade": {"enum": list(map(str, Grade))}}, [])),
+            "Each of these would pass, if nothing is excluded or undecided.",
+        ),
+        "excluded": described(list_of({"$ref": "#/$defs/kind"}), "Kinds that no bound excuses."),
+        "undecided": described(
+            list_of({"$ref": "#/$defs/kind"}), "Kinds of which it is not known."
+        ),
     }
     source: dict[str, Schema] = {
         "loss": {"type": "string"},
@@ -156,12 +199,16 @@ def report_schema() -> Schema:
         "outcome": described(
             {"enum": list(map(str, Outcome))}, "How the run ended; the exit status goes with it."
         ),
+        "would_pass": described(
+            list_of(whole_object(loosened)), "The smallest limits that would pass, by limit."
+        ),
         "yields": list_of(whole_object(given)),
         "diagnoses": described(
             list_of(whole_object(_diagnosis(cell))),
             "The causes of the findings, by implementation: what is wrong, what it explains, what "
             "to write instead.",
         ),
+        "contests": described(list_of(whole_object(contest)), "Cells against peers, row by row."),
     }
     return {
         "$schema": DIALECT,
@@ -175,6 +222,12 @@ def report_schema() -> Schema:
             "quantity": {"enum": list(map(str, Quantity))},
             "kind": {"enum": list(map(str, Kind))},
             "standing": {"enum": list(map(str, Standing))},
+            "rule": {
+                "anyOf": [
+                    {"enum": ["", *RULES]},
+                    {"type": "string", "pattern": f"^{AGAINST}"},
+                ]
+            },
             "array": {
                 "description": "Hex floats, or integers for labels; nested; packed when long.",
                 "anyOf": [

@@ -2,15 +2,19 @@
 
 import json
 import re
+from decimal import Decimal
 from typing import Any
 
 from xentcheck.floats import ULP_DEFINITION, hex_text
 from xentcheck.gate.outcome import outcome
+from xentcheck.gate.would_pass import Loosened, would_pass
 from xentcheck.model import (
     Attainable,
     Cell,
     Change,
+    Contest,
     Diagnosis,
+    Encounter,
     Finding,
     Measurement,
     Report,
@@ -61,8 +65,10 @@ def to_document(report: Report) -> dict[str, Any]:
         "omissions": [_skip(each) for each in report.omissions],
         "strict": report.strict,
         "outcome": str(outcome(report)),
+        "would_pass": [_loosened(each) for each in would_pass(report)],
         "yields": [_yield(each) for each in report.yields],
         "diagnoses": [_diagnosis(each) for each in report.diagnoses],
+        "contests": [_contest(each) for each in report.contests],
     }
 
 
@@ -138,6 +144,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "hint": finding.hint,
         "detail": finding.detail,
         "distance": number(finding.distance),
+        "least": {name: number(bound) for name, bound in finding.least.items()},
         "witness": of_witness(finding.witness),
     }
 
@@ -149,7 +156,48 @@ def _violation(violation: Violation) -> dict[str, Any]:
         "rule": violation.rule,
         "standing": None if standing is None else str(standing),
         "accepted": violation.accepted,
+        "place": violation.place,
+        "bounds": {name: number(bound) for name, bound in violation.bounds.items()},
         **_finding(violation.finding),
+    }
+
+
+def _loosened(loosened: Loosened) -> dict[str, Any]:
+    return {
+        "limit": loosened.place,
+        "alternatives": [
+            {name: float(bound) if isinstance(bound, Decimal) else bound for name, bound in each}
+            for each in (alternative.items() for alternative in loosened.alternatives)
+        ],
+        "excluded": list(map(str, loosened.excluded)),
+        "undecided": list(map(str, loosened.undecided)),
+    }
+
+
+def _contest(contest: Contest) -> dict[str, Any]:
+    return {
+        **_cell(contest.cell),
+        "peer": contest.peer,
+        "peer_dtype": contest.peer_dtype,
+        "or_abs": number(contest.or_abs),
+        "rows": contest.rows,
+        "worse": contest.worse,
+        "equal": contest.equal,
+        "better": contest.better,
+        "kinds": {str(kind): count for kind, count in contest.kinds.items()},
+        "worst": [{"kind": str(kind), **_encounter(each)} for kind, each in contest.worst.items()],
+        "best": None if contest.best is None else _encounter(contest.best),
+        "worse_rows": list(contest.worse_rows),
+        "better_rows": list(contest.better_rows),
+    }
+
+
+def _encounter(encounter: Encounter) -> dict[str, Any]:
+    kind = encounter.peer_kind
+    return {
+        "peer_kind": None if kind is None else str(kind),
+        "witness": of_witness(encounter.witness),
+        "peer": of_witness(encounter.peer),
     }
 
 

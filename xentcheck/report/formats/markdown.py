@@ -73,6 +73,10 @@ def render(report: Report, largest: int = LARGEST) -> str:
     page.add(f"## xentcheck: {_verdict(report)}", "", _counts(report, lines), "")
     for trouble in _troubles(report):
         page.add(f"- {trouble}", "")
+    for text in words.loosened_lines(report):
+        page.add(f"- {inline(text)}", "")
+    for text in words.contest_lines(report):
+        page.add(f"- {inline(text)}", "")
     _table(page, bad)
     if report.gated:
         ordered = words.leading(report.violations)

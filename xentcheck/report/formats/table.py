@@ -276,6 +276,7 @@ def _summary(report: Report, lines: Sequence[Line], *, brief: bool) -> Renderabl
     kinds = sum((Counter(line.counts) for line in lines), Counter[Kind]())
     if kinds and not brief:
         entries.append(("kinds", f"{words.kinds(kinds)} (rows)"))
+    entries += [("against", text) for text in words.contest_lines(report)]
     entries += [("omitted", text) for text in words.omitted_lines(report)]
     entries += [("skipped", text) for text in words.skipped_lines(report.skips)]
     if "decided_by" in report.reference and (not brief or report.reference["confirmations_failed"]):
@@ -287,6 +288,7 @@ def _summary(report: Report, lines: Sequence[Line], *, brief: bool) -> Renderabl
         entries.append(("partial", "interrupted: this is what was finished until then"))
     if report.baseline:
         entries.append(("baseline", words.baseline_text(report)))
+    entries += [("enough", text) for text in words.loosened_lines(report)]
     entries.append(("gate" if report.gated else "survey", words.ending(report)))
     if brief:
         entries.append(

@@ -1,5 +1,6 @@
 """Texts for numbers, inputs, witnesses and findings. Every format for people uses them."""
 
+from xentcheck.report.words.against import contest_lines
 from xentcheck.report.words.causes import (
     CauseGroup,
     attainable_text,
@@ -62,6 +63,7 @@ from xentcheck.report.words.witness import (
     outcome_text,
     witness_lines,
 )
+from xentcheck.report.words.would_pass import loosened_lines
 
 __all__ = [
     "EXPLAINED",
@@ -78,6 +80,7 @@ __all__ = [
     "change_text",
     "change_word",
     "clean",
+    "contest_lines",
     "count",
     "decimal",
     "digits",
@@ -102,6 +105,7 @@ __all__ = [
     "limit_lines",
     "listed",
     "location",
+    "loosened_lines",
     "omitted_lines",
     "outcome_text",
     "place_text",
