@@ -452,12 +452,14 @@ def _fitted(
 ) -> list[Variant]:
     """The models with a free number, with each number."""
     found = []
-    for model in models:
+    # a clamped logarithm ends at a whole number; any other height comes from an epsilon
+    whole = [each for each in dict.fromkeys(heights) if abs(each - round(each)) < _WHOLE]
+    for model in sorted(models, key=lambda each: each.fitted != "clamp"):
         if model.fitted == "epsilon":
             given = doubled if model.options.get("twice") else epsilons
             numbers = [each for each in dict.fromkeys(given) if 0 < each <= _LARGEST_EPSILON]
         elif model.fitted == "clamp":
-            numbers = list(dict.fromkeys(heights))
+            numbers = whole
         else:
             continue
         found += [Variant(model, {**model.options, model.fitted: each}) for each in numbers]
@@ -465,6 +467,7 @@ def _fitted(
 
 
 _LARGEST_EPSILON = 0.1
+_WHOLE = 1e-6
 
 
 def _plateaus(blocks: Sequence[FailingBlock]) -> list[float]:

@@ -670,12 +670,16 @@ _FORMS: Mapping[tuple[str, Quantity], tuple[Form, list[Row]]] = {
             ),
             *(
                 (
-                    f"numpy.entropy_difference{' of all terms' * (not masked)}",
-                    "Σ t log t − Σ t x",
-                    {"form": "difference", "masked": masked},
+                    f"numpy.entropy_difference{text}",
+                    f"Σ t log t − Σ t x{text}",
+                    {"form": "difference", "masked": own, "cross masked": cross},
                     "",
                 )
-                for masked in (True, False)
+                for text, own, cross in (
+                    ("", True, False),
+                    (" without absent terms", True, True),
+                    (" of all terms", False, False),
+                )
             ),
         ],
     ),

@@ -184,7 +184,7 @@ def kl(s: Steps, x: Array, labels: Array, parameters: Options, options: Options)
         x = _log_p(s, s.keep("q = exp(x)", np.exp(x)), options, "log q", used=some)
     if options["form"] == "difference":
         own = _product(s, t, logs, masked=masked).sum(axis=1)
-        cross = _product(s, t, x, masked=masked).sum(axis=1)
+        cross = _product(s, t, x, masked=bool(options.get("cross masked"))).sum(axis=1)
         s.blame(
             Cause.COMMON_OFFSET_CANCELLATION,
             lambda: np.nan_to_num(
