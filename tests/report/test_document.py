@@ -26,13 +26,16 @@ from xentcheck.model import (
     Cell,
     Change,
     Finding,
+    Grade,
     Kind,
     Measurement,
     Quantity,
     Report,
+    SafeRange,
     Skip,
     Source,
     Standing,
+    Stretch,
     Violation,
     Yield,
 )
@@ -207,6 +210,19 @@ def constructed() -> Report:
         omissions=(Skip("gone", "l", "i", "float32", "gradient"),),
         strict=True,
         baseline_note="recorded elsewhere",
+        safe_ranges=(
+            SafeRange(
+                "l",
+                "i",
+                "float32",
+                Quantity.VALUE,
+                "gap",
+                (Stretch(Grade.ABSOLUTE, -0.0, 1.5), Stretch(Grade.ACCURATE, 2.0, math.inf)),
+                "accurate from 2 on",
+                Grade.LOSSY,
+            ),
+            SafeRange("l", "i", "float32", Quantity.GRADIENT, "gap", (), "NaN for every gap"),
+        ),
     )
 
 
@@ -226,7 +242,10 @@ class TestRoundTrip:
     def test_every_field_comes_back(self) -> None:
         report = constructed()
         filled = {field.name for field in dataclasses.fields(Report) if getattr(report, field.name)}
-        assert filled == {field.name for field in dataclasses.fields(Report)} - {"unaudited"}
+        assert filled == {field.name for field in dataclasses.fields(Report)} - {
+            "unaudited",
+            "diagnoses",
+        }
         written = document.to_json(report)
         back = document.from_json(written, "it")
         assert document.to_json(back) == written

@@ -23,6 +23,7 @@ from xentcheck.cli.options import (
     note_names,
     param_option,
     parameters_from,
+    ranges_option,
     reporting,
     targets_option,
     timeout_option,
@@ -100,6 +101,7 @@ def bound_options(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @allow_skips_option
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the random inputs.")
+@ranges_option
 @witnesses_option
 @workers_option
 @timeout_option
@@ -131,6 +133,7 @@ def check(
     sanity_check: bool,
     allow_skips: bool,
     seed: int,
+    ranges: bool,
     witnesses: str,
     workers: int | None,
     timeout_s: float | None,
@@ -209,6 +212,7 @@ def check(
         workers=workers,
         timeout_s=timeout_s,
         sanity_check=sanity_check,
+        ranges=ranges,
     )
     return run_audit(
         made.config,

@@ -14,6 +14,7 @@ from xentcheck.cli.options import (
     allow_skips_option,
     completing,
     implementation_names,
+    ranges_option,
     reporting,
     timeout_option,
     witnesses_option,
@@ -58,6 +59,7 @@ from xentcheck.cli.output import Delivery
     "rows again and 3 rows.",
 )
 @allow_skips_option
+@ranges_option
 @witnesses_option
 @workers_option
 @timeout_option
@@ -74,6 +76,7 @@ def run(
     fail_on_stale: bool,
     slack: float | None,
     allow_skips: bool,
+    ranges: bool,
     witnesses: str,
     workers: int | None,
     timeout_s: float | None,
@@ -102,5 +105,7 @@ def run(
     )
     from xentcheck.auditing.run import Options
 
-    options = Options(select=select, workers=workers, timeout_s=timeout_s, sanity_check=True)
+    options = Options(
+        select=select, workers=workers, timeout_s=timeout_s, sanity_check=True, ranges=ranges
+    )
     return run_audit(config_, delivery, options, keeping=keeping, witnesses=witnesses)

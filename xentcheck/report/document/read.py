@@ -19,16 +19,19 @@ from xentcheck.model import (
     Cell,
     Change,
     Finding,
+    Grade,
     Input,
     Kind,
     Measurement,
     ParameterValue,
     Quantity,
     Report,
+    SafeRange,
     Scored,
     Skip,
     Source,
     Standing,
+    Stretch,
     Violation,
     Witness,
     Yield,
@@ -173,6 +176,7 @@ def _report(entry: Entry) -> Report:
         omissions=tuple(map(_skip, entry.entries("omissions", []))),
         strict=entry.flag("strict", False),
         baseline_note=entry.text("baseline_note", ""),
+        safe_ranges=tuple(map(_safe_range, entry.entries("safe_ranges", []))),
     )
 
 
@@ -357,6 +361,22 @@ def _skip(entry: Entry) -> Skip:
             entry.text(key, "")
             for key in ("loss", "implementation", "dtype", "quantity", "sweep", "missing")
         ),
+    )
+
+
+def _safe_range(entry: Entry) -> SafeRange:
+    return SafeRange(
+        loss=entry.text("loss"),
+        implementation=entry.text("implementation"),
+        dtype=entry.text("dtype"),
+        quantity=entry.word("quantity", Quantity),
+        axis=entry.text("axis"),
+        stretches=tuple(
+            Stretch(each.word("grade", Grade), each.number("first"), each.number("last"))
+            for each in entry.entries("stretches")
+        ),
+        text=entry.text("text"),
+        always=None if entry.values.get("always") is None else entry.word("always", Grade),
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from xentcheck.gate.baseline_file import RULES
 from xentcheck.gate.outcome import Outcome
-from xentcheck.model import OTHER_BOUNDS, Kind, Quantity, Standing
+from xentcheck.model import GRADES, OTHER_BOUNDS, Kind, Quantity, Standing
 from xentcheck.reading.schema import (
     DIALECT,
     Schema,
@@ -99,6 +99,19 @@ def report_schema() -> Schema:
     }
     given["rows"] = {"$ref": "#/$defs/count"}
     given["distinct"] = or_null({"$ref": "#/$defs/count"})
+    stretch: dict[str, Schema] = {
+        "grade": {"enum": list(map(str, GRADES))},
+        **{name: {"$ref": "#/$defs/number"} for name in ("first", "last")},
+    }
+    safe_range: dict[str, Schema] = {
+        **{name: {"type": "string"} for name in ("loss", "implementation", "dtype", "axis")},
+        "quantity": {"$ref": "#/$defs/quantity"},
+        "always": described(
+            or_null({"enum": list(map(str, GRADES))}), "The best grade that holds everywhere."
+        ),
+        "stretches": list_of(whole_object(stretch)),
+        "text": {"type": "string"},
+    }
     packed: dict[str, Schema] = {
         "dtype": {"type": "string"},
         "shape": list_of({"$ref": "#/$defs/count"}),
@@ -156,6 +169,9 @@ def report_schema() -> Schema:
             {"enum": list(map(str, Outcome))}, "How the run ended; the exit status goes with it."
         ),
         "yields": list_of(whole_object(given)),
+        "safe_ranges": described(
+            list_of(whole_object(safe_range)), "Where grades hold, if --ranges asked for it."
+        ),
     }
     return {
         "$schema": DIALECT,

@@ -12,6 +12,7 @@ from xentcheck.model import (
     Finding,
     Measurement,
     Report,
+    SafeRange,
     Skip,
     Source,
     Violation,
@@ -60,6 +61,7 @@ def to_document(report: Report) -> dict[str, Any]:
         "strict": report.strict,
         "outcome": str(outcome(report)),
         "yields": [_yield(each) for each in report.yields],
+        "safe_ranges": [_safe_range(each) for each in report.safe_ranges],
     }
 
 
@@ -204,6 +206,22 @@ def _skip(skip: Skip) -> dict[str, Any]:
         "quantity": skip.quantity,
         "sweep": skip.sweep,
         "missing": skip.missing,
+    }
+
+
+def _safe_range(found: SafeRange) -> dict[str, Any]:
+    return {
+        "loss": found.loss,
+        "implementation": found.implementation,
+        "dtype": found.dtype,
+        "quantity": str(found.quantity),
+        "axis": found.axis,
+        "always": None if found.always is None else str(found.always),
+        "stretches": [
+            {"grade": str(each.grade), "first": number(each.first), "last": number(each.last)}
+            for each in found.stretches
+        ],
+        "text": found.text,
     }
 
 

@@ -53,6 +53,7 @@ def render_table(report: Report, width: int) -> Group:
     if lines:
         parts += [_legend(report, width), Text()]
         parts += _rows(lines, width)
+    parts += _ranges(report)
     parts += _violations(report, width) if report.gated else _top_findings(report, width)
     parts += _changes(report)
     if explained := list(_explained(lines)):
@@ -194,6 +195,12 @@ def _violations(report: Report, width: int) -> list[RenderableType]:
     if more := len(ordered) - len(chosen):
         parts += [Text(f"and {more:,} more: --format json has them all"), Text()]
     return parts
+
+
+def _ranges(report: Report) -> list[RenderableType]:
+    """Where the grades hold, if it was searched."""
+    told = words.range_lines(report)
+    return [Text("where it holds", style="bold"), Text(), labelled(told), Text()] if told else []
 
 
 def _changes(report: Report) -> list[RenderableType]:
