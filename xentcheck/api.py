@@ -84,6 +84,7 @@ def audit(
     inputs: Any = None,
     input_names: Mapping[str, str] | None = None,
     sanity_check: bool = True,
+    ranges: bool = False,
 ) -> Report:
     """Audit what a configuration describes, as `xentcheck run`; or one loss, as `xentcheck check`.
 
@@ -141,6 +142,7 @@ def audit(
         input_names: the names of the arrays in a file: ``{"logits": "x", "labels": "y"}``.
         sanity_check: first ask a user's own function about a dozen mild rows. A function that
             computes something else is not audited further: one finding says what it looks like.
+        ranges: also find where the grades hold, as ``safe_ranges`` of the report.
 
     Returns:
         The report. Without limits a configuration is a survey; its report has no violations.
@@ -174,7 +176,11 @@ def audit(
         allow_skips=flag("allow_skips", allow_skips),
     )
     options = Options(
-        workers=workers, timeout_s=timeout_s, progress=progress, sanity_check=sanity_check
+        workers=workers,
+        timeout_s=timeout_s,
+        progress=progress,
+        sanity_check=sanity_check,
+        ranges=flag("ranges", ranges),
     )
     seed = None if seed is None else seed_of(seed)
     if loss is None:

@@ -44,7 +44,8 @@ class Ranges:
         Returns:
             Whether it was interrupted.
         """
-        tasks = [Task(setting) for setting in settings(steps)]
+        asked = list(settings(steps))
+        tasks = [Task(setting) for setting in asked]
 
         def again(death: Death[Task]) -> Task:
             setting = death.task.setting
@@ -57,7 +58,7 @@ class Ranges:
             return replace(death.task, lost=f"a worker died of {death.how}")
 
         try:
-            with run_tasks(_searched, tasks, workers, again) as results:
+            with run_tasks(_searched, tasks, workers, again, shared=asked) as results:
                 for position, (found, left_out) in results:
                     self.found += found
                     setting = tasks[position].setting

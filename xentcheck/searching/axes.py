@@ -219,6 +219,9 @@ def _of_logits(setting: Setting) -> Iterator[Axis]:
 
 
 _SIDES = ("label on the largest", "label on the smallest")
+_OTHER_SIDES = ("label on it", "label on the other class")
+EVEN = 2
+"""In place of a label: a distribution that is even over the two classes."""
 
 
 def _moved(
@@ -243,11 +246,14 @@ def _moved(
     def make(label: int) -> Callable[[Sequence[int]], Case]:
         def of(places: Sequence[int]) -> Case:
             numbers = to_float64(from_ordinals(np.array(places, dtype=np.int64), setting.dtype))
-            return setting.case(name, rows(numbers), label)
+            masses = np.full((len(places), 2), 0.5) if label == EVEN else label
+            return setting.case(name, rows(numbers), masses)
 
         return of
 
-    sides = _SIDES if name == "gap" else ("label on it", "label on the other class")
+    sides = (*(_SIDES if name == "gap" else _OTHER_SIDES), "label on both evenly")
+    if len(labels) > 1 and setting.label_kind is LabelKind.DISTRIBUTION:
+        labels = (*labels, EVEN)
     for label in labels if setting.with_labels else labels[:1]:
         told = f", {sides[label]}" if setting.with_labels and len(labels) > 1 else ""
         yield _fitting(setting, f"{name}{told}", noun, scan, make(label))

@@ -30,7 +30,7 @@ VANISHING = 2
 """The rows of an offset differ by 1. Offsets whose ulp is above 2^-VANISHING take that away."""
 
 ABOVE_ROUNDING = 4.0
-"""Errors of a growth law are at least this many roundings of 1."""
+"""Errors of a growth law are at least this many roundings of the result, or of 1."""
 
 COMPANY = 8  # rows that are asked alone
 
@@ -365,7 +365,8 @@ def _growth(series: Series) -> Iterator[Fact]:
         if len(known) < PER_OCTAVE or any(math.isnan(point.abs_error) for point in known):
             break
         largest = max(point.abs_error for point in known)
-        if largest >= ABOVE_ROUNDING * 2.0 ** -FORMATS[known[0].result_dtype].precision:
+        least = ABOVE_ROUNDING * 2.0 ** -FORMATS[known[0].result_dtype].precision
+        if largest >= least * max(1.0, *(abs(point.exact[0]) for point in known)):
             sizes.append(float(octave))
             errors.append(math.log2(largest))
     if len(sizes) < LEAST_OCTAVES:

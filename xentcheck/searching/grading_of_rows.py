@@ -2,7 +2,8 @@
 
 The scale of a row is max(1, |v*|, the logits' gaps) for a value v*, and max(1, max |g*_k|) for the
 gradient g* of a loss of logits. A result is within a few roundings of it if it is off by at most
-`FEW_ROUNDINGS` times 2^-p of the scale, for the precision p of the result's dtype.
+`FEW_ROUNDINGS` (for very many terms, `roundings`) times 2^-p of the scale, for the precision p of
+the result's dtype, or by less than the smallest normal number.
 """
 
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import numpy.typing as npt
 
 from xentcheck.floats import FORMATS, format_of, to_float64
 from xentcheck.losses import LOSSES
+from xentcheck.losses.spec import roundings
 from xentcheck.measurement.escalation import Part
 from xentcheck.model import (
     KINDS,
@@ -31,7 +33,7 @@ from xentcheck.reference import Reference
 FEW_ROUNDINGS = 8.0
 ACCURATE_ULP = 4.0
 
-_GRAVE = (Kind.NAN, Kind.MISSED_NAN, Kind.SPURIOUS_OVERFLOW, Kind.MISSED_OVERFLOW)
+_GRAVE = (Kind.NAN, Kind.MISSED_NAN, Kind.SPURIOUS_OVERFLOW)
 
 
 class Symptom(StrEnum):
@@ -40,7 +42,7 @@ class Symptom(StrEnum):
     NONE = ""
     NAN = "NaN"
     INFINITE = "infinite"
-    FINITE = "finite instead of infinite"
+    NUMBER = "a number instead of NaN"
     SIGN = "the wrong sign"
     ZERO = "a zero gradient"
     RAISED = "no result"
@@ -78,7 +80,8 @@ def row_grades(case: Case, results: Array, truth: Reference, quantity: Quantity)
     target = format_of(results.dtype)
     assert target is not None
     part = Part(case, slice(0, case.rows), quantity, target.name, truth)
-    scores = part.scores(results, Tolerance(max_ulp=ACCURATE_ULP), LOSSES[case.loss])
+    # without a limit no result is near one, which would take the arbiter for each of them
+    scores = part.scores(results, Tolerance(max_ulp=np.inf), LOSSES[case.loss])
     rows = 1 if results.ndim == 0 else case.rows
     actual = to_float64(results).reshape(rows, -1)
     kinds = scores.kinds.reshape(rows, -1)
@@ -90,13 +93,14 @@ def row_grades(case: Case, results: Array, truth: Reference, quantity: Quantity)
     condition = condition.reshape(rows, -1)
 
     scale = _scale(case, exact, quantity)
-    bound = FEW_ROUNDINGS * 2.0**-target.precision * scale + target.smallest_subnormal
+    few = max(FEW_ROUNDINGS, roundings(case.classes), roundings(case.rows if rows == 1 else 1))
+    bound = few * 2.0**-target.precision * scale
     with np.errstate(invalid="ignore", over="ignore"):
-        within = off <= bound[:, np.newaxis]
+        within = (off <= bound[:, np.newaxis]) | (off < target.smallest_normal)
         accurate = ulps <= ACCURATE_ULP * condition
     grave = np.isin(kinds, [KINDS.index(kind) for kind in _GRAVE]) & ~accepted
-    turned = (kinds == KINDS.index(Kind.WRONG_SIGN)) & ~within
-    dead = (actual == 0) & ~within & ~grave & (quantity is not Quantity.VALUE)
+    turned = (kinds == KINDS.index(Kind.WRONG_SIGN)) & ~within & ~accurate
+    dead = (actual == 0) & ~within & ~accurate & ~grave & (quantity is not Quantity.VALUE)
     broken = grave | turned | dead
 
     ranks = np.full(rows, rank(Grade.LOSSY), dtype=np.intp)
@@ -109,7 +113,7 @@ def row_grades(case: Case, results: Array, truth: Reference, quantity: Quantity)
         ranks[met.all(axis=1)] = rank(grade)
     ranks[broken.any(axis=1)] = rank(Grade.BROKEN)
     symptoms = tuple(
-        _symptom(actual[row][grave[row]], exact[row][grave[row]], bool(turned[row].any()))
+        _symptom(actual[row][grave[row]], bool(turned[row].any()))
         if ranks[row] == rank(Grade.BROKEN)
         else Symptom.NONE
         for row in range(rows)
@@ -143,14 +147,14 @@ def _scale(case: Case, exact: Float64Array, quantity: Quantity) -> Float64Array:
         return np.asarray(np.maximum(np.maximum(largest, gaps), 1.0))
 
 
-def _symptom(actual: Float64Array, exact: Float64Array, turned: bool) -> Symptom:
+def _symptom(actual: Float64Array, turned: bool) -> Symptom:
     """What a broken row shows, from its components that are no number or should be none."""
     if np.isnan(actual).any():
         return Symptom.NAN
     if np.isinf(actual).any():
         return Symptom.INFINITE
-    if len(exact):
-        return Symptom.FINITE
+    if len(actual):
+        return Symptom.NUMBER
     return Symptom.SIGN if turned else Symptom.ZERO
 
 

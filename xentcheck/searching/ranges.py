@@ -6,15 +6,28 @@ Between the ends, every place that was asked has the grade; the places that were
 proven to have it.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 from itertools import pairwise
 
+from xentcheck.floats import FORMATS
 from xentcheck.implementations.user.command import Command
 from xentcheck.model import GRADES, Grade, SafeRange, Stretch, function_for, rank
 from xentcheck.searching.axes import Axis, Setting, axes_of
 from xentcheck.searching.grading_of_rows import Symptom
-from xentcheck.searching.series import Budget, Point, Series, Span, Tell, Test, narrowed, spans_of
+from xentcheck.searching.series import (
+    Budget,
+    Point,
+    Series,
+    Span,
+    Tell,
+    Test,
+    between,
+    narrowed,
+    spans_of,
+)
 
 BUDGET = 1000
 """Calls of one function that are allowed by default."""
@@ -26,7 +39,9 @@ LEAST_SHARE = 0.1
 """Share of the scan that a stretch of the two best grades has at least: rounding is random."""
 
 MOST_STRETCHES = 4
-CONFIRMATIONS = 4  # rounds of narrowing after the arbiter changed a grade
+ROUNDS = 5
+"""Rounds of narrowing. Another one follows if the arbiter changed the grade of an end, or if denser
+places on its inner side lose the grade."""
 _DIGITS = 6
 
 COMMAND = "its ranges were not searched: each call of a command starts a program"
@@ -80,26 +95,21 @@ def graded(series: Series) -> dict[Grade, list[Span]]:
     """Scan an axis, and narrow the stretches of every grade; mpmath confirms their ends."""
     series.scan()
     found: dict[str, list[Span]] = {}
-    for _ in range(CONFIRMATIONS):
-        scanned = [series.points[place] for place in series.axis.scan if place in series.points]
-        found = narrowed(
-            series,
-            {
-                grade: (
-                    _at_least(grade),
-                    _chosen(spans_of(scanned, _at_least(grade)), series, grade),
-                )
-                for grade in GRADES[1:]
-            },
-        )
-        ends = [
-            place
-            for spans in found.values()
-            for span in spans
-            for place in (span.first, span.last, span.before, span.after)
-            if place is not None
-        ]
-        if not series.certify(ends):
+    tried = set(series.axis.scan)
+    for _ in range(ROUNDS):
+        scanned = [series.points[place] for place in sorted(tried) if place in series.points]
+        wanted = {}
+        for grade in GRADES[1:]:
+            test = _at_least(grade)
+            wanted[str(grade)] = (test, _chosen(spans_of(scanned, test), series, grade))
+        found = narrowed(series, wanted)
+        spans = [span for some in found.values() for span in some]
+        ends = [place for span in spans for place in span.ends]
+        changed = series.certify(ends)
+        more = _inside(series, found)
+        series.ask(more)
+        tried.update(more)
+        if series.ended or not (changed or _fails_inside(series, found, more)):
             break
     return {Grade(name): spans for name, spans in found.items()}
 
@@ -109,8 +119,54 @@ def _at_least(grade: Grade) -> Test:
     return lambda point: point.rank >= least
 
 
+def _inside(series: Series, found: Mapping[str, Sequence[Span]]) -> list[int]:
+    """Places evenly spaced over the outermost octave of each stretch, next to its ends.
+
+    Near an end a grade is often lost at a few numbers first.
+    """
+    axis = series.axis
+    if axis.together == 1 or axis.counted:
+        return []
+    octave = 1 << (FORMATS[axis.dtype].precision - 1)
+    ends = set()
+    for name, spans in found.items():
+        if rank(Grade(name)) > rank(Grade.ACCURATE):
+            continue
+        for span in spans:
+            length = min(octave, span.last - span.first)
+            if span.before is not None:
+                ends.add((span.first, span.first + length))
+            if span.after is not None:
+                ends.add((span.last - length, span.last))
+    share = axis.together // max(1, len(ends))
+    places = [place for low, high in sorted(ends) for place in between(low, high, share)]
+    return [place for place in dict.fromkeys(places) if place not in series.points]
+
+
+def _fails_inside(
+    series: Series, found: Mapping[str, Sequence[Span]], places: Sequence[int]
+) -> bool:
+    """Whether a grade is lost at one of some places that lie on its stretches."""
+    known = [series.points[place] for place in places if place in series.points]
+    return any(
+        span.first < point.place < span.last and point.rank < rank(Grade(name))
+        for name, spans in found.items()
+        if rank(Grade(name)) <= rank(Grade.ACCURATE)
+        for span in spans
+        for point in known
+    )
+
+
 def _chosen(spans: Sequence[Span], series: Series, grade: Grade) -> list[Span]:
-    """The stretches that are long enough to be told, at most `MOST_STRETCHES`, ascending."""
+    """The stretches that are long enough to be told, at most `MOST_STRETCHES`, ascending.
+
+    Their points are those of the scan, without denser ones.
+    """
+    scan = series.axis.scan
+    spans = [
+        replace(span, points=bisect_right(scan, span.last) - bisect_left(scan, span.first))
+        for span in spans
+    ]
     fine = rank(grade) >= rank(Grade.FAITHFUL)
     alone = series.axis.together == 1
     least = 2 if alone else LEAST_POINTS

@@ -236,6 +236,12 @@ class Span:
         return self.before is None and self.after is None
 
     @property
+    def ends(self) -> tuple[int, ...]:
+        """Its ends, and the places beyond them."""
+        known = (self.first, self.last, self.before, self.after)
+        return tuple(place for place in known if place is not None)
+
+    @property
     def narrow(self) -> bool:
         """Whether its ends are known to the neighbouring place."""
         left = self.before is None or self.first - self.before == 1
@@ -284,7 +290,7 @@ def narrowed(
         if not open_ or series.ended:
             break
         share = max(1, series.axis.together // len({each.ends for each in open_}))
-        asked = {each.ends: _between(*each.ends, share) for each in open_}
+        asked = {each.ends: between(*each.ends, share) for each in open_}
         series.ask([place for some in asked.values() for place in some])
         for each in open_:
             each.move([series.points[p] for p in asked[each.ends] if p in series.points])
@@ -334,7 +340,7 @@ def _pairs(span: Span) -> list[tuple[int, int]]:
     return [(holds, fails) for holds, fails in pairs if fails is not None]
 
 
-def _between(low: int, high: int, count: int) -> list[int]:
+def between(low: int, high: int, count: int) -> list[int]:
     """Up to ``count`` evenly spaced places strictly between two."""
     count = min(count, high - low - 1)
     return [low + (high - low) * k // (count + 1) for k in range(1, count + 1)]
