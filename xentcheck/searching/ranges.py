@@ -44,7 +44,7 @@ ROUNDS = 5
 places on its inner side lose the grade."""
 _DIGITS = 6
 
-COMMAND = "its ranges were not searched: each call of a command starts a program"
+COMMAND = "each call of a command starts a program"
 
 
 def safe_ranges(
