@@ -86,6 +86,7 @@ def audit(
     sanity_check: bool = True,
     diagnosis: bool = True,
     against: Function | str | Iterable[Function | str] = (),
+    ranges: bool = False,
 ) -> Report:
     """Audit what a configuration describes, as `xentcheck run`; or one loss, as `xentcheck check`.
 
@@ -146,6 +147,7 @@ def audit(
         against: peers: no row may be worse than theirs. The names of registered implementations,
             text like ``subject``, or functions. Without ``max_ulp``, ``p99_ulp`` and
             ``max_excess_bits`` nothing else is asked for.
+        ranges: also find where the grades hold, as ``safe_ranges`` of the report.
 
     Returns:
         The report. Without limits a configuration is a survey; its report has no violations.
@@ -186,6 +188,7 @@ def audit(
         timeout_s=timeout_s,
         progress=progress,
         sanity_check=sanity_check,
+        ranges=flag("ranges", ranges),
     )
     seed = None if seed is None else seed_of(seed)
     if loss is None:

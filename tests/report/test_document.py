@@ -23,18 +23,27 @@ from xentcheck.auditing.run import audit
 from xentcheck.config import load
 from xentcheck.floats import FORMATS
 from xentcheck.model import (
+    Attainable,
+    Cause,
     Cell,
     Change,
     Contest,
+    Diagnosis,
     Encounter,
+    Explained,
+    Fault,
     Finding,
+    Grade,
     Kind,
     Measurement,
+    Proof,
     Quantity,
     Report,
+    SafeRange,
     Skip,
     Source,
     Standing,
+    Stretch,
     Violation,
     Yield,
 )
@@ -167,6 +176,9 @@ def constructed() -> Report:
     far = changed_witness(witness, ulp_error=3.5, row=8)
     finding = Finding(Kind.NAN, cell, 3, witness, "exp-overflow", "hint", "detail", math.inf)
     violation = Violation(finding, "max_ulp 4", "nan", Standing.WORSE, "1 of 9 rows")
+    attainable = Attainable(
+        "log1p", 4, 1.5, "float64", 0.5, math.nan, tuple(zip(Fault, (3, 1, 0), strict=True))
+    )
     return Report(
         environment={"xentcheck": "0.1", "platform": "Linux x86_64"},
         seed=7,
@@ -223,6 +235,37 @@ def constructed() -> Report:
                 (2, 3),
                 "float64",
             ),
+        ),
+        diagnoses=(
+            Diagnosis(
+                Cause.ABSORBED_TAIL,
+                "l",
+                "i",
+                (Explained("float32", Quantity.VALUE, 3, 4, 9),),
+                ("the results are those of a form",),
+                witness,
+                cell,
+                Kind.INACCURATE,
+                "log1p(tail)",
+                (Proof("log1p", "float32", Quantity.VALUE, 3, math.inf, 1),),
+                ("another form gives 3 %",),
+                far,
+                (("float32", Quantity.VALUE, attainable),),
+            ),
+            Diagnosis(Cause.UNKNOWN, "l", "j", ()),
+        ),
+        safe_ranges=(
+            SafeRange(
+                "l",
+                "i",
+                "float32",
+                Quantity.VALUE,
+                "gap",
+                (Stretch(Grade.ABSOLUTE, -0.0, 1.5), Stretch(Grade.ACCURATE, 2.0, math.inf)),
+                "accurate from 2 on",
+                Grade.LOSSY,
+            ),
+            SafeRange("l", "i", "float32", Quantity.GRADIENT, "gap", (), "NaN for every gap"),
         ),
     )
 

@@ -19,6 +19,7 @@ from xentcheck.auditing.diagnose import Diagnosing, diagnosed, subjects
 from xentcheck.auditing.environment import METHOD, WITHOUT_BINARY128, environment
 from xentcheck.auditing.part import close_step, work
 from xentcheck.auditing.plan import Plan, check_time, patient
+from xentcheck.auditing.ranges import Ranges
 from xentcheck.auditing.result import PartResult
 from xentcheck.auditing.step import Step, Task
 from xentcheck.errors import INTERNAL_ERROR, UsageError
@@ -70,6 +71,7 @@ class Options:
         sanity_check: first ask users' own functions about mild rows. One of ``extra`` that is
             recognised as another function is not swept.
         diagnosis: find the causes of the findings afterwards.
+        ranges: also search where every implementation keeps its grades (`Report.safe_ranges`).
     """
 
     select: Sequence[str] = ()
@@ -81,6 +83,7 @@ class Options:
     progress: Callable[[Progress], None] | None = None
     sanity_check: bool = False
     diagnosis: bool = False
+    ranges: bool = False
 
 
 def audit(config: Config, options: Options | None = None, **changes: Any) -> Report:
@@ -145,6 +148,7 @@ class _Audit:
         self.baseline = options.baseline
         self.slack = options.slack
         self.progress = options.progress
+        self.ranges = Ranges() if options.ranges else None
         self.skips: dict[Skip, None] = dict.fromkeys(plan.skips)
         self.recognised = False
         self.measurements: list[Measurement] = []
@@ -188,6 +192,11 @@ class _Audit:
             hosts.close()  # workers have their own
         with hosts.sharing():
             interrupted |= self._run(steps, workers)
+            if self.ranges is not None and not interrupted:
+                self._announce("where it holds")
+                interrupted |= self.ranges.run(steps, workers, self.deaths)
+                for skip in self.ranges.skips:
+                    self.skips.setdefault(skip)
             hosts.close()
         interrupted |= self.confirmation.run(workers, self.deaths)
         self._blame(self.confirmation.failures)
@@ -251,6 +260,7 @@ class _Audit:
             deaths=tuple(self.deaths),
             omissions=unmet,
             contests=tuple(self.contests),
+            safe_ranges=() if self.ranges is None else tuple(self.ranges.found),
             reference={
                 "method": METHOD if Tier.BINARY128 in tiers_for("float64") else WITHOUT_BINARY128,
                 "ulp": ULP_DEFINITION,

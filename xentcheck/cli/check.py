@@ -24,6 +24,7 @@ from xentcheck.cli.options import (
     note_names,
     param_option,
     parameters_from,
+    ranges_option,
     reporting,
     targets_option,
     timeout_option,
@@ -110,6 +111,7 @@ def bound_options(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @allow_skips_option
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the random inputs.")
+@ranges_option
 @witnesses_option
 @workers_option
 @timeout_option
@@ -144,6 +146,7 @@ def check(
     against: Sequence[str],
     allow_skips: bool,
     seed: int,
+    ranges: bool,
     witnesses: str,
     workers: int | None,
     timeout_s: float | None,
@@ -228,6 +231,7 @@ def check(
         timeout_s=timeout_s,
         sanity_check=sanity_check,
         diagnosis=diagnosis,
+        ranges=ranges,
     )
     return run_audit(
         made.config,

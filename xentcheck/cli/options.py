@@ -141,6 +141,12 @@ allow_skips_option = click.option(
     help="Pass though something that is named was not audited: a gradient that is gone, a "
     "framework that is not installed.",
 )
+ranges_option = click.option(
+    "--ranges",
+    is_flag=True,
+    help="Also find where the grades hold: the exact number along each axis (gap, offset, largest "
+    "logit, classes, ...) where one is lost.",
+)
 witnesses_option = click.option(
     "--witnesses",
     default="",

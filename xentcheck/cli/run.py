@@ -15,6 +15,7 @@ from xentcheck.cli.options import (
     completing,
     diagnosis_option,
     implementation_names,
+    ranges_option,
     reporting,
     timeout_option,
     verbose_option,
@@ -60,6 +61,7 @@ from xentcheck.cli.output import Delivery
     "rows again and 3 rows.",
 )
 @allow_skips_option
+@ranges_option
 @witnesses_option
 @workers_option
 @timeout_option
@@ -78,6 +80,7 @@ def run(
     fail_on_stale: bool,
     slack: float | None,
     allow_skips: bool,
+    ranges: bool,
     witnesses: str,
     workers: int | None,
     timeout_s: float | None,
@@ -109,7 +112,12 @@ def run(
     from xentcheck.auditing.run import Options
 
     options = Options(
-        select=select, workers=workers, timeout_s=timeout_s, sanity_check=True, diagnosis=diagnosis
+        select=select,
+        workers=workers,
+        timeout_s=timeout_s,
+        sanity_check=True,
+        diagnosis=diagnosis,
+        ranges=ranges,
     )
     return run_audit(
         config_, delivery, options, keeping=keeping, witnesses=witnesses, verbose=verbose

@@ -47,7 +47,10 @@ LEAST = 0.05
 """Models that agree on less are not looked at any more."""
 
 STORED = 8
-"""Models of which a step is tried in a narrower dtype."""
+"""Models of which a step is tried in a narrower dtype, the sound one first."""
+
+RANKED = 4
+"""Further ones: those that agree on the most rows."""
 
 _PART_OF_ERROR = 1 / 16
 _WIDER = {"float16": "float32", "bfloat16": "float32", "float32": "float64"}
@@ -183,22 +186,14 @@ def computed(variant: Variant, block: FailingBlock) -> tuple[Float64Array, npt.N
     result, steps = run(variant, block.case, block.result_dtype)
     rows = 1 if block.single else block.case.rows
     out = result.reshape(rows, -1)
-    causes = steps.causes(block.case.rows)
-    lost = np.isnan(result).reshape(rows, -1).any(axis=1)
-    if not block.single:
-        unblamed = lost & np.array([each is None for each in causes.tolist()], dtype=np.bool_)
-        causes[unblamed & _infinite(block.case)] = Cause.INF_MINUS_INF
     if block.single:
+        causes = steps.causes(np.repeat(out, block.case.rows, axis=0))
         causes = np.array([_first(causes)], dtype=object)
+    else:
+        causes = steps.causes(out)
     if block.rows is not None:
         out, causes = out[block.rows], causes[block.rows]
     return out, causes
-
-
-def _infinite(case: Case) -> Bools:
-    """Which rows have an infinite input."""
-    wide = to_float64(case.logits).reshape(case.rows, -1)
-    return np.asarray(np.isinf(wide).any(axis=1))
 
 
 def _first(causes: npt.NDArray[Any]) -> Cause | None:
@@ -305,7 +300,9 @@ def fingerprint(
     matches = _finalists(ranked, whole, passing)
     chosen = _chosen(matches)
     if not _enough(chosen):
-        more = _ranked(list(_stored([each for each, _ in ranked[:STORED]], few)), few)
+        bases = [Variant(each, each.options) for each in models_of(loss, quantity)[:STORED]]
+        bases += [each for each, _ in ranked[:RANKED] if each not in bases]
+        more = _ranked(list(_stored(bases, few)), few)
         matches += _finalists(more, whole, passing)
         chosen = _chosen(matches)
     accepted = chosen if _enough(chosen) else []

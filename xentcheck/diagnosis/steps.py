@@ -118,15 +118,33 @@ class Steps:
             sizes = np.fmax.reduce(sizes, axis=1, initial=0.0)
         self._blames.append((cause, np.nan_to_num(sizes, nan=0.0, posinf=np.inf)))
 
-    def causes(self, rows: int) -> Array:
-        """The cause of the largest error of each row, as objects; None where no step is blamed."""
+    def causes(self, results: Float64Array) -> Array:
+        """The cause of the largest error of each row, as objects; None where no step is blamed.
+
+        A step that makes an infinity is no cause where the result is finite after all; where the
+        result is not finite, only such steps are.
+
+        Args:
+            results: the results of the form, (rows, components).
+        """
+        rows = len(results)
+        finite = np.isfinite(results).all(axis=1)
+        undefined = np.isnan(results).any(axis=1)
         largest = np.zeros(rows)
         found = np.full(rows, None, dtype=object)
-        for cause, sizes in self._blames:
-            more = np.broadcast_to(sizes, (rows,)) > largest
-            largest[more] = np.broadcast_to(sizes, (rows,))[more]
+        for cause, given in self._blames:
+            sizes = np.broadcast_to(given, (rows,))
+            counts = np.where(finite, np.isfinite(sizes), np.isinf(sizes))
+            more = counts & (sizes > largest)
+            if cause is Cause.ZERO_TIMES_INF:  # it makes the NaN of an infinite logarithm
+                logs = np.array([each is _LOGARITHM for each in found.tolist()], dtype=np.bool_)
+                more |= counts & undefined & np.isinf(sizes) & logs
+            largest[more] = sizes[more]
             found[more] = cause
         return found
+
+
+_LOGARITHM = Cause.LOG_OF_SATURATED_PROBABILITY
 
 
 _MANY = 32

@@ -156,8 +156,11 @@ class SafeRange:
         dtype: the dtype, by name.
         quantity: value or gradient.
         axis: the axis: ``gap``, ``offset``, ``largest logit``, ...
-        stretches: the stretches of every grade that is lost somewhere, worst grade first.
+        stretches: the stretches of every grade, worst grade first. A grade is left out if a better
+            one holds on the same stretches, or on all of the axis.
         text: one line for a docstring.
+        always: the best grade that holds at every number of the axis that was asked; None: the
+            results are broken somewhere.
     """
 
     loss: str
@@ -167,6 +170,7 @@ class SafeRange:
     axis: str
     stretches: tuple[Stretch, ...]
     text: str
+    always: Grade | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ def _power(s: Steps, x: Array) -> Array:
     e = s.keep("exp", np.exp(x))
     s.blame(
         Cause.EXP_OVERFLOW,
-        lambda: np.where(np.isinf(as_float64(e)) & np.isfinite(as_float64(x)), np.inf, 0.0),
+        lambda: np.where(np.isinf(as_float64(e)), np.inf, 0.0),
     )
     return np.asarray(e)
 

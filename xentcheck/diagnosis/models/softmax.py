@@ -54,7 +54,7 @@ class Powers:
         over = Cause.EXP_OVERFLOW if how == "none" else Cause.WRONG_SHIFT
 
         def overflows() -> Array:
-            where = np.isinf(as_float64(self.powers)) & np.isfinite(as_float64(x))
+            where = np.isinf(as_float64(self.powers))
             return np.where(where.any(axis=1), np.inf, 0.0)
 
         s.blame(over, overflows)

@@ -26,6 +26,7 @@ from xentcheck.model import (
     Explained,
     Fault,
     Finding,
+    Grade,
     Input,
     Kind,
     Measurement,
@@ -33,10 +34,12 @@ from xentcheck.model import (
     Proof,
     Quantity,
     Report,
+    SafeRange,
     Scored,
     Skip,
     Source,
     Standing,
+    Stretch,
     Violation,
     Witness,
     Yield,
@@ -183,6 +186,7 @@ def _report(entry: Entry) -> Report:
         baseline_note=entry.text("baseline_note", ""),
         diagnoses=tuple(map(_diagnosis, entry.entries("diagnoses", []))),
         contests=tuple(map(_contest, entry.entries("contests", []))),
+        safe_ranges=tuple(map(_safe_range, entry.entries("safe_ranges", []))),
     )
 
 
@@ -465,6 +469,22 @@ def _skip(entry: Entry) -> Skip:
             entry.text(key, "")
             for key in ("loss", "implementation", "dtype", "quantity", "sweep", "missing")
         ),
+    )
+
+
+def _safe_range(entry: Entry) -> SafeRange:
+    return SafeRange(
+        loss=entry.text("loss"),
+        implementation=entry.text("implementation"),
+        dtype=entry.text("dtype"),
+        quantity=entry.word("quantity", Quantity),
+        axis=entry.text("axis"),
+        stretches=tuple(
+            Stretch(each.word("grade", Grade), each.number("first"), each.number("last"))
+            for each in entry.entries("stretches")
+        ),
+        text=entry.text("text"),
+        always=None if entry.values.get("always") is None else entry.word("always", Grade),
     )
 
 

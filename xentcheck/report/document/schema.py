@@ -5,7 +5,17 @@ from collections.abc import Mapping
 from xentcheck.gate.baseline_file import RULES
 from xentcheck.gate.outcome import Outcome
 from xentcheck.gate.would_pass import TOLD
-from xentcheck.model import AGAINST, OTHER_BOUNDS, Cause, Fault, Grade, Kind, Quantity, Standing
+from xentcheck.model import (
+    AGAINST,
+    GRADES,
+    OTHER_BOUNDS,
+    Cause,
+    Fault,
+    Grade,
+    Kind,
+    Quantity,
+    Standing,
+)
 from xentcheck.reading.schema import (
     DIALECT,
     Schema,
@@ -143,6 +153,19 @@ def report_schema() -> Schema:
     }
     given["rows"] = {"$ref": "#/$defs/count"}
     given["distinct"] = or_null({"$ref": "#/$defs/count"})
+    stretch: dict[str, Schema] = {
+        "grade": {"enum": list(map(str, GRADES))},
+        **{name: {"$ref": "#/$defs/number"} for name in ("first", "last")},
+    }
+    safe_range: dict[str, Schema] = {
+        **{name: {"type": "string"} for name in ("loss", "implementation", "dtype", "axis")},
+        "quantity": {"$ref": "#/$defs/quantity"},
+        "always": described(
+            or_null({"enum": list(map(str, GRADES))}), "The best grade that holds everywhere."
+        ),
+        "stretches": list_of(whole_object(stretch)),
+        "text": {"type": "string"},
+    }
     packed: dict[str, Schema] = {
         "dtype": {"type": "string"},
         "shape": list_of({"$ref": "#/$defs/count"}),
@@ -209,6 +232,9 @@ def report_schema() -> Schema:
             "to write instead.",
         ),
         "contests": described(list_of(whole_object(contest)), "Cells against peers, row by row."),
+        "safe_ranges": described(
+            list_of(whole_object(safe_range)), "Where grades hold, if --ranges asked for it."
+        ),
     }
     return {
         "$schema": DIALECT,

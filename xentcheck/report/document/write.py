@@ -18,6 +18,7 @@ from xentcheck.model import (
     Finding,
     Measurement,
     Report,
+    SafeRange,
     Skip,
     Source,
     Violation,
@@ -69,6 +70,7 @@ def to_document(report: Report) -> dict[str, Any]:
         "yields": [_yield(each) for each in report.yields],
         "diagnoses": [_diagnosis(each) for each in report.diagnoses],
         "contests": [_contest(each) for each in report.contests],
+        "safe_ranges": [_safe_range(each) for each in report.safe_ranges],
     }
 
 
@@ -311,6 +313,22 @@ def _skip(skip: Skip) -> dict[str, Any]:
         "quantity": skip.quantity,
         "sweep": skip.sweep,
         "missing": skip.missing,
+    }
+
+
+def _safe_range(found: SafeRange) -> dict[str, Any]:
+    return {
+        "loss": found.loss,
+        "implementation": found.implementation,
+        "dtype": found.dtype,
+        "quantity": str(found.quantity),
+        "axis": found.axis,
+        "always": None if found.always is None else str(found.always),
+        "stretches": [
+            {"grade": str(each.grade), "first": number(each.first), "last": number(each.last)}
+            for each in found.stretches
+        ],
+        "text": found.text,
     }
 
 

@@ -92,6 +92,11 @@ def render(report: Report, largest: int = LARGEST) -> str:
         "Changes of the baseline",
         [inline(words.change_text(each)) for each in report.changes],
     )
+    _list(
+        page,
+        "Where it holds",
+        [f"{inline(place)}: {inline(text)}" for place, text in words.range_lines(report)],
+    )
     _rest(page, [line for line in lines if line.verdict == "ok"])
     return "\n".join([*page.blocks, *tail.blocks]).rstrip("\n") + "\n"
 

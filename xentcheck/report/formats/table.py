@@ -63,6 +63,7 @@ def render_table(report: Report, width: int, *, verbose: bool = False) -> Group:
         if report.gated
         else _top_findings(report, width, brief=brief)
     )
+    parts += _ranges(report)
     parts += _changes(report)
     if not brief and (explained := list(_explained(lines))):
         parts += [Text("what the words mean", style="bold"), Text(), labelled(explained), Text()]
@@ -225,6 +226,12 @@ def _violations(report: Report, width: int, *, brief: bool) -> list[RenderableTy
     if more := len(ordered) - len(chosen):
         parts += [Text(f"and {more:,} more: --format json has them all"), Text()]
     return parts
+
+
+def _ranges(report: Report) -> list[RenderableType]:
+    """Where the grades hold, if it was searched."""
+    told = words.range_lines(report)
+    return [Text("where it holds", style="bold"), Text(), labelled(told), Text()] if told else []
 
 
 def _changes(report: Report) -> list[RenderableType]:

@@ -55,6 +55,7 @@ from xentcheck.report.words.numbers import (
     value_text,
     written,
 )
+from xentcheck.report.words.ranges import range_lines
 from xentcheck.report.words.replay import replay, takes_company
 from xentcheck.report.words.witness import (
     input_lines,
@@ -110,6 +111,7 @@ __all__ = [
     "outcome_text",
     "place_text",
     "quoted",
+    "range_lines",
     "replay",
     "replay_command",
     "rule_text",
