@@ -41,6 +41,9 @@ def of_report(report: Report) -> str:
     lines = merged(report)
     parts = [_paragraph(_verdict(report, lines), "font-weight:bold")]
     parts += [_paragraph(each) for each in _warnings(report)]
+    for group in words.cause_groups(report)[:MOST_TOLD]:
+        parts.append(_paragraph(words.headline_of_cause(group), "font-weight:bold"))
+        parts.append(_list(f"{word}: {text}" for word, text in words.cause_lines(report, group)))
     if lines:
         parts.append(_table(lines[:MOST_LINES]))
     if len(lines) > MOST_LINES:

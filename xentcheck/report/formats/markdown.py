@@ -77,6 +77,7 @@ def render(report: Report, largest: int = LARGEST) -> str:
         page.add(f"- {inline(text)}", "")
     for text in words.contest_lines(report):
         page.add(f"- {inline(text)}", "")
+    _causes(page, report)
     _table(page, bad)
     if report.gated:
         ordered = words.leading(report.violations)
@@ -99,6 +100,23 @@ def render(report: Report, largest: int = LARGEST) -> str:
     )
     _rest(page, [line for line in lines if line.verdict == "ok"])
     return "\n".join([*page.blocks, *tail.blocks]).rstrip("\n") + "\n"
+
+
+_MOST_CAUSES = 10
+
+
+def _causes(page: Page, report: Report) -> None:
+    """The causes, those that explain the most rows first."""
+    groups = words.cause_groups(report)
+    if not groups:
+        return
+    page.add("### Causes", "")
+    for group in groups[:_MOST_CAUSES]:
+        told = [f"  - {word}: {inline(text)}" for word, text in words.cause_lines(report, group)]
+        page.add(f"- **{inline(group.cause)}**: {inline(words.says_of(group))}", *told)
+    if len(groups) > _MOST_CAUSES:
+        page.add(f"- and {len(groups) - _MOST_CAUSES:,} more")
+    page.add("")
 
 
 def _verdict(report: Report) -> str:

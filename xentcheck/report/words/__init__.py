@@ -7,6 +7,7 @@ from xentcheck.report.words.causes import (
     cause_groups,
     cause_lines,
     headline_of_cause,
+    says_of,
 )
 from xentcheck.report.words.finding import (
     aligned,
@@ -31,7 +32,6 @@ from xentcheck.report.words.finding import (
     rule_text,
     severity,
     skipped_lines,
-    violations_text,
 )
 from xentcheck.report.words.numbers import (
     EXPLAINED,
@@ -57,6 +57,7 @@ from xentcheck.report.words.numbers import (
 )
 from xentcheck.report.words.ranges import range_lines
 from xentcheck.report.words.replay import replay, takes_company
+from xentcheck.report.words.violations import violations_text
 from xentcheck.report.words.witness import (
     input_lines,
     input_text,
@@ -115,6 +116,7 @@ __all__ = [
     "replay",
     "replay_command",
     "rule_text",
+    "says_of",
     "scientific",
     "severity",
     "shell",

@@ -17,7 +17,7 @@ from xentcheck.model import (
     Quantity,
     Report,
 )
-from xentcheck.report.words.finding import replay_command
+from xentcheck.report.words.finding import aligned, replay_command
 from xentcheck.report.words.numbers import count, folded, shell, ulps
 from xentcheck.report.words.witness import input_text, outcome_text
 
@@ -60,7 +60,12 @@ def cause_groups(report: Report) -> list[CauseGroup]:
 
 def headline_of_cause(group: CauseGroup) -> str:
     """The cause and what it means, on one line."""
-    return f"{group.cause}: {ABOUT_CAUSES[group.cause].says}"
+    return f"{group.cause}: {says_of(group)}"
+
+
+def says_of(group: CauseGroup) -> str:
+    """What the cause means, in a sentence."""
+    return ABOUT_CAUSES[group.cause].says
 
 
 def cause_lines(
@@ -81,8 +86,10 @@ def cause_lines(
     if first.witness is not None:
         where = first.explains[0]
         outcome = outcome_text(first.witness)
-        text = f"{input_text(first.witness)} → {outcome} ({where.dtype} {where.quantity})"
-        yield "witness", text
+        place = f"{where.dtype} {where.quantity}"
+        if not math.isnan(first.witness.ulp_error):
+            place = f"{ulps(first.witness.ulp_error)} ulp, {place}"
+        yield "witness", f"{input_text(first.witness)} → {outcome} ({place})"
     if first.evidence:
         yield "evidence", first.evidence[0]
     for text in first.ruled_out:
@@ -96,6 +103,18 @@ def cause_lines(
     command = replay_of(report, first)
     if command:
         yield "replay", shell(command) if width is None else folded(command, width - 14)
+
+
+def causes_text(report: Report) -> list[str]:
+    """Each cause as plain text of a few lines."""
+    parts = []
+    for group in cause_groups(report):
+        told = [(word, text) for word, text in cause_lines(report, group) if word in _ESSENTIAL]
+        parts.append("\n".join([headline_of_cause(group), *aligned(told)]))
+    return parts
+
+
+_ESSENTIAL = frozenset({"explains", "shown", "witness", "instead", "proof"})
 
 
 def replay_of(report: Report, diagnosis: Diagnosis) -> list[str]:
@@ -142,10 +161,9 @@ def proof_text(proof: Proof) -> str:
     """What the remedied form gives on the same rows."""
     place = f"{proof.dtype} {proof.quantity}"
     error = "" if math.isnan(proof.max_ulp) else f", at most {ulps(proof.max_ulp)} ulp"
-    if not proof.failing:
-        return f"{place}: it passes on all {proof.rows:,} of these rows{error}"
     passing = proof.rows - proof.failing
-    return f"{place}: it passes on {passing:,} of {proof.rows:,} of these rows{error}"
+    rows = f"all {proof.rows:,}" if not proof.failing else f"{passing:,} of {proof.rows:,}"
+    return f"{place}: passes on {rows} rows tried{error}"
 
 
 def fault_text(attainable: Iterable[tuple[str, Quantity, Attainable]]) -> str:
