@@ -147,4 +147,9 @@ def _work(subject: Subject, tell: Callable[[str], None]) -> Diagnosed:
             failures=(f"{INTERNAL_ERROR}: the diagnosis of {subject.implementation} died twice",)
         )
     tell(subject.implementation)
-    return diagnose(subject.loss, subject.implementation, subject.lines)
+    try:
+        return diagnose(subject.loss, subject.implementation, subject.lines)
+    except Exception as error:  # a fault of ours costs its diagnosis, not the report
+        what = f"{type(error).__name__}: {error}"
+        message = f"{INTERNAL_ERROR}: the diagnosis of {subject.implementation}: {what}"
+        return Diagnosed(failures=(message,))

@@ -300,7 +300,8 @@ def fingerprint(
     matches = _finalists(ranked, whole, passing)
     chosen = _chosen(matches)
     if not _enough(chosen):
-        bases = [Variant(each, each.options) for each in models_of(loss, quantity)[:STORED]]
+        plain = [each for each in models_of(loss, quantity) if not each.fitted]
+        bases = [Variant(each, each.options) for each in plain[:STORED]]
         bases += [each for each, _ in ranked[:RANKED] if each not in bases]
         more = _ranked(list(_stored(bases, few)), few)
         matches += _finalists(more, whole, passing)

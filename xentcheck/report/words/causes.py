@@ -25,9 +25,9 @@ MOST_NAMES = 6
 """Implementations that are named in a group."""
 
 _FAULTS = {
-    Fault.FORMULA: "the formula",
-    Fault.FORMAT: "the format",
-    Fault.PROBLEM: "the problem",
+    Fault.FORMULA: "the formula: the form above passes in the same dtype",
+    Fault.FORMAT: "the format: the best known form passes only in a wider one",
+    Fault.PROBLEM: "the problem: no known form passes, also in a wider format",
 }
 
 
@@ -97,7 +97,7 @@ def cause_lines(
     if first.remedy:
         yield "instead", first.remedy
     if first.proofs:
-        yield "proof", "; ".join(proof_text(each) for each in first.proofs)
+        yield "proof", proofs_text(first.proofs)
     if fault := fault_text(first.attainable):
         yield "at fault", fault
     command = replay_of(report, first)
@@ -144,8 +144,15 @@ def _over_implementations(diagnoses: Sequence[Diagnosis]) -> str:
     )
 
 
-def explained_text(explains: Iterable[Explained]) -> str:
+def explained_text(explains: Sequence[Explained]) -> str:
     """How many failing rows a cause explains, by dtype and quantity."""
+    if len(explains) > _FEW_PLACES:
+        rows, examined, failing = (
+            sum(getattr(each, name) for each in explains)
+            for name in ("rows", "examined", "failing")
+        )
+        text = f"{rows:,} of {failing:,} failing rows, in {_places(explains)}"
+        return text if examined == failing else f"{text} ({examined:,} examined)"
     parts = []
     for each in explains:
         text = f"{each.rows:,} of {each.failing:,} failing rows of {each.dtype} {each.quantity}"
@@ -155,6 +162,27 @@ def explained_text(explains: Iterable[Explained]) -> str:
     if len(parts) > 1:
         parts = [parts[0], *(each.replace(" failing rows", "") for each in parts[1:])]
     return ", ".join(parts)
+
+
+_FEW_PLACES = 4
+"""Dtypes and quantities that are named one by one; of more, the sums are given."""
+
+
+def _places(items: Iterable[Explained | Proof]) -> str:
+    """The dtypes and quantities of some items: ``float16, float32; value and gradient``."""
+    known = list(items)
+    dtypes = dict.fromkeys(each.dtype for each in known)
+    quantities = dict.fromkeys(str(each.quantity) for each in known)
+    return f"{', '.join(dtypes)}; {' and '.join(sorted(quantities, reverse=True))}"
+
+
+def proofs_text(proofs: Sequence[Proof]) -> str:
+    """What the remedied form gives on the same rows, in all dtypes and quantities."""
+    if len(proofs) <= _FEW_PLACES:
+        return "; ".join(proof_text(each) for each in proofs)
+    rows = sum(each.rows for each in proofs)
+    passing = rows - sum(each.failing for each in proofs)
+    return f"passes on {passing:,} of {rows:,} rows tried, in {_places(proofs)}"
 
 
 def proof_text(proof: Proof) -> str:
@@ -171,6 +199,8 @@ def fault_text(attainable: Iterable[tuple[str, Quantity, Attainable]]) -> str:
     by_fault: dict[Fault, list[str]] = defaultdict(list)
     for dtype, quantity, known in attainable:
         by_fault[known.fault].append(f"{dtype} {quantity}")
+    if len(by_fault) == 1:
+        return _FAULTS[next(iter(by_fault))]
     return "; ".join(
         f"{_FAULTS[fault]} ({', '.join(dict.fromkeys(places))})"
         for fault, places in by_fault.items()
@@ -184,6 +214,6 @@ def attainable_text(known: Attainable) -> str:
         parts.append(f"{ulps(known.wider_ulp)} ulp computing in {known.wider}")
     parts.append(f"conditioning explains up to {ulps(known.explained_ulp)} ulp")
     counts = ", ".join(
-        f"{_FAULTS[fault]} on {count(rows, 'row')}" for fault, rows in known.faults if rows
+        f"the {fault} on {count(rows, 'row')}" for fault, rows in known.faults if rows
     )
     return f"{', '.join(parts)}; at fault: {counts}"
