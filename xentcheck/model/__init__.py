@@ -34,6 +34,7 @@ from xentcheck.model.inputs import (
 )
 from xentcheck.model.kinds import (
     ABOUT,
+    BREAKING,
     IN_TOLERANCE,
     KINDS,
     NOTES,
@@ -76,6 +77,7 @@ __all__ = [
     "ADAPTIVE",
     "ANY_PARAMETER",
     "AUTO",
+    "BREAKING",
     "GRADES",
     "IN_TOLERANCE",
     "KINDS",

@@ -187,9 +187,10 @@ class Measurement:
         met: the bound that allows that error if it is more than ``max_ulp``: one of
             `OTHER_BOUNDS`. Otherwise "".
         grade: the grade of its worst row; None: not graded.
+        graded: the witness of the grade.
         max_norm: the largest error relative to the scale of its row: for a gradient
-            max |g − g*| / max |g*|, for a value |v − v*| / max(1, |v*|, the logits' gaps). NaN if
-            no row has a finite one.
+            max |g − g*| / max |g*|, for a value |v − v*| / max(1, |v*|, the logits' gaps). The
+            smallest normal number is the least scale. NaN if no row has a finite one.
         normwise: the witness of that error; for a gradient its worst component.
         attainable: what the best known form attains on its failing rows, as text; "": not known.
     """
@@ -213,6 +214,7 @@ class Measurement:
     normal: Witness | None = None
     met: str = ""
     grade: Grade | None = None
+    graded: Witness | None = None
     max_norm: float = math.nan
     normwise: Witness | None = None
     attainable: str = ""
