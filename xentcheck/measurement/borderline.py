@@ -70,6 +70,7 @@ def exceeds(
     p99 = met(float(scaled_bound(tolerance.p99_ulp, factor)), *ulps)
     beyond = _not_any([in_ulps, explained, *excused])
     loose = conditioned(tolerance) and known >= 2.0 ** (FORMATS[dtype].precision - 1)
+    loose |= tolerance.of_scale
     return beyond, _not_any([p99, explained, *excused]), beyond if loose else _not_any(excused)
 
 

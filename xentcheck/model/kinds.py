@@ -222,7 +222,19 @@ WITHOUT_RESULT = _having("without_result")
 BREAKING = _having("breaks")
 
 P99 = "p99_ulp"
-"""The rule that limits a cell's 99th percentile. Every other rule is the name of a kind."""
+"""The rule that limits a cell's 99th percentile."""
+
+MAX_NORM = "max_norm"
+"""The rule that limits a cell's largest error relative to the scale of its row."""
+
+MIN_GRADE = "min_grade"
+"""The rule that limits the grade of a cell."""
+
+RULES: tuple[str, ...] = (*(kind.value for kind in Kind), P99, MAX_NORM, MIN_GRADE)
+"""The names of all rules: a kind, or what limits a cell as a whole."""
+
+DECIDED_BY_GRADE = IN_TOLERANCE | {Kind.WRONG_SIGN, Kind.MISSED_OVERFLOW}
+"""The kinds that are no violation by themselves where a limit has a grade and no bound in ulps."""
 
 NOTIONS: Mapping[str, str] = {
     "−0 for 0": "rows whose result is −0 where the exact one is 0; no fault",

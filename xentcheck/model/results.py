@@ -263,7 +263,8 @@ class Violation:
     Attributes:
         finding: the finding.
         limit: says which limit it is and what it allows.
-        rule: the rule that it breaks: the name of its kind, or ``p99_ulp``.
+        rule: the rule that it breaks, one of `RULES`: the name of its kind, or ``p99_ulp``,
+            ``max_norm``, ``min_grade``.
         standing: how it compares with the baseline; None without a baseline.
         accepted: says what the baseline tolerates there; "" without a baseline.
     """

@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 
-from xentcheck.gate.baseline_file import RULES
 from xentcheck.gate.outcome import Outcome
-from xentcheck.model import OTHER_BOUNDS, Kind, Quantity, Standing
+from xentcheck.model import OTHER_BOUNDS, RULES, Kind, Quantity, Standing
 from xentcheck.reading.schema import (
     DIALECT,
     Schema,
