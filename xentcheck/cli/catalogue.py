@@ -14,6 +14,8 @@ from xentcheck.losses.names import ALIASES
 from xentcheck.losses.spec import Loss
 from xentcheck.model import (
     ABOUT,
+    ABOUT_GRADES,
+    GRADES,
     NOTES,
     Implementation,
     Kind,
@@ -292,6 +294,14 @@ def kinds(wanted: Wanted) -> tuple[Groups, tuple[str, ...]]:
     }, ()
 
 
+def grades(wanted: Wanted) -> tuple[Groups, tuple[str, ...]]:
+    """Every grade, the worst first, with its meaning."""
+    entries = [Entry(str(grade), ABOUT_GRADES[grade]) for grade in GRADES]
+    if wanted.name:
+        return {"": _named("grade", entries, wanted)}, ()
+    return {"grades, the worst first": entries}, ()
+
+
 def dtypes(wanted: Wanted) -> tuple[Groups, tuple[str, ...]]:
     """Every dtype with its limits."""
     facts = ("max", "smallest_normal", "smallest_subnormal", "epsilon")
@@ -321,4 +331,5 @@ LISTS: Mapping[str, Callable[[Wanted], tuple[Groups, tuple[str, ...]]]] = {
     "generators": generators,
     "dtypes": dtypes,
     "kinds": kinds,
+    "grades": grades,
 }

@@ -1,4 +1,4 @@
-"""`xentcheck list`: lists losses, implementations, generators, dtypes or kinds."""
+"""`xentcheck list`: lists losses, implementations, generators, dtypes, kinds or grades."""
 
 # ruff: noqa: PLC0415
 
@@ -19,7 +19,7 @@ from xentcheck.cli.options import (
 from xentcheck.cli.output import emit, width_of
 from xentcheck.errors import UsageError
 
-WHAT = ("losses", "implementations", "generators", "dtypes", "kinds")
+WHAT = ("losses", "implementations", "generators", "dtypes", "kinds", "grades")
 
 
 def _listed_names(context: click.Context) -> Sequence[str]:
@@ -34,7 +34,9 @@ def _listed_names(context: click.Context) -> Sequence[str]:
     return dtype_names(context) if what == "dtypes" else ()
 
 
-@cli.command("list", short_help="List losses, implementations, generators, dtypes or kinds.")
+@cli.command(
+    "list", short_help="List losses, implementations, generators, dtypes, kinds or grades."
+)
 @click.argument("what", type=click.Choice(WHAT))
 @click.argument("name", default="", metavar="[NAME]", shell_complete=completing(_listed_names))
 @click.option(
@@ -58,7 +60,7 @@ def _listed_names(context: click.Context) -> Sequence[str]:
     help="table (the default) or json.",
 )
 def list_(what: str, name: str, loss: str, framework: str, form: str) -> int:
-    """List what there is: losses, implementations, generators, dtypes or kinds of finding.
+    """List what there is: losses, implementations, generators, dtypes, kinds of finding or grades.
 
     NAME shows one of them, a loss with its conventions; of implementations it is a pattern.
 

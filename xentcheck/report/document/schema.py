@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from xentcheck.gate.outcome import Outcome
-from xentcheck.model import OTHER_BOUNDS, RULES, Kind, Quantity, Standing
+from xentcheck.model import OTHER_BOUNDS, RULES, Grade, Kind, Quantity, Standing
 from xentcheck.reading.schema import (
     DIALECT,
     Schema,
@@ -62,6 +62,10 @@ def report_schema() -> Schema:
         "witness": or_null({"$ref": "#/$defs/witness"}),
         "farthest": or_null({"$ref": "#/$defs/witness"}),
         "normal": or_null({"$ref": "#/$defs/witness"}),
+        "grade": or_null({"enum": list(map(str, Grade))}),
+        "graded": or_null({"$ref": "#/$defs/witness"}),
+        "max_norm": {"$ref": "#/$defs/number"},
+        "normwise": or_null({"$ref": "#/$defs/witness"}),
         "first_break": or_null(whole_object({"kind": {"$ref": "#/$defs/kind"}, **_INPUT})),
     }
     witness: dict[str, Schema] = {
