@@ -307,10 +307,10 @@ def _grade(
     for finding in findings:
         if finding.kind in BREAKING:
             return Grade.BROKEN, finding.witness
-    if not collected.ulps.count:
-        return None, None
     grading = collected.grading
     found, shown = grading.rank, grading.worst
+    if not collected.ulps.count and shown is None:
+        return None, None
     if grading.unflushed < found and not collected.flushing.flushes:
         found, shown = grading.unflushed, grading.doubtful
     if found > rank(Grade.LOSSY) and _beyond_condition(collected, quantity):
