@@ -239,7 +239,8 @@ def _ones(block: Block) -> Float64Array:
     return np.ones(block.rows)
 
 
-def _no_terms(block: Block, _quantity: Quantity) -> Float64Array:
+def no_terms(block: Block, _quantity: Quantity) -> Float64Array:
+    """The `Sizer` of a loss whose results are no differences of larger terms."""
     return np.zeros(block.rows)
 
 
@@ -275,7 +276,7 @@ class Loss:
     nonnegative: bool = False
     reducible: bool = True
     row_weights: Callable[[Block], Float64Array] = _ones
-    terms: Sizer = _no_terms
+    terms: Sizer = no_terms
     shapes: Shapes | None = None  # None: those that `layout` and `per_class` say
 
     @property
