@@ -65,6 +65,8 @@ def audit(
     or_rel: float = 0.0,
     max_excess_bits: float | None = None,
     or_excess_bits: float | None = None,
+    max_norm: float | None = None,
+    min_grade: str | None = None,
     allow: str | Iterable[str] = (),
     forbid: str | Iterable[str] = (),
     built_in: Mapping[str, Any] | None = None,
@@ -114,6 +116,10 @@ def audit(
         or_rel: a relative error that also passes.
         max_excess_bits: the most bits that may be lost beyond what the condition number explains.
         or_excess_bits: an error with at most this many excess bits also passes.
+        max_norm: the largest error allowed relative to the scale of its row: for a gradient its
+            largest component, for a value max(1, |value|, the logits' gaps).
+        min_grade: the worst grade that passes: ``absolute``, ``accurate``, ``faithful``. Without a
+            bound of the ulps beside it, only the grade decides how far results may be off.
         allow: kinds of finding that are not violations.
         forbid: notes that are violations: ``fp-signal``, ``batch-variant``, ``ftz``,
             ``convention``.
@@ -169,6 +175,8 @@ def audit(
         or_rel=or_rel,
         max_excess_bits=max_excess_bits,
         or_excess_bits=or_excess_bits,
+        max_norm=max_norm,
+        min_grade=min_grade,
         allow=several(allow),
         forbid=several(forbid),
         built_in=built_in or {},
@@ -230,6 +238,8 @@ def assert_accurate(
     or_rel: float = 0.0,
     max_excess_bits: float | None = None,
     or_excess_bits: float | None = None,
+    max_norm: float | None = None,
+    min_grade: str | None = None,
     allow: str | Iterable[str] = (),
     forbid: str | Iterable[str] = (),
     built_in: Mapping[str, Any] | None = None,

@@ -296,7 +296,7 @@ class CellItem(pytest.Item):
 
     def _note(self) -> None:
         """Record numbers as properties of the test, for JUnit XML and other readers."""
-        for name in ("max_ulp", "p99_ulp", "max_abs"):
+        for name in ("max_ulp", "p99_ulp", "max_abs", "max_norm"):
             errors = [float(getattr(each, name)) for each in self._measured]
             if numbers := [each for each in errors if not math.isnan(each)]:
                 self.user_properties.append((name, max(numbers)))

@@ -122,7 +122,15 @@ class TestItems:
         naive = cases[f"{CE}[numpy.naive-float32-value]"]
         properties = {each.attrib["name"]: each.attrib["value"] for each in naive.iter("property")}
         assert properties.keys() == {
-            *("max_ulp", "p99_ulp", "max_abs", "rows", "rows nan", "rows spurious-underflow"),
+            *(
+                "max_ulp",
+                "p99_ulp",
+                "max_abs",
+                "max_norm",
+                "rows",
+                "rows nan",
+                "rows spurious-underflow",
+            ),
             "rows fp-signal",
         }
         assert (properties["rows"], properties["rows nan"]) == ("9", "3")

@@ -200,6 +200,10 @@ def constructed() -> Report:
                 6,
                 1,
                 far,
+                grade=Grade.LOSSY,
+                graded=far,
+                max_norm=0.125,
+                normwise=changed_witness(witness, ulp_error=2.5, row=5),
             ),
         ),
         findings=(finding, dataclasses.replace(finding, witness=None, cause=None, distance=0.0)),
@@ -309,6 +313,25 @@ class TestRoundTrip:
         back = document.from_json(document.to_json(report), "it").measurements[0].witness
         assert back is not None
         same(witness, back)
+
+    def test_the_row_of_the_grade_is_the_witness_where_no_other_is_shown(self) -> None:
+        report = constructed()
+        (measurement,) = report.measurements
+        shown = measurement.witness
+        changed = dataclasses.replace(measurement, graded=shown, normwise=shown)
+        text = document.to_json(dataclasses.replace(report, measurements=(changed,)))
+        (written,) = json.loads(text)["measurements"]
+        assert (written["graded"], written["normwise"]) == (None, None)
+        (back,) = document.from_json(text, "it").measurements
+        assert back.graded is back.witness is back.normwise
+
+    def test_a_report_from_before_grades_is_read(self) -> None:
+        written = json.loads(document.to_json(constructed()))
+        for name in ("grade", "graded", "max_norm", "normwise"):
+            del written["measurements"][0][name]
+        (back,) = document.from_json(json.dumps(written), "it").measurements
+        assert (back.grade, back.graded, back.normwise) == (None, None, None)
+        assert math.isnan(back.max_norm)
 
     def test_the_farthest_row_is_the_witness_where_nothing_worse_is_shown(self) -> None:
         report = constructed()

@@ -30,6 +30,7 @@ from xentcheck.model import (
     AUTO,
     NOTES,
     Config,
+    Grade,
     Implementation,
     Kind,
     LabelKind,
@@ -70,6 +71,8 @@ class Check:
     or_rel: float = 0.0
     max_excess_bits: float | None = None
     or_excess_bits: float | None = None
+    max_norm: float | None = None
+    min_grade: str | None = None
     allow: Sequence[str] = ()
     forbid: Sequence[str] = ()
     built_in: Mapping[str, Any] = field(default_factory=dict)
@@ -85,12 +88,13 @@ class Check:
 
     @property
     def bounded(self) -> bool:
-        """Whether a bound is given that bounds the ulps by itself."""
-        return any(getattr(self, each.name) is not None for each in BOUNDS if each.alone)
+        """Whether a bound is given that stands alone: one of the ulps, or a grade."""
+        given = any(getattr(self, each.name) is not None for each in BOUNDS if each.alone)
+        return given or self.min_grade is not None
 
     @property
     def tolerance(self) -> Tolerance:
-        """The bounds as a tolerance; `CHECK_TOLERANCE` if none of them bounds the ulps."""
+        """The bounds as a tolerance; `CHECK_TOLERANCE` if none of them stands alone."""
         least = Tolerance(max_ulp=math.inf) if self.bounded else CHECK_TOLERANCE
         return Tolerance(
             max_ulp=least.max_ulp if self.max_ulp is None else self.max_ulp,
@@ -101,6 +105,8 @@ class Check:
             or_excess_bits=(
                 least.or_excess_bits if self.or_excess_bits is None else self.or_excess_bits
             ),
+            max_norm=math.inf if self.max_norm is None else self.max_norm,
+            min_grade=None if self.min_grade is None else Grade(self.min_grade),
         )
 
 
@@ -166,6 +172,8 @@ def checking(
     dtypes = dtypes or (DTYPES if given is None else (own_inputs.dtype_of(given),))
     quantities = known_names("quantity", check.quantities, tuple(Quantity)) or tuple(Quantity)
     allow = known_names("kind", check.allow, tuple(Kind))
+    if check.min_grade is not None:
+        known_names("grade", (check.min_grade,), tuple(map(str, Grade)))
     strict = flag("batch_invariant", check.batch_invariant)
     invariant = (Kind.BATCH_VARIANT,) if strict else ()
     forbid = known_names("note", (*check.forbid, *invariant), tuple(sorted(NOTES)))
@@ -266,6 +274,7 @@ def checking(
         "dtypes": dtypes,
         "quantities": quantities,
         **bounds_of(check.tolerance),
+        "min_grade": check.min_grade,
         "allow": allow,
         "forbid": forbid,
         "allow_skips": check.allow_skips,

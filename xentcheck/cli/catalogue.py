@@ -15,6 +15,8 @@ from xentcheck.losses.spec import Loss
 from xentcheck.model import (
     ABOUT,
     ABOUT_CAUSES,
+    ABOUT_GRADES,
+    GRADES,
     NOTES,
     Implementation,
     Kind,
@@ -326,6 +328,14 @@ def causes(wanted: Wanted) -> tuple[Groups, tuple[str, ...]]:
     return {"": _named("cause", entries, wanted)}, ()
 
 
+def grades(wanted: Wanted) -> tuple[Groups, tuple[str, ...]]:
+    """Every grade, the worst first, with its meaning."""
+    entries = [Entry(str(grade), ABOUT_GRADES[grade]) for grade in GRADES]
+    if wanted.name:
+        return {"": _named("grade", entries, wanted)}, ()
+    return {"grades, the worst first": entries}, ()
+
+
 def dtypes(wanted: Wanted) -> tuple[Groups, tuple[str, ...]]:
     """Every dtype with its limits."""
     facts = ("max", "smallest_normal", "smallest_subnormal", "epsilon")
@@ -356,4 +366,5 @@ LISTS: Mapping[str, Callable[[Wanted], tuple[Groups, tuple[str, ...]]]] = {
     "dtypes": dtypes,
     "kinds": kinds,
     "causes": causes,
+    "grades": grades,
 }

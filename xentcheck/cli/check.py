@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from xentcheck.bounds import BOUNDS
+from xentcheck.bounds import BOUNDS, GRADES
 from xentcheck.cli.audit import foreign, run_audit
 from xentcheck.cli.entry import cli, note
 from xentcheck.cli.options import (
@@ -75,6 +75,12 @@ def bound_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @calling
 @bound_options
 @click.option(
+    "--min-grade",
+    type=click.Choice(GRADES),
+    help="The worst grade that passes; then only the grade decides how far results may be off. "
+    "absolute: a few roundings of the row's scale, which a framework's own loss keeps.",
+)
+@click.option(
     "--allow",
     multiple=True,
     metavar="KIND",
@@ -139,6 +145,8 @@ def check(
     or_rel: float,
     max_excess_bits: float | None,
     or_excess_bits: float | None,
+    max_norm: float | None,
+    min_grade: str | None,
     allow: Sequence[str],
     forbid: Sequence[str],
     batch_invariant: bool,
@@ -185,6 +193,7 @@ def check(
         "or_rel": or_rel,
         "max_excess_bits": max_excess_bits,
         "or_excess_bits": or_excess_bits,
+        "max_norm": max_norm,
     }
     for bounding in BOUNDS:
         value = given[bounding.name]
@@ -208,6 +217,7 @@ def check(
         framework=framework,
         gradient=gradient,
         **given,
+        min_grade=min_grade,
         allow=allow,
         forbid=forbid,
         built_in=parameters_from(spec, kind, built_in, only, "--built-in"),

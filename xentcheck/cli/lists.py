@@ -1,4 +1,4 @@
-"""`xentcheck list`: lists losses, implementations, generators, dtypes, kinds or causes."""
+"""`xentcheck list`: lists losses, implementations, generators, dtypes, kinds, causes or grades."""
 
 # ruff: noqa: PLC0415
 
@@ -20,7 +20,7 @@ from xentcheck.cli.options import (
 from xentcheck.cli.output import emit, width_of
 from xentcheck.errors import UsageError
 
-WHAT = ("losses", "implementations", "generators", "dtypes", "kinds", "causes")
+WHAT = ("losses", "implementations", "generators", "dtypes", "kinds", "causes", "grades")
 
 
 def _listed_names(context: click.Context) -> Sequence[str]:
@@ -37,9 +37,7 @@ def _listed_names(context: click.Context) -> Sequence[str]:
     return dtype_names(context) if what == "dtypes" else ()
 
 
-@cli.command(
-    "list", short_help="List losses, implementations, dtypes, kinds, causes or generators."
-)
+@cli.command("list", short_help="List losses, implementations, dtypes, kinds, causes, grades …")
 @click.argument("what", type=click.Choice(WHAT))
 @click.argument("name", default="", metavar="[NAME]", shell_complete=completing(_listed_names))
 @click.option(
@@ -63,7 +61,7 @@ def _listed_names(context: click.Context) -> Sequence[str]:
     help="table (the default) or json.",
 )
 def list_(what: str, name: str, loss: str, framework: str, form: str) -> int:
-    """List what there is: losses, implementations, generators, dtypes, kinds of finding or causes.
+    """List what there is: losses, implementations, generators, dtypes, kinds, causes or grades.
 
     NAME shows one of them, a loss with its conventions, a cause with its remedy in NumPy, PyTorch
     and JAX; of implementations it is a pattern.

@@ -24,7 +24,15 @@ class Field:
     required: bool = False
 
 
-LIMIT_NUMBERS = ("max_ulp", "p99_ulp", "max_excess_bits", "or_abs", "or_rel", "or_excess_bits")
+LIMIT_NUMBERS = (
+    "max_ulp",
+    "p99_ulp",
+    "max_excess_bits",
+    "or_abs",
+    "or_rel",
+    "or_excess_bits",
+    "max_norm",
+)
 """The bounds of a limit, in the order of its keys."""
 
 
@@ -161,6 +169,13 @@ FIELDS: Mapping[str, tuple[Field, ...]] = {
         Field("quantity", "pattern", "The quantities it is for.", "`*`"),
         Field("sweep", "pattern", "The sweeps it is for.", "`*`"),
         *(_bound(name) for name in LIMIT_NUMBERS),
+        Field(
+            "min_grade",
+            "`broken` to `rounded`",
+            "The worst [grade](grades.md) that passes. Without a bound of the ulps beside it, only "
+            "the grade decides how far results may be off.",
+            "none",
+        ),
         Field(
             "times_condition",
             "`true`, `false`",

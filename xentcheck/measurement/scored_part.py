@@ -9,6 +9,7 @@ import numpy.typing as npt
 from xentcheck.floats import FORMATS, to_float64
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import picked
+from xentcheck.measurement import grading
 from xentcheck.measurement.candidate import Candidate, gravity
 from xentcheck.measurement.escalation import Part
 from xentcheck.measurement.failing import (
@@ -27,6 +28,15 @@ from xentcheck.model import KINDS, NOTES, RIGHT, Array, Float64Array, Kind, Quan
 
 MOST_LED = 64
 """Numbers of the longest row that a search starts from: as many as a command can hold."""
+
+
+def _largest(errors: Float64Array, alive: npt.NDArray[np.bool_]) -> Float64Array:
+    """The largest error of each row; -1 for a row without a finite error or without a result."""
+    largest = errors.max(axis=1) if errors.shape[1] > 1 else errors[:, 0]
+    if np.isnan(largest).any():
+        largest = np.fmax.reduce(errors, axis=1, initial=-1.0)
+    return largest if alive.all() else np.where(alive, largest, -1.0)
+
 
 _NOTED = np.array([*(kind in NOTES for kind in KINDS), True])
 """For the code of each kind, and of a right result: whether it is not a fault."""
@@ -48,6 +58,7 @@ class ScoredPart:
         ulps: (rows, components), errors in ulps; NaN without a finite error.
         absolute: (rows, components), absolute errors.
         worst: (rows,), the largest error of each row in ulps; -1 without a finite one.
+        largest: (rows,), the largest absolute error of each row; -1 without a finite one.
         gravest: (rows,), the gravest kind of each row.
     """
 
@@ -60,6 +71,7 @@ class ScoredPart:
     ulps: Float64Array
     absolute: Float64Array
     worst: Float64Array
+    largest: Float64Array
     gravest: npt.NDArray[np.int8]
 
     @classmethod
@@ -74,21 +86,21 @@ class ScoredPart:
         """The scores of a part, row by row; ``valid`` (rows,) says which rows have a result."""
         block = results.ndim == 0
         rows = 1 if block else part.span.stop - part.span.start
+        alive = np.ones(1, dtype=np.bool_) if block else valid
         kinds = scores.kinds.reshape(rows, -1)
         ulps = scores.ulp_error.reshape(rows, -1)
-        worst = ulps.max(axis=1) if ulps.shape[1] > 1 else ulps[:, 0]
-        if np.isnan(worst).any():
-            worst = np.fmax.reduce(ulps, axis=1, initial=-1.0)
+        absolute = scores.abs_error.reshape(rows, -1)
         return cls(
             tally,
             part,
             results,
             scores,
-            np.ones(1, dtype=np.bool_) if block else valid,
+            alive,
             kinds,
             ulps,
-            scores.abs_error.reshape(rows, -1),
-            worst,
+            absolute,
+            _largest(ulps, alive),
+            _largest(absolute, alive),
             kinds.min(axis=1) if kinds.shape[1] > 1 else kinds[:, 0],
         )
 
@@ -96,22 +108,20 @@ class ScoredPart:
         """The candidate for a witness at a row and a component of it."""
         return self.part.shown(self.results, self.scores, row, column, kind)
 
-    def _shown_at(self, row: int, column: int) -> Candidate:
+    def shown_at(self, row: int, column: int) -> Candidate:
+        """The candidate for a witness at a row and a component of it, of its own kind."""
         return self.shown(row, column, kind_of(int(self.kinds[row, column])))
 
     def collect(self) -> None:
         """Add the part to the totals of its cell."""
-        kept = self.worst[self.alive & (self.worst >= 0)]
+        kept = self.worst[self.worst >= 0]
         if len(kept):
             self.tally.ulps.add(kept)
             far = self.scores.far.reshape(len(self.worst), -1).any(axis=1)
-            self.tally.far += int(np.count_nonzero(far & self.alive & (self.worst >= 0)))
-            whole = self.absolute if self.alive.all() else self.absolute[self.alive]
-            largest = whole.max()
-            if np.isnan(largest):
-                largest = np.nanmax(whole)
-            self.tally.max_abs = max(self.tally.max_abs, float(largest))
+            self.tally.far += int(np.count_nonzero(far & (self.worst >= 0)))
+            self.tally.max_abs = max(self.tally.max_abs, float(self.largest.max()))
             self._collect_excess()
+            grading.collect(self)
         self._offer_worst()
         self._collect_subnormals()
         at_fault = self.alive & (self.gravest != RIGHT)
@@ -122,6 +132,7 @@ class ScoredPart:
         broken = np.flatnonzero(at_fault & ~_NOTED[self.gravest])
         if self.tally.failing is not None and len(broken):
             self._keep_failing(self.tally.failing, broken)
+        grading.collect_without_number(self, broken)
         if self.tally.first is None and len(broken):
             row = int(broken[0])
             column, kind = int(self.kinds[row].argmin()), KINDS[self.gravest[row]]
@@ -270,9 +281,9 @@ class ScoredPart:
             ties = np.flatnonzero(rows == most)
             gravities = np.where(self.ulps[ties] == most, codes[ties], RIGHT + 1)
             place, column = np.unravel_index(int(gravities.argmin()), gravities.shape)
-            return self._shown_at(int(ties[place]), int(column))
+            return self.shown_at(int(ties[place]), int(column))
 
-        largest = np.where(self.alive, self.worst, -1.0)
+        largest = self.worst
         if self.tally.leaders is not None:
             self._lead(self.tally.leaders, largest)
         same = self.tally.normal is self.tally.largest
@@ -297,7 +308,7 @@ class ScoredPart:
         if blamed.any():
             codes = np.where(blamed, self.kinds[candidates], RIGHT + 1)
             place, column = np.unravel_index(int(codes.argmin()), codes.shape)
-            offer(self.tally, None, self._shown_at(int(candidates[place]), int(column)))
+            offer(self.tally, None, self.shown_at(int(candidates[place]), int(column)))
 
     def _lead(self, leaders: dict[tuple[int, str], Candidate], errors: Float64Array) -> None:
         """Keep the row with the largest finite error of this part, if a search can start from it.
@@ -325,7 +336,7 @@ class ScoredPart:
         worth = np.nan_to_num(worth, nan=-1.0)
         if worth.size and worth.max() > least:
             place, column = np.unravel_index(int(worth.argmax()), worth.shape)
-            leaders[key] = self._shown_at(int(rows[place]), int(column))
+            leaders[key] = self.shown_at(int(rows[place]), int(column))
 
     def _collect_excess(self) -> None:
         """Note the most bits lost beyond what conditioning explains.
@@ -335,7 +346,7 @@ class ScoredPart:
         if self.tally.max_excess_bits is None:
             self.tally.max_excess_bits = 0.0
         least = max(0.5, 0.5 * 2.0**self.tally.max_excess_bits)
-        rows = np.flatnonzero(self.alive & (self.worst > least))
+        rows = np.flatnonzero(self.worst > least)
         if not len(rows):
             return
         chosen: slice | npt.NDArray[np.intp] = self.part.span.start + rows
@@ -353,6 +364,8 @@ class ScoredPart:
             beyond = np.nan_to_num(errors / explained, nan=-1.0)
             place, column = np.unravel_index(int(beyond.argmax()), beyond.shape)
         given = np.broadcast_to(explained, errors.shape)[place, column]
+        over = float(errors[place, column] / given)
+        self.tally.over_condition = max(self.tally.over_condition, over)
         bits = excess_bits(float(errors[place, column]), float(given), self.part.dtype)
         if bits > self.tally.max_excess_bits:
             row, at = int(rows[place]), int(column)

@@ -20,6 +20,7 @@ from xentcheck.execution import Incident
 from xentcheck.measurement.candidate import Candidate, alone, badness, moved
 from xentcheck.measurement.failing import FailingRows
 from xentcheck.measurement.flushing import Flushing
+from xentcheck.measurement.grading import Grading
 from xentcheck.measurement.needs import Needs, merge_needs
 from xentcheck.measurement.plateaus import Heights
 from xentcheck.measurement.quantiles import Quantiles
@@ -42,6 +43,7 @@ class Tally:
     ulps: Quantiles = field(default_factory=Quantiles)
     max_abs: float = 0.0
     max_excess_bits: float | None = None
+    over_condition: float = 0.0  # the largest error in ulps over its condition number
     far: int = 0  # rows whose finite error is beyond the tolerance's p99_ulp
     counts: Counter[Kind] = field(default_factory=Counter)
     shown: dict[Kind | None, Candidate] = field(default_factory=dict)
@@ -49,6 +51,7 @@ class Tally:
     normal: Candidate | None = None  # the largest one that flushing does not explain
     most_excess: Candidate | None = None  # the most excess bits, if any
     first: Candidate | None = None  # the first row with a fault
+    grading: Grading = field(default_factory=Grading)
     heights: Heights = field(default_factory=Heights)
     flushing: Flushing = field(default_factory=Flushing)
     incidents: dict[Kind, Incident] = field(default_factory=dict)
@@ -82,6 +85,8 @@ class Tally:
             if other.most_excess and other.max_excess_bits > (self.max_excess_bits or 0.0):
                 self.most_excess = moved(other.most_excess, offset, found)
             self.max_excess_bits = max(self.max_excess_bits or 0.0, other.max_excess_bits)
+        self.over_condition = max(self.over_condition, other.over_condition)
+        self.grading.merge(other.grading, offset, found)
         self.far += other.far
         self.counts += other.counts
         for kind, shown in other.shown.items():
@@ -129,6 +134,7 @@ def place_found(collected: Tally, rows: int) -> None:
     known: list[tuple[Any, str]] = [
         (collected, name) for name in ("largest", "normal", "most_excess", "first")
     ]
+    known += [(collected.grading, name) for name in ("worst", "doubtful", "normwise")]
     for doubtful in (collected.flushing.zeros, collected.flushing.partial):
         known += [(doubtful, name) for name in ("worst", "first")]
     for holder, name in known:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
+from xentcheck.model.grades import Grade
 from xentcheck.model.implementation import Target
 from xentcheck.model.inputs import Sweep
 from xentcheck.model.kinds import Kind
@@ -29,6 +30,8 @@ class Tolerance:
         p99_ulp: largest 99th percentile of a cell's errors, in ulps: one row in a hundred may have
             a larger error.
         or_excess_bits: largest number of excess bits, as an alternative to the bounds in ulps.
+        max_norm: largest error of a cell relative to the scale of its row (`Measurement.max_norm`).
+        min_grade: the worst grade of a cell that passes; None: any.
     """
 
     max_ulp: float = 4.0
@@ -38,6 +41,17 @@ class Tolerance:
     max_excess_bits: float = math.inf
     p99_ulp: float = math.inf
     or_excess_bits: float = -math.inf
+    max_norm: float = math.inf
+    min_grade: Grade | None = None
+
+    @property
+    def of_scale(self) -> bool:
+        """Whether errors are bounded by the scale of their row alone, not in ulps or bits.
+
+        Then a wrong sign is an error like any other.
+        """
+        bounded = min(self.max_ulp, self.max_excess_bits) < math.inf
+        return not bounded and (self.min_grade is not None or self.max_norm < math.inf)
 
 
 OTHER_BOUNDS = ("times_condition", "or_excess_bits", "or_abs", "or_rel")

@@ -188,9 +188,10 @@ class Measurement:
         met: the bound that allows that error if it is more than ``max_ulp``: one of
             `OTHER_BOUNDS`. Otherwise "".
         grade: the grade of its worst row; None: not graded.
+        graded: the witness of the grade.
         max_norm: the largest error relative to the scale of its row: for a gradient
-            max |g − g*| / max |g*|, for a value |v − v*| / max(1, |v*|, the logits' gaps). NaN if
-            no row has a finite one.
+            max |g − g*| / max |g*|, for a value |v − v*| / max(1, |v*|, the logits' gaps). The
+            smallest normal number is the least scale. NaN if no row has a finite one.
         normwise: the witness of that error; for a gradient its worst component.
         attainable: what the best known form attains on its failing rows; None: not known.
     """
@@ -214,6 +215,7 @@ class Measurement:
     normal: Witness | None = None
     met: str = ""
     grade: Grade | None = None
+    graded: Witness | None = None
     max_norm: float = math.nan
     normwise: Witness | None = None
     attainable: "Attainable | None" = None
@@ -265,7 +267,7 @@ class Violation:
     Attributes:
         finding: the finding.
         limit: says which limit it is and what it allows.
-        rule: the rule that it breaks: the name of its kind, ``p99_ulp``, or ``against`` and a peer.
+        rule: the rule that it breaks: one of `RULES`, or ``against`` and a peer.
         standing: how it compares with the baseline; None without a baseline.
         accepted: says what the baseline tolerates there; "" without a baseline.
         place: the place of the limit in the configuration.

@@ -227,6 +227,8 @@ def _measurement(entry: Entry) -> Measurement:
     witness = _witness(entry, "witness", cell)
     farthest = _farthest(entry, witness, cell)
     normal_ulp = entry.number("max_normal_ulp", math.nan)
+    grade = None if entry.values.get("grade") is None else entry.word("grade", Grade)
+    max_norm = entry.number("max_norm", math.nan)
     return Measurement(
         cell=cell,
         rows=entry.integer("rows"),
@@ -247,7 +249,16 @@ def _measurement(entry: Entry) -> Measurement:
         max_normal_ulp=normal_ulp,
         normal=None if math.isnan(normal_ulp) else _normal(entry, farthest, cell),
         attainable=_attainable(entry.entry_or_none("attainable")),
+        grade=grade,
+        graded=None if grade is None else _apart(entry, "graded", witness, cell),
+        max_norm=max_norm,
+        normwise=_apart(entry, "normwise", witness, cell) if max_norm > 0 else None,
     )
+
+
+def _apart(entry: Entry, key: str, witness: Witness | None, cell: Cell) -> Witness | None:
+    """A witness of the cell; if none is written, the cell's witness."""
+    return witness if entry.values.get(key) is None else _witness(entry, key, cell)
 
 
 def _farthest(entry: Entry, witness: Witness | None, cell: Cell) -> Witness | None:

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 
-from xentcheck.gate.baseline_file import RULES
 from xentcheck.gate.outcome import Outcome
 from xentcheck.gate.would_pass import TOLD
 from xentcheck.model import (
     AGAINST,
     GRADES,
     OTHER_BOUNDS,
+    RULES,
     Cause,
     Fault,
     Grade,
@@ -82,6 +82,10 @@ def report_schema() -> Schema:
         "witness": or_null({"$ref": "#/$defs/witness"}),
         "farthest": or_null({"$ref": "#/$defs/witness"}),
         "normal": or_null({"$ref": "#/$defs/witness"}),
+        "grade": or_null({"enum": list(map(str, Grade))}),
+        "graded": or_null({"$ref": "#/$defs/witness"}),
+        "max_norm": {"$ref": "#/$defs/number"},
+        "normwise": or_null({"$ref": "#/$defs/witness"}),
         "first_break": or_null(whole_object({"kind": {"$ref": "#/$defs/kind"}, **_INPUT})),
         "attainable": or_null(whole_object(_ATTAINABLE)),
     }

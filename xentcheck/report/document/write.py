@@ -106,6 +106,10 @@ def _measurement(measurement: Measurement) -> dict[str, Any]:
         "normal": _normal(measurement),
         "first_break": _first_break(measurement),
         "attainable": _attainable(measurement.attainable),
+        "grade": None if measurement.grade is None else str(measurement.grade),
+        "graded": _apart(measurement.graded, measurement),
+        "max_norm": number(measurement.max_norm),
+        "normwise": _apart(measurement.normwise, measurement),
     }
 
 
@@ -119,6 +123,11 @@ def _normal(measurement: Measurement) -> dict[str, Any] | None:
     """The witness of the largest error that is not flushed; None if it is ``farthest``."""
     same = measurement.normal is measurement.farthest
     return None if same else of_witness(measurement.normal)
+
+
+def _apart(witness: Witness | None, measurement: Measurement) -> dict[str, Any] | None:
+    """A witness of the cell; None if it is the cell's witness."""
+    return None if witness is measurement.witness else of_witness(witness)
 
 
 def _first_break(measurement: Measurement) -> dict[str, Any] | None:

@@ -25,9 +25,10 @@ _TAIL = 2**17  # the most bytes for skips and environment
 _MOST_FINDINGS = 50  # findings in detail
 _CLOSING = 64  # bytes for the end of a list
 _SPECIAL = re.compile(r"^\W|(?<!\w)_|_(?!\w)|[\\`*\[\]<>&#|~$^@!]|:(?=\w)|\.(?=\s|$)")
+_COLUMNS = ("verdict", "loss", "implementation", "dtype", "quantity", "grade", "kinds (rows)")
 _HEADERS = (
-    "| verdict | loss | implementation | dtype | quantity | kinds (rows) | max ulp | max abs |",
-    "|---|---|---|---|---|---|---:|---:|",
+    f"| {' | '.join(_COLUMNS)} | max ulp | max abs |",
+    "|---|---|---|---|---|---|---|---:|---:|",
 )
 
 
@@ -173,6 +174,7 @@ def _row(line: Line) -> str:
         code(line.implementation),
         line.dtype,
         str(line.quantity),
+        str(line.grade or ""),
         words.kinds(line.counts),
         words.ulps(line.max_ulp),
         words.scientific(line.max_abs),

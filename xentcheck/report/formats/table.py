@@ -14,10 +14,21 @@ from rich.table import Table
 from rich.text import Text
 
 from xentcheck.floats import LARGEST_ULP, ULP_DEFINITION
-from xentcheck.model import ABOUT, NOTIONS, Cause, Finding, Kind, Report, Witness, gravity
+from xentcheck.model import (
+    ABOUT,
+    ABOUT_GRADES,
+    GRADES,
+    NOTIONS,
+    Cause,
+    Finding,
+    Kind,
+    Report,
+    Witness,
+    gravity,
+)
 from xentcheck.report import words
 from xentcheck.report.grid import labelled, to_text
-from xentcheck.report.lines import Line, by_loss, merged, verdicts
+from xentcheck.report.lines import Line, by_loss, grades_text, merged, verdicts
 
 WIDTH = 100  # columns, if the width of the output is unknown
 _NARROW = 92  # columns; narrower tables omit the 99th percentile and the median
@@ -109,7 +120,7 @@ def _legend(report: Report, width: int) -> Text:
 def _headers(width: int) -> tuple[str, ...]:
     percentiles = ("p99", "median") if width >= _NARROW else ()
     more = ("other kinds", "worst witness") if width >= _WIDE else ()
-    head = ("verdict", "implementation", "dtype", "quantity", "NaN", "inf")
+    head = ("verdict", "implementation", "dtype", "quantity", "grade", "NaN", "inf")
     return (*head, "max ulp", *percentiles, "max abs", *more)
 
 
@@ -119,6 +130,7 @@ def _cells(line: Line, headers: Sequence[str]) -> list[Text]:
         "implementation": Text(words.clean(line.implementation)),
         "dtype": Text(line.dtype),
         "quantity": Text(line.quantity),
+        "grade": Text(line.grade or ""),
         "NaN": Text(_count(line.counts.get(Kind.NAN, 0))),
         "inf": Text(_count(line.counts.get(Kind.SPURIOUS_OVERFLOW, 0))),
         "max ulp": Text(words.ulps(line.max_ulp)),
@@ -295,6 +307,8 @@ def _summary(report: Report, lines: Sequence[Line], *, brief: bool) -> Renderabl
         entries.append(("partial", "interrupted: this is what was finished until then"))
     if report.baseline:
         entries.append(("baseline", words.baseline_text(report)))
+    if grades := grades_text(lines):
+        entries.append(("grades", grades))
     entries += [("enough", text) for text in words.loosened_lines(report)]
     entries.append(("gate" if report.gated else "survey", words.ending(report)))
     if brief:
@@ -309,6 +323,8 @@ def _explained(lines: Sequence[Line]) -> Iterator[tuple[str, str]]:
     kinds = {kind for line in lines for kind, count in line.counts.items() if count}
     for kind in sorted(kinds, key=gravity):
         yield str(kind), ABOUT[kind].says
+    grades = {line.grade for line in lines}
+    yield from ((f"grade {each}", ABOUT_GRADES[each]) for each in GRADES if each in grades)
     printed = {
         "−0 for 0": any(line.negative_zeros for line in lines),
         "excess bits": any(line.met.endswith("excess bits") for line in lines),

@@ -149,7 +149,7 @@ def limit_lines(violation: Violation) -> tuple[tuple[str, str], ...]:
 
 
 def rule_text(violation: Violation) -> str:
-    """The name of the broken rule: a kind, or ``p99_ulp``."""
+    """The name of the broken rule, one of `RULES`."""
     return violation.rule or str(violation.finding.kind)
 
 
