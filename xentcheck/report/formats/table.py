@@ -188,7 +188,9 @@ def _rows(lines: Sequence[Line], width: int, *, brief: bool) -> Iterator[Rendera
 
 
 def _below(line: Line, *, brief: bool) -> str:
-    witness = "" if brief or line.verdict == "ok" else _witness(line.witness)
+    if brief:  # the causes say more than the kinds
+        return line.met
+    witness = "" if line.verdict == "ok" else _witness(line.witness)
     return " · ".join(part for part in (line.met, _other_kinds(line), witness) if part)
 
 
@@ -285,13 +287,16 @@ def _detail(
 
 
 def _summary(report: Report, lines: Sequence[Line], *, brief: bool) -> RenderableType:
-    entries = [("audited", _audited(report, lines))]
-    if report.yields and not brief:
-        entries.append(("inputs", _inputs(report)))
-    if tally := verdicts(report):
-        counts = [f"{verdict} {tally[verdict]:,}" for verdict in _STYLES if tally[verdict]]
-        told = f"{', '.join(counts)} of {words.count(tally.total(), 'cell')}"
-        entries.append(("verdicts", told))
+    tally = verdicts(report)
+    counts = ", ".join(f"{verdict} {tally[verdict]:,}" for verdict in _STYLES if tally[verdict])
+    if brief:
+        entries = [("audited", f"{_audited(report, lines)}: {counts}")]
+    else:
+        entries = [("audited", _audited(report, lines))]
+        if report.yields:
+            entries.append(("inputs", _inputs(report)))
+        if counts:
+            entries.append(("verdicts", f"{counts} of {words.count(tally.total(), 'cell')}"))
     kinds = sum((Counter(line.counts) for line in lines), Counter[Kind]())
     if kinds and not brief:
         entries.append(("kinds", f"{words.kinds(kinds)} (rows)"))
