@@ -3,13 +3,16 @@
 from xentcheck.measurement.candidate import Candidate, gravity
 from xentcheck.measurement.collecting import lost, measure, take, weigh
 from xentcheck.measurement.confirmation import Arbitration, content
+from xentcheck.measurement.rating import Aim, Rated, rate
 from xentcheck.measurement.summary import close
 from xentcheck.measurement.tally import Tally, note, place_found
 from xentcheck.measurement.variants import compare_variants
 
 __all__ = [
+    "Aim",
     "Arbitration",
     "Candidate",
+    "Rated",
     "Tally",
     "close",
     "compare_variants",
@@ -19,6 +22,7 @@ __all__ = [
     "measure",
     "note",
     "place_found",
+    "rate",
     "take",
     "weigh",
 ]

@@ -143,7 +143,7 @@ def close(
             cell,
             collected.counts[kind],
             witness=witnesses.get(kind),
-            hint=_hint(kind, cell, witnesses.get(kind)),
+            hint=hint_for(kind, cell, witnesses.get(kind)),
             detail=details.get(kind, ""),
         )
         for kind in KINDS
@@ -202,7 +202,7 @@ _MANY = 1000  # with at least this many classes, the order of summation affects 
 _FAR = 16.0  # ratio from which a difference loses at least four bits
 
 
-def _hint(kind: Kind, cell: Cell, witness: Witness | None) -> str:
+def hint_for(kind: Kind, cell: Cell, witness: Witness | None) -> str:
     """What to look for in the code. For lost digits, the input shows where they may be lost."""
     told = ABOUT[kind].hint
     if kind is not Kind.INACCURATE or witness is None or witness.scored is None:

@@ -16,6 +16,7 @@ from xentcheck.model.implementation import (
 )
 from xentcheck.model.inputs import (
     ADAPTIVE,
+    SHRUNK,
     Accepts,
     Array,
     Case,
@@ -68,6 +69,7 @@ from xentcheck.model.results import (
     Witness,
     Yield,
 )
+from xentcheck.model.searched import Improvement, Searched
 
 __all__ = [
     "ABOUT",
@@ -85,6 +87,7 @@ __all__ = [
     "OTHER_BOUNDS",
     "P99",
     "RIGHT",
+    "SHRUNK",
     "SURVEY_TOLERANCE",
     "UNREACHABLE",
     "UNSTEADY",
@@ -105,6 +108,7 @@ __all__ = [
     "Float64Array",
     "Grade",
     "Implementation",
+    "Improvement",
     "Input",
     "InputSpec",
     "Kind",
@@ -126,6 +130,7 @@ __all__ = [
     "Report",
     "SafeRange",
     "Scored",
+    "Searched",
     "Skip",
     "Source",
     "Standing",

@@ -16,6 +16,7 @@ from xentcheck.model.kinds import NOTES, Kind
 
 if TYPE_CHECKING:
     from xentcheck.model.diagnosis import Diagnosis, SafeRange
+    from xentcheck.model.searched import Searched
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -232,6 +233,7 @@ class Finding:
         detail: text for the reader, such as the text of an exception, or the height and onset of a
             plateau.
         distance: if two results are compared, their distance in ulps.
+        original: the worst row, if ``witness`` is a smaller input that was made of it; else None.
     """
 
     kind: Kind
@@ -242,6 +244,7 @@ class Finding:
     hint: str = ""
     detail: str = ""
     distance: float = 0.0
+    original: Witness | None = None
 
 
 class Standing(StrEnum):
@@ -381,6 +384,7 @@ class Report:
     baseline_note: str = ""  # processors that it was recorded on, if this one is not among them
     diagnoses: "tuple[Diagnosis, ...]" = ()  # the causes of the findings, the gravest first
     safe_ranges: "tuple[SafeRange, ...]" = ()
+    searches: "tuple[Searched, ...]" = ()  # worst-case searches, one for each cell
 
     def rows(self) -> list[dict[str, Any]]:
         """The cells for a data frame: one mapping per cell, with the columns of the CSV."""

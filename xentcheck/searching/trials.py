@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from xentcheck.execution import Incident, observe
+from xentcheck.execution import Incident, Returned, observe
 from xentcheck.losses.spec import picked
 from xentcheck.measurement import weigh
 from xentcheck.model import Array, Case, Float64Array, Implementation, Kind, Quantity
@@ -82,11 +82,22 @@ class Trials:
             UnsupportedError: the implementation reports that it does not take such inputs.
         """
         truth = Reference(case, {self.quantity})
+        observed, incident = self.call(case)
+        if incident is not None:
+            raise HaltedError(incident, case)
+        assert observed.results is not None
+        return weigh(observed.results, case, truth, self.quantity), observed.results
+
+    def call(self, case: Case) -> tuple[Returned, Incident | None]:
+        """Return what came of one call, and the incident that left rows without a result, if any.
+
+        Raises:
+            UnsupportedError: the implementation reports that it does not take such inputs.
+        """
         self.tell(self.implementation.name)
         observed = observe(self.implementation, case, self.quantity, thorough=False)
         self.tell("")
         for incident in observed.incidents:
             if incident.kind in _HALTING and (incident.rows or observed.results is None):
-                raise HaltedError(incident, case)
-        assert observed.results is not None
-        return weigh(observed.results, case, truth, self.quantity), observed.results
+                return observed, incident
+        return observed, None

@@ -19,6 +19,7 @@ from xentcheck.model import (
     Cell,
     Change,
     Finding,
+    Improvement,
     Input,
     Kind,
     Measurement,
@@ -26,6 +27,7 @@ from xentcheck.model import (
     Quantity,
     Report,
     Scored,
+    Searched,
     Skip,
     Source,
     Standing,
@@ -173,6 +175,7 @@ def _report(entry: Entry) -> Report:
         omissions=tuple(map(_skip, entry.entries("omissions", []))),
         strict=entry.flag("strict", False),
         baseline_note=entry.text("baseline_note", ""),
+        searches=tuple(map(_searched, entry.entries("searches", []))),
     )
 
 
@@ -320,6 +323,7 @@ def _finding(entry: Entry) -> Finding:
         hint=entry.text("hint", ""),
         detail=entry.text("detail", ""),
         distance=entry.number("distance", 0.0),
+        original=_witness(entry, "original", cell),
     )
 
 
@@ -357,6 +361,27 @@ def _skip(entry: Entry) -> Skip:
             entry.text(key, "")
             for key in ("loss", "implementation", "dtype", "quantity", "sweep", "missing")
         ),
+    )
+
+
+def _searched(entry: Entry) -> Searched:
+    cell = _cell(entry)
+    shares = entry.entry("shares")
+    reached = entry.values.get("reached")
+    return Searched(
+        cell=cell,
+        aim=entry.text("aim"),
+        evaluations=entry.integer("evaluations"),
+        worst=entry.number("worst"),
+        witness=_witness(entry, "witness", cell),
+        before=entry.number("before"),
+        curve=tuple(
+            Improvement(each.integer("evaluations"), each.number("worth"), each.text("strategy"))
+            for each in entry.entries("curve")
+        ),
+        shares={name: shares.integer(name) for name in shares.values},
+        reached=None if reached is None else entry.flag("reached"),
+        ended=entry.text("ended", ""),
     )
 
 

@@ -12,6 +12,7 @@ from xentcheck.model import (
     Finding,
     Measurement,
     Report,
+    Searched,
     Skip,
     Source,
     Violation,
@@ -60,6 +61,7 @@ def to_document(report: Report) -> dict[str, Any]:
         "strict": report.strict,
         "outcome": str(outcome(report)),
         "yields": [_yield(each) for each in report.yields],
+        "searches": [_searched(each) for each in report.searches],
     }
 
 
@@ -135,6 +137,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "detail": finding.detail,
         "distance": number(finding.distance),
         "witness": of_witness(finding.witness),
+        "original": of_witness(finding.original),
     }
 
 
@@ -204,6 +207,29 @@ def _skip(skip: Skip) -> dict[str, Any]:
         "quantity": skip.quantity,
         "sweep": skip.sweep,
         "missing": skip.missing,
+    }
+
+
+def _searched(searched: Searched) -> dict[str, Any]:
+    return {
+        **_cell(searched.cell),
+        "aim": searched.aim,
+        "evaluations": searched.evaluations,
+        "worst": number(searched.worst),
+        "before": number(searched.before),
+        "winner": searched.winner,
+        "shares": dict(searched.shares),
+        "reached": searched.reached,
+        "ended": searched.ended,
+        "curve": [
+            {
+                "evaluations": each.evaluations,
+                "worth": number(each.worth),
+                "strategy": each.strategy,
+            }
+            for each in searched.curve
+        ],
+        "witness": of_witness(searched.witness),
     }
 
 
