@@ -26,10 +26,12 @@ from xentcheck.model import (
     Cell,
     Change,
     Finding,
+    Improvement,
     Kind,
     Measurement,
     Quantity,
     Report,
+    Searched,
     Skip,
     Source,
     Standing,
@@ -163,7 +165,9 @@ def constructed() -> Report:
         note="a\nnote",
     )
     far = changed_witness(witness, ulp_error=3.5, row=8)
-    finding = Finding(Kind.NAN, cell, 3, witness, "exp-overflow", "hint", "detail", math.inf)
+    told = ("exp-overflow", "hint", "detail", math.inf)
+    finding = Finding(Kind.NAN, cell, 3, witness, *told, original=far)
+    curve = (Improvement(7, 0.5, "sweep"), Improvement(64, 3.5, "line"))
     violation = Violation(finding, "max_ulp 4", "nan", Standing.WORSE, "1 of 9 rows")
     return Report(
         environment={"xentcheck": "0.1", "platform": "Linux x86_64"},
@@ -207,6 +211,10 @@ def constructed() -> Report:
         omissions=(Skip("gone", "l", "i", "float32", "gradient"),),
         strict=True,
         baseline_note="recorded elsewhere",
+        searches=(
+            Searched(cell, "nan", 99, 3.5, far, math.nan, curve, {"line": 9}, True, "why"),
+            Searched(cell, "excess", 0, math.nan, None, 0.5),
+        ),
     )
 
 

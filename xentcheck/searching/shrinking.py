@@ -21,7 +21,9 @@ from xentcheck.searching.simplicity import effort, grown, rounded, simpler, to_d
 from xentcheck.searching.trials import ROWS, block_rows
 
 MOST_CALLS = 160
-"""Most calls of one reduction."""
+"""Most calls of one reduction. A long call counts as several: one for each `CALL_NUMBERS`."""
+
+CALL_NUMBERS = 1 << 14
 
 MOST_NUMBERS = 1 << 17
 """Numbers of one call at most; with more classes a call has fewer rows."""
@@ -80,10 +82,12 @@ class _Search:
     block: bool
     most: int
     calls: int = 0
+    too_few: int = 0  # classes that were not enough in this round
     normalised: frozenset[str] = field(default_factory=frozenset)
 
     def run(self) -> Case:
-        state = _State(self.case.logits, self.case.labels, dict(self.case.parameters))
+        first = _State(self.case.logits, self.case.labels, dict(self.case.parameters))
+        state = first
         self.normalised = frozenset(
             name for name in ("x", "labels") if self._sums_to_one(state, name)
         )
@@ -98,12 +102,12 @@ class _Search:
             self._parameter_numbers,
         )
         while self.calls < self.most:
-            before = state
+            before, self.too_few = state, 0
             for each in passes:
                 state = self._settled(state, each)
             if state is before:
                 break
-        return self._as_case([state])
+        return self.case if state is first else self._as_case([state])
 
     def _settled(self, state: _State, step: Callable[[_State], Iterator[list[_State]]]) -> _State:
         """Repeat a pass as long as it finds something simpler."""
@@ -135,8 +139,8 @@ class _Search:
         """Whether each candidate still fails; False for those that are beyond the most calls."""
         failing = [False] * len(candidates)
         if self.block:
-            if self.calls < self.most:
-                self.calls += 1
+            if candidates and self.calls < self.most:
+                self.calls += max(1, candidates[0].x.size // CALL_NUMBERS)
                 failing[0] = bool(np.any(self.still_fails(self._as_case(candidates[:1]))))
             return failing
         groups: dict[tuple[Any, ...], list[int]] = {}
@@ -149,7 +153,7 @@ class _Search:
                     return failing
                 some = numbers[first : first + size]
                 padded = [candidates[n] for n in (*some, *[some[-1]] * (size - len(some)))]
-                self.calls += 1
+                self.calls += max(1, size * classes // CALL_NUMBERS)
                 for number, fails in zip(
                     some, self.still_fails(self._as_case(padded)), strict=False
                 ):
@@ -283,7 +287,9 @@ class _Search:
         if state.x.ndim == 1 or classes == 1:
             return
         for size in _sizes(classes):
-            yield list(self._of_size(state, size))
+            if size > self.too_few:
+                yield list(self._of_size(state, size))
+                self.too_few = size
 
     def _of_size(self, state: _State, size: int) -> Iterator[_State]:
         """Candidates with fewer classes: the label's class and some of the others."""
@@ -313,8 +319,24 @@ class _Search:
                 given += 1
             if given >= most:
                 return
+        if own is not None and self.case.label_kind is LabelKind.INTEGER:
+            yield from self._renamed(state, size, orders[:2])
         if size == 2 and own is not None:
             yield from self._folded(state, own)
+
+    def _renamed(
+        self, state: _State, size: int, orders: Sequence[npt.NDArray[np.intp]]
+    ) -> Iterator[_State]:
+        """Candidates without the label's class; another class becomes the label."""
+        assert state.labels is not None
+        several = [order[:size] for order in orders]
+        if size == 1 and state.classes <= MANY:
+            several = [np.array([k]) for k in range(state.classes)]
+        for columns in several:
+            for label in {0, size - 1}:
+                known = (state.labels >= 0) & (state.labels < state.classes)
+                moved = np.where(known, columns[label], state.labels)
+                yield from self._of_columns(replace(state, labels=moved), columns)
 
     def _own_class(self, state: _State) -> int | None:
         """The class that a label names, in the first row; None if there is none."""
@@ -337,6 +359,8 @@ class _Search:
         xs = [state.x[:, columns]]
         if "x" in self.normalised:
             xs = [self._completed(state.x, columns, place) for place in (-1, 0)]
+        elif LOSSES[self.case.loss].domain is Domain.LOG_PROBABILITIES:
+            xs += [self._completed(state.x, columns, place, logarithmic=True) for place in (-1, 0)]
         if labels is None:
             several: list[Array | None] = [None]
         elif self.case.label_kind is LabelKind.INTEGER:
@@ -359,12 +383,18 @@ class _Search:
             for own in several:
                 yield _State(x, own, parameters)
 
-    def _completed(self, array: Array, columns: npt.NDArray[np.intp], place: int) -> Array:
-        """Some columns of distributions; what the others had goes to one of them."""
-        wide = to_float64(array)
-        kept = wide[:, columns]
+    def _completed(
+        self, array: Array, columns: npt.NDArray[np.intp], place: int, *, logarithmic: bool = False
+    ) -> Array:
+        """Some columns of distributions, or of their logarithms; one gets what the others had."""
+        kept = to_float64(array)[:, columns]
+        if logarithmic:
+            kept = np.exp(kept)
         rest = np.delete(kept, place, axis=1).sum(axis=1)
         kept[:, place] = np.maximum(1.0 - rest, 0.0)
+        if logarithmic:
+            with np.errstate(divide="ignore"):
+                return self._inside(np.maximum(np.log(kept), -FORMATS[self.case.dtype].max))
         return from_float64(kept, self.case.dtype)
 
     def _folded(self, state: _State, own: int) -> Iterator[_State]:
@@ -383,7 +413,11 @@ class _Search:
 
     def _defaults(self, state: _State) -> Iterator[list[_State]]:
         """Parameters that are left out: all of them, or one."""
-        names = [name for name in state.parameters if name != "reduction"]
+        names = [
+            name
+            for name, value in state.parameters.items()
+            if name != "reduction" and not (name == "log_target" and value)  # it is about labels
+        ]
         if not names:
             return
         kept = {n: v for n, v in state.parameters.items() if n not in names}
@@ -473,7 +507,23 @@ class _Search:
                         alone[:, column] = wide[:, column]
                         made.append(alone)
         finite = [self._inside(each) for each in made if not np.isnan(each).any()]
-        yield [replace(state, x=each) for each in finite]
+        yield [*(replace(state, x=each) for each in finite), *self._alike(state)]
+
+    def _alike(self, state: _State) -> Iterator[_State]:
+        """Rounded labels, and the same distribution as the input: faults at equal distributions."""
+        labels, domain = state.labels, LOSSES[self.case.loss].domain
+        distributed = "labels" in self.normalised and state.classes > 1
+        if labels is None or not distributed or domain is Domain.LOGITS:
+            return
+        columns = np.arange(state.classes)
+        for places in (1, 2, 3, 4):
+            rounded_ = to_digits(to_float64(labels), places)
+            p = self._completed(from_float64(rounded_, self.case.dtype), columns, 0)
+            if domain is Domain.PROBABILITIES:
+                yield replace(state, x=p, labels=p)
+                continue
+            with np.errstate(divide="ignore"):
+                yield replace(state, x=self._inside(np.log(to_float64(p))), labels=p)
 
     def _numbers(self, state: _State) -> Iterator[list[_State]]:
         if state.x.size > MANY:
@@ -570,7 +620,7 @@ def _sizes(classes: int) -> list[int]:
     while size < classes:
         few.append(size)
         size *= 2
-    few += [classes // 2, classes * 3 // 4, classes * 7 // 8, classes - 1]
+    few += [classes - (classes >> k) for k in range(1, 17)] + [classes - 1]
     return sorted({each for each in few if 0 < each < classes})
 
 

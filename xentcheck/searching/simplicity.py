@@ -33,9 +33,10 @@ def shortest(value: float, dtype: str) -> str:
 
 @functools.lru_cache(maxsize=1 << 16)
 def effort(value: float, dtype: str) -> float:
-    """How hard a number is to read: 0 for 0, more for every digit, less common powers of ten cost.
+    """How hard a number is to read: 0 for 0, and more for every digit in decimal or hexadecimal.
 
-    A sign and the size break ties.
+    Large and small powers of ten cost, and so does a decimal that only rounds to the number. A sign
+    and the size break ties.
     """
     if value == 0:
         return 0.0
@@ -45,7 +46,12 @@ def effort(value: float, dtype: str) -> float:
     digits = len(mantissa.replace(".", "").rstrip("0"))
     power = int(exponent)
     apart = 2.0 if not -3 <= power <= 4 else 0.0
-    return 2.0 + 3.0 * (digits - 1) + apart + 0.5 * (value < 0) + 0.01 * abs(math.log10(abs(value)))
+    rounds = 1.5 if float(f"{mantissa}e{exponent}") != abs(value) else 0.0
+    in_decimal = 2.0 + 3.0 * (digits - 1) + apart + rounds
+    fraction = value.hex().partition("p")[0].partition(".")[2].rstrip("0")
+    in_hexadecimal = 7.0 + 3.0 * len(fraction)
+    ties = 0.5 * (value < 0) + 0.01 * abs(math.log10(abs(value)))
+    return min(in_decimal, in_hexadecimal) + ties
 
 
 def simpler(value: float, dtype: str) -> list[float]:

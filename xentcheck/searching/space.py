@@ -96,8 +96,7 @@ class Space:
 
     @cached_property
     def anchors(self) -> Float64Array:
-        """Numbers at which losses are known to break, and round numbers, of the dtype: (n,)."""
-        known = list(landmarks(self.format, self.loss.domain).values())
+        """Numbers at which losses are known to break, then round numbers, of the dtype: (n,)."""
         if self.loss.domain is Domain.PROBABILITIES:
             tenths = np.arange(1, 10) / 10.0
             powers = (2.0 ** -np.arange(1.0, 30), 10.0 ** -np.arange(1.0, 20))
@@ -111,8 +110,14 @@ class Space:
             if self.loss.domain is Domain.LOG_PROBABILITIES:
                 plain = plain[plain <= 0]
         numbers = to_float64(from_float64(plain, self.dtype))
-        every = dict.fromkeys([*known, *numbers.tolist()])
+        every = dict.fromkeys([*self.landmarks, *numbers.tolist()])
         return np.array([each for each in every if math.isfinite(each)])
+
+    @cached_property
+    def landmarks(self) -> list[float]:
+        """The numbers at which losses are known to break, without repetitions."""
+        known = landmarks(self.format, self.loss.domain).values()
+        return list(dict.fromkeys(each for each in known if math.isfinite(each)))
 
     @cached_property
     def ends(self) -> tuple[int, int]:

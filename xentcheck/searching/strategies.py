@@ -90,25 +90,41 @@ class Boundary(_Drawing):
 
     def __init__(self, space: Space, pool: Pool, rng: np.random.Generator) -> None:
         super().__init__(space, pool, rng)
-        self.order = rng.permutation(len(space.anchors))
+        self.plan = self._planned()
         self.place = 0
         self.radius = 4
         self.own = Pool()
         self.turn = 0
 
+    def _planned(self) -> npt.NDArray[np.int64]:
+        """The first pass: rows of an anchor's index, the ulps beside it, and one of two labels.
+
+        All anchors as they are, then the neighbours of the landmarks, then those of the others.
+        """
+        known = len(self.space.landmarks)
+        every = self.rng.permutation(len(self.space.anchors))
+        first, rest = every[every < known], every[every >= known]
+        labels = (0,) if self.space.kind is LabelKind.NONE else (0, 1)
+        parts = [(every, (0,)), (first, (1, -1, 2, -2, 3, -3, 4)), (rest, (1, -1))]
+        return np.array(
+            [
+                (anchor, beside, label)
+                for anchors, several in parts
+                for beside in several
+                for anchor in anchors.tolist()
+                for label in labels
+            ],
+            dtype=np.int64,
+        )
+
     def propose(self) -> Block:
         self.turn += 1
-        systematic = self.place < self.passes
+        systematic = self.place < len(self.plan)
         if self.turn % 3 == 0 or (not systematic and self.turn % 2 == 0):
             island = self.own.drawn(self.rng)
             if island is not None:
                 return Block(children(island.people, self.space.size, self.rng), island.setting)
         return self._first_pass() if systematic else self._mixed()
-
-    @property
-    def passes(self) -> int:
-        """How many blocks the first pass has: every anchor with its neighbours and two labels."""
-        return -(-2 * len(self.order) * len(_BESIDE) // self.space.size)
 
     def learn(self, block: Block, worth: Float64Array) -> None:
         self.own.add(block.case, block.setting, worth)
@@ -116,24 +132,24 @@ class Boundary(_Drawing):
     def _first_pass(self) -> Block:
         """Each anchor with its neighbours: alone, or as the gap of two classes, with each label."""
         size = self.space.size
-        index = self.place * size + np.arange(size)
-        self.place += 1
-        anchors = self.space.anchors[self.order[index // (2 * len(_BESIDE)) % len(self.order)]]
-        numbers = self.space.moved(self.space.numbers(anchors), _BESIDE[index // 2 % len(_BESIDE)])
+        rows = np.resize(self.plan[self.place : self.place + size], (size, 3))
+        self.place += size
+        anchors = self.space.numbers(self.space.anchors[rows[:, 0]])
+        numbers = self.space.moved(anchors, rows[:, 1])
         setting = self.space.settings[0]
         if self.space.elementwise:
             block = self.fresh(numbers, setting)
             if self.space.kind is LabelKind.TARGET and self.space.targets != "soft":
-                ends = (index % 2).astype(block.case.logits.dtype)
+                ends = rows[:, 2].astype(block.case.logits.dtype)
                 block = replace(block, case=replace(block.case, labels=ends))
             return block
         classes = 2 if 2 in self.space.counts else self.space.counts[0]
-        rows = np.repeat(self._rest(numbers)[:, None], classes, axis=1)
-        rows[:, 0] = numbers
-        block = self.fresh(rows, setting)
+        logits = np.repeat(self._rest(numbers)[:, None], classes, axis=1)
+        logits[:, 0] = numbers
+        block = self.fresh(logits, setting)
         if self.space.kind is LabelKind.INTEGER:
-            number = self.space.loss.classes(rows.shape, setting)
-            block = replace(block, case=replace(block.case, labels=index % 2 % number))
+            number = self.space.loss.classes(logits.shape, setting)
+            block = replace(block, case=replace(block.case, labels=rows[:, 2] % number))
         return block
 
     def _rest(self, numbers: Array) -> Array:
@@ -186,9 +202,6 @@ class Boundary(_Drawing):
         width = shape[1] if len(shape) > 1 else 1
         moved = self.rng.random(shape) < 1.0 / width
         return np.asarray(np.where(moved, signs * sizes.astype(np.int64), 0))
-
-
-_BESIDE = np.array([0, 1, -1, 2, -2, 3, -3, 4], dtype=np.int64)
 
 
 class Evolution(_Drawing):
