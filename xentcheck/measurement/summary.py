@@ -217,7 +217,7 @@ def hint_for(kind: Kind, cell: Cell, witness: Witness | None) -> str:
     seen = []
     if LOSSES[cell.loss].domain is Domain.LOGITS and exact:
         values = inputs[np.isfinite(inputs)]
-        spread = float(values.max() - values.min()) if values.size else 0.0
+        spread = float(values.max()) - float(values.min()) if values.size else 0.0
         if values.size > 1 and largest > _FAR * max(spread, 1.0):
             seen.append(f"all logits are near {values[0]:.3g}: take the largest off first")
         elif cell.quantity is Quantity.VALUE and largest > _FAR * exact:
