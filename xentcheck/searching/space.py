@@ -23,7 +23,7 @@ from xentcheck.model import (
     ParameterKind,
     ParameterValue,
 )
-from xentcheck.searching.trials import ROWS, SINGLE_NUMBERS
+from xentcheck.searching.trials import ROWS
 from xentcheck.sweeps.landmarks import landmarks
 
 NAME = "search"
@@ -86,8 +86,8 @@ class Space:
 
     @property
     def size(self) -> int:
-        """The number of rows of every call."""
-        return SINGLE_NUMBERS if self.elementwise else ROWS
+        """The number of rows of every call: few, so that a search learns often."""
+        return ROWS
 
     @property
     def common(self) -> float:
@@ -187,9 +187,9 @@ class Space:
         self, drawn: Float64Array, choice: Float64Array, rng: np.random.Generator
     ) -> Float64Array:
         ends = np.round(drawn)
-        tiny = np.exp(-rng.uniform(0.0, 80.0, len(drawn)))
         least = self.format.smallest_normal
-        soft = np.where(choice < 0.8, drawn, np.where(choice < 0.9, tiny, 1.0 - tiny))
+        tiny = np.exp(rng.uniform(max(math.log(least), -100.0), 0.0, len(drawn)))
+        soft = np.where(choice < 0.72, drawn, np.where(choice < 0.88, tiny, 1.0 - tiny))
         soft = np.clip(soft, least, 1.0 - self.format.epsilon)
         if self.targets == "ends":
             return ends

@@ -23,6 +23,8 @@ PARENTS = 8
 IDLE = 8
 """A population starts again after this many blocks without a worse row."""
 
+LEAPING = 0.1  # how often a number of a child is taken to another power of two
+
 CHANGED = 0.25
 """How often a new start has other parameters than those that were asked for."""
 
@@ -170,8 +172,9 @@ class Boundary(_Drawing):
         setting = self.setting()
         anchors = rng.choice(space.anchors, shape)
         if space.elementwise:
-            logits = space.numbers(anchors)
-            return self.fresh(space.moved(logits, self._steps(shape)), setting)
+            logits = space.moved(space.numbers(anchors), self._steps(shape))
+            wide = rng.random(shape) < 0.4  # any number beside any label: both may be extreme
+            return self.fresh(np.where(wide, space.uniform(shape, rng), logits), setting)
         rows, classes = shape
         pattern = rng.integers(0, 6, (rows, 1))
         first = anchors[:, :1]
@@ -221,7 +224,7 @@ class Evolution(_Drawing):
             island = self.pool.drawn(self.rng) if self.rng.random() < 0.6 else None
             if island is None:
                 self.given = self.setting()
-                drawn = self.space.ordinary if self.rng.random() < 0.75 else self.space.uniform
+                drawn = self.space.ordinary if self.rng.random() < 0.6 else self.space.uniform
                 return self.fresh(drawn(self.shape(), self.rng), self.given)
             self.given = island.setting
             self.people, self.worth = island.people, island.worth
@@ -231,7 +234,7 @@ class Evolution(_Drawing):
                 people = children(self.people, self.space.size, self.rng)
                 return Block(self.space.case(people.logits, people.labels, other), other)
         block = children(self.people, self.space.size, self.rng)
-        return Block(self._crossed(block), self.given)
+        return Block(self._leapt(self._crossed(block)), self.given)
 
     def learn(self, block: Block, worth: Float64Array) -> None:
         if self.people is None:
@@ -256,6 +259,27 @@ class Evolution(_Drawing):
         other = self.people.logits[self.rng.integers(0, self.people.rows, rows)]
         taken = (self.rng.random(block.logits.shape) < 0.4) & (self.rng.random((rows, 1)) < 0.25)
         return replace(block, logits=np.where(taken, other, block.logits))
+
+    def _leapt(self, block: Case) -> Case:
+        """The rows, some of them with one number or label at another power of two."""
+        rows, rng, space = block.rows, self.rng, self.space
+        chosen_ = rng.random(rows)
+        logits = block.logits.reshape(rows, -1)
+        at = rng.integers(0, logits.shape[1], (rows, 1)) == np.arange(logits.shape[1])
+        leaps = np.where((chosen_ < LEAPING)[:, None] & at, self._leaps((rows, 1)), 0)
+        changed = replace(block, logits=space.moved(logits, leaps).reshape(block.logits.shape))
+        if block.labels is None or block.fixed or space.kind is not LabelKind.TARGET:
+            return changed
+        leaps = np.where((chosen_ > 1.0 - LEAPING), self._leaps((rows,)), 0)
+        one = int(ordinals(np.ones(1, dtype=block.labels.dtype))[0])
+        moved = np.clip(ordinals(block.labels) + leaps, 0, one)
+        return replace(changed, labels=from_ordinals(moved, space.dtype))
+
+    def _leaps(self, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
+        """Steps of up to some dozen powers of two, in ulps."""
+        precision = self.space.format.precision
+        sizes = 2.0 ** self.rng.uniform(precision - 3, min(precision + 5, 52), shape)
+        return np.asarray(self.rng.choice([-1, 1], shape) * sizes.astype(np.int64))
 
 
 class Pattern(_Drawing):
