@@ -226,10 +226,26 @@ class TestWritten:
             if isinstance(each["witness"]["ulp_error"], float):
                 assert max(errors) >= each["witness"]["ulp_error"]
 
+    def test_a_mean_is_searched_row_by_row(self, place: Path) -> None:
+        words = ("--loss", "softmax_cross_entropy", "--dtype", "float32", "--budget", "1500")
+        told = search("mine.py:mean", *words, "--write-config", "w.yaml", "--format", "json")
+        assert told.exit_code == 0, told.output
+        written = json.loads(told.stdout)
+        (searched,) = written["searches"]
+        assert searched["worst"] > 1e6
+        (small,) = [e for e in written["findings"] if e["kind"] == "spurious-underflow"]
+        assert small["witness"]["logits"] == [[(20.0).hex(), (0.0).hex()]]
+        assert small["witness"]["parameters"] == {"reduction": "mean"}
+        back = audit(config.load("w.yaml"))
+        (again,) = {str(e.kind) for e in back.findings} & {"spurious-underflow"}
+        assert again
+
     def test_nothing_is_written_where_nothing_was_searched(self, place: Path) -> None:
-        told = search("mine.py:mean", "--loss", "softmax_cross_entropy", "--write-config", "w.yaml")
+        words = ("--loss", "softmax_cross_entropy", "--param", "reduction=mean")
+        target = ("numpy.accurate", *words, "--param", "weight=1,2", "--budget", "300")
+        told = search(*target, "--write-config", "w.yaml")
         assert told.exit_code == 3, told.output
-        assert "rows under a reduction are left as they are" in told.output
+        assert "the mean of one row has no weight" in told.output
         assert not (place / "w.yaml").exists()
 
 

@@ -56,7 +56,7 @@ from xentcheck.model import (
     selected,
 )
 from xentcheck.reference import Reference, Tier, exact, tiers_for
-from xentcheck.searching import Trials, chosen
+from xentcheck.searching import Trials
 from xentcheck.searching.contest import SWEEP, Contest, Standing, grouped
 from xentcheck.searching.space import NAME, Space, settings_of
 from xentcheck.searching.strategies import Block
@@ -79,6 +79,8 @@ FINDABLE = (
     Kind.INACCURATE,
 )
 """The kinds that a search can look for: a single finite row shows them."""
+
+_MOST_ROWS = 64  # of a block that a search starts from
 
 BUDGET = 20_000
 """Rows that are tried for each implementation, dtype and quantity unless it is said otherwise."""
@@ -162,6 +164,13 @@ class _Target:
     cell: Cell
     sweep: Sweep
 
+    @property
+    def trials(self) -> Trials:
+        """The calls. Under a reduction every row is a call of its own."""
+        asked = _asked(self.sweep)
+        reduction = {"reduction": asked["reduction"]} if reduces(asked) else {}
+        return Trials(self.implementation, self.cell.quantity, _silent, reduction)
+
 
 @dataclass(slots=True, eq=False)
 class _Run:
@@ -238,8 +247,9 @@ class _Run:
         function = function_for(each, cell.quantity)
         if isinstance(function, Command):
             return "search: each call of a command starts a program"
-        if reduces(_asked(sweep)):
-            return "search: rows under a reduction are left as they are"
+        asked = _asked(sweep)
+        if asked.get("reduction") == "mean" and "weight" in asked:
+            return "search: the mean of one row has no weight, and more rows are not searched"
         return "" if function is None or cell.line not in swept else None
 
     def _search(self, target: _Target, left: float | None, number: int, count: int) -> None:
@@ -248,7 +258,7 @@ class _Run:
         seed, cell = self.config.seed, target.cell
         place = (NAME, cell.loss, cell.implementation, cell.dtype, cell.quantity)
         contest = Contest(
-            Trials(target.implementation, cell.quantity, _silent),
+            target.trials,
             space,
             self._starts(target, space),
             self.wanted.maximised,
@@ -273,7 +283,12 @@ class _Run:
         kind = sweep.label_kind or loss.label_kinds[0]
         takes = target.implementation.parameters
         names = () if takes == ANY_PARAMETER else tuple(sorted(takes))
-        settings = settings_of(loss, kind, _asked(sweep), names, cell.dtype)
+        trials = target.trials
+        apart = {**trials.reduction}
+        asked = {n: each for n, each in _asked(sweep).items() if n not in apart}
+        if apart:
+            names = tuple(each for each in names if each != "weight")
+        settings = settings_of(loss, kind, asked, names, cell.dtype)
         targets = sweep.targets if kind in (LabelKind.TARGET, LabelKind.DISTRIBUTION) else "all"
         space = Space(
             loss,
@@ -286,7 +301,7 @@ class _Run:
         fit = [
             each
             for each in settings
-            if not unsupported(target.implementation, _example(space, each))
+            if not unsupported(target.implementation, trials.reduced(_example(space, each), 0))
         ]
         return replace(space, settings=tuple(fit or settings[:1]))
 
@@ -303,13 +318,15 @@ class _Run:
         setting = space.settings[0]
         rows = [
             (space.case(each.logits[np.newaxis], _label(each), setting), setting)
-            for each in inputs
+            for whole in inputs
+            for each in _rows_of(whole, space)
             if _startable(each, space)
         ]
         return grouped(rows)
 
     def _shows(self, target: _Target, case: Case) -> bool:
         """Whether a row shows the kind that is looked for, within the tolerance."""
+        case = target.trials.reduced(case, 0)
         try:
             observed = observe(target.implementation, case, target.cell.quantity, thorough=False)
             if observed.results is None:
@@ -359,6 +376,9 @@ class _Run:
         shown = standing.shown()
         if standing.reached is not None and self.wanted.kind not in standing.incidents:
             shown = [standing.reached, *shown]
+        trials = target.trials
+        if trials.reduction:
+            shown = [trials.reduced(each, row) for each in shown for row in range(each.rows)]
         for case in shown:
             numbered = replace(case, start=start)
             start += case.rows
@@ -431,7 +451,7 @@ class _Run:
                 tally.most_excess, target.cell, self.wanted.tolerance, flushes=flushes
             )
             return found.excess_bits or 0.0, found
-        case = chosen(standing.pool.ranked()[0].people, np.array([0]))
+        case = target.trials.reduced(standing.pool.ranked()[0].people, 0)
         quantity = target.cell.quantity
         observed = observe(target.implementation, case, quantity, thorough=False)
         if observed.results is None:
@@ -513,6 +533,16 @@ def _example(space: Space, setting: Any) -> Case:
     shape = (space.size,) if space.elementwise else (space.size, space.counts[0])
     logits = space.ordinary(shape, rng)
     return space.case(logits, space.labels(logits, rng, setting), setting)
+
+
+def _rows_of(given: Input, space: Space) -> list[Input]:
+    """The rows of an input: one, or up to `_MOST_ROWS` of the block of a reduction."""
+    if given.logits.ndim == (0 if space.elementwise else 1):
+        return [given]
+    return [
+        replace(given, logits=row, labels=None if given.labels is None else given.labels[place])
+        for place, row in enumerate(given.logits[:_MOST_ROWS])
+    ]
 
 
 def _startable(given: Input, space: Space) -> bool:

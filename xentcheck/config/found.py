@@ -4,6 +4,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from xentcheck.model import (
     Tolerance,
     Witness,
     escaped,
+    reduces,
 )
 from xentcheck.report.words import written
 
@@ -81,7 +83,8 @@ def _groups(report: Report) -> dict[tuple[tuple[str, str], ...], list[tuple[Witn
         if witness.logits.size > _MOST_NUMBERS:
             continue
         loss = LOSSES[cell.loss]
-        if witness.logits.ndim != (0 if loss.layout is Layout.ELEMENTWISE else 1):
+        block = witness.logits.ndim == (1 if loss.layout is Layout.ELEMENTWISE else 2)
+        if block and not (reduces(witness.parameters) and len(witness.logits) == 1):
             continue
         key = (
             ("losses", cell.loss),
@@ -90,6 +93,8 @@ def _groups(report: Report) -> dict[tuple[tuple[str, str], ...], list[tuple[Witn
             ("implementations", _quoted(escaped(cell.implementation))),
             ("labels", str(_kind(witness, loss.label_kinds))),
             ("parameters", _mapping(witness.parameters)),
+            # a reduction takes all rows of a sweep together
+            ("alone", str(len(seen)) if block else ""),
         )
         content = (
             key,
@@ -98,8 +103,15 @@ def _groups(report: Report) -> dict[tuple[tuple[str, str], ...], list[tuple[Witn
         )
         if content not in seen:
             seen.add(content)
-            groups[key].append((witness, said))
+            groups[key].append((_row_of(witness) if block else witness, said))
     return groups
+
+
+def _row_of(witness: Witness) -> Witness:
+    """The only row of a block, as a witness."""
+    given = witness.input
+    labels = None if given.labels is None else given.labels[0]
+    return replace(witness, input=replace(given, logits=given.logits[0], labels=labels))
 
 
 def _witnesses(report: Report) -> Iterator[tuple[Any, Witness, str]]:
