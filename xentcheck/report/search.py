@@ -12,7 +12,7 @@ from xentcheck.report import words
 from xentcheck.report.grid import labelled
 from xentcheck.report.words.curve import curve, shares_text, winner_text, worth_text
 
-_LABELS = 16  # columns of the labels and their margins
+_LONGEST = "standard sweep"  # of the labels that are always there
 
 
 def render_searches(report: Report, width: int) -> Group:
@@ -68,6 +68,8 @@ def _headline(report: Report, searched: Searched) -> Text:
 
 def _lines(report: Report, searched: Searched, width: int) -> Iterator[tuple[str, str]]:
     aim = searched.aim
+    faults = _faults(report, searched)
+    margin = max(len(word) for word in (_LONGEST, *(each.kind for each in faults))) + 4
     if searched.reached is not None:
         rows = words.count(searched.evaluations, "row")
         yield "looked for", f"{aim}: {'found' if searched.reached else 'not found'} in {rows}"
@@ -77,13 +79,11 @@ def _lines(report: Report, searched: Searched, width: int) -> Iterator[tuple[str
     if drawn:
         first = next(each for each in searched.curve if each.worth > 0)
         ends = (words.ulps(each) for each in (first.worth, searched.curve[-1].worth))
-        scale = f"{' to '.join(ends)}, log scale"
-        yield "curve", f"{drawn}  {words.count(searched.evaluations, 'row')}, {scale}"
+        yield "curve", f"{drawn}  {' to '.join(ends)}, log scale"
     yield "found by", winner_text(searched)
     yield "tried", shares_text(searched)
     if searched.ended:
         yield "ended early", searched.ended
-    faults = _faults(report, searched)
     if searched.witness is not None:
         shown = searched.witness
         yield "worst", f"{words.input_text(shown)} → {words.outcome_text(shown)}"
@@ -96,4 +96,4 @@ def _lines(report: Report, searched: Searched, width: int) -> Iterator[tuple[str
         yield str(finding.kind), f"{words.gist(finding)}{size}"
         command = words.replay_command(report, finding)
         if command:
-            yield "replay", words.folded(command, width - _LABELS)
+            yield "replay", words.folded(command, width - margin)
