@@ -24,7 +24,7 @@ from xentcheck.searching.contest import Contest, Standing
 from xentcheck.searching.space import Space
 from xentcheck.sweeps.generator import stream
 
-ROWS = 10_000
+ROWS = 5_000
 QUICK_ROWS = 1_000
 TIMES = 10
 """How many times as many rows random sampling has."""

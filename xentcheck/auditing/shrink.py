@@ -234,7 +234,8 @@ class _Asked:
         if not case.reduced:
             failing &= valid
         if not np.isnan(self._original.ulp_error):
-            failing &= worst >= self._original.ulp_error**KEPT_BITS
+            most = self._original.ulp_error
+            failing &= worst >= min(most, most**KEPT_BITS)
         if self.finding.kind is Kind.PLATEAU:
             own = to_float64(results).reshape(rows, -1)
             failing &= (own == self._original.actual).any(axis=1)
