@@ -240,6 +240,8 @@ def test_both_witnesses_are_in_the_document_and_the_small_one_is_replayed() -> N
     assert len(entry["original"]["logits"]) == len(ROW)
     back = document.from_json(written, "it")
     assert document.to_json(back) == written
+    lines = dict(words.finding_lines(report, findings[0]))
+    assert lines["found as"].startswith("[3.5, -11.25, 49.19, 0.3, … 5 classes] label 2, ")
     command = words.replay(report, findings[0])
     told = invoke(*command[1:], "--format", "json")
     assert told.exit_code == 0
