@@ -13,6 +13,7 @@ from benchmarks.subjects import (
     reference,
     scaling,
     search,
+    searching,
     startup,
     workers,
 )
@@ -39,5 +40,8 @@ SUBJECTS: Mapping[str, Subject] = {
     "startup": Subject("commands that compute nothing", startup.measure),
     "probing": Subject("a probe against importing the framework it asks", probing.measure),
     "search": Subject("the standard sweep's worst error against a minute's search", search.measure),
+    "searching": Subject(
+        "worst errors by search, against random sampling and hypothesis", searching.measure
+    ),
     "configs": Subject("rows of the survey that reach mpmath", configs.measure),
 }

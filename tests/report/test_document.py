@@ -34,12 +34,14 @@ from xentcheck.model import (
     Fault,
     Finding,
     Grade,
+    Improvement,
     Kind,
     Measurement,
     Proof,
     Quantity,
     Report,
     SafeRange,
+    Searched,
     Skip,
     Source,
     Standing,
@@ -174,7 +176,9 @@ def constructed() -> Report:
         note="a\nnote",
     )
     far = changed_witness(witness, ulp_error=3.5, row=8)
-    finding = Finding(Kind.NAN, cell, 3, witness, "exp-overflow", "hint", "detail", math.inf)
+    told = ("exp-overflow", "hint", "detail", math.inf)
+    finding = Finding(Kind.NAN, cell, 3, witness, *told, original=far)
+    curve = (Improvement(7, 0.5, "sweep"), Improvement(64, 3.5, "line"))
     violation = Violation(finding, "max_ulp 4", "nan", Standing.WORSE, "1 of 9 rows")
     attainable = Attainable(
         "log1p", 4, 1.5, "float64", 0.5, math.nan, tuple(zip(Fault, (3, 1, 0), strict=True))
@@ -270,6 +274,10 @@ def constructed() -> Report:
                 Grade.LOSSY,
             ),
             SafeRange("l", "i", "float32", Quantity.GRADIENT, "gap", (), "NaN for every gap"),
+        ),
+        searches=(
+            Searched(cell, "nan", 99, 3.5, far, math.nan, curve, {"line": 9}, True, "why"),
+            Searched(cell, "excess", 0, math.nan, None, 0.5),
         ),
     )
 

@@ -136,7 +136,7 @@ def test_generator_gives_many_distinct_rows_by_default(name: str) -> None:
 @pytest.mark.parametrize("name", GENERATORS)
 def test_generator_options_are_declared_with_defaults_of_their_kind(name: str) -> None:
     generator = GENERATORS[name]
-    kinds = {"integer": int, "real": float, "choice": str, "text": str, "path": str}
+    kinds = {"integer": int, "real": float, "choice": str, "text": str, "path": str, "rows": tuple}
     names = [option.name for option in generator.options]
     assert len(set(names)) == len(names)
     assert generator.summary
@@ -434,6 +434,27 @@ def test_explicit_labels_take_the_place_of_targets() -> None:
         made(CE, "explicit", values=((1.0, 2.0), (3.0, 4.0)), labels=(1,))
     with pytest.raises(UsageError, match="row 0: label 2 is none"):
         made(CE, "explicit", values=((1.0, 2.0),), labels=(2,))
+
+
+def test_explicit_distributions_and_targets_are_the_labels_of_such_losses() -> None:
+    soft = LabelKind.DISTRIBUTION
+    rows = {"values": ((1.0, 2.0), (3.0, 4.0, 5.0)), "labels": (1, 0)}
+    given = {**rows, "distributions": ((0.25, 0.75), (0.5, 0.5, 0.0))}
+    two, three = labelled_as(CE, soft, ("explicit", given))
+    np.testing.assert_array_equal(two.labels, [[0.25, 0.75]])
+    np.testing.assert_array_equal(three.labels, [[0.5, 0.5, 0.0]])
+    for case in labelled_as(CE, LabelKind.INTEGER, ("explicit", given)):
+        assert case.labels.dtype == np.int64  # a sweep of both kinds has both
+    (one,) = labelled_as(
+        CE, soft, ("explicit", {"values": (1.0, 2.0), "distributions": (0.1, 0.9)})
+    )
+    np.testing.assert_array_equal(one.labels, np.array([[0.1, 0.9]], np.float32))
+    (targets,) = made(BCE, "explicit", values=(1.0, -2.0), targets=(0.25, 1.0))
+    np.testing.assert_array_equal(targets.labels, [0.25, 1.0])
+    with pytest.raises(UsageError, match="a distribution of 3 for 2 classes"):
+        labelled_as(CE, soft, ("explicit", {**given, "distributions": ((0.5, 0.5, 0.0),) * 2}))
+    with pytest.raises(UsageError, match="1 labels for 2 rows"):
+        labelled_as(CE, soft, ("explicit", {**given, "distributions": ((0.5, 0.5),)}))
 
 
 def test_grid_is_the_product_of_its_values() -> None:

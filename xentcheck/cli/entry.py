@@ -204,6 +204,7 @@ def cli(ctx: click.Context, debug: bool) -> None:
       xentcheck init && xentcheck run xentcheck.yaml
       xentcheck run gate.yaml --baseline baseline.yaml --format junit --output report.xml
       xentcheck check my_loss.py:loss --loss softmax_cross_entropy
+      xentcheck search my_loss.py:loss --loss softmax_cross_entropy
       xentcheck probe --loss softmax_cross_entropy --logits 1000,2000,3000 --label 0
       xentcheck list losses
 

@@ -5,18 +5,21 @@ from xentcheck.measurement.collecting import lost, measure, scores_of, take, wei
 from xentcheck.measurement.confirmation import Arbitration, content
 from xentcheck.measurement.contests import Contestant, ContestTally, Side, decided
 from xentcheck.measurement.failing import FailingBlock, FailingRows
+from xentcheck.measurement.rating import Aim, Rated, rate
 from xentcheck.measurement.scoring import Scores
 from xentcheck.measurement.summary import close
 from xentcheck.measurement.tally import Tally, note, place_found
 from xentcheck.measurement.variants import compare_variants
 
 __all__ = [
+    "Aim",
     "Arbitration",
     "Candidate",
     "ContestTally",
     "Contestant",
     "FailingBlock",
     "FailingRows",
+    "Rated",
     "Scores",
     "Side",
     "Tally",
@@ -30,6 +33,7 @@ __all__ = [
     "measure",
     "note",
     "place_found",
+    "rate",
     "scores_of",
     "take",
     "weigh",

@@ -165,7 +165,7 @@ def close(
             cell,
             collected.counts[kind],
             witness=witnesses.get(kind),
-            hint=_hint(kind, cell, witnesses.get(kind)),
+            hint=hint_for(kind, cell, witnesses.get(kind)),
             detail=details.get(kind, ""),
             least=_least(kind, collected.needs),
         )
@@ -239,7 +239,7 @@ _MANY = 1000  # with at least this many classes, the order of summation affects 
 _FAR = 16.0  # ratio from which a difference loses at least four bits
 
 
-def _hint(kind: Kind, cell: Cell, witness: Witness | None) -> str:
+def hint_for(kind: Kind, cell: Cell, witness: Witness | None) -> str:
     """What to look for in the code. For lost digits, the input shows where they may be lost."""
     told = ABOUT[kind].hint
     if kind is not Kind.INACCURATE or witness is None or witness.scored is None:
@@ -254,7 +254,7 @@ def _hint(kind: Kind, cell: Cell, witness: Witness | None) -> str:
     seen = []
     if LOSSES[cell.loss].domain is Domain.LOGITS and exact:
         values = inputs[np.isfinite(inputs)]
-        spread = float(values.max() - values.min()) if values.size else 0.0
+        spread = float(values.max()) - float(values.min()) if values.size else 0.0
         if values.size > 1 and largest > _FAR * max(spread, 1.0):
             seen.append(f"all logits are near {values[0]:.3g}: take the largest off first")
         elif cell.quantity is Quantity.VALUE and largest > _FAR * exact:

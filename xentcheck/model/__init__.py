@@ -27,6 +27,7 @@ from xentcheck.model.implementation import (
 )
 from xentcheck.model.inputs import (
     ADAPTIVE,
+    SHRUNK,
     Accepts,
     Array,
     Case,
@@ -85,6 +86,7 @@ from xentcheck.model.results import (
     Witness,
     Yield,
 )
+from xentcheck.model.searched import Improvement, Searched
 
 __all__ = [
     "ABOUT",
@@ -108,6 +110,7 @@ __all__ = [
     "P99",
     "RIGHT",
     "RULES",
+    "SHRUNK",
     "SURVEY_TOLERANCE",
     "UNREACHABLE",
     "UNSTEADY",
@@ -133,6 +136,7 @@ __all__ = [
     "Float64Array",
     "Grade",
     "Implementation",
+    "Improvement",
     "Input",
     "InputSpec",
     "Kind",
@@ -154,6 +158,7 @@ __all__ = [
     "Report",
     "SafeRange",
     "Scored",
+    "Searched",
     "ShownStep",
     "Skip",
     "Source",

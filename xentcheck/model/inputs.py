@@ -260,5 +260,8 @@ class Sweep:
     named: frozenset[str] = frozenset()
 
 
+SHRUNK = "shrunk"
+"""The generator of an input that was made smaller. No sweep has it; it keeps its row's number."""
+
 ADAPTIVE = frozenset({"climb", "threshold"})
 """Generators that search. Their rows depend on the implementation and are not rows of the sweep."""

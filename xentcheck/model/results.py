@@ -17,6 +17,7 @@ from xentcheck.model.kinds import NOTES, Kind
 if TYPE_CHECKING:
     from xentcheck.model.contests import Contest
     from xentcheck.model.diagnosis import Attainable, Diagnosis, Explanation, SafeRange
+    from xentcheck.model.searched import Searched
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -237,6 +238,7 @@ class Finding:
         distance: if two results are compared, their distance in ulps.
         least: the smallest bounds of a limit at which no row would show it, each by itself, by
             name. Without a name the bound excuses no such result, or it is not known.
+        original: the worst row, if ``witness`` is a smaller input that was made of it; else None.
     """
 
     kind: Kind
@@ -248,6 +250,7 @@ class Finding:
     detail: str = ""
     distance: float = 0.0
     least: Mapping[str, float] = field(default_factory=dict)
+    original: Witness | None = None
 
 
 class Standing(StrEnum):
@@ -392,6 +395,7 @@ class Report:
     diagnoses: "tuple[Diagnosis, ...]" = ()  # the causes of the findings, the gravest first
     safe_ranges: "tuple[SafeRange, ...]" = ()
     contests: "tuple[Contest, ...]" = ()  # cells against peers
+    searches: "tuple[Searched, ...]" = ()  # worst-case searches, one for each cell
 
     def rows(self) -> list[dict[str, Any]]:
         """The cells for a data frame: one mapping per cell, with the columns of the CSV."""

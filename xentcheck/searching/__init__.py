@@ -6,6 +6,15 @@ other rows.
 
 from xentcheck.searching.climbing import climb
 from xentcheck.searching.thresholds import thresholds
-from xentcheck.searching.trials import Found, HaltedError, Trials, block_rows, joined
+from xentcheck.searching.trials import Found, HaltedError, Trials, block_rows, chosen, joined
 
-__all__ = ["Found", "HaltedError", "Trials", "block_rows", "climb", "joined", "thresholds"]
+__all__ = [
+    "Found",
+    "HaltedError",
+    "Trials",
+    "block_rows",
+    "chosen",
+    "climb",
+    "joined",
+    "thresholds",
+]

@@ -41,7 +41,7 @@ def climb(
     if not np.isfinite(least):
         return None
     people, worth, returned = block, errors, results
-    people, worth, returned = _fittest(people, worth, returned)
+    people, worth, returned = fittest(people, worth, returned)
     idle = 0
     for _ in range(rounds - 1):
         if np.isinf(worth[0]) or idle >= PATIENCE:
@@ -49,7 +49,7 @@ def climb(
         before = worth[0]
         block = children(people, size, rng)
         errors, results = trials.of(block)
-        people, worth, returned = _fittest(
+        people, worth, returned = fittest(
             joined(people, block),
             np.concatenate([worth, errors]),
             np.concatenate([returned, results]),
@@ -59,11 +59,20 @@ def climb(
     return Found(chosen(people, better), returned[better]) if len(better) else None
 
 
-def _fittest(people: Case, worth: Float64Array, results: Array) -> tuple[Case, Float64Array, Array]:
-    """Return the distinct rows with the largest errors, the largest error first."""
+def fittest(
+    people: Case, worth: Float64Array, results: Array, size: int = POPULATION
+) -> tuple[Case, Float64Array, Array]:
+    """Return the distinct rows with the largest errors, the largest error first, and theirs.
+
+    Args:
+        people: rows of one shape.
+        worth: (rows,), their errors.
+        results: (rows, …), their results.
+        size: largest number of rows to return.
+    """
     _, first = np.unique(_keys(people), axis=0, return_index=True)
     first.sort()
-    order = first[np.argsort(-worth[first], kind="stable")][:POPULATION]
+    order = first[np.argsort(-worth[first], kind="stable")][:size]
     return chosen(people, order), worth[order], results[order]
 
 

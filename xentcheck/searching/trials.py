@@ -1,14 +1,22 @@
 """Calls of one implementation in a search. Every call has the same number of rows."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from xentcheck.execution import Incident, observe
+from xentcheck.execution import Incident, Returned, observe
 from xentcheck.losses.spec import picked
 from xentcheck.measurement import weigh
-from xentcheck.model import Array, Case, Float64Array, Implementation, Kind, Quantity
+from xentcheck.model import (
+    Array,
+    Case,
+    Float64Array,
+    Implementation,
+    Kind,
+    ParameterValue,
+    Quantity,
+)
 from xentcheck.reference import Reference
 
 ROWS = 64  # rows of classes in every call
@@ -66,12 +74,18 @@ class HaltedError(Exception):
 class Trials:
     """Calls one function of an implementation.
 
-    ``tell`` gets the implementation's name before a call, and "" after it.
+    Attributes:
+        implementation: the implementation.
+        quantity: selects the function.
+        tell: gets the implementation's name before a call, and "" after it.
+        reduction: parameters of a function that returns one result for all its rows: each row is
+            called alone then, with these parameters. Empty: rows are called together.
     """
 
     implementation: Implementation
     quantity: Quantity
     tell: Callable[[str], None]
+    reduction: Mapping[str, ParameterValue] = field(default_factory=dict, hash=False)
 
     def of(self, case: Case) -> tuple[Float64Array, Array]:
         """Return each row's error as computed by `weigh`, and the results.
@@ -82,11 +96,50 @@ class Trials:
             UnsupportedError: the implementation reports that it does not take such inputs.
         """
         truth = Reference(case, {self.quantity})
+        observed, incident = self.call(case)
+        if incident is not None:
+            raise HaltedError(incident, case)
+        assert observed.results is not None
+        return weigh(observed.results, case, truth, self.quantity), observed.results
+
+    def call(self, case: Case) -> tuple[Returned, Incident | None]:
+        """Return what came of one call, and the incident that left rows without a result, if any.
+
+        Raises:
+            UnsupportedError: the implementation reports that it does not take such inputs.
+        """
         self.tell(self.implementation.name)
-        observed = observe(self.implementation, case, self.quantity, thorough=False)
+        if self.reduction:
+            observed = self._one_by_one(case)
+        else:
+            observed = observe(self.implementation, case, self.quantity, thorough=False)
         self.tell("")
         for incident in observed.incidents:
             if incident.kind in _HALTING and (incident.rows or observed.results is None):
-                raise HaltedError(incident, case)
-        assert observed.results is not None
-        return weigh(observed.results, case, truth, self.quantity), observed.results
+                return observed, incident
+        return observed, None
+
+    def reduced(self, case: Case, row: int) -> Case:
+        """A row as the block of a reduction; a case of it alone if there is no reduction."""
+        own = chosen(case, np.array([row]))
+        return replace(own, parameters={**own.parameters, **self.reduction})
+
+    def _one_by_one(self, case: Case) -> Returned:
+        """The results of calls with one row each, as if they were of one call."""
+        single = [
+            observe(self.implementation, self.reduced(case, row), self.quantity, thorough=False)
+            for row in range(case.rows)
+        ]
+        incidents = tuple(
+            replace(incident, rows=(row,))
+            for row, each in enumerate(single)
+            for incident in each.incidents
+        )
+        valid = np.array([each.results is not None for each in single])
+        known = [each.results for each in single if each.results is not None]
+        if not known:
+            return Returned(None, valid, incidents)
+        shape = () if self.quantity is Quantity.VALUE else case.logits.shape[1:]
+        filler = np.zeros(shape, dtype=known[0].dtype)
+        rows = [filler if each.results is None else each.results.reshape(shape) for each in single]
+        return Returned(np.stack(rows), valid, incidents)

@@ -318,6 +318,8 @@ SYSTEMATIC = (
                 required=True,
             ),
             Option("labels", "integer", "a label for each row", (), many=True),
+            Option("targets", "real", "a target for each number, if elementwise", (), many=True),
+            Option("distributions", "rows", "a distribution over the classes for each row", ()),
         ),
         EVERY_LAYOUT,
         explicit,

@@ -1,7 +1,7 @@
 """Rows that the user writes down, in full or as a grid, and all numbers of a dtype."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from xentcheck.errors import UsageError
 from xentcheck.floats import from_ordinals
-from xentcheck.model import Array, Domain, Float64Array, Layout
+from xentcheck.model import Array, Domain, Float64Array, LabelKind, Layout
 from xentcheck.sweeps.generator import DOMAIN_BOUNDS, Batch, Request, batch_of
 from xentcheck.sweeps.options import check_spacing, evenly_spaced
 from xentcheck.sweeps.region import region_bounds, region_obstacle, region_ordinals
@@ -24,7 +24,7 @@ def explicit(request: Request) -> Iterator[Batch]:
     given = [
         list(row) if isinstance(row, list | tuple) else row for row in request.options["values"]
     ]
-    labels = request.options["labels"]
+    labels = _written_labels(request)
     flat = [value for row in given for value in (row if isinstance(row, list) else [row])]
     if request.layout is Layout.ELEMENTWISE:
         rows = [np.array(flat, dtype=np.float64)]
@@ -38,11 +38,29 @@ def explicit(request: Request) -> Iterator[Batch]:
     if labels and len(labels) != sum(counts):
         message = f"explicit: {len(labels)} labels for {sum(counts)} rows"
         raise UsageError(message)
+    for row, label in zip(rows, labels, strict=False):
+        if np.ndim(label) and np.size(label) != row.shape[-1]:
+            message = f"explicit: a distribution of {np.size(label)} for {row.shape[-1]} classes"
+            raise UsageError(message)
     start = 0
     for row, count in zip(rows, counts, strict=True):
         own = np.array(labels[start : start + count]) if labels else None
         start += count
         yield batch_of(row, verbatim=True, saturate=False, labels=own)
+
+
+def _written_labels(request: Request) -> Sequence[Any]:
+    """Return the labels of the kind that the loss takes here; none if another kind is given."""
+    match request.label_kind:
+        case LabelKind.TARGET if request.options["targets"]:
+            labels: Sequence[Any] = request.options["targets"]
+        case LabelKind.DISTRIBUTION:
+            labels = request.options["distributions"]
+            if labels and not isinstance(labels[0], list | tuple):
+                labels = (labels,)
+        case _:
+            labels = request.options["labels"]
+    return labels
 
 
 def _grid_size(request: Request) -> int:

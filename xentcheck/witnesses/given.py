@@ -16,10 +16,12 @@ from xentcheck.losses import LOSSES
 from xentcheck.losses.parameters import passed
 from xentcheck.model import (
     ADAPTIVE,
+    SHRUNK,
     Array,
     Cell,
     Finding,
     Implementation,
+    Layout,
     ParameterKind,
     Quantity,
     Report,
@@ -71,13 +73,16 @@ def given_to(
         return computed if implementation is None else passed(loss, implementation, computed)
 
     parameters = passing(witness.parameters)
-    if reduces(witness.parameters):
+    block = witness.logits.ndim == (1 if loss.layout is Layout.ELEMENTWISE else 2)
+    if reduces(witness.parameters) or block:
         given = {"logits": witness.logits, "labels": witness.labels, **parameters}
-        row: tuple[int, ...] = () if cell.quantity is Quantity.VALUE else (witness.place,)
+        one = reduces(witness.parameters) and cell.quantity is Quantity.VALUE
+        row: tuple[int, ...] = () if one else (witness.place,)
     else:
         of = {each.name: each for each in sweeps}.get(cell.sweep)
         fitting = None if of is None else fitted(of, loss)[0]
-        found = witness.generator in ADAPTIVE  # a search found it: the sweep does not have the row
+        # the sweep does not have a row that a search found, or that was made smaller
+        found = witness.generator in (*ADAPTIVE, SHRUNK)
         if fitting is not None and not found and words.takes_company(report, finding):
             case, place = located(fitting, loss, cell.dtype, report.seed, witness.row)
             given = {"logits": case.logits, "labels": case.labels, **passing(case.parameters)}

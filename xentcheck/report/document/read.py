@@ -27,6 +27,7 @@ from xentcheck.model import (
     Fault,
     Finding,
     Grade,
+    Improvement,
     Input,
     Kind,
     Measurement,
@@ -36,6 +37,7 @@ from xentcheck.model import (
     Report,
     SafeRange,
     Scored,
+    Searched,
     Skip,
     Source,
     Standing,
@@ -187,6 +189,7 @@ def _report(entry: Entry) -> Report:
         diagnoses=tuple(map(_diagnosis, entry.entries("diagnoses", []))),
         contests=tuple(map(_contest, entry.entries("contests", []))),
         safe_ranges=tuple(map(_safe_range, entry.entries("safe_ranges", []))),
+        searches=tuple(map(_searched, entry.entries("searches", []))),
     )
 
 
@@ -349,6 +352,7 @@ def _finding(entry: Entry) -> Finding:
         detail=entry.text("detail", ""),
         distance=entry.number("distance", 0.0),
         least=_bounds(entry, "least"),
+        original=_witness(entry, "original", cell),
     )
 
 
@@ -496,6 +500,27 @@ def _safe_range(entry: Entry) -> SafeRange:
         ),
         text=entry.text("text"),
         always=None if entry.values.get("always") is None else entry.word("always", Grade),
+    )
+
+
+def _searched(entry: Entry) -> Searched:
+    cell = _cell(entry)
+    shares = entry.entry("shares")
+    reached = entry.values.get("reached")
+    return Searched(
+        cell=cell,
+        aim=entry.text("aim"),
+        evaluations=entry.integer("evaluations"),
+        worst=entry.number("worst"),
+        witness=_witness(entry, "witness", cell),
+        before=entry.number("before"),
+        curve=tuple(
+            Improvement(each.integer("evaluations"), each.number("worth"), each.text("strategy"))
+            for each in entry.entries("curve")
+        ),
+        shares={name: shares.integer(name) for name in shares.values},
+        reached=None if reached is None else entry.flag("reached"),
+        ended=entry.text("ended", ""),
     )
 
 

@@ -51,6 +51,10 @@ def report_schema() -> Schema:
         "distance": {"$ref": "#/$defs/number"},
         "least": described(bounds, "The smallest bounds, each by itself, that would excuse it."),
         "witness": or_null({"$ref": "#/$defs/witness"}),
+        "original": described(
+            or_null({"$ref": "#/$defs/witness"}),
+            "The worst row, where the witness is a smaller input that was made of it.",
+        ),
     }
     violation: dict[str, Schema] = {
         "limit": {"type": "string"},
@@ -193,6 +197,27 @@ def report_schema() -> Schema:
         ),
         **{name: {"$ref": "#/$defs/count"} for name in counted},
     }
+    search: dict[str, Schema] = {
+        **cell,
+        "aim": described({"type": "string"}, "ulp, excess, norm, or a kind that is looked for."),
+        "evaluations": {"$ref": "#/$defs/count"},
+        "worst": described({"$ref": "#/$defs/number"}, "Ulps, excess bits or relative to scale."),
+        "before": described({"$ref": "#/$defs/number"}, "The same of the standard sweep's rows."),
+        "winner": {"type": "string"},
+        "shares": {"type": "object", "additionalProperties": {"$ref": "#/$defs/count"}},
+        "reached": {"type": ["boolean", "null"]},
+        "ended": {"type": "string"},
+        "curve": list_of(
+            whole_object(
+                {
+                    "evaluations": {"$ref": "#/$defs/count"},
+                    "worth": {"$ref": "#/$defs/number"},
+                    "strategy": {"type": "string"},
+                }
+            )
+        ),
+        "witness": or_null({"$ref": "#/$defs/witness"}),
+    }
     document: dict[str, Schema] = {
         "schema_version": {"const": SCHEMA_VERSION},
         "ulp": described({"type": "string"}, "How errors are measured."),
@@ -239,6 +264,9 @@ def report_schema() -> Schema:
         "safe_ranges": described(
             list_of(whole_object(safe_range)), "Where grades hold, if --ranges asked for it."
         ),
+        "searches": described(
+            list_of({"$ref": "#/$defs/search"}), "Worst-case searches: `xentcheck search`."
+        ),
     }
     return {
         "$schema": DIALECT,
@@ -269,6 +297,7 @@ def report_schema() -> Schema:
             },
             "measurement": whole_object(measurement),
             "finding": whole_object(finding),
+            "search": whole_object(search),
             "violation": whole_object(violation),
             "witness": whole_object(witness),
         },

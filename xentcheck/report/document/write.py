@@ -19,6 +19,7 @@ from xentcheck.model import (
     Measurement,
     Report,
     SafeRange,
+    Searched,
     Skip,
     Source,
     Violation,
@@ -71,6 +72,7 @@ def to_document(report: Report) -> dict[str, Any]:
         "diagnoses": [_diagnosis(each) for each in report.diagnoses],
         "contests": [_contest(each) for each in report.contests],
         "safe_ranges": [_safe_range(each) for each in report.safe_ranges],
+        "searches": [_searched(each) for each in report.searches],
     }
 
 
@@ -157,6 +159,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "distance": number(finding.distance),
         "least": {name: number(bound) for name, bound in finding.least.items()},
         "witness": of_witness(finding.witness),
+        "original": of_witness(finding.original),
     }
 
 
@@ -338,6 +341,29 @@ def _safe_range(found: SafeRange) -> dict[str, Any]:
             for each in found.stretches
         ],
         "text": found.text,
+    }
+
+
+def _searched(searched: Searched) -> dict[str, Any]:
+    return {
+        **_cell(searched.cell),
+        "aim": searched.aim,
+        "evaluations": searched.evaluations,
+        "worst": number(searched.worst),
+        "before": number(searched.before),
+        "winner": searched.winner,
+        "shares": dict(searched.shares),
+        "reached": searched.reached,
+        "ended": searched.ended,
+        "curve": [
+            {
+                "evaluations": each.evaluations,
+                "worth": number(each.worth),
+                "strategy": each.strategy,
+            }
+            for each in searched.curve
+        ],
+        "witness": of_witness(searched.witness),
     }
 
 

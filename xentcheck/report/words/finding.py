@@ -22,7 +22,7 @@ from xentcheck.model import (
     Violation,
     gravity,
 )
-from xentcheck.report.words.numbers import clean, count, folded, shell
+from xentcheck.report.words.numbers import clean, count, folded, shell, ulps
 from xentcheck.report.words.replay import replay
 from xentcheck.report.words.witness import input_text, outcome_text, witness_lines
 
@@ -125,6 +125,10 @@ def finding_lines(
     if witness is None:
         return told
     told += witness_lines(witness)
+    if finding.original is not None:
+        error = finding.original.ulp_error
+        size = "" if math.isnan(error) else f", {ulps(error)} ulp"
+        told.append(("found as", f"{input_text(finding.original)}{size}"))
     command = replay_command(report, finding)
     origin = report.origins.get(f"{finding.cell.loss} {finding.cell.implementation}")
     if origin == UNREACHABLE:

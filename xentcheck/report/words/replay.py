@@ -10,6 +10,7 @@ from xentcheck.floats import to_float64
 from xentcheck.losses import LOSSES
 from xentcheck.model import (
     ADAPTIVE,
+    SHRUNK,
     UNREACHABLE,
     Array,
     Cell,
@@ -81,9 +82,9 @@ def _dependent(report: Report) -> frozenset[tuple[str, str, str]]:
 def _row(report: Report, cell: Cell, witness: Witness) -> list[str]:
     """The words that name a row of a sweep; none if the row cannot be generated again.
 
-    A sweep cannot generate rows that a search found.
+    A sweep cannot generate rows that a search found, or inputs that were made smaller.
     """
-    if witness.generator in ADAPTIVE:
+    if witness.generator in (*ADAPTIVE, SHRUNK):
         return []
     config = report.config
     seed = config.get("seed", 0)
