@@ -39,7 +39,7 @@ THOROUGH = 16
 OTHERWISE = 5
 """Number of parts at the start of a sweep that are called with other memory layouts and other
 upstream gradients. Parts that are called repeatedly are, too. Each part uses one case for each
-reduction and set of parameters."""
+reduction and set of parameters. The first part is asked for the invariants of the loss as well."""
 
 
 def work(task: Task, tell: Callable[[str], None]) -> PartResult:
@@ -87,6 +87,7 @@ def _part(
         otherwise = (thorough or part.number < OTHERWISE) and setting not in settings
         settings.add(setting)
         how = {"thorough": thorough, "otherwise": otherwise}
+        how["properties"] = otherwise and part.number == 0
         truth = _case(step, numbered, outcome, gone, tell, **how)
         if truth is not None:
             _sample(truth, outcome, rng, first=part.number == 0)
@@ -156,6 +157,7 @@ def _case(
     *,
     thorough: bool,
     otherwise: bool,
+    properties: bool,
 ) -> Reference | None:
     """Audit every implementation on one case.
 
@@ -168,6 +170,7 @@ def _case(
         tell: as for `work`.
         thorough: call each implementation repeatedly.
         otherwise: also call with other memory layouts and upstream gradients.
+        properties: also ask for the invariants of the loss.
 
     Returns:
         The exact results of the case; None if nothing was called or they cannot be certified.
@@ -197,6 +200,7 @@ def _case(
                 thorough=thorough or bound.invariant,
                 otherwise=otherwise,
                 invariant=bound.invariant,
+                questions=step.questions(name, quantity) if properties else None,
             )
             tell("")
         except UnsupportedError as error:

@@ -7,6 +7,7 @@ from typing import Any
 
 from xentcheck import sweeps
 from xentcheck.losses.spec import Loss
+from xentcheck.measurement import Questions
 from xentcheck.model import SURVEY_TOLERANCE, Cell, Implementation, Quantity, Sweep, Tolerance
 from xentcheck.sweeps import Part, adaptive_inputs
 
@@ -40,6 +41,8 @@ class Step:
         seed: the seed of all random numbers.
         chosen: the implementations.
         bounds: bounds by name of implementation and quantity; the survey tolerance for the others.
+        turn: how many steps of the same loss and dtype come before.
+        invariants: names of the invariants that are asked; None: all that the loss has.
     """
 
     sweep: Sweep
@@ -48,6 +51,8 @@ class Step:
     seed: int
     chosen: tuple[Implementation, ...]
     bounds: Mapping[tuple[str, Quantity], CellBounds]
+    turn: int = 0
+    invariants: tuple[str, ...] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {each.name: getattr(self, each.name) for each in fields(self)}
@@ -97,6 +102,11 @@ class Step:
     def bound(self, cell: Cell) -> CellBounds:
         """The bounds of a cell."""
         return self.bounds.get((cell.implementation, cell.quantity), _SURVEYED)
+
+    def questions(self, name: str, quantity: Quantity) -> Questions:
+        """Which invariants are asked of an implementation: all for a limit, or in turn."""
+        gated = (name, quantity) in self.bounds
+        return Questions(self.invariants, None if gated or self.invariants else self.turn)
 
 
 _SURVEYED = CellBounds()

@@ -16,6 +16,7 @@ from xentcheck.measurement.asking import Asked
 from xentcheck.measurement.batches import renamed
 from xentcheck.measurement.escalation import PART_ELEMENTS, Part
 from xentcheck.measurement.flushing import approximately
+from xentcheck.measurement.invariants import ALL, Questions, invariants
 from xentcheck.measurement.layouts import layouts
 from xentcheck.measurement.scored_part import ScoredPart
 from xentcheck.measurement.tally import Tally, note
@@ -48,6 +49,7 @@ def measure(
     thorough: bool = True,
     otherwise: bool | None = None,
     invariant: bool = False,
+    questions: Questions | None = ALL,
 ) -> Returned:
     """Call an implementation on one case, score the results and collect them.
 
@@ -62,6 +64,7 @@ def measure(
         otherwise: also call it with other memory layouts and other upstream gradients. None: as
             ``thorough``.
         invariant: also call it in batches of many sizes, if ``thorough``.
+        questions: which invariants of the loss to ask; None: none.
 
     Returns:
         The results of the plain call.
@@ -86,6 +89,8 @@ def measure(
             incidents += layouts(asked, collected.ways.get(Kind.LAYOUT_DEPENDENT, ()))
             if thorough or not implementation.plain:  # a variant may have to compile for it
                 incidents += cotangents(asked, collected.ways.get(Kind.COTANGENT, ()))
+        if questions is not None:
+            incidents += invariants(asked, collected.ways.get(Kind.INVARIANT, ()), questions)
     for incident in incidents:
         note(collected, incident, case)
     return observed
