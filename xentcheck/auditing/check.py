@@ -24,6 +24,7 @@ from xentcheck.implementations import user
 from xentcheck.implementations.bridge import LABEL_DTYPE, LABEL_DTYPES
 from xentcheck.implementations.shapes import CLASS_SECOND, ROWS, SHAPES
 from xentcheck.losses import loss_of
+from xentcheck.losses.invariants import chosen
 from xentcheck.losses.parameters import checked, parameter_of
 from xentcheck.model import (
     AUTO,
@@ -80,6 +81,7 @@ class Check:
     inputs: Any = None
     input_names: Mapping[str, str] = field(default_factory=dict)
     allow_skips: bool = False
+    invariants: Sequence[str] | None = None
 
     @property
     def tolerance(self) -> Tolerance:
@@ -163,6 +165,7 @@ def checking(
             raise UsageError(f"{name} is allowed and forbidden at once")
     if check.label_kind is not None:
         known_names("kind of labels", (check.label_kind,), tuple(LabelKind))
+    asked = None if check.invariants is None else chosen(tuple(check.invariants), loss)
     label_kind = check.label_kind
     if label_kind is None and given is not None:
         label_kind = own_inputs.kind_of(given, spec)
@@ -248,6 +251,7 @@ def checking(
         "allow": allow,
         "forbid": forbid,
         "allow_skips": check.allow_skips,
+        **({} if asked is None else {"invariants": asked}),
         "notes": notes,
     }
     kinds = (frozenset(map(Kind, allow)), frozenset(map(Kind, forbid)))
@@ -258,6 +262,7 @@ def checking(
         seed=seed,
         document=document,
         allow_skips=check.allow_skips,
+        invariants=asked,
     )
     softened = kind in (LabelKind.TARGET, LabelKind.DISTRIBUTION) and targets is None
     hard = replace(whole, sweeps=sweeps_with("ends")) if softened and given is None else None

@@ -19,7 +19,7 @@ from xentcheck.cli.options import (
 from xentcheck.cli.output import emit, width_of
 from xentcheck.errors import UsageError
 
-WHAT = ("losses", "implementations", "generators", "dtypes", "kinds")
+WHAT = ("losses", "implementations", "generators", "dtypes", "kinds", "invariants")
 
 
 def _listed_names(context: click.Context) -> Sequence[str]:

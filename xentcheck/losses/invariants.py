@@ -209,6 +209,15 @@ _KNOWN = (
         layout=Layout.ROWS,
         per_class=False,
     ),
+    Invariant(
+        "paths",
+        "The value is the same where the framework computes it on the way to a gradient.",
+        f"16 roundings of {_SCALE}, and 2 for the square root of the number of classes: other "
+        "kernels add in another order",
+        VALUE,
+        most=16.0,
+        summed=2.0,
+    ),
 )
 
 INVARIANTS: Mapping[str, Invariant] = MappingProxyType({each.name: each for each in _KNOWN})
@@ -234,13 +243,19 @@ _OF_LOSSES: Mapping[str, tuple[str, ...]] = {
     "softplus": ("nonnegative", "increasing"),
 }
 
+PATHS = "paths"
+"""The invariant of every loss: two ways to call one function agree. It has its own kind."""
+
+NO_LOSS = "(none)"
+"""Stands for the loss in reports about a function of which nobody said what it computes."""
+
 NONE = "none"
 """The word that asks for no invariant."""
 
 
 def invariants_of(loss: str) -> tuple[Invariant, ...]:
-    """The invariants of a loss, by its id; none for a loss that declares none."""
-    return tuple(INVARIANTS[name] for name in _OF_LOSSES.get(loss, ()))
+    """The invariants of a loss, by its id."""
+    return tuple(INVARIANTS[name] for name in (*_OF_LOSSES.get(loss, ()), PATHS))
 
 
 def chosen(names: tuple[str, ...], loss: str = "") -> tuple[str, ...]:
@@ -261,8 +276,9 @@ def chosen(names: tuple[str, ...], loss: str = "") -> tuple[str, ...]:
             raise UsageError("invariants: none goes alone")
         if name not in INVARIANTS:
             raise UnknownNameError("invariant", name, (*INVARIANTS, NONE))
-        if loss and name not in (own := _OF_LOSSES.get(loss, ())):
-            raise UsageError(f"{loss} does not have the invariant {name}: {', '.join(own)}")
+        own = [each.name for each in invariants_of(loss)]
+        if loss and name not in own:
+            raise UsageError(f"{loss} does not have the invariant {name}, but {', '.join(own)}")
     return tuple(dict.fromkeys(names))
 
 

@@ -90,7 +90,8 @@ def measure(
             if thorough or not implementation.plain:  # a variant may have to compile for it
                 incidents += cotangents(asked, collected.ways.get(Kind.COTANGENT, ()))
         if questions is not None:
-            incidents += invariants(asked, collected.ways.get(Kind.INVARIANT, ()), questions)
+            ways = (collected.ways.get(each, ()) for each in (Kind.INVARIANT, Kind.INCONSISTENT))
+            incidents += invariants(asked, set().union(*ways), questions)
     for incident in incidents:
         note(collected, incident, case)
     return observed

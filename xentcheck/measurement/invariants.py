@@ -13,9 +13,9 @@ from types import MappingProxyType
 import numpy as np
 
 from xentcheck.errors import UnsupportedError
-from xentcheck.execution import CallError, Incident
+from xentcheck.execution import Caller, CallError, Incident
 from xentcheck.floats import FORMATS, to_float64
-from xentcheck.losses.invariants import INVARIANTS, Invariant, factors, invariants_of
+from xentcheck.losses.invariants import INVARIANTS, PATHS, Invariant, factors, invariants_of
 from xentcheck.measurement.asking import SAMPLE_NUMBERS, Asked, Rows
 from xentcheck.measurement.deviations import Broken, Deviations, Subject, part_of, scale_of, verdict
 from xentcheck.measurement.scans import SCANNED, SCANS, of_scans
@@ -29,7 +29,8 @@ class Questions:
 
     Attributes:
         names: these; None: all that the loss has.
-        turn: ask only one of them, the one whose turn it is; None: ask all.
+        turn: ask at most one of them, the one whose turn it is: at turn 0 of value and gradient,
+            then of one of the two in turn. None: ask all.
     """
 
     names: tuple[str, ...] | None = None
@@ -45,11 +46,16 @@ class Questions:
             and asked.quantity in each.quantities
             and each.goes_with(case.parameters, case.label_kind)
             and (each.name != "one-hot" or self.names or _declares(asked.implementation))
+            and (each.name != PATHS or _tracks(asked))
         ]
         if self.turn is not None and names:
-            names = [names[self.turn % len(names)]]
+            first = self.turn == 0 or self.turn % 2 == (asked.quantity is Quantity.VALUE)
+            names = [names[(self.turn + 1) // 2 % len(names)]] if first else []
         return [name for name in names if name not in known]
 
+
+TWINS = 6
+"""Maximum number of rows of a case that are called with their twins."""
 
 ALL = Questions()
 """Every invariant of the loss."""
@@ -80,8 +86,9 @@ def invariants(
     def right(of: Rows) -> Rows:
         return of[asked.right(asked.results[of], of)]
 
-    chosen = asked.chosen(rows)
-    return incidents(broken(subject, names, rows, chosen, right))
+    again = any(name not in _OF_RESULTS for name in names)
+    few = asked.chosen(rows, TWINS) if again else rows[:0]
+    return incidents(broken(subject, names, rows, few, right))
 
 
 def _declares(implementation: Implementation) -> bool:
@@ -103,14 +110,26 @@ def _determined(asked: Asked, rows: Rows) -> Rows:
     return kept
 
 
+def _tracks(asked: Asked) -> bool:
+    """Whether there is another way to its value."""
+    return Caller(asked.implementation, asked.case, asked.quantity).tracks
+
+
 def incidents(found: Mapping[str, Broken]) -> list[Incident]:
-    """Broken invariants, by name, as one incident; none if all hold."""
+    """Broken invariants, by name, as incidents: two paths that differ, and all others together."""
+    return [
+        *_as_one(Kind.INCONSISTENT, {name: each for name, each in found.items() if name == PATHS}),
+        *_as_one(Kind.INVARIANT, {name: each for name, each in found.items() if name != PATHS}),
+    ]
+
+
+def _as_one(kind: Kind, found: Mapping[str, Broken]) -> list[Incident]:
     if not found:
         return []
     worst = max(found, key=lambda name: found[name].distance)
     rows = dict.fromkeys(row for each in (found[worst], *found.values()) for row in each.rows)
     detail = f"{worst}: {found[worst].detail}"
-    return [Incident(Kind.INVARIANT, tuple(rows), detail, found[worst].distance, tuple(found))]
+    return [Incident(kind, tuple(rows), detail, found[worst].distance, tuple(found))]
 
 
 def eligible(case: Case, among: Rows) -> Rows:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from xentcheck.execution import Caller, CallError, same_bits
 from xentcheck.floats import FORMATS, Format, from_float64, to_float64
 from xentcheck.losses import LOSSES
-from xentcheck.losses.invariants import Invariant
+from xentcheck.losses.invariants import PATHS, Invariant
 from xentcheck.measurement.asking import Rows
 from xentcheck.measurement.deviations import Broken, Deviations, Subject, part_of, scale_of, verdict
 from xentcheck.model import Array, Case, Domain, Float64Array, Kind, LabelKind, Quantity
@@ -191,6 +191,11 @@ def _one_hot(subject: Subject, rows: Rows) -> Twins | None:
     return Twins(rows, twins, _like, lambda _: "the one-hot distribution")
 
 
+def _themselves(subject: Subject, rows: Rows) -> Twins | None:
+    """The rows as they are, for another way to call the function."""
+    return Twins(rows, part_of(subject.case, rows), _like, lambda _: "the way to a gradient")
+
+
 _TWINS: Mapping[str, Callable[[Subject, Rows], Twins | None]] = MappingProxyType(
     {
         "shift": _shifted,
@@ -200,6 +205,7 @@ _TWINS: Mapping[str, Callable[[Subject, Rows], Twins | None]] = MappingProxyType
         "complement": _complemented,
         "exchange": _exchanged,
         "one-hot": _one_hot,
+        PATHS: _themselves,
     }
 )
 
@@ -217,8 +223,11 @@ def of_twins(subject: Subject, invariant: Invariant, few: Rows) -> Broken | None
         return None
     implementation, quantity = subject.implementation, subject.quantity
     caller = Caller(implementation, twins.case, quantity)
+    tracked = invariant.name == PATHS
+    if tracked and not caller.tracks:
+        return None
     try:
-        there = caller.call()
+        there = caller.call(tracked=tracked)
     except CallError as error:
         if error.kind in LOST or invariant.name == "one-hot" or not _steady(subject, twins.rows):
             raise
@@ -227,7 +236,7 @@ def of_twins(subject: Subject, invariant: Invariant, few: Rows) -> Broken | None
     if seen is None:
         return None
     own = Caller(implementation, part_of(subject.case, twins.rows), quantity)
-    alone, again = own.call(), caller.call()
+    alone, again = own.call(), caller.call(tracked=tracked)
     if not same_bits(again, there).all():
         return None
     return verdict(subject, invariant, _apart(subject, twins, alone, there))

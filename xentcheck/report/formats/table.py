@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from xentcheck.floats import LARGEST_ULP, ULP_DEFINITION
+from xentcheck.losses.invariants import NO_LOSS
 from xentcheck.model import ABOUT, NOTIONS, Finding, Kind, Report, Witness, gravity
 from xentcheck.report import words
 from xentcheck.report.grid import labelled, to_text
@@ -247,7 +248,11 @@ def _summary(report: Report, lines: Sequence[Line]) -> RenderableType:
     if "decided_by" in report.reference:
         entries.append(("truth", _truth(report.reference)))
     entries += [("died", death) for death in report.deaths]
-    entries.append(("measure", f"ulp: {ULP_DEFINITION}; seed {report.seed}"))
+    if _unknown(report):
+        names = ", ".join(report.config.get("invariants", ()))
+        entries.append(("invariants", f"{names}; no exact result is known; seed {report.seed}"))
+    else:
+        entries.append(("measure", f"ulp: {ULP_DEFINITION}; seed {report.seed}"))
     if report.interrupted:
         entries.append(("partial", "interrupted: this is what was finished until then"))
     if report.baseline:
@@ -296,8 +301,13 @@ def _audited(report: Report, lines: Sequence[Line]) -> str:
         f"{words.count(implementations, 'implementation')} of "
         f"{losses} {'loss' if losses == 1 else 'losses'} in {words.count(dtypes, 'dtype')}: "
         f"{words.count(verdicts(report).total(), 'cell')}, "
-        f"{words.count(rows, 'row')} scored"
+        f"{words.count(rows, 'row')} {'asked' if _unknown(report) else 'scored'}"
     )
+
+
+def _unknown(report: Report) -> bool:
+    """Whether nobody said what is computed, so that only invariants were checked."""
+    return any(each.cell.loss == NO_LOSS for each in report.measurements)
 
 
 def _inputs(report: Report) -> str:
