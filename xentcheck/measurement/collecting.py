@@ -16,7 +16,7 @@ from xentcheck.measurement.asking import Asked
 from xentcheck.measurement.batches import renamed
 from xentcheck.measurement.escalation import PART_ELEMENTS, Part
 from xentcheck.measurement.flushing import approximately
-from xentcheck.measurement.invariants import ALL, Questions, invariants
+from xentcheck.measurement.invariants import Questions, invariants
 from xentcheck.measurement.layouts import layouts
 from xentcheck.measurement.scored_part import ScoredPart
 from xentcheck.measurement.tally import Tally, note
@@ -49,7 +49,7 @@ def measure(
     thorough: bool = True,
     otherwise: bool | None = None,
     invariant: bool = False,
-    questions: Questions | None = ALL,
+    questions: Questions | None = None,
 ) -> Returned:
     """Call an implementation on one case, score the results and collect them.
 

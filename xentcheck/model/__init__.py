@@ -68,6 +68,7 @@ from xentcheck.model.results import (
     Witness,
     Yield,
 )
+from xentcheck.model.usual import UsualTest
 
 __all__ = [
     "ABOUT",
@@ -133,6 +134,7 @@ __all__ = [
     "Sweep",
     "Target",
     "Tolerance",
+    "UsualTest",
     "Violation",
     "Witness",
     "Yield",

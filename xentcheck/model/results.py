@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from xentcheck.model.grades import Grade
 from xentcheck.model.inputs import Array, ParameterValue, Quantity
 from xentcheck.model.kinds import NOTES, Kind
+from xentcheck.model.usual import UsualTest
 
 if TYPE_CHECKING:
     from xentcheck.model.diagnosis import Diagnosis, SafeRange
@@ -231,7 +232,9 @@ class Finding:
         hint: what to look for in the code.
         detail: text for the reader, such as the text of an exception, or the height and onset of a
             plateau.
-        distance: if two results are compared, their distance in ulps.
+        distance: if two results are compared, their distance in ulps; of a broken invariant, how
+            far it is off in ulps of the row's scale.
+        usual: what usual tests would have said; empty: they were not made.
     """
 
     kind: Kind
@@ -242,6 +245,7 @@ class Finding:
     hint: str = ""
     detail: str = ""
     distance: float = 0.0
+    usual: tuple[UsualTest, ...] = ()
 
 
 class Standing(StrEnum):

@@ -29,6 +29,7 @@ from xentcheck.model import (
     Skip,
     Source,
     Standing,
+    UsualTest,
     Violation,
     Witness,
     Yield,
@@ -320,6 +321,17 @@ def _finding(entry: Entry) -> Finding:
         hint=entry.text("hint", ""),
         detail=entry.text("detail", ""),
         distance=entry.number("distance", 0.0),
+        usual=tuple(map(_usual, entry.entries("usual", []))),
+    )
+
+
+def _usual(entry: Entry) -> UsualTest:
+    return UsualTest(
+        name=entry.text("name"),
+        passes=entry.flag_or_none("passes"),
+        reason=entry.text("reason", ""),
+        on_sweep=entry.flag_or_none("on_sweep"),
+        rows=entry.integer("rows", 0),
     )
 
 

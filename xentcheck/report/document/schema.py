@@ -33,6 +33,9 @@ def report_schema() -> Schema:
         "hint": {"type": "string"},
         "detail": {"type": "string"},
         "distance": {"$ref": "#/$defs/number"},
+        "usual": described(
+            list_of({"$ref": "#/$defs/usual"}), "What usual tests would have said of it."
+        ),
         "witness": or_null({"$ref": "#/$defs/witness"}),
     }
     violation: dict[str, Schema] = {
@@ -79,6 +82,13 @@ def report_schema() -> Schema:
         "radius_ulp": {"$ref": "#/$defs/number"},
         "excess_bits": or_null({"$ref": "#/$defs/number"}),
         "note": {"type": "string"},
+    }
+    usual: dict[str, Schema] = {
+        "name": {"type": "string"},
+        "passes": described({"type": ["boolean", "null"]}, "On the witness; null: not made."),
+        "reason": {"type": "string"},
+        "on_sweep": described({"type": ["boolean", "null"]}, "On the rows of the sweep."),
+        "rows": {"$ref": "#/$defs/count"},
     }
     change: dict[str, Schema] = {
         **cell,
@@ -181,6 +191,7 @@ def report_schema() -> Schema:
             "measurement": whole_object(measurement),
             "finding": whole_object(finding),
             "violation": whole_object(violation),
+            "usual": whole_object(usual),
             "witness": whole_object(witness),
         },
     }

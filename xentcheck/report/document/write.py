@@ -14,6 +14,7 @@ from xentcheck.model import (
     Report,
     Skip,
     Source,
+    UsualTest,
     Violation,
     Witness,
     Yield,
@@ -134,7 +135,18 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "hint": finding.hint,
         "detail": finding.detail,
         "distance": number(finding.distance),
+        "usual": [_usual(each) for each in finding.usual],
         "witness": of_witness(finding.witness),
+    }
+
+
+def _usual(test: UsualTest) -> dict[str, Any]:
+    return {
+        "name": test.name,
+        "passes": test.passes,
+        "reason": test.reason,
+        "on_sweep": test.on_sweep,
+        "rows": test.rows,
     }
 
 

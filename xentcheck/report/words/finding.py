@@ -17,6 +17,7 @@ from xentcheck.model import (
     Report,
     Skip,
     Standing,
+    UsualTest,
     Violation,
     gravity,
 )
@@ -116,6 +117,7 @@ def finding_lines(
         ("detail", finding.detail),
         ("cause", finding.cause),
         ("hint", finding.hint),
+        ("usual tests", usual_text(finding.usual)),
     ):
         if text:
             told.append((word, text))
@@ -136,6 +138,28 @@ def finding_lines(
         margin = 4 + max(len(word) for word, _ in told)
         told.append(("replay", folded(command, width - margin)))
     return told
+
+
+def usual_text(tests: Sequence[UsualTest]) -> str:
+    """What usual tests would have said of a finding, in one line; "" if none were made."""
+    groups: dict[str, list[str]] = {}
+    for each in tests:
+        if each.passes is None:
+            verdict = f"was not made: {each.reason}"
+        elif not each.passes:
+            verdict = "would fail"
+        elif each.on_sweep is False:
+            rows = count(each.rows, "row")
+            verdict = f"would pass here, and fail elsewhere in the sweep ({rows} tried)"
+        else:
+            verdict = "would pass"
+        groups.setdefault(verdict, []).append(each.name)
+    return "; ".join(f"{_listed(names)} {verdict}" for verdict, names in groups.items())
+
+
+def _listed(names: Sequence[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def violations_text(report: Report, most: int) -> str:
