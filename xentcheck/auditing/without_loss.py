@@ -231,7 +231,7 @@ class _Audit:
         seen = list(observed.incidents)
         if observed.results is not None:
             tally.result_dtype = tally.result_dtype or _name_of(observed)
-            subject = Subject(self.implementation, case, quantity, observed.results)
+            subject = Subject(self.implementation, case, quantity, observed.results, wide=True)
             rows = eligible(case, np.flatnonzero(observed.valid))
             few = spread_rows(rows, ASKED)
             seen += incidents(broken(subject, names, rows, few, scanned=SCANNED))

@@ -15,12 +15,37 @@ from xentcheck.model import Array, Case, Domain, Float64Array, Implementation, Q
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Subject:
-    """One quantity of an implementation on one case without a reduction, with its plain results."""
+    """One quantity of an implementation on one case without a reduction, with its plain results.
+
+    ``wide``: other numbers than those of the case may be called. Otherwise they stay in the range
+    of the case, because a gate is about the inputs that it describes.
+    """
 
     implementation: Implementation
     case: Case
     quantity: Quantity
     results: Array
+    wide: bool = False
+
+    def ends(self, row: Float64Array) -> tuple[float, float]:
+        """The smallest and the largest number that may be called in the place of one of a row.
+
+        Logits reach equally far to both sides. Probabilities are above 0.
+        """
+        target = FORMATS[self.case.dtype]
+        known = to_float64(self.case.logits)
+        known = known[np.isfinite(known)]
+        domain = LOSSES[self.case.loss].domain
+        if domain is Domain.PROBABILITIES:
+            known = known[(known > 0.0) & (known <= 1.0)]
+            if self.wide or not len(known):
+                return target.smallest_normal, 1.0
+            return float(known.min()), float(known.max())
+        most = float(np.abs(known).max(initial=0.0))
+        if self.wide:
+            most = max(4.0 * float(np.abs(row).max()), 128.0)
+        most = min(most, target.max / 16.0)
+        return -most, most if domain is Domain.LOGITS else 0.0
 
     @property
     def narrow(self) -> Format:

@@ -63,7 +63,7 @@ def _scan(subject: Subject, row: int) -> tuple[Case, Float64Array, bool]:
     if case.label_kind is LabelKind.INTEGER:
         label = int(np.asarray(own.labels)[0])
     flat = to_float64(own.logits).reshape(-1)
-    points = _points(flat, label, LOSSES[case.loss].domain, target)
+    points = _points(flat, label, LOSSES[case.loss].domain, target, subject.ends(flat))
     copies = part_of(case, np.full(len(points), row))
     logits = copies.logits.copy()
     if case.logits.ndim > 1:
@@ -76,17 +76,17 @@ def _scan(subject: Subject, row: int) -> tuple[Case, Float64Array, bool]:
     return replace(copies, logits=logits), points, falls
 
 
-def _points(row: Float64Array, place: int, domain: Domain, target: Format) -> Float64Array:
+def _points(
+    row: Float64Array, place: int, domain: Domain, target: Format, ends: tuple[float, float]
+) -> Float64Array:
     """The numbers of a scan in the dtype, ascending and distinct.
 
-    They go over the whole range, and from ulp to ulp near the row's own number and near its largest
-    other one, where formulas change their branch.
+    They go from one end to the other, and from ulp to ulp near the row's own number and near its
+    largest other one, where formulas change their branch.
     """
-    most = min(max(4.0 * float(np.abs(row).max()), 128.0), target.max / 16.0)
-    low, high = (-most, most) if domain is Domain.LOGITS else (-most, 0.0)
+    low, high = ends
     grid = np.linspace(low, high, SCAN_POINTS)
     if domain is Domain.PROBABILITIES:
-        low, high = target.smallest_normal, 1.0
         halves = 2.0 ** -np.arange(0.0, SCAN_POINTS // 2 + 1)
         grid = np.concatenate([halves, 1.0 - halves])
     others = np.delete(row, place)

@@ -42,7 +42,8 @@ def _like(wanted: Float64Array) -> Float64Array:
 
 def _shifted(subject: Subject, rows: Rows) -> Twins | None:
     """The rows plus a number that every sum of is exact in the dtype. Others are left out."""
-    shifts = _exact_shifts(to_float64(subject.case.logits[rows]), FORMATS[subject.case.dtype])
+    x = to_float64(subject.case.logits[rows])
+    shifts = _exact_shifts(x, FORMATS[subject.case.dtype], subject.ends(x)[1])
     kept = shifts != 0.0
     if not kept.any():
         return None
@@ -67,12 +68,13 @@ def _carried(subject: Subject, rows: Rows) -> Twins | None:
 _FURTHER = (2, -1, 4, 6, 9)
 
 
-def _exact_shifts(x: Float64Array, target: Format) -> Float64Array:
+def _exact_shifts(x: Float64Array, target: Format, reach: float) -> Float64Array:
     """For each row a number that can be added to all its numbers without rounding; 0: none found.
 
     Args:
         x: (rows, classes), numbers of the format.
         target: the format.
+        reach: the largest magnitude of a sum.
     """
     largest = np.abs(x).max(axis=1)
     power = np.ldexp(1.0, np.frexp(np.clip(largest, 1.0, target.max / 16.0))[1] - 1)
@@ -86,7 +88,7 @@ def _exact_shifts(x: Float64Array, target: Format) -> Float64Array:
         back = moved - own
         exact = (own - (moved - back)) + (c - back) == 0.0
         exact &= to_float64(from_float64(moved, target.name)) == moved
-        fits = exact.all(axis=1)
+        fits = exact.all(axis=1) & (np.abs(moved).max(axis=1) <= reach)
         chosen[open_[fits]] = each[open_[fits]]
         open_ = open_[~fits]
     return chosen
