@@ -110,6 +110,7 @@ PLANTED: list[tuple[str, str, Function, Function | None]] = [
     ("sigmoid", "complement", lambda x: sigmoid(x) * (1 + OFF * (x > 0)), None),
     ("sigmoid", "increasing", lambda x: sigmoid(x) - OFF * (x > 20), None),
     ("softplus", "nonnegative", lambda x: np.logaddexp(0, x) - OFF, None),
+    ("js_divergence", "almost-nonnegative", lambda p, q: js(p, q) - 0.01 * OFF, None),
     ("js_divergence", "exchange", lambda p, q: js(p, q) + OFF * (p[:, 0] > q[:, 0]), None),
 ]
 
@@ -157,7 +158,7 @@ def audit_mild(
     elif kind is LabelKind.TARGET:
         inputs = (logits, rng.integers(0, 2, 40).astype(np.float64))
     elif kind is LabelKind.DISTRIBUTION:
-        inputs = (logits, rng.dirichlet([1.0, 1.0, 1.0], 40))
+        inputs = (logits, np.where(np.arange(40)[:, None] % 2, logits, logits[::-1]))
     return audit(
         value,
         loss,

@@ -8,7 +8,15 @@ from typing import Any
 from xentcheck import sweeps
 from xentcheck.losses.spec import Loss
 from xentcheck.measurement import Questions
-from xentcheck.model import SURVEY_TOLERANCE, Cell, Implementation, Quantity, Sweep, Tolerance
+from xentcheck.model import (
+    SURVEY_TOLERANCE,
+    Cell,
+    Implementation,
+    Layout,
+    Quantity,
+    Sweep,
+    Tolerance,
+)
 from xentcheck.sweeps import Part, adaptive_inputs
 
 TOGETHER = 1 << 16
@@ -103,10 +111,26 @@ class Step:
         """The bounds of a cell."""
         return self.bounds.get((cell.implementation, cell.quantity), _SURVEYED)
 
-    def questions(self, name: str, quantity: Quantity) -> Questions:
-        """Which invariants are asked of an implementation: all for a limit, or in turn."""
-        gated = (name, quantity) in self.bounds
-        return Questions(self.invariants, None if gated or self.invariants else self.turn)
+    @cached_property
+    def telling(self) -> int:
+        """The number of the first part with rows of several classes, if that means anything."""
+        several = (part.number for part in self.parts if part.classes > 1)
+        return 0 if self.loss.layout is Layout.ELEMENTWISE else next(several, 0)
+
+    def questions(
+        self, name: str, quantity: Quantity, *, often: bool, once: bool
+    ) -> Questions | None:
+        """Which invariants a case asks of an implementation; None: none.
+
+        Args:
+            name: the name of the implementation.
+            quantity: the quantity.
+            often: the case asks for all invariants of a cell that a limit governs.
+            once: the case asks for the one whose turn it is in a survey.
+        """
+        if (name, quantity) in self.bounds or self.invariants is not None:
+            return Questions(self.invariants) if often else None
+        return Questions(turn=self.turn) if once else None
 
 
 _SURVEYED = CellBounds()

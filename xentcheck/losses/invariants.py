@@ -146,6 +146,14 @@ _KNOWN = (
         VALUE,
     ),
     Invariant(
+        "almost-nonnegative",
+        "The value is at least 0 but for rounding: a sum of terms of both signs.",
+        "16 roundings of 1, and 2 for the square root of the number of classes: the terms cancel",
+        VALUE,
+        most=16.0,
+        summed=2.0,
+    ),
+    Invariant(
         "reflection",
         "The class and its complement change places: f(x, z) = f(-x, 1 - z), or of probabilities "
         "f(p, z) = f(1 - p, 1 - z); the gradient changes its sign.",
@@ -232,7 +240,7 @@ _OF_LOSSES: Mapping[str, tuple[str, ...]] = {
     "binary_cross_entropy": ("reflection", "nonnegative", "decreasing"),
     "nll_loss": ("permutation", "decreasing"),
     "kl_divergence": ("permutation",),
-    "js_divergence": ("permutation", "exchange", "nonnegative"),
+    "js_divergence": ("permutation", "exchange", "almost-nonnegative"),
     "entropy": ("permutation", "nonnegative"),
     "sigmoid_focal_loss": ("reflection", "nonnegative", "decreasing"),
     "softmax": ("shift", "permutation", "gradient-sum", "probability", "probability-sum"),

@@ -246,6 +246,7 @@ _OF_RESULTS: Mapping[str, Callable[[Subject, Rows], Deviations]] = MappingProxyT
         "probability": _within(0.0, 1.0),
         "log-probability": _within(-np.inf, 0.0),
         "nonnegative": _within(0.0, np.inf),
+        "almost-nonnegative": _within(0.0, np.inf),
     }
 )
 

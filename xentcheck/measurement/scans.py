@@ -122,6 +122,8 @@ def _rises(
 
     def says(place: int) -> str:
         a, b = before[place], place + 1
+        if np.isnan(numbers[b]):
+            return f"the value is nan at {points[b]:.9g}"
         word = "grows" if falls else "falls"
         return (
             f"the value {word}: {numbers[a]:.9g} at {points[a]:.9g}, {numbers[b]:.9g} at "
