@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from xentcheck.model.grades import Grade
 from xentcheck.model.inputs import Array, ParameterValue, Quantity
 from xentcheck.model.kinds import NOTES, Kind
+from xentcheck.model.usual import UsualTest
 
 if TYPE_CHECKING:
     from xentcheck.model.contests import Contest
@@ -239,6 +240,9 @@ class Finding:
         least: the smallest bounds of a limit at which no row would show it, each by itself, by
             name. Without a name the bound excuses no such result, or it is not known.
         original: the worst row, if ``witness`` is a smaller input that was made of it; else None.
+        distance: if two results are compared, their distance in ulps; of a broken invariant, how
+            far it is off in ulps of the row's scale.
+        usual: what usual tests would have said; empty: they were not made.
     """
 
     kind: Kind
@@ -251,6 +255,7 @@ class Finding:
     distance: float = 0.0
     least: Mapping[str, float] = field(default_factory=dict)
     original: Witness | None = None
+    usual: tuple[UsualTest, ...] = ()
 
 
 class Standing(StrEnum):

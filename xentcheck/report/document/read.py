@@ -42,6 +42,7 @@ from xentcheck.model import (
     Source,
     Standing,
     Stretch,
+    UsualTest,
     Violation,
     Witness,
     Yield,
@@ -353,6 +354,17 @@ def _finding(entry: Entry) -> Finding:
         distance=entry.number("distance", 0.0),
         least=_bounds(entry, "least"),
         original=_witness(entry, "original", cell),
+        usual=tuple(map(_usual, entry.entries("usual", []))),
+    )
+
+
+def _usual(entry: Entry) -> UsualTest:
+    return UsualTest(
+        name=entry.text("name"),
+        passes=entry.flag_or_none("passes"),
+        reason=entry.text("reason", ""),
+        on_sweep=entry.flag_or_none("on_sweep"),
+        rows=entry.integer("rows", 0),
     )
 
 

@@ -50,6 +50,9 @@ def report_schema() -> Schema:
         "detail": {"type": "string"},
         "distance": {"$ref": "#/$defs/number"},
         "least": described(bounds, "The smallest bounds, each by itself, that would excuse it."),
+        "usual": described(
+            list_of({"$ref": "#/$defs/usual"}), "What usual tests would have said of it."
+        ),
         "witness": or_null({"$ref": "#/$defs/witness"}),
         "original": described(
             or_null({"$ref": "#/$defs/witness"}),
@@ -107,6 +110,13 @@ def report_schema() -> Schema:
         "radius_ulp": {"$ref": "#/$defs/number"},
         "excess_bits": or_null({"$ref": "#/$defs/number"}),
         "note": {"type": "string"},
+    }
+    usual: dict[str, Schema] = {
+        "name": {"type": "string"},
+        "passes": described({"type": ["boolean", "null"]}, "On the witness; null: not made."),
+        "reason": {"type": "string"},
+        "on_sweep": described({"type": ["boolean", "null"]}, "On the rows of the sweep."),
+        "rows": {"$ref": "#/$defs/count"},
     }
     change: dict[str, Schema] = {
         **cell,
@@ -299,6 +309,7 @@ def report_schema() -> Schema:
             "finding": whole_object(finding),
             "search": whole_object(search),
             "violation": whole_object(violation),
+            "usual": whole_object(usual),
             "witness": whole_object(witness),
         },
     }

@@ -22,6 +22,7 @@ from xentcheck.model import (
     Searched,
     Skip,
     Source,
+    UsualTest,
     Violation,
     Witness,
     Yield,
@@ -158,8 +159,19 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "detail": finding.detail,
         "distance": number(finding.distance),
         "least": {name: number(bound) for name, bound in finding.least.items()},
+        "usual": [_usual(each) for each in finding.usual],
         "witness": of_witness(finding.witness),
         "original": of_witness(finding.original),
+    }
+
+
+def _usual(test: UsualTest) -> dict[str, Any]:
+    return {
+        "name": test.name,
+        "passes": test.passes,
+        "reason": test.reason,
+        "on_sweep": test.on_sweep,
+        "rows": test.rows,
     }
 
 
