@@ -486,6 +486,7 @@ def _diagnosis(entry: Entry) -> Diagnosis:
         ruled_out=entry.texts("ruled_out"),
         original=None if cell is None else _witness(entry, "original", cell),
         attainable=attainable,
+        usual=tuple(map(_usual, entry.entries("usual", []))),
     )
 
 

@@ -364,4 +364,5 @@ def _diagnosis(cell: Mapping[str, Schema]) -> Mapping[str, Schema]:
         "cell": or_null(whole_object(cell)),
         "witness": or_null({"$ref": "#/$defs/witness"}),
         "original": or_null({"$ref": "#/$defs/witness"}),
+        "usual": list_of({"$ref": "#/$defs/usual"}),
     }

@@ -325,6 +325,7 @@ def _diagnosis(diagnosis: Diagnosis) -> dict[str, Any]:
         "cell": None if cell is None else _cell(cell),
         "witness": of_witness(diagnosis.witness),
         "original": of_witness(diagnosis.original),
+        "usual": [_usual(each) for each in diagnosis.usual],
     }
 
 
