@@ -518,5 +518,5 @@ sweeps:
 limits:
   - {max_ulp: 1e8, forbid: [vanished-gradient]}
 """
-    with pytest.raises(ConfigError, match="or_abs, or_rel, or_excess_bits say where"):
+    with pytest.raises(ConfigError, match="or_abs, or_rel, or_excess_bits, max_norm say where"):
         loads(text, "gate.yaml")
