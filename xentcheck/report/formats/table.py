@@ -91,7 +91,7 @@ def _causes(report: Report, width: int, *, verbose: bool) -> list[RenderableType
     shown = groups if verbose else groups[:_MOST_CAUSES]
     known = sum(group.cause is not Cause.UNKNOWN for group in groups)
     heading = words.count(known, "cause") if known else "no cause is known"
-    parts: list[RenderableType] = [Text(heading, style="bold"), Text()]
+    parts: list[RenderableType] = [Text(heading, style="bold")]
     for group in shown:
         parts.append(Text(words.clean(words.headline_of_cause(group))))
         parts += [labelled(list(words.cause_lines(report, group, width))), Text()]
