@@ -393,7 +393,7 @@ class TestForeignOutput:
 
     def test_an_encoding_without_arrows_gets_stand_ins(self, place: Path) -> None:
         environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-        done = process("run", "survey.yaml", env=environment)
+        done = process("run", "survey.yaml", "-v", env=environment)
         assert done.returncode == 0, done.stderr
         assert "[20, 0, 0] label 0 > " in done.stdout
 

@@ -169,7 +169,7 @@ def _encodable(text: str, encoding: str | None) -> str:
 
 _STAND_INS: Mapping[str, str] = {
     # these have the same width, for tables
-    **dict(zip("→…·×−–±∓÷∘●≠", ">~|x--+-/.*!", strict=True)),
+    **dict(zip("→←…·×−–±∓÷∘●≠", "><~|x--+-/.*!", strict=True)),
     **dict(zip("▁▂▃▄▅▆▇█", "_.-~=+*#", strict=True)),  # a curve
     "½": "1/2",
     "⅓": "1/3",

@@ -7,7 +7,7 @@ a scan along an axis (`xentcheck.measurement.scans`). What rounding may break is
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -20,7 +20,7 @@ from xentcheck.measurement.asking import SAMPLE_NUMBERS, Asked, Rows
 from xentcheck.measurement.deviations import Broken, Deviations, Subject, part_of, scale_of, verdict
 from xentcheck.measurement.scans import SCANNED, SCANS, of_scans
 from xentcheck.measurement.twins import LOST, of_twins
-from xentcheck.model import Case, Implementation, Kind, LabelKind, Quantity
+from xentcheck.model import Case, Implementation, Kind, LabelKind, Quantity, Tolerance
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,7 @@ def invariants(
     case = asked.case
     if case.reduced or asked.saw(Kind.NON_DETERMINISTIC):
         return []
+    asked = _strictly(asked)
     names = questions.of(asked, known)
     rows = _determined(asked, eligible(case, asked.called)) if names else asked.called[:0]
     if not len(rows):
@@ -89,6 +90,16 @@ def invariants(
     again = any(name not in _OF_RESULTS for name in names)
     few = asked.chosen(rows, TWINS) if again else rows[:0]
     return incidents(broken(subject, names, rows, few, right))
+
+
+def _strictly(asked: Asked) -> Asked:
+    """Results that a loose limit allows are not asked: rounding explains no invariant of them."""
+    own = asked.tolerance
+    loose = own.max_ulp > _STRICT.max_ulp or own.or_abs or own.or_rel
+    return replace(asked, tolerance=_STRICT) if loose else asked
+
+
+_STRICT = Tolerance(max_ulp=4.0, or_excess_bits=2.0)
 
 
 def _declares(implementation: Implementation) -> bool:
