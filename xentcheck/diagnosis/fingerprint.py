@@ -343,6 +343,8 @@ def _agreed_causes(match: Match, matches: Sequence[Match]) -> npt.NDArray[Any]:
             if cause is not None and each.variant.model.sound
         ]
         named = set(sound[:1] or given) - {None}
+        if named == {Cause.EXP_OVERFLOW, Cause.UNTAKEN_BRANCH_GRADIENT}:
+            named = {Cause.EXP_OVERFLOW}  # that of the branch as well
         causes[row] = named.pop() if len(named) == 1 else None
     return causes
 

@@ -36,7 +36,7 @@ class Steps:
     sums: str = "pairwise"
     blaming: bool = True
     named: dict[str, Any] = field(default_factory=dict)
-    _blames: list[tuple[Cause, Float64Array]] = field(default_factory=list)
+    _blames: list[tuple[Cause | None, Float64Array]] = field(default_factory=list)
 
     @property
     def exact(self) -> bool:
@@ -107,11 +107,11 @@ class Steps:
 
             self.blame(Cause.LOW_PRECISION_ACCUMULATION, lost)
 
-    def blame(self, cause: Cause, size: Callable[[], Array]) -> None:
+    def blame(self, cause: Cause | None, size: Callable[[], Array]) -> None:
         """Note how far a step may move the result of each row.
 
         Args:
-            cause: the cause, if this is the largest error of the row.
+            cause: the cause, if this is the largest error of the row; None if it has no name.
             size: gives absolute errors of the result, (rows,) or (rows, classes); inf where the
                 step turns the result into NaN or an infinity.
         """

@@ -361,8 +361,8 @@ _SIGMOID: tuple[Variation, ...] = (
          also=(INF_INF, ZERO_INF)),
     _one(_BCE, "bce_less_log_sigmoid", "(1 − z) x − log σ(x): equal numbers cancel", OFFSET,
          also=(INF_INF, ZERO_INF), dtypes=DOUBLE),
-    *_stored(_BCE, "bce_narrow_probability", "σ stored narrow, then its logarithms", NARROW,
-             also=(ZERO_INF, *LOG_1_MINUS_P)),
+    *_stored(_BCE, "bce_narrow_probability", "σ stored narrow, then its logarithms; e^−x is inf"
+             " from −88.7 on", NARROW, also=(EXP, ZERO_INF, *LOG_1_MINUS_P)),
     *_stored(_BCE, "bce_narrow_power", "e^−|x| stored narrow", NARROW, also=(INF_INF, ZERO_INF)),
     _one(_BCE, "bce_halved_smoothing", "(t + ε)/2: another meaning", also=(INF_INF, ZERO_INF),
          label_smoothing=0.125),

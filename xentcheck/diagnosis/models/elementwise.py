@@ -319,11 +319,7 @@ def binary(s: Steps, x: Array, labels: Array, parameters: Options, options: Opti
         )
         s.blame(
             Cause.COMMON_OFFSET_CANCELLATION,
-            lambda: np.where(
-                (as_float64(labels) != 0) & np.isfinite(as_float64(product)),
-                s.u * np.abs(as_float64(product)),
-                0.0,
-            ),
+            lambda: np.where((labels == 0) | (labels == 1), 0.0, _rounded(s, product)),
         )
         return s.keep("loss", np.maximum(x, zero) - product + logs)
     if form == "product":

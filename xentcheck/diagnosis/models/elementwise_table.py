@@ -181,7 +181,7 @@ FORMS: Mapping[tuple[str, Quantity], tuple[Form, list[Row]]] = {
             ("max(p, ε)", "max(σ(x), ε)", {"form": "sound", "guard": "low"}, "epsilon"),
             (
                 "clip(p)",
-                "σ(x) clipped to [ε, 1 − ε]",
+                "σ(x) within [ε, 1 − ε]",
                 {"form": "sound", "guard": "clip"},
                 "epsilon",
             ),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from xentcheck.diagnosis.models import probabilities
-from xentcheck.diagnosis.models.rows import Form, Row, guarded
+from xentcheck.diagnosis.models.rows import GUARDS, Form, Row, guarded
 from xentcheck.model import Quantity
 
 VALUE, GRADIENT = Quantity.VALUE, Quantity.GRADIENT
@@ -73,6 +73,13 @@ FORMS: Mapping[tuple[str, Quantity], tuple[Form, list[Row]]] = {
         [
             ("numpy.naive", "(1 − z)/(1 − p) − z/p", {"form": "naive"}, ""),
             ("ratio", "(p − z) / (p (1 − p))", {"form": "ratio"}, ""),
+            ("1 / (p + ε)", "(1 − z)/(1 − p + ε) − z/(p + ε)", {"form": "plus"}, "epsilon"),
+            (
+                "1 / max(p, ε)",
+                "(1 − z)/max(1 − p, ε) − z/max(p, ε)",
+                {"form": "low"},
+                "epsilon",
+            ),
             ("numpy.clamped", "(p − z) / max(p (1 − p), ε)", {"form": "floored"}, "epsilon"),
             ("numpy.clipped", "0 where p is clipped", {"form": "clipped"}, "epsilon"),
         ],
@@ -82,6 +89,17 @@ FORMS: Mapping[tuple[str, Quantity], tuple[Form, list[Row]]] = {
         [
             ("numpy.one_hot", "−Σ onehot · x", {}, ""),
             ("kept as factor", "ignored rows times 0", {"factor": True}, ""),
+            ("log of exp", "−log exp x_y", {"masked": True, "exp": True}, ""),
+            ("at most h", "min(−x_y, h)", {"masked": True, "clamp": 100.0}, "clamp"),
+            *(
+                (
+                    f"{name} of exp",
+                    f"{says}, p = exp x_y",
+                    {**given, "masked": True, "exp": True},
+                    fit,
+                )
+                for name, says, given, fit in GUARDS
+            ),
             (
                 "gather, kept as factor",
                 "gather; ignored rows times 0",
@@ -107,6 +125,15 @@ FORMS: Mapping[tuple[str, Quantity], tuple[Form, list[Row]]] = {
             ),
             *(
                 (
+                    f"log of exp{tail}",
+                    f"Σ t (log t − log exp x){tail}",
+                    {"form": "terms", "both": True, "masked": masked},
+                    "",
+                )
+                for masked, tail in ((True, " without absent terms"), (False, ""))
+            ),
+            *(
+                (
                     f"numpy.entropy_difference{text}",
                     f"Σ t log t − Σ t x{text}",
                     {"form": "difference", "masked": own, "cross masked": cross},
@@ -124,6 +151,12 @@ FORMS: Mapping[tuple[str, Quantity], tuple[Form, list[Row]]] = {
         probabilities.kl_gradient,
         [
             ("through the ratio", "−(t / q) q", {"form": "ratio"}, ""),
+            (
+                "through the ratio, masked",
+                "−(t / q) q, 0 where t is 0",
+                {"form": "ratio", "masked": True},
+                "",
+            ),
             ("clipped", "0 where the prediction is clipped", {"form": "clipped"}, "epsilon"),
         ],
     ),
@@ -134,7 +167,35 @@ FORMS: Mapping[tuple[str, Quantity], tuple[Form, list[Row]]] = {
             ("numpy.masked", "the same with 0 log 0 = 0", {"form": "masked"}, ""),
             ("entropies", "H(m) − ½ H(p) − ½ H(q)", {"form": "entropies"}, ""),
             ("epsilon", "½ Σ p log((p + ε) / (m + ε)) + …", {"form": "plus"}, "epsilon"),
-            ("epsilon on both", "both distributions + ε", {"form": "plus_both"}, "epsilon"),
+            (
+                "differences of logarithms",
+                "½ Σ p (log p − log m) + ½ Σ q (log q − log m)",
+                {"form": "difference"},
+                "",
+            ),
+            (
+                "masked differences of logarithms",
+                "½ Σ p (log p − log m) + ½ Σ q (log q − log m), with 0 log 0 = 0",
+                {"form": "difference", "masked": True},
+                "",
+            ),
+            *(
+                (
+                    f"{word}: {formula}",
+                    f"{word}, {formula}",
+                    {"form": form, "guard": guard},
+                    "epsilon",
+                )
+                for word, guard in (
+                    ("epsilon on both", "plus"),
+                    ("both at least ε", "low"),
+                )
+                for formula, form in (
+                    ("p log(p / m)", "naive"),
+                    ("p (log p − log m)", "difference"),
+                    ("entropies", "entropies"),
+                )
+            ),
         ],
     ),
     ("js_divergence", GRADIENT): (
@@ -145,7 +206,16 @@ FORMS: Mapping[tuple[str, Quantity], tuple[Form, list[Row]]] = {
             ("difference", "½ (log p − log m)", {"form": "difference"}, ""),
         ],
     ),
-    ("entropy", VALUE): (probabilities.entropy, guarded({})),
+    ("entropy", VALUE): (
+        probabilities.entropy,
+        [
+            *guarded({}),
+            *(
+                (f"{name}, both", f"p {says}, p too", {**given, "both": True}, fit)
+                for name, says, given, fit in GUARDS[:3]
+            ),
+        ],
+    ),
     ("entropy", GRADIENT): (
         probabilities.entropy_gradient,
         [
