@@ -216,7 +216,9 @@ LABELS: Mapping[tuple[str, str], Expected] = {
     (_FOCAL, "LOG0-05"): _of("0 · log of a σ that is 0", LOG, ZERO_INF, also=(EXP,)),
     (_FOCAL, "CAN-11"): _of("1 − p_t", ONE_P, also=(EXP, ZERO_INF, INF_INF, OFFSET)),
     (_FOCAL, "CAN-11g"): _of(
-        "1 − p_t is 0, and 0^−½ · 0", ONE_P, also=(DIVISION, ZERO_INF, INF_INF, EXP)
+        "1 − p_t is 0, and 0^−½ · 0; max(x, 0) − xz cancels for z near 1",
+        ONE_P,
+        also=(DIVISION, ZERO_INF, INF_INF, EXP, OFFSET),
     ),
     (_CCE, "INF-01c"): _of("0 · log 0", ZERO_INF),
     (_CCE, "EPS-10"): _of("clip at the dtype's epsilon", CLIP),

@@ -319,7 +319,12 @@ def fingerprint(
     for match in accepted:
         free = match.agreed & np.array([each is None for each in causes], dtype=np.bool_)
         causes[free] = _agreed_causes(match, matches)[free]
-    rest = [each for each in ranked if all(each[0] != match.variant for match in chosen)]
+    alike = [
+        each.variant
+        for each in matches
+        if any((each.agreed == match.agreed).all() for match in chosen)
+    ]
+    rest = [each for each in ranked if each[0] not in alike]
     others = tuple(_match(each, whole) for each, share in rest[:1] if share > 0)
     return Fingerprint(tuple(accepted), others, causes, whole)
 
