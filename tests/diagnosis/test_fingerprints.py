@@ -49,7 +49,10 @@ def _print(
     tally = Tally(failing=FailingRows(200))
     for case in _cases(implementation.loss, dtype, kind):
         with np.errstate(all="ignore"):
-            arguments = [case.logits] if case.labels is None else [case.logits, case.labels]
+            alone = LOSSES[case.loss].per_class and quantity is Quantity.VALUE
+            arguments = (
+                [case.logits] if case.labels is None or alone else [case.logits, case.labels]
+            )
             results = np.asarray(function(*arguments))
         take(
             tally,
@@ -85,6 +88,17 @@ _UNSOUND = [
 ]
 
 
+_WITHOUT_A_NAME = {
+    ("logsumexp", "numpy.logaddexp"),  # it rounds at every class
+    ("softmax", "numpy.max_shifted"),  # powers of few digits are divided
+    ("categorical_cross_entropy", "numpy.clipped"),  # it divides by the row's sum first
+    ("kl_divergence", "numpy.naive"),  # terms of both signs cancel
+    ("js_divergence", "numpy.naive"),
+    ("js_divergence", "numpy.masked"),
+}
+"""Forms with losses that are in no row of the table of causes."""
+
+
 @pytest.mark.parametrize(("loss", "name"), _UNSOUND, ids=str)
 def test_the_field_guide_is_recognised(loss: str, name: str) -> None:
     """The results of every unsound form of the field guide are those of a model."""
@@ -97,7 +111,7 @@ def test_the_field_guide_is_recognised(loss: str, name: str) -> None:
     assert found.matches, [(each.variant.name, each.share) for each in found.others]
     assert found.matches[0].share >= 0.95
     explained = sum(each is not None for each in found.causes.tolist())
-    assert explained >= 0.9 * found.rows or name == "numpy.logaddexp"  # rounds at every class
+    assert explained >= 0.9 * found.rows or (loss, name) in _WITHOUT_A_NAME
 
 
 @pytest.mark.parametrize("epsilon", [3.3e-8, 7e-6, 2.5e-10])
@@ -185,7 +199,7 @@ def test_every_model_is_the_loss_on_ordinary_rows(loss: str) -> None:
         case = _ordinary(loss, "float64", quantity)
         truth = Reference(case, {quantity}).midpoints(quantity, slice(0, case.rows))
         for model in models_of(loss, quantity):
-            numbers = {"epsilon": 1e-12, "clamp": 100.0}
+            numbers = {"epsilon": 1e-12, "clamp": 100.0, "block": 2}
             options = dict(model.options)
             if model.fitted:
                 options[model.fitted] = numbers[model.fitted]

@@ -109,7 +109,7 @@ class Match:
         variant: the variant.
         agreed: (rows,), over all blocks.
         causes: (rows,), the cause of each row by the variant's own steps; None: no step is blamed.
-        passed: the share of rows that pass on which it comes close to the results.
+        passed: the share of rows that pass on which it gives the same results.
     """
 
     variant: Variant
@@ -300,7 +300,7 @@ def fingerprint(
     for variants in _tiers(loss, quantity, whole, hints):
         ranked += _ranked(variants, few)
         ranked.sort(key=lambda each: -each[1])
-        if ranked and ranked[0][1] >= CLEAR and _passed(ranked[0][0], passing) >= _MOST_PASSING:
+        if ranked and ranked[0][1] >= CLEAR and _passed(ranked[0][0], passing)[0] >= _MOST_PASSING:
             break
     matches = _finalists(ranked, whole, passing)
     chosen = _chosen(matches)
@@ -365,29 +365,30 @@ def _finalists(
     for variant, share in ranked[:TRIED]:
         if len(found) == FINALISTS or share < max(LEAST, clear):
             break
-        passes = _passed(variant, passing)
-        if passes >= _MOST_PASSING:
-            found.append(_match(variant, blocks, passes))
+        near, equal = _passed(variant, passing)
+        if near >= _MOST_PASSING:
+            found.append(_match(variant, blocks, equal))
             if found[-1].share >= CLEAR:
                 clear = share  # only those that agree on as much may be the form as well
     return found
 
 
-def _passed(variant: Variant, passing: Sequence[FailingBlock]) -> float:
-    """The share of rows that pass on which a variant comes close to the results."""
-    good = total = 0
+def _passed(variant: Variant, passing: Sequence[FailingBlock]) -> tuple[float, float]:
+    """The shares of rows that pass on which a variant comes close to the results, and is equal."""
+    close = equal = total = 0
     for block in passing:
         out = predicted(variant, block)
         target = FORMATS[min(block.result_dtype, block.case.dtype, key=_precision)]
         wide = np.abs(to_float64(block.case.logits)).reshape(block.case.rows, -1)
         scale = np.maximum(np.where(np.isfinite(wide), wide, 0.0).max(axis=1), 1.0)[:, None]
+        same = (out == block.actual) | (np.isnan(out) & np.isnan(block.actual))
         with np.errstate(all="ignore"):
             slack = np.maximum(_NEARLY * np.abs(block.actual), _ROUNDINGS * target.epsilon * scale)
-            close = (np.abs(out - block.actual) <= slack) | (out == block.actual)
-            close |= np.isnan(out) & np.isnan(block.actual)
-        good += int(np.count_nonzero(close.all(axis=1)))
-        total += len(close)
-    return good / total if total else 1.0
+            near = (np.abs(out - block.actual) <= slack) | same
+        close += int(np.count_nonzero(near.all(axis=1)))
+        equal += int(np.count_nonzero(same.all(axis=1)))
+        total += len(near)
+    return (close / total, equal / total) if total else (1.0, 1.0)
 
 
 _NEARLY = 2.0**-8

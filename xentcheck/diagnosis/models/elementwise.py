@@ -263,6 +263,10 @@ def _log_p(s: Steps, p: Array, options: Options, name: str = "log p", *, used: A
         )
         logs = s.keep("max(log p, −h)", clamped)
 
+    if options.get("given"):  # p is an input, and exact: only its terms are rounded
+        s.blame(None, lambda: np.where(asked, s.u, 0.0))
+        return np.asarray(logs)
+
     def rounded() -> Array:
         wide = as_float64(p)
         least = FORMATS[s.dtype].smallest_normal
@@ -386,7 +390,7 @@ def _of_probabilities(s: Steps, p: Array, on: Array, off: Array, options: Option
             Cause.ONE_MINUS_P_CANCELLATION,
             lambda: np.where(some_off & (as_float64(rest) > 0), s.u, 0.0),
         )
-        log_q = _log_p(s, rest, options, "log(1 − p)", used=some_off)
+        log_q = _log_p(s, rest, {**options, "given": False}, "log(1 − p)", used=some_off)
     return s.keep(
         "loss", -_product(s, on, log_p, masked=masked) - _product(s, off, log_q, masked=masked)
     )

@@ -47,7 +47,8 @@ def categorical(s: Steps, p: Array, labels: Array, parameters: Options, options:
         # another meaning, and no cause of its own
         s.blame(None, lambda: np.where(as_float64(total)[:, 0] == 0, np.inf, 0.0))
         s.blame(None, lambda: np.abs(np.log(np.maximum(as_float64(total)[:, 0], 1e-300))))
-    logs = _log_p(s, p, options, used=_some(dense))
+    given = {**options, "given": not options.get("normalised")}
+    logs = _log_p(s, p, given, used=_some(dense))
     terms = _product(s, dense, logs, masked=bool(options.get("masked")))
     return s.keep("loss", (p[:, 0] * 0 if s.exact else 0) - terms.sum(axis=1))
 
@@ -86,7 +87,8 @@ def categorical_gradient(
 def binary(s: Steps, p: Array, labels: Array, parameters: Options, options: Options) -> Array:
     """The value of binary_cross_entropy, (rows,)."""
     p = s.keep("p", p)
-    return _of_probabilities(s, p, labels, s.number(1.0, p) - labels, options)
+    given = {**options, "given": True}
+    return _of_probabilities(s, p, labels, s.number(1.0, p) - labels, given)
 
 
 def binary_gradient(
@@ -205,7 +207,7 @@ def kl(s: Steps, x: Array, labels: Array, parameters: Options, options: Options)
     one = s.number(1.0, x)
     some = _some(t)
     inner = _where(some, t, t * 0 + one) if masked else t
-    logs = labels if in_logs else _log_p(s, inner, options, "log t", used=some)
+    logs = labels if in_logs else _log_p(s, inner, {**options, "given": True}, "log t", used=some)
     if options.get("factor") and not in_logs:
         t = s.keep("max(t, ε)", np.maximum(t, s.number(options["epsilon"], x)))
     if options.get("both"):
@@ -403,7 +405,7 @@ def entropy(s: Steps, p: Array, labels: Any, parameters: Options, options: Optio
     one, some = s.number(1.0, p), _some(p)
     masked = bool(options.get("masked"))
     inner = _where(some, p, p * 0 + one) if masked else p
-    logs = _log_p(s, inner, options, used=some)
+    logs = _log_p(s, inner, {**options, "given": True}, used=some)
     nats = (p[:, 0] * 0 if s.exact else 0) - _product(s, p, logs, masked=masked).sum(axis=1)
     return s.keep("loss", nats / s.number(_UNITS[str(parameters.get("base", "e"))], p))
 
