@@ -263,8 +263,7 @@ def _log_p(s: Steps, p: Array, options: Options, name: str = "log p", *, used: A
         )
         logs = s.keep("max(log p, −h)", clamped)
 
-    if options.get("given"):  # p is an input, and exact: only its terms are rounded
-        s.blame(None, lambda: np.where(asked, s.u, 0.0))
+    if options.get("given"):  # p is an input, and exact
         return np.asarray(logs)
 
     def rounded() -> Array:
@@ -377,6 +376,11 @@ def _of_probabilities(s: Steps, p: Array, on: Array, off: Array, options: Option
             Cause.LOG_OF_SATURATED_PROBABILITY,
             lambda: np.where(some_off & np.isinf(as_float64(log_q)), np.inf, 0.0),
         )
+        if not options.get("given"):
+            s.blame(
+                Cause.LOG_OF_SATURATED_PROBABILITY,
+                lambda: np.where(some_off, s.u * np.exp(-as_float64(log_q)), 0.0),
+            )
         if height := options.get("clamp", 0.0):
             before = log_q
             log_q = np.maximum(log_q, s.number(-height, log_q))

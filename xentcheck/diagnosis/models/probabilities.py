@@ -229,7 +229,11 @@ def kl(s: Steps, x: Array, labels: Array, parameters: Options, options: Options)
             (some & np.isnan(as_float64(gap)) & ~np.isnan(as_float64(x))).any(axis=1), np.inf, 0.0
         ),
     )
-    return s.keep("loss", _product(s, t, gap, masked=masked).sum(axis=1))
+    terms = _product(s, t, gap, masked=masked)
+    s.blame(  # terms of both signs that cancel
+        None, lambda: np.nan_to_num(s.u * np.abs(as_float64(terms)).sum(axis=1), posinf=0.0)
+    )
+    return s.keep("loss", terms.sum(axis=1))
 
 
 def kl_gradient(s: Steps, x: Array, labels: Array, parameters: Options, options: Options) -> Array:
