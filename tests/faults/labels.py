@@ -87,7 +87,12 @@ LABELS: Mapping[tuple[str, str], Expected] = {
     ),
     (_CE, "EPS-13"): _of("NaN inputs are replaced: no arithmetic"),
     (_CE, "CAN-01"): _of("(m + log Σ) − x_y", OFFSET, also=(TAIL,)),
-    (_CE, "CAN-02"): _of("lse rounded to the dtype of the logits, then − x_y", OFFSET, NARROW),
+    (_CE, "CAN-02"): _of(
+        "lse rounded to the dtype of the logits, then − x_y; log Σ absorbs tails below 2^-53",
+        OFFSET,
+        NARROW,
+        also=(TAIL,),
+    ),
     (_CE, "CAN-04"): _of("log(1 + tail)", TAIL),
     (_CE, "CAN-04g"): _of("p − 1", ONE_P),
     (_CE, "CAN-07"): _of("p rounded to the buffer, then p − 1", ONE_P, NARROW),
@@ -122,7 +127,11 @@ LABELS: Mapping[tuple[str, str], Expected] = {
     ("softmax", "SHIFT-01"): _of("max(0, largest) is no row's maximum below 0", SHIFT),
     ("softmax", "INF-15"): _of("shift and sum are floored", SHIFT, CLIP),
     ("softmax", "SHIFT-06"): _of("exp ends at e^−87.3: a bound in exp", also=(CLIP,)),
-    ("softmax", "FMA-01"): _of("x·c − max(x·c) contracted", CONTRACTION),
+    ("softmax", "FMA-01"): _of(
+        "x·c − max(x·c) contracted; where x·c overflows at a masked class, −inf − −inf",
+        CONTRACTION,
+        also=(INF_INF,),
+    ),
     ("softmax", "FTZ-02"): _of("flushed subnormals: no cause of the table"),
     ("softmax", "CAN-04sg"): _of("p (1 − p)", ONE_P),
     ("softmax", "GRAD-07"): _of("1/p of a p that underflowed; 1/p − 1", DIVISION, also=(ONE_P,)),
@@ -207,7 +216,9 @@ LABELS: Mapping[tuple[str, str], Expected] = {
     (_FOCAL, "LOG0-05"): _of("0 · log of a σ that is 0", LOG, ZERO_INF, also=(EXP,)),
     (_FOCAL, "CAN-11"): _of("1 − p_t", ONE_P, also=(EXP, ZERO_INF, INF_INF, OFFSET)),
     (_FOCAL, "CAN-11g"): _of(
-        "1 − p_t is 0, and 0^−½ · 0", ONE_P, also=(DIVISION, ZERO_INF, INF_INF, EXP)
+        "1 − p_t is 0, and 0^−½ · 0; max(x, 0) − xz cancels for z near 1",
+        ONE_P,
+        also=(DIVISION, ZERO_INF, INF_INF, EXP, OFFSET),
     ),
     (_CCE, "INF-01c"): _of("0 · log 0", ZERO_INF),
     (_CCE, "EPS-10"): _of("clip at the dtype's epsilon", CLIP),

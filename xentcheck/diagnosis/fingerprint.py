@@ -34,7 +34,7 @@ SCREENED = 48
 SCREENED_BLOCKS = 6
 """Blocks that these rows are from."""
 
-FINALISTS = 4
+FINALISTS = 8
 """Models that are tried on all rows."""
 
 TRIED = 24
@@ -56,6 +56,8 @@ _PART_OF_ERROR = 1 / 16
 _WIDER = {"float16": "float32", "bfloat16": "float32", "float32": "float64"}
 _EPSILONS = (1e-7, 1e-8, 1e-12, 1e-15, 1e-6, 1e-10, 1e-5, 1e-4, 1e-9, 1e-3, 1e-16, 1e-20, 1e-30)
 _HEIGHTS = (100.0, 50.0, 64.0)
+_BLOCKS = (1, 2, 4, 8, 16, 32, 64, 128)
+_LETTERS = {"epsilon": "ε", "clamp": "h", "block": "block"}
 _FAULTS = np.array([*(kind not in NOTES for kind in KINDS), False])
 
 Bools = npt.NDArray[np.bool_]
@@ -83,9 +85,8 @@ class Variant:
     def text(self) -> str:
         """The form in words."""
         says = self.model.says
-        for name in ("epsilon", "clamp"):
-            if self.model.fitted == name:
-                says += f", {'ε' if name == 'epsilon' else 'h'} = {self.options[name]:.4g}"
+        if self.model.fitted:
+            says += f", {_LETTERS[self.model.fitted]} = {self.options[self.model.fitted]:.4g}"
         if self.compute:
             says += f", computed in {self.compute}"
         for step, dtype in self.narrow:
@@ -108,11 +109,13 @@ class Match:
         variant: the variant.
         agreed: (rows,), over all blocks.
         causes: (rows,), the cause of each row by the variant's own steps; None: no step is blamed.
+        passed: the share of rows that pass on which it gives the same results.
     """
 
     variant: Variant
     agreed: Bools
     causes: npt.NDArray[Any]
+    passed: float = 1.0
 
     @property
     def share(self) -> float:
@@ -264,7 +267,9 @@ def agreement(out: Float64Array, block: FailingBlock) -> Bools:
         target = FORMATS[block.result_dtype]
         exponent = np.maximum(np.frexp(actual)[1] - 1, target.min_exponent) - target.precision + 1
         unit = np.ldexp(1.0, np.where(np.isfinite(actual), exponent, 0))
-        near = np.abs(actual - out) <= _PART_OF_ERROR * np.abs(actual - exact) + unit
+        error = np.abs(actual - exact)
+        error = np.where(np.isfinite(error), error, np.abs(actual))
+        near = np.abs(actual - out) <= _PART_OF_ERROR * error + unit
         near &= np.isfinite(actual) & np.isfinite(out)
         # a zero that is wrong is only reproduced by a zero
         near &= (actual != 0) | (out == 0) | (np.abs(out) <= _PART_OF_ERROR * np.abs(exact))
@@ -295,13 +300,15 @@ def fingerprint(
     for variants in _tiers(loss, quantity, whole, hints):
         ranked += _ranked(variants, few)
         ranked.sort(key=lambda each: -each[1])
-        if ranked and ranked[0][1] >= CLEAR and _passes(ranked[0][0], passing):
+        if ranked and ranked[0][1] >= CLEAR and _passed(ranked[0][0], passing)[0] >= _MOST_PASSING:
             break
     matches = _finalists(ranked, whole, passing)
     chosen = _chosen(matches)
-    if not _enough(chosen):
+    if not _enough(chosen) or (chosen[0].share < CLEAR and _WIDER.get(whole[0].case.dtype)):
         plain = [each for each in models_of(loss, quantity) if not each.fitted]
         bases = [Variant(each, each.options) for each in plain[:STORED]]
+        own = whole[0].case.dtype
+        bases += [replace(each, compute=wide) for wide in _wider(own) for each in bases]
         bases += [each for each, _ in ranked[:RANKED] if each not in bases]
         more = _ranked(list(_stored(bases, few)), few)
         matches += _finalists(more, whole, passing)
@@ -311,10 +318,40 @@ def fingerprint(
     causes = np.full(rows, None, dtype=object)
     for match in accepted:
         free = match.agreed & np.array([each is None for each in causes], dtype=np.bool_)
-        causes[free] = match.causes[free]
-    rest = [each for each in ranked if all(each[0] != match.variant for match in chosen)]
+        causes[free] = _agreed_causes(match, matches)[free]
+    alike = [
+        each.variant
+        for each in matches
+        if any((each.agreed == match.agreed).all() for match in chosen)
+    ]
+    rest = [each for each in ranked if each[0] not in alike]
     others = tuple(_match(each, whole) for each, share in rest[:1] if share > 0)
     return Fingerprint(tuple(accepted), others, causes, whole)
+
+
+def _agreed_causes(match: Match, matches: Sequence[Match]) -> npt.NDArray[Any]:
+    """The causes of a match; None where another one that explains as much has another cause.
+
+    What the sound form loses as well is no matter of the form.
+    """
+    causes = match.causes.copy()
+    alike = [
+        each
+        for each in matches
+        if (each.agreed == match.agreed).all() and each.passed == match.passed
+    ]
+    for row in range(len(causes)):
+        given = [each.causes[row] for each in alike]
+        sound = [
+            cause
+            for each, cause in zip(alike, given, strict=True)
+            if cause is not None and each.variant.model.sound
+        ]
+        named = set(sound[:1] or given) - {None}
+        if named == {Cause.EXP_OVERFLOW, Cause.UNTAKEN_BRANCH_GRADIENT}:
+            named = {Cause.EXP_OVERFLOW}  # that of the branch as well
+        causes[row] = named.pop() if len(named) == 1 else None
+    return causes
 
 
 def _finalists(
@@ -324,36 +361,48 @@ def _finalists(
 ) -> list[Match]:
     """The best variants that pass where the implementation does, on all rows."""
     found: list[Match] = []
+    clear = 0.0
     for variant, share in ranked[:TRIED]:
-        if len(found) == FINALISTS or share < LEAST:
+        if len(found) == FINALISTS or share < max(LEAST, clear):
             break
-        if _passes(variant, passing):
-            found.append(_match(variant, blocks))
-            if found[0].share >= CLEAR:
-                break
+        near, equal = _passed(variant, passing)
+        if near >= _MOST_PASSING:
+            found.append(_match(variant, blocks, equal))
+            if found[-1].share >= CLEAR:
+                clear = share  # only those that agree on as much may be the form as well
     return found
 
 
-def _passes(variant: Variant, passing: Sequence[FailingBlock]) -> bool:
-    """Whether a variant comes close to the results on rows that pass."""
-    good = total = 0
+def _passed(variant: Variant, passing: Sequence[FailingBlock]) -> tuple[float, float]:
+    """The shares of rows that pass on which a variant comes close to the results, and is equal."""
+    close = equal = total = 0
     for block in passing:
         out = predicted(variant, block)
         target = FORMATS[min(block.result_dtype, block.case.dtype, key=_precision)]
         wide = np.abs(to_float64(block.case.logits)).reshape(block.case.rows, -1)
         scale = np.maximum(np.where(np.isfinite(wide), wide, 0.0).max(axis=1), 1.0)[:, None]
+        same = (out == block.actual) | (np.isnan(out) & np.isnan(block.actual))
         with np.errstate(all="ignore"):
             slack = np.maximum(_NEARLY * np.abs(block.actual), _ROUNDINGS * target.epsilon * scale)
-            close = (np.abs(out - block.actual) <= slack) | (out == block.actual)
-            close |= np.isnan(out) & np.isnan(block.actual)
-        good += int(np.count_nonzero(close.all(axis=1)))
-        total += len(close)
-    return good >= _MOST_PASSING * total
+            near = (np.abs(out - block.actual) <= slack) | same
+        close += int(np.count_nonzero(near.all(axis=1)))
+        equal += int(np.count_nonzero(same.all(axis=1)))
+        total += len(near)
+    return (close / total, equal / total) if total else (1.0, 1.0)
 
 
 _NEARLY = 2.0**-8
 _ROUNDINGS = 32.0
 _MOST_PASSING = 0.9
+
+
+def _wider(dtype: str) -> list[str]:
+    """The wider dtypes in which a form may be computed."""
+    return [
+        each
+        for each in ("float32", "float64")
+        if FORMATS[each].precision > FORMATS[dtype].precision
+    ]
 
 
 def _precision(name: str) -> int:
@@ -362,7 +411,7 @@ def _precision(name: str) -> int:
 
 def _chosen(matches: Sequence[Match]) -> list[Match]:
     """The matches that explain the most rows together, the best first."""
-    left = sorted(matches, key=lambda each: (-each.share, each.variant.model.sound))
+    left = sorted(matches, key=lambda each: (-each.share, -each.passed, each.variant.model.sound))
     chosen: list[Match] = []
     covered = np.zeros(len(matches[0].agreed) if matches else 0, dtype=np.bool_)
     while left:
@@ -385,13 +434,13 @@ def _enough(chosen: Sequence[Match]) -> bool:
     return bool(covered.mean() >= ACCEPTED)
 
 
-def _match(variant: Variant, blocks: Sequence[FailingBlock]) -> Match:
+def _match(variant: Variant, blocks: Sequence[FailingBlock], passed: float = 1.0) -> Match:
     agreed, causes = [], []
     for block in blocks:
         out, found = computed(variant, block)
         agreed.append(agreement(out, block))
         causes.append(found)
-    return Match(variant, np.concatenate(agreed), np.concatenate(causes))
+    return Match(variant, np.concatenate(agreed), np.concatenate(causes), passed)
 
 
 def _screened(blocks: Sequence[FailingBlock]) -> list[FailingBlock]:
@@ -427,6 +476,8 @@ def _tiers(
     """The variants to try, the likely ones first."""
     dtype = blocks[0].case.dtype
     models = models_of(loss, quantity)
+    if FORMATS[dtype].precision > FORMATS["float16"].precision:
+        models = tuple(each for each in models if not each.options.get("widened"))
     plain = [each for each in models if not each.fitted]
     yield [Variant(each, each.options) for each in plain]
     wider = _WIDER.get(dtype)
@@ -458,6 +509,8 @@ def _fitted(
             numbers = [each for each in dict.fromkeys(given) if 0 < each <= _LARGEST_EPSILON]
         elif model.fitted == "clamp":
             numbers = whole
+        elif model.fitted == "block":
+            numbers = list(_BLOCKS)
         else:
             continue
         found += [Variant(model, {**model.options, model.fitted: each}) for each in numbers]

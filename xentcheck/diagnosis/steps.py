@@ -36,7 +36,7 @@ class Steps:
     sums: str = "pairwise"
     blaming: bool = True
     named: dict[str, Any] = field(default_factory=dict)
-    _blames: list[tuple[Cause, Float64Array]] = field(default_factory=list)
+    _blames: list[tuple[Cause | None, Float64Array]] = field(default_factory=list)
 
     @property
     def exact(self) -> bool:
@@ -67,12 +67,15 @@ class Steps:
         self.named[name] = value
         return value
 
-    def total(self, terms: Array, over: Cause | None = None) -> Array:
+    def total(
+        self, terms: Array, over: Cause = Cause.SUM_OVERFLOW, rows: Array | None = None
+    ) -> Array:
         """The sum over the classes, with the axis kept: (rows, 1).
 
         Args:
             terms: (rows, classes).
-            over: the cause where the sum overflows; `Cause.SUM_OVERFLOW` unless given.
+            over: the cause where the sum overflows.
+            rows: the rows with this cause; that of the others is `Cause.SUM_OVERFLOW`. None: all.
         """
         if self.exact or self.sums == "pairwise":
             result = terms.sum(axis=1, keepdims=True)
@@ -82,10 +85,10 @@ class Steps:
             wide = FORMATS[self.sums].dtype
             result = terms.astype(wide).sum(axis=1, keepdims=True).astype(terms.dtype)
         if not self.exact and self.blaming:
-            self._blame_sum(terms, result, over or Cause.SUM_OVERFLOW)
+            self._blame_sum(terms, result, over, np.True_ if rows is None else rows)
         return np.asarray(result)
 
-    def _blame_sum(self, terms: Array, result: Array, over: Cause) -> None:
+    def _blame_sum(self, terms: Array, result: Array, over: Cause, rows: Any) -> None:
         computed = to_float64(result)[:, 0]
         wide = to_float64(terms)
 
@@ -93,7 +96,8 @@ class Steps:
             inside = np.isfinite(wide).all(axis=1) & ~np.isfinite(computed)
             return np.where(inside, np.inf, 0.0)
 
-        self.blame(over, overflow)
+        self.blame(over, lambda: np.where(rows, overflow(), 0.0))
+        self.blame(Cause.SUM_OVERFLOW, lambda: np.where(rows, 0.0, overflow()))
         if terms.shape[1] >= _MANY:
 
             def lost() -> Array:
@@ -103,11 +107,11 @@ class Steps:
 
             self.blame(Cause.LOW_PRECISION_ACCUMULATION, lost)
 
-    def blame(self, cause: Cause, size: Callable[[], Array]) -> None:
+    def blame(self, cause: Cause | None, size: Callable[[], Array]) -> None:
         """Note how far a step may move the result of each row.
 
         Args:
-            cause: the cause, if this is the largest error of the row.
+            cause: the cause, if this is the largest error of the row; None if it has no name.
             size: gives absolute errors of the result, (rows,) or (rows, classes); inf where the
                 step turns the result into NaN or an infinity.
         """
@@ -117,6 +121,26 @@ class Steps:
         if sizes.ndim == 2:
             sizes = np.fmax.reduce(sizes, axis=1, initial=0.0)
         self._blames.append((cause, np.nan_to_num(sizes, nan=0.0, posinf=np.inf)))
+
+    @property
+    def blamed(self) -> int:
+        """How many blames there are so far."""
+        return len(self._blames)
+
+    def rescale(self, since: int, factor: Callable[[], Array]) -> None:
+        """Scale the finite blames of a step whose result is multiplied later.
+
+        Args:
+            since: the number of blames before the step.
+            factor: gives the factor of each row, (rows,).
+        """
+        if self.exact or not self.blaming:
+            return
+        scale = np.nan_to_num(np.abs(factor()), nan=1.0, posinf=BEYOND)
+        self._blames[since:] = [
+            (cause, np.where(np.isfinite(sizes), np.minimum(sizes, BEYOND) * scale, sizes))
+            for cause, sizes in self._blames[since:]
+        ]
 
     def causes(self, results: Float64Array) -> Array:
         """The cause of the largest error of each row, as objects; None where no step is blamed.
@@ -136,15 +160,15 @@ class Steps:
             sizes = np.broadcast_to(given, (rows,))
             counts = np.where(finite, np.isfinite(sizes), np.isinf(sizes))
             more = counts & (sizes > largest)
-            if cause is Cause.ZERO_TIMES_INF:  # it makes the NaN of an infinite logarithm
-                logs = np.array([each is _LOGARITHM for each in found.tolist()], dtype=np.bool_)
+            if cause is Cause.ZERO_TIMES_INF:  # it lets through what has no effect otherwise
+                logs = np.array([each in _MULTIPLIED for each in found.tolist()], dtype=np.bool_)
                 more |= counts & undefined & np.isinf(sizes) & logs
             largest[more] = sizes[more]
             found[more] = cause
         return found
 
 
-_LOGARITHM = Cause.LOG_OF_SATURATED_PROBABILITY
+_MULTIPLIED = (Cause.LOG_OF_SATURATED_PROBABILITY, Cause.INF_MINUS_INF)
 
 
 _MANY = 32

@@ -248,8 +248,8 @@ _SOFTMAX_CROSS_ENTROPY: tuple[Variation, ...] = (
     *_epsilons(_CE, "upcast_after_softmax_with_epsilon", (1e-8,),
                "log(p + ε) of a p that was rounded in float16", CLIP, also=(LOG, NARROW),
                dtypes=HALF),
-    _one(_CE, "added_in_turn", "one float16 accumulator stalls at 2048", ACCUMULATION,
-         also=(TAIL,), dtypes=HALF, wide=True),
+    _one(_CE, "added_in_turn", "log(1 + tail); one float16 accumulator stalls at 2048, which the"
+         " tolerance of 65,540 terms allows", ACCUMULATION, TAIL, dtypes=HALF, wide=True),
     _one(_CE, "tail_added_in_turn", "one bfloat16 accumulator stalls at 256", ACCUMULATION,
          dtypes=BRAIN, wide=True),
     # gradients
@@ -361,8 +361,8 @@ _SIGMOID: tuple[Variation, ...] = (
          also=(INF_INF, ZERO_INF)),
     _one(_BCE, "bce_less_log_sigmoid", "(1 − z) x − log σ(x): equal numbers cancel", OFFSET,
          also=(INF_INF, ZERO_INF), dtypes=DOUBLE),
-    *_stored(_BCE, "bce_narrow_probability", "σ stored narrow, then its logarithms", NARROW,
-             also=(ZERO_INF, *LOG_1_MINUS_P)),
+    *_stored(_BCE, "bce_narrow_probability", "σ stored narrow, then its logarithms; e^−x is inf"
+             " from −88.7 on", NARROW, also=(EXP, ZERO_INF, *LOG_1_MINUS_P)),
     *_stored(_BCE, "bce_narrow_power", "e^−|x| stored narrow", NARROW, also=(INF_INF, ZERO_INF)),
     _one(_BCE, "bce_halved_smoothing", "(t + ε)/2: another meaning", also=(INF_INF, ZERO_INF),
          label_smoothing=0.125),

@@ -33,7 +33,17 @@ def _power(s: Steps, x: Array) -> Array:
 def _sigmoid(s: Steps, x: Array, form: str) -> Array:
     one = s.number(1.0, x)
     if form == "naive":
-        return s.keep("p = 1 / (1 + exp(−x))", one / (one + _power(s, -x)))
+        e = s.keep("exp", np.exp(-x))
+        s.blame(
+            Cause.EXP_OVERFLOW,
+            lambda: np.where(np.isinf(as_float64(e)) & (np.exp(x) > 0), np.inf, 0.0),
+        )
+        return s.keep("p = 1 / (1 + exp(−x))", one / (one + e))
+    if form == "one_minus":
+        rest = s.keep("1 / (1 + exp(x))", one / (one + np.exp(x)))
+        s.blame(Cause.ONE_MINUS_P_CANCELLATION, lambda: np.full(x.shape, s.u))
+        s.blame(Cause.ONE_MINUS_P_CANCELLATION, lambda: np.where(rest == 1, np.inf, 0.0))
+        return s.keep("p = 1 − 1 / (1 + exp(x))", one - rest)
     if form == "exp_ratio":
         e = _power(s, x)
         return s.keep("p = exp(x) / (1 + exp(x))", e / (one + e))
@@ -41,7 +51,7 @@ def _sigmoid(s: Steps, x: Array, form: str) -> Array:
         t = s.keep("tanh(x / 2)", np.tanh(x / s.number(2.0, x)))
         s.blame(Cause.ONE_MINUS_P_CANCELLATION, lambda: np.full(x.shape, s.u))
         return s.keep("p = (1 + tanh) / 2", (one + t) / s.number(2.0, x))
-    e = np.exp(-np.abs(x))
+    e = s.keep("exp(−|x|)", np.exp(-np.abs(x)))
     return s.keep("p = sigmoid(x)", _where(x >= 0, one + e * 0, e) / (one + e))
 
 
@@ -73,9 +83,25 @@ def _softplus(s: Steps, x: Array, form: str, name: str = "softplus") -> Array:
         top = np.maximum(x, zero)
         result = top + np.log(np.exp(x - top) + np.exp(-top))
         s.blame(Cause.ABSORBED_TAIL, lambda: np.full(x.shape, s.u))
+    elif form.startswith(("log_of_", "log_rest_")):
+        result = _softplus_of_probability(s, x, {"form": form})
     else:
-        result = np.maximum(x, zero) + np.log1p(np.exp(-np.abs(x)))
+        result = np.maximum(x, zero) + np.log1p(s.keep("exp(−|x|)", np.exp(-np.abs(x))))
     return s.keep(name, result)
+
+
+def _softplus_of_probability(s: Steps, x: Array, options: Options) -> Array:
+    """−log σ(−x), or −log(1 − σ(x))."""
+    kind, form = options["form"].rsplit("_", 1)[0], options["form"]
+    if kind.startswith("log_rest"):
+        p = _sigmoid(s, x, form.removeprefix("log_rest_"))
+        rest = s.keep("1 − p", s.number(1.0, p) - p)
+        s.blame(
+            Cause.ONE_MINUS_P_CANCELLATION,
+            lambda: s.u / np.maximum(as_float64(rest), s.u),
+        )
+        return -_log_p(s, rest, options, "log(1 − p)")
+    return -_log_p(s, _sigmoid(s, -x, form.removeprefix("log_of_")), options)
 
 
 def sigmoid(s: Steps, x: Array, labels: Any, parameters: Options, options: Options) -> Array:
@@ -84,7 +110,18 @@ def sigmoid(s: Steps, x: Array, labels: Any, parameters: Options, options: Optio
     p = _sigmoid(s, x, options["form"])
     if options["form"] == "naive":
         _flushed(s, p, lambda: np.exp(np.minimum(as_float64(x), 0.0)))
-    return p
+    guard = options.get("guard", "")
+    if not guard:
+        return p
+    low, one = s.number(options["epsilon"], p), s.number(1.0, p)
+    moved = p + low if guard == "plus" else np.maximum(p, low)
+    if guard == "clip":
+        moved = np.minimum(moved, one - low)
+    s.blame(
+        Cause.EPSILON_CLIP,
+        lambda: np.where(as_float64(p) == as_float64(moved), 0.0, BEYOND),
+    )
+    return s.keep("p + ε" if guard == "plus" else "clip(p)", moved)
 
 
 def sigmoid_gradient(
@@ -98,12 +135,13 @@ def sigmoid_gradient(
     if form in ("ratio", "ratio_minus"):
         e = _power(s, x if form == "ratio" else -x)
         bottom = (one + e) ** 2
-        s.blame(
-            Cause.EXP_OVERFLOW,
-            lambda: np.where(
-                np.isinf(as_float64(bottom)) & np.isfinite(as_float64(x)), np.inf, 0.0
-            ),
-        )
+
+        def over(size: Any) -> Array:
+            infinite = np.isinf(as_float64(bottom)) & np.isfinite(as_float64(x))
+            return np.where(infinite, size, 0.0)
+
+        s.blame(Cause.EXP_OVERFLOW, lambda: over(np.inf))
+        s.blame(Cause.EXP_OVERFLOW, lambda: over(np.exp(-np.abs(as_float64(x)))))
         return np.asarray(e / bottom)
     p = _sigmoid(s, x, form)
     s.blame(Cause.ONE_MINUS_P_CANCELLATION, lambda: np.where(as_float64(p) > 0.5, s.u, 0.0))
@@ -112,20 +150,66 @@ def sigmoid_gradient(
 
 def softplus(s: Steps, x: Array, labels: Any, parameters: Options, options: Options) -> Array:
     """log(1 + e^x)."""
-    return _softplus(s, s.keep("x", x), options["form"])
+    x = s.keep("x", x)
+    if options["form"].startswith(("log_of_", "log_rest_")):
+        return _softplus_of_probability(s, x, options)
+    return _softplus(s, x, options["form"])
 
 
 def softplus_gradient(
     s: Steps, x: Array, labels: Any, parameters: Options, options: Options
 ) -> Array:
     """σ(x)."""
+    form, one = options["form"], s.number(1.0, x)
+    if form.startswith("rest_"):
+        p = _sigmoid(s, -s.keep("x", x), form.removeprefix("rest_"))
+        s.blame(Cause.ONE_MINUS_P_CANCELLATION, lambda: np.full(x.shape, s.u))
+        return s.keep("1 − p", one - p)
+    if form in ("linear branch", "two branches"):
+        return _both_branches(s, x, form)
     return sigmoid(s, x, labels, parameters, options)
+
+
+def _both_branches(s: Steps, x: Array, form: str) -> Array:
+    """What differentiation makes of a `where`: both branches, with factors of 0 and 1."""
+    one, up = s.number(1.0, x), np.exp(x)
+    if form == "linear branch":
+        taken = np.asarray(x > s.number(_LINEAR, x), dtype=bool)
+        first = one + x * 0 if s.exact else np.ones_like(x)
+    else:
+        taken = np.asarray(x > 0, dtype=bool)
+        down = np.exp(-x)
+        first = one - down / (one + down)
+        s.blame(Cause.ONE_MINUS_P_CANCELLATION, lambda: np.where(taken, s.u, 0.0))
+    second = up / (one + up)
+    if s.exact:
+        return s.keep("gradient", _where(taken, first, second))
+    yes, no = taken.astype(x.dtype), (~taken).astype(x.dtype)
+
+    def untaken() -> Array:
+        lost = np.where(taken, as_float64(second), as_float64(first))
+        return np.where(np.isnan(lost) & ~np.isnan(as_float64(x)), np.inf, 0.0)
+
+    s.blame(Cause.UNTAKEN_BRANCH_GRADIENT, untaken)
+    return s.keep("gradient", np.asarray(yes * first + no * second))
+
+
+_LINEAR = 20.0
+"""Above this PyTorch's softplus is x."""
 
 
 def log_sigmoid(s: Steps, x: Array, labels: Any, parameters: Options, options: Options) -> Array:
     """log σ(x)."""
     x = s.keep("x", x)
     form = options["form"]
+    if form == "less softplus":
+        whole = _softplus(s, x, options["softplus"])
+        s.blame(Cause.COMMON_OFFSET_CANCELLATION, lambda: _rounded(s, x))
+        s.blame(
+            Cause.INF_MINUS_INF,
+            lambda: np.where(np.isinf(as_float64(x)) & np.isinf(as_float64(whole)), np.inf, 0.0),
+        )
+        return s.keep("x − softplus(x)", x - whole)
     if form.startswith("log_of_"):
         return _log_p(s, _sigmoid(s, x, form.removeprefix("log_of_")), options)
     return -_softplus(s, -x, form)
@@ -178,6 +262,9 @@ def _log_p(s: Steps, p: Array, options: Options, name: str = "log p", *, used: A
             lambda: np.where(asked & (as_float64(clamped) != as_float64(logs)), BEYOND, 0.0),
         )
         logs = s.keep("max(log p, −h)", clamped)
+
+    if options.get("given"):  # p is an input, and exact
+        return np.asarray(logs)
 
     def rounded() -> Array:
         wide = as_float64(p)
@@ -235,13 +322,21 @@ def binary(s: Steps, x: Array, labels: Array, parameters: Options, options: Opti
         )
         s.blame(
             Cause.COMMON_OFFSET_CANCELLATION,
-            lambda: np.where(
-                (as_float64(labels) != 0) & np.isfinite(as_float64(product)),
-                s.u * np.abs(as_float64(product)),
-                0.0,
-            ),
+            lambda: np.where((labels == 0) | (labels == 1), 0.0, _rounded(s, product)),
         )
         return s.keep("loss", np.maximum(x, zero) - product + logs)
+    if form == "product":
+        whole = _softplus(s, x, options["softplus"], "softplus(x)")
+        product = s.keep("x z", x * labels)
+        s.blame(
+            Cause.INF_MINUS_INF,
+            lambda: np.where(np.isinf(as_float64(x)), np.inf, 0.0),
+        )
+        s.blame(
+            Cause.COMMON_OFFSET_CANCELLATION,
+            lambda: np.where(as_float64(labels) != 0, _rounded(s, product), 0.0),
+        )
+        return s.keep("loss", whole - product)
     if form == "one_sided":
         tail = _softplus(s, -x, options["softplus"], "softplus(−x)")
         s.blame(Cause.COMMON_OFFSET_CANCELLATION, lambda: _rounded(s, off * x))
@@ -269,21 +364,8 @@ def _of_probabilities(s: Steps, p: Array, on: Array, off: Array, options: Option
     """−on log p − off log(1 − p)."""
     one = s.number(1.0, p)
     masked = bool(options.get("masked"))
-    guard = options.get("guard", "")
-    if guard == "clip":
-        low = s.number(options["epsilon"], p)
-        clipped = s.keep("clip(p)", np.minimum(np.maximum(p, low), one - low))
-
-        def moved() -> Array:
-            wide, changed = as_float64(p), as_float64(clipped)
-            return np.where(wide == changed, 0.0, BEYOND)
-
-        s.blame(Cause.EPSILON_CLIP, moved)
-        s.blame(
-            Cause.INEFFECTIVE_EPSILON,
-            lambda: np.where((as_float64(clipped) == 0) | (as_float64(clipped) == 1), np.inf, 0.0),
-        )
-        p = clipped
+    if options.get("guard") == "clip":
+        p = _clipped(s, p, options)
         options = {**options, "guard": ""}
     some_on = np.asarray(on != 0, dtype=bool)
     some_off = np.asarray(off != 0, dtype=bool)
@@ -294,6 +376,11 @@ def _of_probabilities(s: Steps, p: Array, on: Array, off: Array, options: Option
             Cause.LOG_OF_SATURATED_PROBABILITY,
             lambda: np.where(some_off & np.isinf(as_float64(log_q)), np.inf, 0.0),
         )
+        if not options.get("given"):
+            s.blame(
+                Cause.LOG_OF_SATURATED_PROBABILITY,
+                lambda: np.where(some_off, s.u * np.exp(-as_float64(log_q)), 0.0),
+            )
         if height := options.get("clamp", 0.0):
             before = log_q
             log_q = np.maximum(log_q, s.number(-height, log_q))
@@ -307,7 +394,7 @@ def _of_probabilities(s: Steps, p: Array, on: Array, off: Array, options: Option
             Cause.ONE_MINUS_P_CANCELLATION,
             lambda: np.where(some_off & (as_float64(rest) > 0), s.u, 0.0),
         )
-        log_q = _log_p(s, rest, options, "log(1 − p)", used=some_off)
+        log_q = _log_p(s, rest, {**options, "given": False}, "log(1 − p)", used=some_off)
     return s.keep(
         "loss", -_product(s, on, log_p, masked=masked) - _product(s, off, log_q, masked=masked)
     )
@@ -331,6 +418,8 @@ def binary_gradient(
         within = np.asarray((p >= low) & (p <= one - low), dtype=bool)
         s.blame(Cause.EPSILON_CLIP, lambda: np.where(~within, BEYOND, 0.0))
         weighted = _where(within, weighted, weighted * 0)
+    elif form == "inverses":
+        return _through_inverses(s, p, on, off, options)
     elif form == "floored":
         slope = p * (one - p)
         floor = np.maximum(slope, s.number(options["epsilon"], x))
@@ -341,6 +430,36 @@ def binary_gradient(
         weighted = weighted / floor * slope
     s.blame(Cause.ONE_MINUS_P_CANCELLATION, lambda: np.full(x.shape, s.u))
     return np.asarray(weighted)
+
+
+def _through_inverses(s: Steps, p: Array, on: Array, off: Array, options: Options) -> Array:
+    """(−z / p + (1 − z) / (1 − p)) p (1 − p), with an epsilon in the denominators."""
+    one, epsilon = s.number(1.0, p), options.get("epsilon", 0.0)
+    rest = s.keep("1 − p", one - p)
+    low = s.number(epsilon, p)
+    if options.get("guard") == "low":
+        up, down = np.maximum(p, low), np.maximum(rest, low)
+    else:
+        up, down = (p + low, rest + low) if epsilon else (p, rest)
+    inner = s.keep("−z / p + (1 − z) / (1 − p)", off / down - on / up)
+    result = s.keep("gradient", inner * p * rest)
+
+    def undefined() -> Array:
+        return np.where(~np.isfinite(as_float64(result)), np.inf, 0.0)
+
+    def moved() -> Array:
+        wide = [as_float64(each) for each in (p, rest, up, down, on, off)]
+        lost = wide[4] * wide[1] * np.abs(wide[0] / wide[2] - 1)
+        lost = lost + wide[5] * wide[0] * np.abs(wide[1] / wide[3] - 1)
+        return np.where(np.isfinite(lost), lost, 0.0)
+
+    if epsilon:
+        s.blame(Cause.EPSILON_CLIP, moved)
+        s.blame(Cause.INEFFECTIVE_EPSILON, undefined)
+    else:
+        s.blame(Cause.DIVISION_BY_SATURATED_P, undefined)
+    s.blame(Cause.ONE_MINUS_P_CANCELLATION, lambda: np.full(p.shape, s.u))
+    return result
 
 
 # sigmoid_focal_loss
@@ -363,12 +482,30 @@ def focal(s: Steps, x: Array, labels: Array, parameters: Options, options: Optio
         on, off = _sigmoid(s, x, "sound"), _sigmoid(s, -x, "sound")
         wrong = z * off + (one - z) * on
         ce = binary(s, x, labels, {}, {"form": "max_log1p"})
+    elif form == "exp of loss":
+        ce = binary(s, x, labels, {}, options["ce"])
+        p = s.keep("p_t = exp(−ce)", np.exp(-ce))
+        wrong = s.keep("1 − p_t", one - p)
+        hard = np.asarray((z == 0) | (z == 1), dtype=bool)
+        s.blame(
+            Cause.ONE_MINUS_P_CANCELLATION,
+            lambda: np.where(hard, _of_power(s, wrong, gamma) * np.abs(as_float64(ce)), 0.0),
+        )
     elif form == "two_logs":
         kind = options["sigmoid"]
-        up, down = _sigmoid(s, x, kind), _sigmoid(s, -x, kind)
+        up = _clipped(s, _sigmoid(s, x, kind), options)
+        if options.get("rest"):
+            down = s.keep("1 − p", one - up)
+            s.blame(
+                Cause.ONE_MINUS_P_CANCELLATION,
+                lambda: np.where(as_float64(down) > 0, s.u, 0.0),
+            )
+        else:
+            down = _sigmoid(s, -x, kind)
         number = s.number(gamma, x)
-        log_p = _log_p(s, up, {}, "log p", used=np.asarray(z != 0, dtype=bool))
-        log_q = _log_p(s, down, {}, "log q", used=np.asarray(z != 1, dtype=bool))
+        logs = {} if options.get("guard") == "clip" else options
+        log_p = _log_p(s, up, logs, "log p", used=np.asarray(z != 0, dtype=bool))
+        log_q = _log_p(s, down, logs, "log q", used=np.asarray(z != 1, dtype=bool))
         first = _product(s, z * down**number, log_p, masked=False)
         second = _product(s, (one - z) * up**number, log_q, masked=False)
         return s.keep("loss", _alpha(s, z, parameters) * (-first - second))
@@ -380,17 +517,41 @@ def focal(s: Steps, x: Array, labels: Array, parameters: Options, options: Optio
             wrong = one - (p * z + (one - p) * (one - z))
         wrong = s.keep("1 − p_t", wrong)
 
-        def cancelled() -> Array:
-            wide = as_float64(wrong)
-            size = gamma * s.u * np.maximum(wide, s.u) ** (gamma - 1)
-            return np.where(np.isfinite(wide), size, 0.0)
-
-        s.blame(Cause.ONE_MINUS_P_CANCELLATION, cancelled)
+        before = s.blamed
         ce = binary(s, x, labels, {}, options["ce"])
+        s.rescale(before, lambda: np.maximum(as_float64(wrong), s.u) ** gamma)
+        s.blame(
+            Cause.ONE_MINUS_P_CANCELLATION,
+            lambda: _of_power(s, wrong, gamma) * np.maximum(np.abs(as_float64(ce)), s.u),
+        )
     power = (
         wrong * wrong if gamma == 2 and not options.get("power") else wrong ** s.number(gamma, x)
     )
     return s.keep("loss", _alpha(s, z, parameters) * _product(s, power, ce, masked=form == "sound"))
+
+
+def _of_power(s: Steps, wrong: Array, gamma: float) -> Array:
+    """How far (1 − p_t)^γ may be off where 1 − p_t is off by the unit roundoff."""
+    wide = as_float64(wrong)
+    size = gamma * s.u * np.maximum(wide, s.u) ** (gamma - 1)
+    return np.where(np.isfinite(wide), size, 0.0)
+
+
+def _clipped(s: Steps, p: Array, options: Options) -> Array:
+    """p clipped to [ε, 1 − ε], if that is asked for."""
+    if options.get("guard") != "clip":
+        return p
+    low, one = s.number(options["epsilon"], p), s.number(1.0, p)
+    clipped = s.keep("clip(p)", np.minimum(np.maximum(p, low), one - low))
+    s.blame(
+        Cause.EPSILON_CLIP,
+        lambda: np.where(as_float64(p) == as_float64(clipped), 0.0, BEYOND),
+    )
+    s.blame(
+        Cause.INEFFECTIVE_EPSILON,
+        lambda: np.where((as_float64(clipped) == 0) | (as_float64(clipped) == 1), np.inf, 0.0),
+    )
+    return clipped
 
 
 def focal_gradient(
@@ -417,7 +578,9 @@ def focal_gradient(
         wrong = one - (p * z + (one - p) * (one - z))
     wrong = s.keep("1 − p_t", wrong)
     slope = (one - z - z) * p * (one - p)
+    before = s.blamed
     ce = binary(s, x, labels, {}, options["ce"])
+    s.rescale(before, lambda: np.maximum(as_float64(wrong), s.u) ** gamma)
     number = s.number(gamma, x)
     by_wrong = number * wrong ** (number - one) * slope * ce
 

@@ -44,15 +44,11 @@ def categorical(s: Steps, p: Array, labels: Array, parameters: Options, options:
     if options.get("normalised"):
         total = p.sum(axis=1, keepdims=True)
         p = s.keep("p / Σp", p / total)
-        s.blame(
-            Cause.INF_MINUS_INF,
-            lambda: np.where((as_float64(total) == 0)[:, 0], np.inf, 0.0),
-        )
-        s.blame(
-            Cause.EPSILON_CLIP,
-            lambda: np.abs(np.log(np.maximum(as_float64(total), 1e-300)))[:, 0],
-        )
-    logs = _log_p(s, p, options, used=_some(dense))
+        # another meaning, and no cause of its own
+        s.blame(None, lambda: np.where(as_float64(total)[:, 0] == 0, np.inf, 0.0))
+        s.blame(None, lambda: np.abs(np.log(np.maximum(as_float64(total)[:, 0], 1e-300))))
+    given = {**options, "given": not options.get("normalised")}
+    logs = _log_p(s, p, given, used=_some(dense))
     terms = _product(s, dense, logs, masked=bool(options.get("masked")))
     return s.keep("loss", (p[:, 0] * 0 if s.exact else 0) - terms.sum(axis=1))
 
@@ -91,7 +87,8 @@ def categorical_gradient(
 def binary(s: Steps, p: Array, labels: Array, parameters: Options, options: Options) -> Array:
     """The value of binary_cross_entropy, (rows,)."""
     p = s.keep("p", p)
-    return _of_probabilities(s, p, labels, s.number(1.0, p) - labels, options)
+    given = {**options, "given": True}
+    return _of_probabilities(s, p, labels, s.number(1.0, p) - labels, given)
 
 
 def binary_gradient(
@@ -121,6 +118,30 @@ def binary_gradient(
             lambda: np.where(as_float64(bottom) == 0, np.inf, 0.0),
         )
         return np.asarray((p - labels) / bottom)
+    if form in ("plus", "low"):
+        low, rest = s.number(options["epsilon"], p), one - p
+        up, down = (
+            (p + low, rest + low) if form == "plus" else (np.maximum(p, low), np.maximum(rest, low))
+        )
+
+        def moved() -> Array:
+            wide = [as_float64(each) for each in (p, rest, up, down, labels)]
+            lost = wide[4] * np.abs(1 / wide[0] - 1 / wide[2])
+            lost = lost + (1 - wide[4]) * np.abs(1 / wide[1] - 1 / wide[3])
+            return np.where(np.isfinite(lost), lost, BEYOND)
+
+        s.blame(Cause.EPSILON_CLIP, moved)
+        s.blame(
+            Cause.INEFFECTIVE_EPSILON,
+            lambda: np.where((as_float64(up) == 0) | (as_float64(down) == 0), np.inf, 0.0),
+        )
+        s.blame(
+            Cause.ONE_MINUS_P_CANCELLATION,
+            lambda: np.nan_to_num(
+                s.u * (1 - as_float64(labels)) / as_float64(down) ** 2, posinf=0.0
+            ),
+        )
+        return np.asarray((one - labels) / down - labels / up)
     if form == "clipped":
         low = s.number(options["epsilon"], p)
         within = np.asarray((p >= low) & (p <= one - low), dtype=bool)
@@ -133,7 +154,7 @@ def binary_gradient(
         both = np.isnan(as_float64(first)) | np.isnan(as_float64(second))
         return np.where(within & both, np.inf, 0.0)
 
-    s.blame(Cause.ZERO_TIMES_INF, lost)
+    s.blame(Cause.DIVISION_BY_SATURATED_P, lost)
     s.blame(
         Cause.ONE_MINUS_P_CANCELLATION,
         lambda: np.where(
@@ -148,6 +169,15 @@ def nll(s: Steps, x: Array, labels: Array, parameters: Options, options: Options
     """The value of nll_loss, (rows,)."""
     x = s.keep("x", x)
     dense, kept = _weights(s, x, labels, parameters)
+    if options.get("exp"):
+        x = _log_p(s, s.keep("p = exp(x)", np.exp(x)), options, used=_some(dense))
+    elif height := options.get("clamp", 0.0):
+        before = x
+        x = s.keep("max(x, −h)", np.maximum(x, s.number(-height, x)))
+        s.blame(
+            Cause.EPSILON_CLIP,
+            lambda: np.where(_some(dense) & (as_float64(before) != as_float64(x)), BEYOND, 0.0),
+        )
     terms = _product(s, dense, x, masked=bool(options.get("masked")))
     loss = (x[:, 0] * 0 if s.exact else 0) - terms.sum(axis=1)
     if not kept.all():
@@ -177,7 +207,7 @@ def kl(s: Steps, x: Array, labels: Array, parameters: Options, options: Options)
     one = s.number(1.0, x)
     some = _some(t)
     inner = _where(some, t, t * 0 + one) if masked else t
-    logs = labels if in_logs else _log_p(s, inner, options, "log t", used=some)
+    logs = labels if in_logs else _log_p(s, inner, {**options, "given": True}, "log t", used=some)
     if options.get("factor") and not in_logs:
         t = s.keep("max(t, ε)", np.maximum(t, s.number(options["epsilon"], x)))
     if options.get("both"):
@@ -199,7 +229,11 @@ def kl(s: Steps, x: Array, labels: Array, parameters: Options, options: Options)
             (some & np.isnan(as_float64(gap)) & ~np.isnan(as_float64(x))).any(axis=1), np.inf, 0.0
         ),
     )
-    return s.keep("loss", _product(s, t, gap, masked=masked).sum(axis=1))
+    terms = _product(s, t, gap, masked=masked)
+    s.blame(  # terms of both signs that cancel
+        None, lambda: np.nan_to_num(s.u * np.abs(as_float64(terms)).sum(axis=1), posinf=0.0)
+    )
+    return s.keep("loss", terms.sum(axis=1))
 
 
 def kl_gradient(s: Steps, x: Array, labels: Array, parameters: Options, options: Options) -> Array:
@@ -207,12 +241,19 @@ def kl_gradient(s: Steps, x: Array, labels: Array, parameters: Options, options:
     t = np.exp(labels) if parameters.get("log_target") else labels
     if options["form"] == "ratio":
         q = s.keep("q = exp(x)", np.exp(x))
-        ratio = t / q
+        some = _some(t) if options.get("masked") else np.ones(t.shape, dtype=bool)
+        result = s.keep("(t / q) q", _where(some, t / q * q, t * 0))
+
+        def lost() -> Array:
+            off = np.abs(as_float64(result) - as_float64(t))
+            return np.where(np.isfinite(off), off, 0.0)
+
         s.blame(
             Cause.DIVISION_BY_SATURATED_P,
-            lambda: np.where(as_float64(q) == 0, np.inf, 0.0),
+            lambda: np.where(np.isfinite(as_float64(result)), 0.0, np.inf),
         )
-        return np.asarray(-(ratio * q))
+        s.blame(Cause.DIVISION_BY_SATURATED_P, lost)
+        return -result
     if options["form"] == "clipped":
         q = np.exp(x)
         low = s.number(options["epsilon"], x)
@@ -225,10 +266,17 @@ def kl_gradient(s: Steps, x: Array, labels: Array, parameters: Options, options:
 def js(s: Steps, p: Array, labels: Array, parameters: Options, options: Options) -> Array:
     """The value of js_divergence, (rows,)."""
     p, q, half = s.keep("p", p), labels, s.number(0.5, p)
-    if options["form"] == "plus_both":
+    if guard := options.get("guard", ""):
+        before = p, q
         low = s.number(options["epsilon"], p)
-        p, q = s.keep("p + ε", p + low), q + low
-        s.blame(Cause.EPSILON_CLIP, lambda: np.full(len(p), options["epsilon"]))
+        if guard == "plus":
+            p, q = s.keep("p + ε", p + low), q + low
+        else:
+            p, q = s.keep("max(p, ε)", np.maximum(p, low)), np.maximum(q, low)
+        s.blame(
+            Cause.EPSILON_CLIP,
+            lambda: np.abs(_js_of(as_float64(p), as_float64(q)) - _js_of(*map(as_float64, before))),
+        )
     one = s.number(1.0, p)
     if options["form"] == "sound" and not s.exact:
         total = p + q
@@ -252,19 +300,58 @@ def js(s: Steps, p: Array, labels: Array, parameters: Options, options: Options)
     if options["form"] == "plus":
         low = s.number(options["epsilon"], p)
         sums = [each * np.log((each + low) / (middle + low)) for each in (p, q)]
-        s.blame(Cause.EPSILON_CLIP, lambda: np.full(len(p), options["epsilon"]))
-        s.blame(Cause.ONE_MINUS_P_CANCELLATION, lambda: np.full(len(p), s.u))
+        wide, more = [as_float64(each) for each in (p, q, middle)], options["epsilon"]
+        s.blame(
+            Cause.EPSILON_CLIP,
+            lambda: np.abs(
+                sum(each * np.log((each + more) / (wide[2] + more)) for each in wide[:2]).sum(
+                    axis=1
+                )
+                / 2
+                - _js_of(wide[0], wide[1])
+            ),
+        )
+        s.blame(None, lambda: np.full(len(p), s.u))
         return s.keep("loss", (sums[0] + sums[1]).sum(axis=1) / two)
+    if options["form"] == "difference":
+        log_middle = s.keep("log m", np.log(middle))
+        terms = [
+            _product(s, each, np.log(each) - log_middle, masked=bool(options.get("masked")))
+            for each in (p, q)
+        ]
+        s.blame(
+            Cause.COMMON_OFFSET_CANCELLATION,
+            lambda: np.nan_to_num(
+                s.u * as_float64(middle) * np.abs(as_float64(log_middle)), posinf=0.0
+            ),
+        )
+        undefined = [
+            _some(each) & np.isnan(as_float64(term)) if not s.exact else _some(each)
+            for each, term in zip((p, q), terms, strict=True)
+        ]
+        s.blame(None, lambda: np.where(undefined[0] | undefined[1], np.inf, 0.0))
+        s.blame(
+            Cause.ZERO_TIMES_INF,
+            lambda: np.where((as_float64(p) == 0) | (as_float64(q) == 0), np.inf, 0.0),
+        )
+        return s.keep("loss", (terms[0] + terms[1]).sum(axis=1) / two)
     masked = options["form"] != "naive"
     safe = [
         (_where(_some(each), each, middle), each) if masked else (each, each) for each in (p, q)
     ]
     terms = [_product(s, each, np.log(inner / middle), masked=masked) for inner, each in safe]
-    s.blame(
-        Cause.ONE_MINUS_P_CANCELLATION,
-        lambda: np.full(len(p), s.u),
-    )
+    s.blame(None, lambda: np.full(len(p), s.u))  # terms of both signs that cancel
     return s.keep("loss", (terms[0] + terms[1]).sum(axis=1) / s.number(2.0, p))
+
+
+def _js_of(p: Array, q: Array) -> Array:
+    """½ Σ p log(p / m) + ½ Σ q log(q / m) in float64, with 0 log 0 = 0."""
+    middle = (p + q) / 2
+    terms = [
+        np.where(each > 0, each * np.log(np.where(each > 0, each / middle, 1.0)), 0.0)
+        for each in (p, q)
+    ]
+    return np.asarray((terms[0] + terms[1]).sum(axis=1) / 2)
 
 
 def js_gradient(s: Steps, p: Array, labels: Array, parameters: Options, options: Options) -> Array:
@@ -286,7 +373,7 @@ def js_gradient(s: Steps, p: Array, labels: Array, parameters: Options, options:
                 / np.maximum(np.minimum(as_float64(p), as_float64(middle)), 1e-300)
             ),
         )
-        s.blame(Cause.ONE_MINUS_P_CANCELLATION, lambda: np.full(p.shape, s.u))
+        s.blame(None, lambda: np.full(p.shape, s.u))
         return np.asarray(np.log((p + low) / (middle + low)) / two)
     if options["form"] == "difference":
         result = (s.keep("log p", np.log(p)) - s.keep("log m", np.log(middle))) / two
@@ -297,10 +384,10 @@ def js_gradient(s: Steps, p: Array, labels: Array, parameters: Options, options:
         return np.asarray(result)
     ratio = s.keep("p / m", p / middle)
     s.blame(
-        Cause.INF_MINUS_INF,
-        lambda: np.where(np.isnan(as_float64(ratio)) & ~np.isnan(as_float64(p)), np.inf, 0.0),
+        Cause.DIVISION_BY_SATURATED_P,
+        lambda: np.where(np.isfinite(as_float64(ratio)) | np.isnan(as_float64(p)), 0.0, np.inf),
     )
-    s.blame(Cause.ONE_MINUS_P_CANCELLATION, lambda: np.full(p.shape, s.u))
+    s.blame(None, lambda: np.full(p.shape, s.u))  # a quotient that is rounded towards 1
     return np.asarray(np.log(ratio) / two)
 
 
@@ -316,12 +403,31 @@ _UNITS = {"e": 1.0, "2": float(np.log(2.0)), "10": float(np.log(10.0))}
 def entropy(s: Steps, p: Array, labels: Any, parameters: Options, options: Options) -> Array:
     """The value of entropy, (rows,)."""
     p = s.keep("p", p)
+    if options.get("both"):
+        p = _guarded(s, p, options)
+        options = {**options, "guard": ""}
     one, some = s.number(1.0, p), _some(p)
     masked = bool(options.get("masked"))
     inner = _where(some, p, p * 0 + one) if masked else p
-    logs = _log_p(s, inner, options, used=some)
+    logs = _log_p(s, inner, {**options, "given": True}, used=some)
     nats = (p[:, 0] * 0 if s.exact else 0) - _product(s, p, logs, masked=masked).sum(axis=1)
     return s.keep("loss", nats / s.number(_UNITS[str(parameters.get("base", "e"))], p))
+
+
+def _guarded(s: Steps, p: Array, options: Options) -> Array:
+    """p + ε, max(p, ε) or p clipped, in the factor and in the logarithm."""
+    low, one = s.number(options["epsilon"], p), s.number(1.0, p)
+    moved = p + low if options["guard"] == "plus" else np.maximum(p, low)
+    if options["guard"] == "clip":
+        moved = np.minimum(moved, one - low)
+
+    def size() -> Array:
+        first, second = as_float64(p), as_float64(moved)
+        safe = np.where(first > 0, first, 1.0)
+        return np.abs(second * np.log(second) - first * np.log(safe))
+
+    s.blame(Cause.EPSILON_CLIP, size)
+    return s.keep("p + ε" if options["guard"] == "plus" else "clip(p)", moved)
 
 
 def entropy_gradient(
