@@ -340,6 +340,8 @@ def _agreed_causes(match: Match, matches: Sequence[Match]) -> npt.NDArray[Any]:
         for each in matches
         if (each.agreed == match.agreed).all() and each.passed == match.passed
     ]
+    plain = [each for each in alike if not each.variant.model.fitted]
+    alike = plain or alike  # no number is fitted where none is needed
     for row in range(len(causes)):
         given = [each.causes[row] for each in alike]
         sound = [

@@ -340,6 +340,8 @@ def binary(s: Steps, x: Array, labels: Array, parameters: Options, options: Opti
     if form == "one_sided":
         tail = _softplus(s, -x, options["softplus"], "softplus(−x)")
         s.blame(Cause.COMMON_OFFSET_CANCELLATION, lambda: _rounded(s, off * x))
+        if options.get("once"):
+            return s.keep("loss", off * x + tail)
         return s.keep("loss", off * x + on * tail + off * tail)
     if form == "by_label":
         zero, one = x * 0 if s.exact else np.zeros_like(x), s.number(1.0, x)

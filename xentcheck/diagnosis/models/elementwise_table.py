@@ -82,6 +82,15 @@ def _binary_values() -> list[Row]:
         )
         for name, says, softplus in (*_SOFTPLUS, _SOUND_SOFTPLUS)
     ]
+    rows += [
+        (
+            f"one-sided, one factor: {name}",
+            f"(1 − z) x + softplus(−x) once, softplus as {says}",
+            {"form": "one_sided", "softplus": form, "once": True},
+            "",
+        )
+        for name, says, form in _SOFTPLUS[:2]
+    ]
     rows.append(("by label", "max(±x, 0) + log(1 + exp(−|x|))", {"form": "by_label"}, ""))
     return rows
 

@@ -47,7 +47,7 @@ def categorical(s: Steps, p: Array, labels: Array, parameters: Options, options:
         # another meaning, and no cause of its own
         s.blame(None, lambda: np.where(as_float64(total)[:, 0] == 0, np.inf, 0.0))
         s.blame(None, lambda: np.abs(np.log(np.maximum(as_float64(total)[:, 0], 1e-300))))
-    given = {**options, "given": not options.get("normalised")}
+    given = {**options, "given": not options.get("normalised") and "p" not in s.narrow}
     logs = _log_p(s, p, given, used=_some(dense))
     terms = _product(s, dense, logs, masked=bool(options.get("masked")))
     return s.keep("loss", (p[:, 0] * 0 if s.exact else 0) - terms.sum(axis=1))
@@ -87,7 +87,7 @@ def categorical_gradient(
 def binary(s: Steps, p: Array, labels: Array, parameters: Options, options: Options) -> Array:
     """The value of binary_cross_entropy, (rows,)."""
     p = s.keep("p", p)
-    given = {**options, "given": True}
+    given = {**options, "given": "p" not in s.narrow}
     return _of_probabilities(s, p, labels, s.number(1.0, p) - labels, given)
 
 
@@ -210,6 +210,15 @@ def kl(s: Steps, x: Array, labels: Array, parameters: Options, options: Options)
     logs = labels if in_logs else _log_p(s, inner, {**options, "given": True}, "log t", used=some)
     if options.get("factor") and not in_logs:
         t = s.keep("max(t, ε)", np.maximum(t, s.number(options["epsilon"], x)))
+    if options["form"] == "ratio":
+        ratio = s.keep("t / exp(x)", t / s.keep("q = exp(x)", np.exp(x)))
+        s.blame(
+            Cause.DIVISION_BY_SATURATED_P,
+            lambda: np.where(some & np.isinf(as_float64(ratio)), np.inf, 0.0),
+        )
+        inner = _where(some, ratio, ratio * 0 + one) if masked else ratio
+        terms = _product(s, t, _log_p(s, inner, {}, "log(t / q)", used=some), masked=masked)
+        return s.keep("loss", terms.sum(axis=1))
     if options.get("both"):
         x = _log_p(s, s.keep("q = exp(x)", np.exp(x)), options, "log q", used=some)
     if options["form"] == "difference":
@@ -300,17 +309,15 @@ def js(s: Steps, p: Array, labels: Array, parameters: Options, options: Options)
     if options["form"] == "plus":
         low = s.number(options["epsilon"], p)
         sums = [each * np.log((each + low) / (middle + low)) for each in (p, q)]
-        wide, more = [as_float64(each) for each in (p, q, middle)], options["epsilon"]
-        s.blame(
-            Cause.EPSILON_CLIP,
-            lambda: np.abs(
-                sum(each * np.log((each + more) / (wide[2] + more)) for each in wide[:2]).sum(
-                    axis=1
-                )
-                / 2
-                - _js_of(wide[0], wide[1])
-            ),
-        )
+
+        def moved() -> Array:
+            first, second, mean = (as_float64(each) for each in (p, q, middle))
+            more = options["epsilon"]
+            terms = [each * np.log((each + more) / (mean + more)) for each in (first, second)]
+            whole = (terms[0] + terms[1]).sum(axis=1) / 2
+            return np.asarray(np.abs(whole - _js_of(first, second)))
+
+        s.blame(Cause.EPSILON_CLIP, moved)
         s.blame(None, lambda: np.full(len(p), s.u))
         return s.keep("loss", (sums[0] + sums[1]).sum(axis=1) / two)
     if options["form"] == "difference":
@@ -409,7 +416,7 @@ def entropy(s: Steps, p: Array, labels: Any, parameters: Options, options: Optio
     one, some = s.number(1.0, p), _some(p)
     masked = bool(options.get("masked"))
     inner = _where(some, p, p * 0 + one) if masked else p
-    logs = _log_p(s, inner, {**options, "given": True}, used=some)
+    logs = _log_p(s, inner, {**options, "given": "p" not in s.narrow}, used=some)
     nats = (p[:, 0] * 0 if s.exact else 0) - _product(s, p, logs, masked=masked).sum(axis=1)
     return s.keep("loss", nats / s.number(_UNITS[str(parameters.get("base", "e"))], p))
 

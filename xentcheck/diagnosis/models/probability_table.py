@@ -123,6 +123,13 @@ FORMS: Mapping[tuple[str, Quantity], tuple[Form, list[Row]]] = {
                 if fit == "epsilon"
                 for factor in (False, True)
             ),
+            ("log of the ratio", "Σ t log(t / exp x)", {"form": "ratio"}, ""),
+            (
+                "log of the ratio without absent terms",
+                "Σ t log(t / exp x) without absent terms",
+                {"form": "ratio", "masked": True},
+                "",
+            ),
             *(
                 (
                     f"log of exp{tail}",

@@ -505,6 +505,14 @@ def logsumexp(s: Steps, x: Array, labels: Any, parameters: Options, options: Opt
         shift, total = own.shift, own.total
     logs = s.keep("log s", np.log(total))
     absorbed(s, total)
+    s.blame(
+        Cause.COMMON_OFFSET_CANCELLATION,
+        lambda: np.where(
+            np.isfinite(as_float64(logs)) & (as_float64(shift) != 0),
+            s.u * np.abs(as_float64(logs)),
+            0.0,
+        ),
+    )
     result = s.keep("m + log s", shift + logs)
     return np.asarray(result[:, 0])
 
