@@ -65,6 +65,8 @@ def audit(
     or_rel: float = 0.0,
     max_excess_bits: float | None = None,
     or_excess_bits: float | None = None,
+    max_norm: float | None = None,
+    min_grade: str | None = None,
     allow: str | Iterable[str] = (),
     forbid: str | Iterable[str] = (),
     built_in: Mapping[str, Any] | None = None,
@@ -84,6 +86,9 @@ def audit(
     inputs: Any = None,
     input_names: Mapping[str, str] | None = None,
     sanity_check: bool = True,
+    diagnosis: bool = True,
+    against: Function | str | Iterable[Function | str] = (),
+    ranges: bool = False,
 ) -> Report:
     """Audit what a configuration describes, as `xentcheck run`; or one loss, as `xentcheck check`.
 
@@ -111,6 +116,10 @@ def audit(
         or_rel: a relative error that also passes.
         max_excess_bits: the most bits that may be lost beyond what the condition number explains.
         or_excess_bits: an error with at most this many excess bits also passes.
+        max_norm: the largest error allowed relative to the scale of its row: for a gradient its
+            largest component, for a value max(1, |value|, the logits' gaps).
+        min_grade: the worst grade that passes: ``absolute``, ``accurate``, ``faithful``. Without a
+            bound of the ulps beside it, only the grade decides how far results may be off.
         allow: kinds of finding that are not violations.
         forbid: notes that are violations: ``fp-signal``, ``batch-variant``, ``ftz``,
             ``convention``.
@@ -141,11 +150,16 @@ def audit(
         input_names: the names of the arrays in a file: ``{"logits": "x", "labels": "y"}``.
         sanity_check: first ask a user's own function about a dozen mild rows. A function that
             computes something else is not audited further: one finding says what it looks like.
+        against: peers: no row may be worse than theirs. The names of registered implementations,
+            text like ``subject``, or functions. Without ``max_ulp``, ``p99_ulp`` and
+            ``max_excess_bits`` nothing else is asked for.
+        ranges: also find where the grades hold, as ``safe_ranges`` of the report.
 
     Returns:
         The report. Without limits a configuration is a survey; its report has no violations.
 
     Raises:
+        diagnosis: find the causes of what fails; see `Report.diagnoses`.
         XentcheckError: the arguments are contradictory or impossible; see `xentcheck.errors`.
     """
     check = Check(
@@ -161,6 +175,8 @@ def audit(
         or_rel=or_rel,
         max_excess_bits=max_excess_bits,
         or_excess_bits=or_excess_bits,
+        max_norm=max_norm,
+        min_grade=min_grade,
         allow=several(allow),
         forbid=several(forbid),
         built_in=built_in or {},
@@ -172,9 +188,15 @@ def audit(
         inputs=inputs,
         input_names=input_names or {},
         allow_skips=flag("allow_skips", allow_skips),
+        against=_peers(against),
     )
     options = Options(
-        workers=workers, timeout_s=timeout_s, progress=progress, sanity_check=sanity_check
+        diagnosis=diagnosis,
+        workers=workers,
+        timeout_s=timeout_s,
+        progress=progress,
+        sanity_check=sanity_check,
+        ranges=flag("ranges", ranges),
     )
     seed = None if seed is None else seed_of(seed)
     if loss is None:
@@ -193,7 +215,7 @@ def audit(
         raise UsageError("select, baseline and slack go with a configuration, not with loss=")
     made = checking(subject, loss, check, seed=seed or 0, timeout_s=timeout_s, workers=workers)
     with user.bridge_for(framework).visiting() if callable(subject) else contextlib.nullcontext():
-        report = audit_config(made.config, replace(options, extra=(made.implementation,)))
+        report = audit_config(made.config, replace(options, extra=made.own))
     if callable(subject) and framework != "numpy":
         versions = environment((user.bridge_for(framework).process,))
         return replace(report, environment=versions)
@@ -216,6 +238,8 @@ def assert_accurate(
     or_rel: float = 0.0,
     max_excess_bits: float | None = None,
     or_excess_bits: float | None = None,
+    max_norm: float | None = None,
+    min_grade: str | None = None,
     allow: str | Iterable[str] = (),
     forbid: str | Iterable[str] = (),
     built_in: Mapping[str, Any] | None = None,
@@ -231,6 +255,7 @@ def assert_accurate(
     inputs: Any = None,
     input_names: Mapping[str, str] | None = None,
     sanity_check: bool = True,
+    against: Function | str | Iterable[Function | str] = (),
 ) -> Report:
     """Assert that a loss is within limits on everything a fault can hide in.
 
@@ -294,6 +319,15 @@ def check_results(
     about = [skip for skip in report.skips if {skip.dtype, skip.quantity} & {*missing}]
     reasons = dict.fromkeys(skip.reason for skip in (cells and about) or report.skips)
     raise EmptySweepError(f"{what}: {'; '.join(reasons) or 'the configuration has no cases'}")
+
+
+def _peers(given: Function | str | Iterable[Function | str]) -> tuple[Function | str, ...]:
+    """What a loss is held against, as a tuple. Raises UsageError for anything else."""
+    peers = (given,) if callable(given) or isinstance(given, str) else given
+    known = tuple(peers) if isinstance(peers, Iterable) else ()
+    if not isinstance(peers, Iterable) or not all(callable(x) or isinstance(x, str) for x in known):
+        raise UsageError(f"against={given!r}: expected names of implementations, or functions")
+    return known
 
 
 def _config(subject: Any, check: Check) -> Config:

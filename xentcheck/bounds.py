@@ -68,6 +68,14 @@ BOUNDS = (
         alone=True,
     ),
     Bound(
+        "max_norm",
+        "The largest error allowed relative to the scale of its row: the gradient's largest "
+        "component; max(1, the loss, the logits' gaps).",
+        "The largest error allowed relative to the scale of its row, see "
+        "[grades](grades.md#the-scale-of-a-row).",
+        alone=True,
+    ),
+    Bound(
         "or_excess_bits",
         "An error also passes if it costs at most this many bits beyond what the condition number "
         "explains.",
@@ -76,5 +84,8 @@ BOUNDS = (
     ),
 )
 """Every bound, in the order of the options of `check`."""
+
+GRADES = ("broken", "lossy", "absolute", "accurate", "faithful", "rounded")
+"""The grades, worst first; those of `xentcheck.model.grades`."""
 
 NAMES = tuple(each.name for each in BOUNDS)

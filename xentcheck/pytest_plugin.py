@@ -161,6 +161,9 @@ class Configuration(pytest.File):
         limits = {cell.sweep: self.audited.limit_for(cell) for cell in cells}
         item.place = place
         item.sweeps = tuple(sweep for sweep, limit in limits.items() if limit is not None)
+        item.peers = frozenset(
+            name for limit in limits.values() if limit is not None for name in limit.against
+        )
         item.line = max((each.line for each in limits.values() if each is not None), default=0)
         return _marked(item, "" if item.sweeps else "no limit is for it: it is only surveyed")
 
@@ -242,12 +245,14 @@ class OmittedItem(pytest.Item):
 class CellItem(pytest.Item):
     """A loss × implementation × dtype × quantity, in the sweeps that have a limit for it.
 
-    ``line`` is the line of its limit in the configuration, 0 without a limit.
+    ``line`` is the line of its limit in the configuration, 0 without a limit. ``peers`` are the
+    names of the peers that its limits name.
     """
 
     place: "_Place"
     sweeps: tuple[str, ...]
     line: int
+    peers: frozenset[str]
 
     @property
     def group(self) -> tuple[str, str]:
@@ -273,7 +278,8 @@ class CellItem(pytest.Item):
 
     def runtest(self) -> None:
         """Fail with the violations and omissions of the cell."""
-        if refused := [each.reason for each in self._omissions(measured=True)]:
+        refused = [each.reason for each in self._omissions(measured=True)]
+        if refused := [*refused, *self._unheld()]:
             _fail(_not_audited("; ".join(dict.fromkeys(refused))))
         mine = [each for each in self._report.violations if self._is_mine(each.finding.cell)]
         if mine:
@@ -290,7 +296,7 @@ class CellItem(pytest.Item):
 
     def _note(self) -> None:
         """Record numbers as properties of the test, for JUnit XML and other readers."""
-        for name in ("max_ulp", "p99_ulp", "max_abs"):
+        for name in ("max_ulp", "p99_ulp", "max_abs", "max_norm"):
             errors = [float(getattr(each, name)) for each in self._measured]
             if numbers := [each for each in errors if not math.isnan(each)]:
                 self.user_properties.append((name, max(numbers)))
@@ -341,6 +347,16 @@ class CellItem(pytest.Item):
             elif {loss, dtype} <= sweep.named and asked(config, sweep, cell):
                 found += self._report.skips
         return found
+
+    def _unheld(self) -> list[str]:
+        """The peers that the cell could not be held against, with the reason."""
+        loss, _, dtype, quantity = self.place
+        return [
+            f"{each.implementation}: {each.reason}"
+            for each in self._report.omissions
+            if (each.loss, each.dtype, each.quantity) == (loss, dtype, quantity)
+            and each.implementation in self.peers
+        ]
 
     def _skip(self) -> None:
         reasons = self._reasons()
@@ -421,6 +437,7 @@ def _narrowed(config: "Config", items: "Sequence[CellItem]", known: "Set[str]") 
             Cell(loss, name, dtype, each, sweep.name) for name in chosen for each in quantities
         ]
     governing = {id(config.limit_for(cell)) for cell in cells}
+    names |= {name for limit in config.limits if id(limit) in governing for name in limit.against}
     return replace(
         config,
         sweeps=tuple(sweeps),

@@ -572,7 +572,7 @@ class TestProbe:
             assert float(each["witness"]["exact"]) == 0
 
     def test_the_replay_command_of_a_violation_shows_it_again(self, place: Path) -> None:
-        failed = invoke("check", "naive.py:loss", *TestCheck.ENTROPY)
+        failed = invoke("check", "naive.py:loss", *TestCheck.ENTROPY, "-v")
         (first, *_) = re.findall(r"replay +(xentcheck probe(?:.*\n)+?)\n", failed.stdout)
         printed = subprocess.run(
             ["sh", "-c", f"printf '%s\\0' {first}"], check=True, capture_output=True, text=True

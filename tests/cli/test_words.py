@@ -659,7 +659,7 @@ class TestReports:
         assert repr(gate).startswith("<Report: passed, ")
 
     def test_every_kind_that_is_printed_is_explained(self, report: Report) -> None:
-        text = str(report)
+        text = table.render(report, 100, verbose=True)
         printed = {kind for each in report.measurements for kind in each.counts}
         assert printed
         meaning = text[text.index("what the words mean") :]

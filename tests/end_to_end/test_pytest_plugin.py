@@ -122,7 +122,15 @@ class TestItems:
         naive = cases[f"{CE}[numpy.naive-float32-value]"]
         properties = {each.attrib["name"]: each.attrib["value"] for each in naive.iter("property")}
         assert properties.keys() == {
-            *("max_ulp", "p99_ulp", "max_abs", "rows", "rows nan", "rows spurious-underflow"),
+            *(
+                "max_ulp",
+                "p99_ulp",
+                "max_abs",
+                "max_norm",
+                "rows",
+                "rows nan",
+                "rows spurious-underflow",
+            ),
             "rows fp-signal",
         }
         assert (properties["rows"], properties["rows nan"]) == ("9", "3")
@@ -150,6 +158,47 @@ class TestItems:
         result.assert_outcomes(passed=4, failed=6, skipped=2)
         names = {c.attrib["name"] for c in ET.parse(project.path / "junit.xml").iter("testcase")}
         assert names == set(NAMES)
+
+
+class TestPeers:
+    CONFIG = """\
+implementations:
+  - {loss: softmax_cross_entropy, target: "mine.py:loss", name: mine}
+  - {loss: softmax_cross_entropy, target: "mine.py:other", name: peer}
+sweeps:
+  small:
+    losses: softmax_cross_entropy
+    dtypes: [float32]
+    quantities: QUANTITY
+    implementations: [NAME]
+    inputs:
+      - {generator: explicit, values: [[20, 0, 0], [1000, 2000, 3000]]}
+limits:
+  - {implementation: NAME, against: PEER}
+"""
+
+    def test_peers_are_held_against_though_no_sweep_selects_them(
+        self, project: pytest.Pytester
+    ) -> None:
+        text = self.CONFIG.replace("QUANTITY", "value")
+        (project.path / "gate.xentcheck.yaml").unlink()
+        path = project.path / "gate.yaml"
+        path.write_text(text.replace("NAME", "mine").replace("PEER", "peer"))
+        run(project, "--xentcheck=gate.yaml", "-k", "mine").assert_outcomes(passed=1)
+        path.write_text(text.replace("NAME", "mine").replace("PEER", "numpy.accurate"))
+        result = run(project, "--xentcheck=gate.yaml", "-k", "mine")
+        result.assert_outcomes(failed=1)
+        result.stdout.fnmatch_lines(["*no row worse than numpy.accurate's*"])
+
+    def test_a_peer_without_a_gradient_fails_the_test_of_a_gradient(
+        self, project: pytest.Pytester
+    ) -> None:
+        text = self.CONFIG.replace("QUANTITY", "gradient").replace("NAME", "numpy.accurate")
+        (project.path / "gate.xentcheck.yaml").unlink()
+        (project.path / "gate.yaml").write_text(text.replace("PEER", "peer"))
+        result = run(project, "--xentcheck=gate.yaml", "-k", "numpy.accurate")
+        result.assert_outcomes(failed=1)
+        result.stdout.fnmatch_lines(["*peer: has no gradient*"])
 
 
 class TestAgain:

@@ -64,6 +64,7 @@ class Fixture:
     label_kind: LabelKind | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     wide: bool = False  # shows (or has to hold) only beyond 65,536 classes
+    bound: Mapping[str, Any] = field(default_factory=dict)  # arguments of every call
 
     @property
     def sound(self) -> bool:

@@ -4,13 +4,12 @@ Driven by the fixtures of `tests.faults.catalogue` and by the registry of losses
 """
 
 import functools
-import glob
 from collections.abc import Mapping
-from dataclasses import replace
 from types import FunctionType
 
 import pytest
 
+from tests.faults.auditing import config_of, group_of, name_of
 from tests.faults.catalogue import (
     CAUSES,
     CONTROLS,
@@ -27,8 +26,7 @@ from xentcheck.auditing.run import audit
 from xentcheck.implementations.user.loading import load_target
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Loss
-from xentcheck.model import Config, Kind, Limit, Quantity, Report, Target
-from xentcheck.sweeps import standard_sweeps
+from xentcheck.model import Kind, Limit, Quantity, Report, Target
 
 EXPLAINED = 2.0  # excess bits
 CANCELLING = "sigmoid:sound_weighted_bce"  # right by its algebra, and lossy on tiny soft targets
@@ -39,56 +37,16 @@ DOCUMENT = ROOT / "docs" / "faults.md"
 by_loss = pytest.mark.parametrize("loss", LOSSES.values(), ids=lambda loss: loss.id)
 
 
-def name_of(fixture: Fixture) -> str:
-    return f"{fixture.id} {fixture.function}"
-
-
 def case_id(fixture: Fixture) -> str:
     parameters = "".join(f"-{name}" for name in fixture.parameters)
     return f"{fixture.loss}-{fixture.id.replace(' ', '-')}{parameters}"
-
-
-def group_of(fixture: Fixture) -> tuple[object, ...]:
-    """Fixtures that differ only in their functions are audited together: they share references."""
-    kind = fixture.label_kind or LOSSES[fixture.loss].label_kinds[0]
-    return (fixture.loss, kind, tuple(sorted(fixture.parameters.items())))
 
 
 @functools.cache
 def report_of(group: tuple[object, ...]) -> Report:
     """What `xentcheck check` would report on each fixture of a group, in each of its dtypes."""
     fixtures = [each for each in FIXTURES if group_of(each) == group]
-    first = fixtures[0]
-    loss = LOSSES[first.loss]
-    kind = first.label_kind or loss.label_kinds[0]
-    axes = {name: (value,) for name, value in first.parameters.items()}
-    sweeps = []
-    for dtype in dict.fromkeys(dtype for each in fixtures for dtype in each.dtypes):
-        here = [each for each in fixtures if dtype in each.dtypes]
-        # Rows of 65,540 classes take longer than all others; most fixtures have no need of them.
-        wide = any(each.wide for each in here)
-        for sweep in standard_sweeps(loss, (dtype,), kind, axes):
-            chosen = here
-            if sweep.name.startswith("wide"):
-                chosen = [each for each in here if wide and (each.wide or each in CONTROLS)]
-            if chosen:
-                names = tuple(glob.escape(name_of(each)) for each in chosen)
-                sweeps.append(replace(sweep, implementations=names))
-    return audit(
-        Config(
-            sweeps=tuple(sweeps),
-            limits=(Limit(),),
-            targets=tuple(
-                Target(
-                    each.loss,
-                    target(each.value),
-                    name_of(each),
-                    None if each.gradient is None else target(each.gradient),
-                )
-                for each in fixtures
-            ),
-        )
-    )
+    return audit(config_of(fixtures, CONTROLS, (Limit(),)))
 
 
 def own_report(fixture: Fixture) -> Report:

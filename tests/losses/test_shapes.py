@@ -10,7 +10,7 @@ import pytest
 from xentcheck.auditing.run import audit
 from xentcheck.losses import LOSSES
 from xentcheck.losses.shapes import ONE_PER_CLASS, ONE_PER_ROW, Shapes
-from xentcheck.losses.spec import Components, ExactValue, RowResult
+from xentcheck.losses.spec import Components, ExactValue, RowResult, no_terms
 from xentcheck.model import Config, Implementation, InputSpec, Kind, LabelKind, Quantity, Sweep
 
 WEIGHTS = np.array([[1, 0], [0, 1], [1, 1], [2, -1], [-1, 2]], dtype=np.float64)
@@ -46,6 +46,7 @@ LINEAR = replace(
     condition=lambda block, value, gradient, quantity: np.ones(
         value.shape if quantity is Quantity.VALUE else gradient.shape
     ),
+    terms=no_terms,
     shapes=Shapes(classes=lambda first, _: len(WEIGHTS)),
 )
 

@@ -23,18 +23,29 @@ from xentcheck.auditing.run import audit
 from xentcheck.config import load
 from xentcheck.floats import FORMATS
 from xentcheck.model import (
+    Attainable,
+    Cause,
     Cell,
     Change,
+    Contest,
+    Diagnosis,
+    Encounter,
+    Explained,
+    Fault,
     Finding,
+    Grade,
     Improvement,
     Kind,
     Measurement,
+    Proof,
     Quantity,
     Report,
+    SafeRange,
     Searched,
     Skip,
     Source,
     Standing,
+    Stretch,
     Violation,
     Yield,
 )
@@ -169,6 +180,9 @@ def constructed() -> Report:
     finding = Finding(Kind.NAN, cell, 3, witness, *told, original=far)
     curve = (Improvement(7, 0.5, "sweep"), Improvement(64, 3.5, "line"))
     violation = Violation(finding, "max_ulp 4", "nan", Standing.WORSE, "1 of 9 rows")
+    attainable = Attainable(
+        "log1p", 4, 1.5, "float64", 0.5, math.nan, tuple(zip(Fault, (3, 1, 0), strict=True))
+    )
     return Report(
         environment={"xentcheck": "0.1", "platform": "Linux x86_64"},
         seed=7,
@@ -190,6 +204,10 @@ def constructed() -> Report:
                 6,
                 1,
                 far,
+                grade=Grade.LOSSY,
+                graded=far,
+                max_norm=0.125,
+                normwise=changed_witness(witness, ulp_error=2.5, row=5),
             ),
         ),
         findings=(finding, dataclasses.replace(finding, witness=None, cause=None, distance=0.0)),
@@ -214,6 +232,52 @@ def constructed() -> Report:
         searches=(
             Searched(cell, "nan", 99, 3.5, far, math.nan, curve, {"line": 9}, True, "why"),
             Searched(cell, "excess", 0, math.nan, None, 0.5),
+        ),
+        contests=(
+            Contest(
+                cell,
+                "a.peer",
+                9,
+                3,
+                2,
+                {Kind.NAN: 2, Kind.INACCURATE: 1},
+                {Kind.NAN: Encounter(witness, far), Kind.INACCURATE: Encounter(far, witness)},
+                Encounter(far, witness, Kind.NAN),
+                (1, 4, 7),
+                (2, 3),
+                "float64",
+            ),
+        ),
+        diagnoses=(
+            Diagnosis(
+                Cause.ABSORBED_TAIL,
+                "l",
+                "i",
+                (Explained("float32", Quantity.VALUE, 3, 4, 9),),
+                ("the results are those of a form",),
+                witness,
+                cell,
+                Kind.INACCURATE,
+                "log1p(tail)",
+                (Proof("log1p", "float32", Quantity.VALUE, 3, math.inf, 1),),
+                ("another form gives 3 %",),
+                far,
+                (("float32", Quantity.VALUE, attainable),),
+            ),
+            Diagnosis(Cause.UNKNOWN, "l", "j", ()),
+        ),
+        safe_ranges=(
+            SafeRange(
+                "l",
+                "i",
+                "float32",
+                Quantity.VALUE,
+                "gap",
+                (Stretch(Grade.ABSOLUTE, -0.0, 1.5), Stretch(Grade.ACCURATE, 2.0, math.inf)),
+                "accurate from 2 on",
+                Grade.LOSSY,
+            ),
+            SafeRange("l", "i", "float32", Quantity.GRADIENT, "gap", (), "NaN for every gap"),
         ),
     )
 
@@ -257,6 +321,25 @@ class TestRoundTrip:
         back = document.from_json(document.to_json(report), "it").measurements[0].witness
         assert back is not None
         same(witness, back)
+
+    def test_the_row_of_the_grade_is_the_witness_where_no_other_is_shown(self) -> None:
+        report = constructed()
+        (measurement,) = report.measurements
+        shown = measurement.witness
+        changed = dataclasses.replace(measurement, graded=shown, normwise=shown)
+        text = document.to_json(dataclasses.replace(report, measurements=(changed,)))
+        (written,) = json.loads(text)["measurements"]
+        assert (written["graded"], written["normwise"]) == (None, None)
+        (back,) = document.from_json(text, "it").measurements
+        assert back.graded is back.witness is back.normwise
+
+    def test_a_report_from_before_grades_is_read(self) -> None:
+        written = json.loads(document.to_json(constructed()))
+        for name in ("grade", "graded", "max_norm", "normwise"):
+            del written["measurements"][0][name]
+        (back,) = document.from_json(json.dumps(written), "it").measurements
+        assert (back.grade, back.graded, back.normwise) == (None, None, None)
+        assert math.isnan(back.max_norm)
 
     def test_the_farthest_row_is_the_witness_where_nothing_worse_is_shown(self) -> None:
         report = constructed()

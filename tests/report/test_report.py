@@ -424,7 +424,7 @@ class TestSummary:
         findings = tuple(Finding(Kind.NAN, cell(sweep=f"s{i}"), 1) for i in range(50))
         violations = tuple(Violation(each, "nan is not allowed") for each in findings)
         text = rendered(findings=findings, violations=violations, gated=True)
-        shown = text.count("nan is not allowed")
+        shown = text.count("limit  nan is not allowed")
         assert 0 < shown < 50
         assert f"and {50 - shown} more" in text
 
@@ -559,6 +559,8 @@ class TestDocument:
             "rule": "nan",
             "standing": "new",
             "accepted": "nothing",
+            "place": "",
+            "bounds": {},
             **found,
         }
         assert written["skips"][0]["reason"] == "why"

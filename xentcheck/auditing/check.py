@@ -12,6 +12,7 @@ from xentcheck.auditing.own_code import (
     given_function,
     gradient_text,
     opened,
+    opened_peers,
     own_defaults,
     with_reduction,
 )
@@ -29,6 +30,7 @@ from xentcheck.model import (
     AUTO,
     NOTES,
     Config,
+    Grade,
     Implementation,
     Kind,
     LabelKind,
@@ -69,6 +71,8 @@ class Check:
     or_rel: float = 0.0
     max_excess_bits: float | None = None
     or_excess_bits: float | None = None
+    max_norm: float | None = None
+    min_grade: str | None = None
     allow: Sequence[str] = ()
     forbid: Sequence[str] = ()
     built_in: Mapping[str, Any] = field(default_factory=dict)
@@ -80,14 +84,18 @@ class Check:
     inputs: Any = None
     input_names: Mapping[str, str] = field(default_factory=dict)
     allow_skips: bool = False
+    against: Sequence[Function | str] = ()
+
+    @property
+    def bounded(self) -> bool:
+        """Whether a bound is given that stands alone: one of the ulps, or a grade."""
+        given = any(getattr(self, each.name) is not None for each in BOUNDS if each.alone)
+        return given or self.min_grade is not None
 
     @property
     def tolerance(self) -> Tolerance:
-        """The bounds as a tolerance; `CHECK_TOLERANCE` if none of them bounds the ulps."""
-        alone = (getattr(self, each.name) for each in BOUNDS if each.alone)
-        least = CHECK_TOLERANCE
-        if any(each is not None for each in alone):
-            least = Tolerance(max_ulp=math.inf)
+        """The bounds as a tolerance; `CHECK_TOLERANCE` if none of them stands alone."""
+        least = Tolerance(max_ulp=math.inf) if self.bounded else CHECK_TOLERANCE
         return Tolerance(
             max_ulp=least.max_ulp if self.max_ulp is None else self.max_ulp,
             or_abs=self.or_abs,
@@ -97,6 +105,8 @@ class Check:
             or_excess_bits=(
                 least.or_excess_bits if self.or_excess_bits is None else self.or_excess_bits
             ),
+            max_norm=math.inf if self.max_norm is None else self.max_norm,
+            min_grade=None if self.min_grade is None else Grade(self.min_grade),
         )
 
 
@@ -109,12 +119,19 @@ class Checking:
         implementation: the loss.
         notes: for the user: which gradient was found, or why there is none; which labels are drawn.
         hard: the same with hard labels alone; None where there are no soft ones.
+        peers: users' own code that it is held against.
     """
 
     config: Config
     implementation: Implementation
     notes: tuple[str, ...] = ()
     hard: Config | None = None
+    peers: tuple[Implementation, ...] = ()
+
+    @property
+    def own(self) -> tuple[Implementation, ...]:
+        """All of the users' own code: the loss and its peers."""
+        return (self.implementation, *self.peers)
 
 
 def checking(
@@ -155,6 +172,8 @@ def checking(
     dtypes = dtypes or (DTYPES if given is None else (own_inputs.dtype_of(given),))
     quantities = known_names("quantity", check.quantities, tuple(Quantity)) or tuple(Quantity)
     allow = known_names("kind", check.allow, tuple(Kind))
+    if check.min_grade is not None:
+        known_names("grade", (check.min_grade,), tuple(map(str, Grade)))
     strict = flag("batch_invariant", check.batch_invariant)
     invariant = (Kind.BATCH_VARIANT,) if strict else ()
     forbid = known_names("note", (*check.forbid, *invariant), tuple(sorted(NOTES)))
@@ -211,6 +230,16 @@ def checking(
     if reason and Quantity.GRADIENT in quantities:
         notes += (f"its gradient is not asked with {reason}",)
     values = {**values, **own}
+    rivals, peers, about = opened_peers(
+        check.against,
+        replace(way, parameters={}, built_in={}),
+        lambda each: with_reduction(
+            spec, kind, each, values, dtypes[0], workers, integers=integers
+        )[0],
+    )
+    notes += about
+    if made.name in rivals:
+        raise UsageError(f"{made.name} against itself: name another implementation")
     axes = {name: (value,) for name, value in {**values, **made.built_in}.items()}
 
     def sweeps_with(targets: str | None) -> tuple[Sweep, ...]:
@@ -221,7 +250,7 @@ def checking(
         return tuple(
             replace(
                 sweep,
-                implementations=(escaped(made.name),),
+                implementations=tuple(map(escaped, (made.name, *rivals))),
                 quantities=tuple(map(Quantity, quantities)),
                 named=frozenset((loss, *map(str, check.dtypes), *map(str, check.quantities))),
             )
@@ -245,23 +274,33 @@ def checking(
         "dtypes": dtypes,
         "quantities": quantities,
         **bounds_of(check.tolerance),
+        "min_grade": check.min_grade,
         "allow": allow,
         "forbid": forbid,
         "allow_skips": check.allow_skips,
+        **({"against": rivals} if rivals else {}),
         "notes": notes,
     }
-    kinds = (frozenset(map(Kind, allow)), frozenset(map(Kind, forbid)))
-    limits = (Limit(check.tolerance, *kinds, path="max_ulp"),)
+    limit = Limit(
+        check.tolerance, frozenset(map(Kind, allow)), frozenset(map(Kind, forbid)), path="max_ulp"
+    )
+    if rivals:
+        limit = replace(
+            limit,
+            implementation=escaped(made.name),
+            against=rivals,
+            relative=not check.bounded,
+        )
     whole = Config(
         sweeps_with(targets),
-        limits,
+        (limit,),
         seed=seed,
         document=document,
         allow_skips=check.allow_skips,
     )
     softened = kind in (LabelKind.TARGET, LabelKind.DISTRIBUTION) and targets is None
     hard = replace(whole, sweeps=sweeps_with("ends")) if softened and given is None else None
-    return Checking(whole, made, tuple(filter(None, notes)), hard)
+    return Checking(whole, made, tuple(filter(None, notes)), hard, peers)
 
 
 def _drawn(kind: LabelKind, targets: str | None) -> str:

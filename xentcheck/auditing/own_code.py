@@ -4,12 +4,13 @@ import contextlib
 import functools
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from xentcheck.errors import TargetError, UsageError
+from xentcheck import registry
+from xentcheck.errors import TargetError, UnknownNameError, UsageError
 from xentcheck.execution import cores, hosts, open_target
 from xentcheck.implementations import user
 from xentcheck.implementations.user.loading import gradient_names, load_target
@@ -169,6 +170,49 @@ def given_function(
     if isinstance(gradient, str) and gradient != "none":
         found = _gradient_beside(way.loss, function, gradient)
     return user.given(way.loss, name, function, found, way, _probe_words(function, gradient, way))
+
+
+def opened_peers(
+    given: Sequence[Function | str],
+    way: Target,
+    prepared: Callable[[Implementation], Implementation],
+) -> tuple[tuple[str, ...], tuple[Implementation, ...], tuple[str, ...]]:
+    """Find the implementations that a loss is held against.
+
+    Args:
+        given: names of registered implementations of the loss, texts like a target, or functions.
+        way: the loss, and how to call those that are not registered.
+        prepared: adapts those to the check.
+
+    Returns:
+        The names of all; those that are not registered; notes for the user.
+
+    Raises:
+        UnknownNameError: no implementation of the loss has this name.
+        XentcheckError: as `opened`.
+    """
+    names: dict[str, None] = {}
+    made: list[Implementation] = []
+    notes: list[str] = []
+    known: list[Implementation] = []
+    for each in given:
+        if not isinstance(each, str):
+            peer = given_function(each, way, AUTO)
+        elif ":" in each or "{out}" in each:
+            peer, about = opened(each, way)
+            notes += (f"{each}: {note}" for note in about)
+        else:
+            known = known or [one for one in registry.implementations() if one.loss == way.loss]
+            if each not in {one.name for one in known}:
+                hint = registry.meant_by(each, known)
+                offered = sorted(one.name for one in known)
+                raise UnknownNameError("implementation", each, offered, f"; {hint}" if hint else "")
+            names[each] = None
+            continue
+        if peer.name not in names:
+            made.append(prepared(peer))
+        names[peer.name] = None
+    return tuple(names), tuple(made), tuple(notes)
 
 
 def name_of(function: Function) -> str:

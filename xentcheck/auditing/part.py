@@ -1,6 +1,6 @@
 """Does the work of a task: calls every implementation of a step on some of its parts."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,13 +12,19 @@ from xentcheck.errors import INTERNAL_ERROR, UncertifiedError, UnsupportedError
 from xentcheck.execution import Returned, hosts, unsupported
 from xentcheck.measurement import (
     Arbitration,
+    Contestant,
+    ContestTally,
+    FailingRows,
+    Side,
     Tally,
     close,
     compare_variants,
+    decided,
     lost,
     measure,
     place_found,
 )
+from xentcheck.measurement.scored_part import ScoredPart
 from xentcheck.model import Case, Implementation, Kind, Quantity, Skip, Sweep, function_for
 from xentcheck.reference import Reference, Tier, disagreement
 from xentcheck.sweeps import Part
@@ -62,6 +68,7 @@ def work(task: Task, tell: Callable[[str], None]) -> PartResult:
     if len(step.parts) == len(task.parts):
         outcome.closed = close_step(step, outcome)
         outcome.tallies.clear()  # nothing is merged with them
+        outcome.contests.clear()
     return outcome
 
 
@@ -129,7 +136,7 @@ def calls(
 def close_step(step: Step, outcome: PartResult) -> Closed:
     """Turn the tallies of a step into measurements and findings."""
     arbitration = Arbitration()
-    measurements, findings, worst = [], [], []
+    measurements, findings, worst, failing = [], [], [], []
     for cell, collected in outcome.tallies.items():
         place_found(collected, outcome.rows)
         measurement, found = close(cell, collected, step.bound(cell).tolerance, arbitration)
@@ -138,13 +145,39 @@ def close_step(step: Step, outcome: PartResult) -> Closed:
         shown = collected.shown.get(None)
         if shown is not None:
             worst.append((cell, shown))
+        if collected.failing is not None and collected.failing.failing:
+            failing.append((cell, collected.failing))
+    contests = []
+    for (cell, peer), contest in outcome.contests.items():
+        contest.place_found(outcome.rows)
+        mine, theirs = (
+            Contestant(each, outcome.tallies[each], step.bound(each).tolerance)
+            for each in (cell, replace(cell, implementation=peer))
+        )
+        contests.append(decided(contest, mine, theirs, arbitration))
     return Closed(
         tuple(measurements),
         tuple(findings),
         tuple(worst),
         arbitration.confirmed,
         tuple(arbitration.failures),
+        tuple(failing),
+        tuple(contests),
     )
+
+
+def compare_with_peers(
+    step: Step, outcome: PartResult, sides: Mapping[tuple[str, Quantity], Side]
+) -> None:
+    """Hold the results of a case against those of the peers that the limits name."""
+    for (name, quantity), mine in sides.items():
+        cell = step.cell(name, quantity)
+        bound = step.bound(cell)
+        for peer in bound.against:
+            theirs = sides.get((peer, quantity))
+            if theirs is not None and peer != name:
+                contest = outcome.contests.setdefault((cell, peer), ContestTally())
+                contest.add(mine, theirs, bound.tolerance.or_abs)
 
 
 def _case(
@@ -174,15 +207,22 @@ def _case(
     """
     truth: Reference | None = None
     observed: dict[tuple[str, Quantity], Returned] = {}
+    sides: dict[tuple[str, Quantity], Side] = {}
     for implementation, quantity in calls(case, step.chosen, step.sweep, outcome.skips.append):
         name = implementation.name
         cell = step.cell(name, quantity)
         bound = step.bound(cell)
-        tally = outcome.tallies.get(cell) or Tally(leaders={} if step.adaptive else None)
+        tally = outcome.tallies.get(cell) or Tally(
+            leaders={} if step.adaptive else None,
+            failing=FailingRows(step.examined) if step.examined else None,
+        )
         if (name, quantity) in gone:
             lost(tally, case, *gone[name, quantity])
             outcome.tallies[cell] = tally
+            if name in step.contestants:
+                sides[name, quantity] = Side(case, (), *gone[name, quantity])
             continue
+        parts: list[ScoredPart] | None = [] if name in step.contestants else None
         try:
             if truth is None:
                 truth = Reference(case, frozenset(step.sweep.quantities))
@@ -197,6 +237,7 @@ def _case(
                 thorough=thorough or bound.invariant,
                 otherwise=otherwise,
                 invariant=bound.invariant,
+                parts=parts,
             )
             tell("")
         except UnsupportedError as error:
@@ -211,10 +252,13 @@ def _case(
             if tally.rows:
                 outcome.tallies[cell] = tally
         observed[name, quantity] = came
+        if parts is not None:
+            sides[name, quantity] = Side.of(case, parts, came.incidents)
         for incident in came.incidents:
             if incident.kind in (Kind.CRASHED, Kind.TIMED_OUT):
                 gone[name, quantity] = (incident.kind, incident.detail)
         compare_variants(tally, implementation, quantity, observed, truth, bound.tolerance)
+    compare_with_peers(step, outcome, sides)
     if truth is not None:
         outcome.decided += truth.decided()
     return truth

@@ -34,6 +34,7 @@ class Plan:
         described: the cells of the configuration, whether or not they can be audited here.
         skips: implementations that cannot be loaded.
         select: patterns that narrow the selection of the sweeps; empty: no narrowing.
+        examined: number of failing rows of each kind that a cell keeps for the diagnosis.
     """
 
     config: Config
@@ -41,6 +42,7 @@ class Plan:
     described: tuple[Cell, ...]
     skips: tuple[Skip, ...] = ()
     select: tuple[str, ...] = ()
+    examined: int = 0
 
     @classmethod
     def of(
@@ -107,8 +109,10 @@ class Plan:
                 cell = Cell(loss.id, each.name, dtype, quantity, sweep.name)
                 limit = self.config.limit_for(cell)
                 if limit is not None:
-                    bounds[each.name, quantity] = CellBounds(limit.tolerance, limit.batch_invariant)
-        return Step(sweep, loss, dtype, self.config.seed, chosen, bounds)
+                    bounds[each.name, quantity] = CellBounds(
+                        limit.tolerance, limit.batch_invariant, limit.against
+                    )
+        return Step(sweep, loss, dtype, self.config.seed, chosen, bounds, self.examined)
 
     def _chosen(
         self,
@@ -118,11 +122,15 @@ class Plan:
         obstacles: dict[Process, str],
     ) -> tuple[Implementation, ...]:
         chosen = []
+        peers = self.config.peers(loss.id, sweep.name)
         for each in self.known:
-            if each.loss != loss.id or not selected(each.name, sweep.implementations):
+            if each.loss != loss.id:
                 continue
-            if self.select and not selected(each.name, self.select):
-                continue
+            if each.name not in peers:
+                if not selected(each.name, sweep.implementations):
+                    continue
+                if self.select and not selected(each.name, self.select):
+                    continue
             if not reachable(each, note, obstacles):
                 continue
             chosen.append(each)
@@ -201,7 +209,11 @@ def _described(config: Config, known: Sequence[Implementation]) -> tuple[Cell, .
         for sweep in config.sweeps
         for loss in sweep.losses
         for each in known
-        if each.loss == loss and selected(each.name, sweep.implementations)
+        if each.loss == loss
+        and (
+            selected(each.name, sweep.implementations)
+            or each.name in config.peers(loss, sweep.name)
+        )
         for dtype in sweep.dtypes
         for quantity in sweep.quantities
     )
@@ -238,7 +250,14 @@ def _check_limits(
     """
     problems = []
     governing = {id(config.limit_for(cell)) for cell in described}
+    existing = {each.name for each in known}
     for limit in config.limits:
+        for peer in limit.against:
+            if peer not in existing:
+                message = f"no implementation is called {peer!r}"
+                path = f"{limit.path}.against"
+                remedy = registry.meant_by(peer, known)
+                problems.append(Problem(path, message, config.path, limit.line, remedy=remedy))
         if id(limit) in governing:
             continue
         if any(limit.selects(cell) for cell in described):

@@ -12,6 +12,7 @@ import numpy as np
 
 from xentcheck import registry
 from xentcheck.auditing.environment import environment
+from xentcheck.auditing.explain import explained
 from xentcheck.auditing.part import calls
 from xentcheck.auditing.plan import check_patterns, check_time, patient, reachable
 from xentcheck.auditing.probe_input import Row, Rows, probe_case
@@ -28,6 +29,7 @@ from xentcheck.model import (
     Case,
     Cell,
     Domain,
+    Explanation,
     Finding,
     Implementation,
     Input,
@@ -79,6 +81,7 @@ def probe(
     implementations: Sequence[str] = ("*",),
     extra: Sequence[Implementation] = (),
     timeout_s: float | None = None,
+    explain: bool = False,
 ) -> ProbeResult:
     """Call all implementations of a loss on one input.
 
@@ -97,6 +100,7 @@ def probe(
         extra: more implementations, beside the registered ones.
         timeout_s: time limit in seconds for one call of a framework or of users' code. None: the
             limit of its process.
+        explain: explain what is wrong step by step, where one row is asked about.
 
     Raises:
         UnknownNameError: there is no such loss or dtype, or a pattern matches nothing.
@@ -107,7 +111,7 @@ def probe(
     def asked(dtype: str) -> _Asked:
         return _Asked(probe_case(loss, dtype, logits, labels, parameters or {}))
 
-    result = _answered(loss, asked, dtypes, implementations, extra, timeout_s)
+    result = _answered(loss, asked, dtypes, implementations, extra, timeout_s, explain=explain)
     return replace(result, notes=tuple(_doubts(loss, dtypes, logits, labels)))
 
 
@@ -168,6 +172,7 @@ def probe_row(
     implementations: Sequence[str] = ("*",),
     extra: Sequence[Implementation] = (),
     timeout_s: float | None = None,
+    explain: bool = False,
 ) -> ProbeResult:
     """Call all implementations of a loss on a row of a sweep, like `probe`.
 
@@ -182,6 +187,7 @@ def probe_row(
         implementations: patterns of implementation names.
         extra: more implementations, beside the registered ones.
         timeout_s: as for `probe`.
+        explain: as for `probe`.
 
     Raises:
         UnknownNameError: there is no such loss or dtype, or a pattern matches nothing.
@@ -205,7 +211,7 @@ def probe_row(
             return _Asked(case, place)
         return _Asked(case if case.reduced else alone(case, place)[0])
 
-    return _answered(loss, asked, dtypes, implementations, extra, timeout_s, numbered=row)
+    return _answered(loss, asked, dtypes, implementations, extra, timeout_s, row, explain=explain)
 
 
 def _answered(
@@ -216,6 +222,8 @@ def _answered(
     extra: Sequence[Implementation],
     timeout_s: float | None,
     numbered: int | None = None,
+    *,
+    explain: bool = False,
 ) -> ProbeResult:
     check_time(timeout_s)
     registered, skips = registry.load_registered()
@@ -233,7 +241,7 @@ def _answered(
     hosts.start(processes)
     try:
         by_dtype = {dtype: asked(dtype) for dtype in dtypes}
-        result = _probe(loss, by_dtype, chosen, unique, processes)
+        result = _probe(loss, by_dtype, chosen, unique, processes, explain=explain)
     finally:
         hosts.close()
     if numbered is None:
@@ -261,8 +269,11 @@ def _probe(
     chosen: Sequence[Implementation],
     unique: dict[Skip, None],
     processes: Iterable[Process],
+    *,
+    explain: bool,
 ) -> ProbeResult:
     lines: list[ProbeLine] = []
+    explanations: list[Explanation] = []
     measurements: list[Measurement] = []
     findings: list[Finding] = []
     confirmed = 0
@@ -299,6 +310,8 @@ def _probe(
                 flushes=collected.flushing.flushes,
             )
             lines.append(ProbeLine(each.name, dtype, quantity, numbers, note))
+            if explain and not shown.reduced and shown.rows == 1:
+                explanations += explained(each, shown, quantity)
     report = Report(
         environment=environment(processes),
         seed=0,
@@ -318,7 +331,7 @@ def _probe(
             f"{each.loss} {each.name}": each.probe_words for each in chosen if each.probe_words
         },
     )
-    return ProbeResult(report, tuple(lines))
+    return ProbeResult(report, tuple(lines), explanations=tuple(explanations))
 
 
 def _of_row(observed: Returned, row: int | None) -> Returned:

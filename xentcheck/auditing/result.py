@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from xentcheck import sweeps
-from xentcheck.measurement import Candidate, Tally
-from xentcheck.model import Cell, Finding, Measurement, Skip
+from xentcheck.measurement import Candidate, ContestTally, FailingRows, Tally
+from xentcheck.model import Cell, Contest, Finding, Measurement, Skip
 from xentcheck.reference import Tier
 
 
@@ -20,6 +20,8 @@ class Closed:
         worst: the worst row of each cell.
         arbitrated: number of results that the arbiter computed.
         failures: messages about results that the arbiter cannot decide or scores differently.
+        failing: failing rows of the cells that have some, for the diagnosis.
+        contests: one per cell and peer.
     """
 
     measurements: tuple[Measurement, ...] = ()
@@ -27,6 +29,8 @@ class Closed:
     worst: tuple[tuple[Cell, Candidate], ...] = ()
     arbitrated: int = 0
     failures: tuple[str, ...] = ()
+    failing: tuple[tuple[Cell, FailingRows], ...] = ()
+    contests: tuple[Contest, ...] = ()
 
 
 @dataclass(slots=True)
@@ -38,6 +42,7 @@ class PartResult:
         found: number of rows that searches found. They are not rows of the sweep.
         closed: measurements and findings, if the task is the whole step.
         tallies: tallies by cell; empty if ``closed`` is there.
+        contests: tallies by cell and peer; likewise.
         yields: number of rows, and of distinct ones, by generator.
         skips: what was not audited.
         decided: number of rows by the tier that decided them.
@@ -49,6 +54,7 @@ class PartResult:
     found: int = 0
     closed: Closed | None = None
     tallies: dict[Cell, Tally] = field(default_factory=dict)
+    contests: dict[tuple[Cell, str], ContestTally] = field(default_factory=dict)
     yields: sweeps.RowCount = field(default_factory=sweeps.RowCount)
     skips: list[Skip] = field(default_factory=list)
     decided: Counter[Tier] = field(default_factory=Counter)
@@ -66,6 +72,9 @@ class PartResult:
         self.closed = other.closed
         for cell, tally in other.tallies.items():
             self.tallies.setdefault(cell, Tally()).merge(tally, self.rows, self.found)
+        for pair, contest in other.contests.items():
+            known = self.contests.setdefault(pair, ContestTally())
+            known.merge(contest, self.rows, self.found)
         self.rows += other.rows
         self.found += other.found
         self.yields.merge(other.yields)

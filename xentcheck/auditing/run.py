@@ -15,21 +15,27 @@ from typing import Any
 from xentcheck import recognition, registry
 from xentcheck.auditing.check import DEFAULT_LIMITS
 from xentcheck.auditing.confirm import Confirmation
+from xentcheck.auditing.diagnose import Diagnosing, diagnosed, subjects
 from xentcheck.auditing.environment import METHOD, WITHOUT_BINARY128, environment
 from xentcheck.auditing.part import close_step, work
 from xentcheck.auditing.plan import Plan, check_time, patient
+from xentcheck.auditing.ranges import Ranges
 from xentcheck.auditing.result import PartResult
 from xentcheck.auditing.step import Step, Task
 from xentcheck.errors import INTERNAL_ERROR, UsageError
 from xentcheck.execution import Death, cores, hosts, open_targets, run_tasks
 from xentcheck.floats import ULP_DEFINITION
 from xentcheck.gate import baseline_file
+from xentcheck.gate.against import unmatched
 from xentcheck.gate.baseline import Baseline, Weighed, bounds_of, observed, weigh
 from xentcheck.gate.limits import judge
 from xentcheck.gate.omissions import omissions
+from xentcheck.measurement import FailingRows
 from xentcheck.model import (
+    SURVEY_TOLERANCE,
     Cell,
     Config,
+    Contest,
     Finding,
     Implementation,
     Measurement,
@@ -37,6 +43,7 @@ from xentcheck.model import (
     Report,
     Skip,
     Source,
+    Tolerance,
     Yield,
     selected,
 )
@@ -63,6 +70,8 @@ class Options:
         progress: called whenever a part of the work is done.
         sanity_check: first ask users' own functions about mild rows. One of ``extra`` that is
             recognised as another function is not swept.
+        diagnosis: find the causes of the findings afterwards.
+        ranges: also search where every implementation keeps its grades (`Report.safe_ranges`).
     """
 
     select: Sequence[str] = ()
@@ -73,6 +82,8 @@ class Options:
     timeout_s: float | None = None
     progress: Callable[[Progress], None] | None = None
     sanity_check: bool = False
+    diagnosis: bool = False
+    ranges: bool = False
 
 
 def audit(config: Config, options: Options | None = None, **changes: Any) -> Report:
@@ -110,11 +121,22 @@ def audit(config: Config, options: Options | None = None, **changes: Any) -> Rep
             patterns = options.select or ("*", "*@*")
             chosen = [each for each in targets if selected(each.name, patterns)]
             sane = recognition.check(config, extra, chosen, workers or cores())
-        run = _Audit(replace(plan, config=sane.config), options)
+        examined = examined_rows(len(plan.described)) if options.diagnosis else 0
+        run = _Audit(replace(plan, config=sane.config, examined=examined), options)
         run.begin(sane)
         return replace(run.report(workers), timeout_s=timeout_s)
     finally:
         hosts.close()
+
+
+def examined_rows(cells: int) -> int:
+    """The number of failing rows of each kind that a cell keeps: fewer where there are many."""
+    return max(_LEAST_EXAMINED, min(_MOST_EXAMINED, _EXAMINED // max(cells, 1)))
+
+
+_EXAMINED = 1 << 16
+_LEAST_EXAMINED = 32
+_MOST_EXAMINED = 1 << 11
 
 
 class _Audit:
@@ -126,12 +148,15 @@ class _Audit:
         self.baseline = options.baseline
         self.slack = options.slack
         self.progress = options.progress
+        self.ranges = Ranges() if options.ranges else None
         self.skips: dict[Skip, None] = dict.fromkeys(plan.skips)
         self.recognised = False
         self.measurements: list[Measurement] = []
         self.findings: list[Finding] = []
+        self.contests: list[Contest] = []
         self.yields: list[Yield] = []
         self.confirmation = Confirmation()
+        self.failing: dict[Cell, FailingRows] = {}
         self.uncertified: list[str] = []
         self.deaths: list[str] = []
         self.decided: Counter[Tier] = Counter()
@@ -167,10 +192,22 @@ class _Audit:
             hosts.close()  # workers have their own
         with hosts.sharing():
             interrupted |= self._run(steps, workers)
+            if self.ranges is not None and not interrupted:
+                self._announce("where it holds")
+                interrupted |= self.ranges.run(steps, workers, self.deaths)
+                for skip in self.ranges.skips:
+                    self.skips.setdefault(skip)
             hosts.close()
         interrupted |= self.confirmation.run(workers, self.deaths)
         self._blame(self.confirmation.failures)
-        findings = tuple(self.findings)
+        found = Diagnosing((), tuple(self.findings), tuple(self.measurements))
+        if self.failing and not interrupted:
+            asked = subjects(self.failing, self.findings, self._tolerance)
+            found = diagnosed(asked, self.findings, self.measurements, workers, self.deaths)
+            interrupted |= found.interrupted
+            self._blame(found.failures)
+            self.measurements = list(found.measurements)
+        findings = found.findings
         versions = environment(processes)
         measured = {each.cell for each in self.measurements}
         unaudited = tuple(each for each in self.plan.described if each not in measured)
@@ -188,7 +225,8 @@ class _Audit:
                 self.plan.select,
                 {each.cell for each in entered if each.platform in ("", versions["platform"])},
             )
-        violations = judge(self.config, findings, self.measurements)
+            unmet += unmatched(self.config, measured, self.contests, self.plan.known, self.skips)
+        violations = judge(self.config, findings, self.measurements, self.contests)
         weighed = Weighed(violations)
         if self.baseline is not None:
             bounds = bounds_of(self.config, self.plan.described)
@@ -213,6 +251,7 @@ class _Audit:
             baseline="" if self.baseline is None else self.baseline.path,
             unaudited=unaudited,
             sources=self._sources(measured),
+            diagnoses=found.diagnoses,
             skips=tuple(self.skips),
             yields=tuple(self.yields),
             gated=bool(self.config.limits),
@@ -220,6 +259,8 @@ class _Audit:
             uncertified=tuple(self.uncertified),
             deaths=tuple(self.deaths),
             omissions=unmet,
+            contests=tuple(self.contests),
+            safe_ranges=() if self.ranges is None else tuple(self.ranges.found),
             reference={
                 "method": METHOD if Tier.BINARY128 in tiers_for("float64") else WITHOUT_BINARY128,
                 "ulp": ULP_DEFINITION,
@@ -233,6 +274,10 @@ class _Audit:
                 "confirmations_failed": self.failed,
             },
         )
+
+    def _tolerance(self, cell: Cell) -> Tolerance:
+        limit = self.config.limit_for(cell)
+        return SURVEY_TOLERANCE if limit is None else limit.tolerance
 
     def _sources(self, measured: Set[Cell]) -> tuple[Source, ...]:
         """The file and line of each implementation that was measured, where Python can tell."""
@@ -316,8 +361,10 @@ class _Audit:
         closed = outcome.closed or close_step(step, outcome)
         self.measurements += closed.measurements
         self.findings += closed.findings
+        self.contests += closed.contests
         self.arbitrated += closed.arbitrated
         self._blame(closed.failures)
+        self.failing.update(closed.failing)
         for cell, shown in closed.worst:
             self.confirmation.remember(cell, shown)
 
@@ -340,7 +387,7 @@ def audit_config(
     Raises:
         XentcheckError: as `audit`.
     """
-    options = options or Options(sanity_check=True)
+    options = options or Options(sanity_check=True, diagnosis=True)
     if options.baseline is None and config.baseline:
         options = replace(options, baseline=baseline_file.load(config.baseline))
     if options.baseline is not None and not config.limits:

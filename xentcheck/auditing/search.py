@@ -9,10 +9,11 @@ import numpy as np
 from xentcheck.auditing.result import PartResult
 from xentcheck.auditing.step import Step
 from xentcheck.errors import UncertifiedError, UnsupportedError
+from xentcheck.execution import unsupported
 from xentcheck.implementations.user.command import Command
-from xentcheck.measurement import Tally, note, take
+from xentcheck.measurement import ContestTally, Side, Tally, measure, note, take
 from xentcheck.measurement.candidate import alone
-from xentcheck.measurement.scored_part import MOST_LED
+from xentcheck.measurement.scored_part import MOST_LED, ScoredPart
 from xentcheck.model import Case, Cell, Implementation, Kind, Quantity, Skip, function_for
 from xentcheck.reference import Reference
 from xentcheck.searching import Found, HaltedError, Trials, climb, joined, thresholds
@@ -148,10 +149,33 @@ class Search:
     ) -> None:
         truth = Reference(found.case, frozenset(self.step.sweep.quantities))
         came = (found.case, found.results)
-        take(tally, implementation, *came, truth, cell.quantity, self.step.bound(cell).tolerance)
+        bound = self.step.bound(cell)
+        parts = take(tally, implementation, *came, truth, cell.quantity, bound.tolerance)
         self.outcome.found += found.case.rows
         self.outcome.yields.add(found.case)
+        for peer in self.step.chosen:
+            if peer.name in bound.against and peer.name != cell.implementation:
+                self._hold_against(peer, Side(found.case, parts), truth, cell)
         self.outcome.decided += truth.decided()
+
+    def _hold_against(self, peer: Implementation, mine: Side, truth: Reference, cell: Cell) -> None:
+        """Call a peer on the rows that a search found, and hold the results against it."""
+        bound = self.step.bound(replace(cell, implementation=peer.name))
+        function = function_for(peer, cell.quantity)
+        if function is None or unsupported(peer, mine.case):
+            return
+        if (peer.name, cell.quantity) in self.gone:
+            return
+        parts: list[ScoredPart] = []
+        self.tell(peer.name)
+        how = (truth, cell.quantity, bound.tolerance)
+        came = measure(Tally(), peer, mine.case, *how, thorough=False, parts=parts)
+        self.tell("")
+        if any(each.kind in (Kind.CRASHED, Kind.TIMED_OUT) for each in came.incidents):
+            self.gone.add((peer.name, cell.quantity))
+        contest = self.outcome.contests.setdefault((cell, peer.name), ContestTally())
+        theirs = Side.of(mine.case, parts, came.incidents)
+        contest.add(mine, theirs, self.step.bound(cell).tolerance.or_abs)
 
     def _note(self, halted: HaltedError, tally: Tally, cell: Cell) -> None:
         """Count a call without results as one row: the first affected one, or the first row."""

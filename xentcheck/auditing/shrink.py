@@ -338,8 +338,15 @@ class _Asked:
         try:
             truth = Reference(case, {self.quantity})
             invariant = self.finding.kind is Kind.BATCH_VARIANT
-            how = {"thorough": True, "invariant": invariant}
-            measure(tally, self.implementation, case, truth, self.quantity, self.tolerance, **how)
+            measure(
+                tally,
+                self.implementation,
+                case,
+                truth,
+                self.quantity,
+                self.tolerance,
+                invariant=invariant,
+            )
         except (UncertifiedError, UnsupportedError):
             return None
         finally:

@@ -21,10 +21,12 @@ class CellBounds:
     Attributes:
         tolerance: how far results may be off.
         invariant: the result of a row must not change with its batch.
+        against: the names of the peers that no row may be worse than.
     """
 
     tolerance: Tolerance = SURVEY_TOLERANCE
     invariant: bool = False
+    against: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +42,7 @@ class Step:
         seed: the seed of all random numbers.
         chosen: the implementations.
         bounds: bounds by name of implementation and quantity; the survey tolerance for the others.
+        examined: number of failing rows of each kind that a cell keeps for the diagnosis.
     """
 
     sweep: Sweep
@@ -48,6 +51,7 @@ class Step:
     seed: int
     chosen: tuple[Implementation, ...]
     bounds: Mapping[tuple[str, Quantity], CellBounds]
+    examined: int = 0
 
     def __getstate__(self) -> dict[str, Any]:
         return {each.name: getattr(self, each.name) for each in fields(self)}
@@ -79,6 +83,12 @@ class Step:
                 first, numbers = number, 0
             numbers += own
         yield range(first, count)
+
+    @cached_property
+    def contestants(self) -> frozenset[str]:
+        """The names of the implementations that are held against peers, and of the peers."""
+        held = {name: bound.against for (name, _), bound in self.bounds.items() if bound.against}
+        return frozenset(held).union(*held.values())
 
     @property
     def what(self) -> str:

@@ -43,6 +43,7 @@ def run_audit(
     keeping: Keeping | None = None,
     witnesses: str = "",
     explain: "Callable[[Report], str] | None" = None,
+    verbose: bool = False,
 ) -> int:
     """Audit a configuration and deliver the report.
 
@@ -53,6 +54,7 @@ def run_audit(
         keeping: what to do with the baseline.
         witnesses: the folder for the inputs of findings; "": do not save them.
         explain: returns a remark on the whole report, or "".
+        verbose: the table has every violation.
 
     Returns:
         The exit status.
@@ -65,7 +67,7 @@ def run_audit(
         how = replace(options, baseline=baseline, slack=keeping.slack, progress=progress)
         report = audit_config(config, how)
     report, text, told = keeping.taken(report, baseline, config)
-    delivery.deliver(functools.partial(rendered, report))
+    delivery.deliver(functools.partial(rendered, report, verbose=verbose))
     if explain is not None:
         with foreign(), ProgressDisplay():
             remark = explain(report)

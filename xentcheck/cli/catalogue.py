@@ -14,6 +14,9 @@ from xentcheck.losses.names import ALIASES
 from xentcheck.losses.spec import Loss
 from xentcheck.model import (
     ABOUT,
+    ABOUT_CAUSES,
+    ABOUT_GRADES,
+    GRADES,
     NOTES,
     Implementation,
     Kind,
@@ -35,13 +38,15 @@ _LONGEST_NAME = 30
 class Entry:
     """One entry of a list.
 
-    ``details`` are (heading, text) pairs below the summary. ``document`` has the other fields of
-    the JSON entry. ``shown`` is false if only JSON lists the entry.
+    ``details`` are (heading, text) pairs below the summary, ``code`` (heading, lines of code) pairs
+    below these. ``document`` has the other fields of the JSON entry. ``shown`` is false if only
+    JSON lists the entry.
     """
 
     name: str
     summary: str
     details: tuple[tuple[str, str], ...] = ()
+    code: tuple[tuple[str, str], ...] = ()
     document: Mapping[str, Any] = field(default_factory=dict)
     shown: bool = True
 
@@ -81,6 +86,8 @@ def to_text(heading: str, entries: Sequence[Entry], width: int) -> str:
         lines += _folded(entry.summary, name.ljust(len(indent)), indent, width) or [name]
         for word, text in entry.details:
             lines += _folded(f"{word}: {text}", indent, f"{indent}    ", width)
+        for word, code in entry.code:
+            lines += [f"{indent}{word}:", *(f"{indent}    {line}" for line in code.splitlines())]
     return "".join(f"{line.rstrip()}\n" for line in [*lines, *([""] if heading else [])])
 
 
@@ -121,7 +128,7 @@ def _loss(loss: Loss, *, whole: bool = False) -> Entry:
             *((each.name, _parameter(each)) for each in loss.parameters),
             *(_more(loss) if whole else ()),
         ),
-        {
+        document={
             "formula": loss.formula,
             "gradient_formula": loss.gradient_formula,
             "domain": str(loss.domain),
@@ -209,7 +216,7 @@ def implementations(wanted: Wanted) -> tuple[Groups, tuple[str, ...]]:
             each.name,
             claims[each.sound] + each.summary,
             (("variants", ", ".join(f"@{name}" for name in others)),) if others else (),
-            {
+            document={
                 "loss": each.loss,
                 "quantities": [name for name, function in functions.items() if function],
                 "dtypes": list(each.dtypes),
@@ -235,7 +242,7 @@ def generators(wanted: Wanted) -> tuple[Groups, tuple[str, ...]]:
             name,
             each.summary,
             tuple((option.name, _option(option)) for option in each.options),
-            {
+            document={
                 "layouts": sorted(map(str, each.layouts)),
                 "options": [
                     {
@@ -277,7 +284,7 @@ def kinds(wanted: Wanted) -> tuple[Groups, tuple[str, ...]]:
             str(kind),
             ABOUT[kind].says,
             (("hint", hint),) if (hint := ABOUT[kind].hint) else (),
-            {"note": kind in NOTES, "hint": hint},
+            document={"note": kind in NOTES, "hint": hint},
         )
         for kind in Kind
     ]
@@ -290,6 +297,43 @@ def kinds(wanted: Wanted) -> tuple[Groups, tuple[str, ...]]:
             each for each in entries if each.name in notes
         ],
     }, ()
+
+
+def causes(wanted: Wanted) -> tuple[Groups, tuple[str, ...]]:
+    """Every cause of faults with its remedy, or one named cause with the code of its remedy."""
+    entries = []
+    for cause, about in ABOUT_CAUSES.items():
+        details = (("instead", about.remedy), ("given", about.given if wanted.name else ""))
+        code = (
+            ("NumPy", about.numpy),
+            ("PyTorch", about.torch),
+            ("JAX", about.jax),
+            ("NumPy, for losses of one logit x and label z", about.one_logit),
+        )
+        entry = Entry(
+            str(cause),
+            about.says,
+            tuple(each for each in details if each[1]),
+            tuple(each for each in code if each[1] and wanted.name),
+            document={
+                "remedy": about.remedy,
+                "given": about.given,
+                "numpy": about.numpy,
+                "torch": about.torch,
+                "jax": about.jax,
+                "one_logit": about.one_logit,
+            },
+        )
+        entries.append(entry)
+    return {"": _named("cause", entries, wanted)}, ()
+
+
+def grades(wanted: Wanted) -> tuple[Groups, tuple[str, ...]]:
+    """Every grade, the worst first, with its meaning."""
+    entries = [Entry(str(grade), ABOUT_GRADES[grade]) for grade in GRADES]
+    if wanted.name:
+        return {"": _named("grade", entries, wanted)}, ()
+    return {"grades, the worst first": entries}, ()
 
 
 def dtypes(wanted: Wanted) -> tuple[Groups, tuple[str, ...]]:
@@ -321,4 +365,6 @@ LISTS: Mapping[str, Callable[[Wanted], tuple[Groups, tuple[str, ...]]]] = {
     "generators": generators,
     "dtypes": dtypes,
     "kinds": kinds,
+    "causes": causes,
+    "grades": grades,
 }

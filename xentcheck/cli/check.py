@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
-from xentcheck.bounds import BOUNDS
+from xentcheck.bounds import BOUNDS, GRADES
 from xentcheck.cli.audit import foreign, run_audit
 from xentcheck.cli.entry import cli, note
 from xentcheck.cli.options import (
     allow_skips_option,
     calling,
     completing,
+    diagnosis_option,
     dtype_option,
     keywords_from,
     kind_names,
@@ -23,9 +24,11 @@ from xentcheck.cli.options import (
     note_names,
     param_option,
     parameters_from,
+    ranges_option,
     reporting,
     targets_option,
     timeout_option,
+    verbose_option,
     witnesses_option,
     workers_option,
 )
@@ -72,6 +75,12 @@ def bound_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @calling
 @bound_options
 @click.option(
+    "--min-grade",
+    type=click.Choice(GRADES),
+    help="The worst grade that passes; then only the grade decides how far results may be off. "
+    "absolute: a few roundings of the row's scale, which a framework's own loss keeps.",
+)
+@click.option(
     "--allow",
     multiple=True,
     metavar="KIND",
@@ -98,11 +107,22 @@ def bound_options(command: Callable[..., Any]) -> Callable[..., Any]:
     default=True,
     help="Run the whole sweep also where a dozen mild rows show that it computes something else.",
 )
+@click.option(
+    "--against",
+    multiple=True,
+    metavar="IMPLEMENTATION",
+    help="A gate against a peer: no row may be worse than it, by kind or by more than 4 ulp and "
+    "twice its error. The name of an implementation, or text like TARGET (repeatable). The default "
+    "of 4 ulp does not hold beside it.",
+)
 @allow_skips_option
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the random inputs.")
+@ranges_option
 @witnesses_option
 @workers_option
 @timeout_option
+@diagnosis_option
+@verbose_option
 @reporting
 def check(
     target: str,
@@ -125,15 +145,21 @@ def check(
     or_rel: float,
     max_excess_bits: float | None,
     or_excess_bits: float | None,
+    max_norm: float | None,
+    min_grade: str | None,
     allow: Sequence[str],
     forbid: Sequence[str],
     batch_invariant: bool,
     sanity_check: bool,
+    against: Sequence[str],
     allow_skips: bool,
     seed: int,
+    ranges: bool,
     witnesses: str,
     workers: int | None,
     timeout_s: float | None,
+    diagnosis: bool,
+    verbose: bool,
     formats: Sequence[str],
     outputs: Sequence[str],
     color: str,
@@ -153,6 +179,8 @@ def check(
       xentcheck check my_loss.py:loss --loss softmax_cross_entropy --label-kind distribution
       xentcheck check package.losses:bce --loss sigmoid_binary_cross_entropy \\
           --gradient package.losses:bce_backward --max-ulp 16 --or-abs 1e-7
+      xentcheck check my_loss.py:loss --loss softmax_cross_entropy \\
+          --against torch.nn.functional.cross_entropy
       xentcheck check my_torch_loss.py:MyLoss --loss softmax_cross_entropy --framework torch
       xentcheck check my_loss.py:loss --loss softmax_cross_entropy --inputs logits.npz
       xentcheck check './kernel {logits} {labels} {out}' --loss softmax_cross_entropy
@@ -165,6 +193,7 @@ def check(
         "or_rel": or_rel,
         "max_excess_bits": max_excess_bits,
         "or_excess_bits": or_excess_bits,
+        "max_norm": max_norm,
     }
     for bounding in BOUNDS:
         value = given[bounding.name]
@@ -188,6 +217,7 @@ def check(
         framework=framework,
         gradient=gradient,
         **given,
+        min_grade=min_grade,
         allow=allow,
         forbid=forbid,
         built_in=parameters_from(spec, kind, built_in, only, "--built-in"),
@@ -199,16 +229,19 @@ def check(
         inputs=(inputs if len(inputs) > 1 else inputs[0]) if inputs else None,
         input_names=names_from(input_names),
         allow_skips=allow_skips,
+        against=against,
     )
     with foreign():
         made = checking(target, loss, wanted, seed=seed, timeout_s=timeout_s)
     for each in made.notes:
         note(f"note: {each}")
     options = Options(
-        extra=(made.implementation,),
+        extra=made.own,
         workers=workers,
         timeout_s=timeout_s,
         sanity_check=sanity_check,
+        diagnosis=diagnosis,
+        ranges=ranges,
     )
     return run_audit(
         made.config,
@@ -216,6 +249,7 @@ def check(
         options,
         witnesses=witnesses,
         explain=lambda report: explained(made, report, options),
+        verbose=verbose,
     )
 
 

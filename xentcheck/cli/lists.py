@@ -1,4 +1,4 @@
-"""`xentcheck list`: lists losses, implementations, generators, dtypes or kinds."""
+"""`xentcheck list`: lists losses, implementations, generators, dtypes, kinds, causes or grades."""
 
 # ruff: noqa: PLC0415
 
@@ -10,6 +10,7 @@ import click
 from xentcheck.cli.audit import foreign
 from xentcheck.cli.entry import WITHIN_LIMITS, cli, note
 from xentcheck.cli.options import (
+    cause_names,
     completing,
     dtype_names,
     implementation_names,
@@ -19,7 +20,7 @@ from xentcheck.cli.options import (
 from xentcheck.cli.output import emit, width_of
 from xentcheck.errors import UsageError
 
-WHAT = ("losses", "implementations", "generators", "dtypes", "kinds")
+WHAT = ("losses", "implementations", "generators", "dtypes", "kinds", "causes", "grades")
 
 
 def _listed_names(context: click.Context) -> Sequence[str]:
@@ -31,10 +32,12 @@ def _listed_names(context: click.Context) -> Sequence[str]:
         return loss_names(context)
     if what == "kinds":
         return kind_names(context)
+    if what == "causes":
+        return cause_names(context)
     return dtype_names(context) if what == "dtypes" else ()
 
 
-@cli.command("list", short_help="List losses, implementations, generators, dtypes or kinds.")
+@cli.command("list", short_help="List losses, implementations, dtypes, kinds, causes, grades …")
 @click.argument("what", type=click.Choice(WHAT))
 @click.argument("name", default="", metavar="[NAME]", shell_complete=completing(_listed_names))
 @click.option(
@@ -58,9 +61,10 @@ def _listed_names(context: click.Context) -> Sequence[str]:
     help="table (the default) or json.",
 )
 def list_(what: str, name: str, loss: str, framework: str, form: str) -> int:
-    """List what there is: losses, implementations, generators, dtypes or kinds of finding.
+    """List what there is: losses, implementations, generators, dtypes, kinds, causes or grades.
 
-    NAME shows one of them, a loss with its conventions; of implementations it is a pattern.
+    NAME shows one of them, a loss with its conventions, a cause with its remedy in NumPy, PyTorch
+    and JAX; of implementations it is a pattern.
 
     \b
     Examples:
@@ -69,6 +73,7 @@ def list_(what: str, name: str, loss: str, framework: str, form: str) -> int:
       xentcheck list implementations --loss softplus --framework torch
       xentcheck list implementations 'optax.*' --format json
       xentcheck list kinds
+      xentcheck list causes absorbed-tail
     """
     if what != "implementations" and (loss or framework):
         option = "--loss" if loss else "--framework"

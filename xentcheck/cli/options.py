@@ -56,6 +56,12 @@ def kind_names(_context: click.Context) -> Sequence[str]:
     return tuple(map(str, Kind))
 
 
+def cause_names(_context: click.Context) -> Sequence[str]:
+    from xentcheck.model import Cause
+
+    return tuple(map(str, Cause))
+
+
 def note_names(_context: click.Context) -> Sequence[str]:
     from xentcheck.model import NOTES
 
@@ -135,6 +141,12 @@ allow_skips_option = click.option(
     help="Pass though something that is named was not audited: a gradient that is gone, a "
     "framework that is not installed.",
 )
+ranges_option = click.option(
+    "--ranges",
+    is_flag=True,
+    help="Also find where the grades hold: the exact number along each axis (gap, offset, largest "
+    "logit, classes, ...) where one is lost.",
+)
 witnesses_option = click.option(
     "--witnesses",
     default="",
@@ -207,6 +219,22 @@ label_dtype_option = click.option(
     type=click.Choice(LABEL_DTYPES),
     default=LABEL_DTYPES[0],
     help="The dtype of integer labels that your function wants; int64 unless set.",
+)
+
+
+verbose_option = click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    help="In the table: every violation with its witness, also where a cause explains it.",
+)
+diagnosis_option = click.option(
+    "--no-diagnosis",
+    "diagnosis",
+    is_flag=True,
+    flag_value=False,
+    default=True,
+    help="Do not look for the causes of what is found.",
 )
 
 

@@ -86,6 +86,7 @@ STANDARD = "standard"  # in place of a file: the sweeps of `check`
 )
 @calling
 @timeout_option
+@click.option("-v", "--verbose", is_flag=True, help="Explain what is wrong, step by step.")
 @reporting
 def probe(
     loss: str,
@@ -107,6 +108,7 @@ def probe(
     shape: str,
     label_dtype: str,
     timeout_s: float | None,
+    verbose: bool,
     formats: Sequence[str],
     outputs: Sequence[str],
     color: str,
@@ -187,6 +189,7 @@ def probe(
             or ("*",),
             extra=tuple(own.values()),
             timeout_s=timeout_s,
+            explain=verbose,
         )
     for each in result.notes:
         note(f"note: {each}")

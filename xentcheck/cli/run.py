@@ -13,9 +13,12 @@ from xentcheck.cli.entry import cli
 from xentcheck.cli.options import (
     allow_skips_option,
     completing,
+    diagnosis_option,
     implementation_names,
+    ranges_option,
     reporting,
     timeout_option,
+    verbose_option,
     witnesses_option,
     workers_option,
 )
@@ -58,9 +61,12 @@ from xentcheck.cli.output import Delivery
     "rows again and 3 rows.",
 )
 @allow_skips_option
+@ranges_option
 @witnesses_option
 @workers_option
 @timeout_option
+@diagnosis_option
+@verbose_option
 def run(
     config: str,
     formats: Sequence[str],
@@ -74,9 +80,12 @@ def run(
     fail_on_stale: bool,
     slack: float | None,
     allow_skips: bool,
+    ranges: bool,
     witnesses: str,
     workers: int | None,
     timeout_s: float | None,
+    diagnosis: bool,
+    verbose: bool,
 ) -> int:
     """Audit what a configuration says: many implementations on declared inputs.
 
@@ -102,5 +111,14 @@ def run(
     )
     from xentcheck.auditing.run import Options
 
-    options = Options(select=select, workers=workers, timeout_s=timeout_s, sanity_check=True)
-    return run_audit(config_, delivery, options, keeping=keeping, witnesses=witnesses)
+    options = Options(
+        select=select,
+        workers=workers,
+        timeout_s=timeout_s,
+        sanity_check=True,
+        diagnosis=diagnosis,
+        ranges=ranges,
+    )
+    return run_audit(
+        config_, delivery, options, keeping=keeping, witnesses=witnesses, verbose=verbose
+    )

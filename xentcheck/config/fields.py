@@ -24,7 +24,15 @@ class Field:
     required: bool = False
 
 
-LIMIT_NUMBERS = ("max_ulp", "p99_ulp", "max_excess_bits", "or_abs", "or_rel", "or_excess_bits")
+LIMIT_NUMBERS = (
+    "max_ulp",
+    "p99_ulp",
+    "max_excess_bits",
+    "or_abs",
+    "or_rel",
+    "or_excess_bits",
+    "max_norm",
+)
 """The bounds of a limit, in the order of its keys."""
 
 
@@ -162,6 +170,13 @@ FIELDS: Mapping[str, tuple[Field, ...]] = {
         Field("sweep", "pattern", "The sweeps it is for.", "`*`"),
         *(_bound(name) for name in LIMIT_NUMBERS),
         Field(
+            "min_grade",
+            "`broken` to `rounded`",
+            "The worst [grade](grades.md) that passes. Without a bound of the ulps beside it, only "
+            "the grade decides how far results may be off.",
+            "none",
+        ),
+        Field(
             "times_condition",
             "`true`, `false`",
             "Whether `max_ulp` and `p99_ulp` grow with the problem's condition number.",
@@ -173,6 +188,14 @@ FIELDS: Mapping[str, tuple[Field, ...]] = {
             "Whether no row may change with its batch, not by one ulp: `batch-variant` is "
             "forbidden. Batches of many sizes are called then.",
             "`false`",
+        ),
+        Field(
+            "against",
+            "implementations",
+            "Peers by name: no row may be worse than theirs, by kind or by more than 4 ulp and "
+            "twice their error. They are audited as well. Nothing else is asked for then, unless "
+            "`max_ulp`, `p99_ulp` or `max_excess_bits` is given.",
+            "none",
         ),
         Field("allow", "list of kinds", "Kinds of finding that are no violation.", "none"),
         Field(

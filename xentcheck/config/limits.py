@@ -9,7 +9,7 @@ from xentcheck.config.fields import LIMIT_NUMBERS
 from xentcheck.config.sections import WILDCARD, SectionReader
 from xentcheck.floats import FORMATS
 from xentcheck.losses import LOSSES, NAMES
-from xentcheck.model import IN_TOLERANCE, Kind, Limit, Quantity, Sweep, Tolerance
+from xentcheck.model import IN_TOLERANCE, Grade, Kind, Limit, Quantity, Sweep, Tolerance
 from xentcheck.reading.yaml import Place, remedy_for, shown
 
 _LIMIT_PATTERNS = ("loss", "implementation", "dtype", "quantity", "sweep")
@@ -44,6 +44,7 @@ def read_limits(
             if key == "loss":
                 patterns[key] = NAMES.of(patterns[key]) or patterns[key]
         before = len(reader.problems)
+        against = _read_against(reader, entries["against"]) if "against" in entries else ()
         tolerance = _read_tolerance(reader, entries)
         kinds = {
             key: frozenset(
@@ -79,6 +80,8 @@ def read_limits(
                     sweep=patterns["sweep"],
                     path=item.path,
                     line=item.mark.line + 1,
+                    against=against,
+                    relative=bool(against) and not ("min_grade" in entries or _bounded(entries)),
                 )
             )
             places.append(item)
@@ -94,12 +97,15 @@ def read_limits(
 def _read_tolerance(reader: SectionReader, entries: Mapping[str, Place]) -> Tolerance:
     """The tolerance of a limit.
 
-    `max_ulp` is 4 unless given. With `p99_ulp` or `max_excess_bits` it is infinite unless given.
+    `max_ulp` is 4 unless given. With another bound that stands alone it is infinite unless given.
     """
     read = {key: reader.number(entries[key], 0) for key in LIMIT_NUMBERS if key in entries}
     given = {key: number for key, number in read.items() if number is not None}
     times = reader.flag(entries["times_condition"]) if "times_condition" in entries else False
-    bounded = any(each.alone and each.name in given for each in BOUNDS if each.name != "max_ulp")
+    grade = None
+    if "min_grade" in entries:
+        grade = reader.one_of(entries["min_grade"], tuple(map(str, Grade)), "grade")
+    bounded = "min_grade" in entries or _bounded(given.keys() - {"max_ulp"})
     return Tolerance(
         max_ulp=given.get("max_ulp", math.inf if bounded else 4.0),
         or_abs=given.get("or_abs", 0.0),
@@ -108,7 +114,20 @@ def _read_tolerance(reader: SectionReader, entries: Mapping[str, Place]) -> Tole
         max_excess_bits=given.get("max_excess_bits", math.inf),
         p99_ulp=given.get("p99_ulp", math.inf),
         or_excess_bits=given.get("or_excess_bits", -math.inf),
+        max_norm=given.get("max_norm", math.inf),
+        min_grade=None if grade is None else Grade(grade),
     )
+
+
+def _bounded(given: Iterable[str]) -> bool:
+    """Whether one of these keys bounds the ulps by itself."""
+    return any(each.alone and each.name in given for each in BOUNDS)
+
+
+def _read_against(reader: SectionReader, place: Place) -> tuple[str, ...]:
+    """The names of peers: a text or a list of texts."""
+    read = (reader.text(each, "the name of a peer") for each in reader.items(place) or ())
+    return tuple(dict.fromkeys(each for each in read if each is not None))
 
 
 def _check_reach(

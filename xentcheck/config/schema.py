@@ -13,7 +13,7 @@ from xentcheck.implementations.bridge import LABEL_DTYPES
 from xentcheck.implementations.shapes import SHAPES
 from xentcheck.implementations.user import FRAMEWORKS
 from xentcheck.losses import LOSSES
-from xentcheck.model import Kind, Option, Parameter, ParameterKind, Quantity
+from xentcheck.model import Grade, Kind, Option, Parameter, ParameterKind, Quantity
 from xentcheck.reading.json import plain
 from xentcheck.reading.numbers import NAMES
 from xentcheck.reading.schema import (
@@ -127,8 +127,10 @@ _LIMIT: Mapping[str, Schema] = {
     "quantity": name_or_pattern(map(str, Quantity)),
     "sweep": some_text(),
     **dict.fromkeys(LIMIT_NUMBERS, _BOUND),
+    "min_grade": {"enum": list(map(str, Grade))},
     "times_condition": {"type": "boolean"},
     "batch_invariant": {"type": "boolean"},
+    "against": one_or_more(some_text()),
     "allow": _KINDS,
     "forbid": _KINDS,
 }

@@ -21,6 +21,8 @@ from decimal import ROUND_UP, Context, Decimal
 from xentcheck.floats import FORMATS
 from xentcheck.gate.extent import Extent, Slack, extent, standing
 from xentcheck.model import (
+    MAX_NORM,
+    MIN_GRADE,
     P99,
     Cell,
     Change,
@@ -59,7 +61,7 @@ DIGITS = 3
 """Significant digits of the ulps in a baseline. They are rounded up."""
 
 Faults = Mapping[str, Extent]
-"""The faults of a cell by rule. A rule is the name of a kind, or `P99`."""
+"""The faults of a cell by rule. A rule is one of `RULES`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +193,10 @@ def bounds_of(config: Config, cells: Iterable[Cell]) -> dict[Cell, float]:
 
 def _extent(violation: Violation, measurement: Measurement | None) -> Extent:
     finding = violation.finding
+    if measurement is not None and violation.rule == MIN_GRADE:
+        return Extent(finding.rows, measurement.rows, grade=measurement.grade)
+    if measurement is not None and violation.rule == MAX_NORM:
+        return Extent(finding.rows, measurement.rows, norm=rounded_up(measurement.max_norm))
     whole = extent(finding, finding.rows if measurement is None else measurement.rows)
     if violation.rule == P99 and measurement is not None:
         whole = replace(whole, ulp=measurement.p99_ulp)
@@ -346,6 +352,10 @@ def weigh(
 
 
 def _text(fault: Extent) -> str:
+    if fault.grade is not None:
+        return f"grade {fault.grade}"
+    if fault.norm is not None:
+        return f"{fault.norm:.6g} of the row's scale"
     rows = f"{fault.rows:,} of {fault.of:,} rows"
     return rows if fault.ulp is None else f"{rows}, {fault.ulp:.6g} ulp"
 

@@ -11,7 +11,7 @@ from xentcheck.errors import ConfigError
 from xentcheck.floats import FORMATS
 from xentcheck.gate.baseline import Baseline, Entry, Faults, common_record, rounded_up
 from xentcheck.gate.extent import Extent
-from xentcheck.model import P99, Cell, Kind, Quantity
+from xentcheck.model import AGAINST, RULES, Cell, Grade, Quantity
 from xentcheck.reading.yaml import (
     Place,
     Reader,
@@ -24,9 +24,9 @@ from xentcheck.reading.yaml import (
 )
 
 VERSION = 1
-RULES = (*(kind.value for kind in Kind), P99)
 _CELL = ("loss", "implementation", "dtype", "quantity", "sweep")
 _WIDTH = 88
+_GRADES = tuple(map(str, Grade))
 
 _HEAD = """\
 # What xentcheck tolerates today: each fault beyond the limits, as far as it goes. A run fails on
@@ -107,8 +107,8 @@ def _entry(entry: Entry, common: Mapping[str, str]) -> dict[str, Any]:
         written["platform"] = entry.platform
     written["rows"] = max((each.of for each in entry.faults.values()), default=0)
     written["tolerated"] = {
-        rule: {"rows": each.rows} | ({} if each.ulp is None else {"ulp": each.ulp})
-        for rule, each in sorted(entry.faults.items(), key=lambda item: RULES.index(item[0]))
+        rule: _fault(each)
+        for rule, each in sorted(entry.faults.items(), key=lambda item: _order(item[0]))
     }
     own: dict[str, str | None] = {
         key: text for key, text in entry.recorded.items() if common.get(key) != text
@@ -117,6 +117,17 @@ def _entry(entry: Entry, common: Mapping[str, str]) -> dict[str, Any]:
     if own:
         written["recorded"] = own
     return written
+
+
+def _order(rule: str) -> tuple[int, str]:
+    """A sort key of rules; those against a peer come last."""
+    return (RULES.index(rule) if rule in RULES else len(RULES), rule)
+
+
+def _fault(extent: Extent) -> dict[str, Any]:
+    grade = None if extent.grade is None else str(extent.grade)
+    known = {"rows": extent.rows, "ulp": extent.ulp, "norm": extent.norm, "grade": grade}
+    return {key: value for key, value in known.items() if value is not None}
 
 
 @dataclass(slots=True)
@@ -204,17 +215,25 @@ class _BaselineReader(Reader):
         read: dict[str, Extent] = {}
         for rule, child in (self.mapping(place, "what is tolerated") or {}).items():
             at = self.at_key(place, rule, child)
-            if rule not in RULES:
+            if rule not in RULES and not rule.startswith(AGAINST):
                 message = f"unknown kind of finding {shown(rule)}"
                 self.fault(at, message, remedy_for(rule, RULES))
                 continue
             fields: dict[str, Place] = (
-                self.fields(child, shown(rule), ("rows", "ulp"), ("rows",)) or {}
+                self.fields(child, shown(rule), ("rows", "ulp", "norm", "grade"), ("rows",)) or {}
             )
             rows = self.integer(fields["rows"], 1) if "rows" in fields else None
             if rows is not None and rows > of:
                 self.fault(fields["rows"], f"{rows} of {of} rows cannot be")
             ulp = self.number(fields["ulp"], 0) if "ulp" in fields else None
+            norm = self.number(fields["norm"], 0) if "norm" in fields else None
+            word = self.one_of(fields["grade"], _GRADES, "grade") if "grade" in fields else None
             if rows is not None:
-                read[rule] = Extent(rows, of, None if ulp is None else rounded_up(ulp))
+                read[rule] = Extent(
+                    rows,
+                    of,
+                    None if ulp is None else rounded_up(ulp),
+                    norm=None if norm is None else rounded_up(norm),
+                    grade=None if word is None else Grade(word),
+                )
         return read

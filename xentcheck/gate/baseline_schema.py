@@ -1,8 +1,7 @@
 """The JSON Schema of baselines."""
 
 from xentcheck.floats import FORMATS
-from xentcheck.gate.baseline_file import RULES
-from xentcheck.model import Quantity
+from xentcheck.model import AGAINST, RULES, Grade, Quantity
 from xentcheck.reading.schema import (
     DIALECT,
     INFINITE,
@@ -22,6 +21,8 @@ def baseline_schema() -> Schema:
         {
             "rows": described({"type": "integer", "minimum": 1}, "How many rows show it."),
             "ulp": described(within("number", 0), "The largest error among them, in ulps."),
+            "norm": described(within("number", 0), "The largest error over its row's scale."),
+            "grade": described({"enum": list(map(str, Grade))}, "The grade of the cell."),
         },
         ["rows"],
     )
@@ -37,10 +38,11 @@ def baseline_schema() -> Schema:
             {
                 "type": "object",
                 "properties": {rule: {"$ref": "#/$defs/fault"} for rule in RULES},
+                "patternProperties": {f"^{AGAINST}.+": {"$ref": "#/$defs/fault"}},
                 "additionalProperties": False,
                 "minProperties": 1,
             },
-            "By kind of finding, or p99_ulp.",
+            "By kind of finding, p99_ulp, max_norm, min_grade, or against and the name of a peer.",
         ),
         "recorded": described(
             {

@@ -19,7 +19,7 @@ MAX_ULP = "max_ulp"
 """The name of the rule for the largest error of a cell."""
 
 _INPUTS = ("inputs", "labels", "parameters", "label_kind", "logits")
-_LIMITS = ("limits", "max_ulp", "or_abs")
+_LIMITS = ("limits", "max_ulp", "or_abs", "max_norm", "min_grade")
 _MOST_NAMED = 6
 ORDER = (Standing.WORSE, Standing.NEW, Standing.GONE, Standing.BETTER, Standing.SAME)
 """The order in which cells are listed, worst first."""

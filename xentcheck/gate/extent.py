@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, field
 
-from xentcheck.model import UNSTEADY, Finding, Standing
+from xentcheck.model import UNSTEADY, Finding, Grade, Standing, rank
 
 EXPLAINED = 2.0
 """Conditioning explains an error up to this many excess bits, as in `check`'s default limits."""
@@ -13,6 +13,8 @@ EXPLAINED = 2.0
 class Extent:
     """The extent of a fault: ``rows`` of ``of`` rows show it, and the largest error is ``ulp``.
 
+    ``norm`` is the error relative to the scale of its row, and ``grade`` the grade, of a fault that
+    is measured by it: then it is the worst row's, and the number of rows says nothing.
     ``ulp`` is None if the fault is not measured in ulps. ``steady`` is false if the numbers depend
     on chance. ``explained`` is true if the problem's conditioning explains the error.
     """
@@ -22,6 +24,8 @@ class Extent:
     ulp: float | None = None
     steady: bool = field(default=True, compare=False)
     explained: bool = field(default=False, compare=False)
+    norm: float | None = None
+    grade: Grade | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +62,19 @@ def standing(now: Extent | None, known: Extent | None, slack: Slack | float = 0.
         return Standing.SAME if now is known else Standing.GONE if now is None else Standing.NEW
     if not (now.steady and known.steady):
         return Standing.SAME
+    if now.grade is not None and known.grade is not None:
+        worse = rank(now.grade) - rank(known.grade)
+        return Standing.SAME if not worse else Standing.BETTER if worse > 0 else Standing.WORSE
     allowed = slack if isinstance(slack, Slack) else Slack(slack)
     measured = now.ulp is not None or known.ulp is not None
     beyond = math.inf if measured else 0.0
     ulp = beyond if now.ulp is None else now.ulp
     before = beyond if known.ulp is None else known.ulp
     factor = 1.0 + allowed.ulps
+    if now.norm is not None and known.norm is not None:
+        if now.norm > known.norm * factor:
+            return Standing.WORSE
+        return Standing.BETTER if known.norm > now.norm * factor else Standing.SAME
     if _more(now, known, allowed) or ulp > before * factor:
         return Standing.WORSE
     if _more(known, now, allowed) or before > ulp * factor:

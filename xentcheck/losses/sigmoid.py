@@ -34,6 +34,7 @@ from xentcheck.losses.spec import (
     Row,
     RowResult,
 )
+from xentcheck.losses.terms import of_binary_cross_entropy, of_focal_loss, of_one_minus, of_sigmoid
 from xentcheck.model import (
     Domain,
     Float64Array,
@@ -318,6 +319,7 @@ SIGMOID = Loss(
     evaluate=_without_target(_SIGMOID_LIMITS, _of_sigmoid, _rearranged),
     definition=_without_target(_SIGMOID_LIMITS, _of_sigmoid, _textbook),
     condition=_condition_sigmoid,
+    terms=of_sigmoid,
     nonnegative=True,
     reducible=False,
 )
@@ -336,6 +338,7 @@ LOG_SIGMOID = Loss(
     evaluate=_without_target(_LOG_SIGMOID_LIMITS, _of_log_sigmoid, _rearranged),
     definition=_without_target(_LOG_SIGMOID_LIMITS, _of_log_sigmoid, _textbook),
     condition=_condition_log,
+    terms=of_one_minus,
     reducible=False,
 )
 
@@ -375,6 +378,7 @@ SIGMOID_BINARY_CROSS_ENTROPY = Loss(
     evaluate=_evaluate_bce,
     definition=_define_bce,
     condition=_condition_bce,
+    terms=of_binary_cross_entropy,
     parameters=(
         Parameter(
             "pos_weight",
@@ -415,6 +419,7 @@ SIGMOID_FOCAL_LOSS = Loss(
     evaluate=_evaluate_focal,
     definition=_define_focal,
     condition=_condition_focal,
+    terms=of_focal_loss,
     parameters=(
         Parameter(
             "alpha", ParameterKind.REAL, "balance of the positive class", minimum=0.0, maximum=1.0

@@ -211,6 +211,18 @@ Returns:
 """
 
 
+Sizer = Callable[[Block, Quantity], Float64Array]
+"""Computes the size of the terms that the results of each row are differences of.
+
+Args:
+    block: the rows.
+    quantity: the value or the gradient.
+
+Returns:
+    float64 (rows,), without a reduction; 0 where nothing is subtracted.
+"""
+
+
 def roundings(terms: int) -> float:
     """The error of a sum of ``terms`` numbers, added in any order, in roundings: about √n.
 
@@ -227,6 +239,11 @@ def _ones(block: Block) -> Float64Array:
     return np.ones(block.rows)
 
 
+def no_terms(block: Block, _quantity: Quantity) -> Float64Array:
+    """The `Sizer` of a loss whose results are no differences of larger terms."""
+    return np.zeros(block.rows)
+
+
 @dataclass(frozen=True, slots=True)
 class Loss:
     """A mathematical function with parameters and a domain.
@@ -238,6 +255,7 @@ class Loss:
     * ``per_class``: the value is one number per class instead of one per row.
     * ``nonnegative``: the exact value is never below 0.
     * ``row_weights`` computes what each row adds to the denominator of ``reduction: mean``.
+    * ``terms`` computes the size of the terms that results are differences of (see `Sizer`).
     """
 
     id: str
@@ -258,6 +276,7 @@ class Loss:
     nonnegative: bool = False
     reducible: bool = True
     row_weights: Callable[[Block], Float64Array] = _ones
+    terms: Sizer = no_terms
     shapes: Shapes | None = None  # None: those that `layout` and `per_class` say
 
     @property

@@ -1,9 +1,12 @@
 """Calling implementations, scoring their results, and summing up each cell."""
 
-from xentcheck.measurement.candidate import Candidate, gravity
-from xentcheck.measurement.collecting import lost, measure, take, weigh
+from xentcheck.measurement.candidate import Candidate, alone, gravity
+from xentcheck.measurement.collecting import lost, measure, scores_of, take, weigh
 from xentcheck.measurement.confirmation import Arbitration, content
+from xentcheck.measurement.contests import Contestant, ContestTally, Side, decided
+from xentcheck.measurement.failing import FailingBlock, FailingRows
 from xentcheck.measurement.rating import Aim, Rated, rate
+from xentcheck.measurement.scoring import Scores
 from xentcheck.measurement.summary import close
 from xentcheck.measurement.tally import Tally, note, place_found
 from xentcheck.measurement.variants import compare_variants
@@ -12,17 +15,26 @@ __all__ = [
     "Aim",
     "Arbitration",
     "Candidate",
+    "ContestTally",
+    "Contestant",
+    "FailingBlock",
+    "FailingRows",
     "Rated",
+    "Scores",
+    "Side",
     "Tally",
+    "alone",
     "close",
     "compare_variants",
     "content",
+    "decided",
     "gravity",
     "lost",
     "measure",
     "note",
     "place_found",
     "rate",
+    "scores_of",
     "take",
     "weigh",
 ]

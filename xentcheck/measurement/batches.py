@@ -8,8 +8,10 @@ import numpy.typing as npt
 from xentcheck.execution import Caller, CallError, Incident, same_bits
 from xentcheck.floats import format_of, to_float64, ulp_distance
 from xentcheck.measurement.asking import SAMPLE_NUMBERS, Asked, Rows, spread_rows
+from xentcheck.measurement.grading import ACCURATE_ULP
+from xentcheck.measurement.scales import few, grading_scale, scales
 from xentcheck.measurement.scoring import conditioned, movable
-from xentcheck.model import Array, Float64Array, Kind
+from xentcheck.model import Array, Float64Array, Grade, Kind, Tolerance, rank
 
 BATCHED = 32
 """Maximum number of rows that are called in batches of every size."""
@@ -88,11 +90,31 @@ class _Moves:
             apart = np.abs(a - b)
             near = apart <= tolerance.or_abs
             near |= apart <= tolerance.or_rel * np.fmax(np.abs(a), np.abs(b))
-        far = (distances > movable(tolerance, condition)) & ~near
+        if tolerance.of_scale:
+            far = ~self._near_for_its_scale(apart, rows, distances)
+        else:
+            far = (distances > movable(tolerance, condition)) & ~near
         by_row = far.reshape(len(rows), -1).any(axis=1)
         # a right result that becomes wrong counts, however small the change
         wrong = asked.faults(other, rows).reshape(len(rows), -1).any(axis=1)
         return np.asarray(by_row | (wrong & asked.right(plain, rows)))
+
+    def _near_for_its_scale(
+        self, apart: Float64Array, rows: Rows, distances: Float64Array
+    ) -> npt.NDArray[np.bool_]:
+        """Which results both may be accurate, or a few roundings of their scale off."""
+        asked, narrow = self.asked, self.asked.results.dtype
+        target = format_of(narrow)
+        assert target is not None
+        condition = asked.truth.condition(asked.quantity, rows, target.name)
+        near = distances <= movable(Tolerance(2.0 * ACCURATE_ULP, times_condition=True), condition)
+        grade = asked.tolerance.min_grade
+        if grade is None or rank(grade) <= rank(Grade.ABSOLUTE):
+            size = scales(asked.truth, asked.quantity, target.name, slice(0, asked.case.rows)).size
+            size = grading_scale(asked.truth, asked.quantity, rows, size[rows])
+            few_ = few(asked.case, asked.quantity) * 2.0**-target.precision
+            near |= apart <= 2.0 * few_ * size.reshape(-1, *[1] * (apart.ndim - 1))
+        return np.asarray(near)
 
     def incidents(self) -> list[Incident]:
         """One incident for rows that changed by more than the tolerance, one for the others."""

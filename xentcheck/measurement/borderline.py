@@ -46,11 +46,7 @@ def exceeds(
     largest, smallest = max(abs(lower), abs(upper)), min(abs(lower), abs(upper))
     if lower < 0 < upper:
         smallest = Fraction(0)
-    most = max(abs(result - lower), abs(result - upper))
-    least = (
-        Fraction(0) if lower <= result <= upper else min(abs(result - lower), abs(result - upper))
-    )
-    units = [Fraction(2) ** _unit_exponent(each, FORMATS[dtype]) for each in (smallest, largest)]
+    least, most = distance_from(result, ends)
 
     def met(bound: float, low: Fraction, high: Fraction) -> bool | None:
         if bound == math.inf:
@@ -59,7 +55,7 @@ def exceeds(
 
     known = max(1.0, condition) if condition == condition else 1.0
     factor = known if tolerance.times_condition else 1.0
-    ulps = (least / units[1], most / units[0])
+    ulps = ulps_between(actual, ends, dtype)
     if ulps[1] <= NOTHING:
         ulps = (Fraction(0), Fraction(0))
     excused = [met(tolerance.or_abs, least, most)] if tolerance.or_abs else []
@@ -74,7 +70,36 @@ def exceeds(
     p99 = met(float(scaled_bound(tolerance.p99_ulp, factor)), *ulps)
     beyond = _not_any([in_ulps, explained, *excused])
     loose = conditioned(tolerance) and known >= 2.0 ** (FORMATS[dtype].precision - 1)
+    loose |= tolerance.of_scale
     return beyond, _not_any([p99, explained, *excused]), beyond if loose else _not_any(excused)
+
+
+def distance_from(number: Fraction, ends: tuple[Fraction, Fraction]) -> tuple[Fraction, Fraction]:
+    """The least and the largest distance of a number from one within bounds."""
+    lower, upper = ends
+    ways = (abs(number - lower), abs(number - upper))
+    return (Fraction(0) if lower <= number <= upper else min(ways)), max(ways)
+
+
+def ulps_between(
+    actual: float, ends: tuple[Fraction, Fraction], dtype: str
+) -> tuple[Fraction, Fraction]:
+    """The least and the largest error of a finite result in ulps.
+
+    Args:
+        actual: the result.
+        ends: a lower and an upper bound of the exact result.
+        dtype: the dtype of the result, by name.
+    """
+    lower, upper = ends
+    smallest, largest = sorted((abs(lower), abs(upper)))
+    if lower < 0 < upper:
+        smallest = Fraction(0)
+    small, large = (
+        Fraction(2) ** _unit_exponent(each, FORMATS[dtype]) for each in (smallest, largest)
+    )
+    least, most = distance_from(Fraction(actual), ends)
+    return least / large, most / small
 
 
 def _not_any(answers: list[bool | None]) -> bool | None:

@@ -18,6 +18,7 @@ from xentcheck.measurement.escalation import PART_ELEMENTS, Part
 from xentcheck.measurement.flushing import approximately
 from xentcheck.measurement.layouts import layouts
 from xentcheck.measurement.scored_part import ScoredPart
+from xentcheck.measurement.scoring import Scores
 from xentcheck.measurement.tally import Tally, note
 from xentcheck.measurement.upstream import cotangents
 from xentcheck.model import (
@@ -48,6 +49,7 @@ def measure(
     thorough: bool = True,
     otherwise: bool | None = None,
     invariant: bool = False,
+    parts: list[ScoredPart] | None = None,
 ) -> Returned:
     """Call an implementation on one case, score the results and collect them.
 
@@ -62,6 +64,7 @@ def measure(
         otherwise: also call it with other memory layouts and other upstream gradients. None: as
             ``thorough``.
         invariant: also call it in batches of many sizes, if ``thorough``.
+        parts: takes the scored parts of the case.
 
     Returns:
         The results of the plain call.
@@ -78,7 +81,9 @@ def measure(
     incidents = list(observed.incidents)
     if observed.results is not None:
         came = (observed.results, observed.valid)
-        _take(collected, implementation, case, *came, truth, quantity, tolerance)
+        scored = _take(collected, implementation, case, *came, truth, quantity, tolerance)
+        if parts is not None:
+            parts += scored
         asked = Asked(implementation, truth, quantity, tolerance, observed)
         if thorough:
             incidents = renamed(incidents, asked, invariant=invariant)
@@ -99,11 +104,15 @@ def take(
     truth: Reference,
     quantity: Quantity,
     tolerance: Tolerance,
-) -> None:
-    """Score and collect the results of a call that is done; every row has a result."""
+) -> list[ScoredPart]:
+    """Score and collect the results of a call that is done; every row has a result.
+
+    Returns:
+        The scored parts of the case.
+    """
     collected.rows += case.rows
     valid = np.ones(case.rows, dtype=np.bool_)
-    _take(collected, implementation, case, results, valid, truth, quantity, tolerance)
+    return _take(collected, implementation, case, results, valid, truth, quantity, tolerance)
 
 
 def _take(
@@ -115,7 +124,7 @@ def _take(
     truth: Reference,
     quantity: Quantity,
     tolerance: Tolerance,
-) -> None:
+) -> list[ScoredPart]:
     loss = LOSSES[case.loss]
     is_value = quantity is Quantity.VALUE
     target = format_of(results.dtype)
@@ -127,11 +136,33 @@ def _take(
         sizes = np.abs(to_float64(results[valid]))
         collected.smallest = min(collected.smallest, sizes.min(initial=np.inf, where=sizes > 0))
     spans = [slice(0, case.rows)] if results.ndim == 0 else row_parts(case, PART_ELEMENTS)
+    parts = []
     for span in spans:
         part = Part(case, span, quantity, target.name, truth)
         scores = part.scores(results, tolerance, loss)
-        ScoredPart.of(collected, part, results, scores, valid[span]).collect()
+        parts.append(ScoredPart.of(collected, part, results, scores, valid[span]))
+        parts[-1].collect()
     collected.flushing.examine(implementation, quantity)
+    return parts
+
+
+def scores_of(results: Array, truth: Reference, quantity: Quantity, tolerance: Tolerance) -> Scores:
+    """Certified scores of results of a case, whoever computed them.
+
+    Args:
+        results: in the shape that the loss has for the quantity.
+        truth: the exact results of the case.
+        quantity: value or gradient.
+        tolerance: decides which results are at fault.
+
+    Raises:
+        UncertifiedError: an exact result cannot be certified.
+    """
+    target = format_of(results.dtype)
+    assert target is not None
+    case = truth.case
+    part = Part(case, slice(0, case.rows), quantity, target.name, truth)
+    return part.scores(results, tolerance, LOSSES[case.loss])
 
 
 def weigh(results: Array, case: Case, truth: Reference, quantity: Quantity) -> Float64Array:

@@ -1,6 +1,7 @@
 """Scores witnesses again against the arbiter, also if they are very near to a limit."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import partial
 from typing import Any
 
@@ -12,10 +13,11 @@ from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import picked
 from xentcheck.measurement.borderline import Certain, one_of, settled
 from xentcheck.measurement.candidate import Candidate
+from xentcheck.measurement.scales import least_scale, ratio
 from xentcheck.measurement.scoring import excess_bits, score, unflushed_kind
 from xentcheck.model import Case, Cell, Input, Kind, Quantity, Scored, Tolerance, Witness, kind_of
 from xentcheck.reference import exact, exact_component, exact_in_block, few_distinct
-from xentcheck.reference.enclosures import Exact, decimal_text, expected, radius_in_ulps
+from xentcheck.reference.enclosures import Exact, decimal_text, expected, midpoint, radius_in_ulps
 
 
 @dataclass(slots=True)
@@ -50,6 +52,25 @@ class Arbitration:
         if key not in self._blocks:
             self._blocks[key] = exact(shown.case)
         return one_of(self._blocks[key], quantity, shown.position)
+
+    def norm(self, shown: Candidate, top: int, quantity: Quantity) -> float | None:
+        """The error of a result relative to the scale of its row; None if it is undecided.
+
+        Args:
+            shown: the result.
+            top: the component of its row with the largest exact magnitude.
+            quantity: the value or the gradient.
+        """
+        largest = shown if shown.index is None else replace(shown, index=top)
+        try:
+            exact, size = (self.exact(each, quantity)[0] for each in (shown, largest))
+        except UncertifiedError:
+            return None
+        rows = slice(0, shown.case.rows)
+        least = least_scale(shown.case, quantity, shown.result_dtype, rows)
+        own = float(least[0 if len(least) == 1 else shown.row])
+        middle = midpoint(size, (0,)) or Fraction(0)
+        return ratio(shown.actual, midpoint(exact, (0,)), max(abs(middle), Fraction(own)))
 
     def witness(
         self, shown: Candidate, cell: Cell, tolerance: Tolerance, *, flushes: bool = True

@@ -2,18 +2,21 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
-from xentcheck.floats import FORMATS, to_float64
+from xentcheck.floats import FORMATS, to_float64, ulp_exponent
 from xentcheck.losses.spec import Loss
 from xentcheck.measurement.borderline import certain, settled
 from xentcheck.measurement.candidate import Candidate, alone
-from xentcheck.measurement.scoring import Scores, conditioned, score
+from xentcheck.measurement.scales import Scales, least_scale, scales
+from xentcheck.measurement.scoring import DECISIVE, Scores, conditioned, score
 from xentcheck.model import Array, Case, Float64Array, Kind, Quantity, Tolerance
 from xentcheck.reference import Element, Reference
+from xentcheck.reference.enclosures import Enclosures
 
 PART_ELEMENTS = 1 << 16
 """Maximum number of results scored together: few enough for a core's cache, and many enough that
@@ -76,6 +79,31 @@ class Part:
         if scores.near.any():
             scores = self._settled(own, scores, tolerance, scoring)
         return scores
+
+    def scales(self) -> Scales:
+        """The scales of the rows."""
+        return scales(self.truth, self.quantity, self.dtype, self.span)
+
+    def least_scale(self, row: int) -> Fraction:
+        """The scale of a row, counted from the start, without its result."""
+        least = least_scale(self.case, self.quantity, self.dtype, self.span)
+        return Fraction(float(least[row]))
+
+    def radii(self, where: npt.NDArray[np.bool_]) -> Float64Array:
+        """The radii of some enclosures in ulps; 0 elsewhere.
+
+        Args:
+            where: (rows, components), which ones. They are of settled scores.
+        """
+        exact = self.truth.at(self.quantity, self.span)
+        held = exact.at(where.reshape(exact.shape))
+        held = held if isinstance(held, Enclosures) else held.enclosures()
+        own = np.where(held.hi == 0, FORMATS[self.dtype].min_exponent, held.exponent)
+        shift = np.clip(held.exponent - ulp_exponent(own, self.dtype), -5000, 5000)
+        radii = np.zeros(where.shape)
+        with np.errstate(over="ignore", under="ignore"):
+            radii[where] = np.minimum(2.0 * np.ldexp(held.radius, shift), DECISIVE)
+        return radii
 
     def normal(self, rows: slice | npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
         """Which exact results of some of these rows are normal numbers in the results' dtype."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from xentcheck.measurement.candidate import Candidate, badness, moved
+from xentcheck.measurement.needs import Need, merge_needs
 from xentcheck.model import Float64Array, Kind
 
 PLATEAU_ROWS = 3
@@ -42,6 +43,7 @@ class Height:
         best: the worst row of each kind, as a candidate for its witness.
         farthest: the row with the exact value farthest from the height.
         distance: the distance of that exact value from the height.
+        needs: the bounds at which the rows would not be at fault, by kind.
     """
 
     counts: Mapping[Kind, int]
@@ -52,6 +54,7 @@ class Height:
     best: Mapping[Kind, Candidate]
     farthest: Candidate
     distance: float
+    needs: Mapping[Kind, Need] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -65,6 +68,8 @@ class Height:
             if kind not in best or badness(shown) > badness(best[kind]):
                 best[kind] = shown
         mine = (self.distance, badness(self.farthest))
+        needs = dict(self.needs)
+        merge_needs(needs, other.needs)
         farther = (other.distance, badness(other.farthest)) > mine
         return Height(
             counts=Counter(self.counts) + Counter(other.counts),
@@ -75,6 +80,7 @@ class Height:
             best=best,
             farthest=other.farthest if farther else self.farthest,
             distance=other.distance if farther else self.distance,
+            needs=needs,
         )
 
     def moved(self, offset: int, more: int = 0) -> "Height":

@@ -1,16 +1,26 @@
 """The results of a part, scored: what they add to the totals of their cell."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from xentcheck.floats import FORMATS, to_float64
 from xentcheck.losses import LOSSES
+from xentcheck.losses.spec import picked
+from xentcheck.measurement import grading
 from xentcheck.measurement.candidate import Candidate, gravity
 from xentcheck.measurement.escalation import Part
+from xentcheck.measurement.failing import (
+    LONG,
+    PASSING_BLOCKS,
+    PASSING_ROWS,
+    FailingBlock,
+    FailingRows,
+)
 from xentcheck.measurement.flushing import subnormal
+from xentcheck.measurement.needs import Needs, merge_needs, needs_of
 from xentcheck.measurement.plateaus import CLIPPED, PLATEAU_ROWS, Height
 from xentcheck.measurement.scoring import Scores, excess_bits, lost_kind
 from xentcheck.measurement.tally import Tally, forget_heights, offer
@@ -18,6 +28,15 @@ from xentcheck.model import KINDS, NOTES, RIGHT, Array, Float64Array, Kind, Quan
 
 MOST_LED = 64
 """Numbers of the longest row that a search starts from: as many as a command can hold."""
+
+
+def _largest(errors: Float64Array, alive: npt.NDArray[np.bool_]) -> Float64Array:
+    """The largest error of each row; -1 for a row without a finite error or without a result."""
+    largest = errors.max(axis=1) if errors.shape[1] > 1 else errors[:, 0]
+    if np.isnan(largest).any():
+        largest = np.fmax.reduce(errors, axis=1, initial=-1.0)
+    return largest if alive.all() else np.where(alive, largest, -1.0)
+
 
 _NOTED = np.array([*(kind in NOTES for kind in KINDS), True])
 """For the code of each kind, and of a right result: whether it is not a fault."""
@@ -39,6 +58,7 @@ class ScoredPart:
         ulps: (rows, components), errors in ulps; NaN without a finite error.
         absolute: (rows, components), absolute errors.
         worst: (rows,), the largest error of each row in ulps; -1 without a finite one.
+        largest: (rows,), the largest absolute error of each row; -1 without a finite one.
         gravest: (rows,), the gravest kind of each row.
     """
 
@@ -51,6 +71,7 @@ class ScoredPart:
     ulps: Float64Array
     absolute: Float64Array
     worst: Float64Array
+    largest: Float64Array
     gravest: npt.NDArray[np.int8]
 
     @classmethod
@@ -65,21 +86,21 @@ class ScoredPart:
         """The scores of a part, row by row; ``valid`` (rows,) says which rows have a result."""
         block = results.ndim == 0
         rows = 1 if block else part.span.stop - part.span.start
+        alive = np.ones(1, dtype=np.bool_) if block else valid
         kinds = scores.kinds.reshape(rows, -1)
         ulps = scores.ulp_error.reshape(rows, -1)
-        worst = ulps.max(axis=1) if ulps.shape[1] > 1 else ulps[:, 0]
-        if np.isnan(worst).any():
-            worst = np.fmax.reduce(ulps, axis=1, initial=-1.0)
+        absolute = scores.abs_error.reshape(rows, -1)
         return cls(
             tally,
             part,
             results,
             scores,
-            np.ones(1, dtype=np.bool_) if block else valid,
+            alive,
             kinds,
             ulps,
-            scores.abs_error.reshape(rows, -1),
-            worst,
+            absolute,
+            _largest(ulps, alive),
+            _largest(absolute, alive),
             kinds.min(axis=1) if kinds.shape[1] > 1 else kinds[:, 0],
         )
 
@@ -87,28 +108,31 @@ class ScoredPart:
         """The candidate for a witness at a row and a component of it."""
         return self.part.shown(self.results, self.scores, row, column, kind)
 
-    def _shown_at(self, row: int, column: int) -> Candidate:
+    def shown_at(self, row: int, column: int) -> Candidate:
+        """The candidate for a witness at a row and a component of it, of its own kind."""
         return self.shown(row, column, kind_of(int(self.kinds[row, column])))
 
     def collect(self) -> None:
         """Add the part to the totals of its cell."""
-        kept = self.worst[self.alive & (self.worst >= 0)]
+        kept = self.worst[self.worst >= 0]
         if len(kept):
             self.tally.ulps.add(kept)
             far = self.scores.far.reshape(len(self.worst), -1).any(axis=1)
-            self.tally.far += int(np.count_nonzero(far & self.alive & (self.worst >= 0)))
-            whole = self.absolute if self.alive.all() else self.absolute[self.alive]
-            largest = whole.max()
-            if np.isnan(largest):
-                largest = np.nanmax(whole)
-            self.tally.max_abs = max(self.tally.max_abs, float(largest))
+            self.tally.far += int(np.count_nonzero(far & (self.worst >= 0)))
+            self.tally.max_abs = max(self.tally.max_abs, float(self.largest.max()))
             self._collect_excess()
+            grading.collect(self)
         self._offer_worst()
         self._collect_subnormals()
         at_fault = self.alive & (self.gravest != RIGHT)
+        if self.tally.failing is not None and not self.part.case.reduced:
+            self._keep_passing(self.tally.failing, self.alive & ~at_fault)
         if not at_fault.any():
             return
         broken = np.flatnonzero(at_fault & ~_NOTED[self.gravest])
+        if self.tally.failing is not None and len(broken):
+            self._keep_failing(self.tally.failing, broken)
+        grading.collect_without_number(self, broken)
         if self.tally.first is None and len(broken):
             row = int(broken[0])
             column, kind = int(self.kinds[row].argmin()), KINDS[self.gravest[row]]
@@ -122,6 +146,63 @@ class ScoredPart:
                 here = here[~watched[here]]
             if len(here):
                 self._offer_kind(here, code)
+        kept = at_fault if watched is None else at_fault & ~watched
+        merge_needs(self.tally.needs, self._needs(np.flatnonzero(kept)))
+
+    def _needs(self, rows: npt.NDArray[np.intp]) -> Needs:
+        """The bounds at which these rows would not be at fault."""
+        return needs_of(
+            self.kinds[rows],
+            self.ulps[rows],
+            self.absolute[rows],
+            self.gravest[rows],
+            FORMATS[self.part.dtype].max,
+        )
+
+    def _keep_failing(self, failing: FailingRows, rows: npt.NDArray[np.intp]) -> None:
+        """Keep some failing rows for the diagnosis."""
+        case = self.part.case
+        if case.reduced and self.results.ndim and self.part.span != slice(0, case.rows):
+            return  # a block in several parts: it is long, and its rows cannot be told apart
+        numbers = int(case.logits.size) if case.reduced else case.classes
+        chosen = failing.wanted(self.gravest, rows, numbers)
+        if len(chosen):
+            failing.blocks.append(self._block(chosen))
+
+    def _keep_passing(self, failing: FailingRows, passes: npt.NDArray[np.bool_]) -> None:
+        """Keep a few rows that pass."""
+        if len(failing.passing) >= PASSING_BLOCKS or self.part.case.classes > LONG:
+            return
+        rows = np.flatnonzero(passes)
+        if len(rows):
+            few = np.unique(np.linspace(0, len(rows) - 1, PASSING_ROWS).astype(np.intp))
+            failing.passing.append(self._block(rows[few]))
+
+    def _block(self, chosen: npt.NDArray[np.intp]) -> FailingBlock:
+        """Rows of this part with their results; under a reduction the whole case."""
+        case, span, single = self.part.case, self.part.span, self.results.ndim == 0
+        if single:
+            exact = self.part.truth.at(self.part.quantity, span).midpoints()
+        else:
+            exact = self.part.truth.midpoints(self.part.quantity, span.start + chosen)
+        if not case.reduced:
+            case = replace(
+                case,
+                logits=case.logits[span][chosen],
+                labels=None if case.labels is None else case.labels[span][chosen],
+                parameters=picked(case.parameters, span.start + chosen),
+            )
+        own = self.results if single else self.results[span]
+        return FailingBlock(
+            case,
+            to_float64(own).reshape(len(self.gravest), -1)[chosen],
+            np.asarray(exact, dtype=np.float64).reshape(len(chosen), -1),
+            self.kinds[chosen],
+            self.gravest[chosen],
+            self.part.dtype,
+            single=single,
+            rows=chosen if case.reduced and not single else None,
+        )
 
     def _collect_subnormals(self) -> None:
         """Count the rows with subnormal results whose exact results are subnormal."""
@@ -200,9 +281,9 @@ class ScoredPart:
             ties = np.flatnonzero(rows == most)
             gravities = np.where(self.ulps[ties] == most, codes[ties], RIGHT + 1)
             place, column = np.unravel_index(int(gravities.argmin()), gravities.shape)
-            return self._shown_at(int(ties[place]), int(column))
+            return self.shown_at(int(ties[place]), int(column))
 
-        largest = np.where(self.alive, self.worst, -1.0)
+        largest = self.worst
         if self.tally.leaders is not None:
             self._lead(self.tally.leaders, largest)
         same = self.tally.normal is self.tally.largest
@@ -227,7 +308,7 @@ class ScoredPart:
         if blamed.any():
             codes = np.where(blamed, self.kinds[candidates], RIGHT + 1)
             place, column = np.unravel_index(int(codes.argmin()), codes.shape)
-            offer(self.tally, None, self._shown_at(int(candidates[place]), int(column)))
+            offer(self.tally, None, self.shown_at(int(candidates[place]), int(column)))
 
     def _lead(self, leaders: dict[tuple[int, str], Candidate], errors: Float64Array) -> None:
         """Keep the row with the largest finite error of this part, if a search can start from it.
@@ -255,7 +336,7 @@ class ScoredPart:
         worth = np.nan_to_num(worth, nan=-1.0)
         if worth.size and worth.max() > least:
             place, column = np.unravel_index(int(worth.argmax()), worth.shape)
-            leaders[key] = self._shown_at(int(rows[place]), int(column))
+            leaders[key] = self.shown_at(int(rows[place]), int(column))
 
     def _collect_excess(self) -> None:
         """Note the most bits lost beyond what conditioning explains.
@@ -265,7 +346,7 @@ class ScoredPart:
         if self.tally.max_excess_bits is None:
             self.tally.max_excess_bits = 0.0
         least = max(0.5, 0.5 * 2.0**self.tally.max_excess_bits)
-        rows = np.flatnonzero(self.alive & (self.worst > least))
+        rows = np.flatnonzero(self.worst > least)
         if not len(rows):
             return
         chosen: slice | npt.NDArray[np.intp] = self.part.span.start + rows
@@ -283,6 +364,8 @@ class ScoredPart:
             beyond = np.nan_to_num(errors / explained, nan=-1.0)
             place, column = np.unravel_index(int(beyond.argmax()), beyond.shape)
         given = np.broadcast_to(explained, errors.shape)[place, column]
+        over = float(errors[place, column] / given)
+        self.tally.over_condition = max(self.tally.over_condition, over)
         bits = excess_bits(float(errors[place, column]), float(given), self.part.dtype)
         if bits > self.tally.max_excess_bits:
             row, at = int(rows[place]), int(column)
@@ -334,4 +417,5 @@ class ScoredPart:
             best=best,
             farthest=shown(farthest),
             distance=float(distances[farthest]),
+            needs=self._needs(rows),
         )

@@ -201,7 +201,8 @@ class _Held:
         or_abs: allowed absolute error.
         or_rel: allowed relative error.
         slack: relative error of ``limit`` and ``p99``, beside the uncertainty of the exact result.
-        unsigned: the problem does not determine the sign, so a wrong sign counts by its ulps.
+        unsigned: the problem does not determine the sign, so a wrong sign counts by its ulps. All
+            if the tolerance is `Tolerance.of_scale`.
         unsure: it is not certain whether the problem determines the sign.
     """
 
@@ -219,7 +220,8 @@ class _Held:
         p99: float | Float64Array = tolerance.p99_ulp
         others = (tolerance.or_abs, tolerance.or_rel)
         if condition is None or not conditioned(tolerance):
-            return cls(limit, p99, *others, 2.0**-51)
+            unsigned = np.ones((), dtype=np.bool_) if tolerance.of_scale else None
+            return cls(limit, p99, *others, 2.0**-51, unsigned)
         slack = 2.0**-20
         factor = np.fmax(condition, 1.0)
         if tolerance.times_condition:

@@ -6,26 +6,34 @@ from dataclasses import replace
 
 import numpy as np
 
-from xentcheck.floats import to_float64
+from xentcheck.errors import UncertifiedError
+from xentcheck.floats import from_float64, to_float64
 from xentcheck.implementations.layouts import UNWRITABLE
 from xentcheck.losses import LOSSES
+from xentcheck.measurement.borderline import certain, settled
 from xentcheck.measurement.candidate import Candidate
 from xentcheck.measurement.confirmation import Arbitration, input_of
+from xentcheck.measurement.grading import ACCURATE_ULP
+from xentcheck.measurement.needs import EXCUSABLE, Need, add_need, merge_needs
 from xentcheck.measurement.scoring import unflushed_kind
 from xentcheck.measurement.tally import Tally, offer
 from xentcheck.model import (
     ABOUT,
+    BREAKING,
+    GRADES,
     KINDS,
     WITHOUT_RESULT,
     Cell,
     Domain,
     Finding,
+    Grade,
     Input,
     Kind,
     Measurement,
     Quantity,
     Tolerance,
     Witness,
+    rank,
 )
 
 
@@ -39,7 +47,10 @@ def _find_plateaus(collected: Tally) -> str:
     for height, found in collected.heights.known.items():
         if found.is_plateau(height, collected.smallest):
             plateaus[height] = found
+            for need in found.needs.values():
+                add_need(collected.needs, Kind.PLATEAU, need)
             continue
+        merge_needs(collected.needs, found.needs)
         for kind, shown in found.best.items():
             offer(collected, kind, shown)
     if not plateaus:
@@ -61,6 +72,8 @@ def _blame_unflushed(collected: Tally, quantity: Quantity) -> dict[Kind, str]:
     flushing = collected.flushing
     if flushing.flushes:
         return {}
+    for kind in {*collected.needs} - {Kind.FTZ}:
+        add_need(collected.needs, kind, collected.needs.get(Kind.FTZ, Need(0.0, 0.0)))
     renamed: dict[int, Candidate] = {}
 
     def again(shown: Candidate | None) -> Candidate | None:
@@ -74,6 +87,9 @@ def _blame_unflushed(collected: Tally, quantity: Quantity) -> dict[Kind, str]:
         collected.shown[None] = named
     collected.largest = again(collected.largest)
     collected.most_excess = again(collected.most_excess)
+    grading = collected.grading
+    grading.worst, grading.normwise = again(grading.worst), again(grading.normwise)
+    grading.doubtful = again(grading.doubtful)
     said = {}
     for doubtful in (flushing.zeros, flushing.partial):
         worst, first = again(doubtful.worst), again(doubtful.first)
@@ -111,8 +127,14 @@ def close(
     plateau = _find_plateaus(collected)
     details = {Kind.PLATEAU: plateau, **_blame_unflushed(collected, cell.quantity)}
 
+    known: dict[tuple[bool, int, int | None, str, Kind | None], Witness] = {}
+
     def settle(shown: Candidate) -> Witness:
-        return arbitration.witness(shown, cell, tolerance, flushes=collected.flushing.flushes)
+        key = (*shown.place, shown.index, repr(shown.actual), shown.kind)
+        if key not in known:
+            flushes = collected.flushing.flushes
+            known[key] = arbitration.witness(shown, cell, tolerance, flushes=flushes)
+        return known[key]
 
     witnesses: dict[Kind | None, Witness] = {
         kind: settle(shown)
@@ -145,6 +167,7 @@ def close(
             witness=witnesses.get(kind),
             hint=hint_for(kind, cell, witnesses.get(kind)),
             detail=details.get(kind, ""),
+            least=_least(kind, collected.needs),
         )
         for kind in KINDS
         if collected.counts[kind] and kind not in collected.incidents
@@ -157,6 +180,8 @@ def close(
     normal = largest
     if collected.flushing.flushes and collected.normal is not collected.largest:
         normal = None if collected.normal is None else settle(collected.normal)
+    grade, graded = _grade(collected, cell.quantity, findings, largest, settle)
+    max_norm, normwise = _norm(collected, cell.quantity, arbitration, settle)
     measurement = Measurement(
         cell=cell,
         rows=collected.rows,
@@ -176,8 +201,20 @@ def close(
         max_normal_ulp=np.nan if normal is None else normal.ulp_error,
         normal=normal,
         met=_met(collected.largest if normal is largest else collected.normal, normal, tolerance),
+        grade=grade,
+        graded=graded,
+        max_norm=max_norm,
+        normwise=normwise,
     )
     return measurement, findings
+
+
+def _least(kind: Kind, needs: Mapping[Kind, Need]) -> Mapping[str, float]:
+    """The smallest bounds at which no row would show a kind."""
+    if kind not in (*EXCUSABLE, Kind.PLATEAU, Kind.FTZ):
+        return {}
+    need = needs.get(kind) or needs.get(Kind.FTZ)  # rows that are at fault as nothing is flushed
+    return {} if need is None else need.bounds
 
 
 def _only_refuses(collected: Tally) -> bool:
@@ -273,3 +310,58 @@ def _excess(collected: Tally, settle: Callable[[Candidate], Witness]) -> float |
     if collected.most_excess is None:
         return collected.max_excess_bits
     return settle(collected.most_excess).excess_bits
+
+
+def _grade(
+    collected: Tally,
+    quantity: Quantity,
+    findings: Iterable[Finding],
+    largest: Witness | None,
+    settle: Callable[[Candidate], Witness],
+) -> tuple[Grade | None, Witness | None]:
+    """The grade of the worst row, and that row; None for both if no result was scored."""
+    for finding in findings:
+        if finding.kind in BREAKING:
+            return Grade.BROKEN, finding.witness
+    grading = collected.grading
+    found, shown = grading.rank, grading.worst
+    if not collected.ulps.count and shown is None:
+        return None, None
+    if grading.unflushed < found and not collected.flushing.flushes:
+        found, shown = grading.unflushed, grading.doubtful
+    if found > rank(Grade.LOSSY) and _beyond_condition(collected, quantity):
+        found, shown = rank(Grade.ABSOLUTE), collected.most_excess
+    return GRADES[found], largest if shown is None else settle(shown)
+
+
+_SLACK = 2.0**-18  # relative uncertainty of a condition number, with some room
+
+
+def _beyond_condition(collected: Tally, quantity: Quantity) -> bool:
+    """Whether an error is above 4 times its condition number, and above 4 ulp."""
+    over, shown = collected.over_condition, collected.most_excess
+    if shown is None or abs(over - ACCURATE_ULP) > _SLACK * ACCURATE_ULP:
+        return over > ACCURATE_ULP
+    element = shown.element(quantity)
+    actual = from_float64(np.array([shown.actual]), shown.result_dtype)
+    times = Tolerance(max_ulp=ACCURATE_ULP, times_condition=True)
+    try:
+        stands = settled(element, actual, certain(element, shown.result_dtype), times)
+    except UncertifiedError:
+        return True  # its witness says so
+    return bool(stands.beyond[0])
+
+
+def _norm(
+    collected: Tally,
+    quantity: Quantity,
+    arbitration: Arbitration,
+    settle: Callable[[Candidate], Witness],
+) -> tuple[float, Witness | None]:
+    """The largest error relative to the scale of its row, from the arbiter, and its witness."""
+    shown = collected.grading.normwise
+    if shown is None:
+        return (0.0 if collected.ulps.count else np.nan), None
+    witness = settle(shown)
+    norm = arbitration.norm(shown, collected.grading.top, quantity)
+    return (collected.grading.norm if norm is None else norm), witness

@@ -18,7 +18,10 @@ import numpy as np
 
 from xentcheck.execution import Incident
 from xentcheck.measurement.candidate import Candidate, alone, badness, moved
+from xentcheck.measurement.failing import FailingRows
 from xentcheck.measurement.flushing import Flushing
+from xentcheck.measurement.grading import Grading
+from xentcheck.measurement.needs import Needs, merge_needs
 from xentcheck.measurement.plateaus import Heights
 from xentcheck.measurement.quantiles import Quantiles
 from xentcheck.model import Case, Kind
@@ -32,13 +35,15 @@ class Tally:
     ``heights`` watches results that may be plateaus. ``flushing`` watches results that may be
     flushed; they count as `Kind.FTZ` until the cell is closed. ``leaders`` has the row with the
     largest finite error for each class count and generator, among short finite rows; searches start
-    from them. It is None without a search, and merging drops it.
+    from them. It is None without a search, and merging drops it. ``failing`` has rows for the
+    diagnosis; None without one.
     """
 
     rows: int = 0
     ulps: Quantiles = field(default_factory=Quantiles)
     max_abs: float = 0.0
     max_excess_bits: float | None = None
+    over_condition: float = 0.0  # the largest error in ulps over its condition number
     far: int = 0  # rows whose finite error is beyond the tolerance's p99_ulp
     counts: Counter[Kind] = field(default_factory=Counter)
     shown: dict[Kind | None, Candidate] = field(default_factory=dict)
@@ -46,6 +51,7 @@ class Tally:
     normal: Candidate | None = None  # the largest one that flushing does not explain
     most_excess: Candidate | None = None  # the most excess bits, if any
     first: Candidate | None = None  # the first row with a fault
+    grading: Grading = field(default_factory=Grading)
     heights: Heights = field(default_factory=Heights)
     flushing: Flushing = field(default_factory=Flushing)
     incidents: dict[Kind, Incident] = field(default_factory=dict)
@@ -56,6 +62,8 @@ class Tally:
     negative_zeros: int = 0
     smallest: float = np.inf  # the smallest magnitude of a nonzero result
     leaders: dict[tuple[int, str], Candidate] | None = None
+    failing: FailingRows | None = None
+    needs: Needs = field(default_factory=dict)  # what the rows of each kind need to pass
 
     @property
     def worst(self) -> float:
@@ -77,6 +85,8 @@ class Tally:
             if other.most_excess and other.max_excess_bits > (self.max_excess_bits or 0.0):
                 self.most_excess = moved(other.most_excess, offset, found)
             self.max_excess_bits = max(self.max_excess_bits or 0.0, other.max_excess_bits)
+        self.over_condition = max(self.over_condition, other.over_condition)
+        self.grading.merge(other.grading, offset, found)
         self.far += other.far
         self.counts += other.counts
         for kind, shown in other.shown.items():
@@ -92,6 +102,10 @@ class Tally:
             self.heights.watch(height, seen.moved(offset, found))
         forget_heights(self)
         self.flushing.merge(other.flushing, offset, found)
+        if self.failing is None:
+            self.failing = other.failing
+        elif other.failing is not None:
+            self.failing.merge(other.failing)
         for name, incident in other.incidents.items():
             known = self.incidents.get(name)
             if known is None or incident.distance > known.distance:
@@ -103,6 +117,7 @@ class Tally:
         self.result_dtype = other.result_dtype or self.result_dtype
         self.negative_zeros += other.negative_zeros
         self.smallest = min(self.smallest, other.smallest)
+        merge_needs(self.needs, other.needs)
 
 
 def place_found(collected: Tally, rows: int) -> None:
@@ -119,6 +134,7 @@ def place_found(collected: Tally, rows: int) -> None:
     known: list[tuple[Any, str]] = [
         (collected, name) for name in ("largest", "normal", "most_excess", "first")
     ]
+    known += [(collected.grading, name) for name in ("worst", "doubtful", "normwise")]
     for doubtful in (collected.flushing.zeros, collected.flushing.partial):
         known += [(doubtful, name) for name in ("worst", "first")]
     for holder, name in known:
@@ -165,5 +181,6 @@ def offer(collected: Tally, kind: Kind | None, shown: Candidate) -> None:
 def forget_heights(collected: Tally) -> None:
     """Drop the rarest heights if there are too many. Their rows keep their kinds."""
     for found in collected.heights.forgotten():
+        merge_needs(collected.needs, found.needs)
         for kind, shown in found.best.items():
             offer(collected, kind, shown)

@@ -48,6 +48,7 @@ class About:
         unsteady: the number of rows is random. Only the presence of the kind is compared.
         of_call: it is about the call with a whole block; the witness is one row of the block.
         without_result: the call gave no result that can be scored.
+        breaks: a cell that shows it has the grade broken, whatever its errors.
     """
 
     says: str
@@ -57,6 +58,7 @@ class About:
     unsteady: bool = False
     of_call: bool = False
     without_result: bool = False
+    breaks: bool = False
 
 
 ABOUT: Mapping[Kind, About] = {
@@ -65,6 +67,7 @@ ABOUT: Mapping[Kind, About] = {
         "look at compiled code, the depth of recursion, and os._exit",
         of_call=True,
         without_result=True,
+        breaks=True,
     ),
     Kind.TIMED_OUT: About(
         "The call did not come back in time.",
@@ -72,60 +75,73 @@ ABOUT: Mapping[Kind, About] = {
         unsteady=True,
         of_call=True,
         without_result=True,
+        breaks=True,
     ),
     Kind.RAISED: About(
         "The call raised an exception.",
         "the other rows were scored without it; xentcheck --debug prints the traceback",
         of_call=True,
         without_result=True,
+        breaks=True,
     ),
     Kind.OTHER_FUNCTION: About(
         "On mild inputs it computes something else than the loss.",
         "mild inputs already show it: no question of numerical stability",
+        breaks=True,
     ),
     Kind.WRONG_SHAPE: About(
         "The result has another shape than it should have.",
         "one value per row (or per class), and a gradient shaped like the logits",
         of_call=True,
         without_result=True,
+        breaks=True,
     ),
     Kind.WRONG_DTYPE: About(
         "The result has a dtype that is not allowed.",
         "return a floating-point array no narrower than the input",
         of_call=True,
         without_result=True,
+        breaks=True,
     ),
     Kind.MUTATED_INPUT: About(
         "The call wrote into its input.",
         "copy before writing: callers reuse their arrays",
         of_call=True,
+        breaks=True,
     ),
     Kind.NON_DETERMINISTIC: About(
         "The same input gave another result.",
         "look for shared state, and for random numbers",
         unsteady=True,
         of_call=True,
+        breaks=True,
     ),
     Kind.LAYOUT_DEPENDENT: About(
         "The result changes with how the arrays lie in memory.",
         "strides, offset and flags are part of an array: index by them, or copy the array first",
         of_call=True,
+        breaks=True,
     ),
     Kind.COTANGENT: About(
         "The gradient does not follow the upstream gradient.",
         "the gradient of every row is its upstream gradient times the local one",
         of_call=True,
+        breaks=True,
     ),
     Kind.NAN: About(
         "NaN where the exact result is a number.",
         "usually inf - inf, 0 * inf or inf / inf: shift by the row's maximum, mask products",
+        breaks=True,
     ),
     Kind.MISSED_NAN: About(
-        "A number where NaN is right.", "a NaN was swallowed, by a clip or a comparison"
+        "A number where NaN is right.",
+        "a NaN was swallowed, by a clip or a comparison",
+        breaks=True,
     ),
     Kind.SPURIOUS_OVERFLOW: About(
         "An infinity where the exact result is finite.",
         "an intermediate overflowed, or a logarithm met a probability of 0",
+        breaks=True,
     ),
     Kind.MISSED_OVERFLOW: About(
         "A finite number where the exact result is infinite.",
@@ -203,9 +219,25 @@ IN_TOLERANCE = _having("in_tolerance")
 UNSTEADY = _having("unsteady")
 OF_CALLS = _having("of_call")
 WITHOUT_RESULT = _having("without_result")
+BREAKING = _having("breaks")
 
 P99 = "p99_ulp"
-"""The rule that limits a cell's 99th percentile. Every other rule is the name of a kind."""
+"""The rule that limits a cell's 99th percentile."""
+
+AGAINST = "against "
+"""The rule that no row is worse than a peer's begins with this; the name of the peer follows."""
+
+MAX_NORM = "max_norm"
+"""The rule that limits a cell's largest error relative to the scale of its row."""
+
+MIN_GRADE = "min_grade"
+"""The rule that limits the grade of a cell."""
+
+RULES: tuple[str, ...] = (*(kind.value for kind in Kind), P99, MAX_NORM, MIN_GRADE)
+"""The names of all rules: a kind, or what limits a cell as a whole."""
+
+DECIDED_BY_GRADE = IN_TOLERANCE | {Kind.WRONG_SIGN, Kind.MISSED_OVERFLOW}
+"""The kinds that are no violation by themselves where a limit has a grade and no bound in ulps."""
 
 NOTIONS: Mapping[str, str] = {
     "−0 for 0": "rows whose result is −0 where the exact one is 0; no fault",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
+from xentcheck.model.grades import Grade
 from xentcheck.model.implementation import Target
 from xentcheck.model.inputs import Sweep
 from xentcheck.model.kinds import Kind
@@ -29,6 +30,8 @@ class Tolerance:
         p99_ulp: largest 99th percentile of a cell's errors, in ulps: one row in a hundred may have
             a larger error.
         or_excess_bits: largest number of excess bits, as an alternative to the bounds in ulps.
+        max_norm: largest error of a cell relative to the scale of its row (`Measurement.max_norm`).
+        min_grade: the worst grade of a cell that passes; None: any.
     """
 
     max_ulp: float = 4.0
@@ -38,6 +41,17 @@ class Tolerance:
     max_excess_bits: float = math.inf
     p99_ulp: float = math.inf
     or_excess_bits: float = -math.inf
+    max_norm: float = math.inf
+    min_grade: Grade | None = None
+
+    @property
+    def of_scale(self) -> bool:
+        """Whether errors are bounded by the scale of their row alone, not in ulps or bits.
+
+        Then a wrong sign is an error like any other.
+        """
+        bounded = min(self.max_ulp, self.max_excess_bits) < math.inf
+        return not bounded and (self.min_grade is not None or self.max_norm < math.inf)
 
 
 OTHER_BOUNDS = ("times_condition", "or_excess_bits", "or_abs", "or_rel")
@@ -49,6 +63,8 @@ class Limit:
     """The bounds of a gate for the cells that its patterns (fnmatch) select.
 
     ``allow`` has kinds that are not violations there. ``forbid`` has notes that are violations.
+    ``against`` has the names of peers: no row may be worse than theirs. If the limit is
+    ``relative``, the peers are its only bounds.
     """
 
     tolerance: Tolerance = field(default_factory=Tolerance)
@@ -61,6 +77,8 @@ class Limit:
     sweep: str = "*"
     path: str = ""  # its place in the configuration
     line: int = field(default=0, compare=False)
+    against: tuple[str, ...] = ()
+    relative: bool = False
 
     @property
     def batch_invariant(self) -> bool:
@@ -105,6 +123,15 @@ class Config:
     def limit_for(self, cell: "Cell") -> Limit | None:
         """The limit that governs a cell: the last one that selects it."""
         return next((limit for limit in reversed(self.limits) if limit.selects(cell)), None)
+
+    def peers(self, loss: str, sweep: str) -> frozenset[str]:
+        """The names of the peers that the limits of a sweep of a loss name."""
+        return frozenset(
+            name
+            for limit in self.limits
+            for name in limit.against
+            if fnmatchcase(loss, limit.loss) and fnmatchcase(sweep, limit.sweep)
+        )
 
 
 SURVEY_TOLERANCE = Tolerance()

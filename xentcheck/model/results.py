@@ -15,7 +15,8 @@ from xentcheck.model.inputs import Array, ParameterValue, Quantity
 from xentcheck.model.kinds import NOTES, Kind
 
 if TYPE_CHECKING:
-    from xentcheck.model.diagnosis import Diagnosis, SafeRange
+    from xentcheck.model.contests import Contest
+    from xentcheck.model.diagnosis import Attainable, Diagnosis, Explanation, SafeRange
     from xentcheck.model.searched import Searched
 
 
@@ -188,11 +189,12 @@ class Measurement:
         met: the bound that allows that error if it is more than ``max_ulp``: one of
             `OTHER_BOUNDS`. Otherwise "".
         grade: the grade of its worst row; None: not graded.
+        graded: the witness of the grade.
         max_norm: the largest error relative to the scale of its row: for a gradient
-            max |g − g*| / max |g*|, for a value |v − v*| / max(1, |v*|, the logits' gaps). NaN if
-            no row has a finite one.
+            max |g − g*| / max |g*|, for a value |v − v*| / max(1, |v*|, the logits' gaps). The
+            smallest normal number is the least scale. NaN if no row has a finite one.
         normwise: the witness of that error; for a gradient its worst component.
-        attainable: what the best known form attains on its failing rows, as text; "": not known.
+        attainable: what the best known form attains on its failing rows; None: not known.
     """
 
     cell: Cell
@@ -214,9 +216,10 @@ class Measurement:
     normal: Witness | None = None
     met: str = ""
     grade: Grade | None = None
+    graded: Witness | None = None
     max_norm: float = math.nan
     normwise: Witness | None = None
-    attainable: str = ""
+    attainable: "Attainable | None" = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -234,6 +237,8 @@ class Finding:
             plateau.
         distance: if two results are compared, their distance in ulps.
         original: the worst row, if ``witness`` is a smaller input that was made of it; else None.
+        least: the smallest bounds of a limit at which no row would show it, each by itself, by
+            name. Without a name the bound excuses no such result, or it is not known.
     """
 
     kind: Kind
@@ -245,6 +250,7 @@ class Finding:
     detail: str = ""
     distance: float = 0.0
     original: Witness | None = None
+    least: Mapping[str, float] = field(default_factory=dict)
 
 
 class Standing(StrEnum):
@@ -264,9 +270,11 @@ class Violation:
     Attributes:
         finding: the finding.
         limit: says which limit it is and what it allows.
-        rule: the rule that it breaks: the name of its kind, or ``p99_ulp``.
+        rule: the rule that it breaks: one of `RULES`, or ``against`` and a peer.
         standing: how it compares with the baseline; None without a baseline.
         accepted: says what the baseline tolerates there; "" without a baseline.
+        place: the place of the limit in the configuration.
+        bounds: what the limit would have to be, each bound by itself, by name.
     """
 
     finding: Finding
@@ -274,6 +282,8 @@ class Violation:
     rule: str = ""
     standing: Standing | None = None
     accepted: str = ""
+    place: str = ""
+    bounds: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,6 +395,7 @@ class Report:
     diagnoses: "tuple[Diagnosis, ...]" = ()  # the causes of the findings, the gravest first
     safe_ranges: "tuple[SafeRange, ...]" = ()
     searches: "tuple[Searched, ...]" = ()  # worst-case searches, one for each cell
+    contests: "tuple[Contest, ...]" = ()  # cells against peers
 
     def rows(self) -> list[dict[str, Any]]:
         """The cells for a data frame: one mapping per cell, with the columns of the CSV."""
@@ -514,7 +525,7 @@ class ProbeResult:
     """The results of all implementations of a loss on one input.
 
     ``rows`` has the row of a sweep, by dtype, if the probe is about one. ``notes`` are about input
-    that may be a mistake.
+    that may be a mistake. ``explanations`` has what is wrong, step by step, if that was asked for.
 
     ``str()`` and notebooks show what `xentcheck probe` prints. ``to_json()``, ``to_markdown()`` and
     ``save()`` are for its report.
@@ -524,6 +535,7 @@ class ProbeResult:
     lines: tuple[ProbeLine, ...]
     rows: Mapping[str, Input] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    explanations: "tuple[Explanation, ...]" = ()
 
     def to_json(self) -> str:
         """The report of the probe as JSON."""

@@ -241,6 +241,12 @@ class Entry:
 
         return tuple(self.take(key, "a list of texts", fits, [], []))
 
+    def integers(self, key: str) -> tuple[int, ...]:
+        def fits(value: Any) -> bool:
+            return isinstance(value, list) and all(map(is_integer, value))
+
+        return tuple(self.take(key, "a list of whole numbers", fits, [], []))
+
     def entry(self, key: str) -> "Entry":
         return Entry(self.mapping(key), self.at(key), self.problems)
 

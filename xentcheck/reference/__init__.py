@@ -1,6 +1,6 @@
 """The reference: certified enclosures of the exact results of a case."""
 
-from xentcheck.reference.arbiter import confirm, ends, exact
+from xentcheck.reference.arbiter import block_of, confirm, ends, exact, row_weights
 from xentcheck.reference.element import Element
 from xentcheck.reference.tiers import (
     Reference,
@@ -19,6 +19,7 @@ __all__ = [
     "Element",
     "Reference",
     "Tier",
+    "block_of",
     "confirm",
     "disagreement",
     "distinct_places",
@@ -29,5 +30,6 @@ __all__ = [
     "exact_of_block",
     "few_distinct",
     "row_parts",
+    "row_weights",
     "tiers_for",
 ]

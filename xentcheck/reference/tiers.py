@@ -15,11 +15,11 @@ an infinite radius, so they go to the next tier too.
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Hashable, Iterator, Set
 from dataclasses import replace
 from enum import StrEnum
 from fractions import Fraction
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +37,7 @@ from xentcheck.reference.forms import FORMS, Partial
 BLOCK_ELEMENTS = 1 << 15
 """How many logits are enclosed together: few enough for the cache of one core."""
 
+Known = TypeVar("Known")
 Results: TypeAlias = Balls | Enclosures
 Rows: TypeAlias = npt.NDArray[np.intp]
 
@@ -96,6 +97,14 @@ class Reference:
         self._reduced = case.reduced
         self._lowest = self._enclosed(self.tiers[0], None, self.quantities)
         self._sharper: dict[tuple[int, frozenset[Quantity]], _Sharper] = {}
+        self._derived: dict[Hashable, Any] = {}
+
+    def derived(self, key: Hashable, make: Callable[[], Known]) -> Known:
+        """What is made of the exact results once, for all implementations."""
+        if key not in self._derived:
+            self._derived[key] = make()
+        known: Known = self._derived[key]
+        return known
 
     def decided(self) -> Counter[Tier]:
         """The number of rows on each tier so far."""

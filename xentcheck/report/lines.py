@@ -7,16 +7,21 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from xentcheck.floats import FORMATS
 from xentcheck.model import (
+    BREAKING,
+    GRADES,
     NOTES,
     Cell,
     Finding,
+    Grade,
     Kind,
     Measurement,
     Quantity,
     Report,
     Witness,
     gravity,
+    rank,
 )
 from xentcheck.report import words
 
@@ -52,6 +57,7 @@ class Line:
     result_dtypes: tuple[str, ...]
     negative_zeros: int
     max_normal_ulp: float = math.nan  # of results that were not flushed to zero
+    grade: Grade | None = None  # of the worst sweep; None: not graded
     met: str = ""  # the alternative that allows an error beyond `max_ulp` in a line that is ok
 
     @property
@@ -107,8 +113,39 @@ def _line(
         result_dtypes=tuple(dict.fromkeys(m.result_dtype for m in measurements if m.result_dtype)),
         negative_zeros=sum(each.negative_zeros for each in measurements),
         max_normal_ulp=worst_of([each.max_normal_ulp for each in measurements]),
+        grade=grade_of(measurements, findings),
         met=_met(measurements) if verdict == "ok" else "",
     )
+
+
+def grade_of(measurements: Sequence[Measurement], findings: Iterable[Finding]) -> Grade | None:
+    """The worst grade of some cells; None if none is graded.
+
+    A cell without a measurement is broken if a finding says so, such as an exception.
+    """
+    grades = [each.grade for each in measurements if each.grade is not None]
+    measured = {each.cell for each in measurements}
+    if any(each.kind in BREAKING and each.cell not in measured for each in findings):
+        grades.append(Grade.BROKEN)
+    return min(grades, key=rank, default=None)
+
+
+def grades_text(lines: Sequence[Line]) -> str:
+    """The grades of the lines as text; "" if none is graded.
+
+    For one implementation: ``float32 value: absolute; float32 gradient: broken``. For several, the
+    number of lines of each grade.
+    """
+    graded = [(line, line.grade) for line in lines if line.grade is not None]
+    if len({(line.loss, line.implementation) for line in lines}) == 1:
+        order = [*FORMATS]
+        graded.sort(
+            key=lambda each: (order.index(each[0].dtype), [*Quantity].index(each[0].quantity))
+        )
+        return "; ".join(f"{line.dtype} {line.quantity}: {grade}" for line, grade in graded)
+    counts = Counter(grade for _, grade in graded)
+    told = ", ".join(f"{grade} {counts[grade]:,}" for grade in GRADES if counts[grade])
+    return f"{told} of {len(lines):,} lines" if told else ""
 
 
 def _met(measurements: Sequence[Measurement]) -> str:

@@ -29,11 +29,11 @@ _RULE = "1px solid rgba(128,128,128,.35)"
 _FAINT = "opacity:.7"
 _CELL = "padding:2px 8px;white-space:nowrap;vertical-align:top;border:0;background:none"
 _HEADERS = (
-    *("verdict", "implementation", "dtype", "quantity", "NaN", "inf"),
+    *("verdict", "implementation", "dtype", "quantity", "grade", "NaN", "inf"),
     *("max ulp", "p99", "median", "max abs", "other kinds", "worst input"),
 )
-_NUMBERS = _HEADERS[4:10]
-_LONG = _HEADERS[10:]
+_NUMBERS = _HEADERS[5:11]
+_LONG = _HEADERS[11:]
 
 
 def of_report(report: Report) -> str:
@@ -41,6 +41,9 @@ def of_report(report: Report) -> str:
     lines = merged(report)
     parts = [_paragraph(_verdict(report, lines), "font-weight:bold")]
     parts += [_paragraph(each) for each in _warnings(report)]
+    for group in words.cause_groups(report)[:MOST_TOLD]:
+        parts.append(_paragraph(words.headline_of_cause(group), "font-weight:bold"))
+        parts.append(_list(f"{word}: {text}" for word, text in words.cause_lines(report, group)))
     if lines:
         parts.append(_table(lines[:MOST_LINES]))
     if len(lines) > MOST_LINES:
@@ -104,6 +107,7 @@ def _line(line: Line) -> str:
         words.clean(line.implementation),
         line.dtype,
         str(line.quantity),
+        str(line.grade or ""),
         *(f"{line.counts[kind]:,}" if line.counts.get(kind) else "" for kind in _COUNTED),
         *(words.ulps(each) for each in (line.max_ulp, line.p99_ulp, line.median_ulp)),
         words.scientific(line.max_abs),

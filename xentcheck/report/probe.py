@@ -11,13 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from xentcheck.floats import ULP_DEFINITION
-from xentcheck.model import NOTES, Input, Kind, Quantity, Witness, gravity
+from xentcheck.model import ABOUT_CAUSES, NOTES, Input, Kind, Quantity, Witness, gravity
 from xentcheck.report import words
 from xentcheck.report.grid import labelled
 from xentcheck.report.words import skipped_lines
 
 if TYPE_CHECKING:
-    from xentcheck.model import ProbeLine, ProbeNumber, ProbeResult
+    from xentcheck.model import Explanation, ProbeLine, ProbeNumber, ProbeResult, ShownStep
 
 _MOST_COMPONENTS = 12  # if there are more, only the worst are shown
 _HEADERS = ("implementation", "result", "hex", "ulp", "verdict")
@@ -36,10 +36,54 @@ def render_probe(result: "ProbeResult", width: int) -> Group:
         for quantity, lines in quantities.items():
             parts += [Text(), *_results(quantity, lines, width)]
         parts.append(Text())
+    for explanation in result.explanations:
+        parts += [*explained(explanation), Text()]
     entries = [("skipped", text) for text in skipped_lines(result.report.skips)]
     entries.append(("measure", f"ulp: {ULP_DEFINITION}; worst first"))
     parts.append(labelled(entries))
     return Group(*parts)
+
+
+_STEP_HEADERS = ("step", "computed", "exact", "error")
+
+
+def explained(explanation: "Explanation") -> Iterator[RenderableType]:
+    """One result explained: the form that gives it, step by step, and the form that is right."""
+    place = f"{explanation.implementation}  {explanation.dtype}  {explanation.quantity}"
+    yield Text(words.clean(f"{place}: {explanation.result}, {explanation.error}"), style="bold")
+    entries = []
+    if explanation.cause is not None:
+        says = ABOUT_CAUSES[explanation.cause].says
+        entries.append(("cause", f"{explanation.cause}: {says}"))
+    if explanation.form:
+        entries += [("form", explanation.form), ("evidence", explanation.evidence)]
+    else:
+        entries.append(("form", "no known form gives these results"))
+    yield labelled(entries)
+    if explanation.steps:
+        yield _steps(explanation.steps)
+    if explanation.better:
+        yield labelled([("instead", explanation.instead)])
+        yield _steps(explanation.better)
+
+
+def _steps(steps: "Sequence[ShownStep]") -> RenderableType:
+    """The steps of a form as a table; the one that loses the bits is marked."""
+    grid = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
+    for header in _STEP_HEADERS:
+        grid.add_column(overflow="fold", justify="right" if header == "error" else "left")
+    grid.add_column()
+    grid.add_row(*(Text(header, style="dim") for header in _STEP_HEADERS))
+    for step in steps:
+        computed = ", ".join(words.brief(each) for each in step.computed)
+        grid.add_row(
+            Text(step.name),
+            Text(computed),
+            Text(", ".join(step.exact)),
+            Text(f"{words.ulps(step.error_ulp)} ulp"),
+            Text("← here" if step.loses else "", style="bold red"),
+        )
+    return Padding(grid, (0, 0, 0, 4))
 
 
 def _inputs(result: "ProbeResult", dtype: str) -> list[str]:

@@ -38,6 +38,7 @@ from xentcheck.losses.softmax.textbook import (
     define_softmax,
 )
 from xentcheck.losses.spec import Loss
+from xentcheck.losses.terms import of_cross_entropy, of_one_minus, of_softmax
 from xentcheck.model import Domain, LabelKind, Layout, Parameter, ParameterKind
 
 UNDEFINED_ROW = "a row all -inf: undefined; NaN or 0 is accepted"
@@ -70,6 +71,7 @@ SOFTMAX = Loss(
     evaluate=evaluate_softmax,
     definition=define_softmax,
     condition=condition_softmax,
+    terms=of_softmax,
     parameters=(
         _TEMPERATURE,
         Parameter("noise", ParameterKind.ROW_MATRIX, "Gumbel noise, given, added to the logits"),
@@ -93,6 +95,7 @@ LOG_SOFTMAX = Loss(
     evaluate=evaluate_log_softmax,
     definition=define_log_softmax,
     condition=condition_log_softmax,
+    terms=of_one_minus,
     per_class=True,
     reducible=False,
 )
@@ -145,6 +148,7 @@ SOFTMAX_CROSS_ENTROPY = Loss(
     evaluate=evaluate_cross_entropy,
     definition=define_cross_entropy,
     condition=condition_cross_entropy,
+    terms=of_cross_entropy,
     parameters=(
         Parameter("weight", ParameterKind.CLASS_VECTOR, "weight of each class", minimum=0.0),
         Parameter(

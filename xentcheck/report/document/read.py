@@ -16,21 +16,32 @@ from typing import Any, NoReturn
 from xentcheck.errors import UsageError
 from xentcheck.floats import FORMATS
 from xentcheck.model import (
+    Attainable,
+    Cause,
     Cell,
     Change,
+    Contest,
+    Diagnosis,
+    Encounter,
+    Explained,
+    Fault,
     Finding,
+    Grade,
     Improvement,
     Input,
     Kind,
     Measurement,
     ParameterValue,
+    Proof,
     Quantity,
     Report,
+    SafeRange,
     Scored,
     Searched,
     Skip,
     Source,
     Standing,
+    Stretch,
     Violation,
     Witness,
     Yield,
@@ -176,6 +187,9 @@ def _report(entry: Entry) -> Report:
         strict=entry.flag("strict", False),
         baseline_note=entry.text("baseline_note", ""),
         searches=tuple(map(_searched, entry.entries("searches", []))),
+        diagnoses=tuple(map(_diagnosis, entry.entries("diagnoses", []))),
+        contests=tuple(map(_contest, entry.entries("contests", []))),
+        safe_ranges=tuple(map(_safe_range, entry.entries("safe_ranges", []))),
     )
 
 
@@ -216,6 +230,8 @@ def _measurement(entry: Entry) -> Measurement:
     witness = _witness(entry, "witness", cell)
     farthest = _farthest(entry, witness, cell)
     normal_ulp = entry.number("max_normal_ulp", math.nan)
+    grade = None if entry.values.get("grade") is None else entry.word("grade", Grade)
+    max_norm = entry.number("max_norm", math.nan)
     return Measurement(
         cell=cell,
         rows=entry.integer("rows"),
@@ -235,7 +251,17 @@ def _measurement(entry: Entry) -> Measurement:
         farthest=farthest,
         max_normal_ulp=normal_ulp,
         normal=None if math.isnan(normal_ulp) else _normal(entry, farthest, cell),
+        attainable=_attainable(entry.entry_or_none("attainable")),
+        grade=grade,
+        graded=None if grade is None else _apart(entry, "graded", witness, cell),
+        max_norm=max_norm,
+        normwise=_apart(entry, "normwise", witness, cell) if max_norm > 0 else None,
     )
+
+
+def _apart(entry: Entry, key: str, witness: Witness | None, cell: Cell) -> Witness | None:
+    """A witness of the cell; if none is written, the cell's witness."""
+    return witness if entry.values.get(key) is None else _witness(entry, key, cell)
 
 
 def _farthest(entry: Entry, witness: Witness | None, cell: Cell) -> Witness | None:
@@ -250,8 +276,8 @@ def _normal(entry: Entry, farthest: Witness | None, cell: Cell) -> Witness | Non
     return farthest if entry.values.get("normal") is None else _witness(entry, "normal", cell)
 
 
-def _counts(entry: Entry) -> Mapping[Kind, int]:
-    inner = entry.entry("counts")
+def _counts(entry: Entry, key: str = "counts") -> Mapping[Kind, int]:
+    inner = entry.entry(key)
     known = [kind.value for kind in Kind]
     for name in inner.values:
         if name not in known:
@@ -295,8 +321,10 @@ def _parameter(entry: Entry, name: str, dtype: str) -> ParameterValue:
 
 def _witness(parent: Entry, key: str, cell: Cell) -> Witness | None:
     entry = parent.entry_or_none(key)
-    if entry is None:
-        return None
+    return None if entry is None else _to_witness(entry, cell)
+
+
+def _to_witness(entry: Entry, cell: Cell) -> Witness:
     given = _input(entry, cell)
     scored = Scored(
         actual=entry.number("actual"),
@@ -324,6 +352,7 @@ def _finding(entry: Entry) -> Finding:
         detail=entry.text("detail", ""),
         distance=entry.number("distance", 0.0),
         original=_witness(entry, "original", cell),
+        least=_bounds(entry, "least"),
     )
 
 
@@ -335,6 +364,39 @@ def _violation(entry: Entry) -> Violation:
         rule=entry.text("rule", ""),
         standing=None if standing is None else entry.word("standing", Standing),
         accepted=entry.text("accepted", ""),
+        place=entry.text("place", ""),
+        bounds=_bounds(entry, "bounds"),
+    )
+
+
+def _bounds(entry: Entry, key: str) -> Mapping[str, float]:
+    inner = Entry(entry.mapping(key, {}), entry.at(key), entry.problems)
+    return {name: inner.number(name) for name in inner.values}
+
+
+def _contest(entry: Entry) -> Contest:
+    cell = _cell(entry)
+
+    def encounter(of: Entry) -> Encounter:
+        kind = None if of.values.get("peer_kind") is None else of.word("peer_kind", Kind)
+        return Encounter(
+            _to_witness(of.entry("witness"), cell), _to_witness(of.entry("peer"), cell), kind
+        )
+
+    best = entry.entry_or_none("best")
+    return Contest(
+        cell,
+        entry.text("peer"),
+        rows=entry.integer("rows"),
+        worse=entry.integer("worse"),
+        better=entry.integer("better"),
+        kinds=_counts(entry, "kinds"),
+        worst={each.word("kind", Kind): encounter(each) for each in entry.entries("worst")},
+        best=None if best is None else encounter(best),
+        worse_rows=entry.integers("worse_rows"),
+        better_rows=entry.integers("better_rows"),
+        peer_dtype=entry.text("peer_dtype", ""),
+        or_abs=entry.number("or_abs", 0.0),
     )
 
 
@@ -351,6 +413,67 @@ def _change(entry: Entry) -> Change:
 def _source(entry: Entry) -> Source:
     return Source(
         entry.text("loss"), entry.text("implementation"), entry.text("file"), entry.integer("line")
+    )
+
+
+def _attainable(entry: Entry | None) -> Attainable | None:
+    if entry is None:
+        return None
+    faults = entry.entry("faults")
+    return Attainable(
+        form=entry.text("form"),
+        rows=entry.integer("rows"),
+        same_ulp=entry.number("same_ulp"),
+        wider=entry.text_or_none("wider") or "",
+        wider_ulp=entry.number("wider_ulp"),
+        explained_ulp=entry.number("explained_ulp"),
+        faults=tuple((fault, faults.integer(fault.value, 0)) for fault in Fault),
+    )
+
+
+def _diagnosis(entry: Entry) -> Diagnosis:
+    inner = entry.entry_or_none("cell")
+    cell = None if inner is None else _cell(inner)
+    explains = tuple(
+        Explained(
+            each.text("dtype"),
+            each.word("quantity", Quantity),
+            each.integer("rows"),
+            each.integer("examined"),
+            each.integer("failing"),
+        )
+        for each in entry.entries("explains", [])
+    )
+    proofs = tuple(
+        Proof(
+            each.text("form"),
+            each.text("dtype"),
+            each.word("quantity", Quantity),
+            each.integer("rows"),
+            each.number("max_ulp"),
+            each.integer("failing"),
+        )
+        for each in entry.entries("proofs", [])
+    )
+    attainable = tuple(
+        (each.text("dtype"), each.word("quantity", Quantity), known)
+        for each in entry.entries("attainable", [])
+        if (known := _attainable(each)) is not None
+    )
+    return Diagnosis(
+        cause=entry.word("cause", Cause),
+        loss=entry.text("loss"),
+        implementation=entry.text("implementation"),
+        explains=explains,
+        evidence=entry.texts("evidence"),
+        witness=None if cell is None else _witness(entry, "witness", cell),
+        cell=cell,
+        kind=None if entry.values.get("kind") is None else entry.word("kind", Kind),
+        remedy=entry.text("remedy", ""),
+        proofs=proofs,
+        ruled_out=entry.texts("ruled_out"),
+        original=None if cell is None else _witness(entry, "original", cell),
+        attainable=attainable,
     )
 
 
@@ -382,6 +505,22 @@ def _searched(entry: Entry) -> Searched:
         shares={name: shares.integer(name) for name in shares.values},
         reached=None if reached is None else entry.flag("reached"),
         ended=entry.text("ended", ""),
+    )
+
+
+def _safe_range(entry: Entry) -> SafeRange:
+    return SafeRange(
+        loss=entry.text("loss"),
+        implementation=entry.text("implementation"),
+        dtype=entry.text("dtype"),
+        quantity=entry.word("quantity", Quantity),
+        axis=entry.text("axis"),
+        stretches=tuple(
+            Stretch(each.word("grade", Grade), each.number("first"), each.number("last"))
+            for each in entry.entries("stretches")
+        ),
+        text=entry.text("text"),
+        always=None if entry.values.get("always") is None else entry.word("always", Grade),
     )
 
 

@@ -2,9 +2,20 @@
 
 from collections.abc import Mapping
 
-from xentcheck.gate.baseline_file import RULES
 from xentcheck.gate.outcome import Outcome
-from xentcheck.model import OTHER_BOUNDS, Kind, Quantity, Standing
+from xentcheck.gate.would_pass import TOLD
+from xentcheck.model import (
+    AGAINST,
+    GRADES,
+    OTHER_BOUNDS,
+    RULES,
+    Cause,
+    Fault,
+    Grade,
+    Kind,
+    Quantity,
+    Standing,
+)
 from xentcheck.reading.schema import (
     DIALECT,
     Schema,
@@ -25,6 +36,11 @@ def report_schema() -> Schema:
         name: {"type": "string"} for name in ("loss", "implementation", "dtype", "sweep")
     }
     cell["quantity"] = {"$ref": "#/$defs/quantity"}
+    bounds: Schema = {
+        "type": "object",
+        "propertyNames": {"enum": list(TOLD)},
+        "additionalProperties": {"$ref": "#/$defs/number"},
+    }
     finding: dict[str, Schema] = {
         "kind": {"$ref": "#/$defs/kind"},
         **cell,
@@ -33,6 +49,7 @@ def report_schema() -> Schema:
         "hint": {"type": "string"},
         "detail": {"type": "string"},
         "distance": {"$ref": "#/$defs/number"},
+        "least": described(bounds, "The smallest bounds, each by itself, that would excuse it."),
         "witness": or_null({"$ref": "#/$defs/witness"}),
         "original": described(
             or_null({"$ref": "#/$defs/witness"}),
@@ -41,9 +58,11 @@ def report_schema() -> Schema:
     }
     violation: dict[str, Schema] = {
         "limit": {"type": "string"},
-        "rule": {"enum": ["", *RULES]},
+        "rule": {"$ref": "#/$defs/rule"},
         "standing": or_null({"$ref": "#/$defs/standing"}),
         "accepted": {"type": "string"},
+        "place": described({"type": "string"}, "Of the limit."),
+        "bounds": described(bounds, "What the limit would have to be, each bound by itself."),
         **finding,
     }
     measurement: dict[str, Schema] = {
@@ -67,7 +86,12 @@ def report_schema() -> Schema:
         "witness": or_null({"$ref": "#/$defs/witness"}),
         "farthest": or_null({"$ref": "#/$defs/witness"}),
         "normal": or_null({"$ref": "#/$defs/witness"}),
+        "grade": or_null({"enum": list(map(str, Grade))}),
+        "graded": or_null({"$ref": "#/$defs/witness"}),
+        "max_norm": {"$ref": "#/$defs/number"},
+        "normwise": or_null({"$ref": "#/$defs/witness"}),
         "first_break": or_null(whole_object({"kind": {"$ref": "#/$defs/kind"}, **_INPUT})),
+        "attainable": or_null(whole_object(_ATTAINABLE)),
     }
     witness: dict[str, Schema] = {
         **_INPUT,
@@ -86,10 +110,44 @@ def report_schema() -> Schema:
     }
     change: dict[str, Schema] = {
         **cell,
-        "rule": {"enum": ["", *RULES]},
+        "rule": {"$ref": "#/$defs/rule"},
         "standing": {"$ref": "#/$defs/standing"},
         "text": {"type": "string"},
         "into": described({"type": "string"}, "The rules that are broken in its place."),
+    }
+    met: dict[str, Schema] = {
+        "peer_kind": or_null({"$ref": "#/$defs/kind"}),
+        "witness": {"$ref": "#/$defs/witness"},
+        "peer": {"$ref": "#/$defs/witness"},
+    }
+    contest: dict[str, Schema] = {
+        **cell,
+        "peer": {"type": "string"},
+        "peer_dtype": described({"type": "string"}, "Of the peer's results."),
+        "or_abs": described({"$ref": "#/$defs/number"}, "Would excuse the rows that are worse."),
+        **{name: {"$ref": "#/$defs/count"} for name in ("rows", "worse", "equal", "better")},
+        "kinds": described(measurement["counts"], "The rows that are worse."),
+        "worst": described(
+            list_of(whole_object({"kind": {"$ref": "#/$defs/kind"}, **met})),
+            "The worst row of each kind, the gravest kind first.",
+        ),
+        "best": or_null(whole_object(met)),
+        **{
+            name: described(list_of({"$ref": "#/$defs/count"}), "The first of these rows.")
+            for name in ("worse_rows", "better_rows")
+        },
+    }
+    numbers: dict[str, Schema] = {name: {"type": "number"} for name in TOLD}
+    loosened: dict[str, Schema] = {
+        "limit": described({"type": "string"}, "Its place in the configuration."),
+        "alternatives": described(
+            list_of(closed({**numbers, "min_grade": {"enum": list(map(str, Grade))}}, [])),
+            "Each of these would pass, if nothing is excluded or undecided.",
+        ),
+        "excluded": described(list_of({"$ref": "#/$defs/kind"}), "Kinds that no bound excuses."),
+        "undecided": described(
+            list_of({"$ref": "#/$defs/kind"}), "Kinds of which it is not known."
+        ),
     }
     source: dict[str, Schema] = {
         "loss": {"type": "string"},
@@ -103,6 +161,19 @@ def report_schema() -> Schema:
     }
     given["rows"] = {"$ref": "#/$defs/count"}
     given["distinct"] = or_null({"$ref": "#/$defs/count"})
+    stretch: dict[str, Schema] = {
+        "grade": {"enum": list(map(str, GRADES))},
+        **{name: {"$ref": "#/$defs/number"} for name in ("first", "last")},
+    }
+    safe_range: dict[str, Schema] = {
+        **{name: {"type": "string"} for name in ("loss", "implementation", "dtype", "axis")},
+        "quantity": {"$ref": "#/$defs/quantity"},
+        "always": described(
+            or_null({"enum": list(map(str, GRADES))}), "The best grade that holds everywhere."
+        ),
+        "stretches": list_of(whole_object(stretch)),
+        "text": {"type": "string"},
+    }
     packed: dict[str, Schema] = {
         "dtype": {"type": "string"},
         "shape": list_of({"$ref": "#/$defs/count"}),
@@ -180,9 +251,21 @@ def report_schema() -> Schema:
         "outcome": described(
             {"enum": list(map(str, Outcome))}, "How the run ended; the exit status goes with it."
         ),
+        "would_pass": described(
+            list_of(whole_object(loosened)), "The smallest limits that would pass, by limit."
+        ),
         "yields": list_of(whole_object(given)),
         "searches": described(
             list_of({"$ref": "#/$defs/search"}), "Worst-case searches: `xentcheck search`."
+        ),
+        "diagnoses": described(
+            list_of(whole_object(_diagnosis(cell))),
+            "The causes of the findings, by implementation: what is wrong, what it explains, what "
+            "to write instead.",
+        ),
+        "contests": described(list_of(whole_object(contest)), "Cells against peers, row by row."),
+        "safe_ranges": described(
+            list_of(whole_object(safe_range)), "Where grades hold, if --ranges asked for it."
         ),
     }
     return {
@@ -197,6 +280,12 @@ def report_schema() -> Schema:
             "quantity": {"enum": list(map(str, Quantity))},
             "kind": {"enum": list(map(str, Kind))},
             "standing": {"enum": list(map(str, Standing))},
+            "rule": {
+                "anyOf": [
+                    {"enum": ["", *RULES]},
+                    {"type": "string", "pattern": f"^{AGAINST}"},
+                ]
+            },
             "array": {
                 "description": "Hex floats, or integers for labels; nested; packed when long.",
                 "anyOf": [
@@ -223,3 +312,45 @@ _INPUT: Mapping[str, Schema] = {
     "row": {"type": "integer", "minimum": 0},
     "place": {"type": "integer", "minimum": 0},
 }
+
+_ATTAINABLE: Mapping[str, Schema] = {
+    "form": {"type": "string"},
+    "rows": {"$ref": "#/$defs/count"},
+    "same_ulp": {"$ref": "#/$defs/number"},
+    "wider": {"type": ["string", "null"]},
+    "wider_ulp": {"$ref": "#/$defs/number"},
+    "explained_ulp": described(
+        {"$ref": "#/$defs/number"}, "The largest error that the condition numbers explain."
+    ),
+    "faults": whole_object({str(fault): {"$ref": "#/$defs/count"} for fault in Fault}),
+}
+
+
+def _diagnosis(cell: Mapping[str, Schema]) -> Mapping[str, Schema]:
+    place: dict[str, Schema] = {
+        "dtype": {"type": "string"},
+        "quantity": {"$ref": "#/$defs/quantity"},
+    }
+    counts = {name: {"$ref": "#/$defs/count"} for name in ("rows", "examined", "failing")}
+    proof: dict[str, Schema] = {
+        "form": {"type": "string"},
+        **place,
+        "rows": {"$ref": "#/$defs/count"},
+        "max_ulp": {"$ref": "#/$defs/number"},
+        "failing": {"$ref": "#/$defs/count"},
+    }
+    return {
+        "cause": {"enum": list(map(str, Cause))},
+        "loss": {"type": "string"},
+        "implementation": {"type": "string"},
+        "explains": list_of(whole_object({**place, **counts})),
+        "evidence": list_of({"type": "string"}),
+        "ruled_out": list_of({"type": "string"}),
+        "remedy": {"type": "string"},
+        "proofs": list_of(whole_object(proof)),
+        "attainable": list_of(whole_object({**place, **_ATTAINABLE})),
+        "kind": or_null({"$ref": "#/$defs/kind"}),
+        "cell": or_null(whole_object(cell)),
+        "witness": or_null({"$ref": "#/$defs/witness"}),
+        "original": or_null({"$ref": "#/$defs/witness"}),
+    }

@@ -2,16 +2,23 @@
 
 import json
 import re
+from decimal import Decimal
 from typing import Any
 
 from xentcheck.floats import ULP_DEFINITION, hex_text
 from xentcheck.gate.outcome import outcome
+from xentcheck.gate.would_pass import Loosened, would_pass
 from xentcheck.model import (
+    Attainable,
     Cell,
     Change,
+    Contest,
+    Diagnosis,
+    Encounter,
     Finding,
     Measurement,
     Report,
+    SafeRange,
     Searched,
     Skip,
     Source,
@@ -60,8 +67,12 @@ def to_document(report: Report) -> dict[str, Any]:
         "omissions": [_skip(each) for each in report.omissions],
         "strict": report.strict,
         "outcome": str(outcome(report)),
+        "would_pass": [_loosened(each) for each in would_pass(report)],
         "yields": [_yield(each) for each in report.yields],
         "searches": [_searched(each) for each in report.searches],
+        "diagnoses": [_diagnosis(each) for each in report.diagnoses],
+        "contests": [_contest(each) for each in report.contests],
+        "safe_ranges": [_safe_range(each) for each in report.safe_ranges],
     }
 
 
@@ -96,6 +107,11 @@ def _measurement(measurement: Measurement) -> dict[str, Any]:
         "farthest": _farthest(measurement),
         "normal": _normal(measurement),
         "first_break": _first_break(measurement),
+        "attainable": _attainable(measurement.attainable),
+        "grade": None if measurement.grade is None else str(measurement.grade),
+        "graded": _apart(measurement.graded, measurement),
+        "max_norm": number(measurement.max_norm),
+        "normwise": _apart(measurement.normwise, measurement),
     }
 
 
@@ -109,6 +125,11 @@ def _normal(measurement: Measurement) -> dict[str, Any] | None:
     """The witness of the largest error that is not flushed; None if it is ``farthest``."""
     same = measurement.normal is measurement.farthest
     return None if same else of_witness(measurement.normal)
+
+
+def _apart(witness: Witness | None, measurement: Measurement) -> dict[str, Any] | None:
+    """A witness of the cell; None if it is the cell's witness."""
+    return None if witness is measurement.witness else of_witness(witness)
 
 
 def _first_break(measurement: Measurement) -> dict[str, Any] | None:
@@ -136,6 +157,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "hint": finding.hint,
         "detail": finding.detail,
         "distance": number(finding.distance),
+        "least": {name: number(bound) for name, bound in finding.least.items()},
         "witness": of_witness(finding.witness),
         "original": of_witness(finding.original),
     }
@@ -148,7 +170,48 @@ def _violation(violation: Violation) -> dict[str, Any]:
         "rule": violation.rule,
         "standing": None if standing is None else str(standing),
         "accepted": violation.accepted,
+        "place": violation.place,
+        "bounds": {name: number(bound) for name, bound in violation.bounds.items()},
         **_finding(violation.finding),
+    }
+
+
+def _loosened(loosened: Loosened) -> dict[str, Any]:
+    return {
+        "limit": loosened.place,
+        "alternatives": [
+            {name: float(bound) if isinstance(bound, Decimal) else bound for name, bound in each}
+            for each in (alternative.items() for alternative in loosened.alternatives)
+        ],
+        "excluded": list(map(str, loosened.excluded)),
+        "undecided": list(map(str, loosened.undecided)),
+    }
+
+
+def _contest(contest: Contest) -> dict[str, Any]:
+    return {
+        **_cell(contest.cell),
+        "peer": contest.peer,
+        "peer_dtype": contest.peer_dtype,
+        "or_abs": number(contest.or_abs),
+        "rows": contest.rows,
+        "worse": contest.worse,
+        "equal": contest.equal,
+        "better": contest.better,
+        "kinds": {str(kind): count for kind, count in contest.kinds.items()},
+        "worst": [{"kind": str(kind), **_encounter(each)} for kind, each in contest.worst.items()],
+        "best": None if contest.best is None else _encounter(contest.best),
+        "worse_rows": list(contest.worse_rows),
+        "better_rows": list(contest.better_rows),
+    }
+
+
+def _encounter(encounter: Encounter) -> dict[str, Any]:
+    kind = encounter.peer_kind
+    return {
+        "peer_kind": None if kind is None else str(kind),
+        "witness": of_witness(encounter.witness),
+        "peer": of_witness(encounter.peer),
     }
 
 
@@ -198,6 +261,61 @@ def of_witness(witness: Witness | None) -> dict[str, Any] | None:
     }
 
 
+def _attainable(known: Attainable | None) -> dict[str, Any] | None:
+    if known is None:
+        return None
+    return {
+        "form": known.form,
+        "rows": known.rows,
+        "same_ulp": number(known.same_ulp),
+        "wider": known.wider or None,
+        "wider_ulp": number(known.wider_ulp),
+        "explained_ulp": number(known.explained_ulp),
+        "faults": {str(fault): rows for fault, rows in known.faults},
+    }
+
+
+def _diagnosis(diagnosis: Diagnosis) -> dict[str, Any]:
+    cell = diagnosis.cell
+    return {
+        "cause": str(diagnosis.cause),
+        "loss": diagnosis.loss,
+        "implementation": diagnosis.implementation,
+        "explains": [
+            {
+                "dtype": each.dtype,
+                "quantity": str(each.quantity),
+                "rows": each.rows,
+                "examined": each.examined,
+                "failing": each.failing,
+            }
+            for each in diagnosis.explains
+        ],
+        "evidence": list(diagnosis.evidence),
+        "ruled_out": list(diagnosis.ruled_out),
+        "remedy": diagnosis.remedy,
+        "proofs": [
+            {
+                "form": each.form,
+                "dtype": each.dtype,
+                "quantity": str(each.quantity),
+                "rows": each.rows,
+                "max_ulp": number(each.max_ulp),
+                "failing": each.failing,
+            }
+            for each in diagnosis.proofs
+        ],
+        "attainable": [
+            {"dtype": dtype, "quantity": str(quantity), **(_attainable(known) or {})}
+            for dtype, quantity, known in diagnosis.attainable
+        ],
+        "kind": None if diagnosis.kind is None else str(diagnosis.kind),
+        "cell": None if cell is None else _cell(cell),
+        "witness": of_witness(diagnosis.witness),
+        "original": of_witness(diagnosis.original),
+    }
+
+
 def _skip(skip: Skip) -> dict[str, Any]:
     return {
         "reason": skip.reason,
@@ -230,6 +348,22 @@ def _searched(searched: Searched) -> dict[str, Any]:
             for each in searched.curve
         ],
         "witness": of_witness(searched.witness),
+    }
+
+
+def _safe_range(found: SafeRange) -> dict[str, Any]:
+    return {
+        "loss": found.loss,
+        "implementation": found.implementation,
+        "dtype": found.dtype,
+        "quantity": str(found.quantity),
+        "axis": found.axis,
+        "always": None if found.always is None else str(found.always),
+        "stretches": [
+            {"grade": str(each.grade), "first": number(each.first), "last": number(each.last)}
+            for each in found.stretches
+        ],
+        "text": found.text,
     }
 
 

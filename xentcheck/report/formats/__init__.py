@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The width in columns and the colour of the output. Only the table uses them."""
+    """How a page looks: width in columns, colour, and whether all is shown. Only the table asks."""
 
     width: int
     color: bool = False
+    verbose: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Format:
 def _table(report: "Report", page: Page) -> str:
     from xentcheck.report.formats import table
 
-    return table.render(report, page.width, color=page.color)
+    return table.render(report, page.width, color=page.color, verbose=page.verbose)
 
 
 def _json(report: "Report", _: Page) -> str:
@@ -115,7 +116,9 @@ def listed() -> str:
     return f"{', '.join(names[:-1])} or {names[-1]}"
 
 
-def rendered(report: "Report", form: str, width: int, *, color: bool = False) -> str:
+def rendered(
+    report: "Report", form: str, width: int, *, color: bool = False, verbose: bool = False
+) -> str:
     """A report as text.
 
     Args:
@@ -123,5 +126,6 @@ def rendered(report: "Report", form: str, width: int, *, color: bool = False) ->
         form: one of `NAMES`.
         width: the largest width of a line, in columns; only the table uses it.
         color: whether to use ANSI colours; only the table uses it.
+        verbose: whether to show every violation; only the table uses it.
     """
-    return FORMATS[form].writer(report, Page(width, color))
+    return FORMATS[form].writer(report, Page(width, color, verbose))

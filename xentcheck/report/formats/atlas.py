@@ -11,6 +11,7 @@ import numpy as np
 from xentcheck.floats import to_float64
 from xentcheck.model import Finding, Input, Kind, Measurement, Quantity, Report
 from xentcheck.report import words
+from xentcheck.report.lines import grade_of
 
 _MISSING = "–"
 _FROM_MILD_TO_EXTREME = "gap"  # the generator with the "breaks at" row
@@ -38,7 +39,8 @@ def _heading(report: Report, date: str) -> Iterator[str]:
     yield ""
     yield (
         "Errors are against certified exact results: the largest finite one in ulps of the "
-        "result's dtype, and the largest absolute one. Kinds are counted in rows. **Breaks at** is "
+        "result's dtype, and the largest absolute one. [Grades](grades.md) say how much they "
+        "matter. Kinds are counted in rows. **Breaks at** is "
         "the first fault on the way from an even to a certain row, or, where no sweep goes that "
         "way, the mildest first fault of the sweeps; beyond 4 ulp counts as a fault. Only plain "
         "calls are listed; variants follow where they disagree with them."
@@ -65,8 +67,8 @@ def _functions(report: Report) -> Iterator[str]:
     for loss, places in cells.items():
         yield f"## {loss}"
         yield ""
-        yield "| function | dtype | quantity | max ulp | max abs | kinds | breaks at |"
-        yield "|---|---|---|---:|---:|---|---|"
+        yield "| function | dtype | quantity | grade | max ulp | max abs | kinds | breaks at |"
+        yield "|---|---|---|---|---:|---:|---|---|"
         names = list(dict.fromkeys(name for name, _, _ in places))
         ordered = sorted(places.items(), key=lambda each: names.index(each[0][0]))
         for (name, dtype, quantity), measurements in ordered:
@@ -89,6 +91,7 @@ def _measured(measurements: Sequence[Measurement], ways: frozenset[str]) -> list
     ulps = [m.max_ulp for m in measurements if m.max_ulp == m.max_ulp]
     absolute = [m.max_abs for m in measurements if m.max_abs == m.max_abs]
     return [
+        str(grade_of(measurements, ()) or _MISSING),
         words.ulps(max(ulps)) if ulps else _MISSING,
         words.scientific(max(absolute)) if absolute else _MISSING,
         words.kinds(counts) or "ok",

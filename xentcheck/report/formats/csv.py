@@ -15,13 +15,24 @@ from xentcheck.model import Cell, Finding, Kind, Measurement, Report, Violation
 from xentcheck.report import words
 from xentcheck.report.lines import verdict
 
-_CELL = ("verdict", "loss", "implementation", "dtype", "quantity", "sweep", "rows", "scored")
+_CELL = (
+    "verdict",
+    "loss",
+    "implementation",
+    "dtype",
+    "quantity",
+    "sweep",
+    "grade",
+    "rows",
+    "scored",
+)
 _NUMBERS = (
     "max_ulp",
     "max_normal_ulp",
     "p99_ulp",
     "median_ulp",
     "max_abs",
+    "max_norm",
     "max_excess_bits",
     "negative_zeros",
 )
@@ -104,7 +115,14 @@ def _numbers(measurement: Measurement | None) -> Mapping[str, Any]:
         return {}
     errors = {name: getattr(measurement, name) for name in _NUMBERS}
     empty = {name: "" for name, value in errors.items() if value is None or math.isnan(value)}
-    return {"rows": measurement.rows, "scored": measurement.scored, **errors, **empty}
+    grade = "" if measurement.grade is None else str(measurement.grade)
+    return {
+        "grade": grade,
+        "rows": measurement.rows,
+        "scored": measurement.scored,
+        **errors,
+        **empty,
+    }
 
 
 def _witness(

@@ -25,9 +25,10 @@ _TAIL = 2**17  # the most bytes for skips and environment
 _MOST_FINDINGS = 50  # findings in detail
 _CLOSING = 64  # bytes for the end of a list
 _SPECIAL = re.compile(r"^\W|(?<!\w)_|_(?!\w)|[\\`*\[\]<>&#|~$^@!]|:(?=\w)|\.(?=\s|$)")
+_COLUMNS = ("verdict", "loss", "implementation", "dtype", "quantity", "grade", "kinds (rows)")
 _HEADERS = (
-    "| verdict | loss | implementation | dtype | quantity | kinds (rows) | max ulp | max abs |",
-    "|---|---|---|---|---|---|---:|---:|",
+    f"| {' | '.join(_COLUMNS)} | max ulp | max abs |",
+    "|---|---|---|---|---|---|---|---:|---:|",
 )
 
 
@@ -73,6 +74,11 @@ def render(report: Report, largest: int = LARGEST) -> str:
     page.add(f"## xentcheck: {_verdict(report)}", "", _counts(report, lines), "")
     for trouble in _troubles(report):
         page.add(f"- {trouble}", "")
+    for text in words.loosened_lines(report):
+        page.add(f"- {inline(text)}", "")
+    for text in words.contest_lines(report):
+        page.add(f"- {inline(text)}", "")
+    _causes(page, report)
     _table(page, bad)
     if report.gated:
         ordered = words.leading(report.violations)
@@ -88,8 +94,30 @@ def render(report: Report, largest: int = LARGEST) -> str:
         "Changes of the baseline",
         [inline(words.change_text(each)) for each in report.changes],
     )
+    _list(
+        page,
+        "Where it holds",
+        [f"{inline(place)}: {inline(text)}" for place, text in words.range_lines(report)],
+    )
     _rest(page, [line for line in lines if line.verdict == "ok"])
     return "\n".join([*page.blocks, *tail.blocks]).rstrip("\n") + "\n"
+
+
+_MOST_CAUSES = 10
+
+
+def _causes(page: Page, report: Report) -> None:
+    """The causes, those that explain the most rows first."""
+    groups = words.cause_groups(report)
+    if not groups:
+        return
+    page.add("### Causes", "")
+    for group in groups[:_MOST_CAUSES]:
+        told = [f"  - {word}: {inline(text)}" for word, text in words.cause_lines(report, group)]
+        page.add(f"- **{inline(group.cause)}**: {inline(words.says_of(group))}", *told)
+    if len(groups) > _MOST_CAUSES:
+        page.add(f"- and {len(groups) - _MOST_CAUSES:,} more")
+    page.add("")
 
 
 def _verdict(report: Report) -> str:
@@ -146,6 +174,7 @@ def _row(line: Line) -> str:
         code(line.implementation),
         line.dtype,
         str(line.quantity),
+        str(line.grade or ""),
         words.kinds(line.counts),
         words.ulps(line.max_ulp),
         words.scientific(line.max_abs),

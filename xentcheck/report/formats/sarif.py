@@ -13,7 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from xentcheck.floats import ULP_DEFINITION
-from xentcheck.model import ABOUT, NOTES, P99, Cell, Finding, Kind, Report, Violation
+from xentcheck.model import (
+    ABOUT,
+    AGAINST,
+    MAX_NORM,
+    MIN_GRADE,
+    NOTES,
+    P99,
+    RULES,
+    Cell,
+    Finding,
+    Kind,
+    Report,
+    Violation,
+)
 from xentcheck.reading.json import number
 from xentcheck.report import words
 
@@ -22,6 +35,7 @@ SCHEMA = (
 )
 _ROOT = "%SRCROOT%"
 _OMISSION = "omission"
+_AGAINST = AGAINST.strip()
 
 
 def render(report: Report, root: Path) -> str:
@@ -40,7 +54,7 @@ def _clean(value: Any) -> Any:
 
 
 def _log(report: Report, root: Path) -> dict[str, Any]:
-    rules = [*map(str, Kind), P99, _OMISSION]
+    rules = [*RULES, _AGAINST, _OMISSION]
     results = [
         {**each, "ruleIndex": rules.index(each["ruleId"])} for each in _results(report, root)
     ]
@@ -65,6 +79,9 @@ def _driver(report: Report) -> dict[str, Any]:
         driver["version"] = version
     rules = [_rule(str(kind), ABOUT[kind].says, ABOUT[kind].hint, kind in NOTES) for kind in Kind]
     rules.append(_rule(P99, "More than one of a hundred rows is farther off than is allowed.", ""))
+    rules.append(_rule(MAX_NORM, "An error is too large for the scale of its row.", ""))
+    rules.append(_rule(MIN_GRADE, "The grade is worse than is allowed.", ""))
+    rules.append(_rule(_AGAINST, "A row is worse than that of a peer that the gate names.", ""))
     rules.append(_rule(_OMISSION, "The configuration names it, and it was not audited.", ""))
     return {**driver, "rules": rules}
 
@@ -123,7 +140,7 @@ def _result(
     text = f"{gist}\n{words.aligned(words.finding_lines(report, finding, *more))}"
     where = words.location(report, cell)
     return {
-        "ruleId": rule,
+        "ruleId": _AGAINST if rule.startswith(AGAINST) else rule,
         "level": level,
         "message": {"text": text},
         "locations": [] if where is None else [_location(*where, cell, root)],

@@ -14,10 +14,21 @@ from rich.table import Table
 from rich.text import Text
 
 from xentcheck.floats import LARGEST_ULP, ULP_DEFINITION
-from xentcheck.model import ABOUT, NOTIONS, Finding, Kind, Report, Witness, gravity
+from xentcheck.model import (
+    ABOUT,
+    ABOUT_GRADES,
+    GRADES,
+    NOTIONS,
+    Cause,
+    Finding,
+    Kind,
+    Report,
+    Witness,
+    gravity,
+)
 from xentcheck.report import words
 from xentcheck.report.grid import labelled, to_text
-from xentcheck.report.lines import Line, by_loss, merged, verdicts
+from xentcheck.report.lines import Line, by_loss, grades_text, merged, verdicts
 
 WIDTH = 100  # columns, if the width of the output is unknown
 _NARROW = 92  # columns; narrower tables omit the 99th percentile and the median
@@ -26,6 +37,7 @@ _FOLDABLE = {"worst witness": 40, "other kinds": 24, "implementation": 12}  # le
 _NUMBERS = frozenset({"NaN", "inf", "max ulp", "p99", "median", "max abs"})
 _INDENT = 8
 _MOST_DETAILS = 12
+_MOST_CAUSES = 10
 _MOST_VIOLATIONS = 20
 _MOST_CHANGES = 12
 
@@ -38,27 +50,53 @@ _STYLES = {
 }
 
 
-def render(report: Report, width: int, *, color: bool = False) -> str:
+def render(report: Report, width: int, *, color: bool = False, verbose: bool = False) -> str:
     """The whole report as text. No line is wider than ``width`` columns.
 
-    ANSI sequences are used only for colour.
+    ANSI sequences are used only for colour. ``verbose``: with the legend and every violation, also
+    where causes explain them.
     """
-    return to_text(render_table(report, width), width, color=color)
+    return to_text(render_table(report, width, verbose=verbose), width, color=color)
 
 
-def render_table(report: Report, width: int) -> Group:
-    """The table of all cells, the violations or the gravest findings in detail, the summary."""
+def render_table(report: Report, width: int, *, verbose: bool = False) -> Group:
+    """The table of all cells, the causes, the findings that no cause explains, the summary."""
     lines = merged(report)
+    brief = bool(report.diagnoses) and not verbose
     parts: list[RenderableType] = []
     if lines:
-        parts += [_legend(report, width), Text()]
-        parts += _rows(lines, width)
-    parts += _violations(report, width) if report.gated else _top_findings(report, width)
+        if not brief:
+            parts += [_legend(report, width), Text()]
+        parts += _rows(lines, width, brief=brief)
+    parts += _causes(report, width, verbose=verbose)
+    parts += (
+        _violations(report, width, brief=brief)
+        if report.gated
+        else _top_findings(report, width, brief=brief)
+    )
+    parts += _ranges(report)
     parts += _changes(report)
-    if explained := list(_explained(lines)):
+    if not brief and (explained := list(_explained(lines))):
         parts += [Text("what the words mean", style="bold"), Text(), labelled(explained), Text()]
-    parts.append(_summary(report, lines))
+    parts.append(_summary(report, lines, brief=brief))
     return Group(*parts)
+
+
+def _causes(report: Report, width: int, *, verbose: bool) -> list[RenderableType]:
+    """The causes, those that explain the most rows first."""
+    groups = words.cause_groups(report)
+    if not groups:
+        return []
+    shown = groups if verbose else groups[:_MOST_CAUSES]
+    known = sum(group.cause is not Cause.UNKNOWN for group in groups)
+    heading = words.count(known, "cause") if known else "no cause is known"
+    parts: list[RenderableType] = [Text(heading, style="bold"), Text()]
+    for group in shown:
+        parts.append(Text(words.clean(words.headline_of_cause(group))))
+        parts += [labelled(list(words.cause_lines(report, group, width))), Text()]
+    if more := len(groups) - len(shown):
+        parts += [Text(f"and {more:,} more: -v has them all"), Text()]
+    return parts
 
 
 def _legend(report: Report, width: int) -> Text:
@@ -82,7 +120,7 @@ def _legend(report: Report, width: int) -> Text:
 def _headers(width: int) -> tuple[str, ...]:
     percentiles = ("p99", "median") if width >= _NARROW else ()
     more = ("other kinds", "worst witness") if width >= _WIDE else ()
-    head = ("verdict", "implementation", "dtype", "quantity", "NaN", "inf")
+    head = ("verdict", "implementation", "dtype", "quantity", "grade", "NaN", "inf")
     return (*head, "max ulp", *percentiles, "max abs", *more)
 
 
@@ -92,6 +130,7 @@ def _cells(line: Line, headers: Sequence[str]) -> list[Text]:
         "implementation": Text(words.clean(line.implementation)),
         "dtype": Text(line.dtype),
         "quantity": Text(line.quantity),
+        "grade": Text(line.grade or ""),
         "NaN": Text(_count(line.counts.get(Kind.NAN, 0))),
         "inf": Text(_count(line.counts.get(Kind.SPURIOUS_OVERFLOW, 0))),
         "max ulp": Text(words.ulps(line.max_ulp)),
@@ -129,7 +168,7 @@ def _grid(cells: Sequence[Text], headers: Sequence[str], widths: Sequence[int]) 
     return grid
 
 
-def _rows(lines: Sequence[Line], width: int) -> Iterator[RenderableType]:
+def _rows(lines: Sequence[Line], width: int, *, brief: bool) -> Iterator[RenderableType]:
     """The table, grouped by loss.
 
     Wide terminals have columns for other kinds and the witness. On narrower ones, that text is
@@ -143,13 +182,13 @@ def _rows(lines: Sequence[Line], width: int) -> Iterator[RenderableType]:
         yield _grid([Text(header, style="dim") for header in headers], headers, widths)
         for line in group:
             yield _grid(_cells(line, headers), headers, widths)
-            if width < _WIDE and (below := _below(line)):
+            if width < _WIDE and (below := _below(line, brief=brief)):
                 yield Padding(Text(below, style="dim"), (0, 0, 0, _INDENT))
         yield Text()
 
 
-def _below(line: Line) -> str:
-    witness = "" if line.verdict == "ok" else _witness(line.witness)
+def _below(line: Line, *, brief: bool) -> str:
+    witness = "" if brief or line.verdict == "ok" else _witness(line.witness)
     return " · ".join(part for part in (line.met, _other_kinds(line), witness) if part)
 
 
@@ -178,22 +217,33 @@ def _witness(witness: Witness | None) -> str:
     return f"{words.input_text(witness)} → {words.outcome_text(witness)}"
 
 
-def _violations(report: Report, width: int) -> list[RenderableType]:
-    """The violations with the commands that replay them, each kind before repetitions."""
-    if not report.violations:
-        return []
+def _violations(report: Report, width: int, *, brief: bool) -> list[RenderableType]:
+    """The violations with the commands that replay them, each kind before repetitions.
+
+    ``brief``: only those that no cause explains.
+    """
     ordered = words.leading(report.violations)
+    if brief:
+        ordered = [each for each in ordered if not each.finding.cause]
+    if not ordered:
+        return []
     chosen = ordered[:_MOST_VIOLATIONS]
-    parts: list[RenderableType] = [
-        Text(f"{words.count(len(ordered), 'violation')}, the gravest first", style="bold red"),
-        Text(),
-    ]
+    heading = f"{words.count(len(ordered), 'violation')}, the gravest first"
+    if brief:
+        heading = f"{words.count(len(ordered), 'violation')} that no cause explains"
+    parts: list[RenderableType] = [Text(heading, style="bold red"), Text()]
     for violation in chosen:
         told = _detail(report, violation.finding, width, *words.limit_lines(violation))
         parts += [*told, Text()]
     if more := len(ordered) - len(chosen):
         parts += [Text(f"and {more:,} more: --format json has them all"), Text()]
     return parts
+
+
+def _ranges(report: Report) -> list[RenderableType]:
+    """Where the grades hold, if it was searched."""
+    told = words.range_lines(report)
+    return [Text("where it holds", style="bold"), Text(), labelled(told), Text()] if told else []
 
 
 def _changes(report: Report) -> list[RenderableType]:
@@ -211,13 +261,16 @@ def _changes(report: Report) -> list[RenderableType]:
     return [Text(heading, style="bold"), Text(), labelled(told), Text()]
 
 
-def _top_findings(report: Report, width: int) -> list[RenderableType]:
+def _top_findings(report: Report, width: int, *, brief: bool) -> list[RenderableType]:
     new, repeated = words.faults(report)
+    if brief:
+        new, repeated = ([each for each in some if not each.cause] for some in (new, repeated))
     if not new:
         return []
     chosen = new[:_MOST_DETAILS]
     count = words.count(len(new) + len(repeated), "finding")
-    heading = f"{len(chosen)} of {count}, the gravest first; --format json has them all"
+    what = f"{count} that no cause explains" if brief else count
+    heading = f"{len(chosen)} of {what}, the gravest first; --format json has them all"
     parts: list[RenderableType] = [Text(heading, style="bold"), Text()]
     for finding in chosen:
         parts += [*_detail(report, finding, width), Text()]
@@ -231,28 +284,37 @@ def _detail(
     yield labelled(words.finding_lines(report, finding, *more, width=width))
 
 
-def _summary(report: Report, lines: Sequence[Line]) -> RenderableType:
+def _summary(report: Report, lines: Sequence[Line], *, brief: bool) -> RenderableType:
     entries = [("audited", _audited(report, lines))]
-    if report.yields:
+    if report.yields and not brief:
         entries.append(("inputs", _inputs(report)))
     if tally := verdicts(report):
         counts = [f"{verdict} {tally[verdict]:,}" for verdict in _STYLES if tally[verdict]]
         told = f"{', '.join(counts)} of {words.count(tally.total(), 'cell')}"
         entries.append(("verdicts", told))
     kinds = sum((Counter(line.counts) for line in lines), Counter[Kind]())
-    if kinds:
+    if kinds and not brief:
         entries.append(("kinds", f"{words.kinds(kinds)} (rows)"))
+    entries += [("against", text) for text in words.contest_lines(report)]
     entries += [("omitted", text) for text in words.omitted_lines(report)]
     entries += [("skipped", text) for text in words.skipped_lines(report.skips)]
-    if "decided_by" in report.reference:
+    if "decided_by" in report.reference and (not brief or report.reference["confirmations_failed"]):
         entries.append(("truth", _truth(report.reference)))
     entries += [("died", death) for death in report.deaths]
-    entries.append(("measure", f"ulp: {ULP_DEFINITION}; seed {report.seed}"))
+    if not brief:
+        entries.append(("measure", f"ulp: {ULP_DEFINITION}; seed {report.seed}"))
     if report.interrupted:
         entries.append(("partial", "interrupted: this is what was finished until then"))
     if report.baseline:
         entries.append(("baseline", words.baseline_text(report)))
+    if grades := grades_text(lines):
+        entries.append(("grades", grades))
+    entries += [("enough", text) for text in words.loosened_lines(report)]
     entries.append(("gate" if report.gated else "survey", words.ending(report)))
+    if brief:
+        entries.append(
+            ("more", "-v: every violation, the legend and the truth; --format json: all")
+        )
     return labelled(entries)
 
 
@@ -261,6 +323,8 @@ def _explained(lines: Sequence[Line]) -> Iterator[tuple[str, str]]:
     kinds = {kind for line in lines for kind, count in line.counts.items() if count}
     for kind in sorted(kinds, key=gravity):
         yield str(kind), ABOUT[kind].says
+    grades = {line.grade for line in lines}
+    yield from ((f"grade {each}", ABOUT_GRADES[each]) for each in GRADES if each in grades)
     printed = {
         "−0 for 0": any(line.negative_zeros for line in lines),
         "excess bits": any(line.met.endswith("excess bits") for line in lines),

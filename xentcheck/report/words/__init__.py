@@ -1,5 +1,14 @@
 """Texts for numbers, inputs, witnesses and findings. Every format for people uses them."""
 
+from xentcheck.report.words.against import contest_lines
+from xentcheck.report.words.causes import (
+    CauseGroup,
+    attainable_text,
+    cause_groups,
+    cause_lines,
+    headline_of_cause,
+    says_of,
+)
 from xentcheck.report.words.finding import (
     aligned,
     baseline_text,
@@ -23,7 +32,6 @@ from xentcheck.report.words.finding import (
     rule_text,
     severity,
     skipped_lines,
-    violations_text,
 )
 from xentcheck.report.words.numbers import (
     EXPLAINED,
@@ -47,7 +55,9 @@ from xentcheck.report.words.numbers import (
     value_text,
     written,
 )
+from xentcheck.report.words.ranges import range_lines
 from xentcheck.report.words.replay import replay, takes_company
+from xentcheck.report.words.violations import violations_text
 from xentcheck.report.words.witness import (
     input_lines,
     input_text,
@@ -55,18 +65,24 @@ from xentcheck.report.words.witness import (
     outcome_text,
     witness_lines,
 )
+from xentcheck.report.words.would_pass import loosened_lines
 
 __all__ = [
     "EXPLAINED",
     "FEW_BITS",
     "FEW_ULPS",
+    "CauseGroup",
     "aligned",
+    "attainable_text",
     "baseline_text",
     "brief",
+    "cause_groups",
+    "cause_lines",
     "causes",
     "change_text",
     "change_word",
     "clean",
+    "contest_lines",
     "count",
     "decimal",
     "digits",
@@ -80,6 +96,7 @@ __all__ = [
     "gist",
     "gravest",
     "headline",
+    "headline_of_cause",
     "hexadecimal",
     "in_full",
     "input_lines",
@@ -90,13 +107,16 @@ __all__ = [
     "limit_lines",
     "listed",
     "location",
+    "loosened_lines",
     "omitted_lines",
     "outcome_text",
     "place_text",
     "quoted",
+    "range_lines",
     "replay",
     "replay_command",
     "rule_text",
+    "says_of",
     "scientific",
     "severity",
     "shell",

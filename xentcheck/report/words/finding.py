@@ -8,8 +8,10 @@ from typing import TypeVar
 
 from xentcheck.gate.outcome import Outcome, outcome, stale
 from xentcheck.model import (
+    ABOUT_CAUSES,
     NOTES,
     UNREACHABLE,
+    Cause,
     Cell,
     Change,
     Finding,
@@ -112,13 +114,13 @@ def finding_lines(
             is folded to fit. None: the command is one line.
     """
     told = list(more)
-    for word, text in (
-        ("detail", finding.detail),
-        ("cause", finding.cause),
-        ("hint", finding.hint),
-    ):
-        if text:
-            told.append((word, text))
+    if finding.detail:
+        told.append(("detail", finding.detail))
+    if finding.cause in list(map(str, Cause)):
+        about = ABOUT_CAUSES[Cause(finding.cause)]
+        told += [("cause", f"{finding.cause}: {about.says}"), ("instead", about.remedy)]
+    elif finding.hint:
+        told.append(("hint", finding.hint))
     witness = finding.witness
     if witness is None:
         return told
@@ -142,21 +144,6 @@ def finding_lines(
     return told
 
 
-def violations_text(report: Report, most: int) -> str:
-    """The violations and the omissions as plain text.
-
-    At most ``most`` violations are shown in full: the gravest first, and each kind before
-    repetitions.
-    """
-    chosen = leading(report.violations)[:most]
-    parts = [" and ".join(causes(report)) or "0 violations"]
-    parts += [f"not audited: {text}" for text in omitted_lines(report)]
-    parts += [in_full(report, each.finding, *limit_lines(each)) for each in chosen]
-    if more := len(report.violations) - len(chosen):
-        parts.append(f"and {more:,} more")
-    return "\n\n".join(parts)
-
-
 def limit_lines(violation: Violation) -> tuple[tuple[str, str], ...]:
     """The limit that a violation breaks and what the baseline tolerates, as (label, text)."""
     told = [("limit", violation.limit)] if violation.limit else []
@@ -166,7 +153,7 @@ def limit_lines(violation: Violation) -> tuple[tuple[str, str], ...]:
 
 
 def rule_text(violation: Violation) -> str:
-    """The name of the broken rule: a kind, or ``p99_ulp``."""
+    """The name of the broken rule, one of `RULES`."""
     return violation.rule or str(violation.finding.kind)
 
 

@@ -1,0 +1,218 @@
+"""The results of known forms are recognised, and a form that only looks alike is not."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from xentcheck import registry
+from xentcheck.diagnosis.fingerprint import Fingerprint, fingerprint, merged_blocks
+from xentcheck.diagnosis.models import models_of, sound_model
+from xentcheck.diagnosis.steps import Steps
+from xentcheck.floats import FORMATS, from_float64, to_float64
+from xentcheck.losses import LOSSES
+from xentcheck.measurement import FailingRows, Tally, take
+from xentcheck.model import (
+    SURVEY_TOLERANCE,
+    Array,
+    Case,
+    Cause,
+    Implementation,
+    LabelKind,
+    Layout,
+    Quantity,
+    function_for,
+)
+from xentcheck.reference import Reference
+from xentcheck.sweeps import chosen_labels, parts, standard_sweeps
+
+DTYPES = ("float16", "bfloat16", "float32", "float64")
+
+
+def _cases(loss: str, dtype: str, kind: LabelKind | None = None) -> Sequence[Case]:
+    """A few cases of the standard sweep, without parameters and of few classes."""
+    spec = LOSSES[loss]
+    found = []
+    chosen = kind or chosen_labels(spec, None, None)[0]
+    for sweep in standard_sweeps(spec, (dtype,), chosen, {}, None):
+        for part in parts(sweep, spec, dtype, 0)[:4]:
+            found += [case for case in part.cases() if case.classes <= 10 and not case.reduced]
+    return found
+
+
+def _print(
+    implementation: Implementation, dtype: str, quantity: Quantity, kind: LabelKind | None = None
+) -> Fingerprint:
+    """The fingerprint of an implementation on the failing rows of the standard sweep."""
+    function = function_for(implementation, quantity)
+    assert function is not None
+    tally = Tally(failing=FailingRows(200))
+    for case in _cases(implementation.loss, dtype, kind):
+        with np.errstate(all="ignore"):
+            arguments = [case.logits] if case.labels is None else [case.logits, case.labels]
+            results = np.asarray(function(*arguments))
+        take(
+            tally,
+            implementation,
+            case,
+            results,
+            Reference(case, {quantity}),
+            quantity,
+            SURVEY_TOLERANCE,
+        )
+    failing = tally.failing
+    assert failing is not None
+    return fingerprint(
+        implementation.loss,
+        quantity,
+        merged_blocks(failing.blocks),
+        merged_blocks(failing.passing),
+    )
+
+
+def _own(loss: str, function: object, name: str = "own") -> Implementation:
+    assert callable(function)
+    return Implementation(loss, name, function, None, DTYPES, LOSSES[loss].label_kinds, frozenset())
+
+
+_REGISTERED = {
+    (each.loss, each.name): each
+    for each in registry.load_registered()[0]
+    if each.name.startswith("numpy.") and each.process is None
+}
+_UNSOUND = [
+    key for key, each in _REGISTERED.items() if each.sound is False and each.value is not None
+]
+
+
+@pytest.mark.parametrize(("loss", "name"), _UNSOUND, ids=str)
+def test_the_field_guide_is_recognised(loss: str, name: str) -> None:
+    """The results of every unsound form of the field guide are those of a model."""
+    kinds = _REGISTERED[loss, name].label_kinds
+    usual = chosen_labels(LOSSES[loss], None, None)[0]
+    kind = usual if usual in kinds or not kinds else kinds[0]
+    found = _print(_REGISTERED[loss, name], "float32", Quantity.VALUE, kind)
+    if not found.rows:
+        pytest.skip("the form is sound for the value: what is unsound is its gradient")
+    assert found.matches, [(each.variant.name, each.share) for each in found.others]
+    assert found.matches[0].share >= 0.95
+    explained = sum(each is not None for each in found.causes.tolist())
+    assert explained >= 0.9 * found.rows or name == "numpy.logaddexp"  # rounds at every class
+
+
+@pytest.mark.parametrize("epsilon", [3.3e-8, 7e-6, 2.5e-10])
+def test_an_epsilon_that_nobody_guessed_is_fitted(epsilon: float) -> None:
+    """The plateau at −log ε gives the ε to two digits."""
+
+    def loss(logits: Array, labels: Array) -> Array:
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        p = (powers / powers.sum(axis=1, keepdims=True))[np.arange(len(labels)), labels]
+        return np.asarray(-np.log(p + logits.dtype.type(epsilon)))
+
+    found = _print(_own("softmax_cross_entropy", loss), "float32", Quantity.VALUE)
+    assert found.matches
+    assert found.matches[0].variant.model.fitted == "epsilon"
+    assert found.matches[0].variant.options["epsilon"] == pytest.approx(epsilon, rel=2e-2)
+    assert Cause.EPSILON_CLIP in found.causes.tolist()
+
+
+def test_a_narrow_intermediate_is_found() -> None:
+    """The logsumexp is stored in bfloat16 before the logit is subtracted."""
+
+    def loss(logits: Array, labels: Array) -> Array:
+        m = logits.max(axis=1)
+        lse = m + np.log(np.exp(logits - m[:, None]).sum(axis=1))
+        narrow = lse.astype(FORMATS["bfloat16"].dtype).astype(logits.dtype)
+        return np.asarray(narrow - logits[np.arange(len(labels)), labels])
+
+    found = _print(_own("softmax_cross_entropy", loss), "float32", Quantity.VALUE)
+    assert found.matches
+    assert ("lse", "bfloat16") in found.matches[0].variant.narrow
+    assert found.causes.tolist().count(Cause.NARROW_INTERMEDIATE) > 0.8 * found.rows
+
+
+def test_another_function_is_not_explained() -> None:
+    """A loss that is 1 % too large fails nearly everywhere, and no form does that."""
+
+    def loss(logits: Array, labels: Array) -> Array:
+        m = logits.max(axis=1)
+        sums = np.log(np.exp(logits - m[:, None]).sum(axis=1))
+        return np.asarray(
+            logits.dtype.type(1.01) * (m - logits[np.arange(len(labels)), labels] + sums)
+        )
+
+    found = _print(_own("softmax_cross_entropy", loss), "float32", Quantity.VALUE)
+    assert not found.matches
+    assert not any(found.causes.tolist())
+
+
+def test_a_model_that_fails_where_the_implementation_passes_is_not_accepted() -> None:
+    """Without a shift it is inf for every row beyond 88.7; this one only where x_y is 50."""
+
+    def loss(logits: Array, labels: Array) -> Array:
+        m = logits.max(axis=1)
+        own = logits[np.arange(len(labels)), labels]
+        top = logits.argmax(axis=1)[:, None]
+        others = np.exp(logits - m[:, None])
+        np.put_along_axis(others, top, 0, axis=1)
+        result = (m - own) + np.log1p(others.sum(axis=1))
+        return np.asarray(np.where(own < 0, logits.dtype.type(np.inf), result))
+
+    found = _print(_own("softmax_cross_entropy", loss), "float32", Quantity.VALUE)
+    assert not found.matches
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("loss", list(LOSSES))
+def test_sound_models_are_right_on_ordinary_rows(loss: str, dtype: str) -> None:
+    """Ordinary rows: gaps up to a few units, far from every threshold."""
+    for quantity in Quantity:
+        sound = sound_model(loss, quantity)
+        if sound is None:
+            continue
+        case = _ordinary(loss, dtype, quantity)
+        with np.errstate(all="ignore"):
+            out = sound.form(Steps(dtype), case.logits, case.labels, {}, sound.options)
+        truth = Reference(case, {quantity}).midpoints(quantity, slice(0, case.rows))
+        scale = np.maximum(np.abs(truth), 1.0)
+        assert (np.abs(to_float64(out) - truth) <= 16 * FORMATS[dtype].epsilon * scale).all()
+
+
+@pytest.mark.parametrize("loss", list(LOSSES))
+def test_every_model_is_the_loss_on_ordinary_rows(loss: str) -> None:
+    """A form that is wrong everywhere is no model of the loss."""
+    for quantity in Quantity:
+        case = _ordinary(loss, "float64", quantity)
+        truth = Reference(case, {quantity}).midpoints(quantity, slice(0, case.rows))
+        for model in models_of(loss, quantity):
+            numbers = {"epsilon": 1e-12, "clamp": 100.0}
+            options = dict(model.options)
+            if model.fitted:
+                options[model.fitted] = numbers[model.fitted]
+            with np.errstate(all="ignore"):
+                out = model.form(Steps("float64"), case.logits, case.labels, {}, options)
+            near = np.isclose(to_float64(out), truth, rtol=1e-6, atol=1e-8)
+            if not options.get("normalised"):
+                assert near.all(), (model.name, out, truth)
+
+
+def _ordinary(loss: str, dtype: str, quantity: Quantity) -> Case:
+    spec = LOSSES[loss]
+    rng = np.random.default_rng(3)
+    shape = (6,) if spec.layout is Layout.ELEMENTWISE else (6, 3)
+    numbers = rng.uniform(-2, 2, shape)
+    if spec.domain == "probabilities":
+        numbers = rng.uniform(0.1, 0.9, shape)
+        numbers = numbers if len(shape) == 1 else numbers / numbers.sum(axis=1, keepdims=True)
+    elif spec.domain == "log-probabilities":
+        numbers = -np.abs(numbers)
+    kind = spec.label_kinds[0]
+    labels = {
+        LabelKind.INTEGER: np.array([0, 1, 2, 0, 1, 2]),
+        LabelKind.TARGET: from_float64(np.array([0.0, 1.0, 0.0, 1.0, 0.0, 1.0]), dtype),
+        LabelKind.DISTRIBUTION: from_float64(np.full((6, 3), [0.5, 0.25, 0.25]), dtype),
+        LabelKind.NONE: None,
+    }[kind]
+    if labels is None and spec.per_class and quantity is Quantity.GRADIENT:
+        labels = np.array([0, 1, 2, 0, 1, 2])
+    return Case("ordinary", "ordinary", loss, dtype, from_float64(numbers, dtype), kind, labels, {})

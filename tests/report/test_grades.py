@@ -1,0 +1,127 @@
+"""Grades in what is printed: a column, a last line, and what they mean."""
+
+import csv as reader
+import io
+import math
+
+import pytest
+
+from xentcheck.model import (
+    ABOUT_GRADES,
+    GRADES,
+    Cell,
+    Finding,
+    Grade,
+    Kind,
+    Measurement,
+    Quantity,
+    Report,
+    Yield,
+)
+from xentcheck.report import notebook
+from xentcheck.report.formats import atlas, csv, markdown, table
+from xentcheck.report.lines import grades_text, merged
+
+ENVIRONMENT = {"xentcheck": "0.1", "python": "3.13", "platform": "Linux x86_64"}
+
+
+def cell(quantity=Quantity.VALUE, dtype="float32", name="mine", sweep="s"):
+    return Cell("softplus", name, dtype, quantity, sweep)
+
+
+def measured(grade, norm=0.125, **more):
+    return Measurement(
+        cell(**more), 9, 2.0, 1.0, 0.5, 0.0, {}, scored=9, grade=grade, max_norm=norm
+    )
+
+
+def report(*measurements, findings=(), yields=(), environment=ENVIRONMENT):
+    return Report(environment, 0, {}, measurements, tuple(findings), (), (), yields, False)
+
+
+ONE = report(
+    measured(Grade.FAITHFUL, dtype="float64"),
+    measured(Grade.BROKEN, quantity=Quantity.GRADIENT, sweep="t"),
+    measured(Grade.ABSOLUTE),
+    measured(Grade.ROUNDED, quantity=Quantity.GRADIENT),
+)
+
+
+def test_the_last_line_states_the_grades_of_one_implementation_in_order():
+    last = table.render(ONE, 100).rstrip().splitlines()[-1]
+    told = "float32 value: absolute; float32 gradient: broken; float64 value: faithful"
+    assert last.split(maxsplit=1) == ["grades", told]
+
+
+def test_of_several_implementations_the_lines_of_each_grade_are_counted():
+    several = report(
+        measured(Grade.LOSSY), measured(Grade.LOSSY, name="b"), measured(Grade.ROUNDED, name="c"),
+        measured(None, name="d"),
+    )  # fmt: skip
+    assert grades_text(merged(several)) == "lossy 2, rounded 1 of 4 lines"
+
+
+def test_without_grades_nothing_is_said():
+    old = table.render(report(measured(None, norm=math.nan)), 100)
+    assert "grades" not in old
+    assert grades_text([]) == ""
+
+
+@pytest.mark.parametrize("width", [80, 100, 150])
+def test_a_line_has_the_grade_of_its_worst_sweep(width):
+    text = table.render(ONE, width)
+    (line,) = (each for each in text.splitlines() if " gradient " in each and "mine" in each)
+    assert line.split()[1:5] == ["mine", "float32", "gradient", "broken"]
+    assert "grade broken" in text
+    assert "grade lossy" not in text  # only what is printed is explained
+
+
+def test_what_raised_at_once_is_broken_without_a_measurement():
+    raised = Finding(Kind.RAISED, cell(), 3)
+    (line,) = merged(report(findings=[raised]))
+    assert line.grade is Grade.BROKEN
+    lost = Finding(Kind.INACCURATE, cell(), 3)
+    (line,) = merged(report(findings=[lost]))
+    assert line.grade is None
+    (line,) = merged(report(measured(Grade.LOSSY), findings=[raised]))
+    assert line.grade is Grade.LOSSY  # its measurement knows better
+
+
+def test_markdown_has_the_grade_of_each_line():
+    rows = [each.split(" | ") for each in markdown.render(ONE).splitlines() if "| float" in each]
+    assert {tuple(row[3:6]) for row in rows} == {
+        ("float32", "gradient", "broken"),
+        ("float32", "value", "absolute"),
+        ("float64", "value", "faithful"),
+    }
+
+
+def test_a_notebook_has_the_grade_of_each_line():
+    shown = notebook.of_report(ONE)
+    assert ">grade<" in shown
+    assert all(shown.count(f">{each}<") == 1 for each in ("broken", "absolute", "faithful"))
+
+
+def test_csv_has_grade_and_norm_of_each_cell():
+    rows = list(reader.DictReader(io.StringIO(csv.render(ONE))))
+    assert [row["grade"] for row in rows] == ["faithful", "broken", "absolute", "rounded"]
+    assert {row["max_norm"] for row in rows} == {"0.125"}
+    (old,) = reader.DictReader(io.StringIO(csv.render(report(measured(None, norm=math.nan)))))
+    assert (old["grade"], old["max_norm"]) == ("", "")
+
+
+def test_the_atlas_has_the_grade_of_each_function():
+    yields = (Yield("s", "gap", "softplus", "float32", 9, None),)
+    given = report(*ONE.measurements, yields=yields, environment={**ENVIRONMENT, "numpy": "2"})
+    rows = [each.split(" | ") for each in atlas.render(given, "2026-11-28").splitlines()]
+    told = {tuple(row[1:4]) for row in rows if "`mine`" in row[0]}
+    assert told == {
+        ("float64", "value", "faithful"),
+        ("float32", "gradient", "broken"),
+        ("float32", "value", "absolute"),
+    }
+
+
+def test_every_grade_has_a_meaning_of_one_line():
+    for grade in GRADES:
+        assert 10 < len(ABOUT_GRADES[grade]) < 100

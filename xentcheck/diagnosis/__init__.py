@@ -1,0 +1,5 @@
+"""Finds the causes of findings: what is wrong, where it starts, and what to write instead."""
+
+from xentcheck.diagnosis.diagnosing import Diagnosed, FailingLine, diagnose
+
+__all__ = ["Diagnosed", "FailingLine", "diagnose"]
