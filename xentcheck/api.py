@@ -6,7 +6,7 @@ Its names are attributes of `xentcheck`, which imports this module when one of t
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -21,6 +21,7 @@ from xentcheck.auditing.hard_labels import HARD_ALONE, only_soft
 from xentcheck.auditing.own_code import Function, name_of
 from xentcheck.auditing.probe import probe
 from xentcheck.auditing.run import Options, audit_config
+from xentcheck.auditing.without_loss import Unknown, audit_unknown
 from xentcheck.errors import ConfigError, EmptySweepError, UncertifiedError, UsageError
 from xentcheck.gate import baseline_file
 from xentcheck.gate.outcome import Outcome, outcome
@@ -89,6 +90,7 @@ def audit(
     diagnosis: bool = True,
     against: Function | str | Iterable[Function | str] = (),
     ranges: bool = False,
+    invariants: str | Iterable[str] | None = None,
 ) -> Report:
     """Audit what a configuration describes, as `xentcheck run`; or one loss, as `xentcheck check`.
 
@@ -154,6 +156,8 @@ def audit(
             text like ``subject``, or functions. Without ``max_ulp``, ``p99_ulp`` and
             ``max_excess_bits`` nothing else is asked for.
         ranges: also find where the grades hold, as ``safe_ranges`` of the report.
+        invariants: names of the invariants to ask; all that the loss has unless given. Without
+            ``loss`` only these are checked of a function, and nothing else is known of its results.
 
     Returns:
         The report. Without limits a configuration is a survey; its report has no violations.
@@ -189,7 +193,10 @@ def audit(
         input_names=input_names or {},
         allow_skips=flag("allow_skips", allow_skips),
         against=_peers(against),
+        invariants=None if invariants is None else several(invariants),
     )
+    if loss is None and check.invariants is not None:
+        return _without_loss(subject, check, seed=seed, timeout_s=timeout_s)
     options = Options(
         diagnosis=diagnosis,
         workers=workers,
@@ -220,6 +227,26 @@ def audit(
         versions = environment((user.bridge_for(framework).process,))
         return replace(report, environment=versions)
     return report
+
+
+_OF_UNKNOWN = frozenset(each.name for each in fields(Unknown))
+
+
+def _without_loss(
+    subject: Any, check: Check, *, seed: int | None, timeout_s: float | None
+) -> Report:
+    """An audit of a function of which only invariants are known."""
+    if not callable(subject) and not (isinstance(subject, str) and _is_target(subject)):
+        raise UsageError("invariants goes with a function, not with a configuration")
+    usual = Check()
+    for name in Check.__slots__:
+        if name not in _OF_UNKNOWN and not _same(getattr(check, name), getattr(usual, name)):
+            raise UsageError(f"{name} goes with loss=")
+    how = Unknown(**{name: getattr(check, name) for name in _OF_UNKNOWN})
+    seed = 0 if seed is None else seed_of(seed)
+    here = user.bridge_for(check.framework).visiting() if callable(subject) else None
+    with here or contextlib.nullcontext():
+        return audit_unknown(subject, how, seed=seed, timeout_s=timeout_s)[0]
 
 
 def assert_accurate(
@@ -256,6 +283,7 @@ def assert_accurate(
     input_names: Mapping[str, str] | None = None,
     sanity_check: bool = True,
     against: Function | str | Iterable[Function | str] = (),
+    invariants: str | Iterable[str] | None = None,
 ) -> Report:
     """Assert that a loss is within limits on everything a fault can hide in.
 
@@ -356,9 +384,14 @@ def _read(subject: Any) -> Config:
     if not isinstance(subject, str | os.PathLike):
         raise UsageError(f"{subject!r}: expected a configuration: its path, or a mapping")
     path = os.fspath(subject)
-    if isinstance(path, str) and not Path(path).exists() and (":" in path or "{out}" in path):
+    if isinstance(path, str) and _is_target(path):
         raise UsageError(f"{path}: loss= has to say what it computes, if that is a target")
     return config.load(path)
+
+
+def _is_target(text: str) -> bool:
+    """Whether a text names a function or a command, and no file."""
+    return not Path(text).exists() and (":" in text or "{out}" in text)
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -297,3 +298,16 @@ def test_each_limit_has_its_own_line():
     assert other.endswith(" with `or_abs: 2.01e-6` or `max_ulp: 12.1`")
     assert would_pass(reported()) == ()
     assert would_pass(reported(violation(Kind.NAN))) == (Loosened("limits[0]", (), (Kind.NAN,)),)
+
+
+def test_a_grade_that_fails_is_told_with_the_grade_that_passes(tmp_path: Path) -> None:
+    """The worst grade of the cells that fail; with it the gate passes."""
+    words = (
+        "check",
+        "xentcheck.implementations.numpy.softmax:ce_lse_minus_logit",
+        *("--loss", "softmax_cross_entropy", "--dtype", "float32", "--gradient", "none"),
+    )
+    failed = invoke(*words, "--min-grade", "absolute", cwd=tmp_path)
+    assert failed.exit_code == 1
+    assert "`--min-grade lossy` would pass" in failed.stdout
+    assert invoke(*words, "--min-grade", "lossy", cwd=tmp_path).exit_code == 0

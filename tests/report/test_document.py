@@ -229,10 +229,6 @@ def constructed() -> Report:
         omissions=(Skip("gone", "l", "i", "float32", "gradient"),),
         strict=True,
         baseline_note="recorded elsewhere",
-        searches=(
-            Searched(cell, "nan", 99, 3.5, far, math.nan, curve, {"line": 9}, True, "why"),
-            Searched(cell, "excess", 0, math.nan, None, 0.5),
-        ),
         contests=(
             Contest(
                 cell,
@@ -278,6 +274,10 @@ def constructed() -> Report:
                 Grade.LOSSY,
             ),
             SafeRange("l", "i", "float32", Quantity.GRADIENT, "gap", (), "NaN for every gap"),
+        ),
+        searches=(
+            Searched(cell, "nan", 99, 3.5, far, math.nan, curve, {"line": 9}, True, "why"),
+            Searched(cell, "excess", 0, math.nan, None, 0.5),
         ),
     )
 

@@ -25,6 +25,7 @@ from xentcheck.implementations import user
 from xentcheck.implementations.bridge import LABEL_DTYPE, LABEL_DTYPES
 from xentcheck.implementations.shapes import CLASS_SECOND, ROWS, SHAPES
 from xentcheck.losses import loss_of
+from xentcheck.losses.invariants import chosen
 from xentcheck.losses.parameters import checked, parameter_of
 from xentcheck.model import (
     AUTO,
@@ -85,6 +86,7 @@ class Check:
     input_names: Mapping[str, str] = field(default_factory=dict)
     allow_skips: bool = False
     against: Sequence[Function | str] = ()
+    invariants: Sequence[str] | None = None
 
     @property
     def bounded(self) -> bool:
@@ -182,6 +184,7 @@ def checking(
             raise UsageError(f"{name} is allowed and forbidden at once")
     if check.label_kind is not None:
         known_names("kind of labels", (check.label_kind,), tuple(LabelKind))
+    asked = None if check.invariants is None else chosen(tuple(check.invariants), loss)
     label_kind = check.label_kind
     if label_kind is None and given is not None:
         label_kind = own_inputs.kind_of(given, spec)
@@ -279,6 +282,7 @@ def checking(
         "forbid": forbid,
         "allow_skips": check.allow_skips,
         **({"against": rivals} if rivals else {}),
+        **({} if asked is None else {"invariants": asked}),
         "notes": notes,
     }
     limit = Limit(
@@ -297,6 +301,7 @@ def checking(
         seed=seed,
         document=document,
         allow_skips=check.allow_skips,
+        invariants=asked,
     )
     softened = kind in (LabelKind.TARGET, LabelKind.DISTRIBUTION) and targets is None
     hard = replace(whole, sweeps=sweeps_with("ends")) if softened and given is None else None

@@ -2,9 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from xentcheck.diagnosis import Diagnosed, FailingLine, diagnose
+from xentcheck.diagnosis import Diagnosed, FailingLine, Variant, diagnose
 from xentcheck.errors import INTERNAL_ERROR
 from xentcheck.execution import Death, run_tasks
 from xentcheck.measurement import FailingRows
@@ -12,6 +12,7 @@ from xentcheck.model import (
     NOTES,
     OF_CALLS,
     WITHOUT_RESULT,
+    Cause,
     Cell,
     Diagnosis,
     Finding,
@@ -42,6 +43,7 @@ class Diagnosing:
         measurements: the measurements, with what is attainable.
         failures: messages about results that the arbiter cannot decide.
         interrupted: whether it was interrupted.
+        variants: the forms that explain the rows, by loss and implementation.
     """
 
     diagnoses: tuple[Diagnosis, ...]
@@ -49,6 +51,9 @@ class Diagnosing:
     measurements: tuple[Measurement, ...]
     failures: tuple[str, ...] = ()
     interrupted: bool = False
+    variants: Mapping[tuple[str, str], Mapping[tuple[Cause, str, str], Variant]] = field(
+        default_factory=dict
+    )
 
 
 def subjects(
@@ -138,6 +143,10 @@ def diagnosed(
         ),
         tuple(failure for each in results for failure in each.failures),
         interrupted,
+        {
+            (subject.loss, subject.implementation): each.variants
+            for subject, each in zip(asked, results, strict=False)
+        },
     )
 
 

@@ -45,7 +45,7 @@ THOROUGH = 16
 OTHERWISE = 5
 """Number of parts at the start of a sweep that are called with other memory layouts and other
 upstream gradients. Parts that are called repeatedly are, too. Each part uses one case for each
-reduction and set of parameters."""
+reduction and set of parameters. In a gate they are asked for the invariants of the loss as well."""
 
 
 def work(task: Task, tell: Callable[[str], None]) -> PartResult:
@@ -91,9 +91,11 @@ def _part(
         if search is not None:
             search.notice(case)
         setting = (str(case.parameters.get("reduction", "")), *sorted(case.parameters))
-        otherwise = (thorough or part.number < OTHERWISE) and setting not in settings
+        new = setting not in settings
         settings.add(setting)
+        otherwise = (thorough or part.number < OTHERWISE) and new
         how = {"thorough": thorough, "otherwise": otherwise}
+        how["telling"] = part.number == step.telling and new
         truth = _case(step, numbered, outcome, gone, tell, **how)
         if truth is not None:
             _sample(truth, outcome, rng, first=part.number == 0)
@@ -189,6 +191,7 @@ def _case(
     *,
     thorough: bool,
     otherwise: bool,
+    telling: bool,
 ) -> Reference | None:
     """Audit every implementation on one case.
 
@@ -201,6 +204,7 @@ def _case(
         tell: as for `work`.
         thorough: call each implementation repeatedly.
         otherwise: also call with other memory layouts and upstream gradients.
+        telling: ask for an invariant of the loss in a survey as well.
 
     Returns:
         The exact results of the case; None if nothing was called or they cannot be certified.
@@ -238,6 +242,7 @@ def _case(
                 otherwise=otherwise,
                 invariant=bound.invariant,
                 parts=parts,
+                questions=step.questions(name, quantity, often=otherwise, once=telling),
             )
             tell("")
         except UnsupportedError as error:

@@ -75,6 +75,7 @@ class Plan:
     def steps(self, note: Callable[[Skip], None]) -> Iterator[Step]:
         """The steps: one for each sweep, loss and dtype. ``note`` takes what is left out."""
         obstacles: dict[Process, str] = {}
+        turns: Counter[tuple[str, str]] = Counter()
         for whole in self.config.sweeps:
             for loss_id in whole.losses:
                 loss = LOSSES[loss_id]
@@ -92,16 +93,22 @@ class Plan:
                         note(Skip(f"{generator}: {reason}", loss.id, sweep=sweep.name))
                     if not chosen:
                         continue
-                    step = self._step(sweep, loss, dtype, chosen)
+                    step = self._step(sweep, loss, dtype, chosen, turns[loss.id, dtype])
                     try:
                         step.parts  # noqa: B018
                     except EmptySweepError as error:
                         note(Skip(str(error), loss.id, dtype=dtype, sweep=sweep.name))
                         continue
+                    turns[loss.id, dtype] += 1
                     yield step
 
     def _step(
-        self, sweep: Sweep, loss: Loss, dtype: str, chosen: tuple[Implementation, ...]
+        self,
+        sweep: Sweep,
+        loss: Loss,
+        dtype: str,
+        chosen: tuple[Implementation, ...],
+        turn: int,
     ) -> Step:
         bounds = {}
         for each in chosen:
@@ -112,7 +119,17 @@ class Plan:
                     bounds[each.name, quantity] = CellBounds(
                         limit.tolerance, limit.batch_invariant, limit.against
                     )
-        return Step(sweep, loss, dtype, self.config.seed, chosen, bounds, self.examined)
+        return Step(
+            sweep,
+            loss,
+            dtype,
+            self.config.seed,
+            chosen,
+            bounds,
+            examined=self.examined,
+            turn=turn,
+            invariants=self.config.invariants,
+        )
 
     def _chosen(
         self,

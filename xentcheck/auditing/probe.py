@@ -21,7 +21,7 @@ from xentcheck.execution import Returned, hosts
 from xentcheck.floats import FORMATS, STANDARD, ULP_DEFINITION, format_of, from_float64, to_float64
 from xentcheck.losses import loss_of
 from xentcheck.losses.spec import Loss, picked
-from xentcheck.measurement import Arbitration, Tally, close, compare_variants, measure
+from xentcheck.measurement import Arbitration, Questions, Tally, close, compare_variants, measure
 from xentcheck.measurement.candidate import alone
 from xentcheck.measurement.scoring import score, unflushed_kind
 from xentcheck.model import (
@@ -290,7 +290,9 @@ def _probe(
             cell = Cell(loss.id, each.name, dtype, quantity, "probe")
             collected = Tally()
             try:
-                observed = measure(collected, each, case, truth, quantity, SURVEY_TOLERANCE)
+                observed = measure(
+                    collected, each, case, truth, quantity, SURVEY_TOLERANCE, questions=Questions()
+                )
             except UnsupportedError as error:
                 unique.setdefault(Skip(str(error), loss.id, each.name, dtype, quantity.value))
                 continue

@@ -20,6 +20,7 @@ from xentcheck.auditing.environment import METHOD, WITHOUT_BINARY128, environmen
 from xentcheck.auditing.part import close_step, work
 from xentcheck.auditing.plan import Plan, check_time, patient
 from xentcheck.auditing.ranges import Ranges
+from xentcheck.auditing.refine import refined
 from xentcheck.auditing.result import PartResult
 from xentcheck.auditing.step import Step, Task
 from xentcheck.errors import INTERNAL_ERROR, UsageError
@@ -197,16 +198,14 @@ class _Audit:
                 interrupted |= self.ranges.run(steps, workers, self.deaths)
                 for skip in self.ranges.skips:
                     self.skips.setdefault(skip)
+            found = Diagnosing((), tuple(self.findings), tuple(self.measurements))
+            if self.failing and not interrupted:
+                self._announce("causes")
+                found = self._diagnosed(workers)
+                interrupted |= found.interrupted
             hosts.close()
         interrupted |= self.confirmation.run(workers, self.deaths)
         self._blame(self.confirmation.failures)
-        found = Diagnosing((), tuple(self.findings), tuple(self.measurements))
-        if self.failing and not interrupted:
-            asked = subjects(self.failing, self.findings, self._tolerance)
-            found = diagnosed(asked, self.findings, self.measurements, workers, self.deaths)
-            interrupted |= found.interrupted
-            self._blame(found.failures)
-            self.measurements = list(found.measurements)
         findings = found.findings
         versions = environment(processes)
         measured = {each.cell for each in self.measurements}
@@ -274,6 +273,29 @@ class _Audit:
                 "confirmations_failed": self.failed,
             },
         )
+
+    def _diagnosed(self, workers: int) -> Diagnosing:
+        """The causes of the findings, with witnesses that are as small as may be."""
+        asked = subjects(self.failing, self.findings, self._tolerance)
+        found = diagnosed(asked, self.findings, self.measurements, workers, self.deaths)
+        self._blame(found.failures)
+        self.measurements = list(found.measurements)
+        if found.interrupted:
+            return found
+        implementations = {(each.loss, each.name): each for each in self.plan.known}
+        try:
+            diagnoses, findings = refined(
+                found.diagnoses,
+                found.findings,
+                found.variants,
+                implementations,
+                self._tolerance,
+                workers,
+                self.deaths,
+            )
+        except KeyboardInterrupt:
+            return replace(found, interrupted=True)
+        return replace(found, diagnoses=diagnoses, findings=findings)
 
     def _tolerance(self, cell: Cell) -> Tolerance:
         limit = self.config.limit_for(cell)

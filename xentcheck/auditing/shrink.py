@@ -345,6 +345,7 @@ class _Asked:
                 truth,
                 self.quantity,
                 self.tolerance,
+                thorough=True,
                 invariant=invariant,
             )
         except (UncertifiedError, UnsupportedError):

@@ -7,7 +7,16 @@ from typing import Any
 
 from xentcheck import sweeps
 from xentcheck.losses.spec import Loss
-from xentcheck.model import SURVEY_TOLERANCE, Cell, Implementation, Quantity, Sweep, Tolerance
+from xentcheck.measurement import Questions
+from xentcheck.model import (
+    SURVEY_TOLERANCE,
+    Cell,
+    Implementation,
+    Layout,
+    Quantity,
+    Sweep,
+    Tolerance,
+)
 from xentcheck.sweeps import Part, adaptive_inputs
 
 TOGETHER = 1 << 16
@@ -43,6 +52,8 @@ class Step:
         chosen: the implementations.
         bounds: bounds by name of implementation and quantity; the survey tolerance for the others.
         examined: number of failing rows of each kind that a cell keeps for the diagnosis.
+        turn: how many steps of the same loss and dtype come before.
+        invariants: names of the invariants that are asked; None: all that the loss has.
     """
 
     sweep: Sweep
@@ -52,6 +63,8 @@ class Step:
     chosen: tuple[Implementation, ...]
     bounds: Mapping[tuple[str, Quantity], CellBounds]
     examined: int = 0
+    turn: int = 0
+    invariants: tuple[str, ...] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {each.name: getattr(self, each.name) for each in fields(self)}
@@ -107,6 +120,27 @@ class Step:
     def bound(self, cell: Cell) -> CellBounds:
         """The bounds of a cell."""
         return self.bounds.get((cell.implementation, cell.quantity), _SURVEYED)
+
+    @cached_property
+    def telling(self) -> int:
+        """The number of the first part with rows of several classes, if that means anything."""
+        several = (part.number for part in self.parts if part.classes > 1)
+        return 0 if self.loss.layout is Layout.ELEMENTWISE else next(several, 0)
+
+    def questions(
+        self, name: str, quantity: Quantity, *, often: bool, once: bool
+    ) -> Questions | None:
+        """Which invariants a case asks of an implementation; None: none.
+
+        Args:
+            name: the name of the implementation.
+            quantity: the quantity.
+            often: the case asks for all invariants of a cell that a limit governs.
+            once: the case asks for the one whose turn it is in a survey.
+        """
+        if (name, quantity) in self.bounds or self.invariants is not None:
+            return Questions(self.invariants) if often else None
+        return Questions(turn=self.turn) if once else None
 
 
 _SURVEYED = CellBounds()

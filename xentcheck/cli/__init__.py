@@ -4,7 +4,18 @@ The commands import heavy packages only when they run. So ``--help``, ``--versio
 option do not import NumPy, mpmath or rich.
 """
 
-from xentcheck.cli import check, compare, explain, init, lists, probe, report, run, schema, search
+from xentcheck.cli import (
+    check,
+    compare,
+    explain,
+    init,
+    lists,
+    probe,
+    report,
+    run,
+    schema,
+    search,
+)
 from xentcheck.cli.entry import cli, main
 
 __all__ = [

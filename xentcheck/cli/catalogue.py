@@ -10,6 +10,7 @@ from xentcheck.errors import UnknownNameError
 from xentcheck.execution import hosts
 from xentcheck.floats import FORMATS
 from xentcheck.losses import LOSSES, loss_of
+from xentcheck.losses.invariants import INVARIANTS, invariants_of
 from xentcheck.losses.names import ALIASES
 from xentcheck.losses.spec import Loss
 from xentcheck.model import (
@@ -137,6 +138,7 @@ def _loss(loss: Loss, *, whole: bool = False) -> Entry:
             "per_class": loss.per_class,
             "units": loss.units,
             "conventions": list(loss.conventions),
+            "invariants": [each.name for each in invariants_of(loss.id)],
             "source": loss.source,
             "parameters": [
                 {
@@ -157,6 +159,7 @@ def _more(loss: Loss) -> Iterator[tuple[str, str]]:
     if loss.units:
         yield "units", loss.units
     yield from (("convention", each) for each in loss.conventions)
+    yield "invariants", ", ".join(each.name for each in invariants_of(loss.id))
     if aliases := ALIASES.get(loss.id):
         yield "also called", ", ".join(aliases)
     yield "source", loss.source
@@ -336,6 +339,33 @@ def grades(wanted: Wanted) -> tuple[Groups, tuple[str, ...]]:
     return {"grades, the worst first": entries}, ()
 
 
+def invariants(wanted: Wanted) -> tuple[Groups, tuple[str, ...]]:
+    """Every invariant with its sentence, what rounding explains, and the losses that have it."""
+    entries = []
+    for name, each in INVARIANTS.items():
+        having = [loss for loss in LOSSES if each in invariants_of(loss)]
+        quantities = " and ".join(each.quantities)
+        everywhere = len(having) == len(LOSSES)
+        entries.append(
+            Entry(
+                name,
+                each.says,
+                (
+                    ("of", f"{quantities}; {'every loss' if everywhere else ', '.join(having)}"),
+                    ("rounding explains", each.allowance),
+                ),
+                document={
+                    "allowance": each.allowance,
+                    "roundings": each.most,
+                    "roundings_summed": each.summed,
+                    "quantities": [str(quantity) for quantity in each.quantities],
+                    "losses": having,
+                },
+            )
+        )
+    return {"": _named("invariant", entries, wanted)}, ()
+
+
 def dtypes(wanted: Wanted) -> tuple[Groups, tuple[str, ...]]:
     """Every dtype with its limits."""
     facts = ("max", "smallest_normal", "smallest_subnormal", "epsilon")
@@ -367,4 +397,5 @@ LISTS: Mapping[str, Callable[[Wanted], tuple[Groups, tuple[str, ...]]]] = {
     "kinds": kinds,
     "causes": causes,
     "grades": grades,
+    "invariants": invariants,
 }

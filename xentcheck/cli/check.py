@@ -16,10 +16,11 @@ from xentcheck.cli.options import (
     completing,
     diagnosis_option,
     dtype_option,
+    invariants_option,
     keywords_from,
     kind_names,
     known_dtypes,
-    loss_option,
+    loss_option_for,
     named_loss,
     note_names,
     param_option,
@@ -48,7 +49,8 @@ def bound_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @cli.command()
 @click.argument("target", metavar="TARGET")
-@loss_option
+@loss_option_for(required=False)
+@invariants_option
 @click.option(
     "--label-kind",
     type=click.Choice(["integer", "distribution"]),
@@ -127,6 +129,7 @@ def bound_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def check(
     target: str,
     loss: str,
+    invariants: str,
     label_kind: str | None,
     targets: str | None,
     inputs: Sequence[str],
@@ -184,7 +187,11 @@ def check(
       xentcheck check my_torch_loss.py:MyLoss --loss softmax_cross_entropy --framework torch
       xentcheck check my_loss.py:loss --loss softmax_cross_entropy --inputs logits.npz
       xentcheck check './kernel {logits} {labels} {out}' --loss softmax_cross_entropy
+      xentcheck check my_loss.py:unknown --invariants shift,permutation,nonnegative
     """
+    names = tuple(filter(None, (each.strip() for each in invariants.split(","))))
+    if not loss:
+        return _unknown(target, names)
     delivery = Delivery.planned(formats, outputs, color)
     given: dict[str, Any] = {
         "max_ulp": max_ulp,
@@ -225,6 +232,7 @@ def check(
         shape=shape,
         label_dtype=label_dtype,
         batch_invariant=batch_invariant,
+        invariants=names or None,
         targets=targets,
         inputs=(inputs if len(inputs) > 1 else inputs[0]) if inputs else None,
         input_names=names_from(input_names),
@@ -251,6 +259,55 @@ def check(
         explain=lambda report: explained(made, report, options),
         verbose=verbose,
     )
+
+
+_WITHOUT_LOSS = frozenset(
+    (
+        *("target", "loss", "invariants", "dtypes", "framework", "gradient", "bound", "shape"),
+        *("label_dtype", "allow", "seed", "workers", "timeout_s", "formats", "outputs", "color"),
+    )
+)
+"""The options of a check that make sense without a loss."""
+
+
+def _unknown(target: str, names: tuple[str, ...]) -> int:
+    """Check a function of which only invariants are known. Returns the exit status."""
+    import functools
+
+    from xentcheck.cli.audit import status_of
+    from xentcheck.report.formats import rendered
+
+    context = click.get_current_context()
+    given = context.params
+    if not names:
+        raise UsageError(
+            "Missing option '--loss'.\n    help: say what it computes, or with --invariants what "
+            "holds of its results; `xentcheck list losses` and `xentcheck list invariants`"
+        )
+    for option in context.command.params:
+        name = option.name or ""
+        source = context.get_parameter_source(name)
+        if name not in _WITHOUT_LOSS and source is click.core.ParameterSource.COMMANDLINE:
+            raise UsageError(f"{option.opts[0]} goes with --loss")
+    delivery = Delivery.planned(given["formats"], given["outputs"], given["color"])
+    from xentcheck.auditing.without_loss import Unknown, audit_unknown
+
+    how = Unknown(
+        invariants=names,
+        dtypes=known_dtypes(given["dtypes"], CHECKED_DTYPES),
+        framework=given["framework"],
+        gradient=given["gradient"],
+        bind=keywords_from("--bind", given["bound"]),
+        shape=given["shape"],
+        label_dtype=given["label_dtype"],
+        allow=given["allow"],
+    )
+    with foreign():
+        report, notes = audit_unknown(target, how, seed=given["seed"], timeout_s=given["timeout_s"])
+    for each in notes:
+        note(f"note: {each}")
+    delivery.deliver(functools.partial(rendered, report))
+    return status_of(report)
 
 
 def names_from(written: str) -> dict[str, str]:

@@ -20,7 +20,16 @@ from xentcheck.cli.options import (
 from xentcheck.cli.output import emit, width_of
 from xentcheck.errors import UsageError
 
-WHAT = ("losses", "implementations", "generators", "dtypes", "kinds", "causes", "grades")
+WHAT = (
+    "losses",
+    "implementations",
+    "generators",
+    "dtypes",
+    "kinds",
+    "causes",
+    "grades",
+    "invariants",
+)
 
 
 def _listed_names(context: click.Context) -> Sequence[str]:

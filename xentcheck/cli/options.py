@@ -46,6 +46,12 @@ def loss_names(_context: click.Context) -> Sequence[str]:
     return tuple(LOSSES)
 
 
+def invariant_names(_context: click.Context) -> Sequence[str]:
+    from xentcheck.losses.invariants import INVARIANTS
+
+    return tuple(INVARIANTS)
+
+
 def dtype_names(_context: click.Context) -> Sequence[str]:
     return _dtype_names()
 
@@ -166,13 +172,31 @@ gradient_option = click.option(
     help="Your gradient function. auto: by the framework; of NumPy arrays LOSS_gradient, "
     "LOSS_grad, grad_LOSS, gradient or grad beside it, where LOSS is the function's name.",
 )
-loss_option = click.option(
-    "--loss",
-    required=True,
-    is_eager=True,  # other completions depend on it
-    metavar="LOSS",
-    shell_complete=completing(loss_names),
-    help="What is computed; `xentcheck list losses` has them. Other names will do: cross_entropy.",
+
+
+def loss_option_for(*, required: bool) -> Callable[..., Any]:
+    """The option --loss of a command."""
+    return click.option(
+        "--loss",
+        required=required,
+        default=None if required else "",
+        is_eager=True,  # other completions depend on it
+        metavar="LOSS",
+        shell_complete=completing(loss_names),
+        help="What is computed; `xentcheck list losses` has them. Other names will do: "
+        "cross_entropy." + ("" if required else " Not needed with --invariants."),
+    )
+
+
+loss_option = loss_option_for(required=True)
+invariants_option = click.option(
+    "--invariants",
+    default="",
+    metavar="NAME,NAME",
+    shell_complete=completing(invariant_names),
+    help="Which invariants are asked, or none; all that the loss has unless set. Without --loss "
+    "only these are checked, and nothing else is known of the results: `xentcheck list "
+    "invariants`.",
 )
 targets_option = click.option(
     "--targets",

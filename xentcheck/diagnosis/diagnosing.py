@@ -5,8 +5,8 @@ the model's own steps lose there. Everything else is `Cause.UNKNOWN`.
 """
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy.typing as npt
 from xentcheck.diagnosis.fingerprint import (
     Fingerprint,
     Match,
+    Variant,
     agreement,
     computed,
     fingerprint,
@@ -75,14 +76,14 @@ class Diagnosed:
         causes: the cause of each finding that has one, by its cell and kind.
         attainable: what the best known form attains, by cell: that of its line.
         failures: messages about results that the arbiter cannot decide.
-        calls: number of calls of the implementation.
+        variants: the form that explains most rows of a cause, by cause, dtype and quantity.
     """
 
     diagnoses: tuple[Diagnosis, ...] = ()
     causes: tuple[tuple[Cell, str, Cause], ...] = ()
     attainable: tuple[tuple[Cell, Attainable], ...] = ()
     failures: tuple[str, ...] = ()
-    calls: int = 0
+    variants: Mapping[tuple[Cause, str, str], Variant] = field(default_factory=dict)
 
 
 def diagnose(loss: str, implementation: str, lines: Sequence[FailingLine]) -> Diagnosed:
@@ -126,8 +127,14 @@ def diagnose(loss: str, implementation: str, lines: Sequence[FailingLine]) -> Di
         for finding in line.findings
         if (cause := _cause_of(finding, found)) is not None
     ]
+    variants = {
+        (cause, line.dtype, line.quantity.value): match.variant
+        for line, found in zip(lines, prints, strict=True)
+        for match in reversed(found.matches)
+        for cause in set(match.causes[match.agreed].tolist()) - {None}
+    }
     return Diagnosed(
-        tuple(diagnoses), tuple(causes), tuple(attainable), tuple(arbitration.failures)
+        tuple(diagnoses), tuple(causes), tuple(attainable), tuple(arbitration.failures), variants
     )
 
 

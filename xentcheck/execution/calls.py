@@ -21,7 +21,7 @@ from xentcheck.errors import UnsupportedError
 from xentcheck.execution import hosts
 from xentcheck.execution.invocation import CallError, invoke, same_bits
 from xentcheck.floats import Format, format_of, ulp_distance
-from xentcheck.implementations.bridge import Call, Pulled
+from xentcheck.implementations.bridge import Call, Pulled, Tracked
 from xentcheck.implementations.shapes import UPSTREAM
 from xentcheck.implementations.user.command import Command
 from xentcheck.losses import LOSSES
@@ -198,6 +198,11 @@ class Caller:
         """Whether the function is a gradient that takes an upstream gradient."""
         return isinstance(self.function, Call) and self.function.follows
 
+    @property
+    def tracks(self) -> bool:
+        """Whether the function is a value that can be computed on the way to a gradient."""
+        return isinstance(self.function, Call) and self.function.tracks
+
     def data(self, logits: Array, rows: Any) -> list[Array | None]:
         """Return the arrays of a call: these logits, and the labels if the function takes them."""
         if not (self.with_labels or self.insists):
@@ -213,6 +218,7 @@ class Caller:
         *,
         layout: str = "",
         cotangent: Array | None = None,
+        tracked: bool = False,
     ) -> Array:
         """Return the results for these rows, or for all rows.
 
@@ -222,13 +228,14 @@ class Caller:
                 rows must be the same.
             cotangent: upstream gradient in the dtype of the case, for a function that `follows`:
                 one number per row, or shape () under a reduction. Ones by default.
+            tracked: compute a value that `tracks` on the way to a gradient.
 
         Raises:
             CallError: the call gave no result to score.
             UnsupportedError: the function says that it does not take such inputs.
         """
         logits = self.case.logits[slice(None) if rows is None else rows]
-        return self.on(logits, rows, layout=layout, cotangent=cotangent)
+        return self.on(logits, rows, layout=layout, cotangent=cotangent, tracked=tracked)
 
     def on(
         self,
@@ -237,6 +244,7 @@ class Caller:
         *,
         layout: str = "",
         cotangent: Array | None = None,
+        tracked: bool = False,
     ) -> Array:
         """Do the same as `call`, but with other logits for the rows.
 
@@ -245,6 +253,7 @@ class Caller:
             rows: as in `call`.
             layout: as in `call`.
             cotangent: as in `call`.
+            tracked: as in `call`.
         """
         case = self.case
         chosen: Any = slice(None) if rows is None else rows
@@ -256,6 +265,8 @@ class Caller:
             cotangent = np.ones(() if case.reduced else (count,), case.logits.dtype)
         if cotangent is not None:
             function = Pulled(function, cotangent, layout)
+        elif tracked:
+            function = Tracked(function)
         arguments = (function, data, picked(self.parameters, chosen), shape, layout)
         try:
             if self.process is None:

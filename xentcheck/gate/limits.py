@@ -73,11 +73,13 @@ def judge(
         if limit is not None and measurement.far > max(measurement.scored - 1, 0) // 100:
             violations.append(_by_percentile(measurement, limit))
         if limit is not None and measurement.max_norm > limit.tolerance.max_norm:
-            violations.append(_by_norm(measurement, limit.tolerance.max_norm))
+            violations.append(_by_norm(measurement, limit))
         least = None if limit is None else limit.tolerance.min_grade
         grade = measurement.grade
-        if least is not None and grade is not None and rank(grade) < rank(least):
-            violations.append(_by_grade(measurement, grade, least))
+        if limit is None or least is None or grade is None:
+            continue
+        if rank(grade) < rank(least):
+            violations.append(_by_grade(measurement, grade, least, limit.path))
     return (*violations, *against.violations(config, findings, contests))
 
 
@@ -116,7 +118,7 @@ def _by_percentile(measurement: Measurement, limit: Limit) -> Violation:
     )
 
 
-def _by_norm(measurement: Measurement, bound: float) -> Violation:
+def _by_norm(measurement: Measurement, limit: Limit) -> Violation:
     finding = Finding(
         _kind_of(measurement.cell, measurement.normwise),
         measurement.cell,
@@ -125,10 +127,11 @@ def _by_norm(measurement: Measurement, bound: float) -> Violation:
         hint="the witness is the row with the largest error for its scale",
         detail=f"the error is {measurement.max_norm:.6g} of the row's scale",
     )
-    return Violation(finding, f"max_norm {bound:g}", MAX_NORM)
+    bound = f"max_norm {limit.tolerance.max_norm:g}"
+    return Violation(finding, bound, MAX_NORM, place=limit.path)
 
 
-def _by_grade(measurement: Measurement, grade: Grade, least: Grade) -> Violation:
+def _by_grade(measurement: Measurement, grade: Grade, least: Grade, place: str) -> Violation:
     broken = [kind for kind in measurement.counts if kind in BREAKING]
     kind = min(broken, key=gravity) if broken else _kind_of(measurement.cell, measurement.graded)
     finding = Finding(
@@ -139,7 +142,7 @@ def _by_grade(measurement: Measurement, grade: Grade, least: Grade) -> Violation
         hint=ABOUT[kind].hint if broken else "the witness is the row that gives the grade",
         detail=f"grade {grade}, allowed {least}: {ABOUT_GRADES[grade]}",
     )
-    return Violation(finding, f"min_grade {least}", MIN_GRADE)
+    return Violation(finding, f"min_grade {least}", MIN_GRADE, place=place)
 
 
 def _kind_of(cell: Cell, witness: Witness | None) -> Kind:

@@ -13,6 +13,8 @@ from decimal import ROUND_UP, Context, Decimal
 from xentcheck.model import (
     AGAINST,
     IN_TOLERANCE,
+    MAX_NORM,
+    MIN_GRADE,
     P99,
     Finding,
     Grade,
@@ -99,16 +101,36 @@ def would_pass(report: Report) -> tuple[Loosened, ...]:
 
 
 def _loosened(place: str, violations: Sequence[Violation], report: Report) -> Loosened:
-    bounded = [each for each in violations if each.bounds]
-    others = {each.finding.kind for each in violations if not each.bounds}
+    of_cells = [each for each in violations if each.rule in (MAX_NORM, MIN_GRADE)]
+    rows = [each for each in violations if each not in of_cells]
+    bounded = [each for each in rows if each.bounds]
+    others = {each.finding.kind for each in rows if not each.bounds}
+    if of_cells and not rows:
+        return Loosened(place, (_of_cells(of_cells, report),))
     # of rows that a bound excuses in part, the rest may be of another kind: then nothing is certain
     certain = not others & SIZED
     return Loosened(
         place,
-        tuple(_alternatives(bounded, report, graded=not others)) if certain else (),
+        tuple(_alternatives(bounded, report, graded=not others))
+        if certain and not of_cells
+        else (),
         tuple(kind for kind in Kind if kind in others - UNDECIDED),
         tuple(kind for kind in Kind if kind in others & UNDECIDED),
     )
+
+
+def _of_cells(violations: Sequence[Violation], report: Report) -> Mapping[str, Decimal | Grade]:
+    """The grade and the normwise error that all cells with these violations have."""
+    found: dict[str, Decimal | Grade] = {}
+    for rule in (MIN_GRADE, MAX_NORM):
+        cells = {each.finding.cell for each in violations if each.rule == rule}
+        measured = [each for each in report.measurements if each.cell in cells]
+        if rule == MAX_NORM and measured:
+            found[rule] = rounded_up(max(each.max_norm for each in measured))
+        elif measured:
+            grades = [each.grade for each in measured if each.grade is not None]
+            found[rule] = min(grades, key=rank)
+    return found
 
 
 def _alternatives(

@@ -119,7 +119,7 @@ class Job:
     labels select the component of each row to differentiate. `variant` is one of `Bridge.variants`,
     or "". A gradient is multiplied by `upstream`, which has the audited dtype and shape (rows,), or
     () under a reduction; None stands for ones. The arrays may be views. A framework with strides
-    must keep theirs.
+    must keep theirs. `tracked`: the value is computed as for a gradient, which is not taken.
     """
 
     function: Callable[..., Any]
@@ -129,6 +129,7 @@ class Job:
     per_class: bool
     variant: str = ""
     upstream: Array | None = None
+    tracked: bool = False
 
     @property
     def reduced(self) -> bool:
@@ -220,6 +221,7 @@ class Bridge(ABC):
     labels_always: bool = False  # functions of per-class losses get labels too
     layouts: tuple[str, ...] = ()  # those `LAYOUTS` that arrays keep on the way to the function
     pulls: bool = False  # whether `gradient` uses `Job.upstream`
+    tracks: bool = False  # whether `value` uses `Job.tracked`
     preparing: str = ""  # name of the function in its module that `prepared` applies
 
     @abstractmethod
@@ -322,6 +324,11 @@ class Call:
             return False
         return self.bridge.pulls if self.differentiated else bool(self.upstream)
 
+    @property
+    def tracks(self) -> bool:
+        """Whether it is a value that can also be computed on the way to a gradient."""
+        return self.quantity is Quantity.VALUE and not self.variant and self.bridge.tracks
+
     def __call__(self, logits: Array, labels: Array | None = None, **parameters: Any) -> Array:
         """Call the function.
 
@@ -337,6 +344,8 @@ class Call:
         labels: Array | None,
         parameters: Mapping[str, Any],
         upstream: Array | None,
+        *,
+        tracked: bool = False,
     ) -> Array:
         """Return the result; a gradient that `follows` is multiplied by ``upstream``.
 
@@ -345,12 +354,13 @@ class Call:
             labels: as in `Job`, or None.
             parameters: parameters of the loss by name.
             upstream: as in `Job`; None stands for ones.
+            tracked: as in `Job`, for a value that `tracks`.
 
         Raises:
             UnsupportedError: as in `__call__`.
         """
         try:
-            return self._called(logits, labels, parameters, upstream)
+            return self._called(logits, labels, parameters, upstream, tracked=tracked)
         except (AttributeError, TypeError) as error:
             reason = lacking(error, self.function)
             if reason:
@@ -363,6 +373,8 @@ class Call:
         labels: Array | None,
         parameters: Mapping[str, Any],
         upstream: Array | None,
+        *,
+        tracked: bool,
     ) -> Array:
         per_class = LOSSES[self.loss].per_class
         function = self.function
@@ -382,7 +394,7 @@ class Call:
             return self.bridge.value(job)
         if per_class and self.wants_labels and not self.bridge.labels_always:
             function = _Unlabelled(self.bridge, function)
-        job = Job(function, logits, labels, parameters, per_class, self.variant, upstream)
+        job = Job(function, logits, labels, parameters, per_class, self.variant, upstream, tracked)
         is_value = self.quantity is Quantity.VALUE
         return self.bridge.value(job) if is_value else self.bridge.gradient(job)
 
@@ -405,6 +417,17 @@ class Pulled:
         assert isinstance(self.function, Call)
         upstream = laid(self.upstream, self.layout, logits=False)
         return self.function.computed(logits, labels, parameters, upstream)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tracked:
+    """A value `Call` that is computed on the way to a gradient. It pickles."""
+
+    function: Callable[..., Any]
+
+    def __call__(self, logits: Array, labels: Array | None = None, **parameters: Any) -> Array:
+        assert isinstance(self.function, Call)
+        return self.function.computed(logits, labels, parameters, None, tracked=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from xentcheck.measurement.collecting import lost, measure, scores_of, take, wei
 from xentcheck.measurement.confirmation import Arbitration, content
 from xentcheck.measurement.contests import Contestant, ContestTally, Side, decided
 from xentcheck.measurement.failing import FailingBlock, FailingRows
+from xentcheck.measurement.invariants import Questions
 from xentcheck.measurement.rating import Aim, Rated, rate
 from xentcheck.measurement.scoring import Scores
 from xentcheck.measurement.summary import close
@@ -19,6 +20,7 @@ __all__ = [
     "Contestant",
     "FailingBlock",
     "FailingRows",
+    "Questions",
     "Rated",
     "Scores",
     "Side",

@@ -116,9 +116,9 @@ class Asked:
         scores = self.scores(results, rows)
         return np.asarray(FAULT[scores.kinds] & ~scores.undecided & ~scores.near)
 
-    def chosen(self, among: Rows) -> Rows:
-        """A few of these rows whose plain results are right, spread from the first to the last."""
-        most = min(SAMPLE, SAMPLE_NUMBERS // self.case.classes)
+    def chosen(self, among: Rows, sample: int = SAMPLE) -> Rows:
+        """At most ``sample`` of these rows with right plain results, from the first to the last."""
+        most = min(sample, SAMPLE_NUMBERS // self.case.classes)
         if not len(among) or not most:
             return np.zeros(0, dtype=np.intp)
         few = spread_rows(among, 4 * most)

@@ -16,6 +16,7 @@ from xentcheck.measurement.asking import Asked
 from xentcheck.measurement.batches import renamed
 from xentcheck.measurement.escalation import PART_ELEMENTS, Part
 from xentcheck.measurement.flushing import approximately
+from xentcheck.measurement.invariants import Questions, invariants
 from xentcheck.measurement.layouts import layouts
 from xentcheck.measurement.scored_part import ScoredPart
 from xentcheck.measurement.scoring import Scores
@@ -50,6 +51,7 @@ def measure(
     otherwise: bool | None = None,
     invariant: bool = False,
     parts: list[ScoredPart] | None = None,
+    questions: Questions | None = None,
 ) -> Returned:
     """Call an implementation on one case, score the results and collect them.
 
@@ -65,6 +67,7 @@ def measure(
             ``thorough``.
         invariant: also call it in batches of many sizes, if ``thorough``.
         parts: takes the scored parts of the case.
+        questions: which invariants of the loss to ask; None: none.
 
     Returns:
         The results of the plain call.
@@ -91,6 +94,9 @@ def measure(
             incidents += layouts(asked, collected.ways.get(Kind.LAYOUT_DEPENDENT, ()))
             if thorough or not implementation.plain:  # a variant may have to compile for it
                 incidents += cotangents(asked, collected.ways.get(Kind.COTANGENT, ()))
+        if questions is not None:
+            ways = (collected.ways.get(each, ()) for each in (Kind.INVARIANT, Kind.INCONSISTENT))
+            incidents += invariants(asked, set().union(*ways), questions)
     for incident in incidents:
         note(collected, incident, case)
     return observed

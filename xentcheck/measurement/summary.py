@@ -231,8 +231,9 @@ def _with_ways(kind: Kind, detail: str, ways: Iterable[str]) -> str:
     if kind in (Kind.ROW_DEPENDENT, Kind.BATCH_VARIANT):
         sizes = ", ".join(sorted(names, key=int))
         return f"{detail}; in batches of {sizes} rows they differ from the whole block"
-    what = "layouts" if kind is Kind.LAYOUT_DEPENDENT else "upstream gradients"
-    return detail if len(names) == 1 else f"{detail}; {what}: {', '.join(names)}"
+    what = {Kind.LAYOUT_DEPENDENT: "layouts", Kind.INVARIANT: "broken invariants"}
+    told = f"{what.get(kind, 'upstream gradients')}: {', '.join(names)}"
+    return detail if len(names) == 1 else f"{detail}; {told}"
 
 
 _MANY = 1000  # with at least this many classes, the order of summation affects the result

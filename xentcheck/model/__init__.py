@@ -87,6 +87,7 @@ from xentcheck.model.results import (
     Yield,
 )
 from xentcheck.model.searched import Improvement, Searched
+from xentcheck.model.usual import UsualTest
 
 __all__ = [
     "ABOUT",
@@ -167,6 +168,7 @@ __all__ = [
     "Sweep",
     "Target",
     "Tolerance",
+    "UsualTest",
     "Violation",
     "Witness",
     "Yield",

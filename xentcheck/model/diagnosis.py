@@ -11,6 +11,7 @@ from xentcheck.model.grades import Grade
 from xentcheck.model.inputs import Quantity
 from xentcheck.model.kinds import Kind
 from xentcheck.model.results import Cell, Witness
+from xentcheck.model.usual import UsualTest
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,7 @@ class Diagnosis:
         ruled_out: causes that the evidence excludes, where the cause is unknown.
         original: the witness before it was reduced; None if it was not.
         attainable: what the best known form attains, by dtype and quantity.
+        usual: what usual tests would have said of the witness; empty: they were not made.
     """
 
     cause: Cause
@@ -124,6 +126,7 @@ class Diagnosis:
     ruled_out: tuple[str, ...] = ()
     original: Witness | None = None
     attainable: tuple[tuple[str, Quantity, Attainable], ...] = ()
+    usual: tuple[UsualTest, ...] = ()
 
     @property
     def rows(self) -> int:

@@ -183,7 +183,10 @@ ABOUT: Mapping[Kind, About] = {
         "the detail names the other call; look for code of its own there",
         of_call=True,
     ),
-    Kind.INVARIANT: About("A property that every result has does not hold."),
+    Kind.INVARIANT: About(
+        "A property that every exact result has does not hold, by more than rounding explains.",
+        "the detail names the property and both results; `xentcheck list invariants` has them all",
+    ),
     Kind.FP_SIGNAL: About(
         "The call signalled an overflow, an invalid operation or a division by zero.",
         "under errstate(all='raise') or warnings as errors the call would raise",

@@ -109,6 +109,8 @@ class Config:
         baseline: the path of the baseline file, which lists what is tolerated today; "" for none.
         document: the content of the file.
         allow_skips: a gate passes although something that is named cannot be audited.
+        invariants: names of the invariants that are asked; None: all that a loss has, in a survey
+            one for each sweep.
     """
 
     sweeps: tuple[Sweep, ...]
@@ -119,6 +121,7 @@ class Config:
     baseline: str = ""
     document: Mapping[str, Any] = field(default_factory=dict)
     allow_skips: bool = False
+    invariants: tuple[str, ...] | None = None
 
     def limit_for(self, cell: "Cell") -> Limit | None:
         """The limit that governs a cell: the last one that selects it."""

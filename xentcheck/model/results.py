@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from xentcheck.model.grades import Grade
 from xentcheck.model.inputs import Array, ParameterValue, Quantity
 from xentcheck.model.kinds import NOTES, Kind
+from xentcheck.model.usual import UsualTest
 
 if TYPE_CHECKING:
     from xentcheck.model.contests import Contest
@@ -236,9 +237,12 @@ class Finding:
         detail: text for the reader, such as the text of an exception, or the height and onset of a
             plateau.
         distance: if two results are compared, their distance in ulps.
-        original: the worst row, if ``witness`` is a smaller input that was made of it; else None.
         least: the smallest bounds of a limit at which no row would show it, each by itself, by
             name. Without a name the bound excuses no such result, or it is not known.
+        original: the worst row, if ``witness`` is a smaller input that was made of it; else None.
+        distance: if two results are compared, their distance in ulps; of a broken invariant, how
+            far it is off in ulps of the row's scale.
+        usual: what usual tests would have said; empty: they were not made.
     """
 
     kind: Kind
@@ -249,8 +253,9 @@ class Finding:
     hint: str = ""
     detail: str = ""
     distance: float = 0.0
-    original: Witness | None = None
     least: Mapping[str, float] = field(default_factory=dict)
+    original: Witness | None = None
+    usual: tuple[UsualTest, ...] = ()
 
 
 class Standing(StrEnum):
@@ -394,8 +399,8 @@ class Report:
     baseline_note: str = ""  # processors that it was recorded on, if this one is not among them
     diagnoses: "tuple[Diagnosis, ...]" = ()  # the causes of the findings, the gravest first
     safe_ranges: "tuple[SafeRange, ...]" = ()
-    searches: "tuple[Searched, ...]" = ()  # worst-case searches, one for each cell
     contests: "tuple[Contest, ...]" = ()  # cells against peers
+    searches: "tuple[Searched, ...]" = ()  # worst-case searches, one for each cell
 
     def rows(self) -> list[dict[str, Any]]:
         """The cells for a data frame: one mapping per cell, with the columns of the CSV."""

@@ -193,6 +193,13 @@ class Entry:
 
         return bool(self.take(key, "true or false", fits, False, default))
 
+    def flag_or_none(self, key: str) -> bool | None:
+        def fits(value: Any) -> bool:
+            return value is None or isinstance(value, bool)
+
+        found = self.take(key, "true, false or null", fits, None, None)
+        return None if found is None else bool(found)
+
     def integer(self, key: str, default: Any = _REQUIRED) -> int:
         return int(self.take(key, "a whole number", is_integer, 0, default))
 

@@ -67,6 +67,7 @@ class JaxBridge(Bridge):
         (("JAX_ENABLE_X64", "1"), ("JAX_PLATFORMS", "cpu")),
     )
     pulls = True
+    tracks = True
     variants = {  # noqa: RUF012 - the interface declares it
         "jit": "compiled as a whole by jax.jit, the gradient with its value",
         "jvp": "the value that jax.jvp gives beside a tangent",
@@ -86,7 +87,10 @@ class JaxBridge(Bridge):
             _settled.cache_clear()
 
     def value(self, job: Job) -> Array:
-        """Call the function; the variant `jvp` returns the primal beside a zero tangent."""
+        """Call the function; the variant `jvp` returns the primal beside a zero tangent.
+
+        Tracked, it is the value beside the function that jax.vjp returns.
+        """
         return _computed(job, Quantity.VALUE)
 
     def gradient(self, job: Job) -> Array:
@@ -187,6 +191,8 @@ def _computed(job: Job, quantity: Quantity) -> Array:
         program = _compiled(job.function, key, quantity, job.per_class)
     else:
         program = _program(job.function, job.variant, constants, quantity, job.per_class)
+    if job.tracked:
+        program = _tracked(program)
     labels = None if job.labels is None else whole(job.labels)
     result = np.asarray(program(whole(job.logits), labels, arrays))
     return result[:rows] if result.shape[:1] == (block,) else result
@@ -274,6 +280,15 @@ def _program(
         return pulled_back(cotangent)[0]
 
     return value if quantity is Quantity.VALUE else gradient
+
+
+def _tracked(value: Program) -> Program:
+    """Return a function of the same arguments: the value that jax.vjp gives."""
+
+    def tracked(x: Any, labels: Any, arrays: Arrays) -> Any:
+        return jax.vjp(lambda x: value(x, labels, arrays), x)[0]
+
+    return tracked
 
 
 # Softmax and its parts

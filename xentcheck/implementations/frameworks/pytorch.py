@@ -63,6 +63,7 @@ class TorchBridge(Bridge):
     variants = VARIANTS
     layouts = ("transposed", "stepped", "offset", "one-row", "one-class")
     pulls = True
+    tracks = True
     preparing = "_prepared"
 
     @contextlib.contextmanager
@@ -86,9 +87,10 @@ class TorchBridge(Bridge):
         return _prepared(function) if isinstance(function, Hashable) else function
 
     def value(self, job: Job) -> Array:
-        """Call the function under ``torch.no_grad``."""
-        with _supported(job), torch.no_grad():
-            return _array(self._called(job, _leaf(job)))
+        """Call the function under ``torch.no_grad``; tracked, as autograd would."""
+        with _supported(job), torch.enable_grad() if job.tracked else torch.no_grad():
+            x = _leaf(job).requires_grad_() if job.tracked else _leaf(job)
+            return _array(self._called(job, x))
 
     def gradient(self, job: Job) -> Array:
         """Differentiate with ``torch.autograd.grad``.

@@ -42,6 +42,7 @@ from xentcheck.model import (
     Source,
     Standing,
     Stretch,
+    UsualTest,
     Violation,
     Witness,
     Yield,
@@ -186,10 +187,10 @@ def _report(entry: Entry) -> Report:
         omissions=tuple(map(_skip, entry.entries("omissions", []))),
         strict=entry.flag("strict", False),
         baseline_note=entry.text("baseline_note", ""),
-        searches=tuple(map(_searched, entry.entries("searches", []))),
         diagnoses=tuple(map(_diagnosis, entry.entries("diagnoses", []))),
         contests=tuple(map(_contest, entry.entries("contests", []))),
         safe_ranges=tuple(map(_safe_range, entry.entries("safe_ranges", []))),
+        searches=tuple(map(_searched, entry.entries("searches", []))),
     )
 
 
@@ -351,8 +352,19 @@ def _finding(entry: Entry) -> Finding:
         hint=entry.text("hint", ""),
         detail=entry.text("detail", ""),
         distance=entry.number("distance", 0.0),
-        original=_witness(entry, "original", cell),
         least=_bounds(entry, "least"),
+        original=_witness(entry, "original", cell),
+        usual=tuple(map(_usual, entry.entries("usual", []))),
+    )
+
+
+def _usual(entry: Entry) -> UsualTest:
+    return UsualTest(
+        name=entry.text("name"),
+        passes=entry.flag_or_none("passes"),
+        reason=entry.text("reason", ""),
+        on_sweep=entry.flag_or_none("on_sweep"),
+        rows=entry.integer("rows", 0),
     )
 
 
@@ -474,6 +486,7 @@ def _diagnosis(entry: Entry) -> Diagnosis:
         ruled_out=entry.texts("ruled_out"),
         original=None if cell is None else _witness(entry, "original", cell),
         attainable=attainable,
+        usual=tuple(map(_usual, entry.entries("usual", []))),
     )
 
 
@@ -484,6 +497,22 @@ def _skip(entry: Entry) -> Skip:
             entry.text(key, "")
             for key in ("loss", "implementation", "dtype", "quantity", "sweep", "missing")
         ),
+    )
+
+
+def _safe_range(entry: Entry) -> SafeRange:
+    return SafeRange(
+        loss=entry.text("loss"),
+        implementation=entry.text("implementation"),
+        dtype=entry.text("dtype"),
+        quantity=entry.word("quantity", Quantity),
+        axis=entry.text("axis"),
+        stretches=tuple(
+            Stretch(each.word("grade", Grade), each.number("first"), each.number("last"))
+            for each in entry.entries("stretches")
+        ),
+        text=entry.text("text"),
+        always=None if entry.values.get("always") is None else entry.word("always", Grade),
     )
 
 
@@ -505,22 +534,6 @@ def _searched(entry: Entry) -> Searched:
         shares={name: shares.integer(name) for name in shares.values},
         reached=None if reached is None else entry.flag("reached"),
         ended=entry.text("ended", ""),
-    )
-
-
-def _safe_range(entry: Entry) -> SafeRange:
-    return SafeRange(
-        loss=entry.text("loss"),
-        implementation=entry.text("implementation"),
-        dtype=entry.text("dtype"),
-        quantity=entry.word("quantity", Quantity),
-        axis=entry.text("axis"),
-        stretches=tuple(
-            Stretch(each.word("grade", Grade), each.number("first"), each.number("last"))
-            for each in entry.entries("stretches")
-        ),
-        text=entry.text("text"),
-        always=None if entry.values.get("always") is None else entry.word("always", Grade),
     )
 
 

@@ -50,6 +50,9 @@ def report_schema() -> Schema:
         "detail": {"type": "string"},
         "distance": {"$ref": "#/$defs/number"},
         "least": described(bounds, "The smallest bounds, each by itself, that would excuse it."),
+        "usual": described(
+            list_of({"$ref": "#/$defs/usual"}), "What usual tests would have said of it."
+        ),
         "witness": or_null({"$ref": "#/$defs/witness"}),
         "original": described(
             or_null({"$ref": "#/$defs/witness"}),
@@ -107,6 +110,13 @@ def report_schema() -> Schema:
         "radius_ulp": {"$ref": "#/$defs/number"},
         "excess_bits": or_null({"$ref": "#/$defs/number"}),
         "note": {"type": "string"},
+    }
+    usual: dict[str, Schema] = {
+        "name": {"type": "string"},
+        "passes": described({"type": ["boolean", "null"]}, "On the witness; null: not made."),
+        "reason": {"type": "string"},
+        "on_sweep": described({"type": ["boolean", "null"]}, "On the rows of the sweep."),
+        "rows": {"$ref": "#/$defs/count"},
     }
     change: dict[str, Schema] = {
         **cell,
@@ -255,9 +265,6 @@ def report_schema() -> Schema:
             list_of(whole_object(loosened)), "The smallest limits that would pass, by limit."
         ),
         "yields": list_of(whole_object(given)),
-        "searches": described(
-            list_of({"$ref": "#/$defs/search"}), "Worst-case searches: `xentcheck search`."
-        ),
         "diagnoses": described(
             list_of(whole_object(_diagnosis(cell))),
             "The causes of the findings, by implementation: what is wrong, what it explains, what "
@@ -266,6 +273,9 @@ def report_schema() -> Schema:
         "contests": described(list_of(whole_object(contest)), "Cells against peers, row by row."),
         "safe_ranges": described(
             list_of(whole_object(safe_range)), "Where grades hold, if --ranges asked for it."
+        ),
+        "searches": described(
+            list_of({"$ref": "#/$defs/search"}), "Worst-case searches: `xentcheck search`."
         ),
     }
     return {
@@ -299,6 +309,7 @@ def report_schema() -> Schema:
             "finding": whole_object(finding),
             "search": whole_object(search),
             "violation": whole_object(violation),
+            "usual": whole_object(usual),
             "witness": whole_object(witness),
         },
     }
@@ -353,4 +364,5 @@ def _diagnosis(cell: Mapping[str, Schema]) -> Mapping[str, Schema]:
         "cell": or_null(whole_object(cell)),
         "witness": or_null({"$ref": "#/$defs/witness"}),
         "original": or_null({"$ref": "#/$defs/witness"}),
+        "usual": list_of({"$ref": "#/$defs/usual"}),
     }

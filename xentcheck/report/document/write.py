@@ -22,6 +22,7 @@ from xentcheck.model import (
     Searched,
     Skip,
     Source,
+    UsualTest,
     Violation,
     Witness,
     Yield,
@@ -69,10 +70,10 @@ def to_document(report: Report) -> dict[str, Any]:
         "outcome": str(outcome(report)),
         "would_pass": [_loosened(each) for each in would_pass(report)],
         "yields": [_yield(each) for each in report.yields],
-        "searches": [_searched(each) for each in report.searches],
         "diagnoses": [_diagnosis(each) for each in report.diagnoses],
         "contests": [_contest(each) for each in report.contests],
         "safe_ranges": [_safe_range(each) for each in report.safe_ranges],
+        "searches": [_searched(each) for each in report.searches],
     }
 
 
@@ -158,8 +159,19 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "detail": finding.detail,
         "distance": number(finding.distance),
         "least": {name: number(bound) for name, bound in finding.least.items()},
+        "usual": [_usual(each) for each in finding.usual],
         "witness": of_witness(finding.witness),
         "original": of_witness(finding.original),
+    }
+
+
+def _usual(test: UsualTest) -> dict[str, Any]:
+    return {
+        "name": test.name,
+        "passes": test.passes,
+        "reason": test.reason,
+        "on_sweep": test.on_sweep,
+        "rows": test.rows,
     }
 
 
@@ -313,6 +325,7 @@ def _diagnosis(diagnosis: Diagnosis) -> dict[str, Any]:
         "cell": None if cell is None else _cell(cell),
         "witness": of_witness(diagnosis.witness),
         "original": of_witness(diagnosis.original),
+        "usual": [_usual(each) for each in diagnosis.usual],
     }
 
 
@@ -325,6 +338,22 @@ def _skip(skip: Skip) -> dict[str, Any]:
         "quantity": skip.quantity,
         "sweep": skip.sweep,
         "missing": skip.missing,
+    }
+
+
+def _safe_range(found: SafeRange) -> dict[str, Any]:
+    return {
+        "loss": found.loss,
+        "implementation": found.implementation,
+        "dtype": found.dtype,
+        "quantity": str(found.quantity),
+        "axis": found.axis,
+        "always": None if found.always is None else str(found.always),
+        "stretches": [
+            {"grade": str(each.grade), "first": number(each.first), "last": number(each.last)}
+            for each in found.stretches
+        ],
+        "text": found.text,
     }
 
 
@@ -348,22 +377,6 @@ def _searched(searched: Searched) -> dict[str, Any]:
             for each in searched.curve
         ],
         "witness": of_witness(searched.witness),
-    }
-
-
-def _safe_range(found: SafeRange) -> dict[str, Any]:
-    return {
-        "loss": found.loss,
-        "implementation": found.implementation,
-        "dtype": found.dtype,
-        "quantity": str(found.quantity),
-        "axis": found.axis,
-        "always": None if found.always is None else str(found.always),
-        "stretches": [
-            {"grade": str(each.grade), "first": number(each.first), "last": number(each.last)}
-            for each in found.stretches
-        ],
-        "text": found.text,
     }
 
 

@@ -126,7 +126,7 @@ def _variants(report: Report) -> Iterator[str]:
     worst: dict[tuple[str, str, str, Quantity], Finding] = {}
     rows: Counter[tuple[str, str, str, Quantity]] = Counter()
     for finding in report.findings:
-        if finding.kind is Kind.INCONSISTENT:
+        if finding.kind is Kind.INCONSISTENT and "@" in finding.cell.implementation:
             place = finding.cell.line
             rows[place] += finding.rows
             if place not in worst or finding.distance > worst[place].distance:

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from xentcheck.floats import LARGEST_ULP, ULP_DEFINITION
+from xentcheck.losses.invariants import NO_LOSS
 from xentcheck.model import (
     ABOUT,
     ABOUT_GRADES,
@@ -188,7 +189,9 @@ def _rows(lines: Sequence[Line], width: int, *, brief: bool) -> Iterator[Rendera
 
 
 def _below(line: Line, *, brief: bool) -> str:
-    witness = "" if brief or line.verdict == "ok" else _witness(line.witness)
+    if brief:  # the causes say more than the kinds
+        return line.met
+    witness = "" if line.verdict == "ok" else _witness(line.witness)
     return " · ".join(part for part in (line.met, _other_kinds(line), witness) if part)
 
 
@@ -285,13 +288,16 @@ def _detail(
 
 
 def _summary(report: Report, lines: Sequence[Line], *, brief: bool) -> RenderableType:
-    entries = [("audited", _audited(report, lines))]
-    if report.yields and not brief:
-        entries.append(("inputs", _inputs(report)))
-    if tally := verdicts(report):
-        counts = [f"{verdict} {tally[verdict]:,}" for verdict in _STYLES if tally[verdict]]
-        told = f"{', '.join(counts)} of {words.count(tally.total(), 'cell')}"
-        entries.append(("verdicts", told))
+    tally = verdicts(report)
+    counts = ", ".join(f"{verdict} {tally[verdict]:,}" for verdict in _STYLES if tally[verdict])
+    if brief:
+        entries = [("audited", f"{_audited(report, lines)}: {counts}")]
+    else:
+        entries = [("audited", _audited(report, lines))]
+        if report.yields:
+            entries.append(("inputs", _inputs(report)))
+        if counts:
+            entries.append(("verdicts", f"{counts} of {words.count(tally.total(), 'cell')}"))
     kinds = sum((Counter(line.counts) for line in lines), Counter[Kind]())
     if kinds and not brief:
         entries.append(("kinds", f"{words.kinds(kinds)} (rows)"))
@@ -301,7 +307,10 @@ def _summary(report: Report, lines: Sequence[Line], *, brief: bool) -> Renderabl
     if "decided_by" in report.reference and (not brief or report.reference["confirmations_failed"]):
         entries.append(("truth", _truth(report.reference)))
     entries += [("died", death) for death in report.deaths]
-    if not brief:
+    if _unknown(report):
+        names = ", ".join(report.config.get("invariants", ()))
+        entries.append(("invariants", f"{names}; no exact result is known; seed {report.seed}"))
+    elif not brief:
         entries.append(("measure", f"ulp: {ULP_DEFINITION}; seed {report.seed}"))
     if report.interrupted:
         entries.append(("partial", "interrupted: this is what was finished until then"))
@@ -360,8 +369,13 @@ def _audited(report: Report, lines: Sequence[Line]) -> str:
         f"{words.count(implementations, 'implementation')} of "
         f"{losses} {'loss' if losses == 1 else 'losses'} in {words.count(dtypes, 'dtype')}: "
         f"{words.count(verdicts(report).total(), 'cell')}, "
-        f"{words.count(rows, 'row')} scored"
+        f"{words.count(rows, 'row')} {'asked' if _unknown(report) else 'scored'}"
     )
+
+
+def _unknown(report: Report) -> bool:
+    """Whether nobody said what is computed, so that only invariants were checked."""
+    return any(each.cell.loss == NO_LOSS for each in report.measurements)
 
 
 def _inputs(report: Report) -> str:

@@ -32,6 +32,7 @@ from xentcheck.report.words.finding import (
     rule_text,
     severity,
     skipped_lines,
+    usual_text,
 )
 from xentcheck.report.words.numbers import (
     EXPLAINED,
@@ -123,6 +124,7 @@ __all__ = [
     "skipped_lines",
     "takes_company",
     "ulps",
+    "usual_text",
     "value_text",
     "violations_text",
     "witness_lines",

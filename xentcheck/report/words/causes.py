@@ -17,7 +17,7 @@ from xentcheck.model import (
     Quantity,
     Report,
 )
-from xentcheck.report.words.finding import aligned, replay_command
+from xentcheck.report.words.finding import aligned, replay_command, usual_text
 from xentcheck.report.words.numbers import count, folded, shell, ulps
 from xentcheck.report.words.witness import input_text, outcome_text
 
@@ -98,6 +98,8 @@ def cause_lines(
         yield "instead", first.remedy
     if first.proofs:
         yield "proof", proofs_text(first.proofs)
+    if made := [each for each in first.usual if each.passes is not None]:
+        yield "tests", usual_text(made)
     if fault := fault_text(first.attainable):
         yield "at fault", fault
     command = replay_of(report, first)

@@ -19,6 +19,7 @@ from xentcheck.model import (
     Report,
     Skip,
     Standing,
+    UsualTest,
     Violation,
     gravity,
 )
@@ -121,6 +122,8 @@ def finding_lines(
         told += [("cause", f"{finding.cause}: {about.says}"), ("instead", about.remedy)]
     elif finding.hint:
         told.append(("hint", finding.hint))
+    if finding.usual:
+        told.append(("usual tests", usual_text(finding.usual)))
     witness = finding.witness
     if witness is None:
         return told
@@ -142,6 +145,28 @@ def finding_lines(
         margin = 4 + max(len(word) for word, _ in told)
         told.append(("replay", folded(command, width - margin)))
     return told
+
+
+def usual_text(tests: Sequence[UsualTest]) -> str:
+    """What usual tests would have said of a finding, in one line; "" if none were made."""
+    groups: dict[str, list[str]] = {}
+    for each in tests:
+        if each.passes is None:
+            verdict = f"was not made: {each.reason}"
+        elif not each.passes:
+            verdict = "would fail"
+        elif each.on_sweep is False:
+            rows = count(each.rows, "row")
+            verdict = f"would pass here, and fail elsewhere in the sweep ({rows} tried)"
+        else:
+            verdict = "would pass"
+        groups.setdefault(verdict, []).append(each.name)
+    return "; ".join(f"{_listed(names)} {verdict}" for verdict, names in groups.items())
+
+
+def _listed(names: Sequence[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def limit_lines(violation: Violation) -> tuple[tuple[str, str], ...]:

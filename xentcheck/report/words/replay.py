@@ -2,12 +2,14 @@
 
 import functools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from xentcheck.floats import to_float64
 from xentcheck.losses import LOSSES
+from xentcheck.losses.invariants import NO_LOSS
 from xentcheck.model import (
     ADAPTIVE,
     SHRUNK,
@@ -40,6 +42,8 @@ def replay(report: Report, finding: Finding, most: float = math.inf) -> list[str
     origin = report.origins.get(f"{cell.loss} {cell.implementation}")
     if witness is None or origin == UNREACHABLE:
         return []
+    if cell.loss == NO_LOSS:
+        return _without_loss(report, cell, origin or ())
     command = ["xentcheck", "probe", "--loss", cell.loss]
     company = takes_company(report, finding)
     row = _row(report, cell, witness) if company or witness.logits.size > _LONGEST_REPLAY else []
@@ -52,11 +56,21 @@ def replay(report: Report, finding: Finding, most: float = math.inf) -> list[str
     command += ["--dtype", cell.dtype]
     if finding.kind is Kind.TIMED_OUT and report.timeout_s is not None:
         command += ["--timeout", written(report.timeout_s)]
-    if finding.kind is Kind.INCONSISTENT:  # the finding needs both variants
+    if finding.kind is Kind.INCONSISTENT and "@" in cell.implementation:  # it needs both variants
         both = (cell.implementation.rpartition("@")[0], cell.implementation)
         return command + [word for name in both for word in ("--implementation", name)]
     named = ("--implementation", escaped(cell.implementation))
     return [*command, *(origin or named)]
+
+
+def _without_loss(report: Report, cell: Cell, origin: Sequence[str]) -> list[str]:
+    """The words of the check again, in the dtype of the finding: no probe knows the invariants."""
+    named = list(zip(origin[::2], origin[1::2], strict=False))
+    words = ["xentcheck", "check", *(text for option, text in named[:1])]
+    words += ["--invariants", ",".join(report.config.get("invariants", ()))]
+    words += [word for pair in named[1:] for word in pair]
+    words += ["--dtype", cell.dtype]
+    return words if not report.seed else [*words, "--seed", str(report.seed)]
 
 
 def takes_company(report: Report, finding: Finding) -> bool:

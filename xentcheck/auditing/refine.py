@@ -1,0 +1,218 @@
+"""Refines what is shown: witnesses of causes are made smaller, and usual tests are tried on them.
+
+This calls implementations again, so it is done only for what a reader sees: of each cause the
+implementation with the most rows, and the faults of an audit with few findings.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from xentcheck.auditing.shrink import shrunk
+from xentcheck.diagnosis import Variant, run
+from xentcheck.errors import UncertifiedError
+from xentcheck.execution import Death, hosts, run_tasks
+from xentcheck.floats import format_of
+from xentcheck.measurement.usual_tests import usual_tests
+from xentcheck.model import (
+    NOTES,
+    Array,
+    Case,
+    Cause,
+    Cell,
+    Diagnosis,
+    Finding,
+    Implementation,
+    Tolerance,
+    UsualTest,
+    gravity,
+)
+
+FEW_FINDINGS = 40
+"""With more faults than this, usual tests are tried only on the witnesses of causes."""
+
+CALLS = 48
+"""Most calls that make one witness smaller."""
+
+Named = tuple[str, str]  # loss and implementation
+Placed = tuple[Cause, str, str]  # cause, dtype and quantity
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Refining:
+    """One finding whose witness is shown.
+
+    Attributes:
+        finding: the finding.
+        implementation: what it is about.
+        tolerance: the tolerance of its cell.
+        cause: its cause, if the witness is made smaller.
+        variant: the form that gives its results; the cause has to stay.
+        given_up: a worker died of it before.
+    """
+
+    finding: Finding
+    implementation: Implementation
+    tolerance: Tolerance
+    cause: Cause | None = None
+    variant: Variant | None = None
+    given_up: bool = False
+
+
+def refined(
+    diagnoses: Sequence[Diagnosis],
+    findings: Sequence[Finding],
+    variants: Mapping[Named, Mapping[Placed, Variant]],
+    implementations: Mapping[Named, Implementation],
+    tolerance: Callable[[Cell], Tolerance],
+    workers: int,
+    deaths: list[str],
+) -> tuple[tuple[Diagnosis, ...], tuple[Finding, ...]]:
+    """The diagnoses with smaller witnesses, and the findings with what usual tests say.
+
+    Args:
+        diagnoses: the diagnoses.
+        findings: all findings.
+        variants: the forms that explain them, by implementation, cause, dtype and quantity.
+        implementations: the implementations by loss and name.
+        tolerance: gives the tolerance of a cell.
+        workers: number of processes.
+        deaths: messages about workers that died are added here.
+    """
+    shown = _shown(diagnoses)
+    tasks: list[Refining] = []
+    for diagnosis in shown:
+        finding = _telling(diagnosis, findings)
+        named = (diagnosis.loss, diagnosis.implementation)
+        cell = finding.cell
+        variant = variants.get(named, {}).get((diagnosis.cause, cell.dtype, cell.quantity.value))
+        tasks.append(
+            Refining(finding, implementations[named], tolerance(cell), diagnosis.cause, variant)
+        )
+    faults = [
+        each
+        for each in findings
+        if each.kind not in NOTES
+        and each.witness is not None
+        and (each.cell.loss, each.cell.implementation) in implementations
+    ]
+    if len(faults) <= FEW_FINDINGS:
+        tasks += [
+            Refining(
+                each,
+                implementations[each.cell.loss, each.cell.implementation],
+                tolerance(each.cell),
+            )
+            for each in faults
+        ]
+    else:
+        faults = []
+
+    def again(death: Death[Refining]) -> Refining:
+        deaths.append(f"a worker died of {death.how} while a witness was made smaller")
+        return replace(death.task, given_up=True)
+
+    shared = list(implementations.values())
+    with run_tasks(_work, tasks, workers, again, shared=shared) as came:
+        results = [each for _, each in came]
+    smaller = dict(zip(map(id, shown), results[: len(shown)], strict=True))
+    usual = {
+        id(finding): result.usual
+        for finding, result in zip(faults, results[len(shown) :], strict=True)
+    }
+    return (
+        tuple(
+            _with(each, smaller[id(each)]) if id(each) in smaller else each for each in diagnoses
+        ),
+        tuple(replace(each, usual=usual.get(id(each), each.usual)) for each in findings),
+    )
+
+
+def _shown(diagnoses: Sequence[Diagnosis]) -> list[Diagnosis]:
+    """Of each cause the diagnosis that explains the most rows: the one that is shown."""
+    found: dict[Cause, Diagnosis] = {}
+    for each in diagnoses:
+        if each.witness is None or each.cell is None or each.kind is None:
+            continue
+        known = found.get(each.cause)
+        if known is None or each.rows > known.rows:
+            found[each.cause] = each
+    return list(found.values())
+
+
+def _telling(diagnosis: Diagnosis, findings: Sequence[Finding]) -> Finding:
+    """The finding that shows the cause best: the gravest kind, then the largest error."""
+    own = [
+        each
+        for each in findings
+        if each.cause == str(diagnosis.cause)
+        and each.witness is not None
+        and (each.cell.loss, each.cell.implementation) == (diagnosis.loss, diagnosis.implementation)
+    ]
+    if own:
+        return min(own, key=lambda each: (gravity(each.kind), -_error(each)))
+    assert diagnosis.kind is not None
+    assert diagnosis.cell is not None
+    return Finding(diagnosis.kind, diagnosis.cell, 1, diagnosis.witness)
+
+
+def _error(finding: Finding) -> float:
+    error = np.nan if finding.witness is None else finding.witness.ulp_error
+    return float("inf") if np.isnan(error) else float(error)
+
+
+def _with(diagnosis: Diagnosis, finding: Finding) -> Diagnosis:
+    cell = finding.cell
+    place = f"{cell.dtype} {cell.quantity}:"
+    explains = sorted(
+        diagnosis.explains,
+        key=lambda each: (each.dtype, each.quantity) != (cell.dtype, cell.quantity),
+    )
+    return replace(
+        diagnosis,
+        witness=finding.witness,
+        original=finding.original,
+        cell=cell,
+        kind=finding.kind,
+        evidence=tuple(sorted(diagnosis.evidence, key=lambda each: not each.startswith(place))),
+        explains=tuple(explains),
+        usual=finding.usual,
+    )
+
+
+def _work(task: Refining, tell: Callable[[str], None]) -> Finding:
+    finding = task.finding
+    if task.given_up:
+        return finding
+    if task.implementation.process is not None:
+        hosts.start((task.implementation.process,))
+    if task.cause is not None:
+        same = None
+        if task.variant is not None:
+            same = _same_cause(task.variant, task.cause)
+        finding = shrunk(
+            finding, task.implementation, task.tolerance, tell, same_cause=same, most_calls=CALLS
+        )
+    try:
+        usual: tuple[UsualTest, ...] = usual_tests(finding, task.implementation, tell)
+    except UncertifiedError:
+        return finding
+    return replace(finding, usual=usual)
+
+
+def _same_cause(variant: Variant, cause: Cause) -> Callable[[Case, Array], npt.NDArray[np.bool_]]:
+    """Whether rows have a cause, by what the form loses on them."""
+
+    def same(case: Case, results: Array) -> npt.NDArray[np.bool_]:
+        target = format_of(results.dtype)
+        assert target is not None
+        out, steps = run(variant, case, target.name)
+        rows = 1 if results.ndim == 0 else case.rows
+        if rows != case.rows:
+            return np.ones(rows, dtype=np.bool_)
+        causes = steps.causes(out.reshape(rows, -1))
+        return np.array([each is cause for each in causes.tolist()], dtype=np.bool_)
+
+    return same
