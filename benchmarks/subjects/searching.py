@@ -20,7 +20,7 @@ from xentcheck.measurement import Aim, rate
 from xentcheck.model import Array, Case, Domain, Implementation, LabelKind, Quantity
 from xentcheck.reference import Reference
 from xentcheck.searching import Trials
-from xentcheck.searching.contest import Contest, Standing
+from xentcheck.searching.competition import Competition, Course
 from xentcheck.searching.space import Space
 from xentcheck.sweeps.generator import stream
 
@@ -94,16 +94,16 @@ def measure(plan: Plan, findings: Findings) -> None:
     winners: dict[str, int] = {}
     for number, cell in enumerate(cells):
         plan.say(f"{number + 1} of {len(cells)}: {cell}")
-        standing = _searched(cell, rows, number)
+        course = _searched(cell, rows, number)
         random = _random(cell, TIMES * rows, number)
         targeted = _targeted(cell, rows)
-        found = standing.worst
+        found = course.worst
         over_random += found >= random * (1.0 - EQUAL)
         over_hypothesis += not found < targeted * (1.0 - EQUAL)
-        winners[standing.winner] = winners.get(standing.winner, 0) + 1
-        at = standing.curve[-1].evaluations if standing.curve else 0
+        winners[course.winner] = winners.get(course.winner, 0) + 1
+        at = course.curve[-1].evaluations if course.curve else 0
         findings.figures += [
-            Figure(str(cell), f"search, by {standing.winner} at row {at:,}", "ulp", found),
+            Figure(str(cell), f"search, by {course.winner} at row {at:,}", "ulp", found),
             Figure(str(cell), f"random, {TIMES} times the rows", "ulp", random),
             Figure(str(cell), "hypothesis.target", "ulp", targeted),
         ]
@@ -118,8 +118,8 @@ def measure(plan: Plan, findings: Findings) -> None:
     findings.notes.append(f"Winners by cell: {told}.")
 
 
-def _searched(cell: _Cell, rows: int, seed: int) -> Standing:
-    contest = Contest(
+def _searched(cell: _Cell, rows: int, seed: int) -> Course:
+    competition = Competition(
         cell.trials,
         cell.space,
         (),
@@ -128,7 +128,7 @@ def _searched(cell: _Cell, rows: int, seed: int) -> Standing:
         lambda _: False,
         lambda purpose: stream(seed, "benchmark", purpose),
     )
-    return contest.run(rows, lambda: False, lambda _: None)
+    return competition.run(rows, lambda: False, lambda _: None)
 
 
 def _worst(cell: _Cell, case: Case) -> float:

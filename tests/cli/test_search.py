@@ -127,10 +127,10 @@ class TestPlanted:
         self, place: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The control alone, with ten times as many rows."""
-        from xentcheck.searching import contest, strategies
+        from xentcheck.searching import competition, strategies
 
-        monkeypatch.setattr(contest, "STRATEGIES", {"random": strategies.Uniform})
-        monkeypatch.setattr(contest, "EVERY", 1)
+        monkeypatch.setattr(competition, "STRATEGIES", {"random": strategies.Uniform})
+        monkeypatch.setattr(competition, "EVERY", 1)
         told = search(*SPIKED, "--budget", str(10 * worst_case.BUDGET))
         assert told.stdout.startswith("within the limits: 1 search found no row beyond them")
 
@@ -257,6 +257,7 @@ class TestRefusals:
             ((*SPIKED, "--maximise", "plateau"), "no kind that a single finite row shows"),
             ((*SPIKED, "--maximise", "ulps"), "did you mean 'ulp'"),
             ((*SPIKED, "--budget", "0"), "--budget"),
+            ((*SPIKED, "--max-ulp", "-1"), "--max-ulp -1: has to be 0 or more"),
             ((*SPIKED, "--seconds", "0"), "--seconds"),
             ((*SPIKED, "--write-config", "no/such.yaml"), "--write-config no/such.yaml"),
             (("numpy.naive", "--loss", "softplus", "--framework", "torch"), "--framework goes"),
@@ -284,17 +285,17 @@ def test_seconds_are_the_clocks_and_that_is_said(place: Path) -> None:
 
 
 def test_an_interrupt_keeps_what_is_known(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = worst_case.Contest.run
+    real = worst_case.Competition.run
 
     def interrupted(self: Any, budget: Any, enough: Any, tell: Any) -> Any:
-        def telling(standing: Any) -> None:
-            if standing.evaluations > 3_000:
+        def telling(course: Any) -> None:
+            if course.evaluations > 3_000:
                 raise KeyboardInterrupt
-            tell(standing)
+            tell(course)
 
         return real(self, budget, enough, telling)
 
-    monkeypatch.setattr(worst_case.Contest, "run", interrupted)
+    monkeypatch.setattr(worst_case.Competition, "run", interrupted)
     told = search("mine.py:softplus", "--loss", "softplus", "--format", "json")
     assert told.exit_code == 130
     written = json.loads(told.stdout)

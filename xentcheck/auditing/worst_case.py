@@ -1,4 +1,4 @@
-"""Worst-case search: the standard sweep of an implementation, then a contest of strategies.
+"""Worst-case search: the standard sweep of an implementation, then a competition of strategies.
 
 A search is a survey: it says how bad the worst row is that it found, and never that there is none.
 """
@@ -26,8 +26,6 @@ from xentcheck.implementations.user.command import Command
 from xentcheck.losses import LOSSES
 from xentcheck.measurement import Aim, Arbitration, Tally, close, measure, note
 from xentcheck.measurement.escalation import Part
-from xentcheck.measurement.rating import normwise
-from xentcheck.measurement.scoring import score
 from xentcheck.model import (
     ANY_PARAMETER,
     KINDS,
@@ -43,7 +41,6 @@ from xentcheck.model import (
     Measurement,
     Process,
     Progress,
-    Quantity,
     Report,
     Searched,
     Skip,
@@ -51,13 +48,12 @@ from xentcheck.model import (
     Tolerance,
     Witness,
     function_for,
-    kind_of,
     reduces,
     selected,
 )
-from xentcheck.reference import Reference, Tier, exact, tiers_for
+from xentcheck.reference import Reference, Tier, tiers_for
 from xentcheck.searching import Trials
-from xentcheck.searching.contest import SWEEP, Contest, Standing, grouped
+from xentcheck.searching.competition import SWEEP, Competition, Course, grouped
 from xentcheck.searching.space import NAME, Space, settings_of
 from xentcheck.searching.strategies import Block
 from xentcheck.sweeps.generator import stream
@@ -121,7 +117,7 @@ class Wanted:
 
     @property
     def maximised(self) -> Aim:
-        """What the contest maximises; for a kind it is the error in ulps."""
+        """What the competition maximises; for a kind it is the error in ulps."""
         return Aim.ULP if self.kind is not None else Aim(self.aim)
 
     @property
@@ -257,7 +253,7 @@ class _Run:
         space = self._space(target)
         seed, cell = self.config.seed, target.cell
         place = (NAME, cell.loss, cell.implementation, cell.dtype, cell.quantity)
-        contest = Contest(
+        competition = Competition(
             target.trials,
             space,
             self._starts(target, space),
@@ -268,14 +264,14 @@ class _Run:
         )
         end = None if left is None else time.monotonic() + left
 
-        def told(standing: Standing) -> None:
-            self._announce(target, standing, number, count, left, end)
+        def told(course: Course) -> None:
+            self._announce(target, course, number, count, left, end)
 
         enough = (lambda: False) if end is None else (lambda: time.monotonic() >= end)
-        standing = contest.run(self.wanted.rows, enough, told)
-        self.rows += standing.evaluations
-        self.interrupted |= standing.interrupted
-        self._collect(target, space, standing)
+        course = competition.run(self.wanted.rows, enough, told)
+        self.rows += course.evaluations
+        self.interrupted |= course.interrupted
+        self._collect(target, space, course)
 
     def _space(self, target: _Target) -> Space:
         sweep, cell = target.sweep, target.cell
@@ -348,7 +344,7 @@ class _Run:
     def _announce(
         self,
         target: _Target,
-        standing: Standing,
+        course: Course,
         number: int,
         count: int,
         left: float | None,
@@ -359,23 +355,23 @@ class _Run:
         if end is not None and left:
             share = 1.0 - (end - time.monotonic()) / left
         else:
-            share = standing.evaluations / (self.wanted.rows or 1)
+            share = course.evaluations / (self.wanted.rows or 1)
         cell = target.cell
         what = f"search: {cell.implementation}, {cell.loss} in {cell.dtype}, {cell.quantity}"
-        worst = standing.worst if standing.curve else float("nan")
+        worst = course.worst if course.curve else float("nan")
         whole = (number + min(max(share, 0.0), 1.0)) / count
         self.options.progress(
-            Progress(whole, self.rows + standing.evaluations, what, worst, standing.winner)
+            Progress(whole, self.rows + course.evaluations, what, worst, course.winner)
         )
 
     # what came of it -------------------------------------------------------------------------
 
-    def _collect(self, target: _Target, space: Space, standing: Standing) -> None:
+    def _collect(self, target: _Target, space: Space, course: Course) -> None:
         cell, tolerance = target.cell, self.wanted.tolerance
         tally, start = Tally(), 0
-        shown = standing.shown()
-        if standing.reached is not None and self.wanted.kind not in standing.incidents:
-            shown = [standing.reached, *shown]
+        shown = course.shown()
+        if course.reached is not None and self.wanted.kind not in course.incidents:
+            shown = [course.reached, *shown]
         trials = target.trials
         if trials.reduction:
             shown = [trials.reduced(each, row) for each in shown for row in range(each.rows)]
@@ -398,15 +394,15 @@ class _Run:
                 self.uncertified.append(str(error))
             except UnsupportedError as error:
                 self.skips.setdefault(Skip(str(error), cell.loss, cell.implementation))
-        for kind, incident in standing.incidents.items():
+        for kind, incident in course.incidents.items():
             if kind in tally.incidents:
                 continue
             tally.rows += 1
-            note(tally, replace(incident, rows=(0,)), replace(standing.first[kind], start=start))
+            note(tally, replace(incident, rows=(0,)), replace(course.first[kind], start=start))
             start += 1
         arbitration = Arbitration()
         measurement, findings = close(cell, tally, tolerance, arbitration)
-        worst, witness = self._worst(target, tally, measurement, standing, arbitration)
+        worst, witness = self._worst(target, tally, measurement, course, arbitration)
         self.arbitrated += arbitration.confirmed
         self.uncertified += arbitration.failures
         for candidate in filter(None, (tally.shown.get(None), tally.largest)):
@@ -421,19 +417,19 @@ class _Run:
         )
         self.findings += map(smaller, findings)
         self.measurements.append(measurement)
-        before = [each.worth for each in standing.curve if each.strategy == SWEEP]
+        before = [each.worth for each in course.curve if each.strategy == SWEEP]
         self.searches.append(
             Searched(
                 cell=cell,
                 aim=self.wanted.aim,
-                evaluations=standing.evaluations,
+                evaluations=course.evaluations,
                 worst=worst,
                 witness=witness,
                 before=_told(before[-1], self.wanted.maximised) if before else float("nan"),
-                curve=tuple(standing.curve),
-                shares=dict(standing.shares),
-                reached=None if self.wanted.kind is None else standing.reached is not None,
-                ended=standing.ended,
+                curve=tuple(course.curve),
+                shares=dict(course.shares),
+                reached=None if self.wanted.kind is None else course.reached is not None,
+                ended=course.ended,
             )
         )
 
@@ -442,12 +438,12 @@ class _Run:
         target: _Target,
         tally: Tally,
         measurement: Measurement,
-        standing: Standing,
+        course: Course,
         arbitration: Arbitration,
     ) -> tuple[float, Witness | None]:
         """How bad the worst row is by what is maximised, and its witness; the arbiter says both."""
         flushes = tally.flushing.flushes
-        if self.wanted.maximised is Aim.ULP or not standing.pool.islands:
+        if self.wanted.maximised is Aim.ULP or not course.pool.islands:
             return measurement.max_ulp, measurement.farthest
         if self.wanted.maximised is Aim.EXCESS:
             if tally.most_excess is None:
@@ -456,26 +452,7 @@ class _Run:
                 tally.most_excess, target.cell, self.wanted.tolerance, flushes=flushes
             )
             return found.excess_bits or 0.0, found
-        case = target.trials.reduced(standing.pool.ranked()[0].people, 0)
-        quantity = target.cell.quantity
-        observed = observe(target.implementation, case, quantity, thorough=False)
-        if observed.results is None:
-            return float("nan"), None
-        results, certain = observed.results, exact(case)
-        truth = certain.value if quantity is Quantity.VALUE else certain.gradient
-        absolute = score(results, truth, quantity=quantity, tolerance=Tolerance(0.0)).abs_error
-        errors = normwise(
-            np.nan_to_num(absolute.reshape(1, -1)), truth.midpoints(), case, quantity
-        )[0]
-        part = self._part(target, case, results.dtype)
-        scores = part.scores(results, self.wanted.tolerance, LOSSES[case.loss])
-        column = int(errors.argmax())
-        kind = kind_of(int(scores.kinds.reshape(1, -1)[0, column]))
-        shown = part.shown(results, scores, 0, column, kind)
-        witness = arbitration.witness(
-            shown, target.cell, self.wanted.tolerance, flushes=kind is Kind.FTZ
-        )
-        return float(errors[column]), witness
+        return measurement.max_norm, measurement.normwise
 
     def report(self) -> Report:
         """The report of all searches."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from xentcheck.bounds import BOUNDS
 from xentcheck.cli.audit import foreign, status_of
 from xentcheck.cli.check import CHECKED_DTYPES, bound_options
 from xentcheck.cli.entry import cli, note
@@ -116,13 +117,6 @@ def search(
     built_in: Sequence[str],
     shape: str,
     label_dtype: str,
-    max_ulp: float | None,
-    p99_ulp: float | None,
-    or_abs: float,
-    or_rel: float,
-    max_excess_bits: float | None,
-    or_excess_bits: float | None,
-    max_norm: float | None,
     seed: int,
     written: str | None,
     workers: int | None,
@@ -130,6 +124,7 @@ def search(
     formats: Sequence[str],
     outputs: Sequence[str],
     color: str,
+    **bounds: Any,
 ) -> int:
     """Search for the worst input of an implementation. A survey: it exits with 0.
 
@@ -147,6 +142,10 @@ def search(
       xentcheck search my_loss.py:loss --loss logsumexp --write-config worst.yaml
     """
     delivery = Delivery.planned(formats, outputs, color)
+    for bounding in BOUNDS:
+        value = bounds[bounding.name]
+        if value is not None and not value >= 0:
+            raise UsageError(f"{bounding.flag} {value:g}: has to be 0 or more")
     path = None if written is None else writable(written, "--write-config")
     from xentcheck.auditing.check import Check
     from xentcheck.auditing.run import Options
@@ -165,13 +164,7 @@ def search(
         quantities=quantities,
         framework=framework,
         gradient=gradient,
-        max_ulp=max_ulp,
-        p99_ulp=p99_ulp,
-        or_abs=or_abs,
-        or_rel=or_rel,
-        max_excess_bits=max_excess_bits,
-        or_excess_bits=or_excess_bits,
-        max_norm=max_norm,
+        **bounds,
         built_in=parameters_from(spec, kind, built_in, only, "--built-in"),
         bind=keywords_from("--bind", bound),
         shape=shape,

@@ -6,10 +6,11 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
-from xentcheck.floats import format_of, to_float64
+from xentcheck.floats import format_of
 from xentcheck.losses import LOSSES
 from xentcheck.measurement.escalation import Part
-from xentcheck.model import KINDS, RIGHT, Array, Case, Domain, Float64Array, Kind, Quantity
+from xentcheck.measurement.scales import scales
+from xentcheck.model import KINDS, RIGHT, Array, Case, Float64Array, Kind, Quantity
 from xentcheck.reference import Reference
 
 
@@ -17,7 +18,7 @@ class Aim(StrEnum):
     """What a search maximises.
 
     ``ulp``: the error in ulps. ``excess``: the error in ulps over the condition number. ``norm``:
-    the error of a row over its scale, see `normwise`.
+    the error of a row over its scale, see `scales`.
     """
 
     ULP = "ulp"
@@ -74,44 +75,9 @@ def rate(results: Array, case: Case, truth: Reference, quantity: Quantity, aim: 
             errors = ulps / np.fmax(condition, 1.0)
         case Aim.NORM:
             absolute = np.where(counted, scores.abs_error.reshape(shape), 0.0)
-            errors = normwise(absolute, truth.midpoints(quantity, slice(None)), case, quantity)
+            size = scales(truth, quantity, target.name, slice(0, case.rows)).size
+            with np.errstate(over="ignore"):
+                errors = absolute / size[:, None]
     worst, worth = ulps.max(axis=1), errors.max(axis=1)
     worst[lost] = worth[lost] = -1.0
     return Rated(worth, worst, kinds)
-
-
-def normwise(
-    absolute: Float64Array, exact: Float64Array, case: Case, quantity: Quantity
-) -> Float64Array:
-    """The errors of rows over the scale of their row, (rows, components).
-
-    The scale of a gradient is its largest component. That of a value is the largest of 1, the
-    values of the row and, for logits, the gaps between them; for a single logit, the logit.
-
-    Args:
-        absolute: (rows, components), absolute errors.
-        exact: the exact results, approximated.
-        case: the rows.
-        quantity: the value or the gradient.
-    """
-    sizes = np.abs(exact.reshape(case.rows, -1))
-    scale = np.max(sizes, axis=1, initial=0.0, where=np.isfinite(sizes))
-    if quantity is Quantity.VALUE:
-        scale = np.maximum(scale, 1.0)
-        if LOSSES[case.loss].domain is Domain.LOGITS:
-            scale = np.maximum(scale, _gaps(case))
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        errors = absolute / scale[:, None]
-    return np.asarray(np.where(absolute > 0, errors, 0.0))
-
-
-def _gaps(case: Case) -> Float64Array:
-    logits = to_float64(case.logits)
-    if logits.ndim == 1:
-        return np.asarray(np.where(np.isfinite(logits), np.abs(logits), 0.0))
-    known = np.isfinite(logits)
-    highest = np.max(logits, axis=1, initial=-np.inf, where=known)
-    lowest = np.min(logits, axis=1, initial=np.inf, where=known)
-    with np.errstate(over="ignore"):
-        gaps = highest / 2 - lowest / 2  # twice this may be beyond float64
-        return np.asarray(np.where(known.any(axis=1), np.minimum(2 * gaps, np.finfo(float).max), 0))

@@ -77,7 +77,7 @@ class _Drawing:
 
 
 class Uniform(_Drawing):
-    """Rows of which every number of the dtype is equally likely: the control of the contest."""
+    """Rows of which every number of the dtype is equally likely: the control of the competition."""
 
     def propose(self) -> Block:
         setting = self.setting()

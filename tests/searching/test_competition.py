@@ -14,7 +14,7 @@ from xentcheck.losses import LOSSES
 from xentcheck.measurement import Aim
 from xentcheck.model import Case, Domain, Float64Array, Kind, LabelKind, Quantity
 from xentcheck.searching import Trials
-from xentcheck.searching.contest import CONTROL, SWEEP, Contest, Standing, grouped
+from xentcheck.searching.competition import CONTROL, SWEEP, Competition, Course, grouped
 from xentcheck.searching.space import CHANCES, COUNTS, Space, settings_of
 from xentcheck.searching.strategies import STRATEGIES, Uniform
 from xentcheck.sweeps.generator import stream
@@ -52,7 +52,7 @@ def nan_at_one_gap(x: np.ndarray) -> np.ndarray:
     return result
 
 
-def contest(value: Any, loss: str, dtype: str = "float32", **changes: Any) -> Contest:
+def competition(value: Any, loss: str, dtype: str = "float32", **changes: Any) -> Competition:
     made = value if not callable(value) else implementation(value, loss)
     spec = LOSSES[loss]
     fields: dict[str, Any] = {
@@ -64,16 +64,16 @@ def contest(value: Any, loss: str, dtype: str = "float32", **changes: Any) -> Co
         "shows": lambda _: True,
         "stream": lambda purpose: stream(changes.get("seed", 0), "test", purpose),
     }
-    return Contest(**{**fields, **{k: v for k, v in changes.items() if k != "seed"}})
+    return Competition(**{**fields, **{k: v for k, v in changes.items() if k != "seed"}})
 
 
-def run(held: Contest, budget: int) -> Standing:
+def run(held: Competition, budget: int) -> Course:
     return held.run(budget, lambda: False, lambda _: None)
 
 
-def drawn_at_random(held: Contest, budget: int) -> list[Case]:
+def drawn_at_random(held: Competition, budget: int) -> list[Case]:
     """Cases that the control alone proposes."""
-    control = Uniform(held.space, Standing().pool, np.random.default_rng(5))
+    control = Uniform(held.space, Course().pool, np.random.default_rng(5))
     return [control.propose().case for _ in range(-(-budget // held.space.size))]
 
 
@@ -82,21 +82,21 @@ def drawn_at_random(held: Contest, budget: int) -> list[Case]:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_spike_at_one_number_beside_a_boundary_is_found_and_not_by_chance(seed: int) -> None:
-    held = contest(spiked, "softplus", seed=seed)
-    standing = run(held, 20_000)
-    assert standing.winner not in (CONTROL, "")
+    held = competition(spiked, "softplus", seed=seed)
+    course = run(held, 20_000)
+    assert course.winner not in (CONTROL, "")
     # 2^-11 of a number just above 88.7, whose ulp is 2^-17, is 5,678 ulps
-    assert standing.worst == pytest.approx(float(SPIKE) * 2**-11 / 2**-17, abs=1.0)
-    worst = standing.pool.ranked()[0].people
+    assert course.worst == pytest.approx(float(SPIKE) * 2**-11 / 2**-17, abs=1.0)
+    worst = course.pool.ranked()[0].people
     assert worst.logits[0] == SPIKE
     assert not any((case.logits == SPIKE).any() for case in drawn_at_random(held, 40_000))
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_nan_at_one_gap_is_found_and_not_by_chance(seed: int) -> None:
-    held = contest(nan_at_one_gap, "logsumexp", seed=seed)
-    standing = run(held, 20_000)
-    first = standing.first[Kind.NAN]
+    held = competition(nan_at_one_gap, "logsumexp", seed=seed)
+    course = run(held, 20_000)
+    first = course.first[Kind.NAN]
     x = to_float64(first.logits)[0]
     assert x[0] - x[1] == 37.0
     for case in drawn_at_random(held, 40_000):
@@ -115,30 +115,30 @@ def test_a_climb_that_chance_does_not_make() -> None:
         with np.errstate(over="ignore", invalid="ignore"):
             return (right_logsumexp(x) * (1 + 2.0 ** (bits - 23))).astype(x.dtype)
 
-    held = contest(hill, "logsumexp")
-    standing = run(held, 20_000)
-    assert standing.worst > 2**18
-    assert standing.winner != CONTROL
+    held = competition(hill, "logsumexp")
+    course = run(held, 20_000)
+    assert course.worst > 2**18
+    assert course.winner != CONTROL
 
 
 def test_a_sound_function_stays_sound() -> None:
-    standing = run(contest(right_softplus, "softplus"), 10_000)
-    assert standing.worst <= 0.5 + 2**-10
-    assert not standing.first
+    course = run(competition(right_softplus, "softplus"), 10_000)
+    assert course.worst <= 0.5 + 2**-10
+    assert not course.first
 
 
 # prefixes ------------------------------------------------------------------------------------
 
 
-def rows_tried(budget: int, seed: int = 0, loss: str = "logsumexp") -> tuple[list[bytes], Standing]:
+def rows_tried(budget: int, seed: int = 0, loss: str = "logsumexp") -> tuple[list[bytes], Course]:
     rows: list[bytes] = []
 
     def watched(x: np.ndarray, *_: Any) -> np.ndarray:
         rows.extend(each.tobytes() for each in x)
         return right_logsumexp(x) if x.ndim == 2 else right_softplus(x)
 
-    standing = run(contest(watched, loss, seed=seed), budget)
-    return rows, standing
+    course = run(competition(watched, loss, seed=seed), budget)
+    return rows, course
 
 
 @pytest.mark.parametrize("loss", ["logsumexp", "softplus"])
@@ -159,11 +159,11 @@ def test_another_seed_tries_other_rows() -> None:
 
 
 def test_every_strategy_is_tried_and_the_control_has_its_share() -> None:
-    _, standing = rows_tried(8_000)
-    assert set(standing.shares) == {SWEEP, *STRATEGIES}
-    assert all(standing.shares[name] > 0 for name in STRATEGIES)
-    assert standing.shares[CONTROL] == pytest.approx(8_000 / 16, abs=64)
-    assert [each.worth for each in standing.curve] == sorted(each.worth for each in standing.curve)
+    _, course = rows_tried(8_000)
+    assert set(course.shares) == {SWEEP, *STRATEGIES}
+    assert all(course.shares[name] > 0 for name in STRATEGIES)
+    assert course.shares[CONTROL] == pytest.approx(8_000 / 16, abs=64)
+    assert [each.worth for each in course.curve] == sorted(each.worth for each in course.curve)
 
 
 # starts, aims and kinds ----------------------------------------------------------------------
@@ -172,18 +172,18 @@ def test_every_strategy_is_tried_and_the_control_has_its_share() -> None:
 def test_a_search_starts_from_the_rows_that_are_given() -> None:
     space = Space(LOSSES["softplus"], "float32", LabelKind.NONE)
     start = space.case(np.array([SPIKE], dtype=np.float32), None, {})
-    standing = run(contest(spiked, "softplus", starts=grouped([(start, {})])), 300)
-    assert standing.winner == SWEEP
-    assert standing.curve[-1].evaluations == 1
-    assert standing.shares[SWEEP] == space.size
+    course = run(competition(spiked, "softplus", starts=grouped([(start, {})])), 300)
+    assert course.winner == SWEEP
+    assert course.curve[-1].evaluations == 1
+    assert course.shares[SWEEP] == space.size
 
 
 def test_a_kind_ends_the_search_when_it_is_found() -> None:
-    held = contest(nan_at_one_gap, "logsumexp", wanted=Kind.NAN)
-    standing = run(held, 50_000)
-    assert standing.reached is not None
-    assert standing.evaluations < 50_000
-    x = to_float64(standing.reached.logits)[0]
+    held = competition(nan_at_one_gap, "logsumexp", wanted=Kind.NAN)
+    course = run(held, 50_000)
+    assert course.reached is not None
+    assert course.evaluations < 50_000
+    x = to_float64(course.reached.logits)[0]
     assert x[0] - x[1] == 37.0
     refused = run(replace(held, shows=lambda _: False), 2_000)
     assert refused.reached is None
@@ -202,9 +202,9 @@ def test_the_normwise_error_of_a_gradient_is_that_of_its_row() -> None:
         return p.astype(x.dtype)
 
     made = implementation(right_logsumexp, "logsumexp", gradient=gradient)
-    held = contest(made, "logsumexp", quantity=Quantity.GRADIENT, aim=Aim.NORM)
-    standing = run(held, 3_000)
-    assert standing.worst == pytest.approx(0.1, rel=1e-5)
+    held = competition(made, "logsumexp", quantity=Quantity.GRADIENT, aim=Aim.NORM)
+    course = run(held, 3_000)
+    assert course.worst == pytest.approx(0.1, rel=1e-5)
     in_ulps = run(replace(held, aim=Aim.ULP), 3_000)
     assert in_ulps.worst > 1e10  # small components are off by all their digits
 
@@ -219,7 +219,7 @@ def test_excess_is_what_the_condition_number_does_not_explain() -> None:
         others[rows, top] = 0
         return x[rows, top] + np.log1p(others.sum(axis=1))
 
-    held = contest(tail, "logsumexp")
+    held = competition(tail, "logsumexp")
     assert run(held, 6_000).worst > 1e3
     assert run(replace(held, aim=Aim.EXCESS), 6_000).worst < 4
 
@@ -233,29 +233,29 @@ def test_rows_that_raise_are_kept_and_the_search_goes_on() -> None:
             raise ValueError("too large")
         return right_softplus(x)
 
-    standing = run(contest(picky, "softplus"), 5_000)
-    assert standing.incidents[Kind.RAISED].detail.startswith("ValueError")
-    assert (standing.first[Kind.RAISED].logits > 300).all()
-    assert standing.evaluations == 5_000
-    assert not standing.ended
+    course = run(competition(picky, "softplus"), 5_000)
+    assert course.incidents[Kind.RAISED].detail.startswith("ValueError")
+    assert (course.first[Kind.RAISED].logits > 300).all()
+    assert course.evaluations == 5_000
+    assert not course.ended
 
 
 def test_a_function_that_always_raises_ends_the_search() -> None:
     def broken(x: np.ndarray) -> np.ndarray:
         raise ValueError("no")
 
-    standing = run(contest(broken, "logsumexp"), 5_000)
-    assert standing.ended == "most calls fail"
-    assert standing.evaluations < 600
-    assert Kind.RAISED in standing.first
+    course = run(competition(broken, "logsumexp"), 5_000)
+    assert course.ended == "most calls fail"
+    assert course.evaluations < 600
+    assert Kind.RAISED in course.first
 
 
 def test_inputs_that_it_does_not_take_end_the_search_with_the_reason() -> None:
     def refusing(x: np.ndarray) -> np.ndarray:
         raise UnsupportedError("does not take such rows")
 
-    standing = run(contest(refusing, "logsumexp"), 5_000)
-    assert "does not take such rows" in standing.ended
+    course = run(competition(refusing, "logsumexp"), 5_000)
+    assert "does not take such rows" in course.ended
 
 
 def test_an_interrupt_keeps_what_is_known() -> None:
@@ -267,10 +267,10 @@ def test_an_interrupt_keeps_what_is_known() -> None:
             raise KeyboardInterrupt
         return spiked(x)
 
-    standing = run(contest(interrupted, "softplus"), 50_000)
-    assert standing.interrupted
-    assert standing.curve
-    assert standing.evaluations < 50_000
+    course = run(competition(interrupted, "softplus"), 50_000)
+    assert course.interrupted
+    assert course.curve
+    assert course.evaluations < 50_000
 
 
 # the space -----------------------------------------------------------------------------------
@@ -287,15 +287,15 @@ def test_no_strategy_leaves_the_domain(loss: Any, kind: LabelKind, dtype: str) -
         if targets != "all" and kind not in (LabelKind.TARGET, LabelKind.DISTRIBUTION):
             continue
         space = Space(loss, dtype, kind, targets, settings=settings)
-        standing = Standing()
+        course = Course()
         for number, (name, make) in enumerate(STRATEGIES.items()):
-            strategy = make(space, standing.pool, np.random.default_rng(number))
+            strategy = make(space, course.pool, np.random.default_rng(number))
             rng = np.random.default_rng(7)
             for _ in range(8):
                 block = strategy.propose()
                 check_inside(block.case, loss, kind, space, targets, name)
                 worth: Float64Array = rng.exponential(size=block.case.rows)
-                standing.pool.add(block.case, block.setting, worth)
+                course.pool.add(block.case, block.setting, worth)
                 strategy.learn(block, worth)
 
 

@@ -1,6 +1,6 @@
-"""A contest of strategies for the worst row: who finds worse rows gets more of the calls.
+"""A competition of strategies for the worst row: who finds worse rows gets more of the calls.
 
-The contest is a sequence of calls that depends on the seed alone. A budget only says where it
+The competition is a sequence of calls that depends on the seed alone. A budget only says where it
 stops: the rows of a budget are the first rows of a larger one.
 """
 
@@ -39,8 +39,8 @@ _MOST_FAILED = 6  # calls in a row that raise, or that the implementation does n
 
 
 @dataclass(slots=True, eq=False)
-class Standing:
-    """What a contest knows so far.
+class Course:
+    """What a competition knows so far.
 
     Attributes:
         evaluations: number of rows that were tried.
@@ -90,7 +90,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Contest:
+class Competition:
     """A search for the worst row of one implementation, dtype and quantity.
 
     Attributes:
@@ -115,33 +115,33 @@ class Contest:
         self,
         budget: int | None,
         enough: Callable[[], bool],
-        tell: Callable[[Standing], None],
-    ) -> Standing:
+        tell: Callable[[Course], None],
+    ) -> Course:
         """Search until the budget is used up or ``enough()``.
 
         Args:
             budget: number of rows to try; None: no limit.
             enough: whether to stop; asked before every call.
-            tell: is told the standing after every call.
+            tell: is told the course after every call.
         """
-        standing = Standing(shares=dict.fromkeys([SWEEP, *STRATEGIES], 0))
+        course = Course(shares=dict.fromkeys([SWEEP, *STRATEGIES], 0))
         failed = 0
-        with _interruptible(standing):
-            for name, strategy, block in self._blocks(standing):
-                left = block.case.rows if budget is None else budget - standing.evaluations
-                if left <= 0 or standing.reached is not None or enough():
+        with _interruptible(course):
+            for name, strategy, block in self._blocks(course):
+                left = block.case.rows if budget is None else budget - course.evaluations
+                if left <= 0 or course.reached is not None or enough():
                     break
-                worth, went = self._tried(standing, name, block, min(left, block.case.rows))
+                worth, went = self._tried(course, name, block, min(left, block.case.rows))
                 failed = 0 if went else failed + 1
                 if strategy is not None:
                     strategy.learn(block, worth)
-                tell(standing)
-                if failed >= _MOST_FAILED or standing.ended:
-                    standing.ended = standing.ended or "most calls fail"
+                tell(course)
+                if failed >= _MOST_FAILED or course.ended:
+                    course.ended = course.ended or "most calls fail"
                     break
-        return standing
+        return course
 
-    def _blocks(self, standing: Standing) -> Iterator[tuple[str, Strategy | None, Block]]:
+    def _blocks(self, course: Course) -> Iterator[tuple[str, Strategy | None, Block]]:
         """The rows of the starts, then those of the strategies, without end."""
         rng = self.stream(SWEEP)
         for start in self.starts:
@@ -152,7 +152,7 @@ class Contest:
                     own = joined(own, children(own, size - own.rows, rng))
                 yield SWEEP, None, Block(own, start.setting)
         strategies = {
-            name: make(self.space, standing.pool, self.stream(name))
+            name: make(self.space, course.pool, self.stream(name))
             for name, make in STRATEGIES.items()
         }
         rivals = [name for name in STRATEGIES if name != CONTROL]
@@ -168,15 +168,15 @@ class Contest:
             else:
                 chances = _chances(np.array([gains[each] for each in rivals]))
                 name = rivals[int(draws.choice(len(rivals), p=chances))]
-            before = standing.worst
+            before = course.worst
             yield name, strategies[name], strategies[name].propose()
             for each in rivals:
                 gains[each] *= FORGETTING
-            if name != CONTROL and standing.worst > before > 0:
-                gains[name] += min(float(np.log2(standing.worst / before)), MOST_BITS)
+            if name != CONTROL and course.worst > before > 0:
+                gains[name] += min(float(np.log2(course.worst / before)), MOST_BITS)
 
     def _tried(
-        self, standing: Standing, name: str, block: Block, counted: int
+        self, course: Course, name: str, block: Block, counted: int
     ) -> tuple[Float64Array, bool]:
         """Try a block. Return the worth of its rows, and whether there was any result.
 
@@ -184,28 +184,28 @@ class Contest:
         """
         case, rows = block.case, block.case.rows
         nothing = np.full(rows, -1.0)
-        start = standing.evaluations
-        standing.evaluations += counted
-        standing.shares[name] += counted
+        start = course.evaluations
+        course.evaluations += counted
+        course.shares[name] += counted
         try:
             observed, incident = self.trials.call(case)
             rated = self._rated(observed, case)
         except UnsupportedError as error:
-            standing.ended = str(error) if block.setting == self.space.settings[0] else ""
+            course.ended = str(error) if block.setting == self.space.settings[0] else ""
             return nothing, False
         except UncertifiedError:  # only mpmath could tell, and it cannot
             return nothing, True
         if incident is not None:
-            self._note(standing, incident, case, counted)
+            self._note(course, incident, case, counted)
         if rated is None:
             return nothing, False
         worth = np.where(observed.valid, rated.worth, -1.0)
         worth[counted:] = -1.0
-        standing.pool.add(case, block.setting, worth)
+        course.pool.add(case, block.setting, worth)
         best = int(worth.argmax())
-        if worth[best] > standing.worst:
-            standing.curve.append(Improvement(start + best + 1, float(worth[best]), name))
-        self._notice(standing, case, rated, observed.valid, counted)
+        if worth[best] > course.worst:
+            course.curve.append(Improvement(start + best + 1, float(worth[best]), name))
+        self._notice(course, case, rated, observed.valid, counted)
         return worth, bool(observed.valid.any())
 
     def _rated(self, observed: Returned, case: Case) -> Rated | None:
@@ -214,22 +214,22 @@ class Contest:
         truth = Reference(case, {self.trials.quantity})
         return rate(observed.results, case, truth, self.trials.quantity, self.aim)
 
-    def _note(self, standing: Standing, incident: Incident, case: Case, counted: int) -> None:
-        """Keep the first row of an incident. A process that dies or hangs ends the contest."""
+    def _note(self, course: Course, incident: Incident, case: Case, counted: int) -> None:
+        """Keep the first row of an incident. A process that dies or hangs ends the competition."""
         row = incident.rows[0] if incident.rows else 0
         if row >= counted:
             return
-        if incident.kind not in standing.first:
-            standing.first[incident.kind] = alone(case, row)[0]
-            standing.incidents[incident.kind] = incident
+        if incident.kind not in course.first:
+            course.first[incident.kind] = alone(case, row)[0]
+            course.incidents[incident.kind] = incident
         if incident.kind is self.wanted:
-            standing.reached = standing.first[incident.kind]
+            course.reached = course.first[incident.kind]
         if incident.kind in (Kind.CRASHED, Kind.TIMED_OUT):
-            standing.ended = f"it {incident.kind.replace('-', ' ')}: {incident.detail}"
+            course.ended = f"it {incident.kind.replace('-', ' ')}: {incident.detail}"
 
     def _notice(
         self,
-        standing: Standing,
+        course: Course,
         case: Case,
         rated: Rated,
         valid: npt.NDArray[np.bool_],
@@ -243,16 +243,16 @@ class Contest:
             kind = KINDS[code]
             here = np.flatnonzero(kinds == code)
             worst = int(here[rated.ulps[here].argmax()])
-            if kind is not Kind.INACCURATE and rated.ulps[worst] > standing.errors.get(kind, -2.0):
-                standing.first[kind] = alone(case, worst)[0]
-                standing.errors[kind] = float(rated.ulps[worst])
-            if kind is self.wanted and standing.reached is None:
+            if kind is not Kind.INACCURATE and rated.ulps[worst] > course.errors.get(kind, -2.0):
+                course.first[kind] = alone(case, worst)[0]
+                course.errors[kind] = float(rated.ulps[worst])
+            if kind is self.wanted and course.reached is None:
                 # the worst of the block first: for a kind that needs an error beyond a limit
                 order = here[np.argsort(-rated.ulps[here], kind="stable")]
                 for row in order[:2].tolist():
                     own = alone(case, row)[0]
                     if self.shows(own):
-                        standing.reached = own
+                        course.reached = own
                         break
 
 
@@ -264,12 +264,12 @@ def _chances(gains: Float64Array) -> Float64Array:
 
 
 @contextmanager
-def _interruptible(standing: Standing) -> Iterator[None]:
-    """Ctrl-C stops a contest; it keeps what it knows."""
+def _interruptible(course: Course) -> Iterator[None]:
+    """Ctrl-C stops a competition; it keeps what it knows."""
     try:
         yield
     except KeyboardInterrupt:
-        standing.interrupted = True
+        course.interrupted = True
 
 
 def grouped(rows: Sequence[tuple[Case, Setting]]) -> list[Block]:
