@@ -517,7 +517,10 @@ class TestMisbehaviour:
     @pytest.mark.skipif(platform.machine() != "x86_64", reason="sets a register of x86-64")
     def test_flush_to_zero_is_seen_and_stays_with_who_set_it(self, tmp_path: Path) -> None:
         """e^−50 · e^−50 is 3.7e-44, which float32 has as a subnormal."""
-        sigmoid = "half = np.exp(x / 2)\n    return half * half\n"
+        sigmoid = (
+            "half = np.exp(-np.abs(x) / 2)\n    small = half * half\n"
+            "    return np.where(x > 0, 1 - small, small)\n"
+        )
         write(
             tmp_path,
             {

@@ -253,7 +253,7 @@ def test_of_a_hundred_rows_one_may_be_farther_off_than_p99_ulp():
     assert measured.p99_ulp > 1
     assert measured.far == 3
     # an absolute error that is fine as well is fine here too
-    assert passes(off(3), "float32", "p99_ulp: 1, or_abs: 0.5", sweep[0])
+    assert passes(off(3), "float32", "p99_ulp: 1, or_abs: 0.5, allow: [invariant]", sweep[0])
 
 
 def test_bounds_join_as_they_are_documented():

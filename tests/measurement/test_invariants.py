@@ -197,7 +197,7 @@ def test_what_the_reference_blames_is_not_counted_twice() -> None:
     assert not [each for each in found if "nonnegative" in each.detail]
 
 
-def test_a_twin_that_raises_breaks_the_invariant_and_a_label_that_is_not_taken_does_not() -> None:
+def test_a_twin_that_raises_breaks_the_invariant_where_no_sweep_says_so() -> None:
     def value(x: Array, y: Array) -> Array:
         if y.ndim > 1:
             raise ValueError("integer labels only")
@@ -205,13 +205,26 @@ def test_a_twin_that_raises_breaks_the_invariant_and_a_label_that_is_not_taken_d
             raise ValueError("not sorted")
         return ce(x, y)
 
-    inputs = (np.array([[0.0, 1.0], [0.5, 2.0]]), np.array([0, 1]))
-    more: dict[str, Any] = {"inputs": inputs, "sanity_check": False}
-    report = audit(value, CE, invariants="permutation", **more)
-    (found,) = [each for each in report.findings if each.kind is Kind.INVARIANT]
-    assert found.distance == np.inf
-    assert "not sorted" in found.detail
-    assert Kind.INVARIANT not in kinds(audit(value, CE, invariants="one-hot", **more))
+    case = block(CE, [[0.0, 1.0], [0.5, 2.0]], [0, 1])
+    made = Implementation(CE, "mine", value, None, ("float64",), tuple(LabelKind), frozenset())
+    results = value(case.logits, np.array([0, 1]))
+    subject = Subject(made, case, Quantity.VALUE, results)
+    found = broken(subject, ("permutation", "one-hot"), np.arange(2), np.arange(2))
+    assert set(found) == {"permutation"}  # it need not take distributions
+    assert found["permutation"].distance == np.inf
+    assert "not sorted" in found["permutation"].detail
+    judged = asked(value, case)
+    assert Kind.INVARIANT not in judged.incidents
+
+
+def test_a_twin_that_the_reference_blames_is_not_for_an_invariant_to_say() -> None:
+    def value(x: Array, y: Array) -> Array:
+        return np.where(x[:, 0] > x[:, -1], np.nan, ce(x, y))
+
+    case = block(CE, [[0.0, 1.0], [0.5, 2.0]], [0, 1])
+    assert not asked(value, case).incidents
+    off = asked(lambda x, y: ce(x, y) + np.where(x[:, 0] > x[:, -1], OFF, 0), case)
+    assert "permutation" in off.ways[Kind.INVARIANT]
 
 
 def test_a_user_function_is_asked_for_one_hot_labels_only_by_name() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from xentcheck.floats import FORMATS, Format, format_of, to_float64
 from xentcheck.losses import LOSSES
@@ -18,7 +19,9 @@ class Subject:
     """One quantity of an implementation on one case without a reduction, with its plain results.
 
     ``wide``: other numbers than those of the case may be called. Otherwise they stay in the range
-    of the case, because a gate is about the inputs that it describes.
+    of the case, because a gate is about the inputs that it describes. ``judge`` takes another case
+    with its results, and says which of its rows the reference accepts, (rows,). The others are left
+    out: that they are wrong is not for an invariant to say. None: nobody knows the exact results.
     """
 
     implementation: Implementation
@@ -26,6 +29,13 @@ class Subject:
     quantity: Quantity
     results: Array
     wide: bool = False
+    judge: Callable[[Case, Array], npt.NDArray[np.bool_]] | None = None
+
+    def accepted(self, case: Case, results: Array) -> npt.NDArray[np.bool_]:
+        """Which rows of another case, with these results, may show a broken invariant: (rows,)."""
+        if self.judge is None:
+            return np.ones(case.rows, dtype=np.bool_)
+        return self.judge(case, results)
 
     def ends(self, row: Float64Array) -> tuple[float, float]:
         """The smallest and the largest number that may be called in the place of one of a row.
@@ -86,6 +96,16 @@ class Deviations:
     scale: Float64Array
     says: Callable[[int], str]
 
+    def only(self, kept: npt.NDArray[np.bool_]) -> "Deviations":
+        """Those of some rows."""
+        places = np.flatnonzero(kept).tolist()
+        return Deviations(
+            self.rows[kept],
+            self.off[kept],
+            self.scale[kept],
+            lambda place: self.says(places[place]),
+        )
+
 
 def part_of(case: Case, rows: Rows) -> Case:
     """A case of some rows of a case, in this order."""
@@ -100,9 +120,12 @@ def part_of(case: Case, rows: Rows) -> Case:
 def verdict(subject: Subject, invariant: Invariant, seen: Deviations) -> Broken | None:
     """Which rows are farther off than rounding explains; None if none is."""
     narrow = subject.narrow
-    allowed = invariant.allowed(subject.case.classes) * 2.0**-narrow.precision * seen.scale
-    if invariant.most:  # results may be flushed to zero
-        allowed = allowed + 2.0 * (subject.case.classes + 1) * narrow.smallest_normal
+    allowed = np.zeros(len(seen.scale))
+    if invariant.most:
+        unit = invariant.allowed(subject.case.classes) * 2.0**-narrow.precision
+        flushed = 2.0 * (subject.case.classes + 1) * narrow.smallest_normal
+        with np.errstate(over="ignore"):
+            allowed = unit * seen.scale + flushed
     with np.errstate(invalid="ignore"):
         wrong = np.flatnonzero(~(seen.off <= allowed))
     if not len(wrong):
@@ -130,14 +153,16 @@ def scale_of(case: Case, quantity: Quantity, results: Float64Array) -> Float64Ar
     """The scale of each row: the largest number that a sound formula computes with, (rows,)."""
     weight, per_degree = factors(case.parameters)
     inputs = np.ones(case.rows)
-    if LOSSES[case.loss].domain is not Domain.PROBABILITIES:
-        largest = np.abs(to_float64(case.logits)).reshape(case.rows, -1).max(axis=1)
-        noise = case.parameters.get("noise")
-        if isinstance(noise, np.ndarray):
-            largest = largest + np.abs(to_float64(noise)).max(axis=1)
-        inputs = np.maximum(largest * per_degree, 1.0)
-    if quantity is Quantity.GRADIENT:
-        inputs = inputs * per_degree
+    with np.errstate(over="ignore"):
+        if LOSSES[case.loss].domain is not Domain.PROBABILITIES:
+            largest = np.abs(to_float64(case.logits)).reshape(case.rows, -1).max(axis=1)
+            noise = case.parameters.get("noise")
+            if isinstance(noise, np.ndarray):
+                largest = largest + np.abs(to_float64(noise)).max(axis=1)
+            inputs = np.maximum(largest * per_degree, 1.0)
+        if quantity is Quantity.GRADIENT:
+            inputs = inputs * per_degree
+        inputs = weight * inputs
     sizes = np.abs(results).reshape(case.rows, -1)
     most = np.where(np.isfinite(sizes), sizes, 0.0).max(axis=1, initial=0.0)
-    return np.asarray(np.maximum(most, weight * inputs))
+    return np.asarray(np.maximum(most, inputs))

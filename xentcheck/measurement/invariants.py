@@ -8,19 +8,30 @@ a scan along an axis (`xentcheck.measurement.scans`). What rounding may break is
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
+import numpy.typing as npt
 
-from xentcheck.errors import UnsupportedError
-from xentcheck.execution import Caller, CallError, Incident
+from xentcheck.errors import UncertifiedError, UnsupportedError
+from xentcheck.execution import Caller, CallError, Incident, Returned
 from xentcheck.floats import FORMATS, to_float64
 from xentcheck.losses.invariants import INVARIANTS, PATHS, Invariant, factors, invariants_of
 from xentcheck.measurement.asking import SAMPLE_NUMBERS, Asked, Rows
 from xentcheck.measurement.deviations import Broken, Deviations, Subject, part_of, scale_of, verdict
 from xentcheck.measurement.scans import SCANNED, SCANS, of_scans
 from xentcheck.measurement.twins import LOST, of_twins
-from xentcheck.model import Case, Implementation, Kind, LabelKind, Quantity, Tolerance
+from xentcheck.model import (
+    Array,
+    Case,
+    Implementation,
+    Kind,
+    LabelKind,
+    Quantity,
+    Tolerance,
+)
+from xentcheck.reference import Reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +93,8 @@ def invariants(
     rows = _determined(asked, eligible(case, asked.called)) if names else asked.called[:0]
     if not len(rows):
         return []
-    subject = Subject(asked.implementation, case, asked.quantity, asked.results)
+    judge = partial(_accepted, asked)
+    subject = Subject(asked.implementation, case, asked.quantity, asked.results, judge=judge)
 
     def right(of: Rows) -> Rows:
         return of[asked.right(asked.results[of], of)]
@@ -109,6 +121,17 @@ def _declares(implementation: Implementation) -> bool:
     """Whether it declares distributions. A user's function takes every label until it raises."""
     kinds = implementation.label_kinds
     return LabelKind.DISTRIBUTION in kinds and LabelKind.NONE not in kinds
+
+
+def _accepted(asked: Asked, case: Case, results: Array) -> npt.NDArray[np.bool_]:
+    """Which rows of another case have results that the reference certainly accepts."""
+    try:
+        truth = Reference(case, frozenset({asked.quantity}))
+        observed = Returned(results, np.ones(case.rows, dtype=np.bool_))
+        other = Asked(asked.implementation, truth, asked.quantity, asked.tolerance, observed)
+        return other.right(results, np.arange(case.rows))
+    except UncertifiedError:
+        return np.zeros(case.rows, dtype=np.bool_)
 
 
 def _determined(asked: Asked, rows: Rows) -> Rows:

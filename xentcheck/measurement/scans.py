@@ -1,6 +1,7 @@
 """Scans: rows that differ in one number only, from one end of its range to the other."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -31,9 +32,13 @@ def of_scans(subject: Subject, invariant: Invariant, few: Rows, scanned: int) ->
         case, points, falls = _scan(subject, row)
         caller = Caller(subject.implementation, case, subject.quantity)
         values = caller.call()
-        seen = _rises(subject, invariant, row, case, points, values, falls=falls)
-        if seen is not None and same_bits(caller.call(), values).all():
-            found.append(seen)
+        rises = partial(_rises, subject, invariant, row, falls=falls)
+        seen = rises(case, points, values)
+        if seen is None or not same_bits(caller.call(), values).all():
+            continue
+        kept = np.flatnonzero(subject.accepted(case, values))
+        seen = rises(part_of(case, kept), points[kept], values[kept]) if len(kept) > 1 else None
+        found += [] if seen is None else [seen]
     if not found:
         return None
     worst = max(found, key=lambda each: each.distance)

@@ -233,15 +233,18 @@ def of_twins(subject: Subject, invariant: Invariant, few: Rows) -> Broken | None
     except CallError as error:
         if error.kind in LOST or invariant.name == "one-hot" or not _steady(subject, twins.rows):
             raise
+        if subject.judge is not None:  # a sweep of such rows says so
+            return None
         return Broken(tuple(twins.rows.tolist()), f"{twins.says(0)}: {error}", np.inf)
-    seen = verdict(subject, invariant, _apart(subject, twins, subject.results[twins.rows], there))
-    if seen is None:
+    seen = _apart(subject, twins, subject.results[twins.rows], there)
+    if verdict(subject, invariant, seen) is None:
         return None
     own = Caller(implementation, part_of(subject.case, twins.rows), quantity)
     alone, again = own.call(), caller.call(tracked=tracked)
     if not same_bits(again, there).all():
         return None
-    return verdict(subject, invariant, _apart(subject, twins, alone, there))
+    accepted = subject.accepted(twins.case, there)
+    return verdict(subject, invariant, _apart(subject, twins, alone, there).only(accepted))
 
 
 def _steady(subject: Subject, rows: Rows) -> bool:
