@@ -105,13 +105,11 @@ def invariants(
 
 
 def _strictly(asked: Asked) -> Asked:
-    """Results that are allowed for their absolute error or their grade are not asked.
+    """Results that only their grade allows are not asked.
 
-    A gradient that became 0 instead of 2e-9 is within such a limit, but no longer adds up to 0.
+    A gradient that became 0 instead of 2e-9 has an allowed grade, but no longer adds up to 0.
     """
-    own = asked.tolerance
-    loose = own.of_scale or own.or_abs > 0 or own.or_rel > 0
-    return replace(asked, tolerance=_STRICT) if loose else asked
+    return replace(asked, tolerance=_STRICT) if asked.tolerance.of_scale else asked
 
 
 _STRICT = Tolerance(max_ulp=4.0, or_excess_bits=2.0)
