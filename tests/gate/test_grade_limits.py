@@ -254,7 +254,7 @@ def checked(tmp_path, name, *options):
 def test_check_by_grade(tmp_path):
     strict = checked(tmp_path, "loss")
     assert strict.exit_code == 1
-    assert strict.stdout.rstrip().endswith("grades    float32 value: absolute")
+    assert strict.stdout.rstrip().endswith("grades   float32 value: absolute")
     lax = checked(tmp_path, "loss", "--min-grade", "absolute")
     assert lax.exit_code == 0, lax.stdout
     assert "grades    float32 value: absolute" in lax.stdout

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from xentcheck.auditing.shrink import shrunk
 from xentcheck.diagnosis import Variant, run
-from xentcheck.errors import UncertifiedError
+from xentcheck.errors import INTERNAL_ERROR, UncertifiedError
 from xentcheck.execution import Death, hosts, run_tasks
 from xentcheck.floats import format_of
 from xentcheck.measurement.usual_tests import usual_tests
@@ -69,8 +69,8 @@ def refined(
     tolerance: Callable[[Cell], Tolerance],
     workers: int,
     deaths: list[str],
-) -> tuple[tuple[Diagnosis, ...], tuple[Finding, ...]]:
-    """The diagnoses with smaller witnesses, and the findings with what usual tests say.
+) -> tuple[tuple[Diagnosis, ...], tuple[Finding, ...], tuple[str, ...]]:
+    """The diagnoses with smaller witnesses, the findings with what usual tests say, and failures.
 
     Args:
         diagnoses: the diagnoses.
@@ -116,7 +116,8 @@ def refined(
 
     shared = list(implementations.values())
     with run_tasks(_work, tasks, workers, again, shared=shared) as came:
-        results = [each for _, each in came]
+        answers = [each for _, each in came]
+    results = [finding for finding, _ in answers]
     smaller = dict(zip(map(id, shown), results[: len(shown)], strict=True))
     usual = {
         id(finding): result.usual
@@ -127,6 +128,7 @@ def refined(
             _with(each, smaller[id(each)]) if id(each) in smaller else each for each in diagnoses
         ),
         tuple(replace(each, usual=usual.get(id(each), each.usual)) for each in findings),
+        tuple(message for _, message in answers if message),
     )
 
 
@@ -182,10 +184,20 @@ def _with(diagnosis: Diagnosis, finding: Finding) -> Diagnosis:
     )
 
 
-def _work(task: Refining, tell: Callable[[str], None]) -> Finding:
-    finding = task.finding
+def _work(task: Refining, tell: Callable[[str], None]) -> tuple[Finding, str]:
+    """The finding, refined, and a message if that failed by a fault of ours."""
     if task.given_up:
-        return finding
+        return task.finding, ""
+    try:
+        return _refined(task, tell), ""
+    except Exception as error:  # a fault of ours costs the smaller witness, not the report
+        what = f"{type(error).__name__}: {error}"
+        name = task.implementation.name
+        return task.finding, f"{INTERNAL_ERROR}: a witness of {name} was not made smaller: {what}"
+
+
+def _refined(task: Refining, tell: Callable[[str], None]) -> Finding:
+    finding = task.finding
     if task.implementation.process is not None:
         hosts.start((task.implementation.process,))
     if task.cause is not None:
@@ -209,10 +221,9 @@ def _same_cause(variant: Variant, cause: Cause) -> Callable[[Case, Array], npt.N
         target = format_of(results.dtype)
         assert target is not None
         out, steps = run(variant, case, target.name)
-        rows = 1 if results.ndim == 0 else case.rows
-        if rows != case.rows:
-            return np.ones(rows, dtype=np.bool_)
-        causes = steps.causes(out.reshape(rows, -1))
+        if case.reduced:  # one answer for the block: the kind is enough
+            return np.ones(1, dtype=np.bool_)
+        causes = steps.causes(out.reshape(case.rows, -1))
         return np.array([each is cause for each in causes.tolist()], dtype=np.bool_)
 
     return same

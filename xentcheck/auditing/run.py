@@ -284,7 +284,7 @@ class _Audit:
             return found
         implementations = {(each.loss, each.name): each for each in self.plan.known}
         try:
-            diagnoses, findings = refined(
+            diagnoses, findings, failures = refined(
                 found.diagnoses,
                 found.findings,
                 found.variants,
@@ -295,6 +295,7 @@ class _Audit:
             )
         except KeyboardInterrupt:
             return replace(found, interrupted=True)
+        self._blame(failures)
         return replace(found, diagnoses=diagnoses, findings=findings)
 
     def _tolerance(self, cell: Cell) -> Tolerance:

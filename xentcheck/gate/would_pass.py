@@ -27,7 +27,10 @@ from xentcheck.model import (
 )
 
 MOST = 1e4
-"""A larger bound, in ulps or absolute, allows that no digit is right. It is not told."""
+"""A larger bound in ulps allows that no digit is right. It is not told."""
+
+MOST_ABS = 0.1
+"""A larger absolute error is no tolerance: a loss that ends at a plateau would pass."""
 
 TOLD = ("or_abs", "max_ulp", P99)
 """The bounds that are told."""
@@ -80,7 +83,8 @@ def bounds(finding: Finding, limit: Limit, findings: Iterable[Finding]) -> Mappi
     simple = not tolerance.times_condition and tolerance.max_excess_bits == math.inf
     names = ("or_abs", "max_ulp") if simple and tolerance.max_ulp < math.inf else ("or_abs",)
     needed = {name: max(each.least.get(name, math.inf) for each in together) for name in names}
-    return {name: bound for name, bound in needed.items() if bound <= MOST}
+    most = {"or_abs": MOST_ABS, "max_ulp": MOST}
+    return {name: bound for name, bound in needed.items() if bound <= most[name]}
 
 
 def percentile(measurement: Measurement, limit: Limit) -> Mapping[str, float]:

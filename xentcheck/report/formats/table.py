@@ -316,14 +316,14 @@ def _summary(report: Report, lines: Sequence[Line], *, brief: bool) -> Renderabl
         entries.append(("partial", "interrupted: this is what was finished until then"))
     if report.baseline:
         entries.append(("baseline", words.baseline_text(report)))
-    if grades := grades_text(lines):
-        entries.append(("grades", grades))
     entries += [("enough", text) for text in words.loosened_lines(report)]
     entries.append(("gate" if report.gated else "survey", words.ending(report)))
     if brief:
         entries.append(
             ("more", "-v: every violation, the legend and the truth; --format json: all")
         )
+    if grades := grades_text(lines):
+        entries.append(("grades", grades))
     return labelled(entries)
 
 
