@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_UP, Context, Decimal
 
+from xentcheck.floats import FORMATS
 from xentcheck.model import (
     AGAINST,
     IN_TOLERANCE,
@@ -43,6 +44,7 @@ SIZED = IN_TOLERANCE | {Kind.WRONG_SIGN, Kind.MISSED_OVERFLOW, Kind.FTZ}
 
 _MARGIN = 1 + Decimal(2) ** -9
 _TINIEST = 5e-324
+_KEPT_BITS = 4  # a bound in ulps that leaves fewer bits is not told
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,8 @@ def bounds(finding: Finding, limit: Limit, findings: Iterable[Finding]) -> Mappi
     simple = not tolerance.times_condition and tolerance.max_excess_bits == math.inf
     names = ("or_abs", "max_ulp") if simple and tolerance.max_ulp < math.inf else ("or_abs",)
     needed = {name: max(each.least.get(name, math.inf) for each in together) for name in names}
-    most = {"or_abs": MOST_ABS, "max_ulp": MOST}
+    digits = FORMATS[finding.cell.dtype].precision - _KEPT_BITS
+    most = {"or_abs": MOST_ABS, "max_ulp": min(MOST, 2.0**digits)}
     return {name: bound for name, bound in needed.items() if bound <= most[name]}
 
 
