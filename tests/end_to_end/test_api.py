@@ -311,7 +311,8 @@ class TestAssertAccurate:
             xentcheck.assert_accurate(losses().naive, CE, dtypes=["float32"])
         text = str(caught.value)
         report = xentcheck.audit(losses().naive, CE, dtypes=["float32"])
-        assert text.startswith(f"{len(report.violations)} violations\n\nnan  {CE}  losses5:naive")
+        assert text.startswith(f"{len(report.violations)} violations\n\nexp-overflow: ")
+        assert f"\n\nnan  {CE}  losses5:naive" in text
         assert text.endswith(f"\n\nand {len(report.violations) - 5} more")
         assert text.count("\nlimit ") == 5
         for word in ("logits", "label", "actual", "expected", "exact", "error", "replay"):
