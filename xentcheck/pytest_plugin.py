@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeAlias
 import pytest
 
 if TYPE_CHECKING:
-    from xentcheck.model import Cell, Config, Implementation, Report, Skip
+    from xentcheck.model import Cell, Config, Diagnosis, Implementation, Report, Skip
 
 SUFFIXES = (".xentcheck.yaml", ".xentcheck.yml")
 MARK = "xentcheck"
@@ -285,11 +285,21 @@ class CellItem(pytest.Item):
         if mine:
             from xentcheck.report import words
 
-            _fail(words.violations_text(replace(self._report, violations=tuple(mine)), _MOST_TOLD))
+            told = replace(self._report, violations=tuple(mine), diagnoses=tuple(self._diagnoses()))
+            _fail(words.violations_text(told, _MOST_TOLD))
 
     def reportinfo(self) -> tuple[Path, int, str]:
         """The limit in the configuration."""
         return self.path, max(self.line - 1, 0), self.name
+
+    def _diagnoses(self) -> "Iterator[Diagnosis]":
+        """The causes that explain rows of the cell."""
+        loss, implementation, *place = self.place
+        for each in self._report.diagnoses:
+            if (each.loss, each.implementation) == (loss, implementation):
+                own = tuple(one for one in each.explains if [one.dtype, one.quantity] == place)
+                if own:
+                    yield replace(each, explains=own)
 
     def _is_mine(self, cell: "Cell") -> bool:
         return self.place == cell.line
