@@ -120,3 +120,13 @@ def test_a_sound_loss_has_no_diagnosis() -> None:
         gradient="xentcheck.implementations.numpy.softmax:_ce_log1p_gradient",
     )
     assert report.diagnoses == ()
+
+
+def test_an_assertion_begins_with_the_causes(own: Path) -> None:
+    """Each cause on lines of its own, before the violations."""
+    with pytest.raises(AssertionError) as caught:
+        xentcheck.assert_accurate(f"{own}:loss", "softmax_cross_entropy", dtypes=["float32"])
+    lines = str(caught.value).splitlines()
+    heading = next(at for at, line in enumerate(lines) if line.startswith("one-minus-p-canc"))
+    assert lines[heading + 1].startswith("explains")
+    assert any(line.startswith("instead") for line in lines[heading : heading + 8])

@@ -112,7 +112,7 @@ def causes_text(report: Report) -> list[str]:
     parts = []
     for group in cause_groups(report):
         told = [(word, text) for word, text in cause_lines(report, group) if word in _ESSENTIAL]
-        parts.append("\n".join([headline_of_cause(group), *aligned(told)]))
+        parts.append(f"{headline_of_cause(group)}\n{aligned(told)}")
     return parts
 
 
