@@ -102,7 +102,8 @@ class TestItems:
         failure = cases[f"{CE}[numpy.naive-float32-value]"].find("failure")
         assert failure is not None
         text = failure.text or ""
-        assert text.startswith(f"3 violations\n\nnan  {CE}  numpy.naive  float32  value")
+        assert text.startswith("3 violations\n\n")
+        assert f"\n\nnan  {CE}  numpy.naive  float32  value" in text
         assert "actual    nan (float32)" in text
         assert "expected  4.1223073843355e-9 = 0x1.1b4866p-28" in text
         replay = f"xentcheck probe --loss {CE} --logits=20,0,0 --label=0 --dtype float32"
@@ -144,13 +145,11 @@ class TestItems:
     def test_the_first_failure_can_end_it(self, project: pytest.Pytester) -> None:
         result = run(project, "-x", "-k", "mine")
         result.assert_outcomes(failed=1, deselected=8)
-        assert set(project.path.joinpath("called.txt").read_text().split()) == {"float32"}
+        assert called_dtypes(project) == {"float32"}
 
     def test_code_is_loaded_once_in_a_session(self, project: pytest.Pytester) -> None:
         run(project, "-k", "mine").assert_outcomes(failed=2, skipped=2, deselected=8)
-        assert set(project.path.joinpath("called.txt").read_text().split()) == {
-            *("float32", "float16")
-        }
+        assert called_dtypes(project) == {*("float32", "float16")}
         assert project.path.joinpath("loaded.txt").read_text() == "loaded "
 
     def test_xdist_gives_the_same(self, project: pytest.Pytester) -> None:
@@ -550,3 +549,8 @@ def test_the_plugin_is_found_by_its_entry_point() -> None:
     plugin: Any = found.load()
     assert plugin.pytest_collect_file
     assert importlib.util.find_spec(found.module)
+
+
+def called_dtypes(project: pytest.Pytester) -> set[str]:
+    """The dtypes of the audit's calls; what usual tests say takes calls in float64 beside."""
+    return set(project.path.joinpath("called.txt").read_text().split()) - {"float64"}

@@ -263,7 +263,7 @@ def test_one_line_says_it() -> None:
 def test_the_results_are_in_the_report_and_read_back() -> None:
     found = finding(1.0, usual=TESTS)
     report = Report({}, 0, {}, (), (found,), (), (), (), gated=False)
-    assert ("usual tests", usual_text(TESTS)) in words.finding_lines(report, found)
+    assert ("tests", usual_text(TESTS)) in words.finding_lines(report, found)
     text = document.to_json(report)
     assert json.loads(text)["findings"][0]["usual"][3] == {
         "name": SCIPY,

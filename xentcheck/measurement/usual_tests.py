@@ -7,7 +7,7 @@ They are made on the witness, and all but the last on some rows of the finding's
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -363,7 +363,6 @@ def _scipy_for(tried: _Tried) -> Implementation | str:
     return reasons[0] if reasons else "SciPy has no such function"
 
 
-@cache
 def _of_scipy(loss: str) -> tuple[Implementation, ...]:
     """SciPy's functions for a loss, called in the plain way."""
     return tuple(

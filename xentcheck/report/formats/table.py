@@ -71,7 +71,7 @@ def render_table(report: Report, width: int, *, verbose: bool = False) -> Group:
         parts += _rows(lines, width, brief=brief)
     parts += _causes(report, width, verbose=verbose)
     parts += (
-        _violations(report, width, brief=brief)
+        _violations(report, width, brief=brief and not report.baseline)
         if report.gated
         else _top_findings(report, width, brief=brief)
     )

@@ -123,7 +123,7 @@ def finding_lines(
     elif finding.hint:
         told.append(("hint", finding.hint))
     if finding.usual:
-        told.append(("usual tests", usual_text(finding.usual)))
+        told.append(("tests", usual_text(finding.usual)))
     witness = finding.witness
     if witness is None:
         return told
