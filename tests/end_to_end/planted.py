@@ -122,10 +122,12 @@ PLANTED = (
     Planted(
         "every tolerance widened by the condition number",
         "xentcheck/measurement/scoring.py",
-        "if condition is None or not conditioned(tolerance):\n            return cls(limit, p99, "
-        "*others, 2.0**-51)\n        slack = 2.0**-20\n        factor = np.fmax(condition, 1.0)\n"
+        "        if condition is None or not conditioned(tolerance):\n"
+        "            unsigned = np.ones((), dtype=np.bool_) if tolerance.of_scale else None\n"
+        "            return cls(limit, p99, *others, 2.0**-51, unsigned)\n"
+        "        slack = 2.0**-20\n        factor = np.fmax(condition, 1.0)\n"
         "        if tolerance.times_condition:",
-        "if condition is None:\n            return cls(limit, p99, *others, 2.0**-51)\n"
+        "        if condition is None:\n            return cls(limit, p99, *others, 2.0**-51)\n"
         "        slack = 2.0**-20\n        factor = np.fmax(condition, 1.0)\n        if True:",
         (
             "tests/measurement/test_scoring.py::test_a_condition_number_widens_only_a_tolerance_that_asks_for_it",
@@ -704,8 +706,8 @@ PLANTED = (
     Planted(
         "the error of a row that of its best component",
         "xentcheck/measurement/scored_part.py",
-        "    worst = ulps.max(axis=1) if",
-        "    worst = ulps.min(axis=1) if",
+        "    largest = errors.max(axis=1) if",
+        "    largest = errors.min(axis=1) if",
         (
             "tests/execution/test_execution.py::test_a_cell_has_the_worst_of_all_its_cases_and_counts_every_row",
         ),
@@ -1207,8 +1209,8 @@ PLANTED = (
     Planted(
         "a note that cannot be forbidden",
         "xentcheck/gate/limits.py",
-        "        return finding.kind in limit.forbid",
-        "        return False",
+        "    if finding.kind in NOTES:\n        return finding.kind in limit.forbid",
+        "    if finding.kind in NOTES:\n        return False",
         ("tests/measurement/test_borderline.py::test_a_note_is_a_violation_where_it_is_forbidden",),
     ),
     Planted(
