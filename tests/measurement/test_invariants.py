@@ -250,7 +250,7 @@ def test_calls_stay_in_the_range_of_the_block() -> None:
         return ce(x, y)
 
     inputs = (np.array([[0.0, 1.0], [-3.0, 2.0]]), np.array([0, 1]))
-    audit(value, CE, inputs=inputs, sanity_check=False)
+    audit(value, CE, inputs=inputs, sanity_check=False, diagnosis=False)
     assert largest == 3.0
 
 
