@@ -413,3 +413,14 @@ def test_an_unsupported_input_breaks_nothing() -> None:
 @pytest.mark.parametrize("name", sorted(INVARIANTS))
 def test_every_invariant_is_planted_here(name: str) -> None:
     assert name in {each[1] for each in PLANTED} | {"paths"}
+
+
+def test_a_reversal_that_makes_a_label_the_ignored_one_is_not_asked() -> None:
+    """With label 1 of two classes reversed to 0, the row would be ignored and its gradient 0."""
+
+    def sound(x: Array, y: Array, ignore_index: int = -100) -> Array:
+        return np.where(y == ignore_index, 0, -x[np.arange(len(y)), y]).astype(x.dtype)
+
+    inputs = (np.array([[-0.5, -1.0], [-0.25, -1.5]]), np.array([1, 1]))
+    report = audit(sound, "nll_loss", inputs=inputs, parameters={"ignore_index": 0}, gradient=None)
+    assert not [each for each in report.findings if each.kind is Kind.INVARIANT]

@@ -95,11 +95,17 @@ def _exact_shifts(x: Float64Array, target: Format, reach: float) -> Float64Array
 
 
 def _reversed(subject: Subject, rows: Rows) -> Twins | None:
-    """The rows with their classes in reverse order."""
-    twins = part_of(subject.case, rows)
-    classes = twins.classes
+    """The rows with their classes in reverse order, where neither label is the ignored one."""
+    case, classes = subject.case, subject.case.classes
     if classes < 2:
         return None
+    ignored = case.parameters.get("ignore_index")
+    if case.label_kind is LabelKind.INTEGER and ignored is not None:
+        own = np.asarray(case.labels)[rows]
+        rows = rows[(own != ignored) & (classes - 1 - own != ignored)]
+        if not len(rows):
+            return None
+    twins = part_of(case, rows)
     labels = twins.labels
     if labels is not None and twins.label_kind is LabelKind.INTEGER:
         inside = (labels >= 0) & (labels < classes)
