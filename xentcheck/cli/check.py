@@ -2,7 +2,7 @@
 
 # ruff: noqa: PLC0415
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import click
@@ -45,6 +45,14 @@ def bound_options(command: Callable[..., Any]) -> Callable[..., Any]:
         default = 0.0 if each.default == "`0`" else None
         command = click.option(each.flag, type=float, default=default, help=each.option)(command)
     return command
+
+
+def require_valid_bounds(bounds: Mapping[str, float | None]) -> None:
+    """Refuse a bound below 0 or NaN; the bounds by name, None where not given."""
+    for bounding in BOUNDS:
+        value = bounds[bounding.name]
+        if value is not None and not value >= 0:
+            raise UsageError(f"{bounding.flag} {value:g}: has to be 0 or more")
 
 
 @cli.command()
@@ -202,10 +210,7 @@ def check(
         "or_excess_bits": or_excess_bits,
         "max_norm": max_norm,
     }
-    for bounding in BOUNDS:
-        value = given[bounding.name]
-        if value is not None and not value >= 0:
-            raise UsageError(f"{bounding.flag} {value:g}: has to be 0 or more")
+    require_valid_bounds(given)
     from xentcheck.sweeps import chosen_labels
 
     spec = named_loss(loss)

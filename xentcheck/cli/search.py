@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from xentcheck.bounds import BOUNDS
 from xentcheck.cli.audit import foreign, status_of
-from xentcheck.cli.check import CHECKED_DTYPES, bound_options
+from xentcheck.cli.check import CHECKED_DTYPES, bound_options, require_valid_bounds
 from xentcheck.cli.entry import cli, note
 from xentcheck.cli.options import (
     calling,
@@ -142,10 +141,7 @@ def search(
       xentcheck search my_loss.py:loss --loss logsumexp --write-config worst.yaml
     """
     delivery = Delivery.planned(formats, outputs, color)
-    for bounding in BOUNDS:
-        value = bounds[bounding.name]
-        if value is not None and not value >= 0:
-            raise UsageError(f"{bounding.flag} {value:g}: has to be 0 or more")
+    require_valid_bounds(bounds)
     path = None if written is None else writable(written, "--write-config")
     from xentcheck.auditing.check import Check
     from xentcheck.auditing.run import Options
