@@ -267,7 +267,13 @@ def _precedence(entry_point: importlib.metadata.EntryPoint) -> tuple[bool, str, 
 
 
 def _distribution(entry_point: importlib.metadata.EntryPoint) -> str:
-    return "" if entry_point.dist is None else entry_point.dist.name
+    return "" if entry_point.dist is None else _name_of(entry_point.dist)
+
+
+@functools.lru_cache(maxsize=64)
+def _name_of(distribution: importlib.metadata.Distribution) -> str:
+    """The name of a distribution; reading it parses all of the distribution's metadata."""
+    return distribution.name
 
 
 def _where(entry_point: importlib.metadata.EntryPoint) -> str:

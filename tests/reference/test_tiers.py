@@ -1164,9 +1164,12 @@ def split(report):
     whole = json.loads(document.to_json(report))
     del whole["reference"]
     numbers = [
-        [float(each.pop(name)) if each.get(name) is not None else None for name in ABOUT]
+        float(each.pop(name)) if each.get(name) is not None else None
         for each in whole["measurements"]
+        for name in ABOUT
     ]
+    for finding in whole["findings"]:
+        numbers.extend(finding.pop("least").values())
     return whole, np.array(numbers, dtype=float)
 
 
