@@ -210,16 +210,14 @@ class _Search:
 
     def _effort(self, array: Array) -> float:
         """How hard numbers are to read; a number that is there already is easy."""
-        values = (to_float64(array) if array.dtype.kind not in "iub" else array).ravel().tolist()
-        distinct = set(values)
+        values = (to_float64(array) if array.dtype.kind not in "iub" else array).ravel()
+        distinct, first, counts = np.unique(values, return_index=True, return_counts=True)
         if len(distinct) > MANY:
             return 100.0 * len(distinct)
-        seen: set[float] = set()
         total = 0.0
-        for value in values:
+        for value, count in zip(values[first].tolist(), counts.tolist(), strict=True):
             own = effort(float(value), self.case.dtype)
-            total += min(own, 1.0) if value in seen else own
-            seen.add(value)
+            total += own + (count - 1) * min(own, 1.0)
         return total
 
     def _allowed(self, state: _State) -> bool:
@@ -304,17 +302,18 @@ class _Search:
         if own is not None and math.isfinite(first[own]):
             with np.errstate(invalid="ignore"):
                 orders.append(np.argsort(np.abs(first - first[own]), kind="stable"))
-        made: dict[tuple[int, ...], None] = {}
+        chosen = []
         for order in orders:
-            others = [int(k) for k in order if k != own]
-            count = size if own is None else size - 1
-            if count <= len(others):
-                made[tuple(sorted([*([] if own is None else [own]), *others[:count]]))] = None
+            if own is None:
+                chosen.append(order[:size])
+            else:
+                chosen.append(np.append(order[order != own][: size - 1], own))
         if size == 2 and own is not None and classes <= MANY:
-            made.update({tuple(sorted((own, k))): None for k in range(classes) if k != own})
+            chosen += [np.array([own, k], dtype=np.intp) for k in range(classes) if k != own]
+        made = {each.tobytes(): each for each in map(np.sort, chosen)}
         given = 0
-        for columns in made:
-            for candidate in self._of_columns(state, np.array(columns, dtype=np.intp)):
+        for columns in made.values():
+            for candidate in self._of_columns(state, columns):
                 yield candidate
                 given += 1
             if given >= most:
@@ -364,17 +363,13 @@ class _Search:
         if labels is None:
             several: list[Array | None] = [None]
         elif self.case.label_kind is LabelKind.INTEGER:
-            place = {int(old): new for new, old in enumerate(columns)}
-            moved = [place.get(int(each)) for each in labels]
-            fit = [0 <= int(each) < state.classes for each in labels]
-            if any(ok and new is None for ok, new in zip(fit, moved, strict=True)):
+            place = np.full(state.classes, -1, dtype=np.int64)
+            place[columns] = np.arange(len(columns))
+            fit = (labels >= 0) & (labels < state.classes)
+            moved = place[np.where(fit, labels, 0)]
+            if (moved[fit] < 0).any():
                 return
-            several = [
-                np.array(
-                    [old if new is None else new for old, new in zip(labels, moved, strict=True)],
-                    dtype=np.int64,
-                )
-            ]
+            several = [np.where(fit, moved, labels).astype(np.int64)]
         elif "labels" in self.normalised:
             several = [self._completed(labels, columns, place) for place in (-1, 0)]
         else:
