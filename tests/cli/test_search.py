@@ -123,6 +123,7 @@ class TestPlanted:
         ]
         assert measured["max_ulp"] > 1000
 
+    @pytest.mark.slow
     def test_random_sampling_does_not_find_it(
         self, place: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

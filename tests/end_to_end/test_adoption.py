@@ -281,7 +281,7 @@ def recorded_here(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @needs_features
 @pytest.mark.parametrize("kept", range(len(FEATURES)))
-@pytest.mark.parametrize("recorded_there", [False, True])
+@pytest.mark.parametrize("recorded_there", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_baseline_holds_on_another_processor_of_the_platform(
     package: Package, recorded_here: Path, kept: int, recorded_there: bool
 ) -> None:

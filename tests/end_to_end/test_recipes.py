@@ -259,6 +259,7 @@ def test_the_action_fails_with_annotations_a_summary_and_all_reports(runner: Run
     assert paths["markdown"].read_text(encoding="utf-8") == runner.summary
 
 
+@pytest.mark.slow
 def test_what_is_printed_on_the_way_is_not_read_for_commands(package: Path, runner: Runner) -> None:
     (package / "losses.py").write_text(LOSSES + "print('::error::from the module')\n")
     runner.uses(config="gate.yaml", annotations="false", summary="false", **INSTALLED)
@@ -292,6 +293,7 @@ def test_the_action_runs_in_another_folder_with_further_options(
     assert json.loads(Path(runner.outputs["json"]).read_text())["seed"] == 7
 
 
+@pytest.mark.slow
 def test_inputs_are_never_run(package: Path, runner: Runner) -> None:
     hostile = "$(touch one) `touch two`; touch three \"' & touch four #"
     for name in ("config", "baseline", "select", "options"):
@@ -401,6 +403,7 @@ def test_the_job_of_gitlab_is_valid_by_the_schema() -> None:
     valid("vendor.gitlab-ci", RECIPES / "gitlab.yml", extra=extra)
 
 
+@pytest.mark.slow
 def test_the_job_of_gitlab_leaves_its_artifacts_and_fails_on_a_regression(package: Path) -> None:
     (job,) = loaded(RECIPES / "gitlab.yml").values()
     adopt(package)
@@ -511,6 +514,7 @@ def test_pre_commit_accepts_the_hooks_and_the_recipes() -> None:
         assert (run.returncode, run.stdout + run.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_the_local_hook_runs_when_a_loss_changes(repository: Repository) -> None:
     shutil.copy(RECIPES / "pre-commit.yaml", repository.folder / ".pre-commit-config.yaml")
     adopt(repository.folder)
@@ -530,6 +534,7 @@ def test_the_local_hook_runs_when_a_loss_changes(repository: Repository) -> None
     assert "mine.accurate" in run.stdout
 
 
+@pytest.mark.slow
 def test_the_hook_runs_every_configuration_and_the_gravest_status_counts(
     repository: Repository,
 ) -> None:

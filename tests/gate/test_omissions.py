@@ -292,6 +292,7 @@ def check(*options: str) -> Result:
     return invoke(*words)
 
 
+@pytest.mark.slow
 def test_the_shipped_gate_names_nothing_that_is_not_audited() -> None:
     gate = ROOT / "configs" / "gate.yaml"
     done = invoke("run", str(gate), "--format=json", "--workers=1")

@@ -330,7 +330,15 @@ def test_chance_is_no_matter_of_layout() -> None:
     assert Kind.LAYOUT_DEPENDENT not in tally.incidents
 
 
-@pytest.mark.parametrize("loss", [CE, "sigmoid_binary_cross_entropy", "log_softmax", "softplus"])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        pytest.param(CE, marks=pytest.mark.slow),
+        "sigmoid_binary_cross_entropy",
+        pytest.param("log_softmax", marks=pytest.mark.slow),
+        "softplus",
+    ],
+)
 def test_sound_functions_stay_clean_in_every_dtype(loss: str) -> None:
     from xentcheck.registry import load_registered
 
