@@ -131,6 +131,7 @@ def unfolded(text: str) -> str:
     return re.sub(r"\s+", " ", text)
 
 
+@pytest.mark.slow
 def test_a_package_adopts_a_gate_regresses_mends_its_loss_and_moves(package: Package) -> None:
     # without a baseline, the gate would stay shut
     package.has(SHIFTED)
@@ -279,9 +280,10 @@ def recorded_here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return package.folder
 
 
+@pytest.mark.slow
 @needs_features
 @pytest.mark.parametrize("kept", range(len(FEATURES)))
-@pytest.mark.parametrize("recorded_there", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("recorded_there", [False, True])
 def test_a_baseline_holds_on_another_processor_of_the_platform(
     package: Package, recorded_here: Path, kept: int, recorded_there: bool
 ) -> None:

@@ -308,6 +308,7 @@ def test_inputs_are_never_run(package: Path, runner: Runner) -> None:
     assert {each.name for each in package.iterdir()} == {"gate.yaml", "losses.py"}
 
 
+@pytest.mark.slow
 def test_the_action_installs_its_own_checkout_and_runs_that(
     package: Path, runner: Runner, tmp_path: Path
 ) -> None:
@@ -357,6 +358,7 @@ def test_the_workflow_names_inputs_and_outputs_that_the_action_has() -> None:
     assert set(names) <= ACTION["outputs"].keys()
 
 
+@pytest.mark.slow
 def test_the_workflow_that_compares_fails_on_what_became_worse(
     package: Path, tmp_path: Path
 ) -> None:

@@ -14,9 +14,10 @@ def test_every_parameter_has_a_value_to_be_tried():
     assert names - {"reduction"} == set(VALUES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", sorted(LOSSES))
 def test_fast_tiers_and_mpmath_are_of_one_opinion(loss):
-    """In two of the dtypes, in turn: the slow tests have all of them."""
+    """In two of the dtypes, in turn."""
     dtypes = PAIRS[sorted(LOSSES).index(loss) % len(PAIRS)]
     plain = next(configurations(seed=3, rows=2, losses=(loss,), dtypes=dtypes))
     report = audit(plain)
