@@ -181,6 +181,9 @@ def test_with_a_loss_only_the_named_ones_are_asked_beside_the_reference(place: P
     assert not found["none"]
     assert found["permutation"]
     assert all(each.startswith("permutation") for each in found["permutation"])
+    # without a choice, what only a loose bound allows is not asked: a bound that passes, passes
+    ran = invoke("check", "f.py:off", *loose, "--format", "json")
+    assert not [e for e in json.loads(ran.stdout)["findings"] if e["kind"] == "invariant"]
 
 
 def test_the_list_says_what_rounding_explains(place: Path) -> None:

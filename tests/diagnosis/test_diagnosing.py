@@ -1,13 +1,15 @@
 """From findings to causes: what a check says of a user's own loss."""
 
 import json
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import xentcheck
 from tests.running import invoke
-from xentcheck.model import Cause, Fault, Quantity, Report
+from xentcheck.model import Cause, Fault, Kind, Quantity, Report
 
 LOSS = """
 import numpy as np
@@ -130,3 +132,70 @@ def test_an_assertion_begins_with_the_causes(own: Path) -> None:
     heading = next(at for at, line in enumerate(lines) if line.startswith("one-minus-p-canc"))
     assert lines[heading + 1].startswith("explains")
     assert any(line.startswith("instead") for line in lines[heading : heading + 8])
+
+
+SHARED = """
+import numpy as np
+
+
+def largest_of_all_rows(logits, labels):
+    z = logits - logits.max()
+    return np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(z)), labels]
+"""
+
+
+def test_a_shift_that_all_rows_share_is_a_wrong_shift(tmp_path: Path) -> None:
+    """A form that is known by the call that a row was part of, not by the row alone."""
+    path = tmp_path / "shared.py"
+    path.write_text(SHARED)
+    report = xentcheck.audit(f"{path}:largest_of_all_rows", "softmax_cross_entropy")
+    first = report.diagnoses[0]
+    assert first.cause is Cause.WRONG_SHIFT
+    assert "max of all rows" in first.evidence[0]
+    assert all(each.rows / each.failing > 0.95 for each in first.explains)
+    dependent = [each for each in report.findings if each.kind is Kind.ROW_DEPENDENT]
+    assert dependent
+    assert {each.cause for each in dependent} == {Cause.WRONG_SHIFT.value}
+
+
+NAIVE = """
+import numpy as np
+
+
+def naive(logits, labels):
+    e = np.exp(logits)
+    return -np.log((e / e.sum(axis=1, keepdims=True))[np.arange(len(e)), labels])
+
+
+def series(logits, labels):
+    z = logits - logits.max(axis=1, keepdims=True)
+    t = np.exp(z).sum(axis=1) - 1
+    return t - t * t / 2 + t**3 / 3 - z[np.arange(len(z)), labels]
+"""
+
+
+@pytest.fixture
+def few(tmp_path: Path) -> Path:
+    """A folder with forms, and a file of one row on which they fail."""
+    (tmp_path / "few.py").write_text(NAIVE)
+    logits = np.array([[90.5, 0, 3]], dtype=np.float32)
+    np.savez(tmp_path / "row.npz", logits=logits, labels=np.array([1]))
+    return tmp_path
+
+
+def test_one_failing_row_is_enough_for_more_of_them_are_asked(few: Path) -> None:
+    words = ("check", "few.py:naive", "--loss", "softmax_cross_entropy", "--inputs", "row.npz")
+    done = invoke(*words, "--format", "json", cwd=few)
+    (diagnosis,) = json.loads(done.stdout)["diagnoses"]
+    assert diagnosis["cause"] == "exp-overflow"
+    assert [each["failing"] for each in diagnosis["explains"]] == [1]
+    assert re.search(
+        r"on 1 of 1 failing rows, and on (\d+) of \1 that were", diagnosis["evidence"][0]
+    )
+
+
+def test_what_no_form_explains_is_described_by_experiments(few: Path) -> None:
+    report = xentcheck.audit(f"{few}/few.py:series", "softmax_cross_entropy", dtypes="float32")
+    (diagnosis,) = report.diagnoses
+    assert diagnosis.cause is Cause.UNKNOWN
+    assert any("ln 2^24: 1 absorbs exp(−x) in float32" in each for each in diagnosis.evidence)

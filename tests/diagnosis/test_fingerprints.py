@@ -7,7 +7,13 @@ import pytest
 
 from xentcheck import registry
 from xentcheck.diagnosis.exact_numbers import exact_array
-from xentcheck.diagnosis.fingerprint import Fingerprint, fingerprint, merged_blocks
+from xentcheck.diagnosis.fingerprint import (
+    Fingerprint,
+    Variant,
+    fingerprint,
+    merged_blocks,
+    options_of,
+)
 from xentcheck.diagnosis.models import models_of, sound_model
 from xentcheck.diagnosis.steps import Steps
 from xentcheck.floats import FORMATS, from_float64, to_float64
@@ -202,10 +208,8 @@ def test_every_model_is_the_loss_on_ordinary_rows(loss: str) -> None:
         case = _ordinary(loss, "float64", quantity)
         truth = Reference(case, {quantity}).midpoints(quantity, slice(0, case.rows))
         for model in models_of(loss, quantity):
-            numbers = {"epsilon": 1e-12, "clamp": 100.0, "block": 2}
-            options = dict(model.options)
-            if model.fitted:
-                options[model.fitted] = numbers[model.fitted]
+            given = {**model.options, model.fitted: _FITTED[model.fitted]}
+            options = options_of(Variant(model, given), case)
             with np.errstate(all="ignore"):
                 out = model.form(Steps("float64"), case.logits, case.labels, {}, options)
             near = np.isclose(to_float64(out), truth, rtol=1e-6, atol=1e-8)
@@ -221,7 +225,11 @@ def test_every_model_runs_over_exact_numbers(loss: str) -> None:
         turned = exact_array(case.logits)
         truth = Reference(case, {quantity}).midpoints(quantity, slice(0, case.rows))
         for model in models_of(loss, quantity):
-            options = {**model.options, model.fitted: _FITTED[model.fitted]}
+            given = {**model.options, model.fitted: _FITTED[model.fitted]}
+            options = {
+                name: turned(value) if isinstance(value, np.ndarray) else value
+                for name, value in options_of(Variant(model, given), case).items()
+            }
             steps = Steps("")
             with np.errstate(all="ignore"):
                 out = model.form(steps, turned(case.logits), turned(case.labels), {}, options)

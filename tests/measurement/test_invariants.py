@@ -309,7 +309,8 @@ def asked(function: Function, case: Case, quantity: Quantity = Quantity.VALUE) -
     )
     truth = Reference(case)
     tolerance = Tolerance(max_ulp=0, or_abs=1e-6)
-    measure(tally, implementation, case, truth, quantity, tolerance, questions=Questions())
+    names = tuple(each.name for each in invariants_of(case.loss) if each.name != "one-hot")
+    measure(tally, implementation, case, truth, quantity, tolerance, questions=Questions(names))
     return tally
 
 

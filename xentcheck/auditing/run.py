@@ -276,13 +276,13 @@ class _Audit:
 
     def _diagnosed(self, workers: int) -> Diagnosing:
         """The causes of the findings, with witnesses that are as small as may be."""
-        asked = subjects(self.failing, self.findings, self._tolerance)
+        implementations = {(each.loss, each.name): each for each in self.plan.known}
+        asked = subjects(self.failing, self.findings, implementations, self._tolerance)
         found = diagnosed(asked, self.findings, self.measurements, workers, self.deaths)
         self._blame(found.failures)
         self.measurements = list(found.measurements)
         if found.interrupted:
             return found
-        implementations = {(each.loss, each.name): each for each in self.plan.known}
         try:
             diagnoses, findings, failures = refined(
                 found.diagnoses,

@@ -21,9 +21,9 @@ from xentcheck.diagnosis.fingerprint import (
     fingerprint,
     merged_blocks,
 )
-from xentcheck.diagnosis.models import sound_model
+from xentcheck.diagnosis.models import CALL_SHIFTS, sound_model
 from xentcheck.diagnosis.remedies import PROVEN, attained, remedy_of, together
-from xentcheck.floats import FORMATS
+from xentcheck.floats import FORMATS, to_float64
 from xentcheck.measurement import (
     Arbitration,
     Candidate,
@@ -40,6 +40,8 @@ from xentcheck.model import (
     Explained,
     Fault,
     Finding,
+    Float64Array,
+    Kind,
     Proof,
     Quantity,
     Tolerance,
@@ -57,6 +59,7 @@ class FailingLine:
         failing: their rows.
         tolerance: the tolerance of the cells.
         findings: the findings of these cells that are faults.
+        asked: rows that were asked beside those of the cells, to tell forms apart.
     """
 
     dtype: str
@@ -65,6 +68,12 @@ class FailingLine:
     failing: tuple[FailingRows, ...]
     tolerance: Tolerance
     findings: tuple[Finding, ...]
+    asked: tuple[FailingRows, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """The number of failing rows that were kept."""
+        return sum(each.rows for each in self.failing)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,6 +86,7 @@ class Diagnosed:
         attainable: what the best known form attains, by cell: that of its line.
         failures: messages about results that the arbiter cannot decide.
         variants: the form that explains most rows of a cause, by cause, dtype and quantity.
+        unexplained: the rows that no cause explains, by dtype and quantity.
     """
 
     diagnoses: tuple[Diagnosis, ...] = ()
@@ -84,6 +94,7 @@ class Diagnosed:
     attainable: tuple[tuple[Cell, Attainable], ...] = ()
     failures: tuple[str, ...] = ()
     variants: Mapping[tuple[Cause, str, str], Variant] = field(default_factory=dict)
+    unexplained: Mapping[tuple[str, Quantity], Sequence[FailingBlock]] = field(default_factory=dict)
 
 
 def diagnose(loss: str, implementation: str, lines: Sequence[FailingLine]) -> Diagnosed:
@@ -98,8 +109,10 @@ def diagnose(loss: str, implementation: str, lines: Sequence[FailingLine]) -> Di
     hints: list[float] = []
     for line in lines:
         blocks = merged_blocks(block for each in line.failing for block in each.blocks)
-        passing = merged_blocks(block for each in line.failing for block in each.passing)
-        found = fingerprint(loss, line.quantity, blocks, passing, hints)
+        both = (*line.failing, *line.asked)
+        passing = merged_blocks(block for each in both for block in each.passing)
+        asked = merged_blocks(block for each in line.asked for block in each.blocks)
+        found = fingerprint(loss, line.quantity, blocks, passing, hints, asked)
         hints += [
             match.variant.options["epsilon"]
             for match in found.matches
@@ -133,8 +146,17 @@ def diagnose(loss: str, implementation: str, lines: Sequence[FailingLine]) -> Di
         for match in reversed(found.matches)
         for cause in set(match.causes[match.agreed].tolist()) - {None}
     }
+    unexplained = {
+        (line.dtype, line.quantity): _rows_of(found, _of(found, Cause.UNKNOWN))
+        for line, found in zip(lines, prints, strict=True)
+    }
     return Diagnosed(
-        tuple(diagnoses), tuple(causes), tuple(attainable), tuple(arbitration.failures), variants
+        tuple(diagnoses),
+        tuple(causes),
+        tuple(attainable),
+        tuple(arbitration.failures),
+        variants,
+        {key: blocks for key, blocks in unexplained.items() if blocks},
     )
 
 
@@ -225,6 +247,9 @@ def _agreement_text(line: FailingLine, match: Match, found: Fingerprint) -> str:
         f"{line.dtype} {line.quantity}: the results are those of {match.variant.name} "
         f"({match.variant.text}) on {own:,} of {found.rows:,} failing rows"
     )
+    agreed, asked = match.near
+    if asked:
+        text += f", and on {agreed:,} of {asked:,} that were asked near them"
     if found.others:
         other = found.others[0]
         text += f"; next: {other.variant.name}, {100 * other.share:.0f} %"
@@ -324,6 +349,9 @@ def _candidate(block: FailingBlock, row: int) -> Candidate:
 
 def _cause_of(finding: Finding, found: Fingerprint) -> Cause | None:
     """The cause of a finding: what the accepted models say of its witness."""
+    if finding.kind is Kind.ROW_DEPENDENT:
+        shared = any(each.variant.options.get("shift") in CALL_SHIFTS for each in found.matches)
+        return Cause.WRONG_SHIFT if shared else None
     witness = finding.witness
     if witness is None or witness.scored is None or not found.matches:
         return None
@@ -338,7 +366,7 @@ def _cause_by(match: Match, finding: Finding, witness: Witness, found: Fingerpri
     like = next((each for each in found.blocks if _matches(each, witness)), None)
     if like is None or like.case.reduced:
         return None
-    block = _block_of(finding, witness, like)
+    block = replace(_block_of(finding, witness, like), called=_called_of(witness, found.blocks))
     out, causes = computed(match.variant, block)
     if block.actual.shape != out.shape:
         width = out.shape[1]
@@ -350,6 +378,18 @@ def _cause_by(match: Match, finding: Finding, witness: Witness, found: Fingerpri
         kinds[0, at] = block.kinds[0, 0]
         block = _with(block, actual, exact, kinds)
     return causes[0] if agreement(out, block)[0] else None
+
+
+def _called_of(witness: Witness, blocks: Sequence[FailingBlock]) -> Float64Array | None:
+    """The extent of the call that the row of a witness was part of, (1, 2); None if not known."""
+    own = to_float64(np.asarray(witness.logits))
+    for block in blocks:
+        if block.called is None or block.case.logits.shape[1:] != own.shape:
+            continue
+        same = (to_float64(block.case.logits) == own).reshape(block.results, -1).all(axis=1)
+        if same.any():
+            return block.called[np.flatnonzero(same)[:1]]
+    return None
 
 
 _RIGHT = np.int8(len(KINDS))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from xentcheck.diagnosis.exact_numbers import exact_array
-from xentcheck.diagnosis.fingerprint import Variant, run
+from xentcheck.diagnosis.fingerprint import Variant, options_of, run
 from xentcheck.diagnosis.steps import Steps
 from xentcheck.floats import FORMATS, to_float64, ulp
 from xentcheck.model import Case, ShownStep
@@ -83,9 +83,11 @@ def _exactly(variant: Variant, case: Case) -> Mapping[str, Any]:
     parameters = {name: turned(value) for name, value in case.parameters.items()}
     try:
         with np.errstate(all="ignore"):
-            variant.model.form(
-                steps, turned(case.logits), turned(case.labels), parameters, variant.options
-            )
+            options = {
+                name: turned(value) if isinstance(value, np.ndarray) else value
+                for name, value in options_of(variant, case).items()
+            }
+            variant.model.form(steps, turned(case.logits), turned(case.labels), parameters, options)
     except (ArithmeticError, TypeError, AttributeError, ValueError):
         # a step without a counterpart in exact numbers, such as a power of a negative number
         return steps.named

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from xentcheck.diagnosis.models import Model, models_of
+from xentcheck.diagnosis.models import CALL_SHIFTS, Model, models_of
 from xentcheck.diagnosis.steps import TRUNCATED, Steps
 from xentcheck.floats import FORMATS, from_float64, to_float64
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Block
-from xentcheck.measurement import FailingBlock
+from xentcheck.measurement import FailingBlock, extent
 from xentcheck.model import KINDS, NOTES, Array, Case, Cause, Float64Array, Quantity
 from xentcheck.searching import joined
 
@@ -110,12 +110,14 @@ class Match:
         agreed: (rows,), over all blocks.
         causes: (rows,), the cause of each row by the variant's own steps; None: no step is blamed.
         passed: the share of rows that pass on which it gives the same results.
+        near: of further rows that were asked, those on which it agrees, and all.
     """
 
     variant: Variant
     agreed: Bools
     causes: npt.NDArray[Any]
     passed: float = 1.0
+    near: tuple[int, int] = (0, 0)
 
     @property
     def share(self) -> float:
@@ -173,20 +175,28 @@ def merged_blocks(blocks: Iterable[FailingBlock]) -> list[FailingBlock]:
             exact=np.concatenate([known.exact, block.exact]),
             kinds=np.concatenate([known.kinds, block.kinds]),
             gravest=np.concatenate([known.gravest, block.gravest]),
+            called=np.concatenate([_called(known), _called(block)]),
         )
     return [*groups.values(), *left]
 
 
+def _called(block: FailingBlock) -> Float64Array:
+    """The extent of the call of each row, (rows, 2)."""
+    if block.called is not None:
+        return block.called
+    return np.broadcast_to(extent(block.case.logits), (block.results, 2))
+
+
 def predicted(variant: Variant, block: FailingBlock) -> Float64Array:
     """The results of a variant on the rows of a block, in the shape of the block's results."""
-    result, _ = run(variant, block.case, block.result_dtype, blaming=False)
+    result, _ = run(variant, block.case, block.result_dtype, block.called, blaming=False)
     out = result.reshape(1 if block.single else block.case.rows, -1)
     return out if block.rows is None else out[block.rows]
 
 
 def computed(variant: Variant, block: FailingBlock) -> tuple[Float64Array, npt.NDArray[Any]]:
     """The results of a variant on the rows of a block, in the shape of its results, and causes."""
-    result, steps = run(variant, block.case, block.result_dtype)
+    result, steps = run(variant, block.case, block.result_dtype, block.called)
     rows = 1 if block.single else block.case.rows
     out = result.reshape(rows, -1)
     if block.single:
@@ -203,10 +213,39 @@ def _first(causes: npt.NDArray[Any]) -> Cause | None:
     return next((each for each in causes.tolist() if each is not None), None)
 
 
+def options_of(variant: Variant, case: Case, called: Float64Array | None = None) -> dict[str, Any]:
+    """The options of a variant, with what its shift depends on besides the row.
+
+    Args:
+        variant: the form.
+        case: the rows.
+        called: (rows, 2), the extent of the call that each row was part of; None: it is the case.
+    """
+    options = dict(variant.options)
+    if options.get("shift") in CALL_SHIFTS:
+        wide = np.broadcast_to(extent(case.logits), (case.rows, 2)) if called is None else called
+        options["called"] = from_float64(wide, case.dtype)
+        options["temperature"] = case.parameters.get("temperature", 1.0)
+    return options
+
+
 def run(
-    variant: Variant, case: Case, result_dtype: str, *, blaming: bool = True
+    variant: Variant,
+    case: Case,
+    result_dtype: str,
+    called: Float64Array | None = None,
+    *,
+    blaming: bool = True,
 ) -> tuple[Float64Array, Steps]:
-    """The results of a variant on a case in float64, rounded to a dtype, and its steps."""
+    """The results of a variant on a case in float64, rounded to a dtype, and its steps.
+
+    Args:
+        variant: the form.
+        case: the rows.
+        result_dtype: the dtype of the results, by name.
+        called: (rows, 2), the extent of the call that each row was part of; None: it is the case.
+        blaming: steps say what they lose.
+    """
     compute = variant.compute or case.dtype
     kind = FORMATS[compute].dtype
     steps = Steps(compute, dict(variant.narrow), variant.sums, blaming)
@@ -217,9 +256,10 @@ def run(
 
     parameters = {name: cast(value) for name, value in case.parameters.items()}
     parameters["input dtype"] = case.dtype
+    options = {name: cast(each) for name, each in options_of(variant, case, called).items()}
     with np.errstate(all="ignore"):
         per_row = variant.model.form(
-            steps, cast(case.logits), cast(case.labels), parameters, variant.options
+            steps, cast(case.logits), cast(case.labels), parameters, options
         )
         if case.reduced:
             per_row = _reduced(steps, per_row, case)
@@ -282,6 +322,7 @@ def fingerprint(
     blocks: Sequence[FailingBlock],
     passing: Sequence[FailingBlock] = (),
     hints: Sequence[float] = (),
+    asked: Sequence[FailingBlock] = (),
 ) -> Fingerprint:
     """Compare the failing rows of a line with every model.
 
@@ -291,10 +332,11 @@ def fingerprint(
         blocks: the failing rows, as `merged_blocks` gives them.
         passing: rows on which the implementation passes. A model that fails there is not accepted.
         hints: epsilons that another quantity of the implementation was fitted with.
+        asked: further rows that fail, which tell forms apart but are not explained.
     """
-    whole = tuple(blocks)
-    if not whole:
-        return Fingerprint((), (), np.empty(0, dtype=object), whole)
+    if not blocks:
+        return Fingerprint((), (), np.empty(0, dtype=object), ())
+    whole = (*blocks, *asked)
     few = _screened(whole)
     ranked: list[tuple[Variant, float]] = []
     for variants in _tiers(loss, quantity, whole, hints):
@@ -326,7 +368,24 @@ def fingerprint(
     ]
     rest = [each for each in ranked if each[0] not in alike]
     others = tuple(_match(each, whole) for each, share in rest[:1] if share > 0)
-    return Fingerprint(tuple(accepted), others, causes, whole)
+    kept = sum(block.results for block in blocks)
+    return Fingerprint(
+        tuple(_of_first(each, kept) for each in accepted),
+        tuple(_of_first(each, kept) for each in others),
+        causes[:kept],
+        tuple(blocks),
+    )
+
+
+def _of_first(match: Match, rows: int) -> Match:
+    """A match on the first rows; the others are those that were asked."""
+    rest = match.agreed[rows:]
+    return replace(
+        match,
+        agreed=match.agreed[:rows],
+        causes=match.causes[:rows],
+        near=(int(rest.sum()), len(rest)),
+    )
 
 
 def _agreed_causes(match: Match, matches: Sequence[Match]) -> npt.NDArray[Any]:

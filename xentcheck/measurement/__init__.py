@@ -4,7 +4,7 @@ from xentcheck.measurement.candidate import Candidate, alone, gravity
 from xentcheck.measurement.collecting import lost, measure, scores_of, take, weigh
 from xentcheck.measurement.confirmation import Arbitration, content
 from xentcheck.measurement.contests import Contestant, ContestTally, Side, decided
-from xentcheck.measurement.failing import FailingBlock, FailingRows
+from xentcheck.measurement.failing import FailingBlock, FailingRows, extent
 from xentcheck.measurement.invariants import Questions
 from xentcheck.measurement.rating import Aim, Rated, rate
 from xentcheck.measurement.scoring import Scores
@@ -30,6 +30,7 @@ __all__ = [
     "compare_variants",
     "content",
     "decided",
+    "extent",
     "gravity",
     "lost",
     "measure",

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xentcheck.losses.spec import picked
-from xentcheck.model import Case, Float64Array
+from xentcheck.model import Array, Case, Float64Array
 
 MOST_NUMBERS = 1 << 17
 """Rows with more numbers are not kept. A vocabulary of 128,256 classes is."""
@@ -40,6 +40,8 @@ class FailingBlock:
         result_dtype: the dtype of the results, by name.
         single: there is one result for the block: one row of numbers.
         rows: under a reduction, which rows of the case fail; None: all.
+        called: (rows, 2), the largest and the mean of all logits of the call that a row was part
+            of, in the dtype; None: the case is the whole call.
     """
 
     case: Case
@@ -50,6 +52,7 @@ class FailingBlock:
     result_dtype: str
     single: bool = False
     rows: npt.NDArray[np.intp] | None = None
+    called: Float64Array | None = None
 
     @property
     def results(self) -> int:
@@ -73,7 +76,14 @@ class FailingBlock:
             exact=self.exact[rows],
             kinds=self.kinds[rows],
             gravest=self.gravest[rows],
+            called=None if self.called is None else self.called[rows],
         )
+
+
+def extent(logits: Array) -> Float64Array:
+    """The largest of all logits and their mean in their own dtype, (2,)."""
+    with np.errstate(all="ignore"):
+        return np.array([logits.max(), logits.mean()], dtype=np.float64)
 
 
 @dataclass(slots=True)

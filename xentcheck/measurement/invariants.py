@@ -39,7 +39,8 @@ class Questions:
     """Which invariants are asked.
 
     Attributes:
-        names: these; None: all that the loss has.
+        names: these, of all results that the limit allows; None: all that the loss has, of results
+            that are right by the default limit.
         turn: ask at most one of them, the one whose turn it is: at turn 0 of value and gradient,
             then of one of the two in turn. None: ask all.
     """
@@ -88,7 +89,8 @@ def invariants(
     case = asked.case
     if case.reduced or asked.saw(Kind.NON_DETERMINISTIC):
         return []
-    asked = _strictly(asked)
+    if questions.names is None:
+        asked = _strictly(asked)
     names = questions.of(asked, known)
     rows = _determined(asked, eligible(case, asked.called)) if names else asked.called[:0]
     if not len(rows):
@@ -105,11 +107,14 @@ def invariants(
 
 
 def _strictly(asked: Asked) -> Asked:
-    """Results that only their grade allows are not asked.
+    """Results that only bounds looser than the default allow are not asked.
 
-    A gradient that became 0 instead of 2e-9 has an allowed grade, but no longer adds up to 0.
+    A gradient that became 0 instead of 2e-9 is within such a bound, but no longer adds up to 0.
     """
-    return replace(asked, tolerance=_STRICT) if asked.tolerance.of_scale else asked
+    own = asked.tolerance
+    loose = own.of_scale or own.times_condition or own.or_abs > 0 or own.or_rel > 0
+    loose |= own.max_ulp > _STRICT.max_ulp or own.or_excess_bits > _STRICT.or_excess_bits
+    return replace(asked, tolerance=_STRICT) if loose else asked
 
 
 _STRICT = Tolerance(max_ulp=4.0, or_excess_bits=2.0)

@@ -18,6 +18,7 @@ from xentcheck.measurement.failing import (
     PASSING_ROWS,
     FailingBlock,
     FailingRows,
+    extent,
 )
 from xentcheck.measurement.flushing import subnormal
 from xentcheck.measurement.needs import Needs, merge_needs, needs_of
@@ -185,7 +186,9 @@ class ScoredPart:
             exact = self.part.truth.at(self.part.quantity, span).midpoints()
         else:
             exact = self.part.truth.midpoints(self.part.quantity, span.start + chosen)
+        called = None
         if not case.reduced:
+            called = np.broadcast_to(extent(case.logits), (len(chosen), 2))
             case = replace(
                 case,
                 logits=case.logits[span][chosen],
@@ -202,6 +205,7 @@ class ScoredPart:
             self.part.dtype,
             single=single,
             rows=chosen if case.reduced and not single else None,
+            called=called,
         )
 
     def _collect_subnormals(self) -> None:

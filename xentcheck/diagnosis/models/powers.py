@@ -14,6 +14,9 @@ Options = Mapping[str, Any]
 CLAMPS = {"clamp": -64, "low clamp": -1e4}
 """The lowest shifts of forms that clamp it, as old Paddle did."""
 
+CALL_SHIFTS = ("largest of the call", "mean of the call")
+"""Shifts that all rows of a call share, in the order of `FailingBlock.called`."""
+
 
 class Powers:
     """The shifted logits of rows, their powers and the sum of these.
@@ -37,7 +40,7 @@ class Powers:
         else:
             self.gap = s.keep("x − m" if how != "none" else "x", x - self.shift)
         s.blame(
-            Cause.INF_MINUS_INF,
+            Cause.WRONG_SHIFT if how in CALL_SHIFTS else Cause.INF_MINUS_INF,
             lambda: np.where(
                 (np.isnan(as_float64(self.gap)) & ~np.isnan(as_float64(x))).any(axis=1), np.inf, 0.0
             ),
@@ -95,6 +98,11 @@ def _shift(s: Steps, x: Array, how: str, options: Options) -> Array:
         return np.asarray(x.mean(axis=1, keepdims=True))
     if how == "min":
         return np.asarray(x.min(axis=1, keepdims=True))
+    if how in CALL_SHIFTS:
+        place = CALL_SHIFTS.index(how)
+        own = options["called"][:, place : place + 1]
+        scale = options.get("temperature", 1.0)
+        return np.asarray(own if scale == 1 else own / s.number(scale, x))
     if how == "target":
         return np.asarray(options["own"](x))
     top: Array = x.max(axis=1, keepdims=True)
@@ -188,14 +196,18 @@ def absorbed(s: Steps, total: Array) -> None:
     )
 
 
-def offset(s: Steps, large: Array) -> None:
-    """Blame a difference of large numbers: the first of them, (rows, 1), was rounded."""
+def offset(s: Steps, large: Array, shift: str = "") -> None:
+    """Blame a difference of large numbers: the first of them, (rows, 1), was rounded.
+
+    A shift that all rows share is to blame itself: the difference is large because of it.
+    """
 
     def rounded() -> Array:
         wide = as_float64(large)[:, 0]
         return np.where(np.isfinite(wide), s.u * np.abs(wide), 0.0)
 
-    s.blame(Cause.COMMON_OFFSET_CANCELLATION, rounded)
+    shared = shift in CALL_SHIFTS
+    s.blame(Cause.WRONG_SHIFT if shared else Cause.COMMON_OFFSET_CANCELLATION, rounded)
 
 
 def power_of_logarithm(s: Steps, x: Array, options: Options) -> Array:

@@ -78,7 +78,7 @@ def surprises(s: Steps, x: Array, asked: Array, options: Options) -> Array:
         logs = s.keep("log s", np.log(own.total))
         absorbed(s, own.total)
         if options.get("shift", "max") != "max":
-            offset(s, logs)
+            offset(s, logs, options["shift"])
         return np.asarray(logs - own.gap)
     if form == "lse":
         logs = s.keep("log s", np.log(own.total))

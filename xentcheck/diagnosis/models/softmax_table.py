@@ -19,6 +19,8 @@ _OTHER = (
     ("mean", "mean x", "shifted_by_mean"),
     ("half", "m/2", "shifted_by_half"),
     ("min", "min x", "shifted_by_min"),
+    ("largest of the call", "max of all rows", "shifted_by_largest_of_all_rows"),
+    ("mean of the call", "mean of all rows", "shifted_by_mean_of_all_rows"),
 )
 _SHIFTS = (*_USUAL, *_OTHER)
 _LABELLED = (

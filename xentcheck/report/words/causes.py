@@ -25,10 +25,13 @@ MOST_NAMES = 6
 """Implementations that are named in a group."""
 
 _FAULTS = {
-    Fault.FORMULA: "the formula: the form above passes in the same dtype",
+    Fault.FORMULA: "the formula: {} passes in the same dtype",
     Fault.FORMAT: "the format: the best known form passes only in a wider one",
     Fault.PROBLEM: "the problem: no known form passes, also in a wider format",
 }
+
+FACTS = 3
+"""Facts that are shown of what no cause explains."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,8 +93,8 @@ def cause_lines(
         if not math.isnan(first.witness.ulp_error):
             place = f"{ulps(first.witness.ulp_error)} ulp, {place}"
         yield "witness", f"{input_text(first.witness)} → {outcome} ({place})"
-    if first.evidence:
-        yield "evidence", first.evidence[0]
+    for text in first.evidence[: FACTS if first.cause is Cause.UNKNOWN else 1]:
+        yield "evidence", text
     for text in first.ruled_out:
         yield "tried", text
     if first.remedy:
@@ -100,7 +103,7 @@ def cause_lines(
         yield "proof", proofs_text(first.proofs)
     if made := [each for each in first.usual if each.passes is not None]:
         yield "tests", usual_text(made)
-    if fault := fault_text(first.attainable):
+    if fault := fault_text(first.attainable, "the form above" if first.remedy else "a known form"):
         yield "at fault", fault
     command = replay_of(report, first)
     if command:
@@ -196,15 +199,20 @@ def proof_text(proof: Proof) -> str:
     return f"{place}: passes on {rows} rows tried{error}"
 
 
-def fault_text(attainable: Iterable[tuple[str, Quantity, Attainable]]) -> str:
-    """Whether the formula, the format or the problem is at fault."""
+def fault_text(attainable: Iterable[tuple[str, Quantity, Attainable]], form: str) -> str:
+    """Whether the formula, the format or the problem is at fault.
+
+    Args:
+        attainable: what the best known form attains, by dtype and quantity.
+        form: that form, as the reader knows it.
+    """
     by_fault: dict[Fault, list[str]] = defaultdict(list)
     for dtype, quantity, known in attainable:
         by_fault[known.fault].append(f"{dtype} {quantity}")
     if len(by_fault) == 1:
-        return _FAULTS[next(iter(by_fault))]
+        return _FAULTS[next(iter(by_fault))].format(form)
     return "; ".join(
-        f"{_FAULTS[fault]} ({', '.join(dict.fromkeys(places))})"
+        f"{_FAULTS[fault].format(form)} ({', '.join(dict.fromkeys(places))})"
         for fault, places in by_fault.items()
     )
 
