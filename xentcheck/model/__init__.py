@@ -67,6 +67,7 @@ from xentcheck.model.kinds import (
     kind_of,
 )
 from xentcheck.model.limits import OTHER_BOUNDS, SURVEY_TOLERANCE, Config, Limit, Tolerance
+from xentcheck.model.profiles import Profile, ProfileBin
 from xentcheck.model.results import (
     Cell,
     Change,
@@ -153,6 +154,8 @@ __all__ = [
     "ProbeNumber",
     "ProbeResult",
     "Process",
+    "Profile",
+    "ProfileBin",
     "Progress",
     "Proof",
     "Quantity",

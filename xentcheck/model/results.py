@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from xentcheck.model.grades import Grade
 from xentcheck.model.inputs import Array, ParameterValue, Quantity
 from xentcheck.model.kinds import NOTES, Kind
+from xentcheck.model.profiles import Profile
 from xentcheck.model.usual import UsualTest
 
 if TYPE_CHECKING:
@@ -196,6 +197,7 @@ class Measurement:
             smallest normal number is the least scale. NaN if no row has a finite one.
         normwise: the witness of that error; for a gradient its worst component.
         attainable: what the best known form attains on its failing rows; None: not known.
+        profiles: the errors along the axes of the sweep.
     """
 
     cell: Cell
@@ -221,6 +223,7 @@ class Measurement:
     max_norm: float = math.nan
     normwise: Witness | None = None
     attainable: "Attainable | None" = None
+    profiles: tuple[Profile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
