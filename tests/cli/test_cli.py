@@ -395,7 +395,7 @@ class TestForeignOutput:
         environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
         done = process("run", "survey.yaml", "-v", env=environment)
         assert done.returncode == 0, done.stderr
-        assert "[20, 0, 0] label 0 > " in done.stdout
+        assert "[20, 0] label 0 > " in done.stdout
 
 
 class TestCheck:

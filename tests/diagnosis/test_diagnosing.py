@@ -78,6 +78,15 @@ def test_findings_bear_their_cause(report: Report) -> None:
             assert finding.cause == expected.value
 
 
+def test_every_fault_is_shown_by_a_small_witness(report: Report) -> None:
+    small = [each for each in report.findings if each.original is not None]
+    assert len(small) >= 15
+    for finding in small:
+        assert finding.witness is not None
+        assert finding.witness.logits.size <= 3
+        assert finding.witness.scored is not None
+
+
 def test_the_report_is_the_same_for_any_number_of_workers(own: Path, report: Report) -> None:
     again = xentcheck.audit(f"{own}:loss", "softmax_cross_entropy", workers=2)
     assert json.loads(again.to_json())["diagnoses"] == json.loads(report.to_json())["diagnoses"]

@@ -350,6 +350,12 @@ def test_simpler_numbers_are_simpler_and_of_the_dtype(value: float) -> None:
     assert not simpler(0.0, "float32")
 
 
+def test_the_largest_number_has_simpler_ones_below() -> None:
+    near = simpler(np.finfo(np.float64).max, "float64")
+    assert near
+    assert all(np.isfinite(near))
+
+
 def test_losses_have_no_other_domains() -> None:
     """Another domain would need candidates of its own."""
     known = {Domain.LOGITS, Domain.PROBABILITIES, Domain.LOG_PROBABILITIES}

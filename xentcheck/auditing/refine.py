@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from xentcheck.auditing.shrink import shrunk
+from xentcheck.auditing.shrink import KEPT_BITS, shrunk
 from xentcheck.diagnosis import Variant, run
 from xentcheck.errors import INTERNAL_ERROR, UncertifiedError
 from xentcheck.execution import Death, hosts, run_tasks
@@ -18,6 +18,8 @@ from xentcheck.floats import format_of
 from xentcheck.measurement.usual_tests import usual_tests
 from xentcheck.model import (
     NOTES,
+    OF_CALLS,
+    WITHOUT_RESULT,
     Array,
     Case,
     Cause,
@@ -36,6 +38,9 @@ FEW_FINDINGS = 40
 CALLS = 48
 """Most calls that make one witness smaller."""
 
+READABLE = 1 << 12
+"""Numbers of a smaller witness. A longer one stays as it was: its replay names a row of a sweep."""
+
 Named = tuple[str, str]  # loss and implementation
 Placed = tuple[Cause, str, str]  # cause, dtype and quantity
 
@@ -48,8 +53,9 @@ class Refining:
         finding: the finding.
         implementation: what it is about.
         tolerance: the tolerance of its cell.
-        cause: its cause, if the witness is made smaller.
+        cause: its cause; None if it is not known.
         variant: the form that gives its results; the cause has to stay.
+        smaller: make the witness smaller.
         given_up: a worker died of it before.
     """
 
@@ -58,6 +64,7 @@ class Refining:
     tolerance: Tolerance
     cause: Cause | None = None
     variant: Variant | None = None
+    smaller: bool = True
     given_up: bool = False
 
 
@@ -98,15 +105,16 @@ def refined(
         and each.witness is not None
         and (each.cell.loss, each.cell.implementation) in implementations
     ]
+    first: dict[tuple[object, ...], int] = {}
     if len(faults) <= FEW_FINDINGS:
-        tasks += [
-            Refining(
-                each,
-                implementations[each.cell.loss, each.cell.implementation],
-                tolerance(each.cell),
+        for number, each in enumerate(faults):
+            alone = first.setdefault(_alike(each), number) == number
+            implementation = implementations[each.cell.loss, each.cell.implementation]
+            cause = Cause(each.cause) if each.cause else None
+            variant = _variant_of(each, cause, variants) if cause else None
+            tasks.append(
+                Refining(each, implementation, tolerance(each.cell), cause, variant, smaller=alone)
             )
-            for each in faults
-        ]
     else:
         faults = []
 
@@ -119,17 +127,46 @@ def refined(
         answers = [each for _, each in came]
     results = [finding for finding, _ in answers]
     smaller = dict(zip(map(id, shown), results[: len(shown)], strict=True))
-    usual = {
-        id(finding): result.usual
-        for finding, result in zip(faults, results[len(shown) :], strict=True)
+    told = results[len(shown) :]
+    refined_ones = {
+        id(finding): _sharing(result, told[first[_alike(finding)]])
+        for finding, result in zip(faults, told, strict=True)
     }
     return (
         tuple(
             _with(each, smaller[id(each)]) if id(each) in smaller else each for each in diagnoses
         ),
-        tuple(replace(each, usual=usual.get(id(each), each.usual)) for each in findings),
+        tuple(refined_ones.get(id(each), each) for each in findings),
         tuple(message for _, message in answers if message),
     )
+
+
+def _alike(finding: Finding) -> tuple[object, ...]:
+    """Findings of which one small witness shows all: they differ in the sweep only."""
+    cell = finding.cell
+    name = (cell.loss, cell.implementation, cell.dtype, cell.quantity)
+    return (*name, finding.kind, finding.cause, finding.detail)
+
+
+def _sharing(finding: Finding, other: Finding) -> Finding:
+    """A finding with the small witness of one that is alike, if that is bad enough for it too."""
+    small, own = other.witness, finding.witness
+    if finding is other or other.original is None or small is None or own is None:
+        return finding
+    if finding.kind in OF_CALLS | WITHOUT_RESULT or np.ndim(small.logits) != np.ndim(own.logits):
+        return finding
+    if small.ulp_error < min(own.ulp_error, own.ulp_error**KEPT_BITS):
+        return finding
+    return replace(finding, witness=small, original=own)
+
+
+def _variant_of(
+    finding: Finding, cause: Cause, variants: Mapping[Named, Mapping[Placed, Variant]]
+) -> Variant | None:
+    """The form that gives the results of a finding with a cause."""
+    cell = finding.cell
+    known = variants.get((cell.loss, cell.implementation), {})
+    return known.get((cause, cell.dtype, cell.quantity.value))
 
 
 def _shown(diagnoses: Sequence[Diagnosis]) -> list[Diagnosis]:
@@ -200,13 +237,15 @@ def _refined(task: Refining, tell: Callable[[str], None]) -> Finding:
     finding = task.finding
     if task.implementation.process is not None:
         hosts.start((task.implementation.process,))
-    if task.cause is not None:
+    if task.smaller:
         same = None
-        if task.variant is not None:
+        if task.variant is not None and task.cause is not None:
             same = _same_cause(task.variant, task.cause)
-        finding = shrunk(
+        smaller = shrunk(
             finding, task.implementation, task.tolerance, tell, same_cause=same, most_calls=CALLS
         )
+        if smaller.witness is not None and smaller.witness.logits.size <= READABLE:
+            finding = smaller
     try:
         usual: tuple[UsualTest, ...] = usual_tests(finding, task.implementation, tell)
     except UncertifiedError:

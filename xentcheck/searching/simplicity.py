@@ -3,6 +3,7 @@
 import functools
 import math
 from collections.abc import Iterable
+from contextlib import suppress
 
 import numpy as np
 
@@ -88,7 +89,8 @@ def _near(value: float) -> list[float]:
         found.append(float(f"{value:.{digits}e}"))
     for bits in range(1, 12):  # few significant bits
         mantissa, exponent = math.frexp(value)
-        found.append(math.ldexp(round(mantissa * 2**bits), exponent - bits))
+        with suppress(OverflowError):  # next to the largest number
+            found.append(math.ldexp(round(mantissa * 2**bits), exponent - bits))
     return [each for each in found if math.isfinite(each)]
 
 
