@@ -572,7 +572,7 @@ def test_what_check_found_comes_out_again(
     told = invoke(
         *("check", "mine.py:crowded", "--loss", "softmax", "--param", "noise=random"),
         *("--param", "temperature=0.5"),
-        *("--dtype", "float32", "--seed", "2", "--workers", "1"),
+        *("--dtype", "float32", "--seed", "2", "--workers", "1", "--no-diagnosis"),
         *("--format", "json", "--output", str(tmp_path / "out.json")),
     )
     assert told.exit_code == 1, told.output

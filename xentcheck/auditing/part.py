@@ -256,6 +256,8 @@ def _case(
         finally:
             if tally.rows:
                 outcome.tallies[cell] = tally
+        for text in hosts.remarks():
+            outcome.skips.append(Skip(text, step.loss.id, name))
         observed[name, quantity] = came
         if parts is not None:
             sides[name, quantity] = Side.of(case, parts, came.incidents)

@@ -16,6 +16,7 @@ from typing import Any
 
 from xentcheck.errors import UnsupportedError, XentcheckError
 from xentcheck.execution.invocation import CallError, describe, invoke
+from xentcheck.implementations.bridge import remarks
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Answer:
 
     result: Any = None
     error: Exception | None = None
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +68,11 @@ def _answer(request: bytes, obstacle: str) -> bytes:
         if obstacle:
             raise UnsupportedError(obstacle)
         work, arguments = pickle.loads(request)
-        answer = Answer((invoke if work == "invoke" else ask)(*arguments))
+        result = (invoke if work == "invoke" else ask)(*arguments)
+        answer = Answer(result, remarks=remarks())
     except (XentcheckError, CallError) as error:
         error.__traceback__ = None
-        answer = Answer(error=error)
+        answer = Answer(error=error, remarks=remarks())
     except BaseException as error:
         answer = Answer(error=RuntimeError(describe(error)))
     return pickle.dumps(answer)

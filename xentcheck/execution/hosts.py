@@ -107,6 +107,7 @@ class _Host:
             self._relay(all_of_it=True)
             raise CallError(Kind.CRASHED, f"died of {end}{self._last_words()}") from None
         self._relay()
+        _remarks.extend(answer.remarks)
         if answer.error is not None:
             raise answer.error
         return answer.result
@@ -207,6 +208,7 @@ _told: set[str] = set()
 _shared: list[str] = []
 _kept: list[None] = []  # one entry for each active `kept`
 _hosts: dict[Process, _Host] = {}
+_remarks: list[str] = []
 _owner = os.getpid()
 
 
@@ -268,6 +270,13 @@ def _request(process: Process, work: str, arguments: tuple[Any, ...]) -> Any:
     except BaseException:  # Ctrl-C: the next request would receive this answer
         _hosts.pop(process).kill()
         raise
+
+
+def remarks() -> tuple[str, ...]:
+    """What processes said about the calls since the last time; see `bridge.remark`."""
+    told = tuple(_remarks)
+    _remarks.clear()
+    return told
 
 
 @contextmanager

@@ -50,6 +50,21 @@ _ADAPTERS = "xentcheck.implementations.frameworks."
 _UNKNOWN_ARGUMENT = re.compile(r"(\w+)\(\) got an unexpected keyword argument '(\w+)'")
 
 
+_remarks: list[str] = []
+
+
+def remark(text: str) -> None:
+    """Say something about the call in progress that the report should have."""
+    _remarks.append(text)
+
+
+def remarks() -> tuple[str, ...]:
+    """Return the remarks since the last time."""
+    told = tuple(_remarks)
+    _remarks.clear()
+    return told
+
+
 class _Deferred:
     def __init__(self, name: str) -> None:
         self._name = name

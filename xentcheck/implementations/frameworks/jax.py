@@ -1,7 +1,9 @@
-"""JAX and optax, one family in one file: eager, under jit, and as their transformations do.
+"""JAX and optax, one family in one file: compiled as a whole by jax.jit, as training calls them.
 
-Double precision is switched on: without it JAX silently turns float64 into float32. In both modes
-no result widens because of Python scalars or anything else that is called here.
+The variant `eager` calls them operation by operation. A function that cannot be traced is called so
+too, and the report says it. Double precision is switched on: without it JAX silently turns float64
+into float32. In both modes no result widens because of Python scalars or anything else that is
+called here.
 """
 
 import math
@@ -24,6 +26,7 @@ from xentcheck.implementations.bridge import (
     adapter,
     deferred,
     padded,
+    remark,
 )
 from xentcheck.model import Array, Implementation, LabelKind, Process, Quantity
 
@@ -35,9 +38,12 @@ losses: Any = deferred("optax.losses")
 
 INTEGER = (LabelKind.INTEGER,)
 DISTRIBUTION = (LabelKind.DISTRIBUTION,)
-SMALLEST_BLOCK = 16  # rows
+BLOCKS = (16, 256, 4096)
+"""Rows of a block. Each size is compiled anew; up to 16 times the rows cost less than a program."""
 
-SMALL = 1 << 14  # logits; up to here block sizes are powers of 4: few sizes, up to 4 times the rows
+LARGE = 1 << 18
+"""A block of more logits has the next power of two of its rows."""
+
 MOST_COMPILED = 60  # limit on calls with kept programs, which take some 8 MB each, as measured
 
 SINCE = {
@@ -48,6 +54,7 @@ SINCE = {
 }
 """The first version with an argument that older ones lack; see `bridge.lacking`."""
 
+EAGER = "eager"
 _UPSTREAM = "upstream gradient"  # no parameter name contains a space
 Arrays = Mapping[str, Any]
 Program = Callable[[Any, Any, Arrays], Any]
@@ -56,8 +63,8 @@ Program = Callable[[Any, Any, Arrays], Any]
 class JaxBridge(Bridge):
     """Pads blocks to a few sizes with copies of the first row, because JAX compiles each shape.
 
-    Eager calls are padded too, because each of their operations is a compiled program. Under a
-    reduction nothing is padded. Parameters that are not arrays are compiled as constants.
+    Calls operation by operation are padded too, because each operation is a compiled program. Under
+    a reduction nothing is padded. Parameters that are not arrays are compiled as constants.
     """
 
     process = Process(
@@ -69,7 +76,7 @@ class JaxBridge(Bridge):
     pulls = True
     tracks = True
     variants = {  # noqa: RUF012 - the interface declares it
-        "jit": "compiled as a whole by jax.jit, the gradient with its value",
+        "eager": "operation by operation, without jax.jit",
         "jvp": "the value that jax.jvp gives beside a tangent",
         "axis0": "over axis 0 of the transposed array",
         "vmap": "jax.vmap over single rows",
@@ -94,11 +101,11 @@ class JaxBridge(Bridge):
         return _computed(job, Quantity.VALUE)
 
     def gradient(self, job: Job) -> Array:
-        """Differentiate with jax.vjp; the variant `jit` compiles it together with the value."""
+        """Differentiate with jax.vjp, compiled together with the value."""
         return _computed(job, Quantity.GRADIENT)
 
     def script(self, sketch: Sketch) -> tuple[str, ...]:
-        """Return lines that pad the rows as the bridge does, because eager calls compile too."""
+        """Return lines that pad the rows as the bridge does, because every shape is compiled."""
         shape = sketch.shapes["logits"]
         block = shape[0] if sketch.reduced else _block(shape[0], math.prod(shape))
         copies = block - shape[0]
@@ -130,7 +137,7 @@ class JaxBridge(Bridge):
                 f"    result, back = jax.vjp(lambda x: value({given}), x)",
                 f"    return back({ones})[0]",
             ]
-        call = f"jax.jit({function})" if sketch.variant == "jit" else function
+        call = function if sketch.variant == EAGER else f"jax.jit({function})"
         return (*lines, f"result = {call}({given})")
 
 
@@ -169,7 +176,7 @@ def _computed(job: Job, quantity: Quantity) -> Array:
     block = rows if job.reduced else _block(rows, job.logits.size)
     pulled = job.upstream is not None
     shape = (block, *job.logits.shape[1:])
-    _forget((job.function, job.variant, job.logits.dtype, shape, quantity, pulled))
+    _forget((job.function, job.variant, job.logits.dtype, shape, quantity, pulled, job.tracked))
 
     def whole(array: Array) -> Any:
         return jnp.asarray(padded(array, block))
@@ -185,25 +192,41 @@ def _computed(job: Job, quantity: Quantity) -> Array:
             arrays[name] = whole(given) if given.ndim == 2 else jnp.asarray(given)
         else:
             constants[name] = given
-    if job.variant == "jit":
-        # 0.0 == -0.0 and 1 == True, but they compile to different programs.
-        key = tuple((name, repr(each), each) for name, each in sorted(constants.items()))
-        program = _compiled(job.function, key, quantity, job.per_class)
-    else:
-        program = _program(job.function, job.variant, constants, quantity, job.per_class)
-    if job.tracked:
-        program = _tracked(program)
-    labels = None if job.labels is None else whole(job.labels)
-    result = np.asarray(program(whole(job.logits), labels, arrays))
+    # 0.0 == -0.0 and 1 == True, but they compile to different programs.
+    key = tuple((name, repr(each), each) for name, each in sorted(constants.items()))
+    what = (job.function, job.variant, key, quantity, job.per_class, job.tracked)
+    given = (whole(job.logits), None if job.labels is None else whole(job.labels), arrays)
+    result = np.asarray(_called(what, given))
     return result[:rows] if result.shape[:1] == (block,) else result
+
+
+def _called(what: "_What", given: tuple[Any, Any, Arrays]) -> Any:
+    """Call a function compiled as a whole; operation by operation if it cannot be traced."""
+    function, variant, *_ = what
+    if variant != EAGER and function not in _untraceable:
+        try:
+            return _compiled(*what)(*given)
+        except (jax.errors.JAXTypeError, jax.errors.JAXIndexError) as error:
+            result = _program_of(*what)(*given)
+            _untraceable.add(function)
+            remark(
+                f"jax.jit cannot trace it ({type(error).__name__}): it is called operation by "
+                "operation"
+            )
+            return result
+    return _program_of(*what)(*given)
+
+
+_untraceable: set[Callable[..., Any]] = set()
 
 
 def _block(rows: int, numbers: int) -> int:
     """Return how many rows to compute together: one of a few sizes, as each one is compiled."""
-    power = max(rows - 1, 1).bit_length()
-    if numbers <= SMALL:
-        power += power % 2  # powers of four
-    return max(SMALLEST_BLOCK, 1 << power)
+    each = numbers // max(rows, 1)
+    for size in BLOCKS:
+        if rows <= size and (size * each <= LARGE or size == BLOCKS[0]):
+            return size
+    return 1 << max(rows - 1, 1).bit_length()
 
 
 _compiled_for: set[Any] = set()
@@ -218,16 +241,36 @@ def _forget(what: Any) -> None:
     _compiled_for.add(what)
 
 
+_Constants = tuple[tuple[str, str, Any], ...]
+_What = tuple[Callable[..., Any], str, _Constants, Quantity, bool, bool]
+"""A function, its variant, the constants it is compiled with, the quantity, per class, tracked."""
+
+
 @cache
 def _compiled(
     function: Callable[..., Any],
-    constants: tuple[tuple[str, str, Any], ...],
+    variant: str,
+    constants: _Constants,
     quantity: Quantity,
     per_class: bool,
+    tracked: bool,
+) -> Program:
+    program = _program_of(function, variant, constants, quantity, per_class, tracked)
+    compiled: Program = jax.jit(program)
+    return compiled
+
+
+def _program_of(
+    function: Callable[..., Any],
+    variant: str,
+    constants: _Constants,
+    quantity: Quantity,
+    per_class: bool,
+    tracked: bool,
 ) -> Program:
     values = {name: each for name, _, each in constants}
-    compiled: Program = jax.jit(_program(function, "", values, quantity, per_class))
-    return compiled
+    program = _program(function, variant, values, quantity, per_class)
+    return _tracked(program) if tracked else program
 
 
 def _program(
@@ -258,6 +301,7 @@ def _program(
 
     ways: dict[str, Program] = {
         "": called,
+        EAGER: called,
         "axis0": transposed,
         "vmap": mapped,
         "jvp": with_tangent,
@@ -517,7 +561,7 @@ def _declared(loss: str, name: str, function: Any, **more: Any) -> tuple[Impleme
 
 def jax_implementations() -> tuple[Implementation, ...]:
     """Return all implementations of jax and optax; the entry point ``jax``."""
-    every = ("jit", "jvp", "axis0", "vmap")
+    every = ("eager", "jvp", "axis0", "vmap")
     ce = "softmax_cross_entropy"
     js = "js_divergence"
     return tuple(
@@ -528,7 +572,7 @@ def jax_implementations() -> tuple[Implementation, ...]:
                 "jax.nn.softmax+temperature",
                 tempered_softmax,
                 parameters=("temperature", "noise"),
-                variants=("jit", "vmap"),
+                variants=("eager", "vmap"),
             ),
             _declared("log_softmax", "jax.nn.log_softmax", log_softmax, variants=every),
             _declared("logsumexp", "jax.nn.logsumexp", logsumexp, variants=every),
@@ -558,63 +602,63 @@ def jax_implementations() -> tuple[Implementation, ...]:
                 "optax.safe_softmax_cross_entropy",
                 safe_cross_entropy,
                 label_kinds=DISTRIBUTION,
-                variants=("jit", "jvp", "vmap"),
+                variants=("eager", "jvp", "vmap"),
             ),
             _declared(
                 ce,
                 "optax.safe_softmax_cross_entropy+one_hot",
                 safe_cross_entropy_of_one_hot,
                 label_kinds=INTEGER,
-                variants=("jit", "jvp"),
+                variants=("eager", "jvp"),
             ),
             _declared(
                 ce,
                 "optax.smooth_labels+softmax_cross_entropy",
                 smoothed_cross_entropy,
                 parameters=("label_smoothing",),
-                variants=("jit",),
+                variants=("eager",),
             ),
             _declared(
                 ce,
                 "optax.losses.make_fenchel_young_loss",
                 fenchel_young,
                 label_kinds=INTEGER,
-                variants=("jit",),
+                variants=("eager",),
             ),
             _declared(
                 ce,
                 "jax.nn.log_softmax+take_along_axis",
                 picked_log_softmax,
                 label_kinds=INTEGER,
-                variants=("jit", "vmap"),
+                variants=("eager", "vmap"),
             ),
             _declared(
                 ce,
                 "jax.nn.softmax+jnp.log+take_along_axis",
                 picked_log_of_softmax,
                 label_kinds=INTEGER,
-                variants=("jit",),
+                variants=("eager",),
             ),
             _declared(
                 ce,
                 "jax.nn.softmax+jnp.log+sum",
                 labels_dot_log_of_softmax,
-                variants=("jit",),
+                variants=("eager",),
             ),
             _declared(
                 ce,
                 "jax.nn.softmax+epsilon+jnp.log+sum",
                 labels_dot_log_of_softmax_and_epsilon,
             ),
-            _declared("log_softmax", "jax.nn.softmax+jnp.log", log_of_softmax, variants=("jit",)),
+            _declared("log_softmax", "jax.nn.softmax+jnp.log", log_of_softmax, variants=("eager",)),
             _declared("logsumexp", "jax.numpy.exp+sum+log", log_of_sum_of_exp),
-            _declared("log_sigmoid", "jax.nn.sigmoid+jnp.log", log_of_sigmoid, variants=("jit",)),
+            _declared("log_sigmoid", "jax.nn.sigmoid+jnp.log", log_of_sigmoid, variants=("eager",)),
             _declared("softplus", "jax.numpy.exp+log", log_of_one_plus_exp),
             _declared(
                 "sigmoid_binary_cross_entropy",
                 "jax.nn.sigmoid+jnp.log",
                 binary_cross_entropy_of_logs,
-                variants=("jit",),
+                variants=("eager",),
             ),
             _declared(
                 "sigmoid_focal_loss",
@@ -624,47 +668,47 @@ def jax_implementations() -> tuple[Implementation, ...]:
             ),
             _declared("kl_divergence", "jax.numpy.log+sum", divergence_of_logs),
             _declared("entropy", "jax.numpy.log+sum", entropy_of_logs),
-            _declared("sigmoid", "jax.nn.sigmoid", sigmoid, variants=("jit",)),
+            _declared("sigmoid", "jax.nn.sigmoid", sigmoid, variants=("eager",)),
             _declared("sigmoid", "jax.scipy.special.expit", expit),
-            _declared("log_sigmoid", "jax.nn.log_sigmoid", log_sigmoid, variants=("jit", "jvp")),
-            _declared("softplus", "jax.nn.softplus", softplus, variants=("jit", "jvp")),
+            _declared("log_sigmoid", "jax.nn.log_sigmoid", log_sigmoid, variants=("eager", "jvp")),
+            _declared("softplus", "jax.nn.softplus", softplus, variants=("eager", "jvp")),
             _declared(
                 "sigmoid_binary_cross_entropy",
                 "optax.sigmoid_binary_cross_entropy",
                 binary_cross_entropy_of_logits,
-                variants=("jit", "jvp"),
+                variants=("eager", "jvp"),
             ),
             _declared(
                 "sigmoid_focal_loss",
                 "optax.sigmoid_focal_loss",
                 focal_loss,
                 parameters=("alpha", "gamma"),
-                variants=("jit", "jvp"),
+                variants=("eager", "jvp"),
             ),
             _declared(
-                "kl_divergence", "optax.kl_divergence", kl_divergence, variants=("jit", "axis0")
+                "kl_divergence", "optax.kl_divergence", kl_divergence, variants=("eager", "axis0")
             ),
             _declared(
                 "kl_divergence",
                 "optax.losses.kl_divergence_with_log_targets",
                 kl_divergence_of_log_targets,
                 parameters=("log_target",),
-                variants=("jit", "axis0"),
+                variants=("eager", "axis0"),
             ),
             _declared(
                 "categorical_cross_entropy",
                 "jax.scipy.special.xlogy-sum",
                 cross_entropy_of_probabilities,
                 label_kinds=DISTRIBUTION,
-                variants=("jit",),
+                variants=("eager",),
             ),
             _declared(
                 "binary_cross_entropy",
                 "jax.scipy.special.xlogy+xlog1py",
                 binary_cross_entropy,
-                variants=("jit",),
+                variants=("eager",),
             ),
-            _declared("entropy", "jax.scipy.special.entr-sum", entropy, variants=("jit",)),
-            _declared(js, "jax.scipy.special.rel_entr-mixture", js_divergence, variants=("jit",)),
+            _declared("entropy", "jax.scipy.special.entr-sum", entropy, variants=("eager",)),
+            _declared(js, "jax.scipy.special.rel_entr-mixture", js_divergence, variants=("eager",)),
         )
     )
