@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from xentcheck.floats import FORMATS, to_float64, ulp_exponent
 from xentcheck.losses.spec import Loss
+from xentcheck.measurement.axes import conditions
 from xentcheck.measurement.borderline import certain, settled
 from xentcheck.measurement.candidate import Candidate, alone
 from xentcheck.measurement.scales import Scales, least_scale, scales
@@ -64,7 +65,8 @@ class Part:
                 return None
             return self.truth.condition(self.quantity, of, self.dtype)
 
-        scores = scoring(own, self.truth.at(self.quantity, self.span), condition(rows))
+        known = condition(rows)
+        scores = scoring(own, self.truth.at(self.quantity, self.span), known)
         for level in range(1, len(self.truth.tiers)):
             if not scores.undecided.any():
                 break
@@ -74,8 +76,13 @@ class Part:
                 continue
             where = np.flatnonzero(scores.undecided.reshape(len(own), -1).any(axis=1))
             sharper = self.truth.sharper(self.quantity, rows[where], level)
-            again = scoring(own[where], sharper, condition(rows[where]))
-            scores = scores.patched(where, again)
+            finer = condition(rows[where])
+            scores = scores.patched(where, scoring(own[where], sharper, finer))
+            if known is not None and finer is not None:
+                known = known.copy()
+                known[where] = finer
+        if known is not None and known.ndim:
+            conditions(self.truth, self.quantity, self.dtype, self.span, known)
         if scores.near.any():
             scores = self._settled(own, scores, tolerance, scoring)
         return scores

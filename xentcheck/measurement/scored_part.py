@@ -9,7 +9,7 @@ import numpy.typing as npt
 from xentcheck.floats import FORMATS, to_float64
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import picked
-from xentcheck.measurement import grading
+from xentcheck.measurement import axes, grading
 from xentcheck.measurement.candidate import Candidate, gravity
 from xentcheck.measurement.escalation import Part
 from xentcheck.measurement.failing import (
@@ -41,6 +41,8 @@ def _largest(errors: Float64Array, alive: npt.NDArray[np.bool_]) -> Float64Array
 
 _NOTED = np.array([*(kind in NOTES for kind in KINDS), True])
 """For the code of each kind, and of a right result: whether it is not a fault."""
+
+_INFINITE = KINDS.index(Kind.SPURIOUS_OVERFLOW)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,6 +128,7 @@ class ScoredPart:
         self._offer_worst()
         self._collect_subnormals()
         at_fault = self.alive & (self.gravest != RIGHT)
+        self._collect_profiles()
         if self.tally.failing is not None and not self.part.case.reduced:
             self._keep_passing(self.tally.failing, self.alive & ~at_fault)
         if not at_fault.any():
@@ -149,6 +152,25 @@ class ScoredPart:
                 self._offer_kind(here, code)
         kept = at_fault if watched is None else at_fault & ~watched
         merge_needs(self.tally.needs, self._needs(np.flatnonzero(kept)))
+
+    def _collect_profiles(self) -> None:
+        """Count the rows in the bins of every axis."""
+        codes = axes.codes(self.part.truth, self.part.quantity, self.part.dtype, self.part.span)
+        worst, gravest, kinds = self.worst, self.gravest, self.kinds
+        if not self.alive.all():
+            codes, worst = codes[:, self.alive], worst[self.alive]
+            gravest, kinds = gravest[self.alive], kinds[self.alive]
+        infinite = gravest == _INFINITE
+        hidden = np.flatnonzero(gravest < _INFINITE)  # beside a NaN in another component
+        infinite[hidden] = (kinds[hidden] == _INFINITE).any(axis=1)
+        self.tally.profiles.add(
+            codes,
+            worst,
+            failing=~_NOTED[gravest],
+            nan=gravest == KINDS.index(Kind.NAN),
+            infinite=infinite,
+            flushed=gravest == KINDS.index(Kind.FTZ),
+        )
 
     def _needs(self, rows: npt.NDArray[np.intp]) -> Needs:
         """The bounds at which these rows would not be at fault."""

@@ -205,6 +205,7 @@ def close(
         graded=graded,
         max_norm=max_norm,
         normwise=normwise,
+        profiles=collected.profiles.closed(flushes=collected.flushing.flushes),
     )
     return measurement, findings
 

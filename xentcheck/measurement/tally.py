@@ -23,6 +23,7 @@ from xentcheck.measurement.flushing import Flushing
 from xentcheck.measurement.grading import Grading
 from xentcheck.measurement.needs import Needs, merge_needs
 from xentcheck.measurement.plateaus import Heights
+from xentcheck.measurement.profiles import Profiles
 from xentcheck.measurement.quantiles import Quantiles
 from xentcheck.model import Case, Kind
 
@@ -64,6 +65,7 @@ class Tally:
     leaders: dict[tuple[int, str], Candidate] | None = None
     failing: FailingRows | None = None
     needs: Needs = field(default_factory=dict)  # what the rows of each kind need to pass
+    profiles: Profiles = field(default_factory=Profiles)
 
     @property
     def worst(self) -> float:
@@ -118,6 +120,7 @@ class Tally:
         self.negative_zeros += other.negative_zeros
         self.smallest = min(self.smallest, other.smallest)
         merge_needs(self.needs, other.needs)
+        self.profiles.merge(other.profiles)
 
 
 def place_found(collected: Tally, rows: int) -> None:

@@ -254,6 +254,12 @@ class Entry:
 
         return tuple(self.take(key, "a list of whole numbers", fits, [], []))
 
+    def numbers(self, key: str) -> tuple[float, ...]:
+        def fits(value: Any) -> bool:
+            return isinstance(value, list) and all(map(is_number, value))
+
+        return tuple(map(to_number, self.take(key, "a list of numbers", fits, [])))
+
     def entry(self, key: str) -> "Entry":
         return Entry(self.mapping(key), self.at(key), self.problems)
 

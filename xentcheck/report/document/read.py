@@ -32,6 +32,8 @@ from xentcheck.model import (
     Kind,
     Measurement,
     ParameterValue,
+    Profile,
+    ProfileBin,
     Proof,
     Quantity,
     Report,
@@ -163,11 +165,12 @@ def _encodable(written: Any) -> bool:
 
 
 def _report(entry: Entry) -> Report:
+    bins = _profile_bins(entry)
     return Report(
         environment={name: str(text) for name, text in entry.mapping("environment").items()},
         seed=entry.integer("seed"),
         config=entry.mapping("config"),
-        measurements=tuple(map(_measurement, entry.entries("measurements"))),
+        measurements=tuple(_measurement(each, bins) for each in entry.entries("measurements")),
         findings=tuple(map(_finding, entry.entries("findings"))),
         violations=tuple(map(_violation, entry.entries("violations"))),
         skips=tuple(map(_skip, entry.entries("skips"))),
@@ -226,7 +229,39 @@ def _cell(entry: Entry) -> Cell:
     )
 
 
-def _measurement(entry: Entry) -> Measurement:
+_Bins = Mapping[str, Sequence[tuple[float, float]]]
+
+
+def _profile_bins(entry: Entry) -> _Bins:
+    """The edges of the bins of each axis of the profiles."""
+    inner = Entry(entry.mapping("profile_bins", {}), entry.at("profile_bins"), entry.problems)
+    known = {}
+    for axis in inner.values:
+        each = inner.entry(axis)
+        low, high = each.numbers("low"), each.numbers("high")
+        if len(low) != len(high):
+            each.problems.append(f"{each.path}: low and high are not of one length")
+        known[axis] = list(zip(low, high, strict=False))
+    return known
+
+
+def _profile(entry: Entry, known: _Bins) -> Profile:
+    axis, numbers = entry.text("axis"), entry.integers("bins")
+    edges = known.get(axis, ())
+    if not all(0 <= each < len(edges) for each in numbers):
+        entry.problems.append(f"{entry.at('bins')}: not all of these are bins of {shown(axis)}")
+        numbers = ()
+    rows, errors = entry.integers("rows"), entry.numbers("max_ulp")
+    none = (0,) * len(rows)
+    counts = (entry.integers(name) or none for name in ("failing", "nan", "infinite"))
+    columns = [numbers, rows, *counts, errors]
+    if len({len(each) for each in columns}) > 1:
+        entry.problems.append(f"{entry.path}: the lists are not of one length")
+    bins = (ProfileBin(*edges[which], *each) for which, *each in zip(*columns, strict=False))
+    return Profile(axis, tuple(bins))
+
+
+def _measurement(entry: Entry, bins: _Bins) -> Measurement:
     cell = _cell(entry)
     witness = _witness(entry, "witness", cell)
     farthest = _farthest(entry, witness, cell)
@@ -257,6 +292,7 @@ def _measurement(entry: Entry) -> Measurement:
         graded=None if grade is None else _apart(entry, "graded", witness, cell),
         max_norm=max_norm,
         normwise=_apart(entry, "normwise", witness, cell) if max_norm > 0 else None,
+        profiles=tuple(_profile(each, bins) for each in entry.entries("profiles", [])),
     )
 
 

@@ -95,6 +95,9 @@ def report_schema() -> Schema:
         "normwise": or_null({"$ref": "#/$defs/witness"}),
         "first_break": or_null(whole_object({"kind": {"$ref": "#/$defs/kind"}, **_INPUT})),
         "attainable": or_null(whole_object(_ATTAINABLE)),
+        "profiles": described(
+            list_of({"$ref": "#/$defs/profile"}), "The errors along the axes of the sweep."
+        ),
     }
     witness: dict[str, Schema] = {
         **_INPUT,
@@ -228,6 +231,7 @@ def report_schema() -> Schema:
         ),
         "witness": or_null({"$ref": "#/$defs/witness"}),
     }
+    edges = {name: list_of({"type": "number"}) for name in ("low", "high")}
     document: dict[str, Schema] = {
         "schema_version": {"const": SCHEMA_VERSION},
         "ulp": described({"type": "string"}, "How errors are measured."),
@@ -241,6 +245,11 @@ def report_schema() -> Schema:
         "interrupted": {"type": "boolean"},
         "uncertified": list_of({"type": "string"}),
         "deaths": list_of({"type": "string"}),
+        "profile_bins": described(
+            {"type": "object", "additionalProperties": whole_object(edges)},
+            "The edges of the bins of all profiles, by axis. A bin has the numbers from its low "
+            "edge to below its high edge, or one number where they are equal.",
+        ),
         "measurements": list_of({"$ref": "#/$defs/measurement"}),
         "findings": list_of({"$ref": "#/$defs/finding"}),
         "violations": list_of({"$ref": "#/$defs/violation"}),
@@ -306,6 +315,7 @@ def report_schema() -> Schema:
                 ],
             },
             "measurement": whole_object(measurement),
+            "profile": closed(_PROFILE, ("axis", "bins", "rows", "max_ulp")),
             "finding": whole_object(finding),
             "search": whole_object(search),
             "violation": whole_object(violation),
@@ -322,6 +332,25 @@ _INPUT: Mapping[str, Schema] = {
     "generator": {"type": "string"},
     "row": {"type": "integer", "minimum": 0},
     "place": {"type": "integer", "minimum": 0},
+}
+
+_PROFILE: Mapping[str, Schema] = {
+    "axis": {"type": "string"},
+    "bins": described(
+        list_of({"$ref": "#/$defs/count"}), "Positions in `profile_bins`, ascending."
+    ),
+    "rows": described(list_of({"$ref": "#/$defs/count"}), "Number of rows in each bin."),
+    **{
+        name: described(list_of({"$ref": "#/$defs/count"}), f"{text}; left out if all are 0.")
+        for name, text in (
+            ("failing", "Rows with a fault"),
+            ("nan", "Rows with a NaN that should not be there"),
+            ("infinite", "Rows with an infinity where the exact result is finite"),
+        )
+    },
+    "max_ulp": described(
+        list_of({"$ref": "#/$defs/number"}), "Largest finite error in ulps, to three digits."
+    ),
 }
 
 _ATTAINABLE: Mapping[str, Schema] = {

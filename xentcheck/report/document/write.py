@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +18,7 @@ from xentcheck.model import (
     Encounter,
     Finding,
     Measurement,
+    Profile,
     Report,
     SafeRange,
     Searched,
@@ -31,17 +33,34 @@ from xentcheck.reading.json import array, number, plain
 
 SCHEMA_VERSION = 1
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_PROFILES = '\n   "profiles": null'  # of a measurement: texts have no line breaks, no others null
+_BINS = '\n "profile_bins": null'
 
 
 def to_json(report: Report) -> str:
     """The document as text with a final newline. The same report always gives the same text."""
-    text = json.dumps(to_document(report), indent=1, ensure_ascii=False, allow_nan=False)
+    document = to_document(report)
+    # profiles are many numbers: each stands on one line, and is written much faster so
+    bins = _lines(document["profile_bins"])
+    profiles = [_lines(each["profiles"]) for each in document["measurements"]]
+    document["profile_bins"] = None
+    for each in document["measurements"]:
+        each["profiles"] = None
+    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
+    first, *others = text.split(_PROFILES)
+    text = first + "".join(
+        f"{_PROFILES.removesuffix('null')}{own}{rest}"
+        for own, rest in zip(profiles, others, strict=True)
+    )
+    text = text.replace(_BINS, f"{_BINS.removesuffix('null')}{bins}")
     # file names and exception texts may have lone surrogates, which cannot be encoded
     return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
 
 
 def to_document(report: Report) -> dict[str, Any]:
     """The document as dicts, lists, strings, finite numbers, booleans and None."""
+    known = _bins(report.measurements)
+    numbers = {axis: {each: i for i, each in enumerate(bins)} for axis, bins in known.items()}
     return {
         "schema_version": SCHEMA_VERSION,
         "ulp": ULP_DEFINITION,
@@ -53,7 +72,11 @@ def to_document(report: Report) -> dict[str, Any]:
         "interrupted": report.interrupted,
         "uncertified": list(report.uncertified),
         "deaths": list(report.deaths),
-        "measurements": [_measurement(each) for each in report.measurements],
+        "profile_bins": {
+            axis: {"low": [low for low, _ in bins], "high": [high for _, high in bins]}
+            for axis, bins in known.items()
+        },
+        "measurements": [_measurement(each, numbers) for each in report.measurements],
         "findings": [_finding(each) for each in report.findings],
         "violations": [_violation(each) for each in report.violations],
         "baseline": report.baseline or None,
@@ -77,6 +100,24 @@ def to_document(report: Report) -> dict[str, Any]:
     }
 
 
+def _lines(value: Mapping[str, Any] | Sequence[Any]) -> str:
+    """An object or a list, each of its values on one line."""
+    if isinstance(value, Mapping):
+        lines = [f"{_line(key)}: {_line(each)}" for key, each in value.items()]
+        begin, indent, end = "{", 2, "}"
+    else:
+        lines = list(map(_line, value))
+        begin, indent, end = "[", 4, "]"
+    if not lines:
+        return begin + end
+    between = "\n" + indent * " "
+    return f"{begin}{between}{f',{between}'.join(lines)}{between[:-1]}{end}"
+
+
+def _line(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
 def _cell(cell: Cell) -> dict[str, Any]:
     return {
         "loss": cell.loss,
@@ -87,7 +128,35 @@ def _cell(cell: Cell) -> dict[str, Any]:
     }
 
 
-def _measurement(measurement: Measurement) -> dict[str, Any]:
+_Bin = tuple[float, float]
+
+
+def _bins(measurements: Iterable[Measurement]) -> dict[str, list[_Bin]]:
+    """The edges of the bins that have rows in any profile, by axis, in ascending order."""
+    found: dict[str, set[_Bin]] = {}
+    for profile in (each for measurement in measurements for each in measurement.profiles):
+        found.setdefault(profile.axis, set()).update((each.low, each.high) for each in profile.bins)
+    return {axis: sorted(found[axis]) for axis in sorted(found)}
+
+
+def _profile(profile: Profile, numbers: Mapping[_Bin, int]) -> dict[str, Any]:
+    """A list of numbers for each field of the bins; without a count that is 0 in all of them."""
+    bins = profile.bins
+    counts = {
+        name: [getattr(each, name) for each in bins] for name in ("failing", "nan", "infinite")
+    }
+    return {
+        "axis": profile.axis,
+        "bins": [numbers[each.low, each.high] for each in bins],
+        "rows": [each.rows for each in bins],
+        **{name: each for name, each in counts.items() if any(each)},
+        "max_ulp": [number(each.max_ulp) for each in bins],
+    }
+
+
+def _measurement(
+    measurement: Measurement, numbers: Mapping[str, Mapping[_Bin, int]]
+) -> dict[str, Any]:
     excess = measurement.max_excess_bits
     return {
         **_cell(measurement.cell),
@@ -113,6 +182,7 @@ def _measurement(measurement: Measurement) -> dict[str, Any]:
         "graded": _apart(measurement.graded, measurement),
         "max_norm": number(measurement.max_norm),
         "normwise": _apart(measurement.normwise, measurement),
+        "profiles": [_profile(each, numbers[each.axis]) for each in measurement.profiles],
     }
 
 
