@@ -46,8 +46,8 @@ def render(comparison: Comparison, names: tuple[str, str]) -> str:
             ("verdict", "Verdict"),
             *([("changes", "Changes")] if changes else []),
             ("matrix", "Standings"),
-            ("cell", "Cell"),
-            ("measurements", "Cells"),
+            ("cell", "A cell"),
+            ("measurements", "All cells"),
         ],
         matrix_heading="Standings",
         matrix_about="A cell has the sign of its standing, the sign of its gravest fault in head, "
@@ -90,6 +90,7 @@ def _data(comparison: Comparison, measurements: list[Any]) -> dict[str, Any]:
         "dtypes": list(FORMATS),
         "axes": axes(each for each in measurements if each is not None),
         "number": "lost bits in head",
+        "toned": "standing",
         "row": "cell",
         "findings": "What changed, with both results on the same input where there is one",
         "sides": ["base", "head"],
@@ -186,8 +187,12 @@ def _changed(comparison: Comparison, pair: Pair) -> Iterator[tuple[str, list[tup
 
 def _changes(comparison: Comparison) -> list[dict[str, Any]]:
     """The worst cells for the first screen, each kind of change of an implementation once."""
-    worse = [pair for pair in comparison.pairs if pair.standing is Standing.WORSE]
-    return [_change(comparison, pair) for pair in pairs.distinct(worse)[:_MOST_CHANGES]]
+    shown: dict[tuple[str, str, str], Pair] = {}
+    for pair in comparison.pairs:
+        change = pairs.leading(pair)
+        if pair.standing is Standing.WORSE and change is not None:
+            shown.setdefault((pair.cell.loss, pair.cell.implementation, change.rule), pair)
+    return [_change(comparison, pair) for pair in list(shown.values())[:_MOST_CHANGES]]
 
 
 def _change(comparison: Comparison, pair: Pair) -> dict[str, Any]:

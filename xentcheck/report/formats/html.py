@@ -75,7 +75,7 @@ def _sections(causes: list[Any], unexplained: list[Any]) -> list[tuple[str, str]
         *([("causes", "Causes")] if causes else []),
         *([("unexplained", "Findings")] if unexplained else []),
         ("matrix", "Grades"),
-        ("cell", "Cell"),
+        ("cell", "A cell"),
         ("measurements", "Measurements"),
         ("environment", "Environment"),
     ]

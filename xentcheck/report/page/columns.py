@@ -1,7 +1,7 @@
 """The columns of a table of a page, as data that a script filters and sorts."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,8 +66,3 @@ def stored(value: float | None) -> float | str | None:
 def told(lines: Iterable[tuple[str, str]]) -> list[str]:
     """Pairs of label and text as one flat list of clean texts."""
     return [words.clean(text) for line in lines for text in line]
-
-
-def names_of(texts: Mapping[str, Any]) -> list[str]:
-    """The keys, cleaned for a reader."""
-    return [words.clean(each) for each in texts]

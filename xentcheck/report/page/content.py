@@ -298,6 +298,7 @@ def data(report: Report, cells: Sequence[Shown]) -> dict[str, Any]:
         "dtypes": _DTYPES,
         "axes": axes(measurements),
         "number": "lost bits",
+        "toned": "grade",
     }
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from xentcheck.model import ABOUT_GRADES, Grade, Kind, Standing
+from xentcheck.model import ABOUT_GRADES, NOTES, Grade, Kind, Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,7 @@ _SHAPES: Mapping[Kind, str] = {
 }
 
 
-def shape_of(kind: Kind) -> str:
-    """The shape of a kind; ``✖`` for the kinds that are about whole calls."""
-    return _SHAPES.get(kind, "✖")
-
-
-SHAPES: Mapping[str, str] = {str(kind): shape_of(kind) for kind in Kind}
-"""The shape of every kind, by name."""
+SHAPES: Mapping[str, str] = {
+    str(kind): "" if kind in NOTES else _SHAPES.get(kind, "✖") for kind in Kind
+}
+"""The shape of every kind, by name: ``✖`` for whole calls, and none for notes."""

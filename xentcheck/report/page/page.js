@@ -87,9 +87,7 @@
     } catch {
       // the choice holds for this visit
     }
-    redraw();
   });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => redraw());
 
   // ---- copying -------------------------------------------------------------------------------------
   async function copied(words) {
@@ -141,7 +139,7 @@
       if (used.has(name))
         list.append(make("li", { title: says }, make("span", { class: `tone ${name}` }, letter), ` ${name}`));
     data.kinds.forEach(([name, shape, says], kind) => {
-      if (kinds.has(kind)) list.append(make("li", { title: says }, `${shape} ${name}`));
+      if (shape && kinds.has(kind)) list.append(make("li", { title: says }, `${shape} ${name}`));
     });
     list.append(make("li", {}, `number: ${data.number}`));
   }
@@ -469,27 +467,8 @@
     for (let power = 0; power < 309; power += step) for (const sign of [-1, 1]) found.push(sign * position(along, 10 ** power));
     return found.filter((each) => low <= each && each <= high).sort((one, other) => one - other);
   }
-  function themed() {
-    const style = getComputedStyle(document.body);
-    const color = (name) => {
-      const probe = make("i", { style: `color: var(${name})` });
-      document.body.append(probe);
-      const found = getComputedStyle(probe).color;
-      probe.remove();
-      return found;
-    };
-    const [ink, soft, line] = [color("--text"), color("--soft"), color("--line")];
-    return {
-      background: "transparent",
-      font: style.fontFamily,
-      view: { stroke: line },
-      axis: { labelColor: ink, titleColor: ink, gridColor: line, domainColor: soft, tickColor: soft, titleFontWeight: "normal" },
-      legend: { labelColor: ink },
-      text: { color: soft },
-      aria: false,
-    };
-  }
-  const isDark = () => (theme === "auto" ? matchMedia("(prefers-color-scheme: dark)").matches : theme === "dark");
+  // The style sheet has the colours of text and axes, so themes and print need no other drawing.
+  const plain = () => ({ background: "transparent", font: getComputedStyle(document.body).fontFamily, aria: false });
   let views = [];
   let turn = 0;
   let seen = false;
@@ -565,15 +544,17 @@
       conditioned: [low, Math.min(Math.max(low, 1), high), high].map((x) => ({ x, ulp: 4 * Math.max(x, 1) })),
     };
     spec.params = spec.params.map((each) => ({ ...each, value: each.name === "names" ? drawn.map(([name]) => name) : ticksOf(along, rows) }));
-    spec.config = themed();
+    spec.config = plain();
     spec.autosize = { type: "fit", contains: "padding" };
     const box = make("div", { class: "chart", role: "img", "aria-label": `${caption}. ${summary(drawn)}` });
-    const figure = make("figure", {}, make("figcaption", {}, caption), box, numbers(along, drawn));
+    const figure = make("figure", {}, make("figcaption", {}, caption), box, numbers(caption, drawn));
     figure.show = async () => {
       spec.width = Math.max(240, Math.floor(box.getBoundingClientRect().width) - 2);
       spec.height = 290;
       const options = { mode: "vega-lite", renderer: "svg", actions: false, hover: false, logLevel: 1 };
-      views.push(await window.vegaEmbed(box, spec, { ...options, tooltip: { theme: isDark() ? "dark" : "light" } }));
+      const made = await window.vegaEmbed(box, spec, { ...options });
+      box.querySelector("svg").setAttribute("aria-hidden", "true"); // the box has the text
+      views.push(made);
     };
     return figure;
   }
@@ -585,10 +566,10 @@
         return `${name}: at most ${ulps(worst < 0 ? null : worst)} ulp${lost ? `, ${counted(lost, "row")} NaN or infinite` : ""}`;
       })
       .join("; ");
-  function numbers(along, series) {
+  function numbers(caption, series) {
     const body = make("tbody");
     const head = make("tr");
-    for (const each of ["", "from", "to", "rows", "failing", "NaN", "inf", "max ulp"]) head.append(make("th", { scope: "col" }, each));
+    for (const each of ["name", "from", "to", "rows", "failing", "NaN", "inf", "max ulp"]) head.append(make("th", { scope: "col" }, each));
     const fold = make("details", {}, make("summary", {}, "Numbers"));
     fold.addEventListener("toggle", () => {
       if (body.children.length) return;
@@ -600,12 +581,12 @@
           body.append(row);
         }
     });
-    fold.append(make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `Numbers along ${along}` }, make("table", {}, make("thead", {}, head), body)));
+    fold.append(make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `Numbers: ${caption}` }, make("table", {}, make("thead", {}, head), body)));
     return fold;
   }
 
   // ---- the table --------------------------------------------------------------------------------------------
-  const PAGE = 100;
+  const PAGE = 50;
   const filters = new Map(); // column → text
   let search = "";
   let sorted = null; // [column, ascending]
@@ -693,7 +674,7 @@
         const value = column.values[row];
         if (column.sort === "number") return line.append(make("td", { class: "number" }, written(column, value)));
         const shown = column.sort === "word" ? column.words[value] : value;
-        const tone = shown in data.tones ? make("span", { class: `tone ${shown}` }, data.tones[shown][0]) : null;
+        const tone = column.name === data.toned && shown in data.tones ? make("span", { class: `tone ${shown}` }, data.tones[shown][0]) : null;
         const link = { loss: word("loss", row), implementation: word("implementation", row), dtype: word("dtype", row), quantity: word("quantity", row), sweep: word("sweep", row) };
         const content = column.name === "implementation" ? make("a", { href: linkTo("cell", link) }, shown || "(no name)") : tone ? `\u00a0${shown}` : shown;
         const scope = i === 0 ? null : { class: column.sort === "text" ? "text" : "name" };
@@ -841,6 +822,8 @@
       for (const fold of document.querySelectorAll("#verdict details, #causes details")) fold.open = true;
     });
     document.documentElement.dataset.ready = "true";
+    // A first search would have to wait for these texts.
+    (window.requestIdleCallback || setTimeout)(() => (haystack ??= texts()));
   }
   begin();
 })();

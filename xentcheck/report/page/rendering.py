@@ -16,7 +16,7 @@ from xentcheck.report.page.packing import packed, packed_json, packed_profiles
 from xentcheck.report.pictures import charts
 from xentcheck.report.pictures.bins import ERROR
 
-SIGNS: Mapping[str, str] = {"passed": "✔", "failed": "✘", "incomplete": "!", "survey": "ⓘ"}
+SIGNS: Mapping[str, str] = {"passed": "✔", "failed": "✘", "incomplete": "!", "survey": "●"}
 """The sign of each state: colour never stands alone."""
 
 
@@ -39,7 +39,7 @@ def rendered(
     head, profiles, merged = packed_profiles(measurements)
     library = ""
     if data["axes"]:
-        data |= {"profiles": head, "figures": figures(data["axes"]), "most": charts.MOST}
+        data |= {"profiles": head, "figures": figures(tuple(data["axes"])), "most": charts.MOST}
         library = packed_library()
     packs = {
         "data": packed_json(data),
@@ -58,7 +58,8 @@ def rendered(
     )
 
 
-def figures(axes: Sequence[str]) -> dict[str, Any]:
+@functools.cache
+def figures(axes: tuple[str, ...]) -> dict[str, Any]:
     """The specifications of the charts by axis, without data."""
     made = {axis: charts.errors(axis).to_dict() for axis in axes}
     return {**made, ERROR: charts.distribution().to_dict()}

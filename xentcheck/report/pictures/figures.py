@@ -95,7 +95,7 @@ def grades(lines: Sequence[Line]) -> Any:
         title=None, orient="top", labelAngle=-35
     )
     y = alt.Y("implementation:N", sort=None).axis(title=None, labelLimit=400)
-    base = alt.Chart(alt.InlineData(values=data), title=lines[0].loss)
+    base = alt.Chart(alt.InlineData(values=data))
     color = alt.Color("grade:N").scale(domain=list(GRADE_TONES), range=list(_COLORS))
     white = (
         alt.when("datum.grade == 'broken'").then(alt.value("white")).otherwise(alt.value("#14171a"))
@@ -106,7 +106,9 @@ def grades(lines: Sequence[Line]) -> Any:
         ),
         base.mark_text(fontSize=11).encode(x=x, y=y, text="text:N", color=white),
     )
-    return chart.properties(width=alt.Step(74), height=alt.Step(22))
+    return chart.properties(
+        title=words.clean(lines[0].loss), width=alt.Step(74), height=alt.Step(22)
+    )
 
 
 def _grade_row(line: Line) -> dict[str, Any]:
@@ -140,7 +142,7 @@ def profiles(report: Report, lines: Sequence[Line], axis: str) -> Any:
         for quantity in Quantity
         if any(line.quantity is quantity for line in lines)
     ]
-    return alt.hconcat(*parts, title=f"{loss}, {dtype}")
+    return alt.hconcat(*parts, title=words.clean(f"{loss}, {dtype}"))
 
 
 def _chosen(lines: Sequence[Line]) -> list[str]:
