@@ -282,7 +282,10 @@ class TestKeyboard:
     def test_the_keyboard_alone_is_enough(self, browser: Browser, page: Path) -> None:
         """From the top to a cell by Tab, arrows and Enter; then a filter and a copy."""
         browser.open(page)
-        browser.press(Keys.TAB)
+        for _ in range(5):  # a page that has just been opened may miss a key
+            browser.press(Keys.TAB)
+            if browser.run("return document.activeElement !== document.body"):
+                break
         assert browser.run("return document.activeElement.className") == "skip"
         for _ in range(60):
             browser.press(Keys.TAB)
