@@ -8,6 +8,7 @@ from benchmarks.subjects import (
     audit,
     configs,
     exhaustive,
+    formats,
     memory,
     probing,
     reference,
@@ -43,5 +44,6 @@ SUBJECTS: Mapping[str, Subject] = {
     "searching": Subject(
         "worst errors by search, against random sampling and hypothesis", searching.measure
     ),
+    "formats": Subject("every format, and the page in a browser", formats.measure),
     "configs": Subject("rows of the survey that reach mpmath", configs.measure),
 }

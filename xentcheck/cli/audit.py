@@ -68,6 +68,7 @@ def run_audit(
         report = audit_config(config, how)
     report, text, told = keeping.taken(report, baseline, config)
     delivery.deliver(functools.partial(rendered, report, verbose=verbose))
+    delivery.draw(report)
     if explain is not None:
         with foreign(), ProgressDisplay():
             remark = explain(report)

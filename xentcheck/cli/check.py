@@ -10,6 +10,7 @@ import click
 from xentcheck.bounds import BOUNDS, GRADES
 from xentcheck.cli.audit import foreign, run_audit
 from xentcheck.cli.entry import cli, note
+from xentcheck.cli.opening import plots_option
 from xentcheck.cli.options import (
     allow_skips_option,
     calling,
@@ -127,6 +128,7 @@ def require_valid_bounds(bounds: Mapping[str, float | None]) -> None:
 )
 @allow_skips_option
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the random inputs.")
+@plots_option
 @ranges_option
 @witnesses_option
 @workers_option
@@ -269,7 +271,17 @@ def check(
 _WITHOUT_LOSS = frozenset(
     (
         *("target", "loss", "invariants", "dtypes", "framework", "gradient", "bound", "shape"),
-        *("label_dtype", "allow", "seed", "workers", "timeout_s", "formats", "outputs", "color"),
+        *(
+            "label_dtype",
+            "allow",
+            "seed",
+            "workers",
+            "timeout_s",
+            "formats",
+            "outputs",
+            "color",
+            "open",
+        ),
     )
 )
 """The options of a check that make sense without a loss."""

@@ -8,11 +8,17 @@ from collections.abc import Mapping, Sequence
 import click
 
 from xentcheck.cli.entry import NOTHING_AUDITED, VIOLATIONS, WITHIN_LIMITS, cli, complain
+from xentcheck.cli.opening import open_option
 from xentcheck.cli.output import Delivery
 from xentcheck.errors import UsageError
 
-FORMATS = ("table", "markdown", "json")
-SUFFIXES: Mapping[str, str] = {".txt": "table", ".md": "markdown", ".json": "json"}
+FORMATS = ("table", "markdown", "html", "json")
+SUFFIXES: Mapping[str, str] = {
+    ".txt": "table",
+    ".md": "markdown",
+    ".html": "html",
+    ".json": "json",
+}
 
 
 @cli.command(short_help="Tell what has become better or worse between two reports.")
@@ -23,7 +29,8 @@ SUFFIXES: Mapping[str, str] = {".txt": "table", ".md": "markdown", ".json": "jso
     "formats",
     multiple=True,
     type=click.Choice(FORMATS),
-    help="table (the default), markdown (a comment on a pull request) or json; repeatable.",
+    help="table (the default), markdown (a comment on a pull request), html (a page) or json; "
+    "repeatable.",
 )
 @click.option(
     "--output",
@@ -32,6 +39,7 @@ SUFFIXES: Mapping[str, str] = {".txt": "table", ".md": "markdown", ".json": "jso
     metavar="FILE",
     help="Where the format goes (repeatable, in the order of --format; - is stdout).",
 )
+@open_option
 @click.option(
     "--slack",
     type=click.FloatRange(min=0),
@@ -84,6 +92,10 @@ def compare(
             from xentcheck.report.comparison import markdown
 
             return markdown.render(compared, names)
+        if form == "html":
+            from xentcheck.report.comparison import html
+
+            return html.render(compared, names)
         if form == "json":
             from xentcheck.report.comparison.document import to_json
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from xentcheck.cli.entry import note
+from xentcheck.cli.opening import open_option
 from xentcheck.errors import UnknownNameError, UsageError
 from xentcheck.report.formats import NAMES as FORMAT_NAMES
 from xentcheck.report.formats import listed
@@ -122,6 +123,7 @@ def reporting(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="FORMAT",
             help=f"{listed()}; repeatable. A file's suffix says its own.",
         ),
+        open_option,
     ):
         command = option(command)
     return command

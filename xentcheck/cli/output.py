@@ -8,10 +8,16 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from tempfile import mkdtemp
+from typing import TYPE_CHECKING, Protocol
 
+from xentcheck.cli.entry import note
+from xentcheck.cli.opening import opens, plots, show
 from xentcheck.errors import UsageError
 from xentcheck.report.formats import NAMES, SUFFIXES
+
+if TYPE_CHECKING:
+    from xentcheck.model import Report
 
 _STDOUT = ("-", "/dev/stdout")
 
@@ -32,10 +38,19 @@ class _Destination:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """The destinations of a report, checked before the work starts."""
+    """The destinations of a report, checked before the work starts.
+
+    Attributes:
+        destinations: the formats and their files.
+        color: ``auto``, ``always`` or ``never``.
+        opened: the page to show in the browser; None: none.
+        plots: the folder of the figures; None: none are made.
+    """
 
     destinations: tuple[_Destination, ...]
     color: str
+    opened: Path | None = None
+    plots: Path | None = None
 
     @property
     def files(self) -> tuple[Path | None, ...]:
@@ -58,7 +73,8 @@ class Delivery:
             suffixes: the format by file suffix.
 
         Raises:
-            UsageError: an output could not be written, or two formats have the same output.
+            UsageError: an output could not be written, two formats have the same output, or what
+                a format needs is not installed.
         """
         pairs = []
         for i in range(max(len(formats), len(outputs), 1)):
@@ -75,7 +91,17 @@ class Delivery:
                     "--output - is standard output"
                 )
                 raise UsageError(message)
-        return Delivery(tuple(pairs), color)
+        page = None
+        if opens():
+            pages = [pair.path for pair in pairs if pair.format == "html" and pair.path is not None]
+            page = pages[0] if pages else _temporary_page()
+            if not pages:
+                pairs.append(_Destination("html", page))
+        if any(pair.format == "html" for pair in pairs):
+            from xentcheck.report.extras import require_html  # noqa: PLC0415
+
+            require_html("--open" if page is not None else "the format html")
+        return Delivery(tuple(pairs), color, page, plots())
 
     def deliver(self, render: Render) -> None:
         """Write the result of ``render(format, width, color)`` to every destination."""
@@ -85,6 +111,16 @@ class Delivery:
                 emit(render(destination.format, width_of(terminal), color=self._colored(terminal)))
             else:
                 write(destination.path, render(destination.format, width_of(False), color=False))
+        if self.opened is not None:
+            show(self.opened)
+
+    def draw(self, report: "Report") -> None:
+        """Save the figures of a report, if they are asked for."""
+        if self.plots is None:
+            return
+        from xentcheck.report.pictures.files import save  # noqa: PLC0415
+
+        note(f"{self.plots}: {len(save(report, self.plots)):,} files of figures")
 
     def _colored(self, terminal: bool) -> bool:
         if self.color != "auto":
@@ -94,6 +130,11 @@ class Delivery:
         if os.environ.get("FORCE_COLOR", "").lower() not in ("", "0", "false"):
             return True  # for logs that show colours but are not terminals
         return terminal and os.environ.get("TERM") != "dumb"
+
+
+def _temporary_page() -> Path:
+    """A new file for a page that nobody asked to keep."""
+    return Path(mkdtemp(prefix="xentcheck-")) / "report.html"
 
 
 def _format(

@@ -9,6 +9,7 @@ import click
 
 from xentcheck.cli.audit import status_of
 from xentcheck.cli.entry import cli
+from xentcheck.cli.opening import plots_option
 from xentcheck.cli.options import reporting
 from xentcheck.cli.output import Delivery
 from xentcheck.report.formats import rendered
@@ -17,6 +18,7 @@ from xentcheck.report.formats import rendered
 @cli.command(short_help="Show a saved report, or write it in another format.")
 @click.argument("results", metavar="RESULTS.json")
 @reporting
+@plots_option
 def report(results: str, formats: Sequence[str], outputs: Sequence[str], color: str) -> int:
     """Show a saved report, or write it in other formats. The status is that of the run.
 
@@ -26,10 +28,12 @@ def report(results: str, formats: Sequence[str], outputs: Sequence[str], color: 
     Examples:
       xentcheck report results.json
       xentcheck report results.json --format markdown --output summary.md
+      xentcheck report results.json --open
     """
     delivery = Delivery.planned(formats, outputs, color)
     from xentcheck.report import document
 
     saved = document.read(results)
     delivery.deliver(functools.partial(rendered, saved))
+    delivery.draw(saved)
     return status_of(saved)

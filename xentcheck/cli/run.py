@@ -10,6 +10,7 @@ import click
 from xentcheck.cli.audit import run_audit
 from xentcheck.cli.baseline import Keeping
 from xentcheck.cli.entry import cli
+from xentcheck.cli.opening import plots_option
 from xentcheck.cli.options import (
     allow_skips_option,
     completing,
@@ -61,6 +62,7 @@ from xentcheck.cli.output import Delivery
     "rows again and 3 rows.",
 )
 @allow_skips_option
+@plots_option
 @ranges_option
 @witnesses_option
 @workers_option

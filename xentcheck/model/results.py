@@ -5,7 +5,7 @@ Nobody writes to the arrays inside these values after construction.
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -435,6 +435,36 @@ class Report:
         from xentcheck.report import shown  # noqa: PLC0415
 
         shown.save(self, path, form)
+
+    def plot(
+        self,
+        figure: str = "grades",
+        *,
+        loss: str | None = None,
+        dtype: str | None = None,
+        axis: str | None = None,
+        implementations: Sequence[str] | None = None,
+    ) -> Any:
+        """A figure as a chart of Altair, which notebooks show; ``chart.save(path)`` writes it.
+
+        Args:
+            figure: ``grades``, a heat map of one loss; ``errors``, the largest errors along an axis
+                of the sweep; or ``distribution``, the share of the rows by their error.
+            loss: the loss; None: that of the worst line.
+            dtype: the dtype; None: that of the worst line of the loss. ``grades`` has all dtypes.
+            axis: the axis of ``errors``, such as ``gap``; None: the first that there is.
+            implementations: those that are drawn; None: in ``grades`` all, in the others the worst
+                ones and the best one.
+
+        Raises:
+            UnknownNameError: the report has nothing of that name.
+            UsageError: the extra ``html`` is not installed.
+        """
+        from xentcheck.report import shown  # noqa: PLC0415
+
+        return shown.plot(
+            self, figure, loss=loss, dtype=dtype, axis=axis, implementations=implementations
+        )
 
     def _as(self, form: str) -> str:
         from xentcheck.report import shown  # noqa: PLC0415

@@ -35,6 +35,16 @@ def html(report: Report) -> str:
     return notebook.of_report(report)
 
 
+def plot(report: Report, figure: str, **chosen: Any) -> Any:
+    """A figure of a report as a chart of Altair."""
+    from xentcheck.report.extras import require_html  # noqa: PLC0415
+
+    require_html("a figure")
+    from xentcheck.report.pictures import figures  # noqa: PLC0415
+
+    return figures.figure(report, figure, **chosen)
+
+
 def save(report: Report, path: str | os.PathLike[str], form: str | None) -> None:
     """Write a report to a file, in the format of its suffix or in ``form``."""
     suffix = Path(path).suffix

@@ -78,6 +78,12 @@ def _markdown(report: "Report", _: Page) -> str:
     return markdown.render(report)
 
 
+def _html(report: "Report", _: Page) -> str:
+    from xentcheck.report.formats import html
+
+    return html.render(report)
+
+
 def _github(report: "Report", _: Page) -> str:
     from xentcheck.report.formats import github
 
@@ -99,6 +105,7 @@ FORMATS: Mapping[str, Format] = {
         Format("junit", _junit, ".xml", "XML"),
         Format("sarif", _sarif, ".sarif"),
         Format("markdown", _markdown, ".md"),
+        Format("html", _html, ".html", "a page"),
         Format("github", _github, help="workflow commands"),
         Format("atlas", _atlas),
     )
