@@ -2,6 +2,7 @@
 
 import math
 import pickle
+import re
 import sys
 from bisect import bisect_right
 from collections import Counter
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.places import ROOT
 from xentcheck import registry
 from xentcheck.auditing.run import audit
 from xentcheck.config import load
@@ -539,6 +541,13 @@ def test_every_dtype_has_its_numbers_in_float64():
         x = np.array([[3.0, 1.0]], dtype=np.float64).astype(known.dtype)
         case = Case("s", "explicit", CE, name, x, LabelKind.INTEGER, np.array([1]))
         assert numbers_of(case)["gap"].tolist() == [float(np.diff(to_float64(x)[0, ::-1])[0])]
+
+
+def test_the_axes_are_documented():
+    text = (ROOT / "docs" / "profiles.md").read_text(encoding="utf-8")
+    first = text.split("## The bins", maxsplit=1)[0]
+    assert re.findall(r"^\| `([^`]+)` \|", first, re.MULTILINE) == list(AXES)
+    assert re.findall(r"^ +``([^`]+)``:", Profile.__doc__ or "", re.MULTILINE) == list(AXES)
 
 
 def test_the_kinds_that_profiles_count_are_scored_kinds():
