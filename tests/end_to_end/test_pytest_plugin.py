@@ -498,7 +498,7 @@ class TestDocument:
         self, pytester: pytest.Pytester, blocks: list[tuple[str, str]]
     ) -> None:
         scripts = [text for kind, text in blocks if kind == "python" and not text.startswith("# ")]
-        assert len(scripts) == 3
+        assert len(scripts) == 4
         done = subprocess.run(
             [sys.executable, "-W", "error", "-c", "\n".join(scripts)],
             cwd=pytester.path,
@@ -508,6 +508,7 @@ class TestDocument:
         )
         assert done.stderr == ""
         assert "spurious-underflow 150 max_ulp 4 or_excess_bits 2" in done.stdout
+        assert "\n12 to 14: 2 of 2 rows, nan ulp\n" in done.stdout
         assert re.search(r"^numpy\.accurate value 4\.1223073843355e-09 0\.3", done.stdout, re.M)
 
     def test_its_tests_end_as_it_says(

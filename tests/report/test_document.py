@@ -37,6 +37,8 @@ from xentcheck.model import (
     Improvement,
     Kind,
     Measurement,
+    Profile,
+    ProfileBin,
     Proof,
     Quantity,
     Report,
@@ -208,6 +210,17 @@ def constructed() -> Report:
                 graded=far,
                 max_norm=0.125,
                 normwise=changed_witness(witness, ulp_error=2.5, row=5),
+                profiles=(
+                    Profile(
+                        "gap",
+                        (
+                            ProfileBin(0.0, 0.0, 4, 0, 0, 0, 0.5),
+                            ProfileBin(2.0, 2.5, 2, 2, 0, 1, math.nan),
+                            ProfileBin(2.0**64, sys.float_info.max, 1, 0, 0, 0, 3.45e18),
+                        ),
+                    ),
+                    Profile("error", (ProfileBin(0.0, 2.0**-10, 5, 0, 0, 0, 0.0),)),
+                ),
             ),
         ),
         findings=(finding, dataclasses.replace(finding, witness=None, cause=None, distance=0.0)),
@@ -340,6 +353,48 @@ class TestRoundTrip:
         (back,) = document.from_json(json.dumps(written), "it").measurements
         assert (back.grade, back.graded, back.normwise) == (None, None, None)
         assert math.isnan(back.max_norm)
+
+    def test_a_report_from_before_profiles_is_read(self) -> None:
+        written = json.loads(document.to_json(constructed()))
+        del written["profile_bins"]
+        del written["measurements"][0]["profiles"]
+        (back,) = document.from_json(json.dumps(written), "it").measurements
+        assert back.profiles == ()
+
+    def test_profiles_are_lists_of_numbers_and_share_the_edges_of_their_bins(self) -> None:
+        report = constructed()
+        (measurement,) = report.measurements
+        gap = Profile("gap", (ProfileBin(1.0, 2.0, 9, 0, 0, 0, 1.5),))
+        other = dataclasses.replace(measurement, profiles=(gap,))
+        bare = dataclasses.replace(measurement, profiles=())
+        report = dataclasses.replace(report, measurements=(measurement, other, bare))
+        text = document.to_json(report)
+        written = json.loads(text)
+        assert written == document.to_document(report)
+        assert written["profile_bins"] == {
+            "error": {"low": [0.0], "high": [2.0**-10]},
+            "gap": {
+                "low": [0.0, 1.0, 2.0, 2.0**64],
+                "high": [0.0, 2.0, 2.5, sys.float_info.max],
+            },
+        }
+        assert [each["profiles"] for each in written["measurements"]] == [
+            [
+                {
+                    "axis": "gap",
+                    "bins": [0, 2, 3],
+                    "rows": [4, 2, 1],
+                    "failing": [0, 2, 0],
+                    "infinite": [0, 1, 0],
+                    "max_ulp": [0.5, "nan", 3.45e18],
+                },
+                {"axis": "error", "bins": [0], "rows": [5], "max_ulp": [0.0]},
+            ],
+            [{"axis": "gap", "bins": [1], "rows": [9], "max_ulp": [1.5]}],
+            [],
+        ]
+        assert text.count('\n    {"axis":') == 3  # each on one line
+        same(report, document.from_json(text, "it"))
 
     def test_the_farthest_row_is_the_witness_where_nothing_worse_is_shown(self) -> None:
         report = constructed()
@@ -542,6 +597,30 @@ class TestErrors:
             (
                 setting("violations", 0, "standing", "wors"),
                 "violations[0].standing: unknown \"wors\"; did you mean 'worse'?",
+            ),
+            (
+                setting("measurements", 0, "profiles", 0, "bins", [0, 1, 3]),
+                'measurements[0].profiles[0].bins: not all of these are bins of "gap"',
+            ),
+            (
+                setting("measurements", 0, "profiles", 0, "axis", "gape"),
+                'measurements[0].profiles[0].bins: not all of these are bins of "gape"',
+            ),
+            (
+                setting("measurements", 0, "profiles", 0, "nan", [1]),
+                "measurements[0].profiles[0]: the lists are not of one length",
+            ),
+            (
+                setting("measurements", 0, "profiles", 0, "rows", [4, 2.5, 1]),
+                "measurements[0].profiles[0].rows: expected a list of whole numbers",
+            ),
+            (
+                without("measurements", 0, "profiles", 1, "max_ulp"),
+                "measurements[0].profiles[1].max_ulp is missing",
+            ),
+            (
+                setting("profile_bins", "gap", "low", [0.0]),
+                "profile_bins.gap: low and high are not of one length",
             ),
             (setting("skips", 0, "reason", 3), "skips[0].reason: expected a text, not 3"),
             (

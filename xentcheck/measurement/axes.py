@@ -30,7 +30,7 @@ _SMALLEST, _BEYOND = -1074, 1024  # exponents of 2: the smallest float64, and be
 _LARGEST = sys.float_info.max
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Axis:
     """An axis and its bins.
 
@@ -39,25 +39,16 @@ class Axis:
         edges: bin i has the numbers from ``edges[i]`` to below ``edges[i + 1]``. The first bin has
             0, and what counts as 0. The last bin includes its upper edge.
         first: the code of the first bin. The codes of all axes are different.
-        codes: the code of each float64 ≥ 0, by the upper bits of its pattern.
     """
 
     name: str
     edges: tuple[float, ...]
     first: int
-    codes: Codes
 
     @property
     def end(self) -> int:
         """The code after that of the last bin."""
         return self.first + len(self.edges) - 1
-
-    def of(self, numbers: Float64Array) -> Codes:
-        """The codes of the bins of some numbers, by their magnitude; `NOWHERE` if not finite."""
-        sizes = np.abs(numbers)
-        codes: Codes = self.codes[sizes.view(np.int64) >> _SHIFT]
-        codes[sizes == 0] = self.first  # subnormal numbers have the same upper bits
-        return codes
 
     def bin(self, code: int) -> tuple[float, float]:
         """The edges of a bin; both are 0 for the bin of 0 alone."""
@@ -109,15 +100,10 @@ _EDGES = {
 
 
 def _axes() -> Mapping[str, Axis]:
-    patterns = np.arange(1 << (63 - _SHIFT), dtype=np.int64)
-    numbers = (patterns << _SHIFT).view(np.float64)
-    numbers[0] = 2.0**_SMALLEST
     axes: dict[str, Axis] = {}
     first = NOWHERE + 1
     for name, edges in _EDGES.items():
-        bins = np.minimum(np.searchsorted(edges, numbers, side="right"), len(edges) - 1) - 1
-        codes = np.where(np.isfinite(numbers), first + bins, NOWHERE)
-        axes[name] = Axis(name, edges, first, codes.astype(np.int16))
+        axes[name] = Axis(name, edges, first)
         first = axes[name].end
     return axes
 
@@ -128,7 +114,40 @@ AXES = _axes()
 CODES = max(each.end for each in AXES.values())
 """The number of codes of all axes, with `NOWHERE`."""
 
-ERROR = AXES["error"]
+ERROR = "error"
+"""The axis of the errors themselves."""
+
+
+def _by_pattern() -> Codes:
+    """The codes by axis and by the upper bits of a float64 ≥ 0, (axes, patterns)."""
+    patterns = np.arange(1 << (63 - _SHIFT), dtype=np.int64)
+    numbers = (patterns << _SHIFT).view(np.float64)
+    numbers[0] = 2.0**_SMALLEST
+    codes = np.full((len(AXES), len(numbers)), NOWHERE, dtype=np.int16)
+    for row, axis in zip(codes, AXES.values(), strict=True):
+        bins = np.searchsorted(axis.edges, numbers, side="right") - 1
+        finite = np.isfinite(numbers)
+        row[finite] = axis.first + bins[finite]
+    return codes
+
+
+_CODES = _by_pattern()
+_PLACES = {name: place for place, name in enumerate(AXES)}
+_FIRST = np.array([axis.first for axis in AXES.values()], dtype=np.int16)
+
+
+def binned(numbers: Mapping[str, Float64Array]) -> Codes:
+    """The codes of the bins of some numbers, (axes, rows).
+
+    Args:
+        numbers: (rows,), by axis. Their magnitudes count. NaN and infinity are `NOWHERE`.
+    """
+    axes = np.array([_PLACES[name] for name in numbers])[:, np.newaxis]
+    sizes = np.abs(np.array(list(numbers.values())))
+    codes: Codes = _CODES[axes, sizes.view(np.int64) >> _SHIFT]
+    # subnormal numbers have the upper bits of 0
+    np.copyto(codes, _FIRST[axes], where=sizes == 0)
+    return codes
 
 
 def codes(truth: Reference, quantity: Quantity, dtype: str, rows: slice) -> Codes:
@@ -152,7 +171,7 @@ def codes(truth: Reference, quantity: Quantity, dtype: str, rows: slice) -> Code
             numbers = {name: _of_block(name, each) for name, each in numbers.items()}
         else:
             numbers = {**numbers, "condition number": conditions(truth, quantity, dtype, rows)}
-        return np.array([AXES[name].of(each) for name, each in numbers.items()], dtype=np.int16)
+        return binned(numbers)
 
     return truth.derived(key, made)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from xentcheck.measurement.axes import AXES, CODES, ERROR, Axis, Codes
+from xentcheck.measurement.axes import AXES, CODES, ERROR, NOWHERE, Codes, binned
 from xentcheck.measurement.scoring import DECISIVE
 from xentcheck.model import Float64Array, Profile, ProfileBin
 
@@ -19,6 +19,14 @@ _Counts = npt.NDArray[np.int64]
 
 _DIGITS = 3
 """Significant digits of the largest error of a bin: scores are settled to 2^-10 of themselves."""
+
+
+_BINS = {
+    code: (axis.name, *axis.bin(code))
+    for axis in AXES.values()
+    for code in range(axis.first, axis.end)
+}
+"""The axis and the edges of each bin, by code."""
 
 
 def _no_counts() -> _Counts:
@@ -55,9 +63,9 @@ class Profiles:
             marked: (rows,) masks of the rows to count: ``failing``, ``nan``, ``infinite``,
                 ``flushed``.
         """
-        errors = ERROR.of(worst)
-        errors[worst < 0] = 0  # has no error
-        every = np.concatenate([codes, errors[np.newaxis]])
+        errors = binned({ERROR: worst})
+        errors[:, worst < 0] = NOWHERE
+        every = np.concatenate([codes, errors])
         self.results += len(worst)
         self.rows += np.bincount(every.ravel(), minlength=CODES)
         for bins in every.astype(np.intp):
@@ -94,23 +102,18 @@ class Profiles:
             self.counts.get(name, none) for name in ("failing", "nan", "infinite", "flushed")
         )
         counted = (self.rows, failing if flushes else failing + flushed, nan, infinite)
-
-        def along(axis: Axis) -> Profile:
-            codes = axis.first + np.flatnonzero(self.rows[axis.first : axis.end])
-            counts = zip(*(each[codes].tolist() for each in counted), strict=True)
-            errors = map(_rounded, self.worst[codes].tolist())
-            return Profile(
-                axis.name,
-                tuple(
-                    ProfileBin(*axis.bin(code), rows, at_fault, nans, infinities, error)
-                    for code, (rows, at_fault, nans, infinities), error in zip(
-                        codes.tolist(), counts, errors, strict=True
-                    )
-                ),
-            )
-
-        profiles = map(along, AXES.values())
-        return tuple(each for each in profiles if len(each.bins) > (each.axis != ERROR.name))
+        codes = np.flatnonzero(self.rows[NOWHERE + 1 :]) + NOWHERE + 1
+        counts = (each[codes].tolist() for each in counted)
+        errors = map(_rounded, self.worst[codes].tolist())
+        bins: dict[str, list[ProfileBin]] = {}
+        for code, *numbers, error in zip(codes.tolist(), *counts, errors, strict=True):
+            axis, low, high = _BINS[code]
+            rows, at_fault, nans, infinities = numbers
+            found = ProfileBin(low, high, rows, at_fault, nans, infinities, error)
+            bins.setdefault(axis, []).append(found)
+        return tuple(
+            Profile(axis, tuple(each)) for axis, each in bins.items() if len(each) > (axis != ERROR)
+        )
 
 
 def _rounded(error: float) -> float:

@@ -43,8 +43,8 @@ class Profile:
             elementwise loss it is the magnitude of the logit.
 
             ``gap``: the distance of the label's logit from the largest other logit. The label of a
-            distribution is the class with the largest mass. Without labels, and for a value per
-            class, it is the largest logit minus the smallest.
+            distribution is the class with the largest mass. Without labels, and for a loss with
+            a value per class, it is the largest logit minus the smallest.
 
             ``offset``: the distance of the finite logits from 0: the smallest magnitude if all
             have one sign, 0 otherwise.
