@@ -30,7 +30,7 @@ def test_both_commands_stand_at_the_top_and_install_what_they_need():
 
 def test_every_file_that_is_linked_or_named_exists():
     linked = re.findall(r"\]\(([^)]+)\)", README)
-    named = re.findall(r"`(configs/[a-z/]+\.yaml)`", README)
+    named = re.findall(r"\b(configs/[a-z/]+\.yaml)\b", README)
     assert linked
     assert named
     for path in (*linked, *named):

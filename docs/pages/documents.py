@@ -1,0 +1,127 @@
+"""The pages of the JSON documents: every key, from the schemas."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from docs.pages.markdown import folded, plain, table
+from xentcheck.config.schema import config_schema
+from xentcheck.gate.baseline_schema import baseline_schema
+from xentcheck.report.document.schema import report_schema
+
+Schema = Mapping[str, Any]
+
+SCHEMAS: Mapping[str, Callable[[], Schema]] = {
+    "config": config_schema,
+    "baseline": baseline_schema,
+    "report": report_schema,
+}
+
+
+def pages() -> Iterator[tuple[str, Iterable[str]]]:
+    """A page for each schema."""
+    for name, made in SCHEMAS.items():
+        yield f"{name}.md", _page(name, made())
+
+
+def _page(name: str, schema: Schema) -> Iterator[str]:
+    yield f"# The {name} document"
+    yield ""
+    yield from folded(plain(schema["description"]))
+    yield ""
+    yield from folded(
+        f"`xentcheck schema {name}` prints the JSON Schema that this page is made from. A key marked"
+        " `?` may be absent."
+    )
+    yield ""
+    yield from _objects("The document", schema, seen=set())
+    for title, definition in schema["$defs"].items():
+        if _properties(definition):
+            yield from _objects(title, definition, seen=set())
+
+
+def _objects(title: str, schema: Schema, seen: set[int]) -> Iterator[str]:
+    """A table of the keys, then one for each object within."""
+    if id(schema) in seen:
+        return
+    seen.add(id(schema))
+    yield f"## {title}"
+    yield ""
+    if title != "The document" and "description" in schema:
+        yield from folded(plain(schema["description"]))
+        yield ""
+    properties, required = _properties(schema), set(schema.get("required", ()))
+    yield from table(
+        ("key", "holds", "meaning"),
+        (
+            (
+                f"`{key}`{'' if key in required else ' ?'}",
+                _holds(each),
+                plain(_meaning(each)),
+            )
+            for key, each in properties.items()
+        ),
+    )
+    for key, each in properties.items():
+        inner = _inner(each)
+        if inner is not None:
+            yield from _objects(f"{title}: {key}" if title != "The document" else key, inner, seen)
+
+
+def _properties(schema: Schema) -> Mapping[str, Schema]:
+    return schema.get("properties", {})
+
+
+def _inner(schema: Schema) -> Schema | None:
+    """The object with keys of its own that a value is, or that it has as items."""
+    if _properties(schema):
+        return schema
+    for each in (*schema.get("anyOf", ()), *schema.get("oneOf", ())):
+        found = _inner(each)
+        if found is not None:
+            return found
+    items = schema.get("items") or schema.get("additionalProperties")
+    return _inner(items) if isinstance(items, Mapping) else None
+
+
+def _meaning(schema: Schema) -> str:
+    """Its own description, else that of what it may be."""
+    if "description" in schema:
+        return str(schema["description"])
+    found = (_meaning(each) for each in (*schema.get("anyOf", ()), *schema.get("oneOf", ())))
+    return next((each for each in found if each), "")
+
+
+def _holds(schema: Schema) -> str:
+    """The type of a value in words."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return plain(name)
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    if "enum" in schema:
+        words = [f"`{each}`" for each in schema["enum"]]
+        return ", ".join(words) if len(words) <= _MOST_WORDS else f"one of {len(words)} words"
+    options = (*schema.get("anyOf", ()), *schema.get("oneOf", ()))
+    if options:
+        return " or ".join(dict.fromkeys(_holds(each) for each in options))
+    kind = schema.get("type", "anything")
+    if isinstance(kind, list):
+        return " or ".join(_TYPES.get(each, each) for each in kind)
+    if kind == "array":
+        items = schema.get("items")
+        return f"list of {_holds(items)}" if isinstance(items, Mapping) else "list"
+    if kind == "object" and isinstance(schema.get("additionalProperties"), Mapping):
+        return f"names, each with {_holds(schema['additionalProperties'])}"
+    return _TYPES.get(kind, kind)
+
+
+_MOST_WORDS = 8
+
+_TYPES = {
+    "array": "list",
+    "boolean": "`true`, `false`",
+    "integer": "whole number",
+    "null": "`null`",
+    "object": "object",
+    "string": "text",
+}
