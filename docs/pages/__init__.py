@@ -2,4 +2,3 @@
 
 `docs.pages.writing.write` is called by ``docs/conf.py`` before Sphinx reads the sources.
 """
-

@@ -2,8 +2,8 @@
 
 ``python -m docs.pages.atlas REPORT.json ...`` makes the data file ``docs/data/atlas.csv`` of JSON
 reports that ``xentcheck run configs/frameworks.yaml --ranges`` wrote, and ``docs/data/atlas.json``
-beside it, which says with what it was measured. The pages are made of these two when the site is
-built.
+beside it, which says with what it was measured, and the small table of README.md. The pages are
+made of the data when the site is built.
 """
 
 import csv
@@ -21,10 +21,13 @@ from xentcheck import read_report
 from xentcheck.floats import STANDARD
 from xentcheck.losses import LOSSES
 from xentcheck.model import Diagnosis, Grade, Quantity, Report, SafeRange
+from xentcheck.model.grades import rank
 from xentcheck.report.formats.atlas import Function, functions
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 TABLE, RECORD = DATA / "atlas.csv", DATA / "atlas.json"
+README = DATA.parent.parent / "README.md"
+_BEGIN, _END = "<!-- atlas -->\n", "<!-- /atlas -->\n"
 
 _SHOWN = "float32"  # the dtype whose range and cause stand in the pages
 
@@ -44,6 +47,10 @@ _PACKAGES: Mapping[str, str] = {
     "mlx": "MLX",
 }
 """Frameworks by the first part of the names of their functions."""
+
+
+_DISTRIBUTIONS = {"tf": "tensorflow_cpu", "sklearn": "scikit-learn", "paddle": "paddlepaddle"}
+"""Distributions that are called otherwise than what is imported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +114,7 @@ def _safe_range(found: Sequence[SafeRange]) -> str:
     lost = [each.text for each in found if not _holds_everywhere(each)]
     if lost or not found:
         return "; ".join(lost)
-    return f"{min((each.always for each in found if each.always), key=list(Grade).index)} on all axes"
+    return f"{min((each.always for each in found if each.always), key=rank)} on all axes"
 
 
 def _holds_everywhere(found: SafeRange) -> bool:
@@ -191,8 +198,8 @@ def pages() -> Iterator[tuple[str, Iterable[str]]]:
 
 
 def _about(framework: str, record: Mapping[str, Any]) -> str:
-    versions = record["environment"]
-    version = versions.get({"tf": "tensorflow", "sklearn": "scikit-learn"}.get(framework, framework))
+    distribution = _DISTRIBUTIONS.get(framework, framework)
+    version = record["environment"].get(distribution)
     return f"Version {version}." if version else ""
 
 
@@ -203,7 +210,8 @@ def _summary(lines: Sequence[Line], record: Mapping[str, Any]) -> Iterator[str]:
     )
     yield from folded(
         f"Measured on {record['date']} on {environment['platform']}, Python "
-        f"{environment['python']}: {plain(versions)}. {record['rows']:,} rows, seed {record['seed']}."
+        f"{environment['python']}: {plain(versions)}. {record['rows']:,} rows, "
+        f"seed {record['seed']}."
     )
     yield ""
     if record["not_measured"]:
@@ -214,10 +222,10 @@ def _summary(lines: Sequence[Line], record: Mapping[str, Any]) -> Iterator[str]:
         yield ""
     yield "## By framework"
     yield ""
-    yield from _matrix(lines, "framework")
+    yield from _matrix(lines, "framework", "atlas/framework-{}.md")
     yield "## By loss"
     yield ""
-    yield from _matrix(lines, "loss")
+    yield from _matrix(lines, "loss", "atlas/loss-{}.md")
     names = dict.fromkeys(f"atlas/framework-{each.framework}" for each in lines)
     yield from contents([*names, *dict.fromkeys(f"atlas/loss-{each.loss}" for each in lines)])
 
@@ -225,19 +233,19 @@ def _summary(lines: Sequence[Line], record: Mapping[str, Any]) -> Iterator[str]:
 _NO_PACKAGES = ("python", "platform", "cpu")
 
 
-def _matrix(lines: Sequence[Line], by: str) -> Iterator[str]:
+def _matrix(lines: Sequence[Line], by: str, address: str = "") -> Iterator[str]:
     """How many functions have each grade in float32; the worse of value and gradient counts."""
     counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for (group, _, _), own in _functions(lines, by).items():
         grades = [each.grade for each in own if each.dtype == _SHOWN and each.grade]
         if grades:
-            counts[group][min(grades, key=[*Grade].index)] += 1
+            counts[group][min(map(Grade, grades), key=rank)] += 1
     titles = {each: _PACKAGES.get(each, each) for each in counts}
     yield from table(
         (by, *(f"{grade}:" for grade in reversed(Grade))),
         (
             (
-                f"[{titles[group]}](atlas/{by}-{group}.md)",
+                f"[{titles[group]}]({address.format(group)})" if address else titles[group],
                 *(str(found.get(grade, "")) for grade in reversed(Grade)),
             )
             for group, found in counts.items()
@@ -303,6 +311,23 @@ def _grade(grade: str) -> str:
     return grade or "–"
 
 
+def with_table(readme: str) -> str:
+    """The text of README.md with its table of the atlas written anew."""
+    lines, record = measured()
+    before, _, rest = readme.partition(_BEGIN)
+    after = rest.partition(_END)[2]
+    versions = record["environment"]
+    named = {name: versions.get(_DISTRIBUTIONS.get(name, name), "") for name in _PACKAGES}
+    packages = [f"{_PACKAGES[name]} {version}" for name, version in named.items() if version]
+    about = folded(
+        f"Functions by the grade of their worst row in {_SHOWN}, value and gradient, measured on "
+        f"{record['date']} with {', '.join(packages)}:"
+    )
+    text = "\n".join([*about, "", *_matrix(lines, "framework")])
+    return f"{before}{_BEGIN}{text}{_END}{after}"
+
+
 if __name__ == "__main__":
     given = [read_report(path) for path in sys.argv[1:]]
     collect(given, datetime.now().astimezone().date().isoformat())
+    README.write_text(with_table(README.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,9 +1,9 @@
 """The pages of the JSON documents: every key, from the schemas."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Any
 
-from docs.pages.markdown import folded, plain, table
+from docs.pages.markdown import folded, table
 from xentcheck.config.schema import config_schema
 from xentcheck.gate.baseline_schema import baseline_schema
 from xentcheck.report.document.schema import report_schema
@@ -26,28 +26,26 @@ def pages() -> Iterator[tuple[str, Iterable[str]]]:
 def _page(name: str, schema: Schema) -> Iterator[str]:
     yield f"# The {name} document"
     yield ""
-    yield from folded(plain(schema["description"]))
+    yield from folded(schema["description"])
     yield ""
     yield from folded(
-        f"`xentcheck schema {name}` prints the JSON Schema that this page is made from. A key marked"
-        " `?` may be absent."
+        f"`xentcheck schema {name}` prints the JSON Schema that this page is made from. A key"
+        " marked `?` may be absent."
     )
     yield ""
-    yield from _objects("The document", schema, seen=set())
-    for title, definition in schema["$defs"].items():
-        if _properties(definition):
-            yield from _objects(title, definition, seen=set())
+    described = {title for title, each in schema["$defs"].items() if _properties(each)}
+    yield from _objects("The document", schema, described)
+    for title in schema["$defs"]:
+        if title in described:
+            yield from _objects(title, schema["$defs"][title], described)
 
 
-def _objects(title: str, schema: Schema, seen: set[int]) -> Iterator[str]:
+def _objects(title: str, schema: Schema, described: Container[str]) -> Iterator[str]:
     """A table of the keys, then one for each object within."""
-    if id(schema) in seen:
-        return
-    seen.add(id(schema))
     yield f"## {title}"
     yield ""
     if title != "The document" and "description" in schema:
-        yield from folded(plain(schema["description"]))
+        yield from folded(schema["description"])
         yield ""
     properties, required = _properties(schema), set(schema.get("required", ()))
     yield from table(
@@ -55,8 +53,8 @@ def _objects(title: str, schema: Schema, seen: set[int]) -> Iterator[str]:
         (
             (
                 f"`{key}`{'' if key in required else ' ?'}",
-                _holds(each),
-                plain(_meaning(each)),
+                _holds(each, described),
+                _meaning(each).replace("*", "\\*").replace("](", "](../"),
             )
             for key, each in properties.items()
         ),
@@ -64,7 +62,8 @@ def _objects(title: str, schema: Schema, seen: set[int]) -> Iterator[str]:
     for key, each in properties.items():
         inner = _inner(each)
         if inner is not None:
-            yield from _objects(f"{title}: {key}" if title != "The document" else key, inner, seen)
+            name = key if title == "The document" else f"{title}: {key}"
+            yield from _objects(name, inner, described)
 
 
 def _properties(schema: Schema) -> Mapping[str, Schema]:
@@ -91,11 +90,11 @@ def _meaning(schema: Schema) -> str:
     return next((each for each in found if each), "")
 
 
-def _holds(schema: Schema) -> str:
-    """The type of a value in words."""
+def _holds(schema: Schema, described: Container[str]) -> str:
+    """The type of a value in words; a link to the section of an object that is described."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
-        return plain(name)
+        return f"[{name}](#{name})" if name in described else name
     if "const" in schema:
         return f"`{schema['const']}`"
     if "enum" in schema:
@@ -103,15 +102,15 @@ def _holds(schema: Schema) -> str:
         return ", ".join(words) if len(words) <= _MOST_WORDS else f"one of {len(words)} words"
     options = (*schema.get("anyOf", ()), *schema.get("oneOf", ()))
     if options:
-        return " or ".join(dict.fromkeys(_holds(each) for each in options))
+        return " or ".join(dict.fromkeys(_holds(each, described) for each in options))
     kind = schema.get("type", "anything")
     if isinstance(kind, list):
         return " or ".join(_TYPES.get(each, each) for each in kind)
     if kind == "array":
         items = schema.get("items")
-        return f"list of {_holds(items)}" if isinstance(items, Mapping) else "list"
+        return f"list of {_holds(items, described)}" if isinstance(items, Mapping) else "list"
     if kind == "object" and isinstance(schema.get("additionalProperties"), Mapping):
-        return f"names, each with {_holds(schema['additionalProperties'])}"
+        return f"names, each with {_holds(schema['additionalProperties'], described)}"
     return _TYPES.get(kind, kind)
 
 

@@ -10,8 +10,12 @@ from xentcheck.model.kinds import ABOUT
 def pages() -> Iterator[tuple[str, Iterable[str]]]:
     """Included by ``findings.md``: a section for each kind, the gravest first; and the grades."""
     yield "kinds.inc", _kinds()
-    yield "grades.inc", table(
-        ("grade", "is"), ((f"`{grade}`", says) for grade, says in reversed(ABOUT_GRADES.items()))
+    yield (
+        "grades.inc",
+        table(
+            ("grade", "is"),
+            ((f"`{grade}`", says) for grade, says in reversed(ABOUT_GRADES.items())),
+        ),
     )
 
 

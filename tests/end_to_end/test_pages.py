@@ -1,8 +1,8 @@
 """The pages of docs/ and README.md: what they tell to type works, and prints what they say.
 
-`docs/pages/blocks.py` says how files, commands, scripts and what they print are written in a page.
-A page is followed in a folder of its own, in its order. The folder has the tutorial's ``my_loss.py``
-and ``gate.yaml``, and the configurations of the project.
+`docs/pages/blocks.py` says how a page has files, commands, scripts and what they print. A page is
+followed in a folder of its own, in its order. The folder has the tutorial's ``my_loss.py`` and
+``gate.yaml``, and the configurations of the project.
 """
 
 import os
@@ -102,18 +102,23 @@ def done(command: Command, folder: Path) -> str:
     return told
 
 
+def runs(block: Block) -> bool:
+    return block.language == "sh" and not block.reason
+
+
 def follow(page: Path, folder: Path) -> int:
     """Do what a page says. Returns how many commands were run."""
     told, count = "", 0
     for block in blocks(page.read_text(encoding="utf-8")):
         if block.file:
             (folder / block.file).write_text(block.text, encoding="utf-8")
-        elif block.language == "sh" and not block.reason:
             told = ""
-            for command in commands(block):
+        elif block.language != "text" or block.reason:
+            told = ""
+            for command in commands(block) if runs(block) else ():
                 told += done(command, folder)
                 count += 1
-        elif block.language == "text" and told:
+        elif told:
             for line in block.text.splitlines():
                 pieces = map(re.escape, line.strip().split("…"))
                 assert re.search(".*".join(pieces), told), f"{line}\nis not in\n{told}"

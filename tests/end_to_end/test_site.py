@@ -102,7 +102,7 @@ def test_what_is_generated_is_complete(site: Path) -> None:
 
 
 def test_the_atlas_has_a_page_for_each_framework_and_loss(site: Path) -> None:
-    from docs.pages.atlas import measured  # noqa: PLC0415
+    from docs.pages.atlas import measured
 
     lines, _ = measured()
     for framework, loss in {(each.framework, each.loss) for each in lines}:

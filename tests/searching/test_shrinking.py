@@ -350,6 +350,16 @@ def test_simpler_numbers_are_simpler_and_of_the_dtype(value: float) -> None:
     assert not simpler(0.0, "float32")
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_largest_number_has_simpler_ones(dtype: str) -> None:
+    """Rounded up to a few bits it is infinite; that is no number to propose."""
+    most = FORMATS[dtype].max
+    for value in (most, -most, np.nextafter(most, 0)):
+        near = simpler(float(value), dtype)
+        assert near
+        assert np.isfinite(near).all()
+
+
 def test_losses_have_no_other_domains() -> None:
     """Another domain would need candidates of its own."""
     known = {Domain.LOGITS, Domain.PROBABILITIES, Domain.LOG_PROBABILITIES}

@@ -1,5 +1,6 @@
 """How simple numbers are to read, and simpler numbers near a number."""
 
+import contextlib
 import functools
 import math
 from collections.abc import Iterable
@@ -88,7 +89,8 @@ def _near(value: float) -> list[float]:
         found.append(float(f"{value:.{digits}e}"))
     for bits in range(1, 12):  # few significant bits
         mantissa, exponent = math.frexp(value)
-        found.append(math.ldexp(round(mantissa * 2**bits), exponent - bits))
+        with contextlib.suppress(OverflowError):  # the largest number, rounded up
+            found.append(math.ldexp(round(mantissa * 2**bits), exponent - bits))
     return [each for each in found if math.isfinite(each)]
 
 
