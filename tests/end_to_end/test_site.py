@@ -18,7 +18,7 @@ from xentcheck.model import Cause, Kind
 
 pytestmark = pytest.mark.slow
 
-needs_sphinx = pytest.importorskip("sphinx", reason="the extra docs is not installed")
+pytest.importorskip("sphinx", reason="the extra docs is not installed")
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +27,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     clone = tmp_path_factory.mktemp("clone")
     generated = shutil.ignore_patterns("atlas", "causes", "json", "kinds", "losses")
     shutil.copytree(ROOT / "docs", clone / "docs", ignore=generated)
-    for name in ("action.yml", "CHANGELOG.md", "README.md", "xentcheck"):
-        (clone / name).symlink_to(ROOT / name)
+    for each in ROOT.iterdir():
+        if each.is_file():
+            shutil.copy(each, clone)
+        elif each.name not in ("build", "docs") and not each.name.startswith("."):
+            (clone / each.name).symlink_to(each)
     out = clone / "build" / "site"
     done = subprocess.run(
         [sys.executable, "-m", "sphinx", "-q", "-W", "docs", str(out)],
@@ -37,7 +40,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         text=True,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stderr == ""
+    assert done.returncode == 0
     return out
 
 
@@ -66,7 +70,7 @@ def test_every_link_within_the_site_leads_somewhere(site: Path) -> None:
             if anchor and target in names:
                 assert unquote(anchor) in names[target], (page, link)
             seen += 1
-    assert seen > 10_000
+    assert seen > 5_000
 
 
 def test_no_page_loads_anything_from_outside(site: Path) -> None:
