@@ -55,6 +55,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = "xentcheck"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
+html_sidebars = {"index": [], "tutorial": []}
 html_show_sourcelink = False
 html_theme_options = {
     "navbar_align": "left",

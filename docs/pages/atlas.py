@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from docs.pages.markdown import cell, contents, folded, plain, table
+from docs.pages.markdown import contents, folded, plain, table
 from xentcheck import read_report
 from xentcheck.floats import STANDARD
 from xentcheck.losses import LOSSES
@@ -262,16 +262,21 @@ def _functions(lines: Iterable[Line], by: str) -> dict[tuple[str, str, str], lis
 
 
 def _page(title: str, lines: Sequence[Line], by: str, about: str) -> Iterator[str]:
-    """A table for each loss or framework, with a line for each function."""
+    """A table for each loss or framework, with a line for each function.
+
+    The column of contents beside the page gives its place to the tables.
+    """
+    yield from ("---", "html_theme.sidebar_secondary.remove: true", "---", "")
     yield f"# {title}"
     yield ""
     if about:
         yield about
         yield ""
     yield from folded(
-        "Each dtype has the [grades](../grades.md) of value and gradient. A dash: it does not take"
-        f" the dtype, or has no gradient. Range and cause are those of {_SHOWN}. All numbers are in"
-        " [atlas.csv](../data/atlas.csv)."
+        "Each dtype has the [grades](../grades.md) of the value and, below it, of the gradient. A"
+        f" dash: it does not take the dtype, or has no gradient. Range and cause are those of"
+        f" {_SHOWN}; of the ranges only the first axis is shown along which a grade is lost."
+        " [atlas.csv](../data/atlas.csv) has all axes, and all numbers."
     )
     yield ""
     groups: dict[str, dict[str, list[Line]]] = defaultdict(dict)
@@ -280,6 +285,8 @@ def _page(title: str, lines: Sequence[Line], by: str, about: str) -> Iterator[st
     for group, own in groups.items():
         yield f"## {_PACKAGES.get(group, group)}"
         yield ""
+        yield "```{rst-class} atlas"
+        yield "```"
         yield from table(
             ("function", *STANDARD, "safe range", "cause"),
             (_row(function, found) for function, found in own.items()),
@@ -292,11 +299,13 @@ def _row(function: str, lines: Sequence[Line]) -> tuple[str, ...]:
     return (
         f"`{function}`",
         *(
-            " / ".join(_grade(grades.get((dtype, quantity), "")) for quantity in Quantity)
+            "<br>".join(_grade(grades.get((dtype, quantity), "")) for quantity in Quantity)
             for dtype in STANDARD
         ),
         "<br>".join(
-            f"{each.quantity}: {cell(plain(each.safe_range))}" for each in shown if each.safe_range
+            f"{each.quantity}: {plain(_first(each.safe_range))}"
+            for each in shown
+            if each.safe_range
         ),
         ", ".join(
             f"[{cause}](../causes/{cause}.md)"
@@ -305,6 +314,11 @@ def _row(function: str, lines: Sequence[Line]) -> tuple[str, ...]:
             )
         ),
     )
+
+
+def _first(ranges: str) -> str:
+    """The best grade along the first axis on which it is lost; the data file has all axes."""
+    return ranges.partition("; ")[0].partition(", ")[0]
 
 
 def _grade(grade: str) -> str:

@@ -26,7 +26,7 @@ def _kinds() -> Iterator[str]:
         yield about.says
         yield ""
         if about.hint:
-            yield f"What to do: {about.hint}."
+            yield f"Hint: {about.hint}."
             yield ""
         if about.note:
             yield "A note: a gate allows it unless `forbid` names it."
