@@ -33,11 +33,11 @@ def _page(name: str, schema: Schema) -> Iterator[str]:
         " marked `?` may be absent."
     )
     yield ""
-    described = {title for title, each in schema["$defs"].items() if _properties(each)}
+    found = {title: _inner(each) for title, each in schema["$defs"].items()}
+    described = {title: each for title, each in found.items() if each is not None}
     yield from _objects("The document", schema, described)
-    for title in schema["$defs"]:
-        if title in described:
-            yield from _objects(title, schema["$defs"][title], described)
+    for title, each in described.items():
+        yield from _objects(title, each, described)
 
 
 def _objects(title: str, schema: Schema, described: Container[str]) -> Iterator[str]:
