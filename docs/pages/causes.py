@@ -6,6 +6,7 @@ from typing import Any
 import mpmath
 import numpy as np
 
+from docs.pages.courses import COURSES
 from docs.pages.examples import EXAMPLES, Example
 from docs.pages.markdown import code, contents, folded, plain, table
 from docs.pages.reports import REPORTS
@@ -65,6 +66,15 @@ def page(cause: Cause, about: AboutCause) -> Iterator[str]:
     yield from folded(plain(EXAMPLES[cause].story))
     yield ""
     yield from _smallest_example(EXAMPLES[cause])
+    if cause in COURSES:
+        course = COURSES[cause]
+        yield f"![The error of {course.faulty} and of {course.sound}](../figures/{cause}.svg)"
+        yield ""
+        yield from folded(
+            f"In float32: `{course.faulty}` has the fault, `{course.sound}` has not. A cross is a"
+            " row whose result is NaN or infinite. 1.7e7 ulp is all digits."
+        )
+        yield ""
     yield from _remedies(about)
     if cause in REPORTS:
         yield "## Public reports"

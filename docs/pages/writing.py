@@ -9,9 +9,17 @@ DOCS = Path(__file__).resolve().parent.parent
 
 Pages = Iterator[tuple[str, Iterable[str]]]
 
+
+def _figures() -> Pages:
+    from docs.pages import figures  # noqa: PLC0415  (only the build has matplotlib)
+
+    return figures.pages()
+
+
 GENERATORS: Mapping[str, Callable[[], Pages]] = {
     "atlas": atlas.pages,
     "causes": causes.pages,
+    "figures": _figures,
     "json": documents.pages,
     "kinds": kinds.pages,
     "losses": losses.pages,

@@ -50,7 +50,7 @@ ELSEWHERE = {
 }
 """Pages and folders of pages that other tests follow."""
 
-GENERATED = ("atlas", "causes", "json", "kinds", "losses")
+GENERATED = ("atlas", "causes", "figures", "json", "kinds", "losses")
 
 
 def pages() -> Iterator[Path]:
