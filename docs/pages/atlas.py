@@ -282,14 +282,14 @@ def _page(title: str, lines: Sequence[Line], by: str, about: str) -> Iterator[st
     groups: dict[str, dict[str, list[Line]]] = defaultdict(dict)
     for (group, _, function), own in _functions(lines, by).items():
         groups[group][function] = own
-    for group, own in groups.items():
+    for group, members in groups.items():
         yield f"## {_PACKAGES.get(group, group)}"
         yield ""
         yield "```{rst-class} atlas"
         yield "```"
         yield from table(
             ("function", *STANDARD, "safe range", "cause"),
-            (_row(function, found) for function, found in own.items()),
+            (_row(function, found) for function, found in members.items()),
         )
 
 

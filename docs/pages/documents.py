@@ -67,7 +67,8 @@ def _objects(title: str, schema: Schema, described: Container[str]) -> Iterator[
 
 
 def _properties(schema: Schema) -> Mapping[str, Schema]:
-    return schema.get("properties", {})
+    found: Mapping[str, Schema] = schema.get("properties", {})
+    return found
 
 
 def _inner(schema: Schema) -> Schema | None:
@@ -105,18 +106,19 @@ def _holds(schema: Schema, described: Container[str]) -> str:
         return " or ".join(dict.fromkeys(_holds(each, described) for each in options))
     kind = schema.get("type", "anything")
     if isinstance(kind, list):
-        return " or ".join(_TYPES.get(each, each) for each in kind)
+        return " or ".join(_TYPES[each] for each in kind)
     if kind == "array":
         items = schema.get("items")
         return f"list of {_holds(items, described)}" if isinstance(items, Mapping) else "list"
     if kind == "object" and isinstance(schema.get("additionalProperties"), Mapping):
         return f"names, each with {_holds(schema['additionalProperties'], described)}"
-    return _TYPES.get(kind, kind)
+    return _TYPES.get(str(kind), str(kind))
 
 
 _MOST_WORDS = 8
 
-_TYPES = {
+_TYPES: Mapping[str, str] = {
+    "number": "number",
     "array": "list",
     "boolean": "`true`, `false`",
     "integer": "whole number",

@@ -50,9 +50,9 @@ def drawn(course: Course) -> str:
         ylabel=f"error of the {course.quantity} in ulps",
     )
     axes.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0, 1.02), ncols=2, frameon=False)
-    text = StringIO()
-    figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    return text.getvalue()
+    file = StringIO()
+    figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    return file.getvalue()
 
 
 def errors_of(course: Course) -> dict[str, list[float]]:

@@ -14,7 +14,7 @@ def pages() -> Iterator[tuple[str, Iterable[str]]]:
         "grades.inc",
         table(
             ("grade", "is"),
-            ((f"`{grade}`", says) for grade, says in reversed(ABOUT_GRADES.items())),
+            ((f"`{grade}`", says) for grade, says in reversed([*ABOUT_GRADES.items()])),
         ),
     )
 

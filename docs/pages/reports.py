@@ -74,10 +74,10 @@ REPORTS: Mapping[Cause, tuple[Report, ...]] = {
     Cause.ABSORBED_TAIL: (
         Report("scipy/scipy", 19521, "log_softmax is −0 for a confident class"),
         Report("scipy/scipy", 18295, "logsumexp([0, −40]) was 0"),
-        Report("pytorch/pytorch", 20972, "log(1 + z) in the place of log1p(z)"),
+        Report("pytorch/pytorch", 113708, "the same in log_softmax of PyTorch"),
     ),
     Cause.COMMON_OFFSET_CANCELLATION: (
-        Report("google-deepmind/optax", 1792, "[1e8, 1e8] gives 0, exact log 2"),
+        Report("google-deepmind/optax", 1792, "three equal logits of 1e8 give 0, exact log 3"),
         Report("ml-explore/mlx", 4188, "the loss lost its digits under a common offset"),
         Report("google-deepmind/optax", 1020, "bfloat16 losses came in steps of 1/4"),
     ),
