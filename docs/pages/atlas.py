@@ -53,6 +53,10 @@ _DISTRIBUTIONS = {"tf": "tensorflow_cpu", "sklearn": "scikit-learn", "paddle": "
 """Distributions that are called otherwise than what is imported."""
 
 
+_JOINTS = frozenset("+-")
+"""What stands between the functions of a composition, such as ``torch.sigmoid+log``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """One line of the data file: a function in one dtype, its value or its gradient.
@@ -161,13 +165,7 @@ def collect(reports: Sequence[Report], date: str) -> None:
         "environment": environment,
         "rows": sum(each.rows for report in reports for each in report.measurements),
         "seed": reports[0].seed,
-        "not_measured": sorted(
-            {each.reason for report in reports for each in report.skips if each.missing}
-            if len(reports) == 1
-            else set.intersection(
-                *({each.reason for each in report.skips if each.missing} for report in reports)
-            )
-        ),
+        "not_measured": sorted(set(_PACKAGES) - {each.framework for each in ordered}),
     }
     RECORD.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -215,10 +213,8 @@ def _summary(lines: Sequence[Line], record: Mapping[str, Any]) -> Iterator[str]:
     )
     yield ""
     if record["not_measured"]:
-        yield "Not measured, for it was not installed:"
-        yield ""
-        for each in record["not_measured"]:
-            yield f"- {plain(each)}"
+        names = ", ".join(_PACKAGES[each] for each in record["not_measured"])
+        yield f"Not measured this time: {names}."
         yield ""
     yield "## By framework"
     yield ""
@@ -234,9 +230,13 @@ _NO_PACKAGES = ("python", "platform", "cpu")
 
 
 def _matrix(lines: Sequence[Line], by: str, address: str = "") -> Iterator[str]:
-    """How many functions have each grade in float32; the worse of value and gradient counts."""
+    """How many functions have each grade in float32; the worse of value and gradient counts.
+
+    Compositions are left out: they are there because they fail.
+    """
     counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for (group, _, _), own in _functions(lines, by).items():
+    own_calls = (each for each in lines if not set(each.function) & _JOINTS)
+    for (group, _, _), own in _functions(own_calls, by).items():
         grades = [each.grade for each in own if each.dtype == _SHOWN and each.grade]
         if grades:
             counts[group][min(map(Grade, grades), key=rank)] += 1
