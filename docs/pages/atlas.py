@@ -213,8 +213,8 @@ def _summary(lines: Sequence[Line], record: Mapping[str, Any]) -> Iterator[str]:
     )
     yield ""
     if record["not_measured"]:
-        names = ", ".join(_PACKAGES[each] for each in record["not_measured"])
-        yield f"Not measured this time: {names}."
+        missing = ", ".join(_PACKAGES[each] for each in record["not_measured"])
+        yield f"Not measured this time: {missing}."
         yield ""
     yield "## By framework"
     yield ""
