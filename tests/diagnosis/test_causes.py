@@ -6,15 +6,15 @@ import mpmath
 import numpy as np
 import pytest
 
-from tests.diagnosis.examples import EXAMPLES
-from tests.diagnosis.page import computed, exact, lines
+from docs.pages.blocks import blocks
+from docs.pages.causes import computed, exact, pages
+from docs.pages.examples import EXAMPLES
+from docs.pages.reports import REPORTS
 from tests.diagnosis.proofs import DTYPES, ONE_LOGIT, PROOFS, one_logit, ulps
-from tests.places import ROOT
 from tests.running import invoke
 from xentcheck.model import ABOUT_CAUSES, Cause
 
 FEW_ULPS = 4.0
-PAGE = ROOT / "docs" / "causes.md"
 KNOWN = [cause for cause in Cause if cause is not Cause.UNKNOWN]
 
 
@@ -35,10 +35,31 @@ def test_every_cause_has_a_row_an_example_and_a_proof():
         assert all((about.says, about.remedy, about.given, about.numpy, about.torch, about.jax))
 
 
-def test_the_page_is_the_table_with_a_section_for_each_cause():
-    text = PAGE.read_text(encoding="utf-8")
-    assert text.splitlines() == list(lines())
-    assert [each[3:] for each in text.splitlines() if each.startswith("## ")] == list(Cause)
+def test_every_cause_has_a_page_with_its_example_and_its_remedies():
+    made = {name: "\n".join(lines) for name, lines in pages()}
+    assert set(made) == {*(f"{cause}.md" for cause in Cause), "causes.inc"}
+    for cause in KNOWN:
+        page, about = made[f"{cause}.md"], ABOUT_CAUSES[cause]
+        codes = [each.text for each in blocks(page) if each.language == "python"]
+        example, *remedies = codes
+        assert EXAMPLES[cause].code in example
+        wanted = [each for each in (about.numpy, about.torch, about.jax, about.one_logit) if each]
+        assert [each.rstrip("\n") for each in remedies] == wanted
+        assert f"| [{cause}](causes/{cause}.md) | " in made["causes.inc"]
+        for report in REPORTS.get(cause, ()):
+            assert f"- [{report.name}]({report.url}): {report.says}" in page
+
+
+@pytest.mark.parametrize("cause", KNOWN)
+def test_the_example_of_a_page_runs_as_it_stands(cause):
+    made = dict(pages())
+    example = next(blocks("\n".join(made[f"{cause}.md"]))).text
+    *lines, result = example.splitlines()
+    expression, said = result.split("  # ")
+    names = run("\n".join(lines))
+    with np.errstate(all="ignore"):
+        got = eval(expression, names)
+    assert said.startswith(f"{float(got):.8g}, exact ")
 
 
 def test_the_list_is_the_table():

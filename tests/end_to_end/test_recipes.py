@@ -1,7 +1,7 @@
 """The recipes for continuous integration, executed as far as a machine without the services can.
 
 The action's scripts are run by bash in the environment that GitHub's runner gives them, the script
-of the GitLab job likewise, and the hooks by pre-commit itself. docs/gating.md quotes the files.
+of the GitLab job likewise, and the hooks by pre-commit itself. docs/ci.md quotes the files.
 """
 
 import json
@@ -88,16 +88,16 @@ def package(tmp_path: Path) -> Path:
 # --- the documents
 
 
-def test_the_page_on_gating_quotes_the_recipes() -> None:
-    text = (DOCS / "gating.md").read_text(encoding="utf-8")
+def test_the_page_on_ci_quotes_the_recipes() -> None:
+    text = (DOCS / "ci.md").read_text(encoding="utf-8")
     quoted = re.findall(r"<!-- file: (\S+) -->\n```yaml\n(.*?)```", text, flags=re.DOTALL)
     for name, recipe in quoted:
         assert recipe == (DOCS / name).read_text(encoding="utf-8"), name
     assert {Path(name).name for name, _ in quoted} == {each.name for each in RECIPES.iterdir()}
 
 
-def test_the_page_on_gating_has_every_input_and_output_of_the_action() -> None:
-    text = (DOCS / "gating.md").read_text(encoding="utf-8")
+def test_the_page_on_ci_has_every_input_and_output_of_the_action() -> None:
+    text = (DOCS / "ci.md").read_text(encoding="utf-8")
     rows = [line for line in text.splitlines() if line.startswith("| `")]
     documented = [name for row in rows for name in re.findall(r"`([\w-]+)`", row.split("|")[1])]
     assert documented == list(ACTION["inputs"])
@@ -106,7 +106,7 @@ def test_the_page_on_gating_has_every_input_and_output_of_the_action() -> None:
 
 
 def test_links_of_the_page_on_gating_lead_somewhere() -> None:
-    text = (DOCS / "gating.md").read_text(encoding="utf-8")
+    text = (DOCS / "ci.md").read_text(encoding="utf-8")
     links = re.findall(r"\]\(([^)#]+)", text)
     assert links
     for link in links:

@@ -5,6 +5,8 @@ breaks.
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 
@@ -53,8 +55,35 @@ def _versions(environment: Mapping[str, str], frameworks: Iterable[str]) -> str:
     return ", ".join(f"{name} {environment[name]}" for name in names if name in environment)
 
 
-def _functions(report: Report) -> Iterator[str]:
-    """One table per loss, with one line per function, dtype and quantity."""
+@dataclass(frozen=True, slots=True)
+class Function:
+    """What was measured of one function in one dtype: its value or its gradient, as text.
+
+    Attributes:
+        loss: the loss.
+        name: the implementation.
+        dtype: the dtype.
+        quantity: value or gradient.
+        grade: the worst grade; "" if none is graded.
+        max_ulp: the largest finite error in ulps of the result's dtype; "" if there is none.
+        max_abs: the largest finite absolute error; "" if there is none.
+        kinds: the kinds of findings, with the number of rows; "" if there is none.
+        breaks_at: the mildest input that shows a fault, and its kind; "" if there is none.
+    """
+
+    loss: str
+    name: str
+    dtype: str
+    quantity: Quantity
+    grade: str
+    max_ulp: str
+    max_abs: str
+    kinds: str
+    breaks_at: str
+
+
+def functions(report: Report) -> Iterator[Function]:
+    """Every function, dtype and quantity of a report, loss by loss, without the variants."""
     variants = _variant_names(report)
     ways = _ways(report)
     cells: dict[str, dict[tuple[str, str, Quantity], list[Measurement]]] = defaultdict(
@@ -65,14 +94,23 @@ def _functions(report: Report) -> Iterator[str]:
         if cell.implementation not in variants:
             cells[cell.loss][cell.implementation, cell.dtype, cell.quantity].append(measurement)
     for loss, places in cells.items():
+        names = list(dict.fromkeys(name for name, _, _ in places))
+        ordered = sorted(places.items(), key=lambda each: names.index(each[0][0]))
+        for (name, dtype, quantity), measurements in ordered:
+            yield Function(loss, name, dtype, quantity, *_measured(measurements, ways))
+
+
+def _functions(report: Report) -> Iterator[str]:
+    """One table per loss, with one line per function, dtype and quantity."""
+    for loss, lines in groupby(functions(report), lambda each: each.loss):
         yield f"## {loss}"
         yield ""
         yield "| function | dtype | quantity | grade | max ulp | max abs | kinds | breaks at |"
         yield "|---|---|---|---|---:|---:|---|---|"
-        names = list(dict.fromkeys(name for name, _, _ in places))
-        ordered = sorted(places.items(), key=lambda each: names.index(each[0][0]))
-        for (name, dtype, quantity), measurements in ordered:
-            yield _line([f"`{name}`", dtype, str(quantity), *_measured(measurements, ways)])
+        for each in lines:
+            shown = (each.grade, each.max_ulp, each.max_abs, each.kinds or "ok", each.breaks_at)
+            known = (text or _MISSING for text in shown)
+            yield _line([f"`{each.name}`", each.dtype, str(each.quantity), *known])
         yield ""
 
 
@@ -91,22 +129,22 @@ def _measured(measurements: Sequence[Measurement], ways: frozenset[str]) -> list
     ulps = [m.max_ulp for m in measurements if m.max_ulp == m.max_ulp]
     absolute = [m.max_abs for m in measurements if m.max_abs == m.max_abs]
     return [
-        str(grade_of(measurements, ()) or _MISSING),
-        words.ulps(max(ulps)) if ulps else _MISSING,
-        words.scientific(max(absolute)) if absolute else _MISSING,
-        words.kinds(counts) or "ok",
+        str(grade_of(measurements, ()) or ""),
+        words.ulps(max(ulps)) if ulps else "",
+        words.scientific(max(absolute)) if absolute else "",
+        words.kinds(counts),
         _break(measurements, ways),
     ]
 
 
 def _break(measurements: Sequence[Measurement], ways: frozenset[str]) -> str:
-    """The first input on which the function fails as rows become certain, and the kind."""
+    """The first input on which the function fails as rows become certain, and the kind; or ""."""
     broken = [each for each in measurements if each.first_break is not None]
     if any(each.cell.sweep in ways for each in measurements):
         broken = [each for each in broken if each.cell.sweep in ways]
     breaks = [each.first_break for each in broken if each.first_break is not None]
     if not breaks:
-        return _MISSING
+        return ""
     kind, witness = min(breaks, key=lambda each: _extremity(each[1]))
     return f"{words.input_text(witness)}: {kind}"
 

@@ -1,4 +1,4 @@
-"""The smallest example of each cause, as it stands in ``docs/causes.md``."""
+"""The smallest example of each cause; the pages of the causes show them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,0 +1,1 @@
+"""The documentation site: Markdown, and the generators of the pages that are made from the code."""

@@ -1,0 +1,122 @@
+"""The documentation site: it builds without a warning, leads nowhere outside, and is complete."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import unquote, urldefrag
+
+import pytest
+from lxml import html
+
+from docs.pages.courses import COURSES
+from docs.pages.writing import GENERATORS
+from tests.places import ROOT
+from xentcheck.cli import cli
+from xentcheck.config import FIELDS
+from xentcheck.losses import LOSSES
+from xentcheck.model import Cause, Kind
+
+pytestmark = pytest.mark.slow
+
+pytest.importorskip("sphinx", reason="the extra docs is not installed")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built from a copy of what the build reads."""
+    clone = tmp_path_factory.mktemp("clone")
+    generated = shutil.ignore_patterns(*GENERATORS)
+    shutil.copytree(ROOT / "docs", clone / "docs", ignore=generated)
+    for each in ROOT.iterdir():
+        if each.is_file():
+            shutil.copy(each, clone)
+        elif each.name not in ("build", "docs") and not each.name.startswith("."):
+            (clone / each.name).symlink_to(each)
+    out = clone / "build" / "site"
+    done = subprocess.run(
+        [sys.executable, "-m", "sphinx", "-q", "-W", "docs", str(out)],
+        cwd=clone,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert done.returncode == 0
+    return out
+
+
+def tree(page: Path) -> html.HtmlElement:
+    return html.document_fromstring(page.read_bytes())
+
+
+def text_of(page: Path) -> str:
+    return " ".join(tree(page).text_content().split())
+
+
+def test_every_link_within_the_site_leads_somewhere(site: Path) -> None:
+    pages = {each.resolve(): tree(each) for each in site.rglob("*.html")}
+    names = {
+        page: {each.get("id") for each in root.iter() if each.get("id")}
+        for page, root in pages.items()
+    }
+    seen = 0
+    for page, root in pages.items():
+        for link in root.xpath("//a/@href"):
+            address, anchor = urldefrag(link)
+            if re.match(r"[a-z]+:", address):
+                continue
+            target = (page.parent / unquote(address)).resolve() if address else page
+            assert target.exists(), (page, link)
+            if anchor and target in names:
+                assert unquote(anchor) in names[target], (page, link)
+            seen += 1
+    assert seen > 5_000
+
+
+def test_no_page_loads_anything_from_outside(site: Path) -> None:
+    for page in site.rglob("*.html"):
+        root = tree(page)
+        loaded = root.xpath("//script/@src | //img/@src | //link[@rel='stylesheet']/@href")
+        assert loaded
+        for each in loaded:
+            assert not re.match(r"([a-z]+:)?//", each), (page, each)
+    for style in [*site.rglob("*.css"), *site.rglob("*.svg")]:
+        text = style.read_text(encoding="utf-8")
+        assert not re.search(r"(url\(|@import )[\"']?https?:", text), style
+
+
+def test_what_is_generated_is_complete(site: Path) -> None:
+    for loss in LOSSES:
+        assert (site / "losses" / f"{loss}.html").exists()
+    for cause in Cause:
+        page = site / "causes" / f"{cause}.html"
+        assert bool(tree(page).xpath("//img/@src")) == (cause in COURSES)
+    findings = tree(site / "findings.html")
+    assert {each.get("id") for each in findings.iter()} >= set(Kind)
+    commands = text_of(site / "commands.html")
+    for name, command in cli.commands.items():
+        assert f"xentcheck {name}" in commands
+        for each in command.params:
+            assert each.name == "help" or any(opt in commands for opt in each.opts), each
+    document = text_of(site / "json" / "report.html")
+    assert all(each in document for each in ("measurements", "max_ulp", "safe_ranges"))
+    interface = text_of(site / "api.html")
+    assert "assert_accurate" in interface
+    assert "max_excess_bits" in interface
+    assert FIELDS
+
+
+def test_the_atlas_has_a_page_for_each_framework_and_loss(site: Path) -> None:
+    from docs.pages.atlas import measured
+
+    lines, _ = measured()
+    for framework, loss in {(each.framework, each.loss) for each in lines}:
+        functions = {
+            each.function for each in lines if (each.framework, each.loss) == (framework, loss)
+        }
+        for page in (f"framework-{framework}.html", f"loss-{loss}.html"):
+            shown = text_of(site / "atlas" / page)
+            assert all(name in shown for name in functions)
+    assert list(site.rglob("atlas.csv"))
