@@ -9,15 +9,23 @@ import click
 
 from xentcheck.cli.audit import status_of
 from xentcheck.cli.entry import cli
-from xentcheck.cli.options import reporting
+from xentcheck.cli.options import READING, detail_from, detailed, reporting
 from xentcheck.cli.output import Delivery
 from xentcheck.report.formats import rendered
 
 
-@cli.command(short_help="Show a saved report, or write it in another format.")
+@cli.command(short_help="Show a saved report, or write it in another format.", epilog=READING)
 @click.argument("results", metavar="RESULTS.json")
+@detailed
 @reporting
-def report(results: str, formats: Sequence[str], outputs: Sequence[str], color: str) -> int:
+def report(
+    results: str,
+    verbose: int,
+    quiet: bool,
+    formats: Sequence[str],
+    outputs: Sequence[str],
+    color: str,
+) -> int:
     """Show a saved report, or write it in other formats. The status is that of the run.
 
     RESULTS.json is what run, check or probe wrote with --format json.
@@ -28,8 +36,9 @@ def report(results: str, formats: Sequence[str], outputs: Sequence[str], color: 
       xentcheck report results.json --format markdown --output summary.md
     """
     delivery = Delivery.planned(formats, outputs, color)
+    detail = detail_from(verbose, quiet)
     from xentcheck.report import document
 
     saved = document.read(results)
-    delivery.deliver(functools.partial(rendered, saved))
+    delivery.deliver(functools.partial(rendered, saved, detail=detail))
     return status_of(saved)
