@@ -600,7 +600,7 @@ class TestNotebooks:
 
     def test_a_survey_says_so(self) -> None:
         text = "\n".join(Parsed(xentcheck.audit(SWEEPS)._repr_html_()).texts)
-        assert "survey: broken 2, ok 2 of 4 cells" in text
+        assert "survey: broken 2, faithful 2 of 4 cells" in text
         assert "findings, the gravest in full" in text
 
     def test_names_stay_text(self) -> None:

@@ -21,6 +21,7 @@ from xentcheck.model import (
     ABOUT,
     ABOUT_GRADES,
     GRADES,
+    NOTES,
     NOTIONS,
     Cause,
     Finding,
@@ -63,7 +64,9 @@ def render_table(report: Report, width: int, *, detail: Detail = Detail.SCREEN) 
     if detail is Detail.VERDICT:
         return Group(verdict)
     lines = merged(report)
-    parts: list[RenderableType] = [verdict, Text(_audited(report, lines)), Text()]
+    parts: list[RenderableType] = [verdict]
+    parts += [Text(audited)] if (audited := _audited(report, lines)) else []
+    parts.append(Text())
     if any(line.grade is not None for line in lines) and detail is Detail.SCREEN:
         parts += [*matrix_lines(lines, width), Text()]
     elif lines:
@@ -191,15 +194,19 @@ def _summary(report: Report, lines: Sequence[Line], width: int, detail: Detail) 
     """What else has to be known, and in the last line what to do next."""
     brief = detail is Detail.SCREEN
     entries: list[tuple[str, str]] = []
+    kinds = sum((Counter(line.counts) for line in lines), Counter[Kind]())
     if not brief:
         if report.yields:
             entries.append(("inputs", _inputs(report)))
         if tally := verdicts(report):
             counts = ", ".join(f"{word} {number:,}" for word, number in tally.items())
             entries.append(("cells", f"{counts} of {words.count(tally.total(), 'cell')}"))
-        if kinds := sum((Counter(line.counts) for line in lines), Counter[Kind]()):
+        if kinds:
             entries.append(("kinds", f"{words.kinds(kinds)} (rows)"))
     entries += [("against", text) for text in _some(words.contest_lines(report), brief=brief)]
+    notes = Counter({kind: rows for kind, rows in kinds.items() if kind in NOTES})
+    if brief and notes:
+        entries.append(("notes", f"{words.kinds(notes)}: rows that are accepted; -v shows where"))
     entries += [("omitted", text) for text in words.omitted_lines(report)]
     if brief:
         room = width - (4 if width < NARROW else _MARGIN)
@@ -279,7 +286,7 @@ def _truth(reference: Mapping[str, Any]) -> str:
 
 def _audited(report: Report, lines: Sequence[Line]) -> str:
     if not report.measurements:
-        return "audited nothing"
+        return "no row could be scored" if report.findings else ""
     rows = sum(measurement.rows for measurement in report.measurements)
     implementations = len({(line.loss, line.implementation) for line in lines})
     losses, dtypes = len({line.loss for line in lines}), len({line.dtype for line in lines})

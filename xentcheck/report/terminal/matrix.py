@@ -72,6 +72,7 @@ class _Layout:
         longest = max(cell_len(words.clean(line.implementation)) for line in lines) + _INDENT
         losses = max(cell_len(words.clean(line.loss)) for line in lines)
         self._name = min(max(longest, losses, _LEAST_NAME), width - dtypes)
+        self._longest = longest
         self.stacked = self._name < min(_LEAST_NAME, longest)
         if self.stacked:
             pair = len(_HEADINGS) * (_ENTRY + self._mark + 1) + _GAP
@@ -79,8 +80,10 @@ class _Layout:
 
     @property
     def cost(self) -> int:
-        """The number of lines that a row takes."""
-        return 1 + len(self._columns) if self.stacked else 1
+        """The most lines that a row takes."""
+        if self.stacked:
+            return 1 + len(self._columns)
+        return 2 if self._longest > self._name else 1
 
     def _entry(self) -> int:
         return _ENTRY + self._mark
