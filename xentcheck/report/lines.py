@@ -33,6 +33,9 @@ VERDICTS = (
 """The verdicts of a line, the worst first: those of a gate, and the grades in a survey."""
 
 
+_OF_A_GATE = frozenset({"FAIL", "tolerated", "ok"})
+
+
 _RANKS = {verdict: rank for rank, verdict in enumerate(VERDICTS)}
 
 
@@ -68,10 +71,10 @@ class Line:
         In a gate: whether a violation is in it, also a tolerated one. In a survey: whether it has a
         fault, or a grade worse than accurate.
         """
-        if self.verdict in ("FAIL", "tolerated", "ok"):
+        if self.verdict in _OF_A_GATE:
             return self.verdict != "ok"
         bad = self.grade is not None and rank(self.grade) < rank(Grade.ACCURATE)
-        return bad or any(rows and kind not in NOTES for kind, rows in self.counts.items())
+        return bad or _has_fault(self.counts)
 
     @property
     def severity(self) -> tuple[float, ...]:
@@ -114,9 +117,10 @@ def _line(
     verdict: str,
 ) -> Line:
     counts = counts_of(measurements, findings)
-    failing = verdict in ("FAIL", "tolerated")
-    if verdict not in ("FAIL", "tolerated", "ok"):  # of a survey
-        failing = any(rows and kind not in NOTES for kind, rows in counts.items())
+    if verdict in _OF_A_GATE:
+        failing = verdict != "ok"
+    else:
+        failing = _has_fault(counts)
     return Line(
         *place,
         verdict=verdict,
@@ -133,6 +137,10 @@ def _line(
         grade=grade,
         met="" if failing else _met(measurements),
     )
+
+
+def _has_fault(counts: Mapping[Kind, int]) -> bool:
+    return any(rows and kind not in NOTES for kind, rows in counts.items())
 
 
 def grade_of(measurements: Sequence[Measurement], findings: Iterable[Finding]) -> Grade | None:

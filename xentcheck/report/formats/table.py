@@ -101,14 +101,15 @@ def _causes(report: Report, width: int, detail: Detail) -> list[RenderableType]:
         heading += f", the gravest {len(shown)} of them; -v has all"
     parts: list[RenderableType] = [Text(heading, style="bold")]
     for group in shown:
+        headline = Text(words.clean(words.headline_of_cause(group)))
+        headline.stylize("bold", 0, len(group.cause))
+        parts.append(headline)
         if in_full:
-            parts.append(Text(words.clean(words.headline_of_cause(group))))
             told = [*words.cause_lines(report, group, width)]
             if detail is Detail.SCREEN and group.cause is not Cause.UNKNOWN:
                 told = [each for each in told if each[0] not in _EVIDENCE]
             parts += [labelled(told), Text()]
         else:
-            parts.append(Text(words.clean(words.headline_of_cause(group))))
             parts.append(labelled(list(words.brief_cause_lines(report, group, width))))
     return parts if in_full else [*parts, Text()]
 
