@@ -243,6 +243,11 @@ class TestMatrix:
         assert lost_bits(ulp, dtype) == bits
         assert lost_bits(math.nan, dtype) is None
 
+    def test_what_is_flushed_to_zero_loses_no_bits(self) -> None:
+        flushed = measured(cell(), ulp=2.0**20, max_normal_ulp=4.0, counts={Kind.FTZ: 3})
+        (line,) = merged(report(flushed))
+        assert bits_text(line) == "3"
+
     def test_a_gate_marks_what_is_beyond_a_limit_and_what_is_tolerated(self) -> None:
         bad, known = (Finding(Kind.INACCURATE, cell(name), 1) for name in ("bad", "known"))
         it = report(

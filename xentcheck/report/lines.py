@@ -117,10 +117,7 @@ def _line(
     verdict: str,
 ) -> Line:
     counts = counts_of(measurements, findings)
-    if verdict in _OF_A_GATE:
-        failing = verdict != "ok"
-    else:
-        failing = _has_fault(counts)
+    failing = verdict != "ok" if verdict in _OF_A_GATE else _has_fault(counts)
     return Line(
         *place,
         verdict=verdict,

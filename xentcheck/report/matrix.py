@@ -97,13 +97,15 @@ def _position(dtype: str) -> tuple[int, str]:
 def bits_text(line: Line) -> str:
     """The bits that a line loses in three characters at most; ``NaN`` or ``inf`` if it gives these.
 
-    ``-``: there is no finite error, for example after an exception.
+    Results that are flushed to zero do not count: `Kind.FTZ` is a note. ``-``: there is no finite
+    error, for example after an exception.
     """
     faults = [kind for kind, rows in line.counts.items() if rows and kind not in NOTES]
     gravest = min(faults, key=gravity, default=None)
     if gravest is not None and gravest in _WORDS and line.grade in (Grade.BROKEN, None):
         return _WORDS[gravest]
-    lost = lost_bits(line.max_ulp, next(iter(line.result_dtypes), line.dtype))
+    worst = line.max_ulp if math.isnan(line.max_normal_ulp) else line.max_normal_ulp
+    lost = lost_bits(worst, next(iter(line.result_dtypes), line.dtype))
     return "-" if lost is None else f"{lost:.0f}"
 
 
