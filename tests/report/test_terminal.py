@@ -173,6 +173,37 @@ def test_ten_causes_at_most_stand_on_a_screen_the_gravest_first() -> None:
     assert len(re.findall(r"^  instead", every, re.MULTILINE)) == 14
 
 
+def test_a_survey_of_everything_with_every_cause_takes_150_lines_at_most() -> None:
+    """As `run configs/sweep.yaml`: 15 losses, all causes, each with a profile; much is skipped."""
+    gate = snapshots.report("gate")
+    shown = gate.diagnoses[0]
+    assert shown.witness is not None
+    audit = large(losses=15)
+    cells = [each.cell for each in audit.measurements]
+    diagnoses = tuple(
+        replace(
+            shown, cause=cause, loss=where.loss, implementation=where.implementation, cell=where
+        )
+        for cause in Cause
+        if cause is not Cause.UNKNOWN
+        for where in cells[:7]
+    )
+    profiles = (snapshots.profile_of(gate.measurements[0]),)
+    findings = tuple(Finding(Kind.NAN, where, 5, shown.witness) for where in cells)
+    audit = replace(
+        audit,
+        measurements=tuple(replace(each, profiles=profiles) for each in audit.measurements),
+        findings=findings,
+        diagnoses=diagnoses,
+        skips=TestNotAudited.SKIPS,
+    )
+    text = table.render(audit, 100)
+    assert "18 causes, the gravest 10 of them" in text
+    assert text.count("  along ") == 10
+    assert f"{len(findings):,} findings that no cause explains" in text
+    assert 100 < len(text.splitlines()) <= 150
+
+
 class TestMatrix:
     def test_each_entry_has_the_letter_of_its_grade_and_the_bits_lost(self) -> None:
         it = report(

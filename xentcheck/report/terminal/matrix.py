@@ -21,7 +21,7 @@ from xentcheck.report.matrix import (
 )
 from xentcheck.report.verdict import fitted
 
-ROOM = 60
+ROOM = 56
 """Lines that a matrix may take; losses beyond that are shown by their worst implementation."""
 
 GRADE_STYLES = {
