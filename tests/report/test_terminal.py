@@ -173,6 +173,15 @@ def test_ten_causes_at_most_stand_on_a_screen_the_gravest_first() -> None:
     assert len(re.findall(r"^  instead", every, re.MULTILINE)) == 14
 
 
+def test_without_causes_the_gravest_violation_can_be_replayed() -> None:
+    gate = replace(snapshots.report("gate"), diagnoses=())
+    shown = table.render(gate, 100)
+    assert "5 violations, the gravest first" in shown
+    assert shown.count("  replay ") == 1
+    assert re.search(r"replay +xentcheck probe --loss softmax_cross_entropy --logits=", shown)
+    assert "-vv has every finding and its replay line" in shown
+
+
 def test_a_survey_of_everything_with_every_cause_takes_150_lines_at_most() -> None:
     """As `run configs/sweep.yaml`: 15 losses, all causes, each with a profile; much is skipped."""
     gate = snapshots.report("gate")

@@ -148,7 +148,14 @@ def _findings(report: Report, width: int, detail: Detail) -> list[RenderableType
             lines = words.finding_lines(report, finding, *limit, width=width)
             parts += [labelled(lines), Text()]
         else:
-            parts.append(labelled([*_brief(finding, limit)]))
+            brief = [*_brief(finding, limit)]
+            if finding is ordered[0][0] and not report.diagnoses:  # the gravest of all
+                brief += [
+                    each
+                    for each in words.finding_lines(report, finding, width=width)
+                    if each[0] == "replay"
+                ]
+            parts.append(labelled(brief))
     if not in_full:
         more = len(ordered) - len(chosen)
         others = f"and {more:,} more: " if more else ""
