@@ -189,7 +189,7 @@ def verdict(report: Report, grade: Grade | None, *, failing: bool, tolerated: bo
         return "FAIL"
     if tolerated:
         return "tolerated"
-    return "ok" if report.gated else grade or UNGRADED
+    return "ok" if report.gated else str(grade or UNGRADED)
 
 
 def verdicts(report: Report) -> Counter[str]:

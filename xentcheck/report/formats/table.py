@@ -110,7 +110,12 @@ def _causes(report: Report, width: int, detail: Detail) -> list[RenderableType]:
                 told = [each for each in told if each[0] not in _EVIDENCE]
             parts += [labelled(told), Text()]
         else:
-            parts.append(labelled(list(words.brief_cause_lines(report, group, width))))
+            told = [*words.brief_cause_lines(report, group, width)]
+            if group is shown[0]:  # one can be tried at once; -v has the others
+                told += [
+                    each for each in words.cause_lines(report, group, width) if each[0] == "replay"
+                ]
+            parts.append(labelled(told))
     return parts if in_full else [*parts, Text()]
 
 
