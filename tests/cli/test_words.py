@@ -31,6 +31,7 @@ from xentcheck.losses import LOSSES, NAMES, loss_of
 from xentcheck.losses.names import ALIASES, AMBIGUOUS
 from xentcheck.model import ABOUT, Kind, Report, Skip
 from xentcheck.report import words
+from xentcheck.report.detail import Detail
 from xentcheck.report.formats import table
 from xentcheck.sweeps import GENERATORS
 
@@ -662,7 +663,7 @@ class TestReports:
         assert repr(gate).startswith("<Report: passed, ")
 
     def test_every_kind_that_is_printed_is_explained(self, report: Report) -> None:
-        text = table.render(report, 100, verbose=True)
+        text = table.render(report, 100, detail=Detail.FINDINGS)
         printed = {kind for each in report.measurements for kind in each.counts}
         assert printed
         meaning = text[text.index("what the words mean") :]

@@ -111,8 +111,8 @@ def test_check_prints_two_causes_on_one_screen(own: Path) -> None:
     assert "violations that no cause explains" not in done.stdout
 
 
-def test_every_violation_is_behind_v(own: Path) -> None:
-    done = invoke(*CHECK, "-v", cwd=own.parent)
+def test_every_violation_is_behind_vv(own: Path) -> None:
+    done = invoke(*CHECK, "-vv", cwd=own.parent)
     assert "25 violations, the gravest first" in done.stdout
     assert "2 causes" in done.stdout
 

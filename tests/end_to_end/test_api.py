@@ -539,7 +539,7 @@ class TestRows:
         assert by_name["numpy.naive", "value"]["verdict"] == "broken"
         assert by_name["numpy.naive", "value"]["nan"] == 3
         assert math.isnan(by_name["numpy.naive", "value"]["actual"])
-        assert by_name["numpy.accurate", "value"]["verdict"] == "ok"
+        assert by_name["numpy.accurate", "value"]["verdict"] == "rounded"
         assert by_name["numpy.accurate", "value"]["limit"] is None
 
     def test_an_error_that_there_is_not_is_none(self) -> None:
@@ -600,7 +600,7 @@ class TestNotebooks:
 
     def test_a_survey_says_so(self) -> None:
         text = "\n".join(Parsed(xentcheck.audit(SWEEPS)._repr_html_()).texts)
-        assert "survey: broken 2, ok 2 of 4 cells" in text
+        assert "survey: broken 2, rounded 2 of 4 cells" in text
         assert "findings, the gravest in full" in text
 
     def test_names_stay_text(self) -> None:

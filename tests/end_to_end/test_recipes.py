@@ -567,7 +567,7 @@ def test_the_hook_runs_every_configuration_and_the_gravest_status_counts(
     assert run.returncode == 1
     by_file, by_loss = re.split(r"\nxentcheck, when the losses changed\.+", run.stdout)
     assert "- exit code: 2" in by_file  # of 0, 1 and 2
-    assert by_file.count("gate      passed") == 1
+    assert by_file.count("gate passed: ") == 1
     assert "numpy.naive" in by_file
     assert "wrong.xentcheck.yaml" in by_file
     assert "- exit code: 1" in by_loss

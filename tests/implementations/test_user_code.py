@@ -6,7 +6,6 @@ What is audited is written here or in docs/examples; nothing in it knows of xent
 
 import json
 import platform
-import re
 import shlex
 import shutil
 import stat
@@ -160,7 +159,7 @@ class TestExamples:
     def test_a_shared_library(self, tmp_path: Path) -> None:
         folder, told = followed("shared_library", tmp_path)
         assert told.status == 0, told.stdout
-        assert re.search(r"ok (\d+) of \1 cells", told.stdout)
+        assert told.stdout.startswith("gate passed: ")
         assert "note: loss_gradient is taken for its gradient" in told.stderr
         naive = xentcheck(
             folder,
@@ -183,7 +182,7 @@ class TestExamples:
     def test_a_program(self, tmp_path: Path) -> None:
         folder, told = followed("command", tmp_path)
         assert told.status == 0, told.stdout
-        assert re.search(r"ok (\d+) of \1 cells", told.stdout)
+        assert told.stdout.startswith("gate passed: ")
         self._gate(folder, tmp_path)
         command = "./xent value {logits} {labels} {out}"
         failed = probed(folder, *implementations(command), "--dtype", "float64")

@@ -19,8 +19,9 @@ from xentcheck.model import (
     Yield,
 )
 from xentcheck.report import notebook
+from xentcheck.report.detail import Detail
 from xentcheck.report.formats import atlas, csv, markdown, table
-from xentcheck.report.lines import grades_text, merged
+from xentcheck.report.lines import merged
 
 ENVIRONMENT = {"xentcheck": "0.1", "python": "3.13", "platform": "Linux x86_64"}
 
@@ -47,31 +48,30 @@ ONE = report(
 )
 
 
-def test_the_last_line_states_the_grades_of_one_implementation_in_order():
-    last = table.render(ONE, 100).rstrip().splitlines()[-1]
-    told = "float32 value: absolute; float32 gradient: broken; float64 value: faithful"
-    assert last.split(maxsplit=1) == ["grades", told]
-
-
-def test_of_several_implementations_the_lines_of_each_grade_are_counted():
+def test_the_first_line_of_a_survey_counts_the_cells_of_each_grade():
+    first = table.render(ONE, 100).splitlines()[0]
+    assert first == "survey: 1 broken, 1 absolute, 1 faithful, 1 rounded cells"
     several = report(
         measured(Grade.LOSSY), measured(Grade.LOSSY, name="b"), measured(Grade.ROUNDED, name="c"),
         measured(None, name="d"),
     )  # fmt: skip
-    assert grades_text(merged(several)) == "lossy 2, rounded 1 of 4 lines"
+    first = table.render(several, 100).splitlines()[0]
+    assert first == "survey: 2 lossy, 1 ungraded, 1 rounded cells"
 
 
-def test_without_grades_nothing_is_said():
+def test_without_grades_the_cells_are_shown():
+    """Reports of old versions have none, and neither has a check without a loss."""
     old = table.render(report(measured(None, norm=math.nan)), 100)
-    assert "grades" not in old
-    assert grades_text([]) == ""
+    assert old.splitlines()[0] == "survey: 1 ungraded cell"
+    assert "max ulp" in old
+    assert "2.00" in old.split()
 
 
 @pytest.mark.parametrize("width", [80, 100, 150])
 def test_a_line_has_the_grade_of_its_worst_sweep(width):
-    text = table.render(ONE, width)
+    text = table.render(ONE, width, detail=Detail.FINDINGS)
     (line,) = (each for each in text.splitlines() if " gradient " in each and "mine" in each)
-    assert line.split()[1:5] == ["mine", "float32", "gradient", "broken"]
+    assert line.split()[:4] == ["broken", "mine", "float32", "gradient"]
     assert "grade broken" in text
     assert "grade lossy" not in text  # only what is printed is explained
 
@@ -99,7 +99,7 @@ def test_markdown_has_the_grade_of_each_line():
 def test_a_notebook_has_the_grade_of_each_line():
     shown = notebook.of_report(ONE)
     assert ">grade<" in shown
-    assert all(shown.count(f">{each}<") == 1 for each in ("broken", "absolute", "faithful"))
+    assert all(shown.count(f">{each}<") == 2 for each in ("broken", "absolute", "faithful"))
 
 
 def test_csv_has_grade_and_norm_of_each_cell():

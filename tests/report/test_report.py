@@ -24,6 +24,7 @@ from xentcheck.model import (
     Cell,
     Change,
     Finding,
+    Grade,
     Kind,
     Measurement,
     ProbeLine,
@@ -42,6 +43,7 @@ from xentcheck.reading.json import array, read_array
 from xentcheck.reading.json import plain as strict
 from xentcheck.report import document, notebook, words
 from xentcheck.report.comparison import pairs
+from xentcheck.report.detail import Detail
 from xentcheck.report.formats import github, markdown, table
 from xentcheck.report.grid import to_text
 from xentcheck.report.lines import merged
@@ -109,14 +111,13 @@ def report(**changes: Any) -> Report:
 STALE = Change(cell(), "nan", Standing.GONE, "nothing is beyond the limits any more")
 
 
-def rendered(width: int = 100, **changes: Any) -> str:
-    return table.render(report(**changes), width)
+def rendered(width: int = 100, detail: Detail = Detail.CELLS, **changes: Any) -> str:
+    return table.render(report(**changes), width, detail=detail)
 
 
 def rows_of(text: str) -> list[list[str]]:
-    return [
-        line.split() for line in text.splitlines() if re.match("(FAIL|broken|inexact|ok) ", line)
-    ]
+    found = (line for line in text.splitlines() if re.match("(FAIL|broken|ungraded|ok) ", line))
+    return [line.split() for line in found]
 
 
 def many() -> dict[str, Any]:
@@ -132,6 +133,7 @@ def many() -> dict[str, Any]:
             p99_ulp=9999.4,
             median_ulp=123.456,
             max_abs=1.2345e-300,
+            grade=Grade.BROKEN if name != "numpy.accurate" else Grade.ROUNDED,
         )
         for name in names
         for dtype in dtypes
@@ -222,23 +224,23 @@ class TestTable:
         assert order == ["more", "nan", "inf", "off", "note", "fine"]
 
     @pytest.mark.parametrize(
-        ("counts", "verdict"),
+        ("counts", "grade", "verdict", "faulty"),
         [
-            ({}, "ok"),
-            ({Kind.CONVENTION: 3}, "ok"),
-            ({Kind.FTZ: 3}, "ok"),
-            ({Kind.INACCURATE: 1}, "inexact"),
-            ({Kind.SPURIOUS_UNDERFLOW: 1, Kind.CONVENTION: 1}, "inexact"),
-            ({Kind.NAN: 1}, "broken"),
-            ({Kind.WRONG_SIGN: 1}, "broken"),
-            ({Kind.RAISED: 1, Kind.INACCURATE: 1}, "broken"),
+            ({}, Grade.ROUNDED, "rounded", False),
+            ({Kind.CONVENTION: 3}, Grade.ACCURATE, "accurate", False),
+            ({Kind.FTZ: 3}, Grade.ACCURATE, "accurate", False),
+            ({Kind.INACCURATE: 1}, Grade.ABSOLUTE, "absolute", True),
+            ({Kind.ROW_DEPENDENT: 1}, Grade.ROUNDED, "rounded", True),
+            ({Kind.NAN: 1}, Grade.BROKEN, "broken", True),
+            ({}, None, "ungraded", False),
+            ({Kind.INACCURATE: 1}, None, "ungraded", True),
         ],
     )
-    def test_a_survey_says_in_a_word_how_bad_it_is(
-        self, counts: Mapping[Kind, int], verdict: str
+    def test_the_verdict_of_a_survey_is_the_grade(
+        self, counts: Mapping[Kind, int], grade: Grade | None, verdict: str, faulty: bool
     ) -> None:
-        (line,) = merged(report(measurements=(measurement(cell(), 1.0, counts),)))
-        assert line.verdict == verdict
+        (line,) = merged(report(measurements=(measurement(cell(), 1.0, counts, grade=grade),)))
+        assert (line.verdict, line.faulty) == (verdict, faulty)
 
     def test_a_gate_fails_exactly_the_lines_with_violations(self) -> None:
         bad, allowed = cell("bad"), cell("allowed")
@@ -298,8 +300,8 @@ class TestTable:
 
     def test_color_adds_nothing_but_escape_sequences(self) -> None:
         things = report(**many())
-        plain = table.render(things, 100)
-        colored = table.render(things, 100, color=True)
+        plain = table.render(things, 100, detail=Detail.CELLS)
+        colored = table.render(things, 100, color=True, detail=Detail.CELLS)
         assert "\x1b[" in colored
         assert "\x1b" not in plain
         without = re.sub(r"\x1b\[[0-9;]*m", "", colored)
@@ -361,14 +363,16 @@ class TestSummary:
             ),
         ],
     )
-    def test_the_last_line_is_the_status_in_words(
+    def test_the_first_line_is_the_status_in_words(
         self, changes: dict[str, Any], status: int, text: str
     ) -> None:
         fields = {"measurements": (measurement(cell(), 1.0),), **changes}
         it = report(**fields)
-        last = rendered(**fields).strip().splitlines()[-1].split(maxsplit=1)
-        assert last[0] == ("gate" if it.gated else "survey")
-        assert text in last[1]
+        shown = rendered(detail=Detail.SCREEN, **fields).splitlines()
+        assert text in (shown[-1] if text.startswith("no limits") else shown[0])
+        assert shown[0].startswith(("gate", "survey", "nothing was audited"))
+        assert shown[0].startswith("gate") == (it.gated and text != "nothing was audited")
+        assert shown[-1].split()[0] == "next"
         assert status_of(it) == status
         for told in (markdown.render(it), notebook.of_report(it), github.render(it, Path.cwd())):
             assert ("passed" in told or "within limits" in told) == (it.gated and status == 0)
@@ -387,7 +391,7 @@ class TestSummary:
             violations=(Violation(finding, "nan is not allowed"),),
             gated=True,
         )
-        flat = " ".join(table.render(it, 100).split())
+        flat = " ".join(table.render(it, 100, detail=Detail.CELLS).split())
         assert "6 cells, 600 rows scored" in flat
         assert "FAIL 1, ok 5 of 6 cells" in flat
         assert "6 cells, 600 rows, 1 failing" in markdown.render(it)
@@ -418,13 +422,13 @@ class TestSummary:
     def test_violations_stand_before_the_summary(self) -> None:
         finding = Finding(Kind.NAN, cell(), 3)
         text = rendered(findings=(finding,), violations=(Violation(finding, "no"),), gated=True)
-        assert text.index("1 violation,") < text.index("audited")
+        assert text.index("1 violation,") < text.index("  next  ")
 
     def test_no_violation_is_left_out_in_silence(self) -> None:
         findings = tuple(Finding(Kind.NAN, cell(sweep=f"s{i}"), 1) for i in range(50))
         violations = tuple(Violation(each, "nan is not allowed") for each in findings)
         text = rendered(findings=findings, violations=violations, gated=True)
-        shown = text.count("limit  nan is not allowed")
+        shown = len(re.findall("limit +nan is not allowed", text))
         assert 0 < shown < 50
         assert f"and {50 - shown} more" in text
 
@@ -438,7 +442,8 @@ class TestSummary:
         assert "interrupted" not in rendered()
 
     def test_nothing_audited_is_said(self) -> None:
-        assert "audited nothing" in " ".join(rendered().split())
+        for detail in Detail:
+            assert rendered(detail=detail).splitlines()[0] == "nothing was audited"
 
 
 class TestNotation:
@@ -747,7 +752,7 @@ def test_the_table_tells_what_each_tier_decided_and_what_failed():
         "binary128": False,
     }
     report = Report({}, 0, {}, (), (), (), (), (), gated=False, reference=reference)
-    text = " ".join(table.render(report, 100, color=False).split())
+    text = " ".join(table.render(report, 100, detail=Detail.CELLS).split())
     assert "rows decided 12,000 by float64, 34 by mpmath; numpy-quaddtype is not installed" in text
     assert "mpmath confirmed 5 sampled and 6 shown rows" in text
     assert "the textbook definition 7 worst ones; none failed" in text

@@ -23,6 +23,7 @@ from xentcheck.cli.entry import (
 from xentcheck.cli.output import Delivery, write
 from xentcheck.cli.progress import ProgressDisplay
 from xentcheck.errors import INTERNAL_ERROR
+from xentcheck.report.detail import Detail
 from xentcheck.report.formats import rendered
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def run_audit(
     keeping: Keeping | None = None,
     witnesses: str = "",
     explain: "Callable[[Report], str] | None" = None,
-    verbose: bool = False,
+    detail: Detail = Detail.SCREEN,
 ) -> int:
     """Audit a configuration and deliver the report.
 
@@ -54,7 +55,7 @@ def run_audit(
         keeping: what to do with the baseline.
         witnesses: the folder for the inputs of findings; "": do not save them.
         explain: returns a remark on the whole report, or "".
-        verbose: the table has every violation.
+        detail: how much the table shows.
 
     Returns:
         The exit status.
@@ -67,7 +68,7 @@ def run_audit(
         how = replace(options, baseline=baseline, slack=keeping.slack, progress=progress)
         report = audit_config(config, how)
     report, text, told = keeping.taken(report, baseline, config)
-    delivery.deliver(functools.partial(rendered, report, verbose=verbose))
+    delivery.deliver(functools.partial(rendered, report, detail=detail))
     delivery.draw(report)
     if explain is not None:
         with foreign(), ProgressDisplay():

@@ -12,9 +12,12 @@ from xentcheck.cli.audit import foreign, run_audit
 from xentcheck.cli.entry import cli, note
 from xentcheck.cli.opening import plots_option
 from xentcheck.cli.options import (
+    READING,
     allow_skips_option,
     calling,
     completing,
+    detail_from,
+    detailed,
     diagnosis_option,
     dtype_option,
     invariants_option,
@@ -30,7 +33,6 @@ from xentcheck.cli.options import (
     reporting,
     targets_option,
     timeout_option,
-    verbose_option,
     witnesses_option,
     workers_option,
 )
@@ -56,7 +58,7 @@ def require_valid_bounds(bounds: Mapping[str, float | None]) -> None:
             raise UsageError(f"{bounding.flag} {value:g}: has to be 0 or more")
 
 
-@cli.command()
+@cli.command(epilog=READING)
 @click.argument("target", metavar="TARGET")
 @loss_option_for(required=False)
 @invariants_option
@@ -134,7 +136,7 @@ def require_valid_bounds(bounds: Mapping[str, float | None]) -> None:
 @workers_option
 @timeout_option
 @diagnosis_option
-@verbose_option
+@detailed
 @reporting
 def check(
     target: str,
@@ -172,7 +174,8 @@ def check(
     workers: int | None,
     timeout_s: float | None,
     diagnosis: bool,
-    verbose: bool,
+    verbose: int,
+    quiet: bool,
     formats: Sequence[str],
     outputs: Sequence[str],
     color: str,
@@ -203,6 +206,7 @@ def check(
     if not loss:
         return _unknown(target, names)
     delivery = Delivery.planned(formats, outputs, color)
+    detail = detail_from(verbose, quiet)
     given: dict[str, Any] = {
         "max_ulp": max_ulp,
         "p99_ulp": p99_ulp,
@@ -264,24 +268,15 @@ def check(
         options,
         witnesses=witnesses,
         explain=lambda report: explained(made, report, options),
-        verbose=verbose,
+        detail=detail,
     )
 
 
 _WITHOUT_LOSS = frozenset(
     (
         *("target", "loss", "invariants", "dtypes", "framework", "gradient", "bound", "shape"),
-        *(
-            "label_dtype",
-            "allow",
-            "seed",
-            "workers",
-            "timeout_s",
-            "formats",
-            "outputs",
-            "color",
-            "open",
-        ),
+        *("label_dtype", "allow", "seed", "workers", "timeout_s", "formats", "outputs", "color"),
+        *("open", "verbose", "quiet"),
     )
 )
 """The options of a check that make sense without a loss."""
@@ -307,6 +302,7 @@ def _unknown(target: str, names: tuple[str, ...]) -> int:
         if name not in _WITHOUT_LOSS and source is click.core.ParameterSource.COMMANDLINE:
             raise UsageError(f"{option.opts[0]} goes with --loss")
     delivery = Delivery.planned(given["formats"], given["outputs"], given["color"])
+    detail = detail_from(given["verbose"], given["quiet"])
     from xentcheck.auditing.without_loss import Unknown, audit_unknown
 
     how = Unknown(
@@ -323,7 +319,7 @@ def _unknown(target: str, names: tuple[str, ...]) -> int:
         report, notes = audit_unknown(target, how, seed=given["seed"], timeout_s=given["timeout_s"])
     for each in notes:
         note(f"note: {each}")
-    delivery.deliver(functools.partial(rendered, report))
+    delivery.deliver(functools.partial(rendered, report, detail=detail))
     return status_of(report)
 
 

@@ -11,6 +11,7 @@ import click
 from xentcheck.cli.entry import note
 from xentcheck.cli.opening import open_option
 from xentcheck.errors import UnknownNameError, UsageError
+from xentcheck.report.detail import Detail
 from xentcheck.report.formats import NAMES as FORMAT_NAMES
 from xentcheck.report.formats import listed
 
@@ -248,12 +249,47 @@ label_dtype_option = click.option(
 )
 
 
-verbose_option = click.option(
-    "-v",
-    "--verbose",
-    is_flag=True,
-    help="In the table: every violation with its witness, also where a cause explains it.",
-)
+READING = """\b
+The table:
+  The matrix has the grade of each implementation, dtype and quantity, over all sweeps: B broken,
+  L lossy, A absolute, a accurate, f faithful, r rounded (`xentcheck list grades`). A small letter
+  keeps its digits, as far as the condition of the input lets it. Beside it stand the bits that the
+  largest finite error loses, or NaN or inf where a row gives that and should not.
+  !  beyond a limit      ~  beyond it, and tolerated by the baseline
+  With -v, NaN and inf are rows of kind nan and spurious-overflow; max, p99 and median ulp and max
+  abs are the worst of all sweeps, over rows with a finite error. A chart is as high as the bits
+  that are lost along an axis of the inputs; ! is a NaN or an infinity.
+"""
+"""How to read the table; the end of the help of commands that print it."""
+
+
+def detailed(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say how much the terminal shows: ``verbose`` and ``quiet``."""
+    for option in (
+        click.option("-q", "--quiet", is_flag=True, help="In the table: the verdict alone."),
+        click.option(
+            "-v",
+            "--verbose",
+            count=True,
+            help="In the table: -v all cells with their numbers, -vv every finding as well, with "
+            "its witness and the command that replays it.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def detail_from(verbose: int, quiet: bool) -> Detail:
+    """How much the table shows.
+
+    Raises:
+        UsageError: both options are given.
+    """
+    if verbose and quiet:
+        raise UsageError("--verbose and --quiet exclude each other")
+    return Detail.VERDICT if quiet else Detail(min(verbose, Detail.FINDINGS))
+
+
 diagnosis_option = click.option(
     "--no-diagnosis",
     "diagnosis",

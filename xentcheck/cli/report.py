@@ -10,16 +10,24 @@ import click
 from xentcheck.cli.audit import status_of
 from xentcheck.cli.entry import cli
 from xentcheck.cli.opening import plots_option
-from xentcheck.cli.options import reporting
+from xentcheck.cli.options import READING, detail_from, detailed, reporting
 from xentcheck.cli.output import Delivery
 from xentcheck.report.formats import rendered
 
 
-@cli.command(short_help="Show a saved report, or write it in another format.")
+@cli.command(short_help="Show a saved report, or write it in another format.", epilog=READING)
 @click.argument("results", metavar="RESULTS.json")
+@detailed
 @reporting
 @plots_option
-def report(results: str, formats: Sequence[str], outputs: Sequence[str], color: str) -> int:
+def report(
+    results: str,
+    verbose: int,
+    quiet: bool,
+    formats: Sequence[str],
+    outputs: Sequence[str],
+    color: str,
+) -> int:
     """Show a saved report, or write it in other formats. The status is that of the run.
 
     RESULTS.json is what run, check or probe wrote with --format json.
@@ -31,9 +39,10 @@ def report(results: str, formats: Sequence[str], outputs: Sequence[str], color: 
       xentcheck report results.json --open
     """
     delivery = Delivery.planned(formats, outputs, color)
+    detail = detail_from(verbose, quiet)
     from xentcheck.report import document
 
     saved = document.read(results)
-    delivery.deliver(functools.partial(rendered, saved))
+    delivery.deliver(functools.partial(rendered, saved, detail=detail))
     delivery.draw(saved)
     return status_of(saved)

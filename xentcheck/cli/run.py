@@ -12,21 +12,23 @@ from xentcheck.cli.baseline import Keeping
 from xentcheck.cli.entry import cli
 from xentcheck.cli.opening import plots_option
 from xentcheck.cli.options import (
+    READING,
     allow_skips_option,
     completing,
+    detail_from,
+    detailed,
     diagnosis_option,
     implementation_names,
     ranges_option,
     reporting,
     timeout_option,
-    verbose_option,
     witnesses_option,
     workers_option,
 )
 from xentcheck.cli.output import Delivery
 
 
-@cli.command(short_help="Audit what a configuration says.")
+@cli.command(short_help="Audit what a configuration says.", epilog=READING)
 @click.argument("config", metavar="CONFIG")
 @reporting
 @click.option(
@@ -68,7 +70,7 @@ from xentcheck.cli.output import Delivery
 @workers_option
 @timeout_option
 @diagnosis_option
-@verbose_option
+@detailed
 def run(
     config: str,
     formats: Sequence[str],
@@ -87,7 +89,8 @@ def run(
     workers: int | None,
     timeout_s: float | None,
     diagnosis: bool,
-    verbose: bool,
+    verbose: int,
+    quiet: bool,
 ) -> int:
     """Audit what a configuration says: many implementations on declared inputs.
 
@@ -103,6 +106,7 @@ def run(
       xentcheck run gate.yaml --baseline baseline.yaml --format junit --output report.xml
     """
     delivery = Delivery.planned(formats, outputs, color)
+    detail = detail_from(verbose, quiet)
     from xentcheck.config import load
 
     loaded = load(config)
@@ -122,5 +126,5 @@ def run(
         ranges=ranges,
     )
     return run_audit(
-        config_, delivery, options, keeping=keeping, witnesses=witnesses, verbose=verbose
+        config_, delivery, options, keeping=keeping, witnesses=witnesses, detail=detail
     )

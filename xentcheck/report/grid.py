@@ -2,8 +2,9 @@
 
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -31,10 +32,30 @@ def to_text(renderable: RenderableType, width: int, *, color: bool) -> str:
 
 
 def labelled(lines: Sequence[tuple[str, str]]) -> RenderableType:
-    """Labels on the left, texts on the right. Long texts are folded."""
-    grid = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
-    grid.add_column(no_wrap=True, style="dim")
-    grid.add_column(overflow="fold", ratio=1)
-    for word, text in lines:
-        grid.add_row(Text(word), Text(words.clean(text)))
-    return Padding(grid, (0, 0, 0, 2))
+    """Labels on the left, texts on the right. Long texts are folded.
+
+    On less than `NARROW` columns each text stands below its label.
+    """
+    return _Labelled(tuple((word, words.clean(text)) for word, text in lines))
+
+
+NARROW = 60
+"""Columns; on fewer there is no room for texts beside their labels."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Labelled:
+    lines: tuple[tuple[str, str], ...]
+
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
+        if options.max_width < NARROW:
+            for word, text in self.lines:
+                yield Padding(Text(word, style="dim"), (0, 0, 0, 2))
+                yield Padding(Text(text, overflow="fold"), (0, 0, 0, 4))
+            return
+        grid = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
+        grid.add_column(no_wrap=True, style="dim")
+        grid.add_column(overflow="fold", ratio=1)
+        for word, text in self.lines:
+            grid.add_row(Text(word), Text(text))
+        yield Padding(grid, (0, 0, 0, 2))

@@ -7,10 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from xentcheck.floats import FORMATS
 from xentcheck.model import (
     BREAKING,
-    GRADES,
     NOTES,
     Cell,
     Finding,
@@ -25,11 +23,17 @@ from xentcheck.model import (
 )
 from xentcheck.report import words
 
-_BROKEN = gravity(Kind.VANISHED_GRADIENT)
+UNGRADED = "ungraded"
+"""The verdict of a survey on what has no grade."""
+
+VERDICTS = (
+    *("FAIL", "tolerated", Grade.BROKEN, Grade.LOSSY, Grade.ABSOLUTE, UNGRADED),
+    *(Grade.ACCURATE, Grade.FAITHFUL, Grade.ROUNDED, "ok"),
+)
+"""The verdicts of a line, the worst first: those of a gate, and the grades in a survey."""
 
 
-VERDICTS = ("FAIL", "broken", "inexact", "tolerated", "ok")
-"""The verdicts of a line, the worst first."""
+_OF_A_GATE = frozenset({"FAIL", "tolerated", "ok"})
 
 
 _RANKS = {verdict: rank for rank, verdict in enumerate(VERDICTS)}
@@ -58,7 +62,19 @@ class Line:
     negative_zeros: int
     max_normal_ulp: float = math.nan  # of results that were not flushed to zero
     grade: Grade | None = None  # of the worst sweep; None: not graded
-    met: str = ""  # the alternative that allows an error beyond `max_ulp` in a line that is ok
+    met: str = ""  # the alternative that allows an error beyond `max_ulp` in a line without a fault
+
+    @property
+    def faulty(self) -> bool:
+        """Whether it needs a look.
+
+        In a gate: whether a violation is in it, also a tolerated one. In a survey: whether it has a
+        fault, or a grade worse than accurate.
+        """
+        if self.verdict in _OF_A_GATE:
+            return self.verdict != "ok"
+        bad = self.grade is not None and rank(self.grade) < rank(Grade.ACCURATE)
+        return bad or _has_fault(self.counts)
 
     @property
     def severity(self) -> tuple[float, ...]:
@@ -87,9 +103,9 @@ def merged(report: Report) -> list[Line]:
     places = dict.fromkeys([*measured, *found, *failing, *tolerated])
     lines = []
     for place in places:
-        counts = counts_of(measured[place], found[place])
-        word = verdict(report, counts, failing=place in failing, tolerated=place in tolerated)
-        lines.append(_line(place, measured[place], found[place], counts, word))
+        grade = grade_of(measured[place], found[place])
+        word = verdict(report, grade, failing=place in failing, tolerated=place in tolerated)
+        lines.append(_line(place, measured[place], found[place], grade, word))
     return sorted(lines, key=lambda line: line.severity)
 
 
@@ -97,9 +113,11 @@ def _line(
     place: tuple[str, str, str, Quantity],
     measurements: Sequence[Measurement],
     findings: Sequence[Finding],
-    counts: Mapping[Kind, int],
+    grade: Grade | None,
     verdict: str,
 ) -> Line:
+    counts = counts_of(measurements, findings)
+    failing = verdict != "ok" if verdict in _OF_A_GATE else _has_fault(counts)
     return Line(
         *place,
         verdict=verdict,
@@ -113,9 +131,13 @@ def _line(
         result_dtypes=tuple(dict.fromkeys(m.result_dtype for m in measurements if m.result_dtype)),
         negative_zeros=sum(each.negative_zeros for each in measurements),
         max_normal_ulp=worst_of([each.max_normal_ulp for each in measurements]),
-        grade=grade_of(measurements, findings),
-        met=_met(measurements) if verdict == "ok" else "",
+        grade=grade,
+        met="" if failing else _met(measurements),
     )
+
+
+def _has_fault(counts: Mapping[Kind, int]) -> bool:
+    return any(rows and kind not in NOTES for kind, rows in counts.items())
 
 
 def grade_of(measurements: Sequence[Measurement], findings: Iterable[Finding]) -> Grade | None:
@@ -128,24 +150,6 @@ def grade_of(measurements: Sequence[Measurement], findings: Iterable[Finding]) -
     if any(each.kind in BREAKING and each.cell not in measured for each in findings):
         grades.append(Grade.BROKEN)
     return min(grades, key=rank, default=None)
-
-
-def grades_text(lines: Sequence[Line]) -> str:
-    """The grades of the lines as text; "" if none is graded.
-
-    For one implementation: ``float32 value: absolute; float32 gradient: broken``. For several, the
-    number of lines of each grade.
-    """
-    graded = [(line, line.grade) for line in lines if line.grade is not None]
-    if len({(line.loss, line.implementation) for line in lines}) == 1:
-        order = [*FORMATS]
-        graded.sort(
-            key=lambda each: (order.index(each[0].dtype), [*Quantity].index(each[0].quantity))
-        )
-        return "; ".join(f"{line.dtype} {line.quantity}: {grade}" for line, grade in graded)
-    counts = Counter(grade for _, grade in graded)
-    told = ", ".join(f"{grade} {counts[grade]:,}" for grade in GRADES if counts[grade])
-    return f"{told} of {len(lines):,} lines" if told else ""
 
 
 def _met(measurements: Sequence[Measurement]) -> str:
@@ -172,12 +176,12 @@ def counts_of(measurements: Sequence[Measurement], findings: Sequence[Finding]) 
     return counts
 
 
-def verdict(report: Report, counts: Mapping[Kind, int], *, failing: bool, tolerated: bool) -> str:
+def verdict(report: Report, grade: Grade | None, *, failing: bool, tolerated: bool) -> str:
     """The verdict of a cell or a line in one word, one of `VERDICTS`.
 
     Args:
         report: says whether the run is a gate or a survey.
-        counts: the rows of each kind; they decide in a survey.
+        grade: the grade, which is the verdict of a survey; None: it has none.
         failing: whether a violation is in it.
         tolerated: whether a tolerated violation is in it.
     """
@@ -185,34 +189,27 @@ def verdict(report: Report, counts: Mapping[Kind, int], *, failing: bool, tolera
         return "FAIL"
     if tolerated:
         return "tolerated"
-    return "ok" if report.gated else _survey_verdict(counts)
+    return "ok" if report.gated else str(grade or UNGRADED)
 
 
 def verdicts(report: Report) -> Counter[str]:
-    """The number of cells by verdict. Every format uses this count."""
+    """The number of cells by verdict, the worst first. Every format uses this count."""
     found: dict[Cell, list[Finding]] = defaultdict(list)
     for finding in report.findings:
         found[finding.cell].append(finding)
     measured = {each.cell: each for each in report.measurements}
     failing = {each.finding.cell for each in report.violations}
     tolerated = {each.finding.cell for each in report.tolerated}
-    return Counter(
+    tally = Counter(
         verdict(
             report,
-            counts_of([measured[cell]] if cell in measured else [], found[cell]),
+            grade_of([measured[cell]] if cell in measured else [], found[cell]),
             failing=cell in failing,
             tolerated=cell in tolerated,
         )
         for cell in dict.fromkeys([*measured, *found, *failing, *tolerated])
     )
-
-
-def _survey_verdict(counts: Mapping[Kind, int]) -> str:
-    """The verdict of a survey: ``broken``, ``inexact`` or ``ok``."""
-    faults = [gravity(kind) for kind in counts if kind not in NOTES]
-    if not faults:
-        return "ok"
-    return "broken" if min(faults) <= _BROKEN else "inexact"
+    return Counter({word: tally[word] for word in VERDICTS if tally[word]})
 
 
 def _worst_witness(

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
 from xentcheck.gate.outcome import Outcome, outcome
-from xentcheck.model import Kind, ProbeResult, Report
+from xentcheck.model import Grade, Kind, ProbeResult, Report
 from xentcheck.report import words
 from xentcheck.report.grid import to_text
-from xentcheck.report.lines import Line, merged, verdicts
+from xentcheck.report.lines import UNGRADED, Line, merged, verdicts
 from xentcheck.report.probe import render_probe
 
 MOST_LINES = 60
@@ -20,9 +20,14 @@ MOST_TOLD = 5
 _WIDTH = 100  # columns of plain text
 _COLORS = {
     "FAIL": "#d64545",
-    "broken": "#d64545",
-    "inexact": "#c98a1b",
     "tolerated": "#c98a1b",
+    Grade.BROKEN: "#d64545",
+    Grade.LOSSY: "#b0559b",
+    Grade.ABSOLUTE: "#c98a1b",
+    UNGRADED: "#808080",
+    Grade.ACCURATE: "#3f9d5a",
+    Grade.FAITHFUL: "#3f9d5a",
+    Grade.ROUNDED: "#3f9d5a",
     "ok": "#3f9d5a",
 }
 _RULE = "1px solid rgba(128,128,128,.35)"
@@ -65,7 +70,7 @@ def _verdict(report: Report, lines: Sequence[Line]) -> str:
     if not lines:
         return "nothing was audited"
     tally = verdicts(report)
-    counts = ", ".join(f"{verdict} {tally[verdict]:,}" for verdict in _COLORS if tally[verdict])
+    counts = ", ".join(f"{verdict} {tally[verdict]:,}" for verdict in tally)
     cells = f"{counts} of {words.count(tally.total(), 'cell')}"
     ended = outcome(report)
     if ended is not Outcome.PASSED:
@@ -98,7 +103,7 @@ def _table(lines: Sequence[Line]) -> str:
 
 def _line(line: Line) -> str:
     others = {kind: count for kind, count in line.counts.items() if kind not in _COUNTED}
-    faulty = line.witness is not None and line.verdict != "ok"
+    faulty = line.witness is not None and line.faulty
     witness = ""
     if faulty and line.witness is not None:
         witness = f"{words.input_text(line.witness)} → {words.outcome_text(line.witness)}"

@@ -12,17 +12,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xentcheck.report.detail import Detail
+
 if TYPE_CHECKING:
     from xentcheck.model import Report
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """How a page looks: width in columns, colour, and whether all is shown. Only the table asks."""
+    """How a page looks: width in columns, colour, and how much is shown. Only the table asks."""
 
     width: int
     color: bool = False
-    verbose: bool = False
+    detail: Detail = Detail.SCREEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class Format:
 def _table(report: "Report", page: Page) -> str:
     from xentcheck.report.formats import table
 
-    return table.render(report, page.width, color=page.color, verbose=page.verbose)
+    return table.render(report, page.width, color=page.color, detail=page.detail)
 
 
 def _json(report: "Report", _: Page) -> str:
@@ -124,7 +126,12 @@ def listed() -> str:
 
 
 def rendered(
-    report: "Report", form: str, width: int, *, color: bool = False, verbose: bool = False
+    report: "Report",
+    form: str,
+    width: int,
+    *,
+    color: bool = False,
+    detail: Detail = Detail.SCREEN,
 ) -> str:
     """A report as text.
 
@@ -133,6 +140,6 @@ def rendered(
         form: one of `NAMES`.
         width: the largest width of a line, in columns; only the table uses it.
         color: whether to use ANSI colours; only the table uses it.
-        verbose: whether to show every violation; only the table uses it.
+        detail: how much is shown; only the table uses it.
     """
-    return FORMATS[form].writer(report, Page(width, color, verbose))
+    return FORMATS[form].writer(report, Page(width, color, detail))

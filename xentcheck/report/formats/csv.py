@@ -13,7 +13,7 @@ from typing import Any
 
 from xentcheck.model import Cell, Finding, Kind, Measurement, Report, Violation
 from xentcheck.report import words
-from xentcheck.report.lines import verdict
+from xentcheck.report.lines import grade_of, verdict
 
 _CELL = (
     "verdict",
@@ -77,9 +77,10 @@ def rows(report: Report) -> list[dict[str, Any]]:
     for cell in dict.fromkeys([*measured, *found, *violated, *tolerated]):
         findings = found[cell] or [each.finding for each in violated[cell] + tolerated[cell]]
         counts = _counts(measured.get(cell), findings)
+        grade = grade_of([measured[cell]] if cell in measured else [], found[cell])
         failing, known = bool(violated[cell]), bool(tolerated[cell])
         row = {
-            "verdict": verdict(report, counts, failing=failing, tolerated=known),
+            "verdict": verdict(report, grade, failing=failing, tolerated=known),
             "loss": cell.loss,
             "implementation": cell.implementation,
             "dtype": cell.dtype,

@@ -69,7 +69,7 @@ def render(report: Report, largest: int = LARGEST) -> str:
     _environment(tail, report)
     page = Page(largest - sum(len(each.encode("utf-8", "replace")) + 1 for each in tail.blocks))
     lines = merged(report)
-    bad = [line for line in lines if line.verdict != "ok"]
+    bad = [line for line in lines if line.faulty]
     page.room -= 1024  # bytes for the lines that say what was left out
     page.add(f"## xentcheck: {_verdict(report)}", "", _counts(report, lines), "")
     for trouble in _troubles(report):
@@ -99,7 +99,7 @@ def render(report: Report, largest: int = LARGEST) -> str:
         "Where it holds",
         [f"{inline(place)}: {inline(text)}" for place, text in words.range_lines(report)],
     )
-    _rest(page, [line for line in lines if line.verdict == "ok"])
+    _rest(page, [line for line in lines if not line.faulty])
     return "\n".join([*page.blocks, *tail.blocks]).rstrip("\n") + "\n"
 
 
@@ -167,7 +167,7 @@ def _table(page: Page, lines: Sequence[Line]) -> None:
 
 
 def _row(line: Line) -> str:
-    verdict = line.verdict if line.verdict == "ok" else f"**{line.verdict}**"
+    verdict = f"**{line.verdict}**" if line.faulty else line.verdict
     cells = (
         verdict,
         line.loss,

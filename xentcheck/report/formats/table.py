@@ -1,7 +1,10 @@
-"""Shows a report on a terminal: the table, findings in detail, a summary. It uses rich.
+"""Shows a report on a terminal. It uses rich.
+
+The default is one or two screens: the verdict, a matrix, the causes, what was not audited, what to
+do next. More detail is the table of cells, and every finding with its witness.
 
 Every piece of text is a `Text`, never markup, so names with ``[brackets]`` stay intact. Colour only
-repeats what a word already says.
+repeats what a letter or a word already says.
 """
 
 from collections import Counter
@@ -9,244 +12,180 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from xentcheck.floats import LARGEST_ULP, ULP_DEFINITION
+from xentcheck.gate.outcome import Outcome, outcome
 from xentcheck.losses.invariants import NO_LOSS
 from xentcheck.model import (
     ABOUT,
     ABOUT_GRADES,
     GRADES,
+    NOTES,
     NOTIONS,
     Cause,
     Finding,
     Kind,
     Report,
-    Witness,
+    Violation,
     gravity,
 )
 from xentcheck.report import words
-from xentcheck.report.grid import labelled, to_text
-from xentcheck.report.lines import Line, by_loss, grades_text, merged, verdicts
+from xentcheck.report.detail import Detail
+from xentcheck.report.grid import NARROW, labelled, to_text
+from xentcheck.report.lines import Line, merged, verdicts
+from xentcheck.report.terminal.cells import cell_rows
+from xentcheck.report.terminal.matrix import matrix_lines
+from xentcheck.report.verdict import next_text, omission_lines, verdict_text
 
 WIDTH = 100  # columns, if the width of the output is unknown
-_NARROW = 92  # columns; narrower tables omit the 99th percentile and the median
-_WIDE = 150  # columns; tables of this width have columns for other kinds and the witness
-_FOLDABLE = {"worst witness": 40, "other kinds": 24, "implementation": 12}  # least widths
-_NUMBERS = frozenset({"NaN", "inf", "max ulp", "p99", "median", "max abs"})
-_INDENT = 8
-_MOST_DETAILS = 12
 _MOST_CAUSES = 10
-_MOST_VIOLATIONS = 20
-_MOST_CHANGES = 12
+_MOST_IN_FULL = 3  # causes, or findings without one, that are shown in full on a screen
+_MOST_BRIEF = 8  # findings in brief
+_FEW = 3  # of them beside causes
+_MOST_LINES = 12  # changes of a baseline, contests, ranges
 
-_STYLES = {
-    "FAIL": "bold red",
-    "broken": "red",
-    "inexact": "yellow",
-    "tolerated": "yellow",
-    "ok": "green",
-}
+_VERDICT_STYLES = {Outcome.PASSED: "bold green", Outcome.FAILED: "bold red"}
 
 
-def render(report: Report, width: int, *, color: bool = False, verbose: bool = False) -> str:
+def render(
+    report: Report, width: int, *, color: bool = False, detail: Detail = Detail.SCREEN
+) -> str:
     """The whole report as text. No line is wider than ``width`` columns.
 
-    ANSI sequences are used only for colour. ``verbose``: with the legend and every violation, also
-    where causes explain them.
+    ANSI sequences are used only for colour. ``detail``: how much is shown.
     """
-    return to_text(render_table(report, width, verbose=verbose), width, color=color)
+    return to_text(render_table(report, width, detail=detail), width, color=color)
 
 
-def render_table(report: Report, width: int, *, verbose: bool = False) -> Group:
-    """The table of all cells, the causes, the findings that no cause explains, the summary."""
+def render_table(report: Report, width: int, *, detail: Detail = Detail.SCREEN) -> Group:
+    """The verdict, the matrix or the table of cells, causes and findings, the summary."""
+    verdict = Text(words.clean(verdict_text(report)), style=_verdict_style(report))
+    if detail is Detail.VERDICT:
+        return Group(verdict)
     lines = merged(report)
-    brief = bool(report.diagnoses) and not verbose
-    parts: list[RenderableType] = []
-    if lines:
-        if not brief:
-            parts += [_legend(report, width), Text()]
-        parts += _rows(lines, width, brief=brief)
-    parts += _causes(report, width, verbose=verbose)
-    parts += (
-        _violations(report, width, brief=brief and not report.baseline)
-        if report.gated
-        else _top_findings(report, width, brief=brief)
-    )
-    parts += _ranges(report)
+    parts: list[RenderableType] = [verdict]
+    parts += [Text(audited)] if (audited := _audited(report, lines)) else []
+    parts.append(Text())
+    if any(line.grade is not None for line in lines) and detail is Detail.SCREEN:
+        parts += [*matrix_lines(lines, width), Text()]
+    elif lines:
+        parts += cell_rows(report, lines, width)
+    parts += _causes(report, width, detail)
+    parts += _findings(report, width, detail)
+    parts += _ranges(report, detail)
     parts += _changes(report)
-    if not brief and (explained := list(_explained(lines))):
-        parts += [Text("what the words mean", style="bold"), Text(), labelled(explained), Text()]
-    parts.append(_summary(report, lines, brief=brief))
+    if detail is Detail.FINDINGS and (explained := list(_explained(lines))):
+        parts += [Text("what the words mean", style="bold"), labelled(explained), Text()]
+    parts.append(_summary(report, lines, width, detail))
     return Group(*parts)
 
 
-def _causes(report: Report, width: int, *, verbose: bool) -> list[RenderableType]:
-    """The causes, those that explain the most rows first."""
+def _verdict_style(report: Report) -> str:
+    ended = outcome(report)
+    if ended is Outcome.PASSED and not report.gated:
+        return "bold"
+    return _VERDICT_STYLES.get(ended, "bold yellow")
+
+
+def _causes(report: Report, width: int, detail: Detail) -> list[RenderableType]:
+    """The causes, the gravest first."""
     groups = words.cause_groups(report)
     if not groups:
         return []
-    shown = groups if verbose else groups[:_MOST_CAUSES]
-    known = sum(group.cause is not Cause.UNKNOWN for group in groups)
-    heading = words.count(known, "cause") if known else "no cause is known"
+    known = [group for group in groups if group.cause is not Cause.UNKNOWN]
+    heading = words.count(len(known), "cause") if known else "no cause is known"
+    in_full = detail >= Detail.CELLS or len(groups) <= _MOST_IN_FULL
+    shown = groups if in_full else known[: _MOST_CAUSES if width >= NARROW else _MOST_CAUSES // 2]
+    if len(shown) < len(known):
+        heading += f", the gravest {len(shown)} of them; -v has all"
     parts: list[RenderableType] = [Text(heading, style="bold")]
     for group in shown:
-        parts.append(Text(words.clean(words.headline_of_cause(group))))
-        parts += [labelled(list(words.cause_lines(report, group, width))), Text()]
-    if more := len(groups) - len(shown):
-        parts += [Text(f"and {more:,} more: -v has them all"), Text()]
-    return parts
+        headline = Text(words.clean(words.headline_of_cause(group)))
+        headline.stylize("bold", 0, len(group.cause))
+        parts.append(headline)
+        if in_full:
+            told = [*words.cause_lines(report, group, width)]
+            if detail is Detail.SCREEN and group.cause is not Cause.UNKNOWN:
+                told = [each for each in told if each[0] not in _EVIDENCE]
+            parts += [labelled(told), Text()]
+        else:
+            told = [*words.brief_cause_lines(report, group, width)]
+            if group is shown[0]:  # one can be tried at once; -v has the others
+                told += [
+                    each for each in words.cause_lines(report, group, width) if each[0] == "replay"
+                ]
+            parts.append(labelled(told))
+    return parts if in_full else [*parts, Text()]
 
 
-def _legend(report: Report, width: int) -> Text:
-    verdicts = (
-        "FAIL: beyond a limit · "
-        + ("tolerated: beyond it, but no worse than the baseline · " if report.baseline else "")
-        + "ok: within the limits"
-        if report.gated
-        else "broken: returned NaN or a wrong infinity, the wrong sign, a zero gradient, or "
-        "nothing · "
-        "inexact: off by more than the tolerance · ok: neither"
-    )
-    errors = "max, p99, median ulp and max abs" if width >= _NARROW else "max ulp and max abs"
-    return Text(
-        f"{verdicts}. NaN, inf: rows of kind nan and spurious-overflow. {errors}: the worst of all "
-        "sweeps, over the rows with a finite error.",
-        style="dim",
-    )
+_EVIDENCE = frozenset({"evidence", "tried", "tests"})
+"""What stands behind a cause; a screen leaves it out."""
 
 
-def _headers(width: int) -> tuple[str, ...]:
-    percentiles = ("p99", "median") if width >= _NARROW else ()
-    more = ("other kinds", "worst witness") if width >= _WIDE else ()
-    head = ("verdict", "implementation", "dtype", "quantity", "grade", "NaN", "inf")
-    return (*head, "max ulp", *percentiles, "max abs", *more)
-
-
-def _cells(line: Line, headers: Sequence[str]) -> list[Text]:
-    texts = {
-        "verdict": Text(line.verdict, style=_STYLES[line.verdict]),
-        "implementation": Text(words.clean(line.implementation)),
-        "dtype": Text(line.dtype),
-        "quantity": Text(line.quantity),
-        "grade": Text(line.grade or ""),
-        "NaN": Text(_count(line.counts.get(Kind.NAN, 0))),
-        "inf": Text(_count(line.counts.get(Kind.SPURIOUS_OVERFLOW, 0))),
-        "max ulp": Text(words.ulps(line.max_ulp)),
-        "p99": Text(words.ulps(line.p99_ulp)),
-        "median": Text(words.ulps(line.median_ulp)),
-        "max abs": Text(words.scientific(line.max_abs)),
-        "other kinds": Text(_other_kinds(line)),
-        "worst witness": Text(_witness(line.witness)),
-    }
-    return [texts[header] for header in headers]
-
-
-def _widths(headers: Sequence[str], rows: Sequence[Sequence[Text]], width: int) -> list[int]:
-    """Column widths that fit the contents; if too wide, the columns of `_FOLDABLE` shrink.
-
-    Numbers are never cut.
-    """
-    widths = [
-        max(len(header), *(row[i].cell_len for row in rows)) for i, header in enumerate(headers)
-    ]
-    for name, least in _FOLDABLE.items():
-        excess = sum(widths) + len(widths) - 1 - width
-        if excess > 0 and name in headers:
-            column = headers.index(name)
-            widths[column] = max(min(widths[column], least), widths[column] - excess)
-    return widths
-
-
-def _grid(cells: Sequence[Text], headers: Sequence[str], widths: Sequence[int]) -> Table:
-    grid = Table.grid(padding=(0, 1, 0, 0), pad_edge=False)
-    for header, column_width in zip(headers, widths, strict=True):
-        right = header in _NUMBERS
-        grid.add_column(width=column_width, justify="right" if right else "left", overflow="fold")
-    grid.add_row(*cells)
-    return grid
-
-
-def _rows(lines: Sequence[Line], width: int, *, brief: bool) -> Iterator[RenderableType]:
-    """The table, grouped by loss.
-
-    Wide terminals have columns for other kinds and the witness. On narrower ones, that text is
-    below its line. A single `Table` would squeeze it into one column, so each line is a grid of its
-    own, and all grids have the same column widths.
-    """
-    headers = _headers(width)
-    widths = _widths(headers, [_cells(line, headers) for line in lines], width)
-    for loss, group in by_loss(lines):
-        yield Text(loss, style="bold")
-        yield _grid([Text(header, style="dim") for header in headers], headers, widths)
-        for line in group:
-            yield _grid(_cells(line, headers), headers, widths)
-            if width < _WIDE and (below := _below(line, brief=brief)):
-                yield Padding(Text(below, style="dim"), (0, 0, 0, _INDENT))
-        yield Text()
-
-
-def _below(line: Line, *, brief: bool) -> str:
-    if brief:  # the causes say more than the kinds
-        return line.met
-    witness = "" if line.verdict == "ok" else _witness(line.witness)
-    return " · ".join(part for part in (line.met, _other_kinds(line), witness) if part)
-
-
-def _count(number: int) -> str:
-    return f"{number:,}" if number else ""
-
-
-def _other_kinds(line: Line) -> str:
-    """The kinds without a column, and the dtype of the result if it differs from the line's."""
-    others = dict(line.counts)
-    for kind in (Kind.NAN, Kind.SPURIOUS_OVERFLOW):
-        others.pop(kind, None)
-    parts = [words.kinds(others)]
-    if Kind.FTZ in others and line.max_normal_ulp != line.max_ulp:
-        parts.append(f"{words.ulps(line.max_normal_ulp)} ulp without ftz")
-    if line.negative_zeros:
-        parts.append(f"−0 for 0 {line.negative_zeros:,}")
-    if line.result_dtypes not in ((), (line.dtype,)):
-        parts.append(f"scored as {', '.join(line.result_dtypes)}")
-    return ", ".join(part for part in parts if part)
-
-
-def _witness(witness: Witness | None) -> str:
-    if witness is None:
-        return ""
-    return f"{words.input_text(witness)} → {words.outcome_text(witness)}"
-
-
-def _violations(report: Report, width: int, *, brief: bool) -> list[RenderableType]:
-    """The violations with the commands that replay them, each kind before repetitions.
-
-    ``brief``: only those that no cause explains.
-    """
-    ordered = words.leading(report.violations)
-    if brief:
-        ordered = [each for each in ordered if not each.finding.cause]
+def _findings(report: Report, width: int, detail: Detail) -> list[RenderableType]:
+    """The violations of a gate, or the findings of a survey: all, or those without a cause."""
+    ordered: list[tuple[Finding, Violation | None]]
+    if report.gated:
+        ordered = [(each.finding, each) for each in words.leading(report.violations)]
+        noun = "violation"
+    else:
+        new, repeated = words.faults(report)
+        ordered, noun = [(each, None) for each in (*new, *repeated)], "finding"
+    every = detail is Detail.FINDINGS
+    if not every and report.diagnoses:
+        ordered = [each for each in ordered if not each[0].cause]
     if not ordered:
         return []
-    chosen = ordered[:_MOST_VIOLATIONS]
-    heading = f"{words.count(len(ordered), 'violation')}, the gravest first"
-    if brief:
-        heading = f"{words.count(len(ordered), 'violation')} that no cause explains"
-    parts: list[RenderableType] = [Text(heading, style="bold red"), Text()]
-    for violation in chosen:
-        told = _detail(report, violation.finding, width, *words.limit_lines(violation))
-        parts += [*told, Text()]
-    if more := len(ordered) - len(chosen):
-        parts += [Text(f"and {more:,} more: --format json has them all"), Text()]
+    heading = words.count(len(ordered), noun)
+    if not every and report.diagnoses:
+        heading += " that no cause explains"
+    most = _FEW if report.diagnoses else _MOST_BRIEF
+    chosen = ordered if every else ordered[:most]
+    in_full = every or len(ordered) + len(report.diagnoses) <= _MOST_IN_FULL
+    parts: list[RenderableType] = [
+        Text(f"{heading}, the gravest first", style="bold red" if report.gated else "bold")
+    ]
+    for finding, violation in chosen:
+        limit = words.limit_lines(violation) if violation is not None else ()
+        parts.append(Text(words.clean(words.headline(finding))))
+        if in_full:
+            lines = words.finding_lines(report, finding, *limit, width=width)
+            parts += [labelled(lines), Text()]
+        else:
+            brief = [*_brief(finding, limit)]
+            if finding is ordered[0][0] and not report.diagnoses:  # the gravest of all
+                brief += [
+                    each
+                    for each in words.finding_lines(report, finding, width=width)
+                    if each[0] == "replay"
+                ]
+            parts.append(labelled(brief))
+    if not in_full:
+        more = len(ordered) - len(chosen)
+        others = f"and {more:,} more: " if more else ""
+        parts += [Text(f"{others}-vv has every finding and its replay line", style="dim"), Text()]
     return parts
 
 
-def _ranges(report: Report) -> list[RenderableType]:
+def _brief(finding: Finding, limit: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """A finding in a line or two: its limit, and the input with the result."""
+    yield from limit
+    if finding.detail or finding.witness is None:
+        yield "detail", finding.detail or finding.hint
+    if finding.witness is not None:
+        yield "witness", words.gist(finding)
+
+
+def _ranges(report: Report, detail: Detail) -> list[RenderableType]:
     """Where the grades hold, if it was searched."""
     told = words.range_lines(report)
-    return [Text("where it holds", style="bold"), Text(), labelled(told), Text()] if told else []
+    if not told:
+        return []
+    shown = told if detail >= Detail.CELLS else told[:_MOST_LINES]
+    if more := len(told) - len(shown):
+        shown = [*shown, ("", f"and {more:,} more: -v has them all")]
+    return [Text("where it holds", style="bold"), labelled(shown), Text()]
 
 
 def _changes(report: Report) -> list[RenderableType]:
@@ -257,55 +196,41 @@ def _changes(report: Report) -> list[RenderableType]:
     heading = "better than the baseline tolerates, or stale; --ratchet takes it back"
     if changed == {"turned"}:
         heading = "not as the baseline has it: another kind has come instead"
-    chosen = report.changes[:_MOST_CHANGES]
+    chosen = report.changes[:_MOST_LINES]
     told = [(words.change_word(each), words.change_text(each)) for each in chosen]
     if more := len(report.changes) - len(chosen):
         told.append(("", f"and {more:,} more: --format json has them all"))
-    return [Text(heading, style="bold"), Text(), labelled(told), Text()]
+    return [Text(heading, style="bold"), labelled(told), Text()]
 
 
-def _top_findings(report: Report, width: int, *, brief: bool) -> list[RenderableType]:
-    new, repeated = words.faults(report)
-    if brief:
-        new, repeated = ([each for each in some if not each.cause] for some in (new, repeated))
-    if not new:
-        return []
-    chosen = new[:_MOST_DETAILS]
-    count = words.count(len(new) + len(repeated), "finding")
-    what = f"{count} that no cause explains" if brief else count
-    heading = f"{len(chosen)} of {what}, the gravest first; --format json has them all"
-    parts: list[RenderableType] = [Text(heading, style="bold"), Text()]
-    for finding in chosen:
-        parts += [*_detail(report, finding, width), Text()]
-    return parts
-
-
-def _detail(
-    report: Report, finding: Finding, width: int, *more: tuple[str, str]
-) -> Iterator[RenderableType]:
-    yield Text(words.clean(words.headline(finding)))
-    yield labelled(words.finding_lines(report, finding, *more, width=width))
-
-
-def _summary(report: Report, lines: Sequence[Line], *, brief: bool) -> RenderableType:
-    tally = verdicts(report)
-    counts = ", ".join(f"{verdict} {tally[verdict]:,}" for verdict in _STYLES if tally[verdict])
-    if brief:
-        entries = [("audited", f"{_audited(report, lines)}: {counts}")]
-    else:
-        entries = [("audited", _audited(report, lines))]
+def _summary(report: Report, lines: Sequence[Line], width: int, detail: Detail) -> RenderableType:
+    """What else has to be known, and in the last line what to do next."""
+    brief = detail is Detail.SCREEN
+    entries: list[tuple[str, str]] = []
+    kinds = sum((Counter(line.counts) for line in lines), Counter[Kind]())
+    if not brief:
         if report.yields:
             entries.append(("inputs", _inputs(report)))
-        if counts:
-            entries.append(("verdicts", f"{counts} of {words.count(tally.total(), 'cell')}"))
-    kinds = sum((Counter(line.counts) for line in lines), Counter[Kind]())
-    if kinds and not brief:
-        entries.append(("kinds", f"{words.kinds(kinds)} (rows)"))
-    entries += [("against", text) for text in words.contest_lines(report)]
+        if tally := verdicts(report):
+            counts = ", ".join(f"{word} {number:,}" for word, number in tally.items())
+            entries.append(("cells", f"{counts} of {words.count(tally.total(), 'cell')}"))
+        if kinds:
+            entries.append(("kinds", f"{words.kinds(kinds)} (rows)"))
+    entries += [("against", text) for text in _some(words.contest_lines(report), brief=brief)]
+    notes = Counter({kind: rows for kind, rows in kinds.items() if kind in NOTES})
+    if brief and notes:
+        entries.append(("notes", f"{words.kinds(notes)}: rows that are accepted; -v shows where"))
     entries += [("omitted", text) for text in words.omitted_lines(report)]
-    entries += [("skipped", text) for text in words.skipped_lines(report.skips)]
+    if brief:
+        room = width - (4 if width < NARROW else _MARGIN)
+        entries += [("not audited", text) for text in omission_lines(report, room)]
+    else:
+        entries += [("not audited", text) for text in words.skipped_lines(report.skips)]
     if "decided_by" in report.reference and (not brief or report.reference["confirmations_failed"]):
         entries.append(("truth", _truth(report.reference)))
+    entries += [
+        ("uncertified", text) for text in report.uncertified[: _MOST_BRIEF if brief else None]
+    ]
     entries += [("died", death) for death in report.deaths]
     if _unknown(report):
         names = ", ".join(report.config.get("invariants", ()))
@@ -317,14 +242,27 @@ def _summary(report: Report, lines: Sequence[Line], *, brief: bool) -> Renderabl
     if report.baseline:
         entries.append(("baseline", words.baseline_text(report)))
     entries += [("enough", text) for text in words.loosened_lines(report)]
-    entries.append(("gate" if report.gated else "survey", words.ending(report)))
-    if brief:
-        entries.append(
-            ("more", "-v: every violation, the legend and the truth; --format json: all")
-        )
-    if grades := grades_text(lines):
-        entries.append(("grades", grades))
+    entries.append(("next", next_text(report, _MORE[detail])))
     return labelled(entries)
+
+
+_MORE = {
+    Detail.SCREEN: "-v: cells, -vv: findings",
+    Detail.CELLS: "-vv: findings",
+    Detail.FINDINGS: "--format json: all numbers",
+}
+"""What shows more than a detail does."""
+
+
+def _some(texts: Sequence[str], *, brief: bool) -> Sequence[str]:
+    """The texts; in brief the first of them, and how many there are more."""
+    if not brief or len(texts) <= _MOST_LINES:
+        return texts
+    return (*texts[:_MOST_LINES], f"and {len(texts) - _MOST_LINES:,} more: -v has them all")
+
+
+_MARGIN = 15
+"""Columns of the labels in the summary: the longest of them, and what stands around it."""
 
 
 def _explained(lines: Sequence[Line]) -> Iterator[tuple[str, str]]:
@@ -361,7 +299,7 @@ def _truth(reference: Mapping[str, Any]) -> str:
 
 def _audited(report: Report, lines: Sequence[Line]) -> str:
     if not report.measurements:
-        return "nothing"
+        return "no row could be scored" if report.findings else ""
     rows = sum(measurement.rows for measurement in report.measurements)
     implementations = len({(line.loss, line.implementation) for line in lines})
     losses, dtypes = len({line.loss for line in lines}), len({line.dtype for line in lines})

@@ -4,6 +4,7 @@ from xentcheck.report.words.against import contest_lines
 from xentcheck.report.words.causes import (
     CauseGroup,
     attainable_text,
+    brief_cause_lines,
     cause_groups,
     cause_lines,
     headline_of_cause,
@@ -56,6 +57,7 @@ from xentcheck.report.words.numbers import (
     value_text,
     written,
 )
+from xentcheck.report.words.profiles import chart_columns, profile_text, telling
 from xentcheck.report.words.ranges import range_lines
 from xentcheck.report.words.replay import replay, takes_company
 from xentcheck.report.words.violations import violations_text
@@ -77,11 +79,13 @@ __all__ = [
     "attainable_text",
     "baseline_text",
     "brief",
+    "brief_cause_lines",
     "cause_groups",
     "cause_lines",
     "causes",
     "change_text",
     "change_word",
+    "chart_columns",
     "clean",
     "contest_lines",
     "count",
@@ -112,6 +116,7 @@ __all__ = [
     "omitted_lines",
     "outcome_text",
     "place_text",
+    "profile_text",
     "quoted",
     "range_lines",
     "replay",
@@ -123,6 +128,7 @@ __all__ = [
     "shell",
     "skipped_lines",
     "takes_company",
+    "telling",
     "ulps",
     "usual_text",
     "value_text",

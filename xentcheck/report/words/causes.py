@@ -16,9 +16,11 @@ from xentcheck.model import (
     Proof,
     Quantity,
     Report,
+    gravity,
 )
 from xentcheck.report.words.finding import aligned, replay_command, usual_text
 from xentcheck.report.words.numbers import count, folded, shell, ulps
+from xentcheck.report.words.profiles import chart_columns, profile_text, telling
 from xentcheck.report.words.witness import input_text, outcome_text
 
 MOST_NAMES = 6
@@ -34,6 +36,11 @@ FACTS = 3
 """Facts that are shown of what no cause explains."""
 
 
+def _gravity(diagnosis: Diagnosis) -> tuple[bool, float, int]:
+    kind = math.inf if diagnosis.kind is None else gravity(diagnosis.kind)
+    return (diagnosis.witness is None, kind, -diagnosis.rows)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class CauseGroup:
     """The diagnoses of a report with one cause, of one loss or of several."""
@@ -43,8 +50,13 @@ class CauseGroup:
 
     @property
     def first(self) -> Diagnosis:
-        """The diagnosis that is shown: the one that explains the most rows, with a witness."""
-        return max(self.diagnoses, key=lambda each: (each.witness is not None, each.rows))
+        """The diagnosis that is shown: with a witness, of the gravest kind, with the most rows."""
+        return min(self.diagnoses, key=_gravity)
+
+    @property
+    def severity(self) -> tuple[bool, float, int]:
+        """A sort key, gravest first: known causes, the gravest kind of a witness, the rows."""
+        return (self.cause is Cause.UNKNOWN, _gravity(self.first)[1], -self.rows)
 
     @property
     def rows(self) -> int:
@@ -53,12 +65,12 @@ class CauseGroup:
 
 
 def cause_groups(report: Report) -> list[CauseGroup]:
-    """The causes of a report: the known ones first, those that explain the most rows first."""
+    """The causes of a report: the known ones first, the gravest first."""
     found: dict[Cause, list[Diagnosis]] = defaultdict(list)
     for diagnosis in report.diagnoses:
         found[diagnosis.cause].append(diagnosis)
     groups = [CauseGroup(cause, tuple(own)) for cause, own in found.items()]
-    return sorted(groups, key=lambda each: (each.cause is Cause.UNKNOWN, -each.rows))
+    return sorted(groups, key=lambda each: each.severity)
 
 
 def headline_of_cause(group: CauseGroup) -> str:
@@ -93,6 +105,7 @@ def cause_lines(
         if not math.isnan(first.witness.ulp_error):
             place = f"{ulps(first.witness.ulp_error)} ulp, {place}"
         yield "witness", f"{input_text(first.witness)} → {outcome} ({place})"
+        yield from _along(report, first, width)
     for text in first.evidence[: FACTS if first.cause is Cause.UNKNOWN else 1]:
         yield "evidence", text
     for text in first.ruled_out:
@@ -108,6 +121,37 @@ def cause_lines(
     command = replay_of(report, first)
     if command:
         yield "replay", shell(command) if width is None else folded(command, width - 14)
+
+
+def brief_cause_lines(report: Report, group: CauseGroup, width: int) -> Iterator[tuple[str, str]]:
+    """The cause in three or four lines: what it explains, the witness, a profile, the remedy."""
+    first = group.first
+    names = dict.fromkeys((each.loss, each.implementation) for each in group.diagnoses)
+    shown = f"{first.implementation} ({first.loss})"
+    if first.witness is not None:
+        place = first.explains[0]
+        shown = f"{first.implementation} ({first.loss}, {place.dtype} {place.quantity})"
+    if len(names) > 1:
+        shown = f"{count(len(names), 'implementation')}; here {shown}"
+    yield "explains", f"{count(group.rows, 'row')} of {shown}"
+    if first.witness is not None:
+        yield "witness", f"{input_text(first.witness)} → {outcome_text(first.witness)}"
+        yield from _along(report, first, width)
+    if first.remedy:
+        yield "instead", first.remedy
+    elif first.evidence:
+        yield "evidence", first.evidence[0]
+
+
+def _along(report: Report, diagnosis: Diagnosis, width: int | None) -> Iterator[tuple[str, str]]:
+    """The errors of the witness's cell along an axis of its sweep, if they are known."""
+    for measurement in report.measurements:
+        if measurement.cell == diagnosis.cell:
+            chosen = telling(measurement.profiles)
+            if chosen is not None and width is not None:
+                dtype = measurement.result_dtype or measurement.cell.dtype
+                yield "along", profile_text(chosen, dtype, chart_columns(width))
+            return
 
 
 def causes_text(report: Report) -> list[str]:

@@ -1,0 +1,1 @@
+"""Parts of a report on a terminal. They use rich."""
