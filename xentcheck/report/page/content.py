@@ -142,7 +142,7 @@ def _row(report: Report, shown: Shown) -> tuple[Any, ...]:
     cell, measured, gravest = shown.cell, shown.measurement, shown.gravest
     word = verdict(
         report,
-        shown.counts,
+        grade_of([] if shown.measurement is None else [shown.measurement], shown.findings),
         failing=bool(shown.violations),
         tolerated=bool(shown.tolerated),
     )

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from xentcheck.model import ABOUT_GRADES, NOTES, Grade, Kind, Standing
+from xentcheck.model import ABOUT_GRADES, NOTES, Kind, Standing
+from xentcheck.report.matrix import LETTERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +16,7 @@ class Tone:
 
 
 GRADE_TONES: Mapping[str, Tone] = {
-    str(grade): Tone(letter, ABOUT_GRADES[grade])
-    for grade, letter in zip(Grade, "FEDCBA", strict=True)
+    str(grade): Tone(letter, ABOUT_GRADES[grade]) for grade, letter in LETTERS.items()
 }
 """The tones of grades, worst first."""
 
