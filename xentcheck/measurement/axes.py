@@ -27,7 +27,7 @@ Codes = npt.NDArray[np.int16]
 
 _SHIFT = 50  # keeps the exponent of a float64 and two bits of its significand: quarters of octaves
 _SMALLEST, _BEYOND = -1074, 1024  # exponents of 2: the smallest float64, and beyond the largest
-_LARGEST = sys.float_info.max
+_MOST = sys.float_info.max
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def _edges(*stretches: tuple[int, float, int]) -> tuple[float, ...]:
     for start, parts, end in stretches:
         for exponent in range(start, end, max(1, round(1 / parts))):
             edges += [2.0**exponent * (1 + i / parts) for i in range(max(1, round(parts)))]
-    return (*edges, _LARGEST)
+    return (*edges, _MOST)
 
 
 def _tail(start: int) -> tuple[tuple[int, float, int], ...]:
@@ -120,14 +120,13 @@ ERROR = "error"
 
 def _by_pattern() -> Codes:
     """The codes by axis and by the upper bits of a float64 ≥ 0, (axes, patterns)."""
-    patterns = np.arange(1 << (63 - _SHIFT), dtype=np.int64)
-    numbers = (patterns << _SHIFT).view(np.float64)
-    numbers[0] = 2.0**_SMALLEST
-    codes = np.full((len(AXES), len(numbers)), NOWHERE, dtype=np.int16)
+    patterns = 1 << (63 - _SHIFT)
+    infinite = int(np.array(np.inf).view(np.int64)) >> _SHIFT
+    codes = np.full((len(AXES), patterns), NOWHERE, dtype=np.int16)
     for row, axis in zip(codes, AXES.values(), strict=True):
-        bins = np.searchsorted(axis.edges, numbers, side="right") - 1
-        finite = np.isfinite(numbers)
-        row[finite] = axis.first + bins[finite]
+        starts = np.array(axis.edges[:-1]).view(np.int64) >> _SHIFT
+        widths = np.diff(starts, append=infinite)
+        row[:infinite] = np.repeat(np.arange(axis.first, axis.end), widths)
     return codes
 
 
@@ -226,14 +225,15 @@ def numbers_of(case: Case, rows: slice = slice(None)) -> dict[str, Float64Array]
                 x = np.concatenate([x, 1.0 - x], axis=1)
             numbers = {"smallest probability": _smallest(x)}
         else:
-            low, high = _smallest(x), -_smallest(-x)
+            top = x.max(axis=1)
+            low, high = _smallest(x), _largest(x, top)
             largest = np.maximum(np.abs(low), np.abs(high))
             numbers = {"largest logit": largest}
             if loss.domain is Domain.LOG_PROBABILITIES:
                 numbers = {"negative log-probability": np.maximum(-low, 0.0)}
             elif loss.layout is Layout.ROWS:
                 labelled = case.labels is not None and not loss.per_class
-                gap = _to_label(x, case, rows) if labelled else _apart(high, low)
+                gap = _to_label(x, top, case, rows) if labelled else _apart(high, low)
                 offset = np.where(low > 0, low, np.where(high < 0, -high, 0.0 * largest))
                 numbers = {"largest logit": largest, "gap": gap, "offset": offset}
     if loss.layout is Layout.ROWS:
@@ -249,28 +249,36 @@ def _smallest(x: Float64Array) -> Float64Array:
     return np.asarray(smallest)
 
 
+def _largest(x: Float64Array, top: Float64Array) -> Float64Array:
+    """The largest finite number of each row, whose maximum is ``top``; NaN without one."""
+    if np.isfinite(top).all():
+        return top
+    return np.asarray(np.fmax.reduce(np.where(np.isfinite(x), x, np.nan), axis=1))
+
+
 def _apart(high: Float64Array, low: Float64Array) -> Float64Array:
     """The distance of finite numbers, at most the largest float64."""
     distance = np.abs(high - low)
-    return np.where(np.isfinite(high) & np.isfinite(low), np.minimum(distance, _LARGEST), np.nan)
+    return np.where(np.isfinite(high) & np.isfinite(low), np.minimum(distance, _MOST), np.nan)
 
 
-def _to_label(x: Float64Array, case: Case, rows: slice) -> Float64Array:
+def _to_label(x: Float64Array, top: Float64Array, case: Case, rows: slice) -> Float64Array:
     """The distance of the label's logit from the largest other logit.
 
-    NaN without a label, or if one of the two is not finite.
+    NaN without a label, or if one of the two is not finite. ``top`` is the maximum of each row.
     """
     labels: Array = np.asarray(case.labels)[rows]
     if case.label_kind is LabelKind.DISTRIBUTION:
         labels = to_float64(labels).argmax(axis=1)
     known = (labels >= 0) & (labels < x.shape[1])
     known &= labels != case.parameters.get("ignore_index", -100)
-    column = np.where(known, labels, 0)[:, np.newaxis]
-    own = np.take_along_axis(x, column, axis=1)[:, 0]
-    others = x.max(axis=1)
-    leading = np.flatnonzero((own == others) & known)
+    column = np.where(known, labels, 0)
+    own = x[np.arange(len(x)), column]
+    others = top
+    leading = np.flatnonzero((own == top) & known)
     if len(leading):
+        others = top.copy()
         rest = x[leading]
-        np.put_along_axis(rest, column[leading], -np.inf, axis=1)
+        rest[np.arange(len(rest)), column[leading]] = -np.inf
         others[leading] = rest.max(axis=1)
     return np.where(known, _apart(others, own), np.nan)
