@@ -81,7 +81,7 @@ def test_careless_ones_do_not(forms, name, kind):
 
 
 def test_the_line_says_which_of_the_two_was_met(forms):
-    status, printed = check(forms, "softmax", "--dtype", "float32")
+    status, printed = check(forms, "softmax", "--dtype", "float32", "-v")
     assert status == 0
     assert "explained by conditioning: " in printed
     _, text = check(forms, "softmax", "--dtype", "float32", "--format", "json")
