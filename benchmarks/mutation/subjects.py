@@ -112,6 +112,8 @@ SUBJECTS: Final = {
         ),
     ),
     "xentcheck/measurement/tally.py": Subject(4, COLLECTED),
+    "xentcheck/measurement/axes.py": Subject(4, ("tests/measurement/test_profiles.py",)),
+    "xentcheck/measurement/profiles.py": Subject(4, ("tests/measurement/test_profiles.py",)),
     "xentcheck/measurement/collecting.py": Subject(4, COLLECTED),
     "xentcheck/measurement/scored_part.py": Subject(8, COLLECTED),
     "xentcheck/measurement/escalation.py": Subject(3, COLLECTED),

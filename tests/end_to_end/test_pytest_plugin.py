@@ -106,7 +106,7 @@ class TestItems:
         assert f"\n\nnan  {CE}  numpy.naive  float32  value" in text
         assert "actual    nan (float32)" in text
         assert "expected  2.06115369216775e-9 = 0x1.1b4866p-29" in text  # log1p(exp(-20))
-        replay = f"xentcheck probe --loss {CE} --logits=20,0,0 --label=0 --dtype float32"
+        replay = f"xentcheck probe --loss {CE} --logits=20,0 --label=0 --dtype float32"
         assert f"replay    {replay} --implementation numpy.naive" in text
         assert "sweep again" in text
         own = cases[f"{CE}[mine-float16-value]"].find("failure")

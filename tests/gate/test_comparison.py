@@ -621,8 +621,8 @@ class TestCommand:
             (["--slack=-1"], "'--slack': -1.0 is not in the range x>=0"),
             (["--slack=nan"], "--slack nan: has to be a number such as 0.01"),
             (["--slack=inf"], "--slack inf: has to be a number such as 0.01"),
-            (["--format=junit"], "'junit' is not one of 'table', 'markdown', 'json'"),
-            (["--output=a.xml"], "add --format table or markdown or json"),
+            (["--format=junit"], "'junit' is not one of 'table', 'markdown', 'html', 'json'"),
+            (["--output=a.xml"], "add --format table or markdown or html or json"),
             (["--output=none/a.md"], "there is no directory none"),
         ],
     )

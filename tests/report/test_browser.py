@@ -149,7 +149,7 @@ def test_a_page_opens_draws_and_asks_for_nothing(browser: Browser, page: Path) -
     charts = browser.run("return document.querySelectorAll('#cell-charts svg').length")
     assert charts == 6  # value and gradient: along the axis, distribution, condition number
     browser.open(page, "#measurements&grade=lossy&sort=-max_ulp")
-    assert set(browser.rows(1)) == {"E\u00a0lossy"}
+    assert set(browser.rows(1)) == {"L\u00a0lossy"}
     assert browser.complaints() == []
     asked = {each.partition("#")[0] for each in browser.requests()}
     assert {each for each in asked if not each.startswith("data:")} == {page.as_uri()}
