@@ -6,6 +6,7 @@ its name says otherwise.
 
 import importlib.util
 import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -279,7 +280,7 @@ def surveyed(place: Path, framework: str, targets: Mapping[str, str], form: str 
     )
     text = f"implementations:\n{entries}{SWEEP.format(', '.join(targets))}"
     write(place, {"few.yaml": text})
-    told = xentcheck(place, "run", "few.yaml", "--format", form, "--workers", "1")
+    told = xentcheck(place, "run", "few.yaml", "-vv", "--format", form, "--workers", "1")
     assert told.status == 0, told.stderr
     return told
 
@@ -288,9 +289,10 @@ def replays(table: str) -> list[tuple[str, list[str]]]:
     """Every kind that is shown with its replay line, in words."""
     found = []
     for block in table.split("\n\n"):
-        kind, _, line = block.partition("  replay ")
-        if line.lstrip().startswith("xentcheck "):
-            found.append((kind.split()[0], shlex.split(line.replace("\\\n", " "))))
+        above, _, line = block.partition("  replay ")
+        kinds = re.findall(r"^([a-z-]+)  \S", above, re.MULTILINE)  # not the lines of a cause
+        if kinds and line.lstrip().startswith("xentcheck "):
+            found.append((kinds[-1], shlex.split(line.replace("\\\n", " "))))
     return found
 
 
@@ -447,7 +449,7 @@ def test_check_finds_a_wrong_backward_and_its_replay_command_reproduce(tmp_path:
     told = xentcheck(
         tmp_path,
         *("check", "mine.py:Vanishing", "--loss", CE, "--framework", "torch"),
-        *("--dtype", "float32", "--or-abs", "1e-6", "--workers", "1"),
+        *("--dtype", "float32", "--or-abs", "1e-6", "--workers", "1", "-vv"),
     )
     assert told.status == 1
     lines = replays(told.stdout)
