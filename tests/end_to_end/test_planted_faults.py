@@ -19,6 +19,7 @@ from tests.places import ROOT
 PARTS = ("xentcheck", "tests", "configs", "docs", "pyproject.toml", "README.md")
 TESTS_PASSED, TESTS_FAILED = 0, 1  # pytest's exit statuses
 PATIENCE = 120  # seconds; a planted fault makes no test run long
+EVERY = int(os.environ.get("PLANTED_EVERY", "1"))  # CI plants one fault of so many
 PATIENCE_FOR_ALL = 900  # all named tests, one after the other
 
 
@@ -95,7 +96,7 @@ def test_the_named_tests_pass_on_a_copy_without_a_fault(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", PLANTED, ids=lambda fault: fault.name.replace(" ", "-"))
+@pytest.mark.parametrize("fault", PLANTED[::EVERY], ids=lambda fault: fault.name.replace(" ", "-"))
 def test_planted_fault_is_noticed(fault: Planted, tmp_path: Path) -> None:
     file = copy_of_the_tree(tmp_path) / fault.file
     text = file.read_text()
