@@ -15,6 +15,7 @@ import numpy.typing as npt
 from xentcheck.floats import to_float64
 from xentcheck.losses import LOSSES
 from xentcheck.model import Array, Case, Domain, Float64Array, LabelKind, Layout, Quantity
+from xentcheck.model.profiles import CONDITION, ERROR
 from xentcheck.reference import Reference
 
 MOST_BINS = 64
@@ -93,9 +94,9 @@ _EDGES = {
     ),
     "negative log-probability": _LOGITS,
     "classes": _edges((0, 1, 32), *_tail(32)),
-    "condition number": _edges((0, 2, 8), (8, 1, 32), (32, 1 / 4, 64), *_tail(64)),
+    CONDITION: _edges((0, 2, 8), (8, 1, 32), (32, 1 / 4, 64), *_tail(64)),
     # scores are settled to 2^-10 ulp: smaller errors are not told from 0
-    "error": _edges((-10, 1, 32), (32, 1 / 2, 64), *_tail(64)),
+    ERROR: _edges((-10, 1, 32), (32, 1 / 2, 64), *_tail(64)),
 }
 
 
@@ -113,9 +114,6 @@ AXES = _axes()
 
 CODES = max(each.end for each in AXES.values())
 """The number of codes of all axes, with `NOWHERE`."""
-
-ERROR = "error"
-"""The axis of the errors themselves."""
 
 
 def _by_pattern() -> Codes:
@@ -169,7 +167,7 @@ def codes(truth: Reference, quantity: Quantity, dtype: str, rows: slice) -> Code
         if case.reduced and quantity is Quantity.VALUE:
             numbers = {name: _of_block(name, each) for name, each in numbers.items()}
         else:
-            numbers = {**numbers, "condition number": conditions(truth, quantity, dtype, rows)}
+            numbers = {**numbers, CONDITION: conditions(truth, quantity, dtype, rows)}
         return binned(numbers)
 
     return truth.derived(key, made)

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from xentcheck.measurement.axes import AXES, CODES, ERROR, NOWHERE, Codes, binned
+from xentcheck.measurement.axes import AXES, CODES, NOWHERE, Codes, binned
 from xentcheck.measurement.scoring import DECISIVE
 from xentcheck.model import Float64Array, Profile, ProfileBin
+from xentcheck.model.profiles import ERROR
 
 Rows = npt.NDArray[np.bool_]
 _Counts = npt.NDArray[np.int64]

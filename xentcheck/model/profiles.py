@@ -2,6 +2,12 @@
 
 from dataclasses import dataclass
 
+ERROR = "error"
+"""The axis whose bins are the distribution of the errors."""
+
+CONDITION = "condition number"
+"""The axis of the condition numbers."""
+
 
 @dataclass(frozen=True, slots=True)
 class ProfileBin:

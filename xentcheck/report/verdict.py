@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from xentcheck.gate.outcome import Outcome, outcome, stale
 from xentcheck.model import Cause, Report, Violation
-from xentcheck.report.lines import verdicts
+from xentcheck.report.lines import Line, verdicts
 from xentcheck.report.words.finding import (
     ending,
     gravest,
@@ -56,6 +56,28 @@ def _why(report: Report) -> str:
 def _reason(violation: Violation) -> str:
     cause = violation.finding.cause
     return cause if cause in _KNOWN and cause is not None else rule_text(violation)
+
+
+def audited(report: Report, lines: Sequence[Line]) -> list[str]:
+    """How much was audited: implementations, losses, dtypes, cells and rows."""
+    losses = len({line.loss for line in lines})
+    return [
+        count(len({(line.loss, line.implementation) for line in lines}), "implementation"),
+        f"{losses:,} {'loss' if losses == 1 else 'losses'}",
+        count(len({line.dtype for line in lines}), "dtype"),
+        count(verdicts(report).total(), "cell"),
+        count(sum(each.rows for each in report.measurements), "row"),
+    ]
+
+
+def obstacles(report: Report) -> list[str]:
+    """Why a report is incomplete, one sentence each."""
+    found = [f"not audited: {text}" for text in report.uncertified]
+    found += [f"not audited, though it is named: {text}" for text in omitted_lines(report)]
+    found += report.deaths
+    if report.interrupted:
+        found.append("interrupted: this is what was finished until then")
+    return found
 
 
 def next_text(report: Report, more: str = "-v: cells, -vv: findings") -> str:

@@ -10,6 +10,7 @@ from xentcheck.model import Kind, Quantity, Report, Standing, gravity
 from xentcheck.report import words
 from xentcheck.report.comparison import pairs
 from xentcheck.report.extras import require_html
+from xentcheck.report.matrix import lost_bits
 from xentcheck.report.page import content
 from xentcheck.report.page.columns import Column, documents, stored, told
 from xentcheck.report.page.marks import STANDING_TONES
@@ -150,7 +151,7 @@ def _lines(comparison: Comparison) -> dict[str, list[Any]]:
             for kind, finding in (pair.head.faults if pair.head else {}).items():
                 counts[kind] += finding.rows
         limit, name = limit_of(comparison.head, group[0].cell)
-        bits = None if ulp is None else content.lost_bits(ulp, dtype)
+        bits = None if ulp is None else lost_bits(ulp, dtype)
         made["loss"].append(words.clean(loss))
         made["implementation"].append(words.clean(implementation))
         made["dtype"].append(words.clean(dtype))

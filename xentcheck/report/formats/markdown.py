@@ -15,6 +15,7 @@ from xentcheck.gate.outcome import Outcome, outcome
 from xentcheck.model import NOTES, Finding, Report, Violation
 from xentcheck.report import words
 from xentcheck.report.lines import Line, merged, verdicts
+from xentcheck.report.verdict import audited, obstacles
 
 LARGEST = 2**20 - 2**15
 """The most bytes of the text. A step summary may have 1 MiB; the rest is for the step's other
@@ -128,16 +129,9 @@ def _verdict(report: Report) -> str:
 
 
 def _counts(report: Report, lines: Sequence[Line]) -> str:
-    rows = sum(each.rows for each in report.measurements)
     tally = verdicts(report)
-    implementations = len({(line.loss, line.implementation) for line in lines})
-    losses = len({line.loss for line in lines})
     parts = [
-        words.count(implementations, "implementation"),
-        f"{losses:,} {'loss' if losses == 1 else 'losses'}",
-        words.count(len({line.dtype for line in lines}), "dtype"),
-        words.count(tally.total(), "cell"),
-        words.count(rows, "row"),
+        *audited(report, lines),
         *(f"{tally[word]:,} {what}" for word, what in _STANDINGS.items() if tally[word]),
     ]
     return f"{', '.join(parts)}; seed {report.seed}."
@@ -148,14 +142,7 @@ _STANDINGS = {"FAIL": "failing", "tolerated": "tolerated by the baseline"}  # of
 
 def _troubles(report: Report) -> list[str]:
     """The reasons why the report is incomplete."""
-    troubles = [f"not audited: {inline(text)}" for text in report.uncertified]
-    troubles += [
-        f"not audited, though it is named: {inline(text)}" for text in words.omitted_lines(report)
-    ]
-    troubles += [inline(text) for text in report.deaths]
-    if report.interrupted:
-        troubles.append("interrupted: this is what was finished until then")
-    return troubles
+    return [inline(each) for each in obstacles(report)]
 
 
 def _table(page: Page, lines: Sequence[Line]) -> None:

@@ -26,11 +26,13 @@ from xentcheck.model import (
     rank,
 )
 from xentcheck.report import words
-from xentcheck.report.lines import VERDICTS, Line, counts_of, grade_of, merged, verdict, verdicts
+from xentcheck.report.lines import VERDICTS, Line, counts_of, grade_of, merged, verdict
+from xentcheck.report.matrix import lost_bits
 from xentcheck.report.page.columns import Column, documents, stored, told
 from xentcheck.report.page.marks import GRADE_TONES, SHAPES
 from xentcheck.report.pictures.bins import axes
 from xentcheck.report.pictures.limits import limit_of
+from xentcheck.report.verdict import audited, obstacles
 
 _DTYPES = tuple(FORMATS)
 _QUANTITIES = tuple(map(str, Quantity))
@@ -89,18 +91,6 @@ def shown_cells(report: Report) -> list[Shown]:
 def faults_of(counts: Mapping[Kind, int]) -> list[Kind]:
     """The kinds of fault, the gravest first; notes are none."""
     return sorted((each for each in counts if each not in NOTES), key=gravity)
-
-
-def lost_bits(ulp: float, dtype: str) -> float | None:
-    """How many bits an error loses: log2(2·ulp), at most all of the dtype; None without an error.
-
-    An error of at most half an ulp loses none.
-    """
-    if math.isnan(ulp):
-        return None
-    known = FORMATS.get(dtype)
-    most = float(known.precision) if known else math.inf
-    return min(max(1.0 + math.log2(ulp), 0.0), most) if ulp > 0.5 else 0.0
 
 
 def table(report: Report, cells: Sequence[Shown]) -> list[dict[str, Any]]:
@@ -319,18 +309,7 @@ class Headline:
 
 def headline(report: Report, merged_lines: Sequence[Line]) -> Headline:
     """The verdict of a report."""
-    rows = sum(each.rows for each in report.measurements)
-    losses = len({line.loss for line in merged_lines})
-    parts = (
-        words.count(
-            len({(each.loss, each.implementation) for each in merged_lines}), "implementation"
-        ),
-        f"{losses:,} {'loss' if losses == 1 else 'losses'}",
-        words.count(len({line.dtype for line in merged_lines}), "dtype"),
-        words.count(verdicts(report).total(), "cell"),
-        words.count(rows, "row"),
-    )
-    counts = f"{', '.join(parts)}; seed {report.seed}"
+    counts = f"{', '.join(audited(report, merged_lines))}; seed {report.seed}"
     ended = outcome(report)
     if ended is Outcome.PASSED and not report.gated:
         faults = sum(each.kind not in NOTES for each in report.findings)
@@ -352,12 +331,7 @@ def grade_counts(merged_lines: Iterable[Line]) -> list[tuple[str, str, int, str]
 
 def troubles(report: Report) -> list[str]:
     """Why a report is incomplete, one sentence each."""
-    found = [f"not audited: {text}" for text in report.uncertified]
-    found += [f"not audited, though it is named: {text}" for text in words.omitted_lines(report)]
-    found += report.deaths
-    if report.interrupted:
-        found.append("interrupted: this is what was finished until then")
-    return [words.clean(each) for each in found]
+    return [words.clean(each) for each in obstacles(report)]
 
 
 def link(cell: Cell) -> str:

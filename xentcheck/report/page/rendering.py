@@ -12,9 +12,9 @@ from markupsafe import Markup
 
 from xentcheck._version import __version__
 from xentcheck.model import Measurement
+from xentcheck.model.profiles import ERROR
 from xentcheck.report.page.packing import packed, packed_json, packed_profiles
 from xentcheck.report.pictures import charts
-from xentcheck.report.pictures.bins import ERROR
 
 SIGNS: Mapping[str, str] = {"passed": "✔", "failed": "✘", "incomplete": "!", "survey": "●"}
 """The sign of each state: colour never stands alone."""

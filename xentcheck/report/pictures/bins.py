@@ -6,15 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from xentcheck.model import Measurement
-from xentcheck.model.profiles import Profile, ProfileBin
+from xentcheck.model.profiles import CONDITION, ERROR, Profile, ProfileBin
 
 SIGNED = frozenset({"largest logit", "gap", "offset"})
 """Axes with numbers of both signs. Other axes have positive numbers."""
-
-ERROR = "error"
-"""The axis whose bins are the distribution of the errors."""
-
-CONDITION = "condition number"
 
 AXES = ("gap", "largest logit", "offset", "classes", CONDITION)
 """The known axes, in the order in which they are offered."""

@@ -9,7 +9,8 @@ from typing import Any
 
 import altair as alt
 
-from xentcheck.report.pictures.bins import CONDITION, ERROR, SIGNED, Rows
+from xentcheck.model.profiles import CONDITION, ERROR
+from xentcheck.report.pictures.bins import SIGNED, Rows
 
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b58900", "#56b4e9")
 """Colours of the series. Colour-blind people tell them apart."""

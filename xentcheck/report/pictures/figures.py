@@ -10,14 +10,14 @@ import altair as alt
 from xentcheck.errors import UnknownNameError
 from xentcheck.floats import FORMATS
 from xentcheck.model import Cell, Measurement, Quantity, Report, SafeRange, rank
+from xentcheck.model.profiles import CONDITION, ERROR
 from xentcheck.report import words
 from xentcheck.report.lines import Line, merged
-from xentcheck.report.page.content import breaks, faults_of, lost_bits
+from xentcheck.report.matrix import lost_bits
+from xentcheck.report.page.content import breaks, faults_of
 from xentcheck.report.page.marks import GRADE_TONES, SHAPES
 from xentcheck.report.pictures import charts
 from xentcheck.report.pictures.bins import (
-    CONDITION,
-    ERROR,
     LEAST,
     Rows,
     axes,

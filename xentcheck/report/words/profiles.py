@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from xentcheck.floats import FORMATS, LARGEST_ULP
 from xentcheck.model import Profile, ProfileBin
+from xentcheck.model.profiles import CONDITION, ERROR
 from xentcheck.report.words.curve import BLOCKS
 from xentcheck.report.words.numbers import brief, ulps
 
@@ -24,7 +25,7 @@ NOT_FINITE = "!"
 """The mark of a bin with a NaN or an infinity that should not be there."""
 
 _LEAST_BINS = 3
-_NO_AXIS_OF_INPUTS = ("error", "condition number")
+_NO_AXIS_OF_INPUTS = (ERROR, CONDITION)
 
 
 def telling(profiles: Iterable[Profile]) -> Profile | None:
@@ -33,7 +34,7 @@ def telling(profiles: Iterable[Profile]) -> Profile | None:
     The axes of inputs come before the condition number and the distribution of the errors. Of
     these, that on which faults begin somewhere, then that on which the errors differ most.
     """
-    known = [each for each in profiles if len(each.bins) >= _LEAST_BINS and each.axis != "error"]
+    known = [each for each in profiles if len(each.bins) >= _LEAST_BINS and each.axis != ERROR]
     known = [each for each in known if _spread(each) > 0]
     return max(known, key=_tells, default=None)
 
@@ -64,7 +65,7 @@ def chart(profile: Profile, dtype: str, columns: int = COLUMNS) -> str:
     number of rows. More bins than columns are put together; the worst of them is shown.
     """
     parts = _columns(profile.bins, columns)
-    if profile.axis == "error":
+    if profile.axis == ERROR:
         most = max(sum(bin_.rows for bin_ in each) for each in parts)
         return "".join(
             _block(math.log1p(sum(bin_.rows for bin_ in each)) / math.log1p(most)) for each in parts
@@ -106,11 +107,11 @@ def profile_text(profile: Profile, dtype: str, columns: int = COLUMNS) -> str:
     first, last = profile.bins[0], profile.bins[-1]
     ends = [_end(profile, first.low), _end(profile, last.high)]
     drawn = f"{profile.axis} {ends[0]} {chart(profile, dtype, columns)} {ends[1]}"
-    return f"{drawn} ulp" if profile.axis == "error" else f"{drawn}, {_failing(profile.bins)}"
+    return f"{drawn} ulp" if profile.axis == ERROR else f"{drawn}, {_failing(profile.bins)}"
 
 
 def _end(profile: Profile, number: float) -> str:
-    return ulps(number) if profile.axis == "error" else brief(number)
+    return ulps(number) if profile.axis == ERROR else brief(number)
 
 
 def _failing(bins: Sequence[ProfileBin]) -> str:
