@@ -205,16 +205,16 @@ def _called(what: "_What", given: tuple[Any, Any, Arrays]) -> Any:
     function, variant, *_ = what
     if variant != EAGER and function not in _untraceable:
         try:
-            return _compiled(*what)(*given)
+            return _compiled(what)(*given)
         except (jax.errors.JAXTypeError, jax.errors.JAXIndexError) as error:
-            result = _program_of(*what)(*given)
+            result = _program_of(what)(*given)
             _untraceable.add(function)
             remark(
                 f"jax.jit cannot trace it ({type(error).__name__}): it is called operation by "
                 "operation"
             )
             return result
-    return _program_of(*what)(*given)
+    return _program_of(what)(*given)
 
 
 _untraceable: set[Callable[..., Any]] = set()
@@ -247,27 +247,13 @@ _What = tuple[Callable[..., Any], str, _Constants, Quantity, bool, bool]
 
 
 @cache
-def _compiled(
-    function: Callable[..., Any],
-    variant: str,
-    constants: _Constants,
-    quantity: Quantity,
-    per_class: bool,
-    tracked: bool,
-) -> Program:
-    program = _program_of(function, variant, constants, quantity, per_class, tracked)
-    compiled: Program = jax.jit(program)
+def _compiled(what: _What) -> Program:
+    compiled: Program = jax.jit(_program_of(what))
     return compiled
 
 
-def _program_of(
-    function: Callable[..., Any],
-    variant: str,
-    constants: _Constants,
-    quantity: Quantity,
-    per_class: bool,
-    tracked: bool,
-) -> Program:
+def _program_of(what: _What) -> Program:
+    function, variant, constants, quantity, per_class, tracked = what
     values = {name: each for name, _, each in constants}
     program = _program(function, variant, values, quantity, per_class)
     return _tracked(program) if tracked else program
