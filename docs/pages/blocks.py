@@ -12,9 +12,13 @@ A reader copies them; the tests run them, and `docs.pages.pictures` makes pictur
   called.
 """
 
+import os
 import re
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 _BLOCK = re.compile(
     r"(?:^<!-- (?:not run: (?P<reason>[^\n]+?)|(?P<test>test-command)) -->\n)?"
@@ -55,6 +59,18 @@ class Command:
 
     text: str
     status: int = 0
+
+    def run(self, folder: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+        """Run it in a folder, with the programs of this environment first on the path."""
+        path = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+        return subprocess.run(
+            ["bash", "-c", self.text],
+            cwd=folder,
+            env={**environment, "PATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
 
 def blocks(page: str) -> Iterator[Block]:

@@ -5,8 +5,6 @@ command that the page wants a picture of. The pictures need no font and no addre
 """
 
 import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from io import StringIO
@@ -60,16 +58,7 @@ def printed(command: Command, folder: Path) -> str:
 
     Raises RuntimeError if it ends with another status than the page says.
     """
-    environment = {**os.environ, "FORCE_COLOR": "1", "COLUMNS": str(WIDTH)}
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-    done = subprocess.run(
-        ["bash", "-c", command.text],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = command.run(folder, {**os.environ, "FORCE_COLOR": "1", "COLUMNS": str(WIDTH)})
     if done.returncode != command.status:
         raise RuntimeError(f"{command.text}: status {done.returncode}\n{done.stderr}")
     return done.stdout

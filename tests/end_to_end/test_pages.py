@@ -9,8 +9,6 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -86,16 +84,7 @@ def prepared(folder: Path, version: int) -> None:
 def done(command: Command, folder: Path) -> str:
     """What a command prints, after it has ended as the page says."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    environment = {**kept, "COLUMNS": "100", "PYTHONPATH": str(ROOT)}
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-    run = subprocess.run(
-        ["bash", "-c", command.text],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    run = command.run(folder, {**kept, "COLUMNS": "100", "PYTHONPATH": str(ROOT)})
     told = run.stdout + run.stderr
     assert run.returncode == command.status, f"{command.text}\n{told}"
     assert "Traceback" not in told, told
