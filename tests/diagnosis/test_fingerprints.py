@@ -51,25 +51,25 @@ def _print(
     implementation: Implementation, dtype: str, quantity: Quantity, kind: LabelKind | None = None
 ) -> Fingerprint:
     """The fingerprint of an implementation on the failing rows of the standard sweep."""
+    return _of_cases(implementation, _cases(implementation.loss, dtype, kind), quantity)
+
+
+def _of_cases(
+    implementation: Implementation, cases: Sequence[Case], quantity: Quantity = Quantity.VALUE
+) -> Fingerprint:
+    """The fingerprint of an implementation on the failing rows of some cases."""
     function = function_for(implementation, quantity)
     assert function is not None
     tally = Tally(failing=FailingRows(200))
-    for case in _cases(implementation.loss, dtype, kind):
+    for case in cases:
         with np.errstate(all="ignore"):
             alone = LOSSES[case.loss].per_class and quantity is Quantity.VALUE
             arguments = (
                 [case.logits] if case.labels is None or alone else [case.logits, case.labels]
             )
             results = np.asarray(function(*arguments))
-        take(
-            tally,
-            implementation,
-            case,
-            results,
-            Reference(case, {quantity}),
-            quantity,
-            SURVEY_TOLERANCE,
-        )
+        truth = Reference(case, {quantity})
+        take(tally, implementation, case, results, truth, quantity, SURVEY_TOLERANCE)
     failing = tally.failing
     assert failing is not None
     return fingerprint(
@@ -269,7 +269,7 @@ def test_labels_that_wrap_are_found() -> None:
     logits = from_float64(rng.uniform(-5, 5, (40, 300)), "float32")
     case = Case("own", "own", "softmax_cross_entropy", "float32", logits, LabelKind.INTEGER,
                 np.arange(240, 280), {})  # fmt: skip
-    found = _of_case(_own("softmax_cross_entropy", _wrapped_labels), case)
+    found = _of_cases(_own("softmax_cross_entropy", _wrapped_labels), [case])
     assert set(found.causes.tolist()) == {Cause.INDEX_WRAP}
 
 
@@ -287,36 +287,9 @@ def test_what_two_forms_have_in_common_alone_is_claimed() -> None:
                 LabelKind.NONE, None, {})  # fmt: skip
     implementation = Implementation("softplus", "own", gradient, gradient, DTYPES,
                                     LOSSES["softplus"].label_kinds, frozenset())  # fmt: skip
-    found = _of_case(implementation, case, Quantity.GRADIENT)
+    found = _of_cases(implementation, [case], Quantity.GRADIENT)
     assert {match.variant.model.name for match in found.matches}
     assert set(found.causes.tolist()) == {Cause.EXP_OVERFLOW}
-
-
-def _of_case(
-    implementation: Implementation, case: Case, quantity: Quantity = Quantity.VALUE
-) -> Fingerprint:
-    """The fingerprint of an implementation on the failing rows of a case."""
-    function = function_for(implementation, quantity)
-    assert function is not None
-    tally = Tally(failing=FailingRows(200))
-    with np.errstate(all="ignore"):
-        results = np.asarray(
-            function(*(each for each in (case.logits, case.labels) if each is not None))
-        )
-    take(
-        tally,
-        implementation,
-        case,
-        results,
-        Reference(case, {quantity}),
-        quantity,
-        SURVEY_TOLERANCE,
-    )
-    failing = tally.failing
-    assert failing is not None
-    return fingerprint(
-        implementation.loss, quantity, merged_blocks(failing.blocks), merged_blocks(failing.passing)
-    )
 
 
 def _ordinary(loss: str, dtype: str, quantity: Quantity) -> Case:

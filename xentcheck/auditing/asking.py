@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from xentcheck.errors import UncertifiedError, UnsupportedError
-from xentcheck.execution import hosts, observe
+from xentcheck.execution import observe
 from xentcheck.floats import FORMATS, from_float64, to_float64
 from xentcheck.losses import LOSSES
 from xentcheck.measurement import FailingBlock, FailingRows, Tally, take
@@ -72,8 +72,6 @@ def facts_of(
     case = block.case
     if case.reduced or any(isinstance(each, np.ndarray) for each in case.parameters.values()):
         return []
-    if implementation.process is not None:
-        hosts.start((implementation.process,))
     setting = Setting(
         implementation, case.dtype, quantity, case.label_kind, case.parameters, case.integers
     )

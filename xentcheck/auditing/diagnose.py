@@ -10,7 +10,7 @@ import numpy as np
 from xentcheck.auditing.asking import asked_near, facts_of
 from xentcheck.diagnosis import Diagnosed, FailingLine, Variant, diagnose
 from xentcheck.errors import INTERNAL_ERROR
-from xentcheck.execution import Death, hosts, run_tasks
+from xentcheck.execution import Death, run_tasks
 from xentcheck.measurement import FailingBlock, FailingRows
 from xentcheck.model import (
     NOTES,
@@ -192,7 +192,7 @@ def _diagnosed(subject: Subject, tell: Callable[[str], None]) -> Diagnosed:
     """The diagnosis of a subject, which is asked more where its rows leave something open."""
 
     def ask(line: FailingLine, blocks: Iterable[FailingBlock]) -> FailingLine:
-        return _asked(subject.implementation, line, blocks, tell)
+        return _asked(subject.implementation, line, blocks)
 
     lines = [
         ask(line, (block for each in line.failing for block in each.blocks))
@@ -225,15 +225,12 @@ def _asked(
     implementation: Implementation,
     line: FailingLine,
     blocks: Iterable[FailingBlock],
-    tell: Callable[[str], None],
 ) -> FailingLine:
     """A line with further rows, near some of its own."""
-    asked = []
-    for case in islice(_single(blocks), NEAR):
-        if implementation.process is not None:
-            hosts.start((implementation.process,))
-        tell(implementation.name)
-        asked.append(asked_near(implementation, case, line.quantity, line.tolerance))
+    asked = [
+        asked_near(implementation, case, line.quantity, line.tolerance)
+        for case in islice(_single(blocks), NEAR)
+    ]
     if not asked:
         return line
     return replace(line, asked=tuple(each for each in asked if each is not None))

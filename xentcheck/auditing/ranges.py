@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from xentcheck.auditing.step import Step
-from xentcheck.execution import Death, hosts, run_tasks
+from xentcheck.execution import Death, run_tasks
 from xentcheck.model import LabelKind, SafeRange, Skip, function_for
 from xentcheck.searching.axes import Setting
 from xentcheck.searching.ranges import BUDGET, obstacle, safe_ranges
@@ -104,7 +104,4 @@ def _searched(
     reason = task.lost or obstacle(task.setting)
     if reason:
         return (), (reason,)
-    process = task.setting.implementation.process
-    if process is not None:
-        hosts.start([process])
     return safe_ranges(task.setting, Budget(task.budget), tell)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from xentcheck.auditing.shrink import KEPT_BITS, shrunk
 from xentcheck.diagnosis import Variant, run
 from xentcheck.errors import INTERNAL_ERROR, UncertifiedError
-from xentcheck.execution import Death, hosts, run_tasks
+from xentcheck.execution import Death, run_tasks
 from xentcheck.floats import format_of
 from xentcheck.measurement.usual_tests import usual_tests
 from xentcheck.model import (
@@ -92,11 +92,10 @@ def refined(
     tasks: list[Refining] = []
     for diagnosis in shown:
         finding = _telling(diagnosis, findings)
-        named = (diagnosis.loss, diagnosis.implementation)
-        cell = finding.cell
-        variant = variants.get(named, {}).get((diagnosis.cause, cell.dtype, cell.quantity.value))
+        implementation = implementations[diagnosis.loss, diagnosis.implementation]
+        variant = _variant_of(finding, diagnosis.cause, variants)
         tasks.append(
-            Refining(finding, implementations[named], tolerance(cell), diagnosis.cause, variant)
+            Refining(finding, implementation, tolerance(finding.cell), diagnosis.cause, variant)
         )
     faults = [
         each
@@ -235,8 +234,6 @@ def _work(task: Refining, tell: Callable[[str], None]) -> tuple[Finding, str]:
 
 def _refined(task: Refining, tell: Callable[[str], None]) -> Finding:
     finding = task.finding
-    if task.implementation.process is not None:
-        hosts.start((task.implementation.process,))
     if task.smaller:
         same = None
         if task.variant is not None and task.cause is not None:

@@ -53,7 +53,9 @@ RANKED = 4
 """Further ones: those that agree on the most rows."""
 
 _PART_OF_ERROR = 1 / 16
-_WIDER = {"float16": "float32", "bfloat16": "float32", "float32": "float64"}
+WIDER = {"float16": "float32", "bfloat16": "float32", "float32": "float64"}
+"""The next wider format of a dtype, in which a form may be computed."""
+
 _EPSILONS = (1e-7, 1e-8, 1e-12, 1e-15, 1e-6, 1e-10, 1e-5, 1e-4, 1e-9, 1e-3, 1e-16, 1e-20, 1e-30)
 _HEIGHTS = (100.0, 50.0, 64.0)
 _BLOCKS = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -175,16 +177,14 @@ def merged_blocks(blocks: Iterable[FailingBlock]) -> list[FailingBlock]:
             exact=np.concatenate([known.exact, block.exact]),
             kinds=np.concatenate([known.kinds, block.kinds]),
             gravest=np.concatenate([known.gravest, block.gravest]),
-            called=np.concatenate([_called(known), _called(block)]),
+            called=np.concatenate([_called(each.case, each.called) for each in (known, block)]),
         )
     return [*groups.values(), *left]
 
 
-def _called(block: FailingBlock) -> Float64Array:
-    """The extent of the call of each row, (rows, 2)."""
-    if block.called is not None:
-        return block.called
-    return np.broadcast_to(extent(block.case.logits), (block.results, 2))
+def _called(case: Case, called: Float64Array | None) -> Float64Array:
+    """The extent of the call of each row, (rows, 2); if it is not known, the case is the call."""
+    return np.broadcast_to(extent(case.logits), (case.rows, 2)) if called is None else called
 
 
 def predicted(variant: Variant, block: FailingBlock) -> Float64Array:
@@ -223,8 +223,7 @@ def options_of(variant: Variant, case: Case, called: Float64Array | None = None)
     """
     options = dict(variant.options)
     if options.get("shift") in CALL_SHIFTS:
-        wide = np.broadcast_to(extent(case.logits), (case.rows, 2)) if called is None else called
-        options["called"] = from_float64(wide, case.dtype)
+        options["called"] = from_float64(_called(case, called), case.dtype)
         options["temperature"] = case.parameters.get("temperature", 1.0)
     return options
 
@@ -346,7 +345,7 @@ def fingerprint(
             break
     matches = _finalists(ranked, whole, passing)
     chosen = _chosen(matches)
-    if not _enough(chosen) or (chosen[0].share < CLEAR and _WIDER.get(whole[0].case.dtype)):
+    if not _enough(chosen) or (chosen[0].share < CLEAR and WIDER.get(whole[0].case.dtype)):
         plain = [each for each in models_of(loss, quantity) if not each.fitted]
         bases = [Variant(each, each.options) for each in plain[:STORED]]
         own = whole[0].case.dtype
@@ -541,7 +540,7 @@ def _tiers(
         models = tuple(each for each in models if not each.options.get("widened"))
     plain = [each for each in models if not each.fitted]
     yield [Variant(each, each.options) for each in plain]
-    wider = _WIDER.get(dtype)
+    wider = WIDER.get(dtype)
     if wider is not None:
         yield [Variant(each, each.options, wider) for each in plain]
     heights = _plateaus(blocks)

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from xentcheck.diagnosis.fingerprint import Variant, run
+from xentcheck.diagnosis.fingerprint import WIDER, Variant, run
 from xentcheck.diagnosis.models import sound_model
 from xentcheck.errors import UncertifiedError
 from xentcheck.floats import from_float64
@@ -23,7 +23,6 @@ from xentcheck.model import (
 )
 from xentcheck.reference import Reference
 
-_WIDER = {"float16": "float32", "bfloat16": "float32", "float32": "float64"}
 _FINE = np.array([*(kind in NOTES for kind in KINDS), True])
 PROVEN = 64
 """Rows of a cause and a line on which the best known form is run."""
@@ -94,7 +93,7 @@ def attained(
         few = block.at(np.arange(min(left, block.results)))
         left -= few.results
         truth = Reference(few.case, {quantity})
-        wider = _WIDER.get(block.case.dtype, "")
+        wider = WIDER.get(block.case.dtype, "")
         narrow = _scored(Variant(sound, sound.options), few, truth, quantity, tolerance)
         if narrow is None:
             continue

@@ -5,10 +5,9 @@ exact results, against the same implementation in float64, against SciPy, and by
 They are made on the witness, and all but the last on some rows of the finding's sweep.
 """
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -364,7 +363,7 @@ def _scipy_for(tried: _Tried) -> Implementation | str:
     return reasons[0] if reasons else "SciPy has no such function"
 
 
-@functools.cache
+@cache
 def _of_scipy(loss: str) -> tuple[Implementation, ...]:
     """SciPy's functions for a loss, called in the plain way."""
     return tuple(

@@ -1,6 +1,6 @@
 """Series of calls along one axis: ask at places, then narrow changes to neighbouring places."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -112,13 +112,7 @@ class Series:
     def ask(self, places: Sequence[int]) -> None:
         """Ask at places that are not known yet, until the series ends."""
         new = [place for place in dict.fromkeys(places) if place not in self.points]
-        size = self.axis.together
-        for start in range(0, len(new), size):
-            some = new[start : start + size]
-            called = self._called(some)
-            if called is None:
-                return
-            case, results = called
+        for some, case, results in self._calls(new):
             try:
                 truth = Reference(case)
                 self._take(some, case, results, truth)
@@ -130,16 +124,10 @@ class Series:
         """Grade places again by the arbiter. Returns whether a grade changed."""
         open_ = [place for place in dict.fromkeys(places) if place not in self.certain]
         changed = False
-        size = self.axis.together
-        for start in range(0, len(open_), size):
-            some = open_[start : start + size]
-            called = self._called(some)
-            if called is None:
-                break
-            case, results = called
-            if size > 1:
-                case = chosen(case, np.arange(len(some)))
-                results = results[: len(some)]
+        for some, whole, padded in self._calls(open_):
+            case, results = whole, padded
+            if self.axis.together > 1:
+                case, results = chosen(whole, np.arange(len(some))), padded[: len(some)]
             before = {place: self.points[place].rank for place in some}
             try:
                 truth = Reference(case, tiers=(Tier.MPMATH,))
@@ -150,6 +138,16 @@ class Series:
             self.certain.update(some)
             changed |= any(self.points[place].rank != before[place] for place in some)
         return changed
+
+    def _calls(self, places: Sequence[int]) -> Iterator[tuple[Sequence[int], Case, Array]]:
+        """The places of each call, its case and its results, until the series ends."""
+        size = self.axis.together
+        for start in range(0, len(places), size):
+            some = places[start : start + size]
+            called = self._called(some)
+            if called is None:
+                return
+            yield some, *called
 
     def _called(self, places: Sequence[int]) -> tuple[Case, Array] | None:
         """The case of some places, padded to the size of a block, and its results.

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -332,8 +332,3 @@ def _tried(parameter: Parameter) -> tuple[Any, ...]:
         case ParameterKind.CLASS_VECTOR | ParameterKind.ROW_MATRIX:
             return ("random",)
     return ()
-
-
-def regarding(case: Case) -> Case:
-    """The case as one of a search, whatever sweep it is from."""
-    return replace(case, sweep=NAME, generator=NAME, start=0, again=False)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from xentcheck.diagnosis.models.powers import guarded_logarithm
 from xentcheck.diagnosis.steps import BEYOND, Steps, as_float64
 from xentcheck.floats import FORMATS
 from xentcheck.model import Array, Cause
@@ -243,18 +244,7 @@ def _log_p(s: Steps, p: Array, options: Options, name: str = "log p", *, used: A
         p = s.keep("… + ε", p + s.number(low, p))
     logs = s.keep(name, np.log(p))
     if guard in ("plus", "clip", "low"):
-
-        def moved() -> Array:
-            wide, changed = as_float64(before), as_float64(p)
-            size = np.abs(np.log(changed) - np.log(wide))
-            size = np.where(wide == changed, 0.0, np.where(np.isfinite(size), size, BEYOND))
-            return np.where(asked & (changed > 0), size, 0.0)
-
-        s.blame(Cause.EPSILON_CLIP, moved)
-        s.blame(
-            Cause.INEFFECTIVE_EPSILON,
-            lambda: np.where(asked & (as_float64(p) == 0), np.inf, 0.0),
-        )
+        guarded_logarithm(s, before, p, asked)
     if height := options.get("clamp", 0.0):
         clamped = np.maximum(logs, s.number(-height, logs))
         s.blame(
@@ -315,27 +305,11 @@ def binary(s: Steps, x: Array, labels: Array, parameters: Options, options: Opti
         logs = np.log1p(tail) if options.get("log1p", True) else np.log(s.number(1.0, x) + tail)
         if not options.get("log1p", True):
             s.blame(Cause.ABSORBED_TAIL, lambda: np.full(x.shape, s.u))
-        product = s.keep("x z", x * labels)
-        s.blame(
-            Cause.INF_MINUS_INF,
-            lambda: np.where(np.isinf(as_float64(x)), np.inf, 0.0),
-        )
-        s.blame(
-            Cause.COMMON_OFFSET_CANCELLATION,
-            lambda: np.where((labels == 0) | (labels == 1), 0.0, _rounded(s, product)),
-        )
+        product = _times_label(s, x, labels, lambda: (labels == 0) | (labels == 1))
         return s.keep("loss", np.maximum(x, zero) - product + logs)
     if form == "product":
         whole = _softplus(s, x, options["softplus"], "softplus(x)")
-        product = s.keep("x z", x * labels)
-        s.blame(
-            Cause.INF_MINUS_INF,
-            lambda: np.where(np.isinf(as_float64(x)), np.inf, 0.0),
-        )
-        s.blame(
-            Cause.COMMON_OFFSET_CANCELLATION,
-            lambda: np.where(as_float64(labels) != 0, _rounded(s, product), 0.0),
-        )
+        product = _times_label(s, x, labels, lambda: as_float64(labels) == 0)
         return s.keep("loss", whole - product)
     if form == "one_sided":
         tail = _softplus(s, -x, options["softplus"], "softplus(−x)")
@@ -354,6 +328,17 @@ def binary(s: Steps, x: Array, labels: Array, parameters: Options, options: Opti
     return s.keep(
         "loss", _product(s, on, up, masked=masked) + _product(s, off, down, masked=masked)
     )
+
+
+def _times_label(s: Steps, x: Array, labels: Array, harmless: Callable[[], Array]) -> Array:
+    """x z, from which a large number is subtracted; ``harmless``: where its rounding is none."""
+    product = s.keep("x z", x * labels)
+    s.blame(Cause.INF_MINUS_INF, lambda: np.where(np.isinf(as_float64(x)), np.inf, 0.0))
+    s.blame(
+        Cause.COMMON_OFFSET_CANCELLATION,
+        lambda: np.where(harmless(), 0.0, _rounded(s, product)),
+    )
+    return product
 
 
 def _rounded(s: Steps, large: Array) -> Array:

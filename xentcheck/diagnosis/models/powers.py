@@ -222,6 +222,26 @@ def power_of_logarithm(s: Steps, x: Array, options: Options) -> Array:
     return s.keep("p = exp(x − lse)", np.exp(s.keep("log p", x - lse)))
 
 
+def guarded_logarithm(s: Steps, before: Array, p: Array, asked: Array) -> None:
+    """Blame a guard of p before its logarithm: for how far it moves that, or for being too small.
+
+    Args:
+        s: runs the steps.
+        before: p without the guard.
+        p: p with it.
+        asked: whether the result depends on this p.
+    """
+
+    def moved() -> Array:
+        wide, changed = as_float64(before), as_float64(p)
+        size = np.abs(np.log(changed) - np.log(wide))
+        size = np.where(wide == changed, 0.0, np.where(np.isfinite(size), size, BEYOND))
+        return np.where(asked & (changed > 0), size, 0.0)
+
+    s.blame(Cause.EPSILON_CLIP, moved)
+    s.blame(Cause.INEFFECTIVE_EPSILON, lambda: np.where(asked & (as_float64(p) == 0), np.inf, 0.0))
+
+
 def guarded_probability(s: Steps, p: Array, options: Options) -> Array:
     """p + ε, max(p, ε) or p clipped, as the options say."""
     guard = options.get("guard", "")

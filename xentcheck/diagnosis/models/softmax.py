@@ -13,6 +13,7 @@ from xentcheck.diagnosis.models.powers import (
     Options,
     Powers,
     absorbed,
+    guarded_logarithm,
     guarded_probability,
     offset,
     power_of_logarithm,
@@ -125,19 +126,7 @@ def _logarithm(s: Steps, p: Array, asked: Array, options: Options) -> Array:
         logs = s.keep("log p + ε", logs + s.number(low, p))
         s.blame(Cause.EPSILON_CLIP, lambda: np.where(asked, low, 0.0))
     elif form != "log_p":
-
-        def moved() -> Array:
-            wide, changed = as_float64(before), as_float64(p)
-            size = np.abs(np.log(changed) - np.log(wide))
-            size = np.where(wide == changed, 0.0, np.where(np.isfinite(size), size, BEYOND))
-            return np.where(asked & (changed > 0), size, 0.0)
-
-        s.blame(Cause.EPSILON_CLIP, moved)
-
-        def useless() -> Array:
-            return np.where(asked & (as_float64(p) == 0), np.inf, 0.0)
-
-        s.blame(Cause.INEFFECTIVE_EPSILON, useless)
+        guarded_logarithm(s, before, p, asked)
     if low_log := options.get("clamp"):
         clamped = s.keep("max(log p, −h)", np.maximum(logs, s.number(-low_log, logs)))
         s.blame(
