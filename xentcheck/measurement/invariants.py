@@ -89,9 +89,18 @@ def invariants(
     case = asked.case
     if case.reduced or asked.saw(Kind.NON_DETERMINISTIC):
         return []
-    if questions.names is None:
-        asked = _strictly(asked)
     names = questions.of(asked, known)
+    strict = _strictly(asked) if questions.names is None else asked
+    if strict is asked:
+        return _asked_of(asked, names)
+    # Two ways to one value are compared with each other, whatever the limit allows of both.
+    paths = [name for name in names if name == PATHS]
+    return _asked_of(asked, paths) + _asked_of(strict, [n for n in names if n != PATHS])
+
+
+def _asked_of(asked: Asked, names: Sequence[str]) -> list[Incident]:
+    """The incidents of some invariants on the rows that the limit of ``asked`` calls right."""
+    case = asked.case
     rows = _determined(asked, eligible(case, asked.called)) if names else asked.called[:0]
     if not len(rows):
         return []
