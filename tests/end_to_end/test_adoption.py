@@ -140,7 +140,8 @@ def test_a_package_adopts_a_gate_regresses_mends_its_loss_and_moves(package: Pac
     adopted = package.installed("--write-baseline", "baseline.yaml")
     assert adopted.exit_code == 0, adopted.stderr
     assert "faults in 2 cells are tolerated" in adopted.stderr
-    assert "tolerated package.loss" in unfolded(adopted.stdout)
+    assert "2 tolerated by the baseline" in unfolded(adopted.stdout)
+    assert "baseline.yaml: 4 tolerated" in adopted.stdout
     entries = yaml.safe_load(package.baseline)["cells"]
     assert [each["sweep"] for each in entries] == ["confident", "ordinary"]
     assert {"date", "platform", "cpu", "xentcheck", "numpy"} <= set(
@@ -162,10 +163,14 @@ def test_a_package_adopts_a_gate_regresses_mends_its_loss_and_moves(package: Pac
     package.has(NAIVE)
     regressed = package.run("--baseline", "baseline.yaml")
     assert regressed.exit_code == 1
-    told = unfolded(regressed.stdout)
+    assert "gate failed" in regressed.stdout
+    assert "baseline.yaml: 2 tolerated, 2 new, 2 worse, 1 better" in regressed.stdout
+    assert "replay xentcheck probe --loss softmax_cross_entropy --logits=" in unfolded(
+        regressed.stdout
+    )
+    told = unfolded(package.run("--baseline", "baseline.yaml", "-vv").stdout)
     assert "nan softmax_cross_entropy package.loss float32 value" in told
     assert "baseline new; tolerated: nothing of the kind" in told
-    assert "replay xentcheck probe --loss softmax_cross_entropy --logits=" in told
     assert package.baseline == written
     ratcheted = package.run("--baseline", "baseline.yaml", "--ratchet")
     assert ratcheted.exit_code == 1
@@ -187,13 +192,16 @@ def test_a_package_adopts_a_gate_regresses_mends_its_loss_and_moves(package: Pac
     package.has(SHIFTED)
     again = package.run("--baseline", "baseline.yaml")
     assert again.exit_code == 1
-    assert "nothing in this cell" in unfolded(again.stdout)
+    assert "baseline.yaml: 0 tolerated, 4 new" in again.stdout
 
     # an entry of another platform tolerates nothing here, and the violation says why
     package.baseline = written.replace("  rows: ", "  platform: Plan9 mips\n  rows: ")
     moved = package.run("--baseline", "baseline.yaml")
     assert moved.exit_code == 1
-    assert f"nothing on {HERE}: its entries are for Plan9 mips" in unfolded(moved.stdout)
+    told = unfolded(moved.stdout)
+    assert f"baseline.yaml: 0 tolerated, 4 new; 2 for Plan9 mips only; this is {HERE}" in told
+    told = unfolded(package.run("--baseline", "baseline.yaml", "-vv").stdout)
+    assert f"nothing on {HERE}: its entries are for Plan9 mips" in told
     # writing it here leaves the other platform's entries alone
     assert package.run("--write-baseline", "baseline.yaml").exit_code == 0
     platforms = [each.get("platform") for each in yaml.safe_load(package.baseline)["cells"]]

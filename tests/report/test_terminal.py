@@ -393,6 +393,10 @@ class TestProfiles:
         assert chart(profile, "float32") == "▁▂▄▆█!"
         assert chart(profile, "float64")[:-1] < chart(profile, "float32")[:-1]
 
+    @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+    def test_an_error_beyond_all_ulps_loses_every_bit(self, dtype: str) -> None:
+        assert chart(bins(0.5, 2.0**60, LARGEST_ULP, math.inf), dtype) == "▁███"
+
     def test_many_bins_share_columns_and_the_worst_is_shown(self) -> None:
         profile = bins(*[0.5] * 99, 2.0**23)
         drawn = chart(profile, "float32", 10)

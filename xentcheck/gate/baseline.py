@@ -13,7 +13,7 @@ are not weighed.
 """
 
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import ROUND_UP, Context, Decimal
@@ -297,7 +297,24 @@ def _scale(
 
 
 def _note(baseline: Baseline, seen: Observed, slack: float | None) -> str:
-    """A note on the other processors that recorded entries; "" if this one recorded all."""
+    """A note on the other platforms and processors that recorded entries; "" if there are none."""
+    return "; ".join(filter(None, (_platforms(baseline, seen), _processors(baseline, seen, slack))))
+
+
+def _platforms(baseline: Baseline, seen: Observed) -> str:
+    here = ("", seen.platform)
+    known = {each.cell for each in baseline.entries if each.platform in here}
+    others = Counter(
+        each.platform
+        for each in baseline.entries
+        if each.platform not in here and each.cell in seen.faults and each.cell not in known
+    )
+    return ", ".join(
+        f"{number} for {name} only; this is {seen.platform}" for name, number in others.items()
+    )
+
+
+def _processors(baseline: Baseline, seen: Observed, slack: float | None) -> str:
     known = [each for each in baseline.processors(seen.platform) if each != seen.cpu]
     if not known:
         return ""

@@ -243,7 +243,8 @@ def _sum_of(wanted: float) -> Callable[[Subject, Rows], Deviations]:
     def sums(subject: Subject, rows: Rows) -> Deviations:
         rows = _with_normalised_labels(subject.case, rows)
         numbers = to_float64(subject.results[rows])
-        totals = numbers.sum(axis=1)
+        with np.errstate(invalid="ignore"):  # infinities of both signs
+            totals = numbers.sum(axis=1)
         scale = np.abs(numbers).sum(axis=1)
         if subject.quantity is Quantity.GRADIENT:
             weight, per_degree = factors(subject.case.parameters)

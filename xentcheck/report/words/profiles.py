@@ -3,9 +3,10 @@
 import math
 from collections.abc import Iterable, Sequence
 
-from xentcheck.floats import FORMATS, LARGEST_ULP
+from xentcheck.floats import FORMATS
 from xentcheck.model import Profile, ProfileBin
 from xentcheck.model.profiles import CONDITION, ERROR
+from xentcheck.report.matrix import lost_bits
 from xentcheck.report.words.curve import BLOCKS
 from xentcheck.report.words.numbers import brief, ulps
 
@@ -77,8 +78,7 @@ def chart(profile: Profile, dtype: str, columns: int = COLUMNS) -> str:
             marks.append(NOT_FINITE)
             continue
         worst = max((bin_.max_ulp for bin_ in each if not math.isnan(bin_.max_ulp)), default=0.0)
-        lost = math.inf if worst >= LARGEST_ULP else 1.0 + math.log2(max(worst, 0.5))
-        marks.append(_block(lost / precision))
+        marks.append(_block((lost_bits(worst, dtype) or 0.0) / precision))
     return "".join(marks)
 
 
