@@ -279,8 +279,12 @@ class TestNames:
 
 @pytest.mark.slow
 class TestKeyboard:
-    def test_the_keyboard_alone_is_enough(self, browser: Browser, page: Path) -> None:
+    def test_the_keyboard_alone_is_enough(
+        self, tmp_path: Path, page: Path, request: pytest.FixtureRequest
+    ) -> None:
         """From the top to a cell by Tab, arrows and Enter; then a filter and a copy."""
+        browser = Browser(tmp_path)  # in one that was used, no key may reach the page
+        request.addfinalizer(browser.driver.quit)
         browser.open(page)
         for _ in range(5):  # a page that has just been opened may miss a key
             browser.press(Keys.TAB)
