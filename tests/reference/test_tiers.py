@@ -41,6 +41,7 @@ from xentcheck.reference import (
     tiers_for,
 )
 from xentcheck.reference.balls import BINARY128, FLOAT64, FUNCTION_ULPS
+from xentcheck.reference.double_double import FUNCTION, DoubleDouble
 from xentcheck.reference.enclosures import Balls
 from xentcheck.reference.forms import FORMS, divergence
 from xentcheck.report import document
@@ -148,6 +149,13 @@ class Inaccurate:
 
     def off(self, exact_results):
         """The same, off by 2 (FUNCTION_ULPS − 1) roundings: one more is each function's own."""
+        if isinstance(exact_results, DoubleDouble):
+            signs = self.rng.choice([-1.0, 1.0], exact_results.shape)
+            sign = (
+                signs if self.direction == "any" else np.full(exact_results.shape, self.direction)
+            )
+            # the function itself is off by less than a seventh of its bound
+            return exact_results * DoubleDouble(np.ones(sign.shape), sign * (0.85 * FUNCTION))
         wide = exact_results.dtype != np.float64
         unit = (BINARY128 if wide else FLOAT64).unit
         signs = self.rng.choice([-1.0, 1.0], exact_results.shape)
@@ -275,7 +283,7 @@ def test_one_minus_p_is_contained_where_its_logits_differ_by_more_bits_than_floa
 
 # How narrow: relative to the result where nothing cancels.
 
-WIDTH = {Tier.FLOAT64: 2.0**-38, Tier.BINARY128: 2.0**-94}
+WIDTH = {Tier.FLOAT64: 2.0**-38, Tier.DOUBLE_DOUBLE: 2.0**-63, Tier.BINARY128: 2.0**-94}
 SMALL = -400  # below 2^SMALL the floor is what an enclosure is wide
 
 
