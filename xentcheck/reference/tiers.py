@@ -99,10 +99,13 @@ def _in_pairs(case: Case) -> bool:
     return True
 
 
-def _beyond_pairs(block: Block) -> npt.NDArray[np.bool_] | None:
+def _beyond_pairs(case: Case, block: Block) -> npt.NDArray[np.bool_] | None:
     """The rows with numbers that double-double does not serve; None: there are none."""
     found = np.zeros(len(block.x), dtype=np.bool_)
-    for numbers, most in ((block.x, LARGEST_NUMBER), (block.labels, LARGEST_FACTOR)):
+    # where a logit multiplies an exponential that may have underflowed, it is a factor
+    factor = case.loss == "kl_divergence" or bool(case.parameters.get("z_loss"))
+    largest = LARGEST_FACTOR if factor else LARGEST_NUMBER
+    for numbers, most in ((block.x, largest), (block.labels, LARGEST_FACTOR)):
         if numbers is None or numbers.dtype.kind in "iub":
             continue
         sizes = np.abs(numbers)
@@ -272,7 +275,7 @@ def _enclosed(
         block = arbiter.block_of(case, span)
         with np.errstate(all="ignore"):
             pieces = form(arithmetic, block, quantities)
-            beyond = _beyond_pairs(block) if arithmetic is DOUBLE_DOUBLE else None
+            beyond = _beyond_pairs(case, block) if arithmetic is DOUBLE_DOUBLE else None
             for quantity, piece in pieces.quantities.items():
                 if quantity not in quantities:
                     continue
