@@ -1,9 +1,11 @@
-"""Array arithmetic with error bounds: midpoints in float64 or binary128, each with a radius.
+"""Array arithmetic with error bounds: midpoints of three formats, each with a radius.
 
 A `Ball` is an array of real numbers x with ``|x − midpoint| ≤ relative·|midpoint| + absolute``.
 ``relative`` is one number for the whole array. ``absolute`` is an array, or None for 0.
 
-Assumptions, with the unit roundoff u = 2^-53 (float64) or 2^-113 (binary128):
+Midpoints are in float64, in double-double or in binary128. What holds for double-double is in
+`xentcheck.reference.double_double`. Assumptions of the others, with the unit roundoff u = 2^-53
+(float64) or 2^-113 (binary128):
 
 * ``+ − × ÷`` round to nearest. The relative error is at most u/(1 − u) of the computed result
   (N. Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd edition, SIAM 2002, §2.2).
@@ -43,6 +45,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xentcheck.model import Array, Float64Array
+from xentcheck.reference.double_double import FLOOR, FUNCTION, UNIT, DoubleDouble
 from xentcheck.reference.enclosures import Balls, Enclosures
 
 CHUNK: Final = 128  # terms of a long sum that are added in one step
@@ -59,35 +62,84 @@ except ImportError:
 
 @dataclass(frozen=True, slots=True)
 class ArrayArithmetic:
-    """A floating-point format whose arrays serve as midpoints."""
+    """A floating-point format whose arrays serve as midpoints.
+
+    Attributes:
+        name: its name.
+        dtype: the dtype of its arrays; that of the bounds for double-double.
+        unit: the relative error of one operation.
+        widest: exp(−widest) underflows.
+        function: the relative error of an elementary function.
+    """
 
     name: str
     dtype: Any
     unit: float
-    widest: float  # exp(−widest) underflows
+    widest: float
+    function: float
 
-    @property
-    def function(self) -> float:
-        """The bound of the relative error of an elementary function."""
-        return 2 * FUNCTION_ULPS * self.unit
+    def array(self, numbers: Any) -> Any:
+        """Float64 numbers, or midpoints as they are, as an array of midpoints."""
+        return np.asarray(numbers, dtype=self.dtype)
 
     def exact(self, numbers: Any, sign: int = 0) -> "Ball":
         """Exact float64 numbers as a ball. It may share their memory, so do not write to it."""
         given = np.asarray(numbers, dtype=np.float64)
-        return Ball(self, given.astype(self.dtype, copy=False), sign=sign)
+        return Ball(self, self.array(given), sign=sign)
 
-    def zeros(self, shape: Any) -> Array:
+    def zeros(self, shape: Any) -> Any:
         """An array of zeros in this format."""
         return np.zeros(shape, dtype=self.dtype)
 
+    def no_bounds(self, shape: Any) -> Array:
+        """Absolute bounds of 0."""
+        return np.zeros(shape, dtype=self.dtype)
+
+    def leading(self, midpoint: Any) -> Array:
+        """Midpoints as bounds are computed with, up to `SLACK`."""
+        return np.asarray(midpoint)
+
+    def total(self, terms: Any) -> tuple[Any, float]:
+        """The sum along the last axis, and its error in units of u times the magnitudes."""
+        return _summed(terms, self)
+
     def unknown(self, shape: Any) -> "Ball":
         """Numbers with a radius of inf: nothing is known about them."""
-        return Ball(self, self.zeros(shape), absolute=self.zeros(shape) + np.inf)
+        return Ball(self, self.zeros(shape), absolute=self.no_bounds(shape) + np.inf)
 
 
-FLOAT64 = ArrayArithmetic("float64", np.dtype(np.float64), 2.0**-53, 746.0)
+class _DoubleDoubleArithmetic(ArrayArithmetic):
+    """Double-double midpoints, with bounds in float64."""
+
+    __slots__ = ()
+
+    def array(self, numbers: Any) -> Any:
+        return numbers if isinstance(numbers, DoubleDouble) else DoubleDouble(numbers)
+
+    def zeros(self, shape: Any) -> Any:
+        return DoubleDouble(np.zeros(shape))
+
+    def leading(self, midpoint: Any) -> Array:
+        return np.asarray(midpoint.hi)
+
+    def total(self, terms: Any) -> tuple[Any, float]:
+        return (
+            DoubleDouble.total(terms)
+            if isinstance(terms, DoubleDouble)
+            else _summed(terms, FLOAT64)
+        )
+
+
+FLOAT64 = ArrayArithmetic(
+    "float64", np.dtype(np.float64), 2.0**-53, 746.0, 2 * FUNCTION_ULPS * 2.0**-53
+)
+DOUBLE_DOUBLE = _DoubleDoubleArithmetic(
+    "double-double", np.dtype(np.float64), UNIT, 746.0, FUNCTION
+)
 BINARY128 = (
-    None if _BINARY128 is None else ArrayArithmetic("binary128", _BINARY128, 2.0**-113, 11400.0)
+    None
+    if _BINARY128 is None
+    else ArrayArithmetic("binary128", _BINARY128, 2.0**-113, 11400.0, 2 * FUNCTION_ULPS * 2.0**-113)
 )
 
 
@@ -111,7 +163,7 @@ class Ball:
     def __init__(
         self,
         arithmetic: ArrayArithmetic,
-        midpoint: Array,
+        midpoint: Any,
         relative: float = 0.0,
         absolute: Array | None = None,
         sign: int = 0,
@@ -124,7 +176,7 @@ class Ball:
         self.below_one = False
 
     def _like(
-        self, midpoint: Array, relative: float, absolute: Array | None = None, sign: int = 0
+        self, midpoint: Any, relative: float, absolute: Array | None = None, sign: int = 0
     ) -> "Ball":
         return Ball(self.arithmetic, midpoint, relative, absolute, sign)
 
@@ -136,7 +188,7 @@ class Ball:
     @property
     def radius(self) -> Array:
         """The radius of each element, in the arithmetic's own dtype."""
-        radius = np.abs(self.midpoint) * self.relative
+        radius = np.abs(self.arithmetic.leading(self.midpoint)) * (self.relative * SLACK)
         if self.absolute is not None:
             radius = (radius + self.absolute) * SLACK
         return np.asarray(radius)
@@ -157,7 +209,7 @@ class Ball:
             self.below_one &= not bool(((size >= 1.0) & (size < np.inf)).any())
         self.midpoint[index] = numbers
         if self.absolute is None and absolute is not None:
-            self.absolute = self.arithmetic.zeros(self.midpoint.shape)
+            self.absolute = self.arithmetic.no_bounds(self.midpoint.shape)
         if self.absolute is not None:
             self.absolute[index] = 0.0 if absolute is None else absolute
 
@@ -192,15 +244,16 @@ class Ball:
         midpoint = self.midpoint * other.midpoint
         relative = compound(self.relative, other.relative, self.arithmetic.unit)
         absolute = None
+        leading = self.arithmetic.leading
         if self.absolute is not None:
-            absolute = self.absolute * np.abs(other.midpoint) * (1.0 + other.relative)
+            absolute = self.absolute * np.abs(leading(other.midpoint)) * (1.0 + other.relative)
         if other.absolute is not None:
-            mine = np.abs(self.midpoint) * (1.0 + self.relative)
+            mine = np.abs(leading(self.midpoint)) * (1.0 + self.relative)
             if self.absolute is not None:
                 mine = mine + self.absolute
             absolute = _sum(absolute, other.absolute * mine)
         if absolute is not None:
-            absolute = absolute * SLACK
+            absolute = absolute * (SLACK * SLACK)
         return self._like(midpoint, relative, absolute, self.sign * other.sign)
 
     __rmul__ = __mul__
@@ -213,7 +266,8 @@ class Ball:
         relative = compound(self.relative, 2.0 * other.relative, self.arithmetic.unit)
         absolute = None
         if self.absolute is not None:
-            absolute = self.absolute / np.abs(other.midpoint) * (1.0 + 2.0 * other.relative) * SLACK
+            size = np.abs(self.arithmetic.leading(other.midpoint))
+            absolute = self.absolute / size * (1.0 + 2.0 * other.relative) * (SLACK * SLACK)
         return self._like(midpoint, relative, absolute, self.sign * other.sign)
 
     def __rtruediv__(self, other: float) -> "Ball":
@@ -242,9 +296,10 @@ class Ball:
             # |e^a − 1| ≤ a(1 + a) for a ≤ 1. For larger a, e^x is known only where it certainly
             # underflows; an underflow of the midpoint alone does not prove that.
             spread = self.absolute * (1.0 + self.absolute)
-            absolute = times(midpoint, spread) * (1.0 + 2.0 * relative)
-            reach = self.midpoint * (1.0 - self.relative) + self.absolute
-            gone = (reach < -arithmetic.widest) | (self.midpoint == -np.inf)
+            absolute = times(arithmetic.leading(midpoint), spread) * (1.0 + 2.0 * relative) * SLACK
+            leading = arithmetic.leading(self.midpoint)
+            reach = leading * (1.0 - self.relative) / SLACK + self.absolute
+            gone = (reach < -arithmetic.widest) | (leading == -np.inf)
             unknown = ~(self.absolute < 0.5) & ~gone
             absolute = np.where(unknown, np.inf, absolute)
         return self._like(midpoint, relative, absolute, 1)
@@ -255,7 +310,7 @@ class Ball:
         midpoint = np.log(self.midpoint)
         absolute = None
         if self.relative:
-            absolute = np.full_like(midpoint, compound(self.relative))
+            absolute = self.arithmetic.no_bounds(midpoint.shape) + compound(self.relative)
         return self._like(midpoint, self.arithmetic.function, absolute)
 
     def log1p(self, condition: float = 1.0) -> "Ball":
@@ -281,7 +336,7 @@ class Ball:
     def total(self) -> "Ball":
         """The sum along the last axis, which may be empty."""
         terms = self.midpoint.shape[-1]
-        midpoint, factor = _summed(self.midpoint, self.arithmetic)
+        midpoint, factor = self.arithmetic.total(self.midpoint)
         slack = factor * self.arithmetic.unit
         absolute = None
         if self.absolute is not None and terms:
@@ -289,8 +344,9 @@ class Ball:
         if self.sign:
             relative = compound(self.relative, slack * SLACK)
             return self._like(midpoint, relative, absolute, self.sign)
-        magnitude, _ = _summed(np.abs(self.midpoint), self.arithmetic)
-        spread = magnitude * (compound(self.relative, slack * SLACK) * SLACK)
+        sizes = np.abs(self.arithmetic.leading(self.midpoint))
+        magnitude, _ = self.arithmetic.total(sizes)
+        spread = magnitude * (compound(self.relative, slack * SLACK) * (SLACK * SLACK))
         return self._like(midpoint, 0.0, spread if absolute is None else spread + absolute)
 
     def balls(self, accepts: Array | None = None) -> Balls:
@@ -304,6 +360,8 @@ class Ball:
         """The numbers as normalised `Enclosures`."""
         if self.arithmetic is FLOAT64:
             return self.balls(accepts).enclosures()
+        if self.arithmetic is DOUBLE_DOUBLE:
+            return _of_pairs(self, accepts)
         return _normalised(self, accepts)
 
 
@@ -367,6 +425,23 @@ def _normalised(ball: Ball, accepts: Array | None) -> Enclosures:
     if accepts is None:
         accepts = np.zeros(hi.shape, dtype=np.uint8)
     return Enclosures.of(inner, lo, width, -scale, accepts, below_one=ball.below_one)
+
+
+def _of_pairs(ball: Ball, accepts: Array | None) -> Enclosures:
+    """Double-double numbers as two float64 numbers of the same sign, and a radius."""
+    hi, lo = np.asarray(ball.midpoint.hi), np.asarray(ball.midpoint.lo)
+    with np.errstate(all="ignore"):
+        outward = np.sign(lo) * np.sign(hi) < 0
+        inner = np.where(outward, np.nextafter(hi, 0.0), hi)
+        lo = np.where(np.isfinite(hi), lo + (hi - inner), 0.0)
+        width = np.abs(hi) * (ball.relative * SLACK) + np.abs(lo) * 2.0**-52
+        width = width + np.where(hi == 0.0, 0.0, FLOOR)  # 0 is exactly 0
+        if ball.absolute is not None:
+            width = (width + ball.absolute) * SLACK
+    if accepts is None:
+        accepts = np.zeros(hi.shape, dtype=np.uint8)
+    nothing = np.zeros(hi.shape, dtype=np.int64)
+    return Enclosures.of(inner, lo, width, nothing, accepts, below_one=ball.below_one)
 
 
 def _scale(hi: Float64Array, middle: Array, absolute: Array | None) -> npt.NDArray[np.int64]:

@@ -4,8 +4,11 @@ Each of the three tiers gives enclosures with a radius:
 
 * ``float64``: the array forms (`xentcheck.reference.forms`) in float64, for dtypes of at most 32
   bits. Where nothing cancels, the radius is below 2^-38 of the result: 2^-14 ulp of float32.
-* ``binary128``: the same forms in binary128, by numpy-quaddtype. It is the lowest tier for float64.
-  The radius is below 2^-94 of the result. Without numpy-quaddtype this tier is skipped.
+* ``double-double``: the same forms in pairs of float64 numbers
+  (`xentcheck.reference.double_double`). It is the lowest tier for float64. The radius is below
+  2^-64 of the result. It serves numbers of ordinary size, and all losses but the focal one.
+* ``binary128``: the same forms in binary128, by numpy-quaddtype. The radius is below 2^-94 of the
+  result. Without numpy-quaddtype this tier is skipped.
 * ``mpmath``: the arbiter (`xentcheck.reference.arbiter`), row by row.
 
 Every row starts on the lowest tier. Scoring finds the rows that are undecided because of their
@@ -29,7 +32,18 @@ from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Block, Loss
 from xentcheck.model import Accepts, Case, Float64Array, Quantity
 from xentcheck.reference import arbiter
-from xentcheck.reference.balls import BINARY128, FLOAT64, ArrayArithmetic, Ball
+from xentcheck.reference.balls import (
+    BINARY128,
+    DOUBLE_DOUBLE,
+    FLOAT64,
+    ArrayArithmetic,
+    Ball,
+)
+from xentcheck.reference.double_double import (
+    LARGEST_FACTOR,
+    LARGEST_NUMBER,
+    SMALLEST_NUMBER,
+)
 from xentcheck.reference.element import Element
 from xentcheck.reference.enclosures import Balls, Enclosures
 from xentcheck.reference.forms import FORMS, Partial
@@ -46,6 +60,7 @@ class Tier(StrEnum):
     """A method that encloses exact results."""
 
     FLOAT64 = "float64"
+    DOUBLE_DOUBLE = "double-double"
     BINARY128 = "binary128"
     MPMATH = "mpmath"
 
@@ -53,8 +68,51 @@ class Tier(StrEnum):
 def tiers_for(dtype: str) -> tuple[Tier, ...]:
     """The tiers for a dtype, lowest first."""
     first = (Tier.FLOAT64,) if FORMATS[dtype].bits <= 32 else ()
-    second = (Tier.BINARY128,) if BINARY128 is not None else ()
-    return (*first, *second, Tier.MPMATH)
+    third = (Tier.BINARY128,) if BINARY128 is not None else ()
+    return (*first, Tier.DOUBLE_DOUBLE, *third, Tier.MPMATH)
+
+
+def tiers_of(case: Case) -> tuple[Tier, ...]:
+    """The tiers for a case, lowest first."""
+    if case.loss not in FORMS:  # a loss without a form over arrays is mpmath's alone
+        return (Tier.MPMATH,)
+    every = tiers_for(case.dtype)
+    return every if _in_pairs(case) else tuple(each for each in every if each is not PAIRS)
+
+
+PAIRS = Tier.DOUBLE_DOUBLE
+_WIDE = frozenset({"sigmoid_focal_loss"})
+"""Losses that double-double does not serve: they divide small numbers, or need real powers."""
+
+
+def _in_pairs(case: Case) -> bool:
+    """Whether the parameters of a case are in the range of double-double."""
+    if case.loss in _WIDE or "noise" in case.parameters:
+        return False
+    for given in case.parameters.values():
+        if isinstance(given, str | bool):
+            continue
+        sizes = np.abs(np.asarray(given, dtype=np.float64))
+        inside = (sizes <= LARGEST_FACTOR) & (sizes >= 1.0 / LARGEST_FACTOR)
+        if not (inside | (sizes == 0.0)).all():
+            return False
+    return True
+
+
+def _beyond_pairs(case: Case, block: Block) -> npt.NDArray[np.bool_] | None:
+    """The rows with numbers that double-double does not serve; None: there are none."""
+    found = np.zeros(len(block.x), dtype=np.bool_)
+    # where a logit multiplies an exponential that may have underflowed, it is a factor
+    factor = case.loss == "kl_divergence" or bool(case.parameters.get("z_loss"))
+    largest = LARGEST_FACTOR if factor else LARGEST_NUMBER
+    for numbers, most in ((block.x, largest), (block.labels, LARGEST_FACTOR)):
+        if numbers is None or numbers.dtype.kind in "iub":
+            continue
+        sizes = np.abs(numbers)
+        odd = ((sizes < SMALLEST_NUMBER) & (sizes > 0.0)) | ((sizes > most) & (sizes < np.inf))
+        if odd.any():
+            found |= odd.reshape(len(odd), -1).any(axis=1)
+    return found if found.any() else None
 
 
 def row_parts(case: Case, elements: int = BLOCK_ELEMENTS) -> Iterator[slice]:
@@ -88,9 +146,7 @@ class Reference:
             UncertifiedError: mpmath is the lowest tier and cannot decide some row.
         """
         self.case = case
-        # a loss without a form over arrays is mpmath's alone
-        known = tiers_for(case.dtype) if case.loss in FORMS else (Tier.MPMATH,)
-        self.tiers = tiers or known
+        self.tiers = tiers or tiers_of(case)
         self.level = np.zeros(case.rows, dtype=np.uint8)
         self._loss: Loss = LOSSES[case.loss]
         self.quantities = frozenset(quantities)
@@ -182,9 +238,16 @@ class Reference:
         """Enclosures by one tier of some rows, or of all rows if ``rows`` is None."""
         if tier is Tier.MPMATH:
             return _by_arbiter(self.case, rows, quantities)
-        arithmetic = FLOAT64 if tier is Tier.FLOAT64 else BINARY128
+        arithmetic = _ARITHMETICS[tier]
         assert arithmetic is not None
         return _enclosed(arithmetic, self.case, rows, quantities)
+
+
+_ARITHMETICS = {
+    Tier.FLOAT64: FLOAT64,
+    Tier.DOUBLE_DOUBLE: DOUBLE_DOUBLE,
+    Tier.BINARY128: BINARY128,
+}
 
 
 def _enclosed(
@@ -212,11 +275,14 @@ def _enclosed(
         block = arbiter.block_of(case, span)
         with np.errstate(all="ignore"):
             pieces = form(arithmetic, block, quantities)
+            beyond = _beyond_pairs(case, block) if arithmetic is DOUBLE_DOUBLE else None
             for quantity, piece in pieces.quantities.items():
                 if quantity not in quantities:
                     continue
                 if pieces.left is not None:
                     _leave(piece, pieces.left)
+                if beyond is not None:
+                    _leave(piece, beyond)
                 if case.reduced and quantity is Quantity.VALUE:
                     values.append(piece)
                     continue
@@ -306,7 +372,7 @@ def _leave(piece: Partial, left: npt.NDArray[np.bool_]) -> None:
     piece.put(left, 0.0)
     ball = piece.ball
     if ball.absolute is None:
-        ball.absolute = ball.arithmetic.zeros(ball.midpoint.shape)
+        ball.absolute = ball.arithmetic.no_bounds(ball.midpoint.shape)
     ball.absolute[left] = np.inf
 
 
@@ -419,7 +485,7 @@ def _divisor(arithmetic: ArrayArithmetic, loss: Loss, case: Case) -> Ball | None
 
 def _missing_mean(arithmetic: ArrayArithmetic) -> Partial:
     """The value of a mean over nothing: NaN or 0."""
-    ball = Ball(arithmetic, np.asarray(arithmetic.exact(np.nan).midpoint))
+    ball = Ball(arithmetic, arithmetic.array(arithmetic.exact(np.nan).midpoint))
     return Partial(ball, np.full((), int(Accepts.ZERO), dtype=np.uint8))
 
 
@@ -440,7 +506,9 @@ def _joined(values: list[Partial]) -> Partial:
     if any(each.absolute is not None for each in balls):
         absolute = np.concatenate(
             [
-                arithmetic.zeros(each.midpoint.shape) if each.absolute is None else each.absolute
+                arithmetic.no_bounds(each.midpoint.shape)
+                if each.absolute is None
+                else each.absolute
                 for each in balls
             ]
         )
@@ -489,7 +557,7 @@ def _total(piece: Partial, divisor: Ball | None) -> Partial:
         piece.ball.absolute = None if absolute is None else np.asarray(absolute)
     if piece.accepts is not None:
         piece.accepts = np.asarray(np.bitwise_or.reduce(piece.accepts), dtype=np.uint8)
-    piece.ball.midpoint = np.asarray(piece.ball.midpoint)
+    piece.ball.midpoint = ball.arithmetic.array(piece.ball.midpoint)
     return piece
 
 

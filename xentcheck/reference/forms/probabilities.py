@@ -109,7 +109,7 @@ def _categorical_of_labels(
         pieces.quantities[VALUE] = value
     if GRADIENT in wanted:
         slope = -_quotient(arithmetic.exact(1.0, sign=1), arithmetic.exact(p, sign=1))
-        midpoint, absolute = arithmetic.zeros(x.shape), arithmetic.zeros(x.shape)
+        midpoint, absolute = arithmetic.zeros(x.shape), arithmetic.no_bounds(x.shape)
         midpoint[rows, labels], absolute[rows, labels] = slope.midpoint, slope.absolute
         gradient = Partial(Ball(arithmetic, midpoint, 0.0, absolute))
         at_label = np.zeros(x.shape, dtype=np.bool_)

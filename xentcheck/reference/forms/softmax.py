@@ -26,6 +26,7 @@ from xentcheck.losses.labels import ignored_rows, masses
 from xentcheck.losses.spec import Block
 from xentcheck.model import Accepts, Array, Float64Array, LabelKind, Quantity
 from xentcheck.reference.balls import FLOAT64, SLACK, ArrayArithmetic, Ball, compound, times
+from xentcheck.reference.double_double import DoubleDouble, two_sum
 from xentcheck.reference.forms.result import Form, FormResult, Mask, Partial
 
 INF = float("inf")
@@ -429,6 +430,8 @@ def _remainder(charge: Ball) -> Ball:
     unit = charge.arithmetic.unit
     if charge.relative:
         return charge.total()[:, np.newaxis] - charge
+    if isinstance(charge.midpoint, DoubleDouble):
+        return _remainder_of_pairs(charge)
     high, low, spread = _compensated(charge.midpoint)
     rest = (high[:, np.newaxis] - charge.midpoint) + low[:, np.newaxis]
     # the two roundings err by u of |high − c| ≤ |rest| + |low| and of |rest|
@@ -436,6 +439,23 @@ def _remainder(charge: Ball) -> Ball:
     bound = spread * (charge.midpoint.shape[1] * unit * SLACK) + own
     absolute = np.broadcast_to(bound[:, np.newaxis], rest.shape) * SLACK
     return Ball(charge.arithmetic, rest, 2.0 * unit * SLACK, absolute)
+
+
+def _remainder_of_pairs(charge: Ball) -> Ball:
+    """The same of exact double-double numbers: leading parts exactly, the others in float64."""
+    unit = 2.0**-53
+    numbers = charge.midpoint
+    high, low, spread = _compensated(numbers.hi)
+    lows = np.add.reduce(numbers.lo, axis=1)
+    sizes = np.add.reduce(np.abs(numbers.lo), axis=1)
+    total = DoubleDouble(*two_sum(high, low + lows))
+    rest = total[:, np.newaxis] - numbers
+    terms = numbers.shape[1] + 1
+    bound = ((spread + sizes) * terms + np.abs(low) + np.abs(lows)) * (2.0 * unit * SLACK)
+    exact = (spread == 0.0) & (sizes == 0.0)
+    bound = np.where(exact & (low == 0.0), 0.0, bound)
+    absolute = np.broadcast_to(bound[:, np.newaxis], rest.shape) * SLACK
+    return Ball(charge.arithmetic, rest, 2.0 * charge.arithmetic.unit * SLACK, absolute)
 
 
 def _compensated(terms: Array) -> tuple[Array, Array, Array]:
