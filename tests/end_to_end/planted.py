@@ -855,6 +855,159 @@ PLANTED = (
         ),
     ),
     Planted(
+        "the exponential of a pair without its lower part",
+        "xentcheck/reference/double_double.py",
+        "    low = low + low * r + bracket\n",
+        "    low = bracket\n",
+        ("tests/reference/test_double_double.py::test_exp_errs_by_no_more_than_its_bound[spread]",),
+    ),
+    Planted(
+        "a series of exp without its last term",
+        "xentcheck/reference/double_double.py",
+        "(1 / 120 + r * (1 / 720))",
+        "(1 / 120)",
+        (
+            "tests/reference/test_double_double.py::test_exp_errs_by_no_more_than_its_bound[switch-overs]",
+        ),
+    ),
+    Planted(
+        "a table of exp rounded to float64",
+        "xentcheck/reference/double_double.py",
+        "    tail = table_low[j]\n",
+        "    tail = 0.0 * table_low[j]\n",
+        (
+            "tests/reference/test_double_double.py::test_exp_errs_by_no_more_than_its_bound[entries]",
+        ),
+    ),
+    Planted(
+        "a wrong entry in the table of exp",
+        "xentcheck/reference/double_double.py",
+        "mpmath.mpf(2) ** (mpmath.mpf(j) / TABLE) for j",
+        "mpmath.mpf(2) ** (mpmath.mpf(j + (j == 77) * 2.0**-40) / TABLE) for j",
+        (
+            "tests/reference/test_double_double.py::test_the_table_of_exp_is_right_to_a_hundred_bits",
+            "tests/reference/test_double_double.py::test_exp_errs_by_no_more_than_its_bound[entries]",
+        ),
+    ),
+    Planted(
+        "a step of ln 2/256 in two parts of three",
+        "xentcheck/reference/double_double.py",
+        " - n * third\n",
+        "\n",
+        (
+            "tests/reference/test_double_double.py::test_exp_errs_by_no_more_than_its_bound[switch-overs-far-out]",
+        ),
+    ),
+    Planted(
+        "parts of the step that are too long",
+        "xentcheck/reference/double_double.py",
+        "*_parts(step, 34, 34), *table",
+        "*_parts(step, 44, 34), *table",
+        (
+            "tests/reference/test_double_double.py::test_the_first_two_parts_of_the_step_times_any_n_are_exact",
+        ),
+    ),
+    Planted(
+        "a logarithm of the leading part alone",
+        "xentcheck/reference/double_double.py",
+        "above, under = two_sum(mantissa - c, low)",
+        "above, under = two_sum(mantissa - c, 0.0 * low)",
+        (
+            "tests/reference/test_double_double.py::test_log_errs_by_no_more_than_its_bound[centres]",
+        ),
+    ),
+    Planted(
+        "a series of atanh without its last term",
+        "xentcheck/reference/double_double.py",
+        "(2 / 5 + t * (2 / 7))",
+        "(2 / 5)",
+        (
+            "tests/reference/test_double_double.py::test_log_errs_by_no_more_than_its_bound[switch-overs]",
+        ),
+    ),
+    Planted(
+        "log1p of a small number by 1 + x",
+        "xentcheck/reference/double_double.py",
+        "near = (exponent == 0) & (i == TABLE)",
+        "near = (exponent == 1) & (i == TABLE)",
+        (
+            "tests/reference/test_double_double.py::test_log1p_errs_by_no_more_than_its_bound_times_the_condition[small]",
+        ),
+    ),
+    Planted(
+        "a product of pairs without the cross terms",
+        "xentcheck/reference/double_double.py",
+        "error = error + (self.hi * other.lo + self.lo * other.hi)",
+        "error = error + self.hi * other.lo",
+        (
+            "tests/reference/test_double_double.py::test_sums_products_and_quotients_err_by_no_more_than_the_theorems_say",
+        ),
+    ),
+    Planted(
+        "a quotient of pairs without the remainder",
+        "xentcheck/reference/double_double.py",
+        "left = (self.hi - high) + (self.lo - low)",
+        "left = self.hi - high",
+        (
+            "tests/reference/test_double_double.py::test_sums_products_and_quotients_err_by_no_more_than_the_theorems_say",
+        ),
+    ),
+    Planted(
+        "a sum of pairs that is sloppy where they cancel",
+        "xentcheck/reference/double_double.py",
+        "low, rest = two_sum(self.lo, other.lo)",
+        "low, rest = self.lo + other.lo, 0.0 * self.lo",
+        (
+            "tests/reference/test_double_double.py::test_numbers_that_nearly_cancel_keep_the_relative_bound",
+        ),
+    ),
+    Planted(
+        "a long sum that forgets the errors of its pairs",
+        "xentcheck/reference/double_double.py",
+        "            lows += error\n",
+        "",
+        ("tests/reference/test_double_double.py::test_a_long_sum_errs_by_no_more_than_its_factor",),
+    ),
+    Planted(
+        "a long sum that forgets the odd term's error",
+        "xentcheck/reference/double_double.py",
+        "lows[..., 0] += low[..., -1] + error",
+        "lows[..., 0] += low[..., -1]",
+        ("tests/reference/test_double_double.py::test_a_long_sum_errs_by_no_more_than_its_factor",),
+    ),
+    Planted(
+        "a long sum said to be as good as one addition",
+        "xentcheck/reference/double_double.py",
+        "factor = (rounds + 2) * (rounds + 2) * 2.0**-106 / UNIT if terms > 1 else 0.0",
+        "factor = 2.0**-60 if terms > 1 else 0.0",
+        ("tests/reference/test_double_double.py::test_a_long_sum_errs_by_no_more_than_its_factor",),
+    ),
+    Planted(
+        "a bound of double-double's exp and log that they do not keep",
+        "xentcheck/reference/double_double.py",
+        "FUNCTION: Final = 2.0**-68",
+        "FUNCTION: Final = 2.0**-74",
+        (
+            "tests/reference/test_double_double.py::test_exp_errs_by_no_more_than_its_bound[switch-overs]",
+        ),
+    ),
+    Planted(
+        "a bound of double-double's operations that they do not keep",
+        "xentcheck/reference/double_double.py",
+        "UNIT: Final = 2.0**-102",
+        "UNIT: Final = 2.0**-104",
+        (
+            "tests/reference/test_double_double.py::test_sums_products_and_quotients_err_by_no_more_than_the_theorems_say",
+        ),
+    ),
+    Planted(
+        "exp that ends before it underflows",
+        "xentcheck/reference/double_double.py",
+        "LOWEST: Final = -741.0",
+        "LOWEST: Final = -600.0",
+        ("tests/reference/test_double_double.py::test_exp_ends_where_it_says",),
+    ),
+    Planted(
         "what underflowed has no bound",
         "xentcheck/reference/enclosures.py",
         "radius = np.abs(self.midpoint) * self.relative + FLOOR",

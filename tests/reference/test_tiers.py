@@ -998,7 +998,7 @@ def test_an_audit_reports_a_form_that_is_off_by_a_billionth(monkeypatch):
     monkeypatch.setitem(FORMS, "logsumexp", shifted(FORMS["logsumexp"]))
     found = audit(loaded("logsumexp")).uncertified
     assert any("internal error: a fast tier misses the" in each for each in found)
-    # binary128 was not touched, and float64 has no other tier
+    # float64 results start on double-double, which was not touched
     assert not any("float64" in each for each in found)
 
 
@@ -1151,9 +1151,9 @@ def test_one_component_of_a_row_is_what_the_whole_case_has_there(loss, dtype):
 
 def test_tiers_are_those_of_the_dtype():
     wide = () if BINARY128 is None else (Tier.BINARY128,)
-    assert tiers_for("float64") == (*wide, Tier.MPMATH)
+    assert tiers_for("float64") == (Tier.DOUBLE_DOUBLE, *wide, Tier.MPMATH)
     for dtype in set(DTYPES) - {"float64"}:
-        assert tiers_for(dtype) == (Tier.FLOAT64, *wide, Tier.MPMATH)
+        assert tiers_for(dtype) == (Tier.FLOAT64, Tier.DOUBLE_DOUBLE, *wide, Tier.MPMATH)
 
 
 # The whole audit, with the fast tiers and without.
@@ -1180,6 +1180,9 @@ def split(report):
         for each in whole["measurements"]
         for name in ABOUT
     ]
+    for each in whole["measurements"]:
+        for profile in each["profiles"]:
+            numbers.extend(profile.pop("max_ulp"))
     for finding in whole["findings"]:
         numbers.extend(finding.pop("least").values())
     return whole, np.array(numbers, dtype=float)
@@ -1196,12 +1199,13 @@ def test_an_audit_finds_the_same_with_the_fast_tiers_and_by_mpmath_alone(monkeyp
     np.testing.assert_allclose(numbers, others, rtol=1e-3, atol=2.0**-10)
 
 
-def test_without_binary128_float64_goes_to_mpmath_and_finds_the_same(monkeypatch):
+def test_without_binary128_what_is_left_goes_to_mpmath_and_finds_the_same(monkeypatch):
+    monkeypatch.setattr(tiers, "LARGEST_NUMBER", 1.0)
     usual = audit(loaded("logsumexp", "sigmoid"))
     if BINARY128 is not None:
         assert usual.reference["method"] == METHOD
     monkeypatch.setattr(tiers, "BINARY128", None)
-    assert tiers_for("float64") == (Tier.MPMATH,)
+    assert tiers_for("float64") == (Tier.DOUBLE_DOUBLE, Tier.MPMATH)
     without = audit(loaded("logsumexp", "sigmoid"))
     assert without.reference["method"] == WITHOUT_BINARY128
     assert without.reference["decided_by"][Tier.BINARY128] == 0

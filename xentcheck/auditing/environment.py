@@ -9,9 +9,11 @@ import numpy as np
 from xentcheck._version import __version__
 from xentcheck.model import Process
 
-METHOD = "enclosures of rising precision: float64, binary128, mpmath intervals"
+METHOD = "enclosures of rising precision: float64, double-double, binary128, mpmath intervals"
 
-WITHOUT_BINARY128 = "enclosures of rising precision: float64, mpmath intervals (no numpy-quaddtype)"
+WITHOUT_BINARY128 = (
+    "enclosures of rising precision: float64, double-double, mpmath intervals (no numpy-quaddtype)"
+)
 
 
 def environment(processes: Iterable[Process] = ()) -> dict[str, str]:

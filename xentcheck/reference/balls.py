@@ -143,6 +143,18 @@ BINARY128 = (
 )
 
 
+def rounds_to_nearest() -> bool:
+    """Whether this process rounds to nearest and keeps subnormal numbers, as all bounds assume.
+
+    A library can change both for the thread that loads it: the rounding mode, or flush-to-zero.
+    """
+    one = np.array([1.0, -1.0])
+    step = one * 2.0**-52
+    nearest = (one + step * 0.5 == one) & (one + step * 0.75 == one + step)
+    kept = np.array([2.0**-1070]) * np.array([0.5]) * np.array([2.0]) == 2.0**-1070
+    return bool(nearest.all() and kept.all())
+
+
 def compound(*relatives: float) -> float:
     """An upper bound of Π(1 + r) − 1."""
     total = sum(relatives)

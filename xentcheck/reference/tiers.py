@@ -27,6 +27,7 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from xentcheck.errors import INTERNAL_ERROR, UncertifiedError
 from xentcheck.floats import FORMATS
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Block, Loss
@@ -38,6 +39,7 @@ from xentcheck.reference.balls import (
     FLOAT64,
     ArrayArithmetic,
     Ball,
+    rounds_to_nearest,
 )
 from xentcheck.reference.double_double import (
     LARGEST_FACTOR,
@@ -79,6 +81,12 @@ def tiers_of(case: Case) -> tuple[Tier, ...]:
     every = tiers_for(case.dtype)
     return every if _in_pairs(case) else tuple(each for each in every if each is not PAIRS)
 
+
+NOT_NEAREST = (
+    f"{INTERNAL_ERROR}: this process does not round to nearest, or takes subnormal numbers for 0. "
+    "Something that was loaded into it has changed the floating-point unit: call it in a process "
+    "of its own"
+)
 
 PAIRS = Tier.DOUBLE_DOUBLE
 _WIDE = frozenset({"sigmoid_focal_loss"})
@@ -143,8 +151,11 @@ class Reference:
             tiers: replace the tiers of the dtype; lowest first, and mpmath last.
 
         Raises:
-            UncertifiedError: mpmath is the lowest tier and cannot decide some row.
+            UncertifiedError: mpmath is the lowest tier and cannot decide some row; or this process
+                does not round to nearest.
         """
+        if not rounds_to_nearest():
+            raise UncertifiedError(NOT_NEAREST)
         self.case = case
         self.tiers = tiers or tiers_of(case)
         self.level = np.zeros(case.rows, dtype=np.uint8)
