@@ -107,6 +107,25 @@ def test_sums_products_and_quotients_err_by_no_more_than_the_theorems_say(
         assert result.hi == result.hi + result.lo
 
 
+@settings(max_examples=500)
+@given(pairs, ordinary, ordinary)
+def test_float64_numbers_among_pairs_keep_the_bounds_and_lose_nothing_among_themselves(
+    a: tuple[float, float], b: float, c: float
+) -> None:
+    x, y, z = DoubleDouble(*a), DoubleDouble(b), DoubleDouble(c)
+    assert (x.exact, y.exact) == (False, True)
+    assert value(y + z) == Fraction(b) + Fraction(c)
+    assert value(y - z) == Fraction(b) - Fraction(c)
+    assert value(y * z) == Fraction(b) * Fraction(c)
+    for result, truth, units in (
+        (x + y, exact(a) + Fraction(b), 2),
+        (y - x, Fraction(b) - exact(a), 2),
+        (x * y, exact(a) * Fraction(b), 3),
+        (y * x, exact(a) * Fraction(b), 3),
+    ):
+        assert abs(value(result) - truth) <= units * U**2 * abs(truth)
+
+
 @given(pairs, shares, st.integers(0, 60))
 def test_numbers_that_nearly_cancel_keep_the_relative_bound(
     a: tuple[float, float], share: float, bits: int
@@ -254,6 +273,14 @@ def test_log1p_errs_by_no_more_than_its_bound_times_the_condition(numbers: np.nd
         if MP.fabs(x) < MP.mpf(1) / (2 * TABLE):
             allowed = MP.fabs(truth) * FUNCTION
         assert MP.fabs(real(hi, lo) - truth) <= allowed, x
+
+
+def test_infinities_stay_infinities() -> None:
+    infinite = DoubleDouble(np.array([np.inf, -np.inf, np.inf]))
+    other = DoubleDouble(np.array([1.0, 2.0, 3.0]), np.array([2.0**-60, 0.0, 0.0]))
+    for found in (infinite + other, infinite - other, infinite + 1.0, infinite * other):
+        np.testing.assert_array_equal(found.hi, infinite.hi)
+        assert not found.lo.any()
 
 
 @pytest.mark.parametrize(

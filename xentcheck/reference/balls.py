@@ -443,11 +443,13 @@ def _of_pairs(ball: Ball, accepts: Array | None) -> Enclosures:
     """Double-double numbers as two float64 numbers of the same sign, and a radius."""
     hi, lo = np.asarray(ball.midpoint.hi), np.asarray(ball.midpoint.lo)
     with np.errstate(all="ignore"):
-        outward = np.sign(lo) * np.sign(hi) < 0
-        inner = np.where(outward, np.nextafter(hi, 0.0), hi)
-        lo = np.where(np.isfinite(hi), lo + (hi - inner), 0.0)
-        width = np.abs(hi) * (ball.relative * SLACK) + np.abs(lo) * 2.0**-52
-        width = width + np.where(hi == 0.0, 0.0, FLOOR)  # 0 is exactly 0
+        outward = ((lo < 0.0) != (hi < 0.0)) & (lo != 0.0)
+        inner = (hi.view(np.int64) - outward).view(np.float64)  # the next number towards 0
+        finite = np.isfinite(hi)
+        lo = lo + (hi - inner) if finite.all() else np.where(finite, lo + (hi - inner), 0.0)
+        # |lo| is below 2^-51 |hi| and was rounded
+        width = np.abs(hi) * ((ball.relative + 2.0**-103) * SLACK)
+        width += np.where(hi == 0.0, 0.0, FLOOR)  # 0 is exactly 0
         if ball.absolute is not None:
             width = (width + ball.absolute) * SLACK
     if accepts is None:

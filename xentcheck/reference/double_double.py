@@ -6,7 +6,8 @@ Popescu, "Tight and rigorous error bounds for basic building blocks of double-wo
 TOMS 44 (2017):
 
 * sum (their algorithm 6): 3u² + 13u³ relative to the exact sum, also where the terms cancel;
-* product (algorithm 10): 7u²; quotient (algorithm 17): 15u² + 56u³.
+* product (algorithm 10): 7u²; quotient (algorithm 17): 15u² + 56u³;
+* with one float64 number: sum (algorithm 4) 2u², product (algorithm 8) 3u².
 
 The exact sum of two numbers is D. Knuth's, the exact product T. Dekker's, with G. Veltkamp's
 splitting. `UNIT` = 16u² covers all of them.
@@ -64,19 +65,25 @@ def two_sum(a: Any, b: Any) -> tuple[Any, Any]:
     """The sum of two numbers and its error, exactly."""
     total = a + b
     back = total - a
-    return total, (a - (total - back)) + (b - back)
+    lost = total - back
+    lost -= a
+    back = b - back
+    back -= lost
+    return total, back
 
 
 def fast_two_sum(a: Any, b: Any) -> tuple[Any, Any]:
     """The same for |a| ≥ |b|."""
     total = a + b
-    return total, b - (total - a)
+    rest = total - a
+    return total, b - rest
 
 
 def split(a: Any) -> tuple[Any, Any]:
     """A number as the sum of two of 26 bits."""
-    scaled = SPLITTER * a
-    high = scaled - (scaled - a)
+    high = SPLITTER * a
+    rest = high - a
+    high -= rest
     return high, a - high
 
 
@@ -85,20 +92,37 @@ def two_product(a: Any, b: Any) -> tuple[Any, Any]:
     product = a * b
     a_high, a_low = split(a)
     b_high, b_low = split(b)
-    return product, ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
+    error = a_high * b_high
+    error -= product
+    error += a_high * b_low
+    error += a_low * b_high
+    error += a_low * b_low
+    return product, error
 
 
 class DoubleDouble:
-    """An array of double-double numbers that NumPy's functions take, as far as forms need them."""
+    """An array of double-double numbers that NumPy's functions take, as far as forms need them.
 
-    __slots__ = ("hi", "lo")
+    ``exact``: the numbers are float64 numbers, so their lower parts are 0.
+    """
+
+    __slots__ = ("_lo", "hi")
     __array_priority__ = 100.0
 
     def __init__(self, hi: Any, lo: Any = None) -> None:
         self.hi: Float64Array = np.asarray(hi, dtype=np.float64)
-        self.lo: Float64Array = (
-            np.zeros_like(self.hi) if lo is None else np.asarray(lo, dtype=np.float64)
-        )
+        self._lo: Float64Array | None = None if lo is None else np.asarray(lo, dtype=np.float64)
+
+    @property
+    def exact(self) -> bool:
+        return self._lo is None
+
+    @property
+    def lo(self) -> Float64Array:
+        """The lower parts."""
+        if self._lo is None:
+            self._lo = np.zeros_like(self.hi)
+        return self._lo
 
     # what an array has ------------------------------------------------------------------------
 
@@ -124,7 +148,7 @@ class DoubleDouble:
         return float(self.hi)
 
     def __getitem__(self, index: Any) -> "DoubleDouble":
-        return DoubleDouble(self.hi[index], self.lo[index])
+        return DoubleDouble(self.hi[index], None if self._lo is None else self._lo[index])
 
     def __setitem__(self, index: Any, numbers: Any) -> None:
         given = _double(numbers)
@@ -145,10 +169,15 @@ class DoubleDouble:
     # arithmetic -------------------------------------------------------------------------------
 
     def __neg__(self) -> "DoubleDouble":
-        return DoubleDouble(-self.hi, -self.lo)
+        return DoubleDouble(-self.hi, None if self._lo is None else -self._lo)
 
     def __add__(self, other: Any) -> "DoubleDouble":
         other = _double(other)
+        if self.exact or other.exact:
+            high, error = two_sum(self.hi, other.hi)
+            if self.exact and other.exact:
+                return _finite(high, error)
+            return _pair(high, error + (other.lo if self.exact else self.lo))
         high, error = two_sum(self.hi, other.hi)
         low, rest = two_sum(self.lo, other.lo)
         return _renormalised(high, error + low, rest)
@@ -164,7 +193,12 @@ class DoubleDouble:
     def __mul__(self, other: Any) -> "DoubleDouble":
         other = _double(other)
         high, error = two_product(self.hi, other.hi)
-        error = error + (self.hi * other.lo + self.lo * other.hi)
+        if not (self.exact or other.exact):
+            error = error + (self.hi * other.lo + self.lo * other.hi)
+        elif not self.exact:
+            error = error + self.lo * other.hi
+        elif not other.exact:
+            error = error + self.hi * other.lo
         return _pair(_sticky(high, self.hi, other.hi), error)
 
     __rmul__ = __mul__
@@ -224,7 +258,7 @@ class DoubleDouble:
 
     def absolute(self) -> "DoubleDouble":
         sign = np.where(np.signbit(self.hi), -1.0, 1.0)
-        return DoubleDouble(np.abs(self.hi), self.lo * sign)
+        return DoubleDouble(np.abs(self.hi), None if self._lo is None else self._lo * sign)
 
     def total(self) -> tuple["DoubleDouble", float]:
         """The sum along the last axis, and its error in units of `UNIT` times the magnitudes.
@@ -298,6 +332,12 @@ def _pair(high: Any, low: Any) -> DoubleDouble:
     if not finite.all():
         total, rest = np.where(finite, total, high), np.where(finite, rest, 0.0)
     return DoubleDouble(total, rest)
+
+
+def _finite(high: Any, low: Any) -> DoubleDouble:
+    """high + low; what is not finite has no lower part."""
+    finite = np.isfinite(high)
+    return DoubleDouble(high, low if finite.all() else np.where(finite, low, 0.0))
 
 
 def _renormalised(high: Any, low: Any, rest: Any) -> DoubleDouble:

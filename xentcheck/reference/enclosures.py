@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Context, Decimal
 from fractions import Fraction
 from typing import Any
@@ -57,6 +57,18 @@ class Enclosures:
             mantissa, binary = np.frexp(hi)
             finite = np.isfinite(hi)
             plain = finite & (hi != 0)
+            if plain.all() and binary.min(initial=0) > -1000:
+                binary -= 1
+                scale = np.ldexp(1.0, -binary)
+                radius = radius * scale
+                return cls(
+                    mantissa * 2.0,
+                    lo * scale,
+                    exponent + binary,
+                    np.where(np.isnan(radius), np.inf, radius),
+                    accepts,
+                    below_one,
+                )
             shift = np.where(plain, binary.astype(np.int64) - 1, 0)
             radius = np.where(finite, np.ldexp(radius, -shift), 0.0)
             return cls(
@@ -84,6 +96,30 @@ class Enclosures:
             np.concatenate([part.accepts for part in parts]),
             all(part.below_one for part in parts),
         )
+
+    def room_for(self, rows: int) -> "Enclosures":
+        """Arrays for so many rows of this shape, to be filled with `holding`."""
+
+        def room(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+            return np.empty((rows, *array.shape[1:]), dtype=array.dtype)
+
+        return replace(
+            self,
+            hi=room(self.hi),
+            lo=room(self.lo),
+            exponent=room(self.exponent),
+            radius=room(self.radius),
+            accepts=room(self.accepts),
+        )
+
+    def holding(self, part: "Enclosures", rows: slice) -> "Enclosures":
+        """These enclosures with a part copied into some rows, in place."""
+        self.hi[rows] = part.hi
+        self.lo[rows] = part.lo
+        self.exponent[rows] = part.exponent
+        self.radius[rows] = part.radius
+        self.accepts[rows] = part.accepts
+        return replace(self, below_one=self.below_one and part.below_one)
 
     def reshaped(self, shape: tuple[int, ...]) -> "Enclosures":
         """The same enclosures in another shape."""

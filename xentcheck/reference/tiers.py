@@ -316,15 +316,15 @@ class _Assembly:
     def __init__(self, rows: int) -> None:
         self._rows = rows
         self._filled = 0
-        self._parts: list[Enclosures] = []
+        self._enclosures: Enclosures | None = None
         self._balls: Balls | None = None
 
     def add(self, part: Results) -> None:
         """Add the next part."""
-        if isinstance(part, Enclosures):
-            self._parts.append(part)
-            return
         first, self._filled = self._filled, self._filled + part.shape[0]
+        if isinstance(part, Enclosures):
+            self._add_enclosures(part, first)
+            return
         if first == 0 and self._filled == self._rows:
             self._balls = part
             return
@@ -345,13 +345,25 @@ class _Assembly:
         below_one = part.below_one and (known is None or known.below_one)
         self._balls = Balls(midpoint, relative, absolute, accepts, below_one)
 
+    def _add_enclosures(self, part: Enclosures, first: int) -> None:
+        known = self._enclosures
+        if first == 0:
+            whole = self._filled == self._rows
+            known = part if whole else part.room_for(self._rows)
+        assert known is not None
+        if known is not part:
+            known = known.holding(part, slice(first, self._filled))
+        self._enclosures = known
+
     def __bool__(self) -> bool:
         """Whether any part was added."""
-        return self._balls is not None or bool(self._parts)
+        return self._balls is not None or self._enclosures is not None
 
     def results(self) -> Results:
         """The results of all parts."""
-        return self._balls if self._balls is not None else Enclosures.joined(self._parts)
+        found = self._enclosures if self._balls is None else self._balls
+        assert found is not None
+        return found
 
 
 class _Sharper:
