@@ -338,7 +338,7 @@ class Ball:
     def power(self, exponent: float) -> "Ball":
         """x^exponent for exponent ≥ 0 and x ≥ 0 with only a relative bound.
 
-        No x may have underflowed.
+        No x may have underflowed if the exponent is between 0 and 1.
         """
         assert self.absolute is None
         given = exponent * self.relative
@@ -439,6 +439,10 @@ def _normalised(ball: Ball, accepts: Array | None) -> Enclosures:
     return Enclosures.of(inner, lo, width, -scale, accepts, below_one=ball.below_one)
 
 
+_UNDERFLOWED = 2.0**-900
+"""Numbers from here on have no lower part that may have underflowed."""
+
+
 def _of_pairs(ball: Ball, accepts: Array | None) -> Enclosures:
     """Double-double numbers as two float64 numbers of the same sign, and a radius."""
     hi, lo = np.asarray(ball.midpoint.hi), np.asarray(ball.midpoint.lo)
@@ -447,11 +451,15 @@ def _of_pairs(ball: Ball, accepts: Array | None) -> Enclosures:
         inner = (hi.view(np.int64) - outward).view(np.float64)  # the next number towards 0
         finite = np.isfinite(hi)
         lo = lo + (hi - inner) if finite.all() else np.where(finite, lo + (hi - inner), 0.0)
-        # |lo| is below 2^-51 |hi| and was rounded
-        width = np.abs(hi) * ((ball.relative + 2.0**-103) * SLACK)
-        width += np.where(hi == 0.0, 0.0, FLOOR)  # 0 is exactly 0
+        size = np.abs(hi)
+        # where the lower part changed its sign it was rounded
+        width = size * (ball.relative * SLACK) + np.where(outward, size * 2.0**-103, 0.0)
+        known = hi == 0.0  # 0 is exactly 0
         if ball.absolute is not None:
             width = (width + ball.absolute) * SLACK
+        if not ball.relative:
+            known |= (size >= _UNDERFLOWED) & (width == 0.0)
+        width += np.where(known, 0.0, FLOOR)
     if accepts is None:
         accepts = np.zeros(hi.shape, dtype=np.uint8)
     nothing = np.zeros(hi.shape, dtype=np.int64)

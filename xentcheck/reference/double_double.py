@@ -46,7 +46,7 @@ TINY: Final = 2.0**-1070
 
 LARGEST_FACTOR: Final = 2.0**30
 SMALLEST_NUMBER: Final = 2.0**-800
-LARGEST_NUMBER: Final = 2.0**500
+LARGEST_NUMBER: Final = 2.0**900
 """The ranges of factors and of numbers where the bounds hold; see `FLOOR`."""
 
 FLOOR: Final = 2.0**-950

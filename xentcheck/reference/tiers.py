@@ -6,7 +6,7 @@ Each of the three tiers gives enclosures with a radius:
   bits. Where nothing cancels, the radius is below 2^-38 of the result: 2^-14 ulp of float32.
 * ``double-double``: the same forms in pairs of float64 numbers
   (`xentcheck.reference.double_double`). It is the lowest tier for float64. The radius is below
-  2^-64 of the result. It serves numbers of ordinary size, and all losses but the focal one.
+  2^-64 of the result. It serves numbers and parameters of ordinary size, without noise.
 * ``binary128``: the same forms in binary128, by numpy-quaddtype. The radius is below 2^-94 of the
   result. Without numpy-quaddtype this tier is skipped.
 * ``mpmath``: the arbiter (`xentcheck.reference.arbiter`), row by row.
@@ -31,7 +31,7 @@ from xentcheck.errors import INTERNAL_ERROR, UncertifiedError
 from xentcheck.floats import FORMATS
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Block, Loss
-from xentcheck.model import Accepts, Case, Float64Array, Quantity
+from xentcheck.model import Accepts, Case, Domain, Float64Array, Quantity
 from xentcheck.reference import arbiter
 from xentcheck.reference.balls import (
     BINARY128,
@@ -44,6 +44,7 @@ from xentcheck.reference.balls import (
 from xentcheck.reference.double_double import (
     LARGEST_FACTOR,
     LARGEST_NUMBER,
+    POWERS,
     SMALLEST_NUMBER,
 )
 from xentcheck.reference.element import Element
@@ -89,13 +90,14 @@ NOT_NEAREST = (
 )
 
 PAIRS = Tier.DOUBLE_DOUBLE
-_WIDE = frozenset({"sigmoid_focal_loss"})
-"""Losses that double-double does not serve: they divide small numbers, or need real powers."""
+_FOCAL = "sigmoid_focal_loss"
 
 
 def _in_pairs(case: Case) -> bool:
     """Whether the parameters of a case are in the range of double-double."""
-    if case.loss in _WIDE or "noise" in case.parameters:
+    if "noise" in case.parameters:
+        return False
+    if case.loss == _FOCAL and float(case.parameters.get("gamma", 2.0)) not in POWERS:
         return False
     for given in case.parameters.values():
         if isinstance(given, str | bool):
@@ -108,16 +110,27 @@ def _in_pairs(case: Case) -> bool:
 
 
 def _beyond_pairs(case: Case, block: Block) -> npt.NDArray[np.bool_] | None:
-    """The rows with numbers that double-double does not serve; None: there are none."""
+    """The rows with numbers that double-double does not serve; None: there are none.
+
+    A logit that multiplies an exponential is a factor, for the exponential may have underflowed. A
+    probability is a divisor. So are the masses of the focal loss, by way of their mean.
+    """
     found = np.zeros(len(block.x), dtype=np.bool_)
-    # where a logit multiplies an exponential that may have underflowed, it is a factor
-    factor = case.loss == "kl_divergence" or bool(case.parameters.get("z_loss"))
-    largest = LARGEST_FACTOR if factor else LARGEST_NUMBER
-    for numbers, most in ((block.x, largest), (block.labels, LARGEST_FACTOR)):
+    focal = case.loss == _FOCAL
+    factor = focal or case.loss == "kl_divergence" or bool(case.parameters.get("z_loss"))
+    divisor = LOSSES[case.loss].domain is Domain.PROBABILITIES
+    for numbers, least, most in (
+        (
+            block.x,
+            SMALLEST_NUMBER if divisor else 0.0,
+            LARGEST_FACTOR if factor else LARGEST_NUMBER,
+        ),
+        (block.labels, 1.0 / LARGEST_FACTOR if focal else SMALLEST_NUMBER, LARGEST_FACTOR),
+    ):
         if numbers is None or numbers.dtype.kind in "iub":
             continue
         sizes = np.abs(numbers)
-        odd = ((sizes < SMALLEST_NUMBER) & (sizes > 0.0)) | ((sizes > most) & (sizes < np.inf))
+        odd = ((sizes < least) & (sizes > 0.0)) | ((sizes > most) & (sizes < np.inf))
         if odd.any():
             found |= odd.reshape(len(odd), -1).any(axis=1)
     return found if found.any() else None

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from xentcheck.losses.spec import Block
-from xentcheck.model import Array, Float64Array, Quantity
+from xentcheck.model import Float64Array, Quantity
 from xentcheck.reference.balls import ArrayArithmetic, Ball
 from xentcheck.reference.forms.result import Form, FormResult, Mask, Partial, choose
 
@@ -211,8 +211,9 @@ def sigmoid_focal_loss(
 ) -> FormResult:
     """α_t q^γ BCE and its gradient. Elements with x = ±inf are left to the next tier.
 
-    For targets 0 and 1, q itself may underflow, so q^γ is exp(−γ softplus(∓x)). For targets between
-    them, q is at least the smaller of the two masses times the larger of σ(x) and σ(−x).
+    For targets 0 and 1, q itself may underflow. For γ ≥ 1, q^γ is then as good as 0; for smaller γ
+    it is exp(−γ softplus(∓x)). For targets between them, q is at least the smaller of the two
+    masses times the larger of σ(x) and σ(−x).
     """
     assert block.labels is not None
     gamma = float(block.parameters.get("gamma", 2.0))
@@ -232,11 +233,14 @@ def sigmoid_focal_loss(
     parts = Logistic(arithmetic, x)
     entropy = mass * parts.softplus_down + rest * parts.softplus_up
     one_sided = (z == 0.0) | (z == 1.0) if not smoothing else np.zeros(z.shape, dtype=np.bool_)
-    missed = choose(z > 0.5, parts.softplus_up, parts.softplus_down)
-    by_logarithm = (-(missed * gamma)).exp()
     miss = mass * parts.down + rest * parts.up
-    mixed = Ball(arithmetic, _but_for(one_sided, miss.midpoint), miss.relative, sign=1)
-    modulation = choose(one_sided, by_logarithm, mixed.power(gamma))
+    mixed = choose(one_sided, arithmetic.exact(np.ones(x.shape), sign=1), miss)
+    if gamma >= 1.0 or not gamma:
+        modulation = miss.power(gamma)
+    else:
+        missed = choose(z > 0.5, parts.softplus_up, parts.softplus_down)
+        by_logarithm = (-(missed * gamma)).exp()
+        modulation = choose(one_sided, by_logarithm, mixed.power(gamma))
     pieces = FormResult(left=left if left.any() else None)
     if VALUE in wanted:
         value = modulation * entropy
@@ -256,11 +260,6 @@ def sigmoid_focal_loss(
     for piece in pieces.quantities.values():
         piece.put(lost, NAN)
     return pieces
-
-
-def _but_for(where: Mask, numbers: Array) -> Array:
-    """The numbers, but 1 where the mask is true."""
-    return np.where(where, np.ones((), dtype=np.float64).astype(numbers.dtype), numbers)
 
 
 def _either(where: Mask, one: Ball, other: Ball) -> Ball:

@@ -144,7 +144,8 @@ class _Softmax:
             drop = drop / self.temperature
         if masked is not None:
             # binary128's exp does not take −inf; it underflows for this number
-            drop.midpoint[masked] = -2.0 * self.arithmetic.widest
+            takes = isinstance(drop.midpoint, DoubleDouble)
+            drop.midpoint[masked] = -INF if takes else -2.0 * self.arithmetic.widest
         return drop
 
     @cached_property
