@@ -165,7 +165,7 @@ def _compare(
                 target = _gain(case, of, peer)
                 unit = f"× faster than {peer}"
                 findings.figures.append(figure(place, of, unit, gain, target))
-    share = ratio(times["Truth", BOTH], times["Truth", VALUE])
+    share = ratio(times["Reference", BOTH], times["Reference", VALUE])
     findings.figures.append(figure(place, BOTH, "× the value alone", share, at_most(2)))
 
 
@@ -174,15 +174,20 @@ def _faster(truth: Times, peer: Times) -> Spread:
 
 
 def _price(case: Case, of: str) -> Target | None:
-    narrow = case.dtype != "float64"
-    return at_most(1.5) if narrow and of == VALUE and case.classes >= 1000 else None
+    if of != VALUE or case.classes < 10:
+        return None
+    if case.dtype == "float64":
+        return at_most(12)
+    return at_most(1.5) if case.classes >= 1000 else None
 
 
 def _gain(case: Case, of: str, peer: str) -> Target | None:
     if of != VALUE:
         return None
     if case.dtype == "float64":
-        return at_least({"mpmath": 40, "arb": 3}[peer]) if case.classes >= 10 else None
+        if case.classes >= 10:
+            return at_least({"mpmath": 200, "arb": 15}[peer])
+        return at_least(60) if peer == "mpmath" else None
     if peer == "arb":
         return None
-    return at_least({2: 400, 10: 800}.get(case.classes, 1000))
+    return at_least({2: 700, 10: 800}.get(case.classes, 1000))

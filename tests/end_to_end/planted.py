@@ -1008,6 +1008,24 @@ PLANTED = (
         ("tests/reference/test_double_double.py::test_exp_ends_where_it_says",),
     ),
     Planted(
+        "small results that are taken for exponentials that have vanished",
+        "xentcheck/reference/tiers.py",
+        "clear = [(x <= _PLAIN) | (x >= _GONE)]",
+        "clear = [(x <= _PLAIN) | (x >= 0.0)]",
+        (
+            "tests/reference/test_tiers.py::test_a_small_result_beside_other_exponentials_keeps_the_bound_of_what_underflows",
+        ),
+    ),
+    Planted(
+        "a double-double result that is exact however small it is",
+        "xentcheck/reference/balls.py",
+        "_UNDERFLOWED = 2.0**-900",
+        "_UNDERFLOWED = 2.0**-2000",
+        (
+            "tests/reference/test_double_double.py::test_an_exact_result_has_no_radius_and_one_that_may_have_underflowed_has_one",
+        ),
+    ),
+    Planted(
         "what underflowed has no bound",
         "xentcheck/reference/enclosures.py",
         "radius = np.abs(self.midpoint) * self.relative + FLOOR",

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xentcheck.reference import double_double
+from xentcheck.reference.balls import DOUBLE_DOUBLE
 from xentcheck.reference.double_double import (
     CHUNK,
     FLOOR,
@@ -347,6 +348,16 @@ def test_what_the_series_leave_out_is_far_below_the_bound() -> None:
     assert MP.exp(r) - sum(r**k / MP.factorial(k) for k in range(7)) < MP.mpf(2) ** -77
     series = sum(2 * s**k / k for k in range(1, 9, 2))
     assert (2 * MP.atanh(s) - series) / (2 * s) < MP.mpf(2) ** -74
+
+
+def test_an_exact_result_has_no_radius_and_one_that_may_have_underflowed_has_one() -> None:
+    numbers = DOUBLE_DOUBLE.exact(np.array([3.0, 2.0**-899, 2.0**-901, 0.0]))
+    assert numbers.enclosures().radius.tolist()[:2] == [0.0, 0.0]
+    assert numbers.enclosures().radius[2] > 0.0
+    assert numbers.enclosures().radius[3] == 0.0
+    rounded = (numbers / 3.0).enclosures()
+    sizes = np.ldexp(rounded.radius, rounded.exponent)
+    assert (sizes[:3] >= FLOOR).all()
 
 
 # What all of it assumes of the process

@@ -41,7 +41,7 @@ from xentcheck.reference import (
     tiers_for,
 )
 from xentcheck.reference.balls import BINARY128, FLOAT64, FUNCTION_ULPS
-from xentcheck.reference.double_double import FUNCTION, DoubleDouble
+from xentcheck.reference.double_double import FLOOR, FUNCTION, DoubleDouble
 from xentcheck.reference.enclosures import Balls
 from xentcheck.reference.forms import FORMS, divergence
 from xentcheck.report import document
@@ -1147,6 +1147,32 @@ def test_one_component_of_a_row_is_what_the_whole_case_has_there(loss, dtype):
                 usual = np.abs(to_float64(whole.logits[row])).max() < 2.0**1000
                 if usual and conditions[place] < 2.0**20:
                     assert condition[0] == pytest.approx(conditions[place], rel=1e-6)
+
+
+@pytest.mark.parametrize("loss", ["sigmoid", "softplus", "log_sigmoid", "softmax", CE])
+def test_what_has_vanished_is_known_without_another_tier(loss):
+    """e^−5000 is 0 in float64, and beyond what a pair holds; its sign is known."""
+    elementwise = LOSSES[loss].layout is Layout.ELEMENTWISE
+    logits = [5e104, -5e104, -5000.0] if elementwise else [[-5000.0, 0.0], [-5e104, 3.0]]
+    labels = None if elementwise else [1, 1]
+    whole = case(loss, logits, labels, dtype="float64")
+    truth = Reference(whole, frozenset({Quantity.GRADIENT}), (Tier.DOUBLE_DOUBLE, Tier.MPMATH))
+    found = truth.at(Quantity.GRADIENT, slice(None))
+    small = found.exponent < -1000
+    assert small.any()
+    assert (found.exponent[small] == -1200).all()
+    assert (found.radius[small] == 1.0).all()
+    assert_contained(whole)
+
+
+def test_a_small_result_beside_other_exponentials_keeps_the_bound_of_what_underflows():
+    """e^−300 of e^−700 is no number that has vanished."""
+    for gap in (350.0, 700.0, 740.0, 760.0, 1400.0):
+        whole = case("softmax", [[-gap, 0.0]], [0], dtype="float64")
+        truth = Reference(whole, frozenset(Quantity), (Tier.DOUBLE_DOUBLE, Tier.MPMATH))
+        found = truth.at(Quantity.VALUE, slice(None))
+        assert np.ldexp(found.radius, found.exponent)[0, 0] >= FLOOR
+        assert_contained(whole)
 
 
 def test_tiers_are_those_of_the_dtype():

@@ -136,6 +136,39 @@ def _beyond_pairs(case: Case, block: Block) -> npt.NDArray[np.bool_] | None:
     return found if found.any() else None
 
 
+_OF_EXPONENTIALS = frozenset(
+    {"softmax", "log_softmax", "logsumexp", "softmax_cross_entropy"}
+    | {"sigmoid", "log_sigmoid", "softplus", "sigmoid_binary_cross_entropy"}
+)
+"""Losses whose small results are one or two exponentials, times factors of the case."""
+
+_PLAIN = 300.0
+_GONE = 1500.0
+"""e^−300 squared is still a normal number. e^−1500 is below 2^-2100."""
+
+
+def _without_twilight(case: Case, block: Block, quantity: Quantity) -> npt.NDArray[np.bool_] | None:
+    """The rows whose exponentials are all either above e^−300 or below e^−1500; None: no row.
+
+    A result of such a row that is below 2^-1000 in double-double is an exponential that has
+    vanished: it is below 2^-1200, for at most 2^23 of them are added, with factors of up to 2^120.
+    """
+    if case.loss not in _OF_EXPONENTIALS or case.reduced or case.parameters.get("z_loss"):
+        return None
+    if case.loss == "logsumexp" and quantity is Quantity.VALUE:
+        return None  # the largest logit may itself be small
+    x = np.abs(block.x)
+    if block.x.ndim > 1:
+        x = block.x.max(axis=1, keepdims=True) - block.x
+        x = x / float(case.parameters.get("temperature", 1.0))
+    clear = [(x <= _PLAIN) | (x >= _GONE)]
+    if block.labels is not None and block.labels.dtype.kind == "f":
+        sizes = np.abs(block.labels)
+        clear.append((sizes == 0.0) | (sizes >= 1.0 / LARGEST_FACTOR))
+    rows = np.logical_and.reduce([each.reshape(len(each), -1).all(axis=1) for each in clear])
+    return rows if rows.any() else None
+
+
 def row_parts(case: Case, elements: int = BLOCK_ELEMENTS) -> Iterator[slice]:
     """Slices that split the rows of a case into parts of about ``elements`` logits."""
     step = max(1, elements // LOSSES[case.loss].numbers(case))
@@ -314,7 +347,11 @@ def _enclosed(
                     _nothing(piece)
                 elif divisor is not None:
                     piece.ball = piece.ball / divisor
-                collected[quantity].add(_finished(piece))
+                found = _finished(piece)
+                if arithmetic is DOUBLE_DOUBLE and isinstance(found, Enclosures):
+                    clear = _without_twilight(case, block, quantity)
+                    found = found if clear is None else found.vanishing(clear)
+                collected[quantity].add(found)
     results = {quantity: each.results() for quantity, each in collected.items() if each}
     if values:
         with np.errstate(all="ignore"):
