@@ -857,15 +857,15 @@ PLANTED = (
     Planted(
         "the exponential of a pair without its lower part",
         "xentcheck/reference/double_double.py",
-        "    low = low + low * r + bracket\n",
-        "    low = bracket\n",
+        "    bracket += low\n    bracket *= r\n    bracket += low\n",
+        "    bracket *= r\n",
         ("tests/reference/test_double_double.py::test_exp_errs_by_no_more_than_its_bound[spread]",),
     ),
     Planted(
         "a series of exp without its last term",
         "xentcheck/reference/double_double.py",
-        "(1 / 120 + r * (1 / 720))",
-        "(1 / 120)",
+        "r * (1 / 120)",
+        "r * 0.0",
         (
             "tests/reference/test_double_double.py::test_exp_errs_by_no_more_than_its_bound[switch-overs]",
         ),
@@ -873,8 +873,8 @@ PLANTED = (
     Planted(
         "a table of exp rounded to float64",
         "xentcheck/reference/double_double.py",
-        "    tail = table_low[j]\n",
-        "    tail = 0.0 * table_low[j]\n",
+        "head, tail = heads[j], tails[j]",
+        "head, tail = heads[j], 0.0 * tails[j]",
         (
             "tests/reference/test_double_double.py::test_exp_errs_by_no_more_than_its_bound[entries]",
         ),
@@ -882,18 +882,27 @@ PLANTED = (
     Planted(
         "a wrong entry in the table of exp",
         "xentcheck/reference/double_double.py",
-        "mpmath.mpf(2) ** (mpmath.mpf(j) / TABLE) for j",
-        "mpmath.mpf(2) ** (mpmath.mpf(j + (j == 77) * 2.0**-40) / TABLE) for j",
+        "mpmath.mpf(2) ** (mpmath.mpf(j) / STEPS) for j",
+        "mpmath.mpf(2) ** (mpmath.mpf(j + (j == 77) * 2.0**-40) / STEPS) for j",
         (
-            "tests/reference/test_double_double.py::test_the_table_of_exp_is_right_to_a_hundred_bits",
+            "tests/reference/test_double_double.py::test_the_table_of_exp_is_right_to_76_bits_and_its_heads_have_26",
             "tests/reference/test_double_double.py::test_exp_errs_by_no_more_than_its_bound[entries]",
         ),
     ),
     Planted(
-        "a step of ln 2/256 in two parts of three",
+        "a step of ln 2/512 in two parts of three",
         "xentcheck/reference/double_double.py",
-        " - n * third\n",
-        "\n",
+        "    low -= n * third\n",
+        "",
+        (
+            "tests/reference/test_double_double.py::test_exp_errs_by_no_more_than_its_bound[switch-overs-far-out]",
+        ),
+    ),
+    Planted(
+        "an exponential whose argument is not normalised",
+        "xentcheck/reference/double_double.py",
+        "    r, low = fast_two_sum(r, low)\n    bracket",
+        "    bracket",
         (
             "tests/reference/test_double_double.py::test_exp_errs_by_no_more_than_its_bound[switch-overs-far-out]",
         ),
@@ -901,8 +910,8 @@ PLANTED = (
     Planted(
         "parts of the step that are too long",
         "xentcheck/reference/double_double.py",
-        "*_parts(step, 34, 34), *table",
-        "*_parts(step, 44, 34), *table",
+        "*_parts(step, 33, 33), np",
+        "*_parts(step, 43, 33), np",
         (
             "tests/reference/test_double_double.py::test_the_first_two_parts_of_the_step_times_any_n_are_exact",
         ),

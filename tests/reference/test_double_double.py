@@ -18,6 +18,7 @@ from xentcheck.reference.double_double import (
     FLOOR,
     FUNCTION,
     LOWEST,
+    STEPS,
     TABLE,
     TINY,
     UNIT,
@@ -201,13 +202,13 @@ def beside(numbers: np.ndarray) -> np.ndarray:
     return np.concatenate([numbers, below, above, *further])
 
 
-STEP = float(mpmath.log(2)) / TABLE
-SWITCHES = (np.arange(-2 * TABLE, 0) + 0.5) * STEP  # where exp takes the next entry of the table
-FAR = (np.linspace(-1068 * TABLE, -2 * TABLE, 500).round() + 0.5) * STEP
+STEP = float(mpmath.log(2)) / STEPS
+SWITCHES = (np.arange(-2 * STEPS, 0) + 0.5) * STEP  # where exp takes the next entry of the table
+FAR = (np.linspace(-1068 * STEPS, -2 * STEPS, 500).round() + 0.5) * STEP
 EXPONENTIALS = {
     "switch-overs": beside(SWITCHES),
     "switch-overs-far-out": beside(FAR),
-    "entries": beside(np.arange(-2 * TABLE, 0) * STEP),
+    "entries": beside(np.arange(-2 * STEPS, 0) * STEP),
     "spread": -np.random.default_rng(1).exponential(100.0, 3000).clip(0, -LOWEST),
     "near-0": -np.exp2(-np.arange(0.0, 1000.0)),
     "end": beside(np.array([LOWEST + 1e-9, -708.39, -720.0])),
@@ -320,15 +321,17 @@ def test_the_first_two_parts_of_the_step_times_any_n_are_exact() -> None:
         assert Fraction(part * most) == Fraction(part) * most
         assert Fraction(part).numerator.bit_length() + most.bit_length() <= 53
     sum_of = MP.mpf(first) + MP.mpf(second) + MP.mpf(third)
-    assert MP.fabs(sum_of - MP.log(2) / TABLE) * most < MP.mpf(2) ** -100
+    assert second > 2.0**-40 * first  # so that x − n·first is exact next to half a step
+    assert MP.fabs(sum_of - MP.log(2) / STEPS) * most < MP.mpf(2) ** -100
 
 
-def test_the_table_of_exp_is_right_to_a_hundred_bits() -> None:
-    *_, table, low, head, rest = double_double._exp_constants()
-    for j in range(TABLE):
-        truth = MP.mpf(2) ** (MP.mpf(j) / TABLE)
-        assert MP.fabs(real(table[j], low[j]) - truth) < truth * MP.mpf(2) ** -105
-        assert Fraction(head[j]) + Fraction(rest[j]) == Fraction(table[j])
+def test_the_table_of_exp_is_right_to_76_bits_and_its_heads_have_26() -> None:
+    *_, heads, tails = double_double._exp_constants()
+    for j, (head, tail) in enumerate(zip(heads.tolist(), tails.tolist(), strict=True)):
+        truth = MP.mpf(2) ** (MP.mpf(j) / STEPS)
+        assert MP.fabs(real(head, tail) - truth) < truth * MP.mpf(2) ** -78
+        assert head * 2**26 == int(head * 2**26)
+    assert len(heads) == STEPS
 
 
 def test_the_table_of_log_is_right_to_a_hundred_bits() -> None:
@@ -341,11 +344,11 @@ def test_the_table_of_log_is_right_to_a_hundred_bits() -> None:
 
 
 def test_what_the_series_leave_out_is_far_below_the_bound() -> None:
-    """exp: from r⁷/7! on, |r| ≤ 2^-9.5. 2 atanh: from 2 s⁹/9 on, |s| ≤ 2^-8.9."""
-    r, s = MP.mpf(2) ** MP.mpf("-9.5"), MP.mpf(2) ** MP.mpf("-8.9")
-    assert MP.log(2) / TABLE / 2 < r
+    """exp: from r⁶/6! on, |r| ≤ 2^-10.5. 2 atanh: from 2 s⁹/9 on, |s| ≤ 2^-8.9."""
+    r, s = MP.mpf(2) ** MP.mpf("-10.5"), MP.mpf(2) ** MP.mpf("-8.9")
+    assert MP.log(2) / STEPS / 2 < r
     assert MP.mpf(1) / (2 * TABLE) / (2 * MP.sqrt(0.5) - MP.mpf(1) / (2 * TABLE)) < s
-    assert MP.exp(r) - sum(r**k / MP.factorial(k) for k in range(7)) < MP.mpf(2) ** -77
+    assert MP.exp(r) - sum(r**k / MP.factorial(k) for k in range(6)) < MP.mpf(2) ** -72
     series = sum(2 * s**k / k for k in range(1, 9, 2))
     assert (2 * MP.atanh(s) - series) / (2 * s) < MP.mpf(2) ** -74
 

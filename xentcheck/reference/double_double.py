@@ -12,19 +12,20 @@ TOMS 44 (2017):
 The exact sum of two numbers is D. Knuth's, the exact product T. Dekker's, with G. Veltkamp's
 splitting. `UNIT` = 16u² covers all of them.
 
-exp: with n = rint(256 x/ln 2), x − n ln 2/256 is formed with ln 2/256 in three parts. The first two
-have 34 bits, so that their products with n are exact. What is left is at most 2^-9.5 in magnitude.
-Its exponential minus 1 is r + (r²/2 + r³/6 + …), with the bracket in float64: at most 2^-20, with a
-relative error below 2^-50. The table has 2^(j/256) as two numbers.
+exp: with n = rint(512 x/ln 2), x − n ln 2/512 is formed with ln 2/512 in three parts. The first two
+have 33 bits, so that their products with n are exact. What is left, r, is at most 2^-10.5 in
+magnitude. Its exponential minus 1 is r + (r²/2 + r³/6 + …), with the bracket in float64: at most
+2^-22, with a relative error below 2^-50. The table has 2^(j/512) as two numbers. The first has 26
+bits, so that its product with the first half of r is exact; the rest is in float64, below 2^-26.
 
 log: x = 2^e m with m in [√½, √2), and c the nearest multiple of 1/256. log m is log c + 2 atanh s
 with s = (m − c)/(m + c), |s| < 2^-8.9. 2 atanh s = 2s + (2s³/3 + …), with the bracket in float64:
 at most 2^-18 |s|, with a relative error below 2^-50. Only for c = 1 and e = 0 the result may be
 small, and there it is 2 atanh s alone, so the bound stays relative.
 
-`FUNCTION` = 2^-68 bounds the relative error of both: the brackets contribute 2^-70 (exp) and
-2^-68.9 (log; 2 atanh s and log c cancel by at most a factor of 2), what the series leave out 2^-76
-and 2^-74, the rest is below 2^-90. The tests measure them against mpmath, at every switch-over.
+`FUNCTION` = 2^-68 bounds the relative error of both: the brackets contribute 2^-72 (exp) and
+2^-68.9 (log; 2 atanh s and log c cancel by at most a factor of 2), what the series leave out 2^-72
+and 2^-74, the rest is below 2^-76. The tests measure them against mpmath, at every switch-over.
 """
 
 from collections.abc import Callable, Sequence
@@ -39,7 +40,13 @@ Float64Array = npt.NDArray[np.float64]
 
 UNIT: Final = 2.0**-102
 FUNCTION: Final = 2.0**-68
+STEPS: Final = 512
+_STEP_BITS: Final = 9
+"""Entries of the table of exp, and their logarithm."""
+
 TABLE: Final = 256
+"""Entries of the table of log for an octave."""
+
 LOWEST: Final = -741.0
 TINY: Final = 2.0**-1070
 """What stands for a number that underflows, such as exp of less than `LOWEST`. 0 is exactly 0."""
@@ -475,39 +482,59 @@ def _tabulated(numbers: Sequence[Any]) -> tuple[Float64Array, Float64Array]:
 @cache
 def _exp_constants() -> tuple[Any, ...]:
     with mpmath.workprec(300):
-        step = mpmath.log(2) / TABLE
-        table = _tabulated([mpmath.mpf(2) ** (mpmath.mpf(j) / TABLE) for j in range(TABLE)])
-        return (float(1 / step), *_parts(step, 34, 34), *table, *split(table[0]))
+        step = mpmath.log(2) / STEPS
+        powers = [mpmath.mpf(2) ** (mpmath.mpf(j) / STEPS) for j in range(STEPS)]
+        heads = [split(float(each))[0] for each in powers]
+        tails = [float(each - head) for each, head in zip(powers, heads, strict=True)]
+        return (float(1 / step), *_parts(step, 33, 33), np.array(heads), np.array(tails))
 
 
 def _exp(hi: Float64Array, lo: Float64Array) -> tuple[Float64Array, Float64Array]:
-    inverse, first, second, third, table, table_low, table_head, table_rest = _exp_constants()
+    inverse, first, second, third, heads, tails = _exp_constants()
     gone = ~(hi >= LOWEST)  # NaN too
-    x = np.where(gone, 0.0, hi)
+    some = gone.any()
+    x = np.where(gone, 0.0, hi) if some else hi
     n = np.rint(x * inverse)
-    # x − n·step, with the products by the first two parts exact
-    r, error = two_sum(x, n * -first)
-    r, more = two_sum(r, n * -second)
-    low = ((error + more) + np.where(gone, 0.0, lo)) - n * third
+    # x − n·step: the first difference is exact, for n·first is between x/2 and 2x
+    r = n * first
+    np.subtract(x, r, out=r)
+    r, low = two_sum(r, n * -second)
+    low += np.where(gone, 0.0, lo) if some else lo
+    low -= n * third
     r, low = fast_two_sum(r, low)
-    square = r * r
-    bracket = square * (0.5 + r * (1 / 6 + r * (1 / 24 + r * (1 / 120 + r * (1 / 720)))))
-    low = low + low * r + bracket
+    bracket = r * (1 / 120)
+    for term in (1 / 24, 1 / 6, 0.5):
+        bracket += term
+        bracket *= r
+    bracket += low
+    bracket *= r
+    bracket += low
     index = n.astype(np.int64)
-    j, k = index & (TABLE - 1), index >> 8
-    high = table[j]
-    # high·r exactly
-    product = high * r
+    j = index & (STEPS - 1)
+    head, tail = heads[j], tails[j]
+    # head·(r's head) is exact
     r_head, r_rest = split(r)
-    a, b = table_head[j], table_rest[j]
-    error = ((a * r_head - product) + a * r_rest + b * r_head) + b * r_rest
-    tail = table_low[j]
-    total, rest = fast_two_sum(high, product)
-    rest = rest + (error + (tail + (tail * r + high * low)))
+    r_rest += bracket
+    r_rest *= head
+    r += bracket
+    r *= tail
+    r_head *= head
+    total, rest = fast_two_sum(head, r_head)
+    r += tail
+    r += r_rest
+    rest += r
     total, rest = fast_two_sum(total, rest)
-    shift = k.astype(np.int32)
-    total, rest = np.ldexp(total, shift), np.ldexp(rest, shift)
-    if gone.any():
+    index >>= _STEP_BITS
+    if index.size and int(index.min()) > -1000:
+        index += 1023
+        index <<= 52
+        scale = index.view(np.float64)
+        total *= scale
+        rest *= scale
+    else:
+        shift = index.astype(np.int32)
+        total, rest = np.ldexp(total, shift), np.ldexp(rest, shift)
+    if some:
         stand_in = np.where(hi == -np.inf, 0.0, np.where(np.isnan(hi), hi, TINY))
         total = np.where(gone, stand_in, total)
         rest = np.where(gone, 0.0, rest)

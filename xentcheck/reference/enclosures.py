@@ -13,6 +13,9 @@ import numpy.typing as npt
 from xentcheck.floats import FORMATS, round_exact, to_float64, ulp_exponent
 from xentcheck.model import Float64Array
 
+LEAST_CERTAIN = -1000
+"""The binary exponent below which a double-double number may be the stand-in of a smaller one."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Enclosures:
@@ -98,12 +101,14 @@ class Enclosures:
         )
 
     def vanishing(self, rows: npt.NDArray[np.bool_]) -> "Enclosures":
-        """The same with what is below 2^-1000 in these rows known to be within 2^-1199 of 0.
+        """The same with what is below 2^`LEAST_CERTAIN` in these rows known to be nearly 0.
 
         It keeps its sign: the enclosure reaches from 0 to 2^-1199.
         """
         known = np.ldexp(1.0, np.clip(self.exponent, -1100, 1000))
-        gone = (self.hi != 0.0) & (self.exponent < -1000) & (self.radius * known <= 2.0**-940)
+        gone = (
+            (self.hi != 0.0) & (self.exponent < LEAST_CERTAIN) & (self.radius * known <= 2.0**-940)
+        )
         gone &= rows.reshape(-1, *(1,) * (self.hi.ndim - 1))
         if not gone.any():
             return self

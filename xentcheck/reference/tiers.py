@@ -48,7 +48,7 @@ from xentcheck.reference.double_double import (
     SMALLEST_NUMBER,
 )
 from xentcheck.reference.element import Element
-from xentcheck.reference.enclosures import Balls, Enclosures
+from xentcheck.reference.enclosures import LEAST_CERTAIN, Balls, Enclosures
 from xentcheck.reference.forms import FORMS, Partial
 
 BLOCK_ELEMENTS = 1 << 15
@@ -348,7 +348,11 @@ def _enclosed(
                 elif divisor is not None:
                     piece.ball = piece.ball / divisor
                 found = _finished(piece)
-                if arithmetic is DOUBLE_DOUBLE and isinstance(found, Enclosures):
+                if (
+                    arithmetic is DOUBLE_DOUBLE
+                    and isinstance(found, Enclosures)
+                    and found.exponent.min(initial=0) < LEAST_CERTAIN
+                ):
                     clear = _without_twilight(case, block, quantity)
                     found = found if clear is None else found.vanishing(clear)
                 collected[quantity].add(found)
