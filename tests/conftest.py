@@ -91,6 +91,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "cache"):
         sharing.share_compiled_modules(config.cache.mkdir("compiled"))
+        sharing.keep_programs_apart(config.cache.mkdir("programs"))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -94,3 +94,8 @@ def distribution_of(entry_point: Any) -> str:
     if path not in _names:
         _names[path] = _distribution(entry_point)
     return _names[path]
+
+
+def keep_programs_apart(folder: Path) -> None:
+    """Keep the compiled programs of frameworks out of the user's cache."""
+    os.environ["XDG_CACHE_HOME"] = str(folder)

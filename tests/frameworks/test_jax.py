@@ -256,16 +256,21 @@ def _call(function: Any, quantity: Quantity = Quantity.VALUE, variant: str = "")
 @pytest.mark.parametrize("variant", ["", "eager"])
 def test_rows_are_padded_to_few_sizes(variant: str) -> None:
     SEEN.clear()
-    for rows in (1, 3, 15, 16, 17, 63, 64, 65):
+    for rows in (1, 3, 16, 17, 255, 256, 257, 300):
         x = np.arange(rows * 3, dtype=np.float32).reshape(rows, 3)
         result = _call(seen, variant=variant)(x, np.arange(rows))
         np.testing.assert_array_equal(result, x[:, 0] + np.arange(rows))
     shapes = list(dict.fromkeys(SEEN))
-    assert shapes == [(16, 3), (256, 3)]
+    assert shapes == [(256, 3), (4096, 3)]
     assert len(SEEN) == (8 if variant == "eager" else 2)
 
 
 def test_large_blocks_are_padded_to_powers_of_two() -> None:
+    SEEN.clear()
+    for rows in (1, 16):  # 256 rows of so many classes cost more than a program
+        x = np.zeros((rows, 1025), dtype=np.float32)
+        _call(seen)(x, np.zeros(rows, dtype=np.int64))
+    assert SEEN == [(16, 1025)]
     SEEN.clear()
     for rows in (20, 33):
         x = np.zeros((rows, 4096), dtype=np.float32)
@@ -285,7 +290,7 @@ def test_what_is_compiled_is_forgotten_when_it_is_too_much(monkeypatch: pytest.M
     _call(seen)(x[:, :3], labels)
     assert SEEN == []  # still there
     _call(seen)(x[:, :1], labels)
-    assert SEEN == [(16, 1)]  # compiled again
+    assert SEEN == [(256, 1)]  # compiled again
 
 
 def test_padding_is_copies_of_the_first_row_and_vectors_of_classes_have_none() -> None:
@@ -293,8 +298,8 @@ def test_padding_is_copies_of_the_first_row_and_vectors_of_classes_have_none() -
     x = np.arange(9, dtype=np.float32).reshape(3, 3)
     _call(kept)(x, np.array([2, 0, 1]), noise=-x, weight=x[1])
     ((logits, labels, noise, weight),) = SEEN
-    np.testing.assert_array_equal(logits, x[[0, 1, 2, *[0] * 13]])
-    np.testing.assert_array_equal(labels, [2, 0, 1, *[2] * 13])
+    np.testing.assert_array_equal(logits, x[[0, 1, 2, *[0] * 253]])
+    np.testing.assert_array_equal(labels, [2, 0, 1, *[2] * 253])
     np.testing.assert_array_equal(noise, -logits)
     np.testing.assert_array_equal(weight, x[1])
     assert labels.dtype == np.int64

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from xentcheck.errors import UncertifiedError, UnsupportedError
-from xentcheck.execution import observe
+from xentcheck.execution import Caller, observe
 from xentcheck.floats import FORMATS, from_float64, to_float64
 from xentcheck.losses import LOSSES
 from xentcheck.measurement import FailingBlock, FailingRows, Tally, take
 from xentcheck.model import Case, Domain, Implementation, LabelKind, Quantity, Tolerance
 from xentcheck.reference import Reference
-from xentcheck.searching.axes import Setting
+from xentcheck.searching.axes import OF_LENGTHS, Setting
 from xentcheck.searching.experiments import experiments
 from xentcheck.searching.series import Budget, Tell
 
@@ -75,7 +75,9 @@ def facts_of(
     setting = Setting(
         implementation, case.dtype, quantity, case.label_kind, case.parameters, case.integers
     )
-    found = experiments(setting, Budget(MOST_CALLS), tell).facts
+    # each number of classes is a program of its own there, and costs more than all other axes
+    without = OF_LENGTHS if Caller(implementation, case, quantity).compiles else ()
+    found = experiments(setting, Budget(MOST_CALLS), tell, without=without).facts
     told = sorted(found, key=lambda fact: not fact.known)
     return [f"{case.dtype}: {fact.says}" for fact in told[:FACTS]]
 

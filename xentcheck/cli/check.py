@@ -26,6 +26,7 @@ from xentcheck.cli.options import (
     known_dtypes,
     loss_option_for,
     named_loss,
+    no_cache_option,
     note_names,
     param_option,
     parameters_from,
@@ -135,6 +136,7 @@ def require_valid_bounds(bounds: Mapping[str, float | None]) -> None:
 @witnesses_option
 @workers_option
 @timeout_option
+@no_cache_option
 @diagnosis_option
 @detailed
 @reporting

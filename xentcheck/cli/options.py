@@ -3,6 +3,7 @@
 # ruff: noqa: PLC0415
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from xentcheck.errors import UnknownNameError, UsageError
 from xentcheck.report.detail import Detail
 from xentcheck.report.formats import NAMES as FORMAT_NAMES
 from xentcheck.report.formats import listed
+from xentcheck.switches import NO_CACHE
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -288,6 +290,24 @@ def detail_from(verbose: int, quiet: bool) -> Detail:
     if verbose and quiet:
         raise UsageError("--verbose and --quiet exclude each other")
     return Detail.VERDICT if quiet else Detail(min(verbose, Detail.FINDINGS))
+
+
+def _without_cache(context: click.Context, _: click.Parameter, given: bool) -> None:
+    if not given:
+        return
+    before = os.environ.get(NO_CACHE, "")
+    os.environ[NO_CACHE] = "1"
+    context.call_on_close(lambda: os.environ.__setitem__(NO_CACHE, before))
+
+
+no_cache_option = click.option(
+    "--no-cache",
+    is_flag=True,
+    expose_value=False,
+    callback=_without_cache,
+    help="Do not keep compiled programs of frameworks between runs, and use none that are kept. "
+    f"The environment variable {NO_CACHE} does the same.",
+)
 
 
 diagnosis_option = click.option(

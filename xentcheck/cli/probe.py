@@ -20,6 +20,7 @@ from xentcheck.cli.options import (
     known_dtypes,
     loss_option,
     named_loss,
+    no_cache_option,
     numbers_from,
     opened,
     param_option,
@@ -86,6 +87,7 @@ STANDARD = "standard"  # in place of a file: the sweeps of `check`
 )
 @calling
 @timeout_option
+@no_cache_option
 @click.option("-v", "--verbose", is_flag=True, help="Explain what is wrong, step by step.")
 @reporting
 def probe(

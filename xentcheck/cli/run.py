@@ -19,6 +19,7 @@ from xentcheck.cli.options import (
     detailed,
     diagnosis_option,
     implementation_names,
+    no_cache_option,
     ranges_option,
     reporting,
     timeout_option,
@@ -69,6 +70,7 @@ from xentcheck.cli.output import Delivery
 @witnesses_option
 @workers_option
 @timeout_option
+@no_cache_option
 @diagnosis_option
 @detailed
 def run(

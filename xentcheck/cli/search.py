@@ -21,6 +21,7 @@ from xentcheck.cli.options import (
     known_dtypes,
     loss_option,
     named_loss,
+    no_cache_option,
     param_option,
     parameters_from,
     reporting,
@@ -98,6 +99,7 @@ def _aims(context: click.Context) -> Sequence[str]:
 )
 @workers_option
 @timeout_option
+@no_cache_option
 @reporting
 def search(
     target: str,

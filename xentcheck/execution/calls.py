@@ -203,6 +203,11 @@ class Caller:
         """Whether the function is a value that can be computed on the way to a gradient."""
         return isinstance(self.function, Call) and self.function.tracks
 
+    @property
+    def compiles(self) -> bool:
+        """Whether each new number of classes costs a compilation."""
+        return isinstance(self.function, Call) and self.function.compiles
+
     def data(self, logits: Array, rows: Any) -> list[Array | None]:
         """Return the arrays of a call: these logits, and the labels if the function takes them."""
         if not (self.with_labels or self.insists):

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from xentcheck.errors import UsageError, XentcheckError, ending
+from xentcheck.execution import programs
 from xentcheck.execution.hosted import Answer
 from xentcheck.execution.invocation import CallError, Invocation
 from xentcheck.implementations.bridge import SHARED_FOLDER
@@ -76,7 +77,7 @@ class _Host:
 
     def _start(self, process: Process) -> None:
         ours, theirs = socket.socketpair()
-        environment = {**os.environ, **dict(process.environment)}
+        environment = {**os.environ, **dict(process.environment), **programs.environment()}
         if _shared:
             environment[SHARED_FOLDER] = _shared[-1]
         path = [each or os.getcwd() for each in sys.path]
@@ -285,6 +286,7 @@ def sharing() -> Iterator[None]:
     if _kept:  # an outer block already provides a folder
         yield
         return
+    programs.prune()
     with tempfile.TemporaryDirectory(prefix="xentcheck-", ignore_cleanup_errors=True) as folder:
         _shared.append(folder)
         try:

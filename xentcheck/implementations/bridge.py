@@ -40,6 +40,9 @@ SHARED_FOLDER = "XENTCHECK_SHARED_FOLDER"
 They keep compiled code there. If it is not set, nothing is shared.
 """
 
+PROGRAMS = "XENTCHECK_PROGRAMS"
+"""Environment variable that names the folder where compiled programs stay between runs."""
+
 
 NUMPY_DATA = ('w["logits"]', 'w["labels"]')
 NUMPY_ARRAY = 'w["{}"]'
@@ -237,6 +240,7 @@ class Bridge(ABC):
     layouts: tuple[str, ...] = ()  # those `LAYOUTS` that arrays keep on the way to the function
     pulls: bool = False  # whether `gradient` uses `Job.upstream`
     tracks: bool = False  # whether `value` uses `Job.tracked`
+    compiles: bool = False  # whether each new number of classes costs a compilation
     preparing: str = ""  # name of the function in its module that `prepared` applies
 
     @abstractmethod
@@ -338,6 +342,11 @@ class Call:
         if self.quantity is Quantity.VALUE:
             return False
         return self.bridge.pulls if self.differentiated else bool(self.upstream)
+
+    @property
+    def compiles(self) -> bool:
+        """Whether each new number of classes costs a compilation."""
+        return self.bridge.compiles
 
     @property
     def tracks(self) -> bool:

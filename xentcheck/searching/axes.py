@@ -312,6 +312,10 @@ def _of_numbers(setting: Setting) -> Iterator[Axis]:
         yield _fitting(setting, name, _NOUN["target"], _unit(setting), targets)
 
 
+OF_LENGTHS = ("classes", "label position")
+"""How the axes begin that have rows of many lengths, or of a great length."""
+
+
 def _of_classes(setting: Setting) -> Iterator[Axis]:
     """The number of equal classes, and the position of the label among many classes."""
 

@@ -108,7 +108,13 @@ class Explored:
     held: Mapping[str, Mapping[Grade, Sequence[Held]]] = field(default_factory=dict)
 
 
-def experiments(setting: Setting, budget: Budget, tell: Tell, axes: Sequence[str] = ()) -> Explored:
+def experiments(
+    setting: Setting,
+    budget: Budget,
+    tell: Tell,
+    axes: Sequence[str] = (),
+    without: Sequence[str] = (),
+) -> Explored:
     """Ask an implementation along every axis.
 
     Deterministic. Never more calls than the budget allows; axes that it does not reach are left
@@ -119,6 +125,7 @@ def experiments(setting: Setting, budget: Budget, tell: Tell, axes: Sequence[str
         budget: the calls that may be made.
         tell: gets the implementation's name before a call, and "" after it.
         axes: names of axes, or how they begin; empty: all.
+        without: the same of axes that are left out.
     """
     reason = obstacle(setting)
     if reason:
@@ -126,7 +133,7 @@ def experiments(setting: Setting, budget: Budget, tell: Tell, axes: Sequence[str
     before = budget.made
     ranges, facts, left_out = [], [], []
     held: dict[str, dict[Grade, tuple[Held, ...]]] = {}
-    for series, spans in surveyed(setting, budget, tell, axes):
+    for series, spans in surveyed(setting, budget, tell, axes, without):
         if series.points:
             facts += _facts(series)
             ranges.append(range_of(series, spans))

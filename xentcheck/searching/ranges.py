@@ -71,11 +71,17 @@ def safe_ranges(
 
 
 def surveyed(
-    setting: Setting, budget: Budget, tell: Tell, axes: Sequence[str] = ()
+    setting: Setting,
+    budget: Budget,
+    tell: Tell,
+    axes: Sequence[str] = (),
+    without: Sequence[str] = (),
 ) -> Iterator[tuple[Series, Mapping[Grade, Sequence[Span]]]]:
     """Scan and narrow axes. Yields each series with the stretches of each grade."""
     for axis in axes_of(setting):
         if axes and not axis.name.startswith(tuple(axes)):
+            continue
+        if axis.name.startswith(tuple(without)):
             continue
         series = Series(setting, axis, budget, tell)
         yield series, graded(series)

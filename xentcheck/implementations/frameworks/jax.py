@@ -8,17 +8,20 @@ called here.
 
 import math
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cache
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from xentcheck.errors import UnsupportedError
 from xentcheck.implementations.bridge import (
+    PROGRAMS,
     SHARED_FOLDER,
     Bridge,
     Job,
@@ -38,8 +41,11 @@ losses: Any = deferred("optax.losses")
 
 INTEGER = (LabelKind.INTEGER,)
 DISTRIBUTION = (LabelKind.DISTRIBUTION,)
-BLOCKS = (16, 256, 4096)
-"""Rows of a block. Each size is compiled anew; up to 16 times the rows cost less than a program."""
+BLOCKS = (256, 4096)
+"""Rows of a block. Each size is compiled anew; more rows cost less than another program."""
+
+FEW = 16
+"""Rows of the smallest block where 256 rows have more than `LARGE` logits."""
 
 LARGE = 1 << 18
 """A block of more logits has the next power of two of its rows."""
@@ -75,6 +81,7 @@ class JaxBridge(Bridge):
     )
     pulls = True
     tracks = True
+    compiles = True
     variants = {  # noqa: RUF012 - the interface declares it
         "eager": "operation by operation, without jax.jit",
         "jvp": "the value that jax.jvp gives beside a tangent",
@@ -163,11 +170,27 @@ def _call_in_script(sketch: Sketch) -> str:
 @cache
 def _settled() -> None:
     jax.config.update("jax_enable_x64", True)
-    folder = os.environ.get(SHARED_FOLDER)
-    if folder is not None:  # one compilation for all processes takes a third of the time
+    folder = os.environ.get(PROGRAMS) or os.environ.get(SHARED_FOLDER)
+    if folder:  # one compilation for all processes takes a third of the time
+        warnings.filterwarnings("always", message=_DAMAGED)
+        warnings.showwarning = _noted
         jax.config.update("jax_compilation_cache_dir", os.path.join(folder, "jax"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+
+
+_DAMAGED = "Error reading persistent compilation cache entry"
+
+
+def _noted(message: Warning | str, *_: Any, **__: Any) -> None:
+    """Drop the kept programs if one of them is damaged, and say so. Other warnings are ignored."""
+    if not str(message).startswith(_DAMAGED):
+        return
+    folder = jax.config.jax_compilation_cache_dir
+    for each in Path(folder).iterdir():
+        with suppress(OSError):
+            each.unlink()
+    remark("a compiled program in the cache was damaged: it was dropped and compiled again")
 
 
 def _computed(job: Job, quantity: Quantity) -> Array:
@@ -178,18 +201,18 @@ def _computed(job: Job, quantity: Quantity) -> Array:
     shape = (block, *job.logits.shape[1:])
     _forget((job.function, job.variant, job.logits.dtype, shape, quantity, pulled, job.tracked))
 
-    def whole(array: Array) -> Any:
-        return jnp.asarray(padded(array, block))
+    def whole(array: Array) -> Array:
+        return padded(array, block)
 
     arrays: dict[str, Any] = {}
     if job.upstream is not None:
         upstream = np.zeros((block,) * job.upstream.ndim, job.upstream.dtype)
         upstream[: rows if upstream.ndim else ...] = job.upstream
-        arrays[_UPSTREAM] = jnp.asarray(upstream)
+        arrays[_UPSTREAM] = upstream
     constants: dict[str, Any] = {}
     for name, given in job.parameters.items():
         if isinstance(given, np.ndarray) and given.ndim:
-            arrays[name] = whole(given) if given.ndim == 2 else jnp.asarray(given)
+            arrays[name] = whole(given) if given.ndim == 2 else given
         else:
             constants[name] = given
     # 0.0 == -0.0 and 1 == True, but they compile to different programs.
@@ -201,20 +224,28 @@ def _computed(job: Job, quantity: Quantity) -> Array:
 
 
 def _called(what: "_What", given: tuple[Any, Any, Arrays]) -> Any:
-    """Call a function compiled as a whole; operation by operation if it cannot be traced."""
+    """Call a function compiled as a whole; operation by operation if it cannot be traced.
+
+    A compiled function takes NumPy arrays: to turn them into JAX's is another program for each
+    shape.
+    """
     function, variant, *_ = what
     if variant != EAGER and function not in _untraceable:
         try:
             return _compiled(what)(*given)
         except (jax.errors.JAXTypeError, jax.errors.JAXIndexError) as error:
-            result = _program_of(what)(*given)
+            result = _program_of(what)(*_of_jax(given))
             _untraceable.add(function)
             remark(
                 f"jax.jit cannot trace it ({type(error).__name__}): it is called operation by "
                 "operation"
             )
             return result
-    return _program_of(what)(*given)
+    return _program_of(what)(*_of_jax(given))
+
+
+def _of_jax(given: Any) -> Any:
+    return jax.tree_util.tree_map(jnp.asarray, given)
 
 
 _untraceable: set[Callable[..., Any]] = set()
@@ -224,8 +255,10 @@ def _block(rows: int, numbers: int) -> int:
     """Return how many rows to compute together: one of a few sizes, as each one is compiled."""
     each = numbers // max(rows, 1)
     for size in BLOCKS:
-        if rows <= size and (size * each <= LARGE or size == BLOCKS[0]):
+        if rows <= size and size * each <= LARGE:
             return size
+    if rows <= FEW:
+        return FEW
     return 1 << max(rows - 1, 1).bit_length()
 
 
