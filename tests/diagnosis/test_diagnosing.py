@@ -9,6 +9,7 @@ import pytest
 
 import xentcheck
 from tests.running import invoke
+from xentcheck.auditing import diagnose
 from xentcheck.model import Cause, Fault, Kind, Quantity, Report
 
 LOSS = """
@@ -208,3 +209,12 @@ def test_what_no_form_explains_is_described_by_experiments(few: Path) -> None:
     (diagnosis,) = report.diagnoses
     assert diagnosis.cause is Cause.UNKNOWN
     assert any("ln 2^24: 1 absorbs exp(−x) in float32" in each for each in diagnosis.evidence)
+
+
+def test_a_large_survey_makes_no_experiments(few: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They would take longer than the audit; a check of one implementation makes them."""
+    monkeypatch.setattr(diagnose, "MOST_DESCRIBED", 0)
+    report = xentcheck.audit(f"{few}/few.py:series", "softmax_cross_entropy", dtypes="float32")
+    (diagnosis,) = report.diagnoses
+    assert diagnosis.cause is Cause.UNKNOWN
+    assert not diagnosis.evidence

@@ -43,17 +43,26 @@ LONGEST = 1 << 10
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Subject:
-    """One implementation of a loss, with the lines on which it fails."""
+    """One implementation of a loss, with the lines on which it fails.
+
+    ``described``: whether experiments describe what no form explains.
+    """
 
     loss: str
     implementation: Implementation
     lines: tuple[FailingLine, ...]
     given_up: bool = False
+    described: bool = True
 
     @property
     def name(self) -> str:
         """The name of the implementation."""
         return self.implementation.name
+
+
+MOST_DESCRIBED = 8
+"""Experiments are made if so many implementations fail, at most: in a survey of hundreds they take
+longer than the audit. A check of one of them makes them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,6 +155,8 @@ def diagnosed(
         deaths.append(f"a worker died of {death.how} while {death.task.name} was diagnosed")
         return death.task if death.attempt == 1 else replace(death.task, given_up=True)
 
+    if len(asked) > MOST_DESCRIBED:
+        asked = [replace(each, described=False) for each in asked]
     results: list[Diagnosed] = []
     interrupted = False
     try:
@@ -212,6 +223,7 @@ def _diagnosed(subject: Subject, tell: Callable[[str], None]) -> Diagnosed:
     facts = [
         fact
         for (_, quantity), blocks in found.unexplained.items()
+        if subject.described
         for fact in facts_of(subject.implementation, blocks[0], quantity, tell)
     ]
     diagnoses = [

@@ -1,0 +1,93 @@
+"""How long a user waits for a check of a loss of one's own, against what cannot be avoided."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from benchmarks.findings import BenchmarkError, Findings, Plan, at_most, figure
+from benchmarks.timing import Times, Work, by_turns, clocked, ratio
+
+DEPENDENCIES = "import numpy, mpmath, click, rich, yaml, ml_dtypes"
+LOSSES = {
+    "numpy": """
+import numpy as np
+def loss(logits, labels):
+    e = np.exp(logits)
+    return -np.log((e / e.sum(axis=1, keepdims=True))[np.arange(len(logits)), labels])
+""",
+    "torch": """
+import torch
+def loss(logits, labels):
+    return -torch.log(torch.softmax(logits, 1))[torch.arange(len(logits)), labels]
+""",
+    "jax": """
+import jax, jax.numpy as jnp
+def loss(logits, labels):
+    p = jax.nn.softmax(logits)
+    return -jnp.take_along_axis(jnp.log(p), labels[:, None], axis=1)[:, 0]
+""",
+}
+FAILED = 1
+"""The status of a check that found something, as all three losses deserve."""
+
+
+def measure(plan: Plan, findings: Findings) -> None:
+    """Checks by NumPy, torch and JAX, with no kept programs and with those of the run before."""
+    known = [name for name in LOSSES if importlib.util.find_spec(name) is not None]
+    findings.missing += [name for name in LOSSES if name not in known]
+    repetitions = plan.repetitions(full=5, quick=2)
+    with tempfile.TemporaryDirectory() as folder:
+        for name in known:
+            Path(folder, f"by_{name}.py").write_text(LOSSES[name], encoding="utf-8")
+        kept = {"XDG_CACHE_HOME": folder}
+        works = {"dependencies": _python(DEPENDENCIES)}
+        works |= {f"import {name}": _python(f"import {name}") for name in known[1:]}
+        works |= {name: _check(folder, name, {"XENTCHECK_NO_CACHE": "1"}) for name in known}
+        if "jax" in known:
+            works["jax again"] = _check(folder, "jax", kept)
+        for name, work in works.items():  # so that all of it lies in the file cache
+            plan.say(name)
+            work.clock()
+        measured = by_turns(list(works.values()), repetitions)
+        times: dict[str, Times] = dict(zip(works, measured, strict=True))
+    findings.times += times.values()
+    for name, base, most, of in (
+        ("numpy", "dependencies", 5, "importing its dependencies"),
+        ("torch", "import torch", 1.8, "import torch"),
+        ("jax", "numpy", 4, "the check of the NumPy loss"),
+        ("jax again", "numpy", 2.5, "the check of the NumPy loss"),
+    ):
+        if name in times and base in times:
+            spread = ratio(times[name], times[base])
+            findings.figures.append(figure("check", name, f"× {of}", spread, at_most(most)))
+
+
+def _python(code: str) -> Work:
+    return Work(code, clocked(partial(_run, code, ["-c", code], {}, (0,))))
+
+
+def _check(folder: str, name: str, environment: Mapping[str, str]) -> Work:
+    words = ["-m", "xentcheck", "check", str(Path(folder, f"by_{name}.py:loss"))]
+    words += ["--loss", "softmax_cross_entropy", "--framework", name, "--workers", "2"]
+    title = f"check of a loss in {name}"
+    return Work(title, clocked(partial(_run, title, words, environment, (FAILED,))))
+
+
+def _run(
+    name: str, words: list[str], environment: Mapping[str, str], statuses: tuple[int, ...]
+) -> None:
+    done = subprocess.run(
+        [sys.executable, *words],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode not in statuses:
+        message = f"{name}: exit status {done.returncode}: {done.stderr[-300:]}"
+        raise BenchmarkError(message)
