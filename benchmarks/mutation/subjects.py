@@ -57,6 +57,7 @@ SUBJECTS: Final = {
             f"{TIERS}::test_enclosures_are_narrow_wherever_nothing_cancels",
         ),
     ),
+    "xentcheck/reference/double_double.py": Subject(10, ("tests/reference/test_double_double.py",)),
     "xentcheck/reference/element.py": Subject(1, ("tests/reference/test_intervals.py",)),
     "xentcheck/reference/enclosures.py": Subject(4, ("tests/measurement/test_scoring.py", TIERS)),
     "xentcheck/reference/tiers.py": Subject(
