@@ -1,8 +1,11 @@
 """How long commands take that compute nothing."""
 
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from functools import partial
+from types import MappingProxyType
 
 from benchmarks.findings import BenchmarkError, Findings, Plan, at_most, figure
 from benchmarks.timing import Work, by_turns, clocked, ratio
@@ -35,9 +38,20 @@ def _work(name: str, arguments: tuple[str, ...]) -> Work:
     return Work(name, clocked(partial(command, name, arguments)))
 
 
-def command(name: str, arguments: tuple[str, ...]) -> None:
-    """Run Python with these arguments. Raises BenchmarkError when it fails."""
-    done = subprocess.run([sys.executable, *arguments], capture_output=True, check=False)
-    if done.returncode:
-        message = f"{name}: exit status {done.returncode}"
+def command(
+    name: str,
+    arguments: tuple[str, ...],
+    environment: Mapping[str, str] = MappingProxyType({}),
+    status: int = 0,
+) -> None:
+    """Run Python with these arguments. Raises BenchmarkError when its status is another one."""
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != status:
+        message = f"{name}: exit status {done.returncode}: {done.stderr[-300:]}"
         raise BenchmarkError(message)

@@ -1,15 +1,13 @@
 """How long a user waits for a check of a loss of one's own, against what cannot be avoided."""
 
 import importlib.util
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from benchmarks.findings import BenchmarkError, Findings, Plan, at_most, figure
+from benchmarks.findings import Findings, Plan, at_most, figure
+from benchmarks.subjects.startup import command
 from benchmarks.timing import Times, Work, by_turns, clocked, ratio
 
 DEPENDENCIES = "import numpy, mpmath, click, rich, yaml, ml_dtypes"
@@ -68,26 +66,11 @@ def measure(plan: Plan, findings: Findings) -> None:
 
 
 def _python(code: str) -> Work:
-    return Work(code, clocked(partial(_run, code, ["-c", code], {}, (0,))))
+    return Work(code, clocked(partial(command, code, ("-c", code))))
 
 
 def _check(folder: str, name: str, environment: Mapping[str, str]) -> Work:
     words = ["-m", "xentcheck", "check", str(Path(folder, f"by_{name}.py:loss"))]
     words += ["--loss", "softmax_cross_entropy", "--framework", name, "--workers", "2"]
     title = f"check of a loss in {name}"
-    return Work(title, clocked(partial(_run, title, words, environment, (FAILED,))))
-
-
-def _run(
-    name: str, words: list[str], environment: Mapping[str, str], statuses: tuple[int, ...]
-) -> None:
-    done = subprocess.run(
-        [sys.executable, *words],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode not in statuses:
-        message = f"{name}: exit status {done.returncode}: {done.stderr[-300:]}"
-        raise BenchmarkError(message)
+    return Work(title, clocked(partial(command, title, tuple(words), environment, FAILED)))

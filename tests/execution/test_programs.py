@@ -97,6 +97,14 @@ def test_what_was_not_used_for_the_longest_time_goes_first(cache: Path) -> None:
     assert not [each for each in folder.rglob("*") if each.is_file()]
 
 
+def test_an_audit_without_a_framework_makes_no_folder(cache: Path) -> None:
+    programs.prune()
+    (cache / "mine.py").write_text("def value(x):\n    return x\n")
+    words = ("check", "mine.py:value", "--loss", "softplus", "--dtype", "float16", "-q")
+    assert invoke(*words, "--no-diagnosis", cwd=cache).exit_code == 1
+    assert not (cache / "xentcheck").exists()
+
+
 def test_torch_s_own_folder_stays_where_its_user_has_put_it(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,9 +4,8 @@ import platform
 from collections.abc import Iterable
 from importlib import metadata
 
-import numpy as np
-
 from xentcheck._version import __version__
+from xentcheck.execution.programs import vector_instructions
 from xentcheck.model import Process
 
 METHOD = "enclosures of rising precision: float64, double-double, binary128, mpmath intervals"
@@ -34,11 +33,5 @@ def environment(processes: Iterable[Process] = ()) -> dict[str, str]:
         for distribution in sorted(set(distributions.get(module, ())))[:1]:
             versions[distribution] = metadata.version(distribution)
     versions["platform"] = f"{platform.system()} {platform.machine()}"
-    versions["cpu"] = _cpu()
+    versions["cpu"] = vector_instructions()
     return versions
-
-
-def _cpu() -> str:
-    """NumPy's names of the vector instructions that it uses here. Results depend on them."""
-    known = np.show_config(mode="dicts")["SIMD Extensions"]
-    return " ".join([*known.get("baseline", ()), *known.get("found", ())]) or "none"

@@ -77,7 +77,9 @@ class _Host:
 
     def _start(self, process: Process) -> None:
         ours, theirs = socket.socketpair()
-        environment = {**os.environ, **dict(process.environment), **programs.environment()}
+        environment = {**os.environ, **dict(process.environment)}
+        if process.modules:  # a framework, which may compile
+            environment |= programs.environment()
         if _shared:
             environment[SHARED_FOLDER] = _shared[-1]
         path = [each or os.getcwd() for each in sys.path]

@@ -31,18 +31,33 @@ def cache() -> Path:
     return Path(given) if os.path.isabs(given) else home / ".cache"
 
 
-def folder() -> Path | None:
-    """The folder, made if it is not there; None if it is switched off or cannot be made."""
+def vector_instructions() -> str:
+    """NumPy's names of the vector instructions that it uses here. Results depend on them."""
+    known = np.show_config(mode="dicts")["SIMD Extensions"]
+    return " ".join([*known.get("baseline", ()), *known.get("found", ())]) or "none"
+
+
+def _place() -> Path | None:
+    """Where the folder is, whether or not it exists; None if it is switched off."""
     if os.environ.get(NO_CACHE):
         return None
-    instructions = np.show_config(mode="dicts")["SIMD Extensions"]
-    machine = f"{platform.machine()} {platform.processor()} {instructions}"
+    machine = f"{platform.machine()} {platform.processor()} {vector_instructions()}"
     name = hashlib.sha256(machine.encode()).hexdigest()[:12]
     try:
-        path = cache() / "xentcheck" / "programs" / name
+        return cache() / "xentcheck" / "programs" / name
+    except RuntimeError:  # the user has no home
+        return None
+
+
+def folder() -> Path | None:
+    """The folder, made if it is not there; None if it is switched off or cannot be made."""
+    path = _place()
+    if path is None:
+        return None
+    try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         mine = not hasattr(os, "getuid") or path.stat().st_uid == os.getuid()
-    except (OSError, RuntimeError):
+    except OSError:
         return None
     return path if mine and os.access(path, os.R_OK | os.W_OK | os.X_OK) else None
 
@@ -63,7 +78,7 @@ def prune(most: int = MOST_BYTES) -> None:
     Runs side by side may prune at once: a file that is gone is no error, and a program that is
     missing is compiled again.
     """
-    path = folder()
+    path = _place()
     if path is None:
         return
     files = []

@@ -30,7 +30,7 @@ and 2^-74, the rest is below 2^-76. The tests measure them against mpmath, at ev
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import mpmath
 import numpy as np
@@ -180,12 +180,11 @@ class DoubleDouble:
 
     def __add__(self, other: Any) -> "DoubleDouble":
         other = _double(other)
-        if self.exact or other.exact:
-            high, error = two_sum(self.hi, other.hi)
-            if self.exact and other.exact:
-                return _finite(high, error)
-            return _pair(high, error + (other.lo if self.exact else self.lo))
         high, error = two_sum(self.hi, other.hi)
+        if self.exact and other.exact:
+            return _finite(high, error)
+        if self.exact or other.exact:
+            return _pair(high, error + (other.lo if self.exact else self.lo))
         low, rest = two_sum(self.lo, other.lo)
         return _renormalised(high, error + low, rest)
 
@@ -292,7 +291,7 @@ class DoubleDouble:
         sums, rest = two_sum(high[..., 0], low[..., 0])
         # each lower part goes through `rounds` additions, of magnitudes of at most (1 + rounds) u
         factor = (rounds + 2) * (rounds + 2) * 2.0**-106 / UNIT if terms > 1 else 0.0
-        return DoubleDouble(_kept(sums), np.where(np.isfinite(sums), rest, 0.0)), factor
+        return _finite(sums, rest), factor
 
     # NumPy's protocols ------------------------------------------------------------------------
 
@@ -317,10 +316,6 @@ class DoubleDouble:
 
 def _double(given: Any) -> DoubleDouble:
     return given if isinstance(given, DoubleDouble) else DoubleDouble(given)
-
-
-def _kept(high: Any) -> Float64Array:
-    return np.asarray(high, dtype=np.float64)
 
 
 def _sticky(result: Any, one: Any, other: Any) -> Any:
@@ -443,16 +438,11 @@ def _blocked(
     lo: Float64Array,
 ) -> tuple[Float64Array, Float64Array]:
     """A function of many numbers, computed in blocks that stay in the cache."""
-    high, low = np.empty(hi.shape), np.empty(hi.shape)
-    flat, rest = np.ravel(hi, order="K"), np.ravel(lo, order="K")
+    order: Literal["C", "F"] = "C"
     if hi.flags.f_contiguous and not hi.flags.c_contiguous:
-        high, low = np.empty(hi.shape, order="F"), np.empty(hi.shape, order="F")
-        rest = np.ravel(np.asfortranarray(lo), order="F")
-        flat = np.ravel(hi, order="F")
-        ends = high.reshape(-1, order="F"), low.reshape(-1, order="F")
-    else:
-        flat, rest = hi.reshape(-1), lo.reshape(-1)
-        ends = high.reshape(-1), low.reshape(-1)
+        order = "F"
+    high, low = np.empty(hi.shape, order=order), np.empty(hi.shape, order=order)
+    flat, rest, *ends = (each.reshape(-1, order=order) for each in (hi, lo, high, low))
     for start in range(0, flat.size, CHUNK):
         part = slice(start, start + CHUNK)
         ends[0][part], ends[1][part] = function(flat[part], rest[part])

@@ -1,7 +1,7 @@
 """Enclosures of exact values, and functions that read them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Context, Decimal
 from fractions import Fraction
@@ -120,20 +120,19 @@ class Enclosures:
             radius=np.where(gone, 1.0, self.radius),
         )
 
-    def room_for(self, rows: int) -> "Enclosures":
-        """Arrays for so many rows of this shape, to be filled with `holding`."""
-
-        def room(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-            return np.empty((rows, *array.shape[1:]), dtype=array.dtype)
-
+    def _mapped(self, change: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> "Enclosures":
         return replace(
             self,
-            hi=room(self.hi),
-            lo=room(self.lo),
-            exponent=room(self.exponent),
-            radius=room(self.radius),
-            accepts=room(self.accepts),
+            hi=change(self.hi),
+            lo=change(self.lo),
+            exponent=change(self.exponent),
+            radius=change(self.radius),
+            accepts=change(self.accepts),
         )
+
+    def room_for(self, rows: int) -> "Enclosures":
+        """Arrays for so many rows of this shape, to be filled with `holding`."""
+        return self._mapped(lambda each: np.empty((rows, *each.shape[1:]), dtype=each.dtype))
 
     def holding(self, part: "Enclosures", rows: slice) -> "Enclosures":
         """These enclosures with a part copied into some rows, in place."""
@@ -146,14 +145,7 @@ class Enclosures:
 
     def reshaped(self, shape: tuple[int, ...]) -> "Enclosures":
         """The same enclosures in another shape."""
-        return Enclosures(
-            self.hi.reshape(shape),
-            self.lo.reshape(shape),
-            self.exponent.reshape(shape),
-            self.radius.reshape(shape),
-            self.accepts.reshape(shape),
-            self.below_one,
-        )
+        return self._mapped(lambda each: each.reshape(shape))
 
     def midpoints(self) -> Float64Array:
         """The midpoints in float64, or 0 or inf if they are out of its range."""
@@ -163,14 +155,7 @@ class Enclosures:
 
     def at(self, index: Any) -> "Enclosures":
         """The enclosures at a NumPy index, as at least one-dimensional arrays."""
-        return Enclosures(
-            np.atleast_1d(self.hi[index]),
-            np.atleast_1d(self.lo[index]),
-            np.atleast_1d(self.exponent[index]),
-            np.atleast_1d(self.radius[index]),
-            np.atleast_1d(self.accepts[index]),
-            self.below_one,
-        )
+        return self._mapped(lambda each: np.atleast_1d(each[index]))
 
 
 FLOOR = 2.0**-500

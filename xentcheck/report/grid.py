@@ -1,7 +1,7 @@
 """Helpers for tables as text, shared by the formats for terminals. They use rich."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -37,6 +37,44 @@ def labelled(lines: Sequence[tuple[str, str]]) -> RenderableType:
     On less than `NARROW` columns each text stands below its label.
     """
     return _Labelled(tuple((word, words.clean(text)) for word, text in lines))
+
+
+def column_widths(
+    headers: Sequence[str],
+    rows: Sequence[Sequence[Text]],
+    width: int,
+    foldable: Mapping[str, int],
+) -> list[int]:
+    """Column widths that fit the contents; if too wide, some columns shrink.
+
+    Args:
+        headers: the headers.
+        rows: the cells, row by row.
+        width: the largest sum of the widths, with a blank between two columns.
+        foldable: the columns that may shrink, in this order, with their least widths. Numbers are
+            never cut.
+    """
+    widths = [
+        max(len(header), *(row[i].cell_len for row in rows)) for i, header in enumerate(headers)
+    ]
+    for name, least in foldable.items():
+        excess = sum(widths) + len(widths) - 1 - width
+        if excess > 0 and name in headers:
+            column = headers.index(name)
+            widths[column] = max(min(widths[column], least), widths[column] - excess)
+    return widths
+
+
+def grid_row(
+    cells: Sequence[Text], headers: Sequence[str], widths: Sequence[int], numbers: Collection[str]
+) -> Table:
+    """One row as a grid of its own. The columns of ``numbers`` are set to the right."""
+    grid = Table.grid(padding=(0, 1, 0, 0), pad_edge=False)
+    for header, column_width in zip(headers, widths, strict=True):
+        right = header in numbers
+        grid.add_column(width=column_width, justify="right" if right else "left", overflow="fold")
+    grid.add_row(*cells)
+    return grid
 
 
 NARROW = 60

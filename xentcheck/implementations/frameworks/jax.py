@@ -201,9 +201,6 @@ def _computed(job: Job, quantity: Quantity) -> Array:
     shape = (block, *job.logits.shape[1:])
     _forget((job.function, job.variant, job.logits.dtype, shape, quantity, pulled, job.tracked))
 
-    def whole(array: Array) -> Array:
-        return padded(array, block)
-
     arrays: dict[str, Any] = {}
     if job.upstream is not None:
         upstream = np.zeros((block,) * job.upstream.ndim, job.upstream.dtype)
@@ -212,13 +209,14 @@ def _computed(job: Job, quantity: Quantity) -> Array:
     constants: dict[str, Any] = {}
     for name, given in job.parameters.items():
         if isinstance(given, np.ndarray) and given.ndim:
-            arrays[name] = whole(given) if given.ndim == 2 else given
+            arrays[name] = padded(given, block) if given.ndim == 2 else given
         else:
             constants[name] = given
     # 0.0 == -0.0 and 1 == True, but they compile to different programs.
     key = tuple((name, repr(each), each) for name, each in sorted(constants.items()))
     what = (job.function, job.variant, key, quantity, job.per_class, job.tracked)
-    given = (whole(job.logits), None if job.labels is None else whole(job.labels), arrays)
+    labels = None if job.labels is None else padded(job.labels, block)
+    given = (padded(job.logits, block), labels, arrays)
     result = np.asarray(_called(what, given))
     return result[:rows] if result.shape[:1] == (block,) else result
 

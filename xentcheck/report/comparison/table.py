@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from xentcheck.gate.comparison import Comparison, Pair
@@ -26,7 +25,7 @@ from xentcheck.report.comparison.pairs import (
     summary,
     witness_text,
 )
-from xentcheck.report.grid import labelled, to_text
+from xentcheck.report.grid import column_widths, grid_row, labelled, to_text
 
 _STYLES = {
     Standing.WORSE: "bold red",
@@ -73,15 +72,16 @@ def render_table(comparison: Comparison, names: tuple[str, str], width: int) -> 
 def _rows(pairs: Sequence[Pair], width: int) -> Iterator[RenderableType]:
     """One line per cell with its changes below, grouped by loss."""
     cells = {id(pair): _cells(pair) for pair in pairs}
-    widths = _widths(list(cells.values()), width)
+    widths = column_widths(_HEADERS, list(cells.values()), width, _FOLDABLE)
     by_loss: dict[str, list[Pair]] = defaultdict(list)
     for pair in pairs:
         by_loss[pair.cell.loss].append(pair)
     for loss, group in by_loss.items():
         yield Text(words.clean(loss), style="bold")
-        yield _grid([Text(header, style="dim") for header in _HEADERS], widths)
+        titles = [Text(header, style="dim") for header in _HEADERS]
+        yield grid_row(titles, _HEADERS, widths, _NUMBERS)
         for pair in group:
-            yield _grid(cells[id(pair)], widths)
+            yield grid_row(cells[id(pair)], _HEADERS, widths, _NUMBERS)
             below = [one_line(text) for text in _below(pair)]
             if below:
                 yield Padding(Text("\n".join(below), style="dim"), (0, 0, 0, _INDENT))
@@ -99,27 +99,6 @@ def _cells(pair: Pair) -> list[Text]:
         Text(largest(pair.base)),
         Text(largest(pair.head)),
     ]
-
-
-def _widths(rows: Sequence[Sequence[Text]], width: int) -> list[int]:
-    """Column widths that fit the contents; if too wide, the columns of `_FOLDABLE` shrink."""
-    widths = [
-        max(len(header), *(row[i].cell_len for row in rows)) for i, header in enumerate(_HEADERS)
-    ]
-    for name, least in _FOLDABLE.items():
-        column = _HEADERS.index(name)
-        excess = max(sum(widths) + len(widths) - 1 - width, 0)
-        widths[column] = max(min(widths[column], least), widths[column] - excess)
-    return widths
-
-
-def _grid(cells: Sequence[Text], widths: Sequence[int]) -> Table:
-    grid = Table.grid(padding=(0, 1, 0, 0), pad_edge=False)
-    for header, column_width in zip(_HEADERS, widths, strict=True):
-        right = header in _NUMBERS
-        grid.add_column(width=column_width, justify="right" if right else "left", overflow="fold")
-    grid.add_row(*cells)
-    return grid
 
 
 def _below(pair: Pair) -> list[str]:

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from rich.console import RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from xentcheck.model import Kind, Profile, Report, Witness
 from xentcheck.report import words
+from xentcheck.report.grid import column_widths, grid_row
 from xentcheck.report.lines import UNGRADED, Line, by_loss
 from xentcheck.report.terminal.matrix import GRADE_STYLES
 
@@ -36,13 +36,14 @@ def cell_rows(report: Report, lines: Sequence[Line], width: int) -> Iterator[Ren
     own, and all grids have the same column widths.
     """
     headers = _headers(width, gated=report.gated)
-    widths = _widths(headers, [_cells(line, headers) for line in lines], width)
+    widths = column_widths(headers, [_cells(line, headers) for line in lines], width, _FOLDABLE)
     profiles = _profiles(report)
     for loss, group in by_loss(lines):
         yield Text(words.clean(loss), style="bold")
-        yield _grid([Text(header, style="dim") for header in headers], headers, widths)
+        titles = [Text(header, style="dim") for header in headers]
+        yield grid_row(titles, headers, widths, _NUMBERS)
         for line in group:
-            yield _grid(_cells(line, headers), headers, widths)
+            yield grid_row(_cells(line, headers), headers, widths, _NUMBERS)
             told = [_below(line, headers)] if width < _WIDE else []
             told.append(_profile(line, profiles, width))
             for text in filter(None, told):
@@ -80,31 +81,6 @@ def _cells(line: Line, headers: Sequence[str]) -> list[Text]:
 
 _COUNTED = (Kind.NAN, Kind.SPURIOUS_OVERFLOW)
 """The kinds with a column."""
-
-
-def _widths(headers: Sequence[str], rows: Sequence[Sequence[Text]], width: int) -> list[int]:
-    """Column widths that fit the contents; if too wide, the columns of `_FOLDABLE` shrink.
-
-    Numbers are never cut.
-    """
-    widths = [
-        max(len(header), *(row[i].cell_len for row in rows)) for i, header in enumerate(headers)
-    ]
-    for name, least in _FOLDABLE.items():
-        excess = sum(widths) + len(widths) - 1 - width
-        if excess > 0 and name in headers:
-            column = headers.index(name)
-            widths[column] = max(min(widths[column], least), widths[column] - excess)
-    return widths
-
-
-def _grid(cells: Sequence[Text], headers: Sequence[str], widths: Sequence[int]) -> Table:
-    grid = Table.grid(padding=(0, 1, 0, 0), pad_edge=False)
-    for header, column_width in zip(headers, widths, strict=True):
-        right = header in _NUMBERS
-        grid.add_column(width=column_width, justify="right" if right else "left", overflow="fold")
-    grid.add_row(*cells)
-    return grid
 
 
 def _below(line: Line, headers: Sequence[str]) -> str:
