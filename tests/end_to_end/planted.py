@@ -1236,6 +1236,13 @@ PLANTED = (
         ),
     ),
     Planted(
+        "a copied input taken for proof that nothing is flushed",
+        "xentcheck/measurement/scored_part.py",
+        "bool(found.any()) and calculated(own, found, case)",
+        "bool(found.any())",
+        ("tests/measurement/test_ftz.py::test_an_input_that_comes_back_is_no_proof_against",),
+    ),
+    Planted(
         "a flushed result disagrees with a subnormal one",
         "xentcheck/measurement/variants.py",
         "    same |= ((a == 0) | (b == 0)) & (larger < target.smallest_normal)\n",

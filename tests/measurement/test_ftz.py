@@ -1,6 +1,7 @@
 """A zero for a subnormal result is flushed only where the implementation is seen to flush."""
 
 import dataclasses
+import functools
 import json
 import math
 from fractions import Fraction
@@ -126,6 +127,46 @@ def test_a_subnormal_result_elsewhere_in_the_sweep_is_proof_against():
     )
     both = audit(config.loads(text), extra=[mine(by_company, None, loss="sigmoid")])
     assert {Kind.SPURIOUS_UNDERFLOW, Kind.ROW_DEPENDENT} == kinds(both)
+
+
+LOGSUMEXP = """
+seed: 3
+sweeps:
+  low:
+    losses: logsumexp
+    dtypes: [float32]
+    implementations: [mine]
+    inputs:
+      - {generator: explicit, values: [[1.0e-39], [-1.0e-38]]}
+      - {generator: explicit, values: [[-89.5, 0], [-95, 0], [1, 2]]}
+"""
+
+
+def shifted_logsumexp(x):
+    wide = np.sort(x.astype(np.float64), axis=1)
+    rest = np.exp(wide[:, :-1] - wide[:, -1:]).sum(axis=1)
+    return wide[:, -1] + np.log1p(rest)
+
+
+def logsumexp_but(x, *, of_one):
+    result = shifted_logsumexp(x)
+    result = np.where(np.abs(result) < TINY, 0, result)
+    return (of_one(x[:, 0]) if x.shape[1] == 1 else result).astype(x.dtype)
+
+
+@pytest.mark.parametrize(
+    ("of_one", "kind"),
+    [
+        (lambda x: x, Kind.FTZ),  # as XLA does: x + log1p(0) is x
+        (lambda x: x.astype(np.float64) + 2.0**-140, Kind.SPURIOUS_UNDERFLOW),
+    ],
+)
+def test_an_input_that_comes_back_is_no_proof_against(of_one, kind):
+    value = functools.partial(logsumexp_but, of_one=of_one)
+    report = audit(config.loads(LOGSUMEXP), extra=[mine(value, None, loss="logsumexp")])
+    (measurement,) = report.measurements
+    assert measurement.counts[kind] == 2
+    assert not {Kind.FTZ, Kind.SPURIOUS_UNDERFLOW} - {kind} & {*measurement.counts}
 
 
 def test_a_zero_by_an_implementation_that_raises_in_the_experiment_is_a_fault():

@@ -20,7 +20,7 @@ from xentcheck.errors import UnknownNameError, UnsupportedError, UsageError
 from xentcheck.execution import Returned, hosts
 from xentcheck.floats import FORMATS, STANDARD, ULP_DEFINITION, format_of, from_float64, to_float64
 from xentcheck.losses import loss_of
-from xentcheck.losses.spec import Loss, picked
+from xentcheck.losses.spec import Loss
 from xentcheck.measurement import Arbitration, Questions, Tally, close, compare_variants, measure
 from xentcheck.measurement.candidate import alone
 from xentcheck.measurement.scoring import score, unflushed_kind
@@ -48,6 +48,7 @@ from xentcheck.model import (
     kind_of,
     selected,
 )
+from xentcheck.model.inputs import picked
 from xentcheck.reference import (
     Reference,
     Tier,

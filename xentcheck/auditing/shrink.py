@@ -12,7 +12,7 @@ from xentcheck.execution import Incident, observe, unsupported
 from xentcheck.floats import format_of, from_float64, to_float64
 from xentcheck.implementations.user.command import Command
 from xentcheck.losses import LOSSES
-from xentcheck.losses.spec import Loss, picked
+from xentcheck.losses.spec import Loss
 from xentcheck.measurement import Arbitration, Tally, measure
 from xentcheck.measurement.confirmation import input_of
 from xentcheck.measurement.escalation import Part
@@ -38,9 +38,9 @@ from xentcheck.model import (
     function_for,
     kind_of,
 )
+from xentcheck.model.inputs import picked
 from xentcheck.reference import Reference
 from xentcheck.searching.shrinking import MOST_CALLS, shrink
-from xentcheck.searching.trials import chosen
 
 Bools: TypeAlias = npt.NDArray[np.bool_]
 
@@ -326,7 +326,7 @@ class _Asked:
             if not np.isfinite(other).all():
                 continue
             second = from_float64(np.clip(other, low, high), case.dtype)
-            both = chosen(case, pair)
+            both = case.part(pair)
             starts.append(replace(both, logits=np.concatenate([case.logits, second])))
         return starts
 

@@ -26,8 +26,8 @@ from xentcheck.implementations.shapes import UPSTREAM
 from xentcheck.implementations.user.command import Command
 from xentcheck.losses import LOSSES
 from xentcheck.losses.parameters import obstacle, passed
-from xentcheck.losses.spec import picked
 from xentcheck.model import Array, Case, Implementation, Kind, LabelKind, Process, Quantity
+from xentcheck.model.inputs import picked
 from xentcheck.registry import required_second
 
 _log = logging.getLogger("xentcheck.foreign")  # `xentcheck --debug` shows this log

@@ -24,6 +24,7 @@ from xentcheck.model import (
     Parameter,
     Quantity,
 )
+from xentcheck.model.inputs import picked
 
 
 class Number(Protocol):
@@ -119,14 +120,6 @@ class Block:
             picked(self.parameters, rows),
             self.label_kind,
         )
-
-
-def picked(parameters: Mapping[str, Any], rows: Any) -> dict[str, Any]:
-    """The parameters of some rows: picks these rows of two-dimensional arrays, keeps the rest."""
-    return {
-        name: value[rows] if isinstance(value, np.ndarray) and value.ndim == 2 else value
-        for name, value in parameters.items()
-    }
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from xentcheck.losses.spec import picked
 from xentcheck.model import ADAPTIVE, Case, Kind, Quantity
+from xentcheck.model.inputs import picked
 from xentcheck.reference import Element
 
 

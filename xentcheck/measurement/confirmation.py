@@ -10,12 +10,12 @@ import numpy as np
 from xentcheck.errors import INTERNAL_ERROR, UncertifiedError
 from xentcheck.floats import from_float64
 from xentcheck.losses import LOSSES
-from xentcheck.losses.spec import picked
 from xentcheck.measurement.borderline import Certain, one_of, settled
 from xentcheck.measurement.candidate import Candidate
 from xentcheck.measurement.scales import least_scale, ratio
 from xentcheck.measurement.scoring import excess_bits, score, unflushed_kind
 from xentcheck.model import Case, Cell, Input, Kind, Quantity, Scored, Tolerance, Witness, kind_of
+from xentcheck.model.inputs import picked
 from xentcheck.reference import exact, exact_component, exact_in_block, few_distinct
 from xentcheck.reference.enclosures import Exact, decimal_text, expected, midpoint, radius_in_ulps
 

@@ -1,7 +1,7 @@
 """Deviations of results from an invariant, and what rounding explains of them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +9,6 @@ import numpy.typing as npt
 from xentcheck.floats import FORMATS, Format, format_of, to_float64
 from xentcheck.losses import LOSSES
 from xentcheck.losses.invariants import Invariant, factors
-from xentcheck.losses.spec import picked
 from xentcheck.measurement.asking import Rows
 from xentcheck.model import Array, Case, Domain, Float64Array, Implementation, Quantity
 
@@ -105,16 +104,6 @@ class Deviations:
             self.scale[kept],
             lambda place: self.says(places[place]),
         )
-
-
-def part_of(case: Case, rows: Rows) -> Case:
-    """A case of some rows of a case, in this order."""
-    return replace(
-        case,
-        logits=case.logits[rows],
-        labels=None if case.labels is None else case.labels[rows],
-        parameters=picked(case.parameters, rows),
-    )
 
 
 def verdict(subject: Subject, invariant: Invariant, seen: Deviations) -> Broken | None:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from xentcheck.losses.spec import picked
 from xentcheck.model import Array, Case, Float64Array
 
 MOST_NUMBERS = 1 << 17
@@ -63,12 +62,7 @@ class FailingBlock:
         """Some of the rows. A block with one result stays whole."""
         if self.single or self.case.reduced:
             return self
-        case = replace(
-            self.case,
-            logits=self.case.logits[rows],
-            labels=None if self.case.labels is None else self.case.labels[rows],
-            parameters=picked(self.case.parameters, rows),
-        )
+        case = self.case.part(rows)
         return replace(
             self,
             case=case,

@@ -5,7 +5,8 @@ that is caused by an overflow in an intermediate step looks the same. So a zero 
 only if the same implementation is seen to flush. An experiment scales the row until its exact
 result passes through the smallest normal number. An implementation that flushes returns numbers
 down to that point, and zeros below it. One subnormal result, in the experiment or anywhere in the
-cell, proves that it does not flush.
+cell, proves that it does not flush. A result that is one of its row's inputs proves nothing: a
+compiler may hand an input through without arithmetic, as XLA does with x + 0.
 """
 
 from collections import Counter
@@ -19,7 +20,6 @@ import numpy.typing as npt
 from xentcheck.errors import UncertifiedError
 from xentcheck.execution import answer
 from xentcheck.floats import FORMATS, Format, format_of, from_float64, to_float64
-from xentcheck.losses.spec import picked
 from xentcheck.measurement.candidate import Candidate, badness, moved
 from xentcheck.model import Array, Case, Float64Array, Implementation, Kind, LabelKind, Quantity
 from xentcheck.reference import Reference
@@ -69,7 +69,7 @@ class Flushing:
     Attributes:
         zeros: rows with zeros whose error flushing can explain.
         partial: rows with nonzero results whose error flushed terms can explain.
-        subnormals: number of rows with a subnormal result for a subnormal exact result.
+        subnormals: whether a subnormal result was calculated for a subnormal exact result.
         flushed: whether an experiment saw the implementation flush.
         experiments: number of experiments so far.
         latest: the row of the next experiment.
@@ -77,7 +77,7 @@ class Flushing:
 
     zeros: Doubtful = field(default_factory=Doubtful)
     partial: Doubtful = field(default_factory=Doubtful)
-    subnormals: int = 0
+    subnormals: bool = False
     flushed: bool = False
     experiments: int = 0
     latest: Candidate | None = None
@@ -96,7 +96,7 @@ class Flushing:
         """Add what is known from later cases; see `Tally.merge`."""
         self.zeros.merge(other.zeros, offset, found)
         self.partial.merge(other.partial, offset, found)
-        self.subnormals += other.subnormals
+        self.subnormals |= other.subnormals
         self.flushed |= other.flushed
         self.experiments += other.experiments
 
@@ -114,7 +114,7 @@ class Flushing:
         if seen is None:  # the call failed on an ordinary row: try no more
             self.experiments = EXPERIMENTS
             return
-        self.subnormals += seen.subnormals
+        self.subnormals |= seen.subnormals
         self.flushed |= seen.flushes
 
 
@@ -128,6 +128,28 @@ def subnormal(results: Array) -> npt.NDArray[np.bool_]:
     magnitude -= width.type(1)  # zero wraps around to the largest integer
     found: npt.NDArray[np.bool_] = magnitude < width.type((1 << (target.precision - 1)) - 1)
     return found.reshape(results.shape)
+
+
+def calculated(results: Array, found: npt.NDArray[np.bool_], case: Case) -> bool:
+    """Whether any of the results found is not one of its row's inputs, up to the sign.
+
+    Args:
+        results: of shape (rows,) or (rows, components), or one number for the whole case.
+        found: which results are asked for, of the same shape.
+        case: the case with these rows.
+    """
+    rows = 1 if results.ndim == 0 else case.rows
+    parameters = [each for each in case.parameters.values() if isinstance(each, np.ndarray)]
+    own = [case.logits, *(each for each in parameters if each.ndim == 2)]
+    if case.labels is not None and case.labels.dtype.kind not in "iu":
+        own.append(case.labels)
+    by_row = np.concatenate([np.abs(to_float64(each)).reshape(rows, -1) for each in own], axis=1)
+    shared = [np.abs(to_float64(each)).ravel() for each in parameters if each.ndim != 2]
+    came, found = np.abs(to_float64(results)).reshape(rows, -1), found.reshape(rows, -1)
+    for row in np.flatnonzero(found.any(axis=1)).tolist():
+        if not np.isin(came[row, found[row]], np.concatenate([by_row[row], *shared])).all():
+            return True
+    return False
 
 
 COARSE = np.unique(np.concatenate([np.arange(1, 65) / 32.0, np.ldexp(1.0, np.arange(-64, 130, 2))]))
@@ -151,12 +173,12 @@ class _Seen:
     """Result of an experiment.
 
     Attributes:
-        subnormals: number of rows with subnormal results.
+        subnormals: whether a result is subnormal.
         flushes: whether the implementation flushes.
         tried: there was a call, and its exact results passed through the smallest normal number.
     """
 
-    subnormals: int = 0
+    subnormals: bool = False
     flushes: bool = False
     tried: bool = True
 
@@ -213,13 +235,7 @@ def _single(shown: Candidate) -> Case:
         values = Reference(replace(case, parameters=apart), {Quantity.VALUE})
         numbers = np.abs(values.midpoints(Quantity.VALUE, slice(None)))
         place = int(np.nan_to_num(numbers, nan=-1.0, posinf=-1.0).argmax())
-    rows = slice(place, place + 1)
-    return replace(
-        case,
-        logits=case.logits[rows],
-        labels=None if case.labels is None else case.labels[rows],
-        parameters=picked(case.parameters, rows),
-    )
+    return case.part(slice(place, place + 1))
 
 
 def _narrowed(row: Case, place: int) -> tuple[Case, int]:
@@ -398,9 +414,8 @@ def _chosen(factors: Float64Array, sizes: Float64Array, target: Format, terms: i
 def _judged(results: Array, exact: Float64Array, target: Format, terms: int) -> _Seen:
     """Judge results whose exact results lie on both sides of the smallest normal number."""
     tiny, least = target.smallest_normal, target.smallest_subnormal
-    proof = (subnormal(results) & (np.abs(exact) < tiny)).any(axis=1)
-    if proof.any():
-        return _Seen(subnormals=int(np.count_nonzero(proof)))
+    if (subnormal(results) & (np.abs(exact) < tiny)).any():
+        return _Seen(subnormals=True)
     columns = zip(np.abs(exact).T, np.abs(to_float64(results)).T, strict=True)
     vanish = (_vanishes(sizes, came, tiny, least, terms) for sizes, came in columns)
     return _Seen(flushes=any(vanish))

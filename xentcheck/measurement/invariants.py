@@ -19,7 +19,7 @@ from xentcheck.execution import Caller, CallError, Incident, Returned
 from xentcheck.floats import FORMATS, to_float64
 from xentcheck.losses.invariants import INVARIANTS, PATHS, Invariant, factors, invariants_of
 from xentcheck.measurement.asking import SAMPLE_NUMBERS, Asked, Rows
-from xentcheck.measurement.deviations import Broken, Deviations, Subject, part_of, scale_of, verdict
+from xentcheck.measurement.deviations import Broken, Deviations, Subject, scale_of, verdict
 from xentcheck.measurement.scans import SCANNED, SCANS, of_scans
 from xentcheck.measurement.twins import LOST, of_twins
 from xentcheck.model import (
@@ -274,7 +274,7 @@ def _within(low: float, high: float) -> Callable[[Subject, Rows], Deviations]:
             by_number = np.where(numbers < low, low - numbers, over)
         by_number[np.isnan(numbers)] = np.nan
         off = by_number.max(axis=1)
-        scale = scale_of(part_of(subject.case, rows), subject.quantity, numbers)
+        scale = scale_of(subject.case.part(rows), subject.quantity, numbers)
 
         def says(place: int) -> str:
             column = int(np.nan_to_num(by_number[place], nan=np.inf).argmax())

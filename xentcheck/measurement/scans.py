@@ -10,7 +10,7 @@ from xentcheck.floats import FORMATS, Format, from_float64, from_ordinals, ordin
 from xentcheck.losses import LOSSES
 from xentcheck.losses.invariants import Invariant
 from xentcheck.measurement.asking import SAMPLE_NUMBERS, Rows, spread_rows
-from xentcheck.measurement.deviations import Broken, Deviations, Subject, part_of, scale_of, verdict
+from xentcheck.measurement.deviations import Broken, Deviations, Subject, scale_of, verdict
 from xentcheck.model import Array, Case, Domain, Float64Array, LabelKind
 
 SCANNED = 2
@@ -37,7 +37,7 @@ def of_scans(subject: Subject, invariant: Invariant, few: Rows, scanned: int) ->
         if seen is None or not same_bits(caller.call(), values).all():
             continue
         kept = np.flatnonzero(subject.accepted(case, values))
-        seen = rises(part_of(case, kept), points[kept], values[kept]) if len(kept) > 1 else None
+        seen = rises(case.part(kept), points[kept], values[kept]) if len(kept) > 1 else None
         found += [] if seen is None else [seen]
     if not found:
         return None
@@ -63,13 +63,13 @@ def _scan(subject: Subject, row: int) -> tuple[Case, Float64Array, bool]:
     """Copies of a row with one number changed; the numbers; whether the value has to fall."""
     case = subject.case
     target = FORMATS[case.dtype]
-    own = part_of(case, np.array([row]))
+    own = case.part(np.array([row]))
     label = 0
     if case.label_kind is LabelKind.INTEGER:
         label = int(np.asarray(own.labels)[0])
     flat = to_float64(own.logits).reshape(-1)
     points = _points(flat, label, LOSSES[case.loss].domain, target, subject.ends(flat))
-    copies = part_of(case, np.full(len(points), row))
+    copies = case.part(np.full(len(points), row))
     logits = copies.logits.copy()
     if case.logits.ndim > 1:
         logits[:, label] = from_float64(points, case.dtype)

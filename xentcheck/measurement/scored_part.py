@@ -1,14 +1,13 @@
 """The results of a part, scored: what they add to the totals of their cell."""
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from xentcheck.floats import FORMATS, to_float64
 from xentcheck.losses import LOSSES
-from xentcheck.losses.spec import picked
 from xentcheck.measurement import axes, grading
 from xentcheck.measurement.candidate import Candidate, gravity
 from xentcheck.measurement.escalation import Part
@@ -20,7 +19,7 @@ from xentcheck.measurement.failing import (
     FailingRows,
     extent,
 )
-from xentcheck.measurement.flushing import subnormal
+from xentcheck.measurement.flushing import calculated, subnormal
 from xentcheck.measurement.needs import Needs, merge_needs, needs_of
 from xentcheck.measurement.plateaus import CLIPPED, PLATEAU_ROWS, Height
 from xentcheck.measurement.scoring import Scores, excess_bits, lost_kind
@@ -211,12 +210,7 @@ class ScoredPart:
         called = None
         if not case.reduced:
             called = np.broadcast_to(extent(case.logits), (len(chosen), 2))
-            case = replace(
-                case,
-                logits=case.logits[span][chosen],
-                labels=None if case.labels is None else case.labels[span][chosen],
-                parameters=picked(case.parameters, span.start + chosen),
-            )
+            case = case.part(span.start + chosen)
         own = self.results if single else self.results[span]
         return FailingBlock(
             case,
@@ -231,20 +225,21 @@ class ScoredPart:
         )
 
     def _collect_subnormals(self) -> None:
-        """Count the rows with subnormal results whose exact results are subnormal."""
-        if self.tally.flushing.subnormals:  # one is proof enough
+        """Note whether a subnormal result was calculated for a subnormal exact result."""
+        if self.tally.flushing.subnormals:
             return
-        found = subnormal(self.results if self.results.ndim == 0 else self.results[self.part.span])
+        single, span = self.results.ndim == 0, self.part.span
+        own = self.results if single else self.results[span]
+        found = subnormal(own)
         if not found.any():
             return
-        smallest = FORMATS[self.part.dtype].smallest_normal
-        if self.results.ndim == 0:
-            exact = self.part.truth.at(self.part.quantity, self.part.span).midpoints()
-        else:
-            exact = self.part.truth.midpoints(self.part.quantity, self.part.span)
-        found &= np.abs(exact) < smallest
-        rows = found.reshape(len(self.alive), -1).any(axis=1) & self.alive
-        self.tally.flushing.subnormals += int(np.count_nonzero(rows))
+        truth, quantity = self.part.truth, self.part.quantity
+        exact = truth.at(quantity, span).midpoints() if single else truth.midpoints(quantity, span)
+        found &= np.abs(exact) < FORMATS[self.part.dtype].smallest_normal
+        if not single:
+            found.reshape(len(self.alive), -1)[~self.alive] = False
+        case = self.part.case if single else self.part.case.part(span)
+        self.tally.flushing.subnormals = bool(found.any()) and calculated(own, found, case)
 
     def _collect_doubtful(self) -> None:
         """Note the rows whose kind depends on whether subnormal results are flushed."""

@@ -12,7 +12,7 @@ from xentcheck.floats import FORMATS, Format, from_float64, to_float64
 from xentcheck.losses import LOSSES
 from xentcheck.losses.invariants import PATHS, Invariant
 from xentcheck.measurement.asking import Rows
-from xentcheck.measurement.deviations import Broken, Deviations, Subject, part_of, scale_of, verdict
+from xentcheck.measurement.deviations import Broken, Deviations, Subject, scale_of, verdict
 from xentcheck.model import Array, Case, Domain, Float64Array, Kind, LabelKind, Quantity
 
 LOST = (Kind.CRASHED, Kind.TIMED_OUT)
@@ -48,7 +48,7 @@ def _shifted(subject: Subject, rows: Rows) -> Twins | None:
     if not kept.any():
         return None
     rows, shifts = rows[kept], shifts[kept]
-    twins = part_of(subject.case, rows)
+    twins = subject.case.part(rows)
     logits = from_float64(to_float64(twins.logits) + shifts[:, None], twins.dtype)
     return Twins(
         rows, replace(twins, logits=logits), _like, lambda place: f"the logits + {shifts[place]:g}"
@@ -105,7 +105,7 @@ def _reversed(subject: Subject, rows: Rows) -> Twins | None:
         rows = rows[(own != ignored) & (classes - 1 - own != ignored)]
         if not len(rows):
             return None
-    twins = part_of(case, rows)
+    twins = case.part(rows)
     labels = twins.labels
     if labels is not None and twins.label_kind is LabelKind.INTEGER:
         inside = (labels >= 0) & (labels < classes)
@@ -138,7 +138,7 @@ def _reflected(subject: Subject, rows: Rows) -> Twins | None:
         return None
     rows = rows[kept]
     twins = replace(
-        part_of(case, rows),
+        case.part(rows),
         logits=from_float64(other[kept], case.dtype),
         labels=from_float64(1.0 - z[kept], case.dtype),
     )
@@ -159,7 +159,7 @@ def _exact_complement(x: Float64Array, dtype: str) -> npt.NDArray[np.bool_]:
 
 def _complemented(subject: Subject, rows: Rows) -> Twins | None:
     """The rows with the opposite sign."""
-    twins = part_of(subject.case, rows)
+    twins = subject.case.part(rows)
     x = to_float64(twins.logits)
     is_value = subject.quantity is Quantity.VALUE
     return Twins(
@@ -172,7 +172,7 @@ def _complemented(subject: Subject, rows: Rows) -> Twins | None:
 
 def _exchanged(subject: Subject, rows: Rows) -> Twins | None:
     """The rows with their two distributions exchanged."""
-    twins = part_of(subject.case, rows)
+    twins = subject.case.part(rows)
     assert twins.labels is not None
     logits = twins.labels.astype(twins.logits.dtype)
     twins = replace(twins, logits=logits, labels=twins.logits)
@@ -189,7 +189,7 @@ def _one_hot(subject: Subject, rows: Rows) -> Twins | None:
     rows, labels = rows[kept], labels[kept]
     spread = from_float64(np.eye(case.classes)[labels], case.dtype)
     loss = LOSSES[case.loss]
-    own = part_of(case, rows)
+    own = case.part(rows)
     parameters = {
         name: value
         for name, value in own.parameters.items()
@@ -201,7 +201,7 @@ def _one_hot(subject: Subject, rows: Rows) -> Twins | None:
 
 def _themselves(subject: Subject, rows: Rows) -> Twins | None:
     """The rows as they are, for another way to call the function."""
-    return Twins(rows, part_of(subject.case, rows), _like, lambda _: "the way to a gradient")
+    return Twins(rows, subject.case.part(rows), _like, lambda _: "the way to a gradient")
 
 
 _TWINS: Mapping[str, Callable[[Subject, Rows], Twins | None]] = MappingProxyType(
@@ -245,7 +245,7 @@ def of_twins(subject: Subject, invariant: Invariant, few: Rows) -> Broken | None
     seen = _apart(subject, twins, subject.results[twins.rows], there)
     if verdict(subject, invariant, seen) is None:
         return None
-    own = Caller(implementation, part_of(subject.case, twins.rows), quantity)
+    own = Caller(implementation, subject.case.part(twins.rows), quantity)
     alone, again = own.call(), caller.call(tracked=tracked)
     if not same_bits(again, there).all():
         return None
@@ -256,7 +256,7 @@ def of_twins(subject: Subject, invariant: Invariant, few: Rows) -> Broken | None
 def _steady(subject: Subject, rows: Rows) -> bool:
     """Whether these rows can be called without the others."""
     try:
-        Caller(subject.implementation, part_of(subject.case, rows), subject.quantity).call()
+        Caller(subject.implementation, subject.case.part(rows), subject.quantity).call()
     except CallError:
         return False
     return True
@@ -268,7 +268,7 @@ def _apart(subject: Subject, twins: Twins, plain: Array, there: Array) -> Deviat
     shape = (len(twins.rows), -1)
     with np.errstate(invalid="ignore"):
         by_number = np.where(actual == wanted, 0.0, np.abs(actual - wanted)).reshape(shape)
-    own = part_of(subject.case, twins.rows)
+    own = subject.case.part(twins.rows)
     scale = np.maximum(
         scale_of(own, subject.quantity, numbers), scale_of(twins.case, subject.quantity, actual)
     )

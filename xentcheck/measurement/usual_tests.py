@@ -20,7 +20,6 @@ from xentcheck.implementations.user.command import Command
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Loss
 from xentcheck.measurement.asking import spread_rows
-from xentcheck.measurement.deviations import part_of
 from xentcheck.measurement.flushing import approximately
 from xentcheck.measurement.invariants import eligible
 from xentcheck.model import (
@@ -135,7 +134,7 @@ def rows_of(sweep: Sweep, loss: Loss, dtype: str, seed: int) -> tuple[Case, ...]
             chosen.append(case)
         elif most and not case.reduced:
             rows = spread_rows(eligible(case, np.arange(case.rows)), most)
-            chosen += [part_of(case, rows)] if len(rows) else []
+            chosen += [case.part(rows)] if len(rows) else []
     return tuple(chosen)
 
 
@@ -300,7 +299,7 @@ def _gradcheck(tried: _Tried) -> _Compared | str:
         what = "a whole block" if case.reduced else f"{numbers:,} logits"
         return f"not of {what}"
     moved = case.logits.reshape(1, -1) + STEP * np.concatenate([np.eye(numbers), -np.eye(numbers)])
-    copies = part_of(case, np.zeros(2 * numbers, dtype=np.intp))
+    copies = case.part(np.zeros(2 * numbers, dtype=np.intp))
     copies = replace(copies, logits=moved.reshape(2 * numbers, *case.logits.shape[1:]))
     values = _of(tried, Quantity.VALUE).answered(implementation, copies)
     slopes = _of(tried, Quantity.GRADIENT).answered(implementation, case)

@@ -4,7 +4,7 @@ Nobody writes to the arrays inside these values after construction.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntFlag, StrEnum
 from typing import Any, TypeAlias
 
@@ -170,6 +170,14 @@ def reduces(parameters: Mapping[str, Any]) -> bool:
     return bool(parameters.get("reduction", "none") != "none")
 
 
+def picked(parameters: Mapping[str, ParameterValue], rows: Any) -> dict[str, ParameterValue]:
+    """The parameters of some rows: picks these rows of two-dimensional arrays, keeps the rest."""
+    return {
+        name: value[rows] if isinstance(value, np.ndarray) and value.ndim == 2 else value
+        for name, value in parameters.items()
+    }
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Case:
     """A block of rows of one shape, rounded to the dtype once.
@@ -218,6 +226,15 @@ class Case:
     def reduced(self) -> bool:
         """Whether there is one result for all rows."""
         return reduces(self.parameters)
+
+    def part(self, rows: slice | npt.NDArray[np.intp]) -> "Case":
+        """The case of these rows, in this order. A row may be repeated."""
+        return replace(
+            self,
+            logits=self.logits[rows],
+            labels=None if self.labels is None else self.labels[rows],
+            parameters=picked(self.parameters, rows),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,6 @@ from xentcheck.execution import Death, run_tasks
 from xentcheck.floats import from_float64
 from xentcheck.losses import LOSSES
 from xentcheck.losses.parameters import obstacle
-from xentcheck.losses.spec import picked
 from xentcheck.measurement.candidate import alone
 from xentcheck.measurement.scoring import score
 from xentcheck.model import (
@@ -37,6 +36,7 @@ from xentcheck.model import (
     Witness,
     selected,
 )
+from xentcheck.model.inputs import picked
 from xentcheck.recognition.exams import NAME
 from xentcheck.recognition.recognising import Recognition, recognised
 from xentcheck.reference import exact

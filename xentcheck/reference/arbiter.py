@@ -36,9 +36,9 @@ from xentcheck.losses.spec import (
     Number,
     Row,
     RowResult,
-    picked,
 )
 from xentcheck.model import Accepts, Case, Float64Array, LabelKind, Quantity
+from xentcheck.model.inputs import picked
 from xentcheck.reference.element import Element
 from xentcheck.reference.enclosures import Enclosures, Exact
 from xentcheck.reference.intervals import Interval, IntervalArithmetic, UndecidedError, magnitude

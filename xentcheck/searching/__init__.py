@@ -6,7 +6,7 @@ other rows.
 
 from xentcheck.searching.climbing import climb
 from xentcheck.searching.thresholds import thresholds
-from xentcheck.searching.trials import Found, HaltedError, Trials, block_rows, chosen, joined
+from xentcheck.searching.trials import Found, HaltedError, Trials, block_rows, joined
 
 __all__ = [
     "Found",

@@ -4,7 +4,7 @@ import numpy as np
 
 from xentcheck.model import Array, Case, Float64Array
 from xentcheck.searching.moves import children
-from xentcheck.searching.trials import Found, Trials, block_rows, chosen, joined
+from xentcheck.searching.trials import Found, Trials, block_rows, joined
 
 POPULATION = 8  # rows that survive a round
 PATIENCE = 6
@@ -34,7 +34,7 @@ def climb(
     """
     size = block_rows(starts)
     known = min(starts.rows, POPULATION)
-    people = chosen(starts, np.arange(known))
+    people = starts.part(np.arange(known))
     block = joined(people, children(people, size - known, rng))
     errors, results = trials.of(block)
     least = float(errors[:known].max())
@@ -56,7 +56,7 @@ def climb(
         )
         idle = 0 if worth[0] > before else idle + 1
     better = np.flatnonzero(worth > least)[:kept]
-    return Found(chosen(people, better), returned[better]) if len(better) else None
+    return Found(people.part(better), returned[better]) if len(better) else None
 
 
 def fittest(
@@ -73,7 +73,7 @@ def fittest(
     _, first = np.unique(_keys(people), axis=0, return_index=True)
     first.sort()
     order = first[np.argsort(-worth[first], kind="stable")][:size]
-    return chosen(people, order), worth[order], results[order]
+    return people.part(order), worth[order], results[order]
 
 
 def _keys(people: Case) -> Array:

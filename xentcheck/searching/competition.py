@@ -22,7 +22,7 @@ from xentcheck.searching.moves import children
 from xentcheck.searching.pool import Pool, key_of
 from xentcheck.searching.space import Setting, Space
 from xentcheck.searching.strategies import STRATEGIES, Block, Strategy
-from xentcheck.searching.trials import Trials, chosen, joined
+from xentcheck.searching.trials import Trials, joined
 
 SWEEP = "sweep"
 """The name of the rows that the search starts from, beside those of the strategies."""
@@ -83,7 +83,7 @@ class Course:
         Rows of one case are of one shape and have the same parameters.
         """
         cases = [
-            chosen(each.people, np.arange(min(SHOWN, each.people.rows)))
+            each.people.part(np.arange(min(SHOWN, each.people.rows)))
             for each in self.pool.ranked()[:_MOST_SHOWN]
         ]
         return [*cases, *(each for kind, each in self.first.items() if kind not in self.incidents)]
@@ -147,7 +147,7 @@ class Competition:
         for start in self.starts:
             case, size = start.case, self.space.size
             for first in range(0, case.rows, size):
-                own = chosen(case, np.arange(first, min(first + size, case.rows)))
+                own = case.part(np.arange(first, min(first + size, case.rows)))
                 if own.rows < size:
                     own = joined(own, children(own, size - own.rows, rng))
                 yield SWEEP, None, Block(own, start.setting)

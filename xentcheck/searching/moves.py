@@ -8,7 +8,6 @@ import numpy as np
 from xentcheck.floats import FORMATS, from_float64, from_ordinals, ordinals, to_float64
 from xentcheck.losses import LOSSES
 from xentcheck.model import Array, Case, Domain, Float64Array, LabelKind
-from xentcheck.searching.trials import chosen
 
 WIDEST = 104.0  # largest |logit| that is drawn: beyond it exp underflows to 0 in float32
 FINEST = 4  # leading bits of a number that steps by ulps do not reach
@@ -33,7 +32,7 @@ _CHANCES = np.array([6.0, 3.0, 0.5, 1.5, 1.5, 1.5, 2.0, 3.0])
 def children(parents: Case, count: int, rng: np.random.Generator) -> Case:
     """Make ``count`` rows, each by a change of one parent. Earlier parents are used more often."""
     ancestry = np.floor(parents.rows * rng.random((count,)) ** 2).astype(np.intp)
-    case = chosen(parents, ancestry)
+    case = parents.part(ancestry)
     moves = _moves(case, count, rng)
     logits = case.logits.reshape(count, -1)
     loss = LOSSES[case.loss]

@@ -7,7 +7,7 @@ import numpy as np
 from xentcheck.model import Case, Float64Array
 from xentcheck.searching.climbing import fittest
 from xentcheck.searching.space import Setting
-from xentcheck.searching.trials import chosen, joined
+from xentcheck.searching.trials import joined
 
 KEPT = 12  # rows of each island
 MOST_CLASSES = 160  # of islands that strategies go on from
@@ -56,7 +56,7 @@ class Pool:
                 good = good[worth[good] > known.worth[-1]]
             if not len(good):
                 return
-        people, own = chosen(case, good), worth[good]
+        people, own = case.part(good), worth[good]
         if known is not None:
             people, own = joined(known.people, people), np.concatenate([known.worth, own])
         people, own, _ = fittest(people, own, own, KEPT)

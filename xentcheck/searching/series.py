@@ -15,7 +15,6 @@ from xentcheck.model.grades import Grade
 from xentcheck.reference import Reference, Tier
 from xentcheck.searching.axes import Axis, Setting
 from xentcheck.searching.grading_of_rows import Symptom, exact_numbers, row_grades
-from xentcheck.searching.trials import chosen
 
 ROUNDS = 80  # largest number of rounds of narrowing
 COMPONENTS = 4  # components of a result that a point keeps
@@ -127,7 +126,7 @@ class Series:
         for some, whole, padded in self._calls(open_):
             case, results = whole, padded
             if self.axis.together > 1:
-                case, results = chosen(whole, np.arange(len(some))), padded[: len(some)]
+                case, results = whole.part(np.arange(len(some))), padded[: len(some)]
             before = {place: self.points[place].rank for place in some}
             try:
                 truth = Reference(case, tiers=(Tier.MPMATH,))

@@ -17,7 +17,7 @@ from xentcheck.searching.climbing import fittest
 from xentcheck.searching.moves import children
 from xentcheck.searching.pool import Pool
 from xentcheck.searching.space import CHANCES, COUNTS, Setting, Space
-from xentcheck.searching.trials import chosen, joined
+from xentcheck.searching.trials import joined
 
 PARENTS = 8
 IDLE = 8
@@ -299,11 +299,11 @@ class Pattern(_Drawing):
                 setting = self.setting()
                 return self.fresh(self.space.ordinary(self.shape(), self.rng), setting)
             place = int(len(island.worth) * self.rng.random() ** 2)
-            self.row = chosen(island.people, np.array([place]))
+            self.row = island.people.part(np.array([place]))
             self.worst, self.given = float(island.worth[place]), island.setting
             self.step = float(self.space.format.precision - 3)
         size, space = self.space.size, self.space
-        rows = chosen(self.row, np.zeros(size, dtype=np.intp))
+        rows = self.row.part(np.zeros(size, dtype=np.intp))
         logits = rows.logits.reshape(size, -1)
         width = logits.shape[1]
         # the first rows move single numbers, the others pairs and all of them
@@ -335,7 +335,7 @@ class Pattern(_Drawing):
         best = int(worth.argmax())
         if worth[best] > self.worst:
             self.worst = float(worth[best])
-            self.row = chosen(block.case, np.array([best]))
+            self.row = block.case.part(np.array([best]))
             self.step = min(self.step + 1.0, float(self.space.format.precision - 1))
         else:
             self.step -= 3.0
@@ -361,7 +361,7 @@ class Line(_Drawing):
             self._start()
         assert self.row is not None
         self.points = np.linspace(self.first, self.last, size)
-        rows = chosen(self.row, np.zeros(size, dtype=np.intp))
+        rows = self.row.part(np.zeros(size, dtype=np.intp))
         logits = rows.logits.reshape(size, -1)
         if self.shift:
             with np.errstate(over="ignore"):
@@ -389,10 +389,10 @@ class Line(_Drawing):
         if island is None:
             setting = self.setting()
             block = self.fresh(space.ordinary(self.shape(), rng), setting)
-            self.row, self.given = chosen(block.case, np.zeros(1, dtype=np.intp)), setting
+            self.row, self.given = block.case.part(np.zeros(1, dtype=np.intp)), setting
         else:
             place = int(len(island.worth) * rng.random() ** 2)
-            self.row, self.given = chosen(island.people, np.array([place])), island.setting
+            self.row, self.given = island.people.part(np.array([place])), island.setting
         numbers = self.row.logits.reshape(-1)
         self.shift = space.loss.domain is Domain.LOGITS and rng.random() < 0.3
         k = int(rng.integers(len(numbers)))

@@ -13,7 +13,7 @@ import numpy as np
 from xentcheck.floats import FORMATS, from_float64, from_ordinals, ordinals, to_float64
 from xentcheck.losses import LOSSES
 from xentcheck.model import Array, Case, Domain, Float64Array, LabelKind
-from xentcheck.searching.trials import Found, Trials, block_rows, chosen, joined
+from xentcheck.searching.trials import Found, Trials, block_rows, joined
 
 SCANNED = 256  # points of the axis that are tried first
 JUMPS = 8  # largest number of jumps that are narrowed
@@ -117,7 +117,7 @@ class _Axis:
         case = self._rows(places)
         _, results = self.trials.of(case)
         rows = np.arange(len(places))
-        return Found(chosen(case, rows), results[rows])
+        return Found(case.part(rows), results[rows])
 
     def _at(self, places: Sequence[int]) -> list[_Point]:
         points: list[_Point] = []
@@ -143,7 +143,7 @@ class _Axis:
             most = FORMATS[example.dtype].max
             rounded = from_float64(np.clip(other, -most, most), example.dtype)
             logits = np.stack([moved, rounded], axis=1)
-        case = chosen(example, np.zeros(size, dtype=np.intp))
+        case = example.part(np.zeros(size, dtype=np.intp))
         return replace(case, logits=logits, labels=self._label(size))
 
     def _label(self, size: int) -> Array | None:

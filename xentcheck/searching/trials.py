@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from xentcheck.execution import Incident, Returned, observe
-from xentcheck.losses.spec import picked
 from xentcheck.measurement import weigh
 from xentcheck.model import (
     Array,
@@ -28,16 +27,6 @@ _HALTING = (Kind.CRASHED, Kind.TIMED_OUT, Kind.RAISED, Kind.WRONG_SHAPE, Kind.WR
 def block_rows(case: Case) -> int:
     """Return the number of rows of every call. It is fixed: frameworks compile for each shape."""
     return ROWS if case.logits.ndim == 2 else SINGLE_NUMBERS
-
-
-def chosen(case: Case, rows: Array) -> Case:
-    """Return a case of the given rows of another, in this order. A row may be repeated."""
-    return replace(
-        case,
-        logits=case.logits[rows],
-        labels=None if case.labels is None else case.labels[rows],
-        parameters=picked(case.parameters, rows),
-    )
 
 
 def joined(one: Case, other: Case) -> Case:
@@ -121,7 +110,7 @@ class Trials:
 
     def reduced(self, case: Case, row: int) -> Case:
         """A row as the block of a reduction; a case of it alone if there is no reduction."""
-        own = chosen(case, np.array([row]))
+        own = case.part(np.array([row]))
         return replace(own, parameters={**own.parameters, **self.reduction})
 
     def _one_by_one(self, case: Case) -> Returned:

@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from xentcheck.errors import EmptySweepError, UnknownNameError, UsageError
 from xentcheck.floats import FORMATS, from_float64, to_float64
-from xentcheck.losses.spec import Loss, picked
+from xentcheck.losses.spec import Loss
 from xentcheck.model import ADAPTIVE, Array, Case, Domain, LabelKind, ParameterValue, Sweep, reduces
+from xentcheck.model.inputs import picked
 from xentcheck.sweeps.catalogue import GENERATORS
 from xentcheck.sweeps.domain import to_domain
 from xentcheck.sweeps.generator import Batch, Generator, Request, stream, with_defaults
