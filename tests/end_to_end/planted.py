@@ -1184,10 +1184,37 @@ PLANTED = (
         ),
     ),
     Planted(
+        "a process does not notice that its asking process is gone",
+        "xentcheck/execution/hosted.py",
+        "            if asking is not None and _hung_up(asking):\n",
+        "            if False:\n",
+        (
+            "tests/execution/test_hosts.py::test_a_process_ends_with_the_one_that_asks_in_the_middle_of_its_request",
+        ),
+    ),
+    Planted(
+        "a fork keeps the processes of a dead owner alive",
+        "xentcheck/execution/slots.py",
+        "            os.close(self.held)\n            self.held = None\n",
+        "            self.held = None\n",
+        (
+            "tests/execution/test_hosts.py::test_nothing_stays_when_the_owner_or_the_keeper_is_killed[fork-0]",
+        ),
+    ),
+    Planted(
+        "tasks that are alike are done by any worker",
+        "xentcheck/execution/workers.py",
+        "        job = waiting[0] if self._alike is None else self._suited(worker, waiting)\n",
+        "        job = waiting[0]\n",
+        (
+            "tests/execution/test_workers.py::test_tasks_that_are_alike_are_done_by_one_worker_while_it_has_any",
+        ),
+    ),
+    Planted(
         "a fork asks its parent's processes",
         "xentcheck/execution/hosts.py",
-        "    if _owner != os.getpid():\n",
-        "    if False:\n",
+        "os.register_at_fork(after_in_child=_disown)\n",
+        "",
         ("tests/execution/test_hosts.py::test_a_fork_has_processes_of_its_own",),
     ),
     Planted(
@@ -1202,9 +1229,9 @@ PLANTED = (
     ),
     Planted(
         "a process is not ended with what it started",
-        "xentcheck/execution/hosts.py",
-        "            os.killpg(self._child.pid, signal.SIGKILL)\n",
-        "            self._child.kill()\n",
+        "xentcheck/execution/keeper.py",
+        "        os.killpg(group, signal.SIGKILL)\n",
+        "        os.kill(group, signal.SIGKILL)\n",
         ("tests/execution/test_hosts.py::test_closing_ends_the_processes_and_what_they_started",),
     ),
     Planted(

@@ -5,7 +5,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -232,3 +233,109 @@ def test_a_fork_has_processes_of_its_own() -> None:
     assert told != mine
     assert hosts.ask(HERE, os.getpid) == mine
     assert ended(told)
+
+
+def in_fork(work: Callable[[], object]) -> tuple[int, Callable[[], str]]:
+    """The id of a fork that does some work, and what reads the text of its answer."""
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(theirs, str(work()).encode())
+        os._exit(0)
+    os.close(theirs)
+
+    def answer() -> str:
+        with os.fdopen(ours) as file:
+            return file.read()
+
+    return child, answer
+
+
+def test_a_process_is_handed_on_from_fork_to_fork() -> None:
+    with hosts.sharing():
+        first = hosts.ask(HERE, remembered)
+        hosts.release()
+        for calls in (2, 3):
+            fork, answer = in_fork(lambda: hosts.ask(HERE, remembered))
+            os.waitpid(fork, 0)
+            assert answer() == str(first * calls)
+        assert hosts.ask(HERE, remembered) == first * 4
+    assert gone(first[0])
+
+
+def test_a_process_that_died_idle_is_replaced() -> None:
+    with hosts.sharing():
+        first = hosts.ask(HERE, os.getpid)
+        hosts.release()
+        os.kill(first, signal.SIGKILL)
+        assert hosts.ask(HERE, os.getpid) != first
+
+
+def test_only_the_asking_side_knows_the_time_limit() -> None:
+    before = hosts.ask(HERE, os.getpid)
+    assert hosts.ask(replace(HERE, timeout_s=7.0, quiet=False), os.getpid) == before
+
+
+def test_what_is_done_ends_before_the_rest() -> None:
+    with hosts.sharing():
+        first, other = (hosts.ask(each, os.getpid) for each in (HERE, Process("another")))
+        hosts.close(but=[replace(HERE, timeout_s=7.0)])
+        assert gone(other)
+        assert hosts.ask(HERE, os.getpid) == first
+
+
+def busy() -> None:
+    time.sleep(600)
+
+
+def test_a_process_ends_with_the_one_that_asks_in_the_middle_of_its_request() -> None:
+    with hosts.sharing():
+        pid = hosts.ask(HERE, os.getpid)
+        hosts.release()
+        fork, _ = in_fork(lambda: hosts.ask(HERE, busy))
+        time.sleep(0.5)
+        os.kill(fork, signal.SIGKILL)
+        os.waitpid(fork, 0)
+        assert ended(pid)
+        assert hosts.ask(HERE, os.getpid) != pid
+
+
+OWNER = """
+import os, sys, time
+from tests.execution import test_hosts as t
+from xentcheck.execution import hosts
+
+with hosts.sharing():
+    pids = hosts.ask(t.HERE, t.with_grandchild)
+    if sys.argv[1] == "fork" and not os.fork():
+        time.sleep(600)  # a worker whose parent is gone
+    print(*pids, hosts.ask(t.HERE, os.getppid), hosts.ask(t.HERE, t.folder), flush=True)
+    hosts.ask(t.HERE, t.busy)
+"""
+
+
+def folder() -> str:
+    return os.environ["XENTCHECK_SHARED_FOLDER"]
+
+
+@pytest.mark.parametrize(("how", "which"), [("alone", 0), ("fork", 0), ("alone", 1)])
+def test_nothing_stays_when_the_owner_or_the_keeper_is_killed(how: str, which: int) -> None:
+    """A fork that outlives the owner does not keep the processes alive."""
+    command = [sys.executable, "-c", OWNER, how]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, process_group=0) as owner:
+        assert owner.stdout is not None
+        told = owner.stdout.readline().split()
+        host, grandchild, keeper = map(int, told[:3])
+        try:
+            os.kill((owner.pid, keeper)[which], signal.SIGKILL)
+            for each in (host, grandchild, keeper):
+                assert ended(each)
+            if not which:
+                owner.wait(20)
+                limit = time.monotonic() + 5
+                while Path(told[3]).exists() and time.monotonic() < limit:
+                    time.sleep(0.05)
+                assert not Path(told[3]).exists()
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(owner.pid, signal.SIGKILL)

@@ -115,6 +115,51 @@ def test_tasks_are_done_at_the_same_time_by_as_many_processes_as_asked_for(start
     assert {pid for _, pid in run(work, range(3), 3, never)} == set(started)
 
 
+def test_tasks_that_are_alike_are_done_by_one_worker_while_it_has_any():
+    together = multiprocessing.get_context("fork").Barrier(2)
+
+    def work(task, tell):
+        if task < 2:  # "even" has its worker, and "odd" the other one
+            together.wait(PATIENCE)
+        time.sleep(0.02)
+        return os.getpid()
+
+    tasks = [0, 2, 4, 6, 1, 3, 5, 7]
+    done = [pid for _, pid in run(work, tasks, 2, never, alike=lambda task: task % 2)]
+    assert len({*done}) == 2
+    assert len({*done[:3]}) == len({*done[4:7]}) == 1  # the last of each may be taken over
+
+
+def test_a_worker_without_tasks_of_its_own_takes_the_last_of_another():
+    together = multiprocessing.get_context("fork").Barrier(2)
+
+    def work(task, tell):
+        if task in (0, 3):
+            together.wait(PATIENCE)
+        return os.getpid()
+
+    assert len({pid for _, pid in run(work, range(4), 2, never, alike=lambda _: "same")}) == 2
+
+
+def test_after_an_interrupt_the_results_of_later_tasks_come_without_those_between():
+    with pipe() as (read, write):
+
+        def work(task, tell):
+            if task == 0:
+                os.read(read, 1)  # until the other kind is done and the interrupt was sent
+            if task == 4:
+                os.kill(os.getppid(), signal.SIGINT)
+                time.sleep(0.3)
+                os.write(write, b".")
+            return task
+
+        results = run(work, range(5), 2, never, alike=lambda task: task == 4)
+        seen = []
+        with pytest.raises(KeyboardInterrupt):
+            seen.extend(results)
+        assert seen == [(0, 0), (4, 4)]
+
+
 def test_one_worker_is_this_process(started):
     assert list(run(pid_of, range(3), 1, never)) == [(k, os.getpid()) for k in range(3)]
     assert started == []

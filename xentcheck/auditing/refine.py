@@ -68,6 +68,12 @@ class Refining:
     given_up: bool = False
 
 
+def _programs(task: Refining) -> tuple[str, str, str]:
+    """What tasks have in common that are served by the same compiled programs."""
+    cell = task.finding.cell
+    return cell.loss, cell.implementation, cell.dtype
+
+
 def refined(
     diagnoses: Sequence[Diagnosis],
     findings: Sequence[Finding],
@@ -122,7 +128,7 @@ def refined(
         return replace(death.task, given_up=True)
 
     shared = list(implementations.values())
-    with run_tasks(_work, tasks, workers, again, shared=shared) as came:
+    with run_tasks(_work, tasks, workers, again, shared=shared, alike=_programs) as came:
         answers = [each for _, each in came]
     results = [finding for finding, _ in answers]
     smaller = dict(zip(map(id, shown), results[: len(shown)], strict=True))

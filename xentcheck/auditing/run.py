@@ -40,6 +40,7 @@ from xentcheck.model import (
     Finding,
     Implementation,
     Measurement,
+    Process,
     Progress,
     Report,
     Skip,
@@ -112,7 +113,7 @@ def audit(config: Config, options: Options | None = None, **changes: Any) -> Rep
     if workers is not None and workers < 1:
         raise UsageError(f"{workers} workers: there has to be one at least")
     registered, skips = registry.load_registered()
-    try:
+    with hosts.sharing():
         targets = open_targets([replace(each, timeout_s=timeout_s) for each in config.targets])
         extra = tuple(patient(each, timeout_s) for each in options.extra)
         known = (*(patient(each, timeout_s) for each in (*registered, *targets)), *extra)
@@ -126,8 +127,6 @@ def audit(config: Config, options: Options | None = None, **changes: Any) -> Rep
         run = _Audit(replace(plan, config=sane.config, examined=examined), options)
         run.begin(sane)
         return replace(run.report(workers), timeout_s=timeout_s)
-    finally:
-        hosts.close()
 
 
 def examined_rows(cells: int) -> int:
@@ -190,20 +189,20 @@ class _Audit:
         if workers is None:
             workers = min(cores(), MOST_HOSTING) if processes else cores()
         if workers > 1:
-            hosts.close()  # workers have their own
-        with hosts.sharing():
-            interrupted |= self._run(steps, workers)
-            if self.ranges is not None and not interrupted:
-                self._announce("where it holds")
-                interrupted |= self.ranges.run(steps, workers, self.deaths)
-                for skip in self.ranges.skips:
-                    self.skips.setdefault(skip)
-            found = Diagnosing((), tuple(self.findings), tuple(self.measurements))
-            if self.failing and not interrupted:
-                self._announce("causes")
-                found = self._diagnosed(workers)
-                interrupted |= found.interrupted
-            hosts.close()
+            hosts.release()  # to the workers
+        interrupted |= self._run(steps, workers)
+        if self.ranges is not None and not interrupted:
+            self._announce("where it holds")
+            interrupted |= self.ranges.run(steps, workers, self.deaths)
+            for skip in self.ranges.skips:
+                self.skips.setdefault(skip)
+        found = Diagnosing((), tuple(self.findings), tuple(self.measurements))
+        if self.failing and not interrupted:
+            self._announce("causes")
+            hosts.close(but=self._failing_processes())
+            found = self._diagnosed(workers)
+            interrupted |= found.interrupted
+        hosts.close()
         interrupted |= self.confirmation.run(workers, self.deaths)
         self._blame(self.confirmation.failures)
         findings = found.findings
@@ -298,6 +297,12 @@ class _Audit:
         self._blame(failures)
         return replace(found, diagnoses=diagnoses, findings=findings)
 
+    def _failing_processes(self) -> set[Process]:
+        """The processes of the implementations with failing rows."""
+        failing = {(cell.loss, cell.implementation) for cell in self.failing}
+        own = [each for each in self.plan.known if (each.loss, each.name) in failing]
+        return {each.process for each in own if each.process is not None}
+
     def _tolerance(self, cell: Cell) -> Tolerance:
         limit = self.config.limit_for(cell)
         return SURVEY_TOLERANCE if limit is None else limit.tolerance
@@ -318,7 +323,9 @@ class _Audit:
         interrupted = False
         step: Step | None = None
         merged = PartResult()
-        with run_tasks(work, tasks, workers, self._again, shared=steps) as results:
+        compiled = any(each.process for step in steps for each in step.chosen)
+        alike = _programs if compiled else None
+        with run_tasks(work, tasks, workers, self._again, shared=steps, alike=alike) as results:
             while True:
                 try:
                     for position, result in results:
@@ -395,6 +402,11 @@ class _Audit:
         for problem in problems:
             self.uncertified.append(problem)
             self.failed += problem.startswith(INTERNAL_ERROR)
+
+
+def _programs(task: Task) -> tuple[str, str]:
+    """What tasks have in common that are served by the same compiled programs."""
+    return task.step.loss.id, task.step.dtype
 
 
 def audit_config(

@@ -143,12 +143,9 @@ def search(config: Config, wanted: Wanted, options: Options) -> Report:
     """
     sweeps = tuple(each for each in config.sweeps if each.name in SWEEPS)
     narrowed = replace(config, sweeps=sweeps, limits=())
-    standard = audit(narrowed, options)
-    run = _Run(narrowed, wanted, options, standard)
-    try:
+    with hosts.kept():
+        run = _Run(narrowed, wanted, options, audit(narrowed, options))
         run.run()
-    finally:
-        hosts.close()
     return run.report()
 
 

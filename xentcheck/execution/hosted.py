@@ -1,18 +1,22 @@
 """The process that runs a framework or a user's code, and answers one request after another.
 
-`hosts` starts it as a fresh interpreter, not as a fork. File descriptor 0 is the socket to the
-asking process. What foreign code prints goes to stderr. The process ends when the asking process
-closes the socket.
+`keeper` starts it in a fresh interpreter. File descriptor 0 is a socket that listens; asking
+processes connect to it one after another. What foreign code prints goes to stderr.
 """
 
 import importlib
 import os
 import pickle
+import select
+import signal
+import socket
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, NoReturn
 
 from xentcheck.errors import UnsupportedError, XentcheckError
 from xentcheck.execution.invocation import CallError, describe, invoke
@@ -40,11 +44,49 @@ def ask(function: Callable[..., Any], *arguments: Any) -> Any:
     return function(*arguments)
 
 
-def serve(modules: tuple[str, ...]) -> None:
-    """Import the modules, then answer requests until the other end closes the socket."""
-    connection = Connection(os.dup(0))
+class _Watch(threading.Thread):
+    """Ends this process, and what it started, when nobody is left to answer.
+
+    That is when `keeper` is gone, or an asking process in the middle of its request.
+    """
+
+    def __init__(self, keeper: int) -> None:
+        super().__init__(daemon=True)
+        self._keeper = keeper
+        self.asking: Connection | None = None
+
+    def run(self) -> None:
+        while not select.select([self._keeper], [], [], _LOOK_S)[0]:
+            asking = self.asking
+            if asking is not None and _hung_up(asking):
+                break
+        os.killpg(0, signal.SIGKILL)
+
+
+_LOOK_S = 0.2
+
+
+def _hung_up(connection: Connection) -> bool:
+    looked = select.poll()
+    try:
+        looked.register(connection.fileno(), 0)  # a hang-up is always told
+    except (OSError, ValueError):  # it was closed here meanwhile
+        return False
+    return any(event & select.POLLHUP for _, event in looked.poll(0))
+
+
+def serve(modules: tuple[str, ...], keeper: int) -> NoReturn:
+    """Import the modules, then answer one asking process after another.
+
+    Args:
+        modules: the names of the modules.
+        keeper: the end of a pipe that closes with `keeper`.
+    """
+    listener = socket.socket(fileno=os.dup(0))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
+    watch = _Watch(keeper)
+    watch.start()
     obstacle = ""
     for name in modules:
         try:
@@ -52,15 +94,18 @@ def serve(modules: tuple[str, ...]) -> None:
         except BaseException as error:
             obstacle = f"importing {name} failed: {describe(error)}"
             break
-    try:
-        connection.send_bytes(pickle.dumps(Started(obstacle)))
-        while True:
-            answer = _answer(connection.recv_bytes(), obstacle)
-            sys.stdout.flush()
-            sys.stderr.flush()
-            connection.send_bytes(answer)
-    except (EOFError, OSError):
-        os._exit(0)  # skips the exit handlers and threads of the framework
+    while True:
+        accepted, _ = listener.accept()
+        with Connection(accepted.detach()) as asking, suppress(EOFError, OSError):
+            asking.send_bytes(pickle.dumps(Started(obstacle)))
+            while True:
+                request = asking.recv_bytes()
+                watch.asking = asking
+                answer = _answer(request, obstacle)
+                sys.stdout.flush()
+                sys.stderr.flush()
+                watch.asking = None
+                asking.send_bytes(answer)
 
 
 def _answer(request: bytes, obstacle: str) -> bytes:

@@ -10,39 +10,27 @@ process has its own hosts, so it receives only the answers to its own requests.
 
 import atexit
 import hashlib
-import json
 import math
 import os
 import pickle
-import signal
-import socket
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
-from xentcheck.errors import UsageError, XentcheckError, ending
+from xentcheck.errors import UsageError, XentcheckError
 from xentcheck.execution import programs
 from xentcheck.execution.hosted import Answer
 from xentcheck.execution.invocation import CallError, Invocation
-from xentcheck.implementations.bridge import SHARED_FOLDER
+from xentcheck.execution.slots import Folder
 from xentcheck.model import Array, Kind, Process
-
-_BOOT = (
-    "import sys, json; path, modules = map(json.loads, sys.argv[1:]); sys.path[:] = path; "
-    "from xentcheck.execution.hosted import serve; serve(tuple(modules))"
-)
 
 _LAST_WORDS = 160  # characters of the last line that are shown
 _LONGEST_WAIT_S = 1e6  # a longer timeout counts as no limit
 _LISTENING_S = 0.5  # seconds between two looks at the output of a user's code while it works
-_LEAVING_S = 5.0  # seconds that a process may take to end after it closed its connection
 
 
 def missing(process: Process) -> str:
@@ -59,126 +47,115 @@ def missing(process: Process) -> str:
 
 
 class _Host:
-    """One running process."""
+    """A process in a slot that this process holds, and the conversation with it."""
 
     def __init__(self, process: Process) -> None:
-        try:
-            self._start(process)
-        except OSError as error:
-            name = process.name or "code of others"
-            raise UsageError(
-                f"no process can be started for {name}: {error.strerror or error}; raise the "
-                "limit (ulimit -n: open files, ulimit -u: processes)"
-            ) from error
-        self._timeout = process.timeout_s
+        self._slot = _folder().taken(process)
+        found = self._slot.connection()
+        self._adopted = found is not None  # somebody else had it before
         self._started = False
-        self._speaker = "" if process.quiet else process.name
-        self._heard = 0  # bytes of its output that were passed on
+        self._heard = self._slot.printed.stat().st_size if found else 0  # bytes that were passed on
+        self._connection = found or self._begun(process)
 
-    def _start(self, process: Process) -> None:
-        ours, theirs = socket.socketpair()
-        environment = {**os.environ, **dict(process.environment)}
-        if process.modules:  # a framework, which may compile
-            environment |= programs.environment()
-        if _shared:
-            environment[SHARED_FOLDER] = _shared[-1]
-        path = [each or os.getcwd() for each in sys.path]
-        arguments = [json.dumps(path), json.dumps(process.modules)]
-        self._printed = tempfile.TemporaryFile()  # noqa: SIM115
-        with theirs:
-            self._child = subprocess.Popen(
-                [sys.executable, "-P", "-W", "ignore", "-c", _BOOT, *arguments],
-                stdin=theirs.fileno(),
-                stdout=self._printed,
-                stderr=self._printed,
-                env=environment,
-                start_new_session=True,  # the asking process handles Ctrl-C
-            )
-        self._connection = Connection(ours.detach())
+    def _begun(self, process: Process) -> Connection:
+        try:
+            return self._slot.start(process)
+        except UsageError:
+            self._slot.release()
+            raise
 
-    def request(self, work: str, arguments: tuple[Any, ...]) -> Any:
+    def request(self, process: Process, work: str, arguments: tuple[Any, ...]) -> Any:
         """Return the answer. Raises the host's exception, or CallError when the host is gone."""
         message = pickle.dumps((work, arguments))
+        speaker = "" if process.quiet else process.name
         try:
             if not self._started:
-                self._receive()
-                self._started = True
+                self._greet(process, speaker)
             self._connection.send_bytes(message)
-            answer: Answer = self._receive()
+            answer: Answer = self._receive(process.timeout_s, speaker)
         except (EOFError, OSError):
-            end = self._end()
-            self._relay(all_of_it=True)
-            raise CallError(Kind.CRASHED, f"died of {end}{self._last_words()}") from None
-        self._relay()
+            end = self._slot.ended()
+            self._relay(speaker, all_of_it=True)
+            last = "" if speaker else self._last_words()
+            raise CallError(Kind.CRASHED, f"died of {end}{last}") from None
+        self._relay(speaker)
         _remarks.extend(answer.remarks)
         if answer.error is not None:
             raise answer.error
         return answer.result
 
-    def _receive(self) -> Any:
+    def _greet(self, process: Process, speaker: str) -> None:
+        """Wait until the process is ready. One that died meanwhile, idle, is replaced."""
+        try:
+            self._receive(process.timeout_s, speaker)
+        except (EOFError, OSError):
+            if not self._adopted:
+                raise
+            self._adopted, self._heard = False, 0
+            self._connection.close()
+            self._slot.kill()
+            self._connection = self._begun(process)
+            self._receive(process.timeout_s, speaker)
+        self._started = True
+
+    def _receive(self, timeout_s: float, speaker: str) -> Any:
         # poll() takes 31 bits of milliseconds: a timeout of more than some days counts as no limit
-        limit = math.inf if self._timeout > _LONGEST_WAIT_S else time.monotonic() + self._timeout
+        limit = math.inf if timeout_s > _LONGEST_WAIT_S else time.monotonic() + timeout_s
         while True:
             left = max(limit - time.monotonic(), 0.0)
-            wait = min(left, _LISTENING_S) if self._speaker else left
+            wait = min(left, _LISTENING_S) if speaker else left
             if self._connection.poll(None if math.isinf(wait) else wait):
                 return pickle.loads(self._connection.recv_bytes())
-            self._relay()
+            self._relay(speaker)
             if time.monotonic() >= limit:
-                raise CallError(Kind.TIMED_OUT, f"gave no result within {self._timeout:g} s")
+                raise CallError(Kind.TIMED_OUT, f"gave no result within {timeout_s:g} s")
 
-    def _relay(self, *, all_of_it: bool = False) -> None:
+    def _relay(self, speaker: str, *, all_of_it: bool = False) -> None:
         """Pass on what a user's code printed, each line only once, as many calls print the same.
 
         Passes on whole lines only, unless ``all_of_it``.
         """
-        if not self._speaker:
+        if not speaker:
             return
-        file = self._printed.fileno()
-        new = os.pread(file, max(os.fstat(file).st_size - self._heard, 0), self._heard)
+        with self._slot.printed.open("rb") as file:
+            file.seek(self._heard)
+            new = file.read()
         if not all_of_it:
             new = new[: new.rfind(b"\n") + 1]
         self._heard += len(new)
         for line in new.decode(errors="replace").splitlines():
             if line.strip():
-                self._say(line)
-
-    def _say(self, line: str) -> None:
-        if first_time(f"{self._speaker}\0{line}"):
-            _tell(f"{self._speaker} prints: {line}")
-        elif first_time(f"{self._speaker}\0"):
-            _tell(f"{self._speaker} prints the same again, which is left out from here on")
+                _say(speaker, line)
 
     def _last_words(self) -> str:
         """Return the last line that a quiet process printed, as part of an error message."""
-        if self._speaker:
-            return ""
-        self._printed.seek(0)
-        lines = self._printed.read().decode(errors="replace").splitlines()
+        lines = self._slot.printed.read_text(errors="replace").splitlines()
         last = next((line.strip() for line in reversed(lines) if line.strip()), "")
         return f"; its last words: {last[:_LAST_WORDS]}" if last else ""
 
-    def _end(self) -> str:
-        """Wait for a process that closed its socket, and say how it ended."""
-        try:
-            return ending(self._child.wait(_LEAVING_S))
-        except subprocess.TimeoutExpired:
-            return "a closed connection"
-
-    def kill(self) -> None:
+    def kill(self, process: Process) -> None:
         """End the process and all processes that it started."""
         self._connection.close()
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._child.pid, signal.SIGKILL)
-        self._child.wait()
-        self._relay(all_of_it=True)
-        self._printed.close()
+        self._slot.kill()
+        self._relay("" if process.quiet else process.name, all_of_it=True)
+        self._slot.release()
+
+    def release(self) -> None:
+        """Leave the process to the next that asks for one like it."""
+        self._connection.close()
+        self._slot.release()
 
     def forget(self) -> None:
-        """Drop a host that belongs to the parent of this fork, without ending it."""
+        """Drop a host that belongs to the parent of this fork."""
         self._connection.close()
-        self._printed.close()
-        self._child.returncode = 0  # only the parent may wait for it
+        self._slot.forget()
+
+
+def _say(speaker: str, line: str) -> None:
+    if first_time(f"{speaker}\0{line}"):
+        _tell(f"{speaker} prints: {line}")
+    elif first_time(f"{speaker}\0"):
+        _tell(f"{speaker} prints the same again, which is left out from here on")
 
 
 def first_time(text: str) -> bool:
@@ -190,7 +167,7 @@ def first_time(text: str) -> bool:
         return True
     name = hashlib.sha256(text.encode(errors="replace")).hexdigest()
     try:
-        Path(_shared[-1], f"told-{name}").touch(exist_ok=False)
+        (_shared[-1].path / f"told-{name}").touch(exist_ok=False)
     except FileExistsError:
         return False
     except OSError:
@@ -208,19 +185,32 @@ def _tell(line: str) -> None:
 
 
 _told: set[str] = set()
-_shared: list[str] = []
+_shared: list[Folder] = []
+_private: list[Folder] = []  # the folder of what is asked outside `sharing`
 _kept: list[None] = []  # one entry for each active `kept`
 _hosts: dict[Process, _Host] = {}
 _remarks: list[str] = []
-_owner = os.getpid()
+
+
+def _folder() -> Folder:
+    """The folder for processes that are started now."""
+    if _shared:
+        return _shared[-1]
+    if not _private:
+        _private.append(Folder.made())
+    return _private[-1]
+
+
+def _alike(process: Process) -> Process:
+    """The process without what only the asking side has to know."""
+    return Process(process.name, process.modules, environment=process.environment)
 
 
 def start(processes: Iterable[Process]) -> None:
     """Start processes in parallel; they import their modules while the caller goes on."""
-    _own()
     for process in processes:
-        if process not in _hosts:
-            _hosts[process] = _Host(process)
+        if _alike(process) not in _hosts:
+            _hosts[_alike(process)] = _Host(process)
 
 
 def ask(process: Process, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -263,15 +253,15 @@ def invoke(
 def _request(process: Process, work: str, arguments: tuple[Any, ...]) -> Any:
     start((process,))
     try:
-        return _hosts[process].request(work, arguments)
+        return _hosts[_alike(process)].request(process, work, arguments)
     except CallError as error:
         if error.kind in (Kind.CRASHED, Kind.TIMED_OUT):
-            _hosts.pop(process).kill()
+            _hosts.pop(_alike(process)).kill(process)
         raise
     except (XentcheckError, RuntimeError):
         raise
     except BaseException:  # Ctrl-C: the next request would receive this answer
-        _hosts.pop(process).kill()
+        _hosts.pop(_alike(process)).kill(process)
         raise
 
 
@@ -284,18 +274,23 @@ def remarks() -> tuple[str, ...]:
 
 @contextmanager
 def sharing() -> Iterator[None]:
-    """Provide a folder that the processes of this one and of its forks share during the block."""
-    if _kept:  # an outer block already provides a folder
+    """Provide a folder that this process and its forks share during the block.
+
+    Processes that are started in the block outlive the fork that started them, and end with it.
+    """
+    if _shared:  # an outer block already provides a folder
         yield
         return
     programs.prune()
-    with tempfile.TemporaryDirectory(prefix="xentcheck-", ignore_cleanup_errors=True) as folder:
-        _shared.append(folder)
-        try:
-            yield
-        finally:
-            _told.clear()  # the next audit reports its own lines
-            _shared.pop()
+    folder = _private.pop() if _private else Folder.made()
+    _shared.append(folder)
+    try:
+        yield
+    finally:
+        _end()
+        _told.clear()  # the next audit reports its own lines
+        _shared.pop()
+        folder.remove()
 
 
 @contextmanager
@@ -307,34 +302,45 @@ def kept() -> Iterator[None]:
             yield
         finally:
             _kept.pop()
-            close()
 
 
-def close() -> None:
-    """End all processes that this process started, unless `kept` is active."""
-    _own()
-    if not _kept:
-        _end()
-
-
-def _end() -> None:
+def release() -> None:
+    """Leave the processes that this one holds to the forks that share its folder."""
     while _hosts:
-        _hosts.popitem()[1].kill()
+        _hosts.popitem()[1].release()
 
 
-def _own() -> None:
-    """Drop the hosts of the parent if this process is a fork."""
-    global _owner  # noqa: PLW0603
-    if _owner != os.getpid():
-        _owner = os.getpid()
-        _kept.clear()
-        while _hosts:
-            _hosts.popitem()[1].forget()
+def close(but: Iterable[Process] = ()) -> None:
+    """End the processes of this process and of its forks, unless `kept` is active.
+
+    Args:
+        but: processes that go on, as do all like them.
+    """
+    if not _kept:
+        _end(tuple(but))
 
 
-def _leave() -> None:
-    _own()
-    _end()
+def _end(but: Collection[Process] = ()) -> None:
+    staying = {_alike(each) for each in but}
+    for process in [*_hosts]:
+        if process not in staying:
+            _hosts.pop(process).kill(process)
+    for folder in (*_shared, *_private):
+        folder.clear(but)
+    if not but:
+        while _private:
+            _private.pop().remove()
 
 
-atexit.register(_leave)
+def _disown() -> None:
+    """Leave the hosts to the parent of this fork."""
+    _kept.clear()
+    while _hosts:
+        _hosts.popitem()[1].forget()
+    for folder in (*_shared, *_private):
+        folder.disown()
+    _private.clear()
+
+
+os.register_at_fork(after_in_child=_disown)
+atexit.register(_end)

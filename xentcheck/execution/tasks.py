@@ -41,7 +41,8 @@ class Run(Iterator[tuple[int, Result]]):
     """Running tasks: an iterator over (position, result) in the order of the tasks.
 
     **Ctrl-C inside the iterator.** The first one stops handing out tasks. The tasks in flight
-    finish, their results come in order, then the iterator raises KeyboardInterrupt. A second
+    finish, their results come in order, then the iterator raises KeyboardInterrupt. Positions are
+    left out whose tasks were not handed out. A second
     Ctrl-C, or one after `drain`, kills the workers and raises at once. This applies only in the
     main thread, and only while SIGINT has Python's own handler; another handler stays in charge.
 

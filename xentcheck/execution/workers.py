@@ -13,9 +13,9 @@ import sys
 import threading
 import warnings
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkContext, SpawnContext
 from multiprocessing.process import BaseProcess
@@ -26,7 +26,7 @@ from xentcheck.errors import ending
 from xentcheck.execution.tasks import Death, Result, Run, Task, Work
 from xentcheck.execution.worker import ENDS, Raised, Told, packed, serve, unsendable
 
-AHEAD = 4
+AHEAD = 16
 """Limit on tasks that are handed out or have a waiting result, in tasks per worker."""
 
 LOOK_S = 0.5
@@ -39,14 +39,16 @@ def run(
     workers: int,
     again: Callable[[Death[Task]], Task],
     shared: Sequence[object] = (),
+    alike: Callable[[Task], Hashable] | None = None,
 ) -> Run[Result]:
     """Do every task on ``workers`` processes.
 
     Args:
         work: does one task. It may be a closure where processes fork. Where they do not fork and it
             does not pickle, everything runs in this process.
-        tasks: taken one at a time, when a worker is free for it. At most ``AHEAD * workers`` are
-            out at a time, so the iterable may be very long. Tasks and results must pickle.
+        tasks: taken one at a time, when a worker is free for it, or ahead with ``alike``. At most
+            ``AHEAD * workers`` are out at a time, so the iterable may be very long. Tasks and
+            results must pickle.
         workers: number of processes, at least 1. With 1, all tasks run in order in this process and
             ``tell`` does nothing. Never more processes run than there are tasks or file
             descriptors.
@@ -54,6 +56,9 @@ def run(
             on a fresh worker. An exception from it ends the run at once.
         shared: objects that many tasks have in common. A worker gets them at its start, so they are
             not sent with every task. They need not pickle where processes fork.
+        alike: what tasks have in common that are better done by one worker, because its frameworks
+            have compiled programs for them. A worker takes the tasks of others only when it would
+            be idle otherwise. None: tasks are handed out in order.
 
     Returns:
         An iterator over the results. Each comes as soon as it and all before it are there.
@@ -72,7 +77,7 @@ def run(
     context = _context(work, shared) if workers > 1 else None
     if context is None:
         return _Here(work, tasks)
-    return _Pool(context, work, tasks, workers, again, shared)
+    return _Pool(context, work, tasks, workers, again, shared, alike)
 
 
 def _affordable() -> int:
@@ -145,6 +150,7 @@ class _Worker(Generic[Task]):
     connection: Connection
     job: _Job[Task] | None = None
     note: str = ""
+    owned: set[Hashable] = field(default_factory=set)  # what it did before; see `run`
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +178,10 @@ class _Pool(Run[Result], Generic[Task, Result]):
         limit: int,
         again: Callable[[Death[Task]], Task],
         shared: Sequence[object],
+        alike: Callable[[Task], Hashable] | None,
     ) -> None:
+        self._alike = alike
+        self._waiting: list[_Job[Task]] = []  # taken and not handed out, by position
         self._context = context
         self._shared = shared
         self._work = work
@@ -200,6 +209,8 @@ class _Pool(Run[Result], Generic[Task, Result]):
                 except BaseException:
                     self.close()
                     raise
+        if self._drained and self._outcomes and self._next not in self._outcomes:
+            self._next = min(self._outcomes)  # what was to come before was not handed out
         position = self._next
         outcome = self._outcomes.get(position)
         if isinstance(outcome, _Done):
@@ -219,10 +230,12 @@ class _Pool(Run[Result], Generic[Task, Result]):
     def drain(self) -> None:
         self._drained = True
         self._more = False
+        self._waiting = []
 
     def close(self) -> None:
         self._closed = True
         self._interrupted = False
+        self._waiting = []
         _kill(self._workers, self._owner)
         self._last_resort.detach()
         self._outcomes.clear()
@@ -270,10 +283,47 @@ class _Pool(Run[Result], Generic[Task, Result]):
             self._hand_out()
 
     def _hand_out(self) -> None:
-        while self._more and self._taken - self._next < AHEAD * self._limit and self._room():
+        while self._room() and self._fill():
+            worker = self._idle()
+            job = self._choose(worker)
+            if job is not None:
+                self._give(worker or self._hire(), job)
+
+    def _fill(self) -> bool:
+        """Take tasks: one, or as far ahead as may be if there is a choice. Whether one waits."""
+        most = 1 if self._alike is None else AHEAD * self._limit
+        while (
+            self._more
+            and len(self._waiting) < most
+            and self._taken - self._next < AHEAD * self._limit
+        ):
             job = self._take()
             if job is not None:
-                self._give(self._idle() or self._hire(), job)
+                self._waiting = [*self._waiting, job]
+        return bool(self._waiting)
+
+    def _choose(self, worker: _Worker[Task] | None) -> _Job[Task] | None:
+        """Remove and return the waiting job that suits a worker best; None: interrupted."""
+        waiting = self._waiting
+        if not waiting:
+            return None
+        job = waiting[0] if self._alike is None else self._suited(worker, waiting)
+        self._waiting = [each for each in self._waiting if each is not job]
+        return job
+
+    def _suited(self, worker: _Worker[Task] | None, waiting: Sequence[_Job[Task]]) -> _Job[Task]:
+        """The first job of the worker's own kinds, or else of a kind that is nobody's."""
+        others = {key for each in self._workers if each is not worker for key in each.owned}
+        mine = set() if worker is None else worker.owned
+        assert self._alike is not None
+        keys = [self._alike(job.task) for job in waiting]
+        for job, key in zip(waiting, keys, strict=True):
+            if key in mine:
+                return job
+        for job, key in zip(waiting, keys, strict=True):
+            if key not in others:
+                return job
+        return waiting[-1]  # its owner would come to it last
 
     def _room(self) -> bool:
         return len(self._workers) < self._limit or any(each.job is None for each in self._workers)
@@ -308,6 +358,10 @@ class _Pool(Run[Result], Generic[Task, Result]):
             self._fail(job.position, unsendable("task", job.position, error))
             return
         worker.job, worker.note = job, ""
+        if self._alike is not None:
+            key = self._alike(job.task)
+            if not any(key in each.owned for each in self._workers):
+                worker.owned.add(key)
         # `_collect` finds a worker that dies at this moment.
         with self._interruptible(), suppress(OSError):
             worker.connection.send_bytes(message)
@@ -362,6 +416,7 @@ class _Pool(Run[Result], Generic[Task, Result]):
     def _fail(self, position: int, error: BaseException) -> None:
         self._outcomes[position] = _Failed(error)
         self._more = False
+        self._waiting = [each for each in self._waiting if each.position < position]
 
     def _lose(self, worker: _Worker[Task]) -> None:
         self._workers.remove(worker)
