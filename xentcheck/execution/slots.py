@@ -54,7 +54,7 @@ class Folder:
         """A new folder. This process is the owner."""
         place = None if len(tempfile.gettempdir()) < _LONGEST_FOLDER else "/tmp"
         path = Path(tempfile.mkdtemp(prefix="xentcheck-", dir=place))
-        return cls(path, *os.pipe())
+        return cls(path, *_pipe())
 
     def disown(self) -> None:
         """In a fork of the owner: the folder stays the owner's."""
@@ -90,6 +90,15 @@ class Folder:
         os.close(self.life)
         self.held = None
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _pipe() -> tuple[int, int]:
+    """A pipe that takes the place of no standard stream that was closed before."""
+    low = os.pipe()
+    high = [fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, 3) for each in low]
+    for each in low:
+        os.close(each)
+    return high[0], high[1]
 
 
 def _name(process: Process) -> str:
