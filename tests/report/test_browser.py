@@ -143,7 +143,9 @@ def _plain(request: pytest.FixtureRequest) -> None:
 def test_a_page_opens_draws_and_asks_for_nothing(browser: Browser, page: Path) -> None:
     """The quick test: no message in the console, no request but for the file itself."""
     browser.open(page)
-    assert browser.run("return document.title") == "xentcheck: Survey: 24 findings, no limits"
+    assert browser.run("return document.title") == (
+        "xentcheck: survey: 8 broken, 8 lossy, 8 rounded cells"
+    )
     assert browser.run("return document.querySelectorAll('.heat a').length") == 12
     browser.drawn()
     charts = browser.run("return document.querySelectorAll('#cell-charts svg').length")
