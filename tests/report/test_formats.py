@@ -506,7 +506,7 @@ class TestMarkdown:
                 "gate passed: 1 cell within the limits",
             ),
             ({"gated": True}, "nothing was audited"),
-            ({"findings": (Finding(Kind.NAN, cell(), 1),)}, "survey: 1 ungraded cell"),
+            ({"findings": (Finding(Kind.NAN, cell(), 1),)}, "survey: 1 broken cell"),
             (
                 {"uncertified": ("row 3",)},
                 "survey incomplete: 1 case without a certified result",
@@ -549,7 +549,7 @@ class TestMarkdown:
 
     def test_it_says_what_is_left_out(self) -> None:
         violations = [failing(cell(f"{i} {'|' * 100}"), detail="x" * 3000) for i in range(200)]
-        page = Page(markdown.render(gate(*violations), 100_000))
+        page = Page(markdown.render(gate(*violations), largest=100_000))
         lines, details = len(page.texts["tr"]) - 1, len(page.texts["pre"]) // 2
         assert 0 < lines < 200
         assert 0 < details < 200
@@ -562,7 +562,7 @@ class TestMarkdown:
     def test_smaller_limits_are_kept_as_well(self, size: int) -> None:
         things = gate(*(failing(cell(f"implementation {i}")) for i in range(400)))
         skips = tuple(Skip(f"reason {i}", implementation="x" * 50) for i in range(400))
-        text = markdown.render(dataclasses.replace(things, skips=skips), size)
+        text = markdown.render(dataclasses.replace(things, skips=skips), largest=size)
         assert len(text.encode()) <= size
         Page(text)
 
@@ -597,7 +597,7 @@ class TestGithub:
         findings = tuple(Finding(kind, cell(), 1) for kind in (Kind.NAN, Kind.FTZ))
         text = github.render(report(findings=findings), Path.cwd())
         assert [level for level, _, _ in annotations(text)] == ["warning"]
-        assert text.endswith("xentcheck: survey: 1 ungraded cell\n")
+        assert text.endswith("xentcheck: survey: 1 broken cell\n")
 
     def test_stale_entries_warn_and_better_ones_are_a_notice(self) -> None:
         changes = (

@@ -65,7 +65,7 @@ from xentcheck.cli.output import Delivery
     "rows again and 3 rows.",
 )
 @allow_skips_option
-@plots_option
+@plots_option()
 @ranges_option
 @witnesses_option
 @workers_option

@@ -61,7 +61,8 @@ def of_report(report: Report) -> str:
 
 def of_probe(result: ProbeResult) -> str:
     """The output of `xentcheck probe` as HTML."""
-    return _plain(to_text(render_probe(result, _WIDTH), _WIDTH, color=False))
+    notes = "".join(_paragraph(f"note: {each}") for each in result.notes)
+    return notes + _plain(to_text(render_probe(result, _WIDTH), _WIDTH, color=False))
 
 
 def _warnings(report: Report) -> Iterator[str]:

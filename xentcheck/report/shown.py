@@ -66,6 +66,16 @@ def probe_text(result: ProbeResult) -> str:
     return notes + to_text(render_probe(result, WIDTH), WIDTH, color=False)
 
 
+def probe_plot(result: ProbeResult, **chosen: Any) -> Any:
+    """The errors of a probe as a chart of Altair."""
+    from xentcheck.report.extras import require_html  # noqa: PLC0415
+
+    require_html("a figure")
+    from xentcheck.report.pictures import probe  # noqa: PLC0415
+
+    return probe.probe_figure(result, **chosen)
+
+
 def probe_html(result: ProbeResult) -> str:
     """A probe as notebooks show it."""
     from xentcheck.report import notebook  # noqa: PLC0415

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from xentcheck.floats import ULP_DEFINITION
 from xentcheck.model import Finding, Report, Violation
 from xentcheck.report import words
+from xentcheck.report.illustration import Picture
 from xentcheck.report.lines import UNGRADED, Line, merged
 from xentcheck.report.verdict import counts_text, obstacles, verdict_of
 
@@ -59,8 +60,11 @@ class Page:
         return len(known) - i
 
 
-def render(report: Report, largest: int = LARGEST) -> str:
-    """The report as GitHub-flavoured Markdown of at most ``largest`` bytes of UTF-8."""
+def render(report: Report, pictures: Sequence[Picture] = (), largest: int = LARGEST) -> str:
+    """The report as GitHub-flavoured Markdown of at most ``largest`` bytes of UTF-8.
+
+    ``pictures`` are the saved figures, those that need a look first.
+    """
     tail = Page(min(_TAIL, largest // 4))
     _skips(tail, report)
     _environment(tail, report)
@@ -77,6 +81,7 @@ def render(report: Report, largest: int = LARGEST) -> str:
     for text in words.contest_lines(report):
         page.add(f"- {inline(text)}", "")
     _causes(page, report)
+    _pictures(page, pictures)
     _table(page, report, bad)
     if report.gated:
         ordered = words.leading(report.violations)
@@ -116,6 +121,25 @@ def _causes(page: Page, report: Report) -> None:
     if len(groups) > _MOST_CAUSES:
         page.add(f"- and {len(groups) - _MOST_CAUSES:,} more")
     page.add("")
+
+
+_MOST_UNFOLDED = 3  # pictures
+
+
+def _pictures(page: Page, pictures: Sequence[Picture]) -> None:
+    """The figures, the first of them at once and the others folded."""
+    if not pictures or not page.add("### Figures", ""):
+        return
+    blocks = [f"![{alternative(each.says)}]({each.link})\n" for each in pictures]
+    rest = blocks[_MOST_UNFOLDED:]
+    left = page.add_some(blocks[:_MOST_UNFOLDED], keep=page.room // 2)
+    if rest and page.add(f"<details><summary>{words.count(len(rest), 'more figure')}</summary>\n"):
+        left += page.add_some(rest, keep=page.room // 2)
+        page.add("</details>", "")
+    else:
+        left += len(rest)
+    if left:
+        page.add(f"… and {words.count(left, 'figure')} that are not shown here.", "")
 
 
 def _troubles(report: Report) -> list[str]:
@@ -235,6 +259,11 @@ def inline(text: str) -> str:
     """Any text within a line or a cell. Markup is escaped and newlines become ``<br>``."""
     escaped = _SPECIAL.sub(lambda found: f"&#{ord(found[0])};", words.clean(text))
     return escaped.replace("&#10;", "\n").replace("\n", "<br>")
+
+
+def alternative(text: str) -> str:
+    """Any text as the alternative of a picture: one line, in which nothing is markup."""
+    return inline(" ".join(text.split()))
 
 
 def code(name: str) -> str:
