@@ -257,7 +257,7 @@ def _figures(report: Report) -> Iterator[Figure]:
     for loss, own in by_loss(merged(report)):
         faulty = any(line.faulty for line in own)
         dtypes = list(dict.fromkeys(line.dtype for line in own))
-        says = f"{loss}, {', '.join(dtypes)}: the grades of {named(own)}, and the bits they lose"
+        says = f"{loss}, {', '.join(dtypes)}: the grades of {named(own)} and the bits they lose"
         yield Figure(f"{loss}-grades", says, faulty, partial(grades, own))
         for dtype in dtypes:
             of_dtype = [line for line in own if line.dtype == dtype]
@@ -272,13 +272,22 @@ def _of_dtype(report: Report, lines: Sequence[Line]) -> Iterator[Figure]:
     shown += [("condition", CONDITION)] if CONDITION in known[1:] else []
     shown += [("distribution", ERROR)] if known else []
     for name, axis in shown:
-        what = "their rows by error" if axis == ERROR else f"their largest errors along {axis}"
-        says = f"{loss}, {dtype}: {named(lines)}, {what}, value and gradient"
+        of_whom = f"of {named(lines)}, {quantities(lines)},"
+        told = f"the largest errors {of_whom} along the axis {axis}"
+        if axis == ERROR:
+            told = f"the rows {of_whom} by their error"
+        says = f"{loss}, {dtype}: {told}"
         draw = partial(profiles, report, lines, axis)
         yield Figure(f"{loss}-{dtype}-{name}", says, faulty, draw)
 
 
 _MOST_NAMED = 3
+
+
+def quantities(lines: Sequence[Line | ProbeLine]) -> str:
+    """The quantities of some lines: ``value and gradient``."""
+    found = {line.quantity for line in lines}
+    return " and ".join(each for each in Quantity if each in found)
 
 
 def named(lines: Sequence[Line | ProbeLine]) -> str:

@@ -22,7 +22,7 @@ from xentcheck.model import (
 )
 from xentcheck.report import words
 from xentcheck.report.pictures.bins import Rows
-from xentcheck.report.pictures.figures import Figure, named
+from xentcheck.report.pictures.figures import Figure, named, quantities
 from xentcheck.report.probe import severity
 
 MOST_ROWS = 200
@@ -51,11 +51,12 @@ _MARKS: Mapping[str, _Mark] = {
     _NOT_AUDITED: _Mark(_BAR, "#6b7280"),
 }
 
-_LEAST = 0.1  # ulps; smaller errors are drawn there
+_LEAST, _MOST = 0.1, 1e18  # ulps; errors beyond are drawn there, with their number
 _ROUNDED = 0.5  # ulps; the largest error of a correctly rounded result
 _WIDTH, _STEP = 330, 22
 _TICK = (
     f"datum.value == {math.log10(_LEAST):g} ? '≤ {_LEAST:g}' : "
+    f"datum.value == {math.log10(_MOST):g} ? '≥ 1e{math.log10(_MOST):g}' : "
     "datum.value < 4 ? format(pow(10, datum.value), ',') : '1e' + datum.value"
 )
 
@@ -100,7 +101,7 @@ def probe_figures(result: ProbeResult) -> Iterator[Figure]:
         ordered = sorted(own, key=_severity_of)
         says = (
             f"{loss}, {dtype}, {_input(result, dtype)}: "
-            f"the errors in ulps of {named(ordered)}, value and gradient"
+            f"the errors in ulps of {named(ordered)}, {quantities(own)}"
         )
         draw = partial(probe_figure, result, dtype=dtype)
         made.append(Figure(f"{loss}-{dtype}-probe", says, faulty, draw))
@@ -161,7 +162,7 @@ def _chart(result: ProbeResult, lines: Sequence[ProbeLine]) -> Any:
 
 
 def _points(names: Sequence[str], lines: Sequence[ProbeLine], quantity: Quantity) -> Rows:
-    """For each implementation its rows, each with its worst component; the worst has a text."""
+    """For each implementation its rows, each with its worst component; the worst row has a text."""
     made: Rows = []
     own = {words.clean(line.implementation): line for line in lines if line.quantity is quantity}
     for name in names:
@@ -184,7 +185,7 @@ def _point(name: str, number: ProbeNumber, *, shown: bool) -> dict[str, Any]:
     return {
         "implementation": name,
         "outcome": _outcome(number),
-        "x": None if math.isnan(error) else math.log10(max(error, _LEAST)),
+        "x": None if math.isnan(error) else math.log10(min(max(error, _LEAST), _MOST)),
         "text": _text(number) if shown else "",
         "row": number.row,
         "component": "" if number.index is None else str(number.index),
@@ -221,32 +222,41 @@ def _text(number: ProbeNumber) -> str:
 class _Scale:
     """The axis: log10 of the errors up to ``top``, then a band for what has no finite error.
 
-    ``low`` and ``high`` are the ends of the band; equal to ``top`` if nothing is in it.
+    ``low`` and ``high`` are the ends of the band; equal to ``top`` if nothing is in it. ``beside``
+    has the outcomes in the band, each of which has a place of its own.
     """
 
     top: float
     low: float
     high: float
+    beside: tuple[str, ...] = ()
 
     @property
     def ticks(self) -> list[float]:
         least = math.log10(_LEAST)
         step = max(1, math.ceil((self.top - least) / 6))
-        powers = range(0, math.floor(self.top) + 1, step)
-        return [least, *(each for each in powers if each - least >= (self.top - least) / 9)]
+        room = (self.top - least) / 9  # between two labels
+        last = [self.top] if self.top == math.log10(_MOST) else []
+        powers = [each for each in range(0, math.floor(self.top) + 1, step) if each - least >= room]
+        return [least, *(each for each in powers if not last or self.top - each >= room), *last]
 
-    @property
-    def middle(self) -> float:
-        return (self.low + self.high) / 2
+    def place(self, row: Mapping[str, Any]) -> float:
+        """Where a row of data is drawn."""
+        if row["x"] is not None:
+            return float(row["x"])
+        share = (self.beside.index(row["outcome"]) + 1) / (len(self.beside) + 1)
+        return self.low + share * (self.high - self.low)
 
 
 def _scale(points: Rows) -> _Scale:
     largest = max((row["x"] for row in points if row["x"] is not None), default=0.0)
     top = max(2.0, math.ceil(largest))
-    if all(row["x"] is not None for row in points):
+    without = {row["outcome"] for row in points if row["x"] is None}
+    if not without:
         return _Scale(top, top, top)
     span = top - math.log10(_LEAST)
-    return _Scale(top, top + 0.06 * span, top + 0.3 * span)
+    beside = tuple(each for each in _MARKS if each in without)
+    return _Scale(top, top + 0.06 * span, top + (0.2 + 0.08 * len(beside)) * span, beside)
 
 
 def _panel(
@@ -271,12 +281,8 @@ def _panel(
         domain=list(used), range=[_MARKS[each].shape for each in used]
     )
     legend = alt.Legend(title=None, orient="bottom", columns=4, labelLimit=400, symbolSize=80)
-    placed = [{**row, "x": scale.middle if row["x"] is None else row["x"]} for row in points]
-    half = (scale.top + domain[0]) / 2
-    layers = [
-        *_band(scale, x),
-        _rule(_ROUNDED, [2, 2], x),
-        _rule(SURVEY_TOLERANCE.max_ulp, [6, 3], x),
+    placed = [{**row, "x": scale.place(row)} for row in points]
+    marks = (
         _rows(placed)
         .mark_point(size=80, filled=True, opacity=1, strokeWidth=2)
         .encode(
@@ -285,16 +291,20 @@ def _panel(
             color=color.legend(legend),
             shape=shape.legend(legend),
             tooltip=[f"{each}:N" for each in _TOLD],
-        ),
+        )
+    )
+    texts = (
+        _rows([row for row in placed if row["text"]])
+        .mark_text(align="left", dx=6, fontSize=11)
+        .encode(x=alt.value("width"), y=y, text="text:N")
+    )
+    layers = [
+        *_band(scale, x),
+        _rule(_ROUNDED, [2, 2], x),
+        _rule(SURVEY_TOLERANCE.max_ulp, [6, 3], x),
+        marks,
+        texts,
     ]
-    for align, chosen in (
-        ("left", [row for row in placed if row["text"] and row["x"] <= half]),
-        ("right", [row for row in placed if row["text"] and row["x"] > half]),
-    ):
-        dx = 9 if align == "left" else -9
-        for halo in ({"stroke": "white", "strokeWidth": 3}, {}):  # lines do not cross the text
-            text = _rows(chosen).mark_text(align=align, dx=dx, fontSize=11, **halo)
-            layers.append(text.encode(x=x, y=y, text="text:N"))
     return alt.layer(*layers).properties(width=_WIDTH, height=alt.Step(_STEP))
 
 
