@@ -32,6 +32,7 @@ FOLLOWED = {
     "docs/invariants.md": SOUND,
     "docs/kernels.md": NAIVE,
     "docs/probing.md": NAIVE,
+    "docs/ranges.md": NAIVE,
     "docs/reading-a-report.md": NAIVE,
     "docs/searching.md": NAIVE,
     "docs/tutorial.md": NAIVE,

@@ -11,7 +11,7 @@ from tests.report import snapshots
 from tests.report.samples import NASTY, sample
 from tests.report.test_formats import Page, failing, gate
 from tests.report.test_report import cell, measurement, report
-from xentcheck.model import Kind, Report, Searched, Skip
+from xentcheck.model import Change, Kind, Report, Searched, Skip, Standing
 from xentcheck.report import notebook
 from xentcheck.report.detail import Detail
 from xentcheck.report.formats import github, html, markdown, table
@@ -94,6 +94,20 @@ def test_only_a_complete_gate_has_passed() -> None:
         ended = verdict_of(dataclasses.replace(passed, **changes))
         assert ended.state is State.INCOMPLETE
         assert "passed" not in ended.text
+
+
+def test_passed_is_the_verdict_of_a_gate() -> None:
+    passed = gate(measurements=MEASURED)
+    assert passed.passed is True
+    for changes in (
+        {"omissions": (Skip("gone"),)},
+        {"strict": True, "changes": (Change(cell(), "nan", Standing.GONE, "is gone"),)},
+        {"uncertified": ("row 3",)},
+        {"interrupted": True},
+        {"measurements": ()},
+    ):
+        assert dataclasses.replace(passed, **changes).passed is False
+    assert sample().passed is None
 
 
 def test_a_name_in_the_verdict_controls_no_terminal() -> None:

@@ -481,15 +481,15 @@ class Report:
 
     @property
     def passed(self) -> bool | None:
-        """Whether a gate passed: the audit is complete and nothing is beyond a limit.
+        """Whether a gate passed, as its exit status says: 0 is passed.
 
         None for a survey, which has no limits.
         """
         if not self.gated:
             return None
-        audited = bool(self.measurements or self.findings)
-        broken = self.violations or self.uncertified or self.interrupted
-        return audited and not broken
+        from xentcheck.report import shown  # noqa: PLC0415
+
+        return shown.passed(self)
 
     def __repr__(self) -> str:
         verdict = {True: "passed", False: "not passed", None: "a survey"}[self.passed]

@@ -11,9 +11,15 @@ from typing import Any
 from xentcheck.errors import UnknownNameError, UsageError
 from xentcheck.model import ProbeResult, Report
 from xentcheck.report import formats
+from xentcheck.report.verdict import State, verdict_of
 
 WIDTH = 100
 """Columns of a table as text."""
+
+
+def passed(report: Report) -> bool:
+    """Whether a run has passed, by its verdict."""
+    return verdict_of(report).state is State.PASSED
 
 
 def rows(report: Report) -> list[dict[str, Any]]:
