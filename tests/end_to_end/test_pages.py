@@ -27,6 +27,7 @@ NAIVE, SHIFTED, SOUND = 0, 1, 2
 FOLLOWED = {
     "README.md": NAIVE,
     "docs/checking.md": NAIVE,
+    "docs/diagnosis.md": SHIFTED,
     "docs/gating.md": NAIVE,
     "docs/grades.md": SOUND,
     "docs/invariants.md": SOUND,
