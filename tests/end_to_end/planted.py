@@ -1446,8 +1446,8 @@ PLANTED = (
     Planted(
         "a survey that passes",
         "xentcheck/model/results.py",
-        "        if not self.gated:\n            return None\n        audited",
-        "        audited",
+        "        if not self.gated:\n            return None\n        from xentcheck",
+        "        from xentcheck",
         ("tests/cli/test_words.py::TestReports::test_a_survey_passes_nothing",),
     ),
     Planted(

@@ -585,7 +585,9 @@ class TestNotebooks:
         report = xentcheck.audit(naive, CE, dtypes="float32")
         parsed = Parsed(report._repr_html_())
         text = "\n".join(parsed.texts)
-        assert f"failed, {len(report.violations)} violations: FAIL 4, ok 2 of 6 cells" in text
+        assert f"gate failed, {len(report.violations)} violations: exp-overflow, " in text
+        assert "6 cells, " in text
+        assert " rows scored, 4 failing; seed 0" in text
         assert "tests.end_to_end.test_api:naive" in text
         assert "max_ulp 4" in text
         assert f"and {len(report.violations) - 5} more" in text
@@ -596,11 +598,11 @@ class TestNotebooks:
 
     def test_what_passes_says_so(self) -> None:
         report = xentcheck.audit(sound, CE, dtypes="float32")
-        assert "within limits: ok 6 of 6 cells" in report._repr_html_()
+        assert "gate passed: 6 cells within the limits" in report._repr_html_()
 
     def test_a_survey_says_so(self) -> None:
         text = "\n".join(Parsed(xentcheck.audit(SWEEPS)._repr_html_()).texts)
-        assert "survey: broken 2, rounded 2 of 4 cells" in text
+        assert "survey: 2 broken, 2 rounded cells" in text
         assert "findings, the gravest in full" in text
 
     def test_names_stay_text(self) -> None:

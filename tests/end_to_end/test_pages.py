@@ -27,11 +27,13 @@ NAIVE, SHIFTED, SOUND = 0, 1, 2
 FOLLOWED = {
     "README.md": NAIVE,
     "docs/checking.md": NAIVE,
+    "docs/diagnosis.md": SHIFTED,
     "docs/gating.md": NAIVE,
     "docs/grades.md": SOUND,
     "docs/invariants.md": SOUND,
     "docs/kernels.md": NAIVE,
     "docs/probing.md": NAIVE,
+    "docs/ranges.md": NAIVE,
     "docs/reading-a-report.md": NAIVE,
     "docs/searching.md": NAIVE,
     "docs/tutorial.md": NAIVE,

@@ -73,7 +73,7 @@ def test_one_ulp_is_a_note_that_neither_grades_nor_fails() -> None:
     finding = of(report, Kind.BATCH_VARIANT)
     assert finding.distance == 1
     assert finding.rows == report.measurements[0].counts[Kind.BATCH_VARIANT] > 0
-    assert "survey: accurate 1 of 1 cell" in report._repr_html_()
+    assert "survey: 1 accurate cell" in report._repr_html_()
     assert surveyed(tail, "limits: {max_ulp: 4}\n").violations == ()
 
 

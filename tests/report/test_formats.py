@@ -298,7 +298,9 @@ class TestCsv:
         assert row["verdict"] == "tolerated"
         for text in (notebook.of_report(one), markdown.render(one), table.render(one, 100)):
             assert "tolerated" in text
-        assert "tolerated 1 of 1 cell" in notebook.of_report(one)
+        assert "1 cell, 100 rows scored, 1 tolerated by the baseline; seed 7" in notebook.of_report(
+            one
+        )
 
 
 class TestJunit:
@@ -492,17 +494,23 @@ class TestMarkdown:
         fine = measurement(cell("fine"))
         things = dataclasses.replace(things, measurements=(fine, *things.measurements))
         text = markdown.render(things)
-        assert text.startswith("## xentcheck: failed, 1 violation\n")
+        assert text.startswith("## xentcheck: gate failed, 1 violation: inaccurate\n")
         assert text.index("<code>bad</code>") < text.index("<summary>1 line in order</summary>")
         assert text.index("<summary>1 line in order</summary>") < text.index("<code>fine</code>")
 
     @pytest.mark.parametrize(
         ("changes", "verdict"),
         [
-            ({"gated": True, "measurements": (measurement(cell()),)}, "passed"),
+            (
+                {"gated": True, "measurements": (measurement(cell()),)},
+                "gate passed: 1 cell within the limits",
+            ),
             ({"gated": True}, "nothing was audited"),
-            ({"findings": (Finding(Kind.NAN, cell(), 1),)}, "a survey, 1 finding"),
-            ({"uncertified": ("row 3",)}, "1 case without a certified result"),
+            ({"findings": (Finding(Kind.NAN, cell(), 1),)}, "survey: 1 broken cell"),
+            (
+                {"uncertified": ("row 3",)},
+                "survey incomplete: 1 case without a certified result",
+            ),
         ],
     )
     def test_the_verdict(self, changes: dict[str, Any], verdict: str) -> None:
@@ -541,7 +549,7 @@ class TestMarkdown:
 
     def test_it_says_what_is_left_out(self) -> None:
         violations = [failing(cell(f"{i} {'|' * 100}"), detail="x" * 3000) for i in range(200)]
-        page = Page(markdown.render(gate(*violations), 100_000))
+        page = Page(markdown.render(gate(*violations), largest=100_000))
         lines, details = len(page.texts["tr"]) - 1, len(page.texts["pre"]) // 2
         assert 0 < lines < 200
         assert 0 < details < 200
@@ -554,7 +562,7 @@ class TestMarkdown:
     def test_smaller_limits_are_kept_as_well(self, size: int) -> None:
         things = gate(*(failing(cell(f"implementation {i}")) for i in range(400)))
         skips = tuple(Skip(f"reason {i}", implementation="x" * 50) for i in range(400))
-        text = markdown.render(dataclasses.replace(things, skips=skips), size)
+        text = markdown.render(dataclasses.replace(things, skips=skips), largest=size)
         assert len(text.encode()) <= size
         Page(text)
 
@@ -571,7 +579,7 @@ class TestGithub:
         assert properties["file"] == str(tmp_path.resolve() / "a,b:c.py")
         assert message.startswith("[20, 0, 0] label 0 → 0, exact 4.122e-9\n\nlimit")
         assert "xentcheck probe --loss" in message.splitlines()[-1]
-        assert last == "xentcheck: failed, 1 violation"
+        assert last == "xentcheck: gate failed, 1 violation: inaccurate"
 
     def test_ten_errors_the_gravest_first_and_how_many_more(self) -> None:
         mild = [failing(cell(f"mild {i}")) for i in range(20)]
@@ -589,7 +597,7 @@ class TestGithub:
         findings = tuple(Finding(kind, cell(), 1) for kind in (Kind.NAN, Kind.FTZ))
         text = github.render(report(findings=findings), Path.cwd())
         assert [level for level, _, _ in annotations(text)] == ["warning"]
-        assert text.endswith("xentcheck: a survey, 2 findings\n")
+        assert text.endswith("xentcheck: survey: 1 broken cell\n")
 
     def test_stale_entries_warn_and_better_ones_are_a_notice(self) -> None:
         changes = (
@@ -604,14 +612,14 @@ class TestGithub:
         assert "gone" in said
         assert "known.yaml" in said
         assert "3 rows instead of 5" in told
-        assert text.endswith("xentcheck: passed\n")
+        assert text.endswith("xentcheck: gate passed: 1 cell within the limits\n")
 
     @pytest.mark.parametrize(
         ("changes", "outcome"),
         [
             ({}, "nothing was audited"),
-            ({"uncertified": ("row 3",)}, "1 case without a certified result"),
-            ({"interrupted": True, "measurements": (measurement(cell()),)}, "interrupted"),
+            ({"uncertified": ("row 3",)}, "gate incomplete: 1 case without a certified result"),
+            ({"interrupted": True, "measurements": (measurement(cell()),)}, "gate interrupted"),
         ],
     )
     def test_only_what_was_wholly_audited_has_passed(
@@ -621,7 +629,7 @@ class TestGithub:
         assert github.render(one, Path.cwd()).endswith(f"xentcheck: {outcome}\n")
         assert markdown.render(one).startswith(f"## xentcheck: {outcome}\n")
         first = table.render(one, 100).splitlines()[0]
-        assert first.removeprefix("gate ") == outcome
+        assert first == outcome
 
     def test_what_is_not_certified_is_an_error(self) -> None:
         (only,) = annotations(github.render(report(uncertified=("row 3",)), Path.cwd()))
@@ -712,10 +720,11 @@ class TestRun:
     def test_markdown_and_annotations_say_the_same(self, place: Path, document: Any) -> None:
         count = len(document["violations"])
         text = (place / "out.md").read_text()
-        assert text.startswith(f"## xentcheck: failed, {count} violations\n")
+        verdict, _, _ = text.removeprefix("## ").partition("\n")
+        assert verdict.startswith(f"xentcheck: gate failed, {count} violations: ")
         Page(text)
         written = (place / "out.github").read_text()
-        assert written.endswith(f"xentcheck: failed, {count} violations\n")
+        assert written.endswith(f"{verdict}\n")
         assert [level for level, _, _ in annotations(written)].count("error") == min(count, 10)
 
     def test_names_of_files_say_their_format(self, place: Path) -> None:

@@ -3,9 +3,11 @@
 import csv as reader
 import io
 import math
+from dataclasses import replace
 
 import pytest
 
+from tests.report.test_pages import data_of
 from xentcheck.model import (
     ABOUT_GRADES,
     GRADES,
@@ -20,7 +22,7 @@ from xentcheck.model import (
 )
 from xentcheck.report import notebook
 from xentcheck.report.detail import Detail
-from xentcheck.report.formats import atlas, csv, markdown, table
+from xentcheck.report.formats import atlas, csv, html, markdown, table
 from xentcheck.report.lines import merged
 
 ENVIRONMENT = {"xentcheck": "0.1", "python": "3.13", "platform": "Linux x86_64"}
@@ -89,17 +91,29 @@ def test_what_raised_at_once_is_broken_without_a_measurement():
 
 def test_markdown_has_the_grade_of_each_line():
     rows = [each.split(" | ") for each in markdown.render(ONE).splitlines() if "| float" in each]
-    assert {tuple(row[3:6]) for row in rows} == {
-        ("float32", "gradient", "broken"),
-        ("float32", "value", "absolute"),
-        ("float64", "value", "faithful"),
+    assert {(row[0].strip("|* "), *row[3:5]) for row in rows} == {
+        ("broken", "float32", "gradient"),
+        ("absolute", "float32", "value"),
+        ("faithful", "float64", "value"),
     }
+
+
+def test_a_survey_has_grades_and_no_verdicts_of_its_lines():
+    """The verdict of a survey's cell would be its grade, so there is no second column for it."""
+    gate = replace(ONE, gated=True)
+    for given, heads in ((ONE, ("grade",)), (gate, ("verdict", "grade"))):
+        (header, *_) = [each for each in markdown.render(given).splitlines() if "| loss" in each]
+        assert header.strip("| ").split(" | ")[: len(heads) + 1] == [*heads, "loss"]
+        shown = notebook.of_report(given)
+        assert [name for name in ("verdict", "grade") if f">{name}<" in shown] == list(heads)
+        page = html.render(given)
+        assert [each["name"] for each in data_of(page)["columns"]][: len(heads)] == list(heads)
 
 
 def test_a_notebook_has_the_grade_of_each_line():
     shown = notebook.of_report(ONE)
     assert ">grade<" in shown
-    assert all(shown.count(f">{each}<") == 2 for each in ("broken", "absolute", "faithful"))
+    assert all(shown.count(f">{each}<") == 1 for each in ("broken", "absolute", "faithful"))
 
 
 def test_csv_has_grade_and_norm_of_each_cell():

@@ -44,7 +44,7 @@ from xentcheck.reading.json import plain as strict
 from xentcheck.report import document, notebook, words
 from xentcheck.report.comparison import pairs
 from xentcheck.report.detail import Detail
-from xentcheck.report.formats import github, markdown, table
+from xentcheck.report.formats import github, html, markdown, table
 from xentcheck.report.grid import to_text
 from xentcheck.report.lines import merged
 from xentcheck.report.probe import render_probe
@@ -394,8 +394,8 @@ class TestSummary:
         flat = " ".join(table.render(it, 100, detail=Detail.CELLS).split())
         assert "6 cells, 600 rows scored" in flat
         assert "FAIL 1, ok 5 of 6 cells" in flat
-        assert "6 cells, 600 rows, 1 failing" in markdown.render(it)
-        assert "FAIL 1, ok 5 of 6 cells" in notebook.of_report(it)
+        for text in (markdown.render(it), notebook.of_report(it), html.render(it)):
+            assert "6 cells, 600 rows scored, 1 failing; seed 7" in text
         told = dict(pairs.summary(compare(it, it), ("a.json", "b.json")))
         assert told["base"].startswith("a.json: 6 cells, 600 rows")
         assert told["cells"] == "same 6"

@@ -35,7 +35,7 @@ from xentcheck.report.detail import Detail
 from xentcheck.report.formats import table
 from xentcheck.report.lines import merged
 from xentcheck.report.matrix import LETTERS, allotted, bits_text, blocks, lost_bits
-from xentcheck.report.verdict import fitted, omission_lines, verdict_text
+from xentcheck.report.verdict import fitted, omission_lines, verdict_of
 from xentcheck.report.words.profiles import chart, chart_columns, profile_text, telling
 
 WIDTHS = (40, 80, 100, 160)
@@ -102,16 +102,16 @@ def test_each_detail_has_the_verdict_first_and_more_than_the_one_before(name: st
 
 
 def test_the_first_line_of_a_gate_says_why_it_failed() -> None:
-    first = verdict_text(snapshots.report("gate"))
+    first = verdict_of(snapshots.report("gate")).text
     assert first == (
         "gate failed, 5 violations: log-of-saturated-probability, one-minus-p-cancellation"
     )
     finding = Finding(Kind.NAN, cell(), 2)
     violations = (Violation(finding, "nan is not allowed"),)
     other = report(measured(cell()), findings=(finding,), violations=violations, gated=True)
-    assert verdict_text(other) == "gate failed, 1 violation: nan"
+    assert verdict_of(other).text == "gate failed, 1 violation: nan"
     omitted = report(measured(cell()), gated=True, omissions=(Skip("gone", implementation="a"),))
-    assert verdict_text(omitted) == "gate failed, 1 omission: 1 × gone: a"
+    assert verdict_of(omitted).text == "gate failed, 1 omission: 1 × gone: a"
 
 
 def test_the_last_line_says_what_to_do_next() -> None:

@@ -20,7 +20,7 @@ from xentcheck.cli.entry import (
     complain,
     note,
 )
-from xentcheck.cli.output import Delivery, write
+from xentcheck.cli.output import Delivery, figures_of, write
 from xentcheck.cli.progress import ProgressDisplay
 from xentcheck.errors import INTERNAL_ERROR
 from xentcheck.report.detail import Detail
@@ -68,8 +68,7 @@ def run_audit(
         how = replace(options, baseline=baseline, slack=keeping.slack, progress=progress)
         report = audit_config(config, how)
     report, text, told = keeping.taken(report, baseline, config)
-    delivery.deliver(functools.partial(rendered, report, detail=detail))
-    delivery.draw(report)
+    delivery.deliver(functools.partial(rendered, report, detail=detail), figures_of(report))
     if explain is not None:
         with foreign(), ProgressDisplay():
             remark = explain(report)

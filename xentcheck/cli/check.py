@@ -37,7 +37,7 @@ from xentcheck.cli.options import (
     witnesses_option,
     workers_option,
 )
-from xentcheck.cli.output import Delivery
+from xentcheck.cli.output import Delivery, figures_of
 from xentcheck.errors import UsageError
 
 CHECKED_DTYPES = ("float32", "float64")  # same as `api.DTYPES`, which --help does not import
@@ -131,7 +131,7 @@ def require_valid_bounds(bounds: Mapping[str, float | None]) -> None:
 )
 @allow_skips_option
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the random inputs.")
-@plots_option
+@plots_option()
 @ranges_option
 @witnesses_option
 @workers_option
@@ -321,7 +321,7 @@ def _unknown(target: str, names: tuple[str, ...]) -> int:
         report, notes = audit_unknown(target, how, seed=given["seed"], timeout_s=given["timeout_s"])
     for each in notes:
         note(f"note: {each}")
-    delivery.deliver(functools.partial(rendered, report, detail=detail))
+    delivery.deliver(functools.partial(rendered, report, detail=detail), figures_of(report))
     return status_of(report)
 
 

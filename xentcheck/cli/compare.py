@@ -86,7 +86,7 @@ def compare(
     before, after = document.read_all(base, head)
     compared = compared_with(before, after, slack)
 
-    def render(form: str, width: int, *, color: bool) -> str:
+    def render(form: str, width: int, *, color: bool, **_: object) -> str:
         names = (base, head)
         if form == "markdown":
             from xentcheck.report.comparison import markdown

@@ -7,8 +7,9 @@ them, so no command passes them on.
 # ruff: noqa: PLC0415
 
 import webbrowser
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -17,6 +18,7 @@ from xentcheck.errors import UsageError
 
 _OPEN = "xentcheck.open"
 _PLOTS = "xentcheck.plots"
+_Command = TypeVar("_Command", bound=Callable[..., Any] | click.Command)
 
 
 def _kept(key: str) -> Any:
@@ -34,15 +36,21 @@ open_option = click.option(
     callback=_kept(_OPEN),
     help="Show the report as a page in the browser: the HTML output, or else a temporary file.",
 )
-plots_option = click.option(
-    "--plots",
-    default="",
-    metavar="DIR",
-    expose_value=False,
-    callback=_kept(_PLOTS),
-    help="Save the figures there as SVG and PNG: grades of each loss, errors along the axis of the "
-    "sweep, and their distribution.",
+_OF_A_REPORT = (
+    "the grades of each loss, the errors along the axis of the sweep, and their distribution"
 )
+
+
+def plots_option(what: str = _OF_A_REPORT) -> Callable[[_Command], _Command]:
+    """The option ``--plots``. ``what`` says which figures a command saves."""
+    return click.option(
+        "--plots",
+        default="",
+        metavar="DIR",
+        expose_value=False,
+        callback=_kept(_PLOTS),
+        help=f"Save figures there as SVG and PNG: {what}. Markdown of the same run shows them.",
+    )
 
 
 def opens() -> bool:

@@ -5,27 +5,33 @@ import os
 import shutil
 import sys
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import quote
 
 from xentcheck.cli.entry import note
 from xentcheck.cli.opening import opens, plots, show
 from xentcheck.errors import UsageError
-from xentcheck.report.formats import NAMES, SUFFIXES
+from xentcheck.report.formats import FORMATS, NAMES, SUFFIXES
+from xentcheck.report.illustration import Picture
 
 if TYPE_CHECKING:
-    from xentcheck.model import Report
+    from xentcheck.model import ProbeResult, Report
+    from xentcheck.report.pictures.figures import Figure
+    from xentcheck.report.pictures.files import SavedFigure
 
 _STDOUT = ("-", "/dev/stdout")
 
 
 class Render(Protocol):
-    """Returns a report as text in a format, for a width in columns."""
+    """Returns a report as text in a format, for a width in columns, with pictures."""
 
-    def __call__(self, form: str, width: int, *, color: bool) -> str: ...
+    def __call__(
+        self, form: str, width: int, *, color: bool, pictures: Sequence[Picture]
+    ) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,24 +109,53 @@ class Delivery:
             require_html("--open" if page is not None else "the format html")
         return Delivery(tuple(pairs), color, page, plots())
 
-    def deliver(self, render: Render) -> None:
-        """Write the result of ``render(format, width, color)`` to every destination."""
+    def deliver(self, render: Render, figures: "Iterable[Figure]" = ()) -> None:
+        """Write the result of ``render(format, width, …)`` to every destination.
+
+        The figures are saved if they are asked for. Formats that show them come after that; all
+        others come before, because drawing takes time. If figures cannot be saved, every format is
+        written all the same, without pictures.
+        """
+        waiting = [each for each in self.destinations if self._waits(each)]
         for destination in self.destinations:
-            if destination.path is None:
-                terminal = sys.stdout is not None and sys.stdout.isatty()
-                emit(render(destination.format, width_of(terminal), color=self._colored(terminal)))
-            else:
-                write(destination.path, render(destination.format, width_of(False), color=False))
+            if destination not in waiting:
+                self._write(destination, render)
+        saved: Sequence[SavedFigure] = ()
+        try:
+            saved = self._saved(figures)
+        finally:
+            for destination in waiting:
+                self._write(destination, render, saved)
         if self.opened is not None:
             show(self.opened)
 
-    def draw(self, report: "Report") -> None:
-        """Save the figures of a report, if they are asked for."""
-        if self.plots is None:
+    def _waits(self, destination: _Destination) -> bool:
+        """Whether a format is written after the figures, because it shows them."""
+        form = FORMATS.get(destination.format)
+        return self.plots is not None and form is not None and form.illustrated
+
+    def _write(
+        self, destination: _Destination, render: Render, saved: "Sequence[SavedFigure]" = ()
+    ) -> None:
+        form, path = destination.format, destination.path
+        folder = Path() if path is None else path.parent
+        pictures = [Picture(address(each.svg, folder), each.says) for each in saved]
+        if path is not None:
+            write(path, render(form, width_of(False), color=False, pictures=pictures))
             return
+        terminal = sys.stdout is not None and sys.stdout.isatty()
+        color = self._colored(terminal)
+        emit(render(form, width_of(terminal), color=color, pictures=pictures))
+
+    def _saved(self, figures: "Iterable[Figure]") -> "Sequence[SavedFigure]":
+        """Save the figures, if they are asked for."""
+        if self.plots is None:
+            return ()
         from xentcheck.report.pictures.files import save  # noqa: PLC0415
 
-        note(f"{self.plots}: {len(save(report, self.plots)):,} files of figures")
+        saved = save(figures, self.plots)
+        note(f"{self.plots}: {2 * len(saved):,} files of figures")
+        return saved
 
     def _colored(self, terminal: bool) -> bool:
         if self.color != "auto":
@@ -130,6 +165,34 @@ class Delivery:
         if os.environ.get("FORCE_COLOR", "").lower() not in ("", "0", "false"):
             return True  # for logs that show colours but are not terminals
         return terminal and os.environ.get("TERM") != "dumb"
+
+
+def figures_of(report: "Report") -> "Iterator[Figure]":
+    """The figures of a report. Nothing is imported or drawn before the first is taken."""
+    from xentcheck.report.pictures.figures import all_figures  # noqa: PLC0415
+
+    yield from all_figures(report)
+
+
+def figures_of_probe(result: "ProbeResult") -> "Iterator[Figure]":
+    """The figures of a probe, likewise."""
+    from xentcheck.report.pictures.probe import probe_figures  # noqa: PLC0415
+
+    yield from probe_figures(result)
+
+
+def address(file: Path, folder: Path) -> str:
+    """The address of a file in a text that lies in a folder, percent-encoded.
+
+    It is relative, by the names of the folders as they are written: links are not resolved, for
+    whoever opens the text goes the same way. On another drive it is absolute.
+    """
+    place = os.path.abspath(file)
+    try:
+        relative = PurePath(os.path.relpath(place, os.path.abspath(folder)))
+    except ValueError:
+        return Path(place).as_uri()
+    return quote(os.fsencode(relative.as_posix()))
 
 
 def _temporary_page() -> Path:

@@ -11,6 +11,7 @@ import click
 
 from xentcheck.cli.audit import foreign, status_of
 from xentcheck.cli.entry import cli, note
+from xentcheck.cli.opening import plots_option
 from xentcheck.cli.options import (
     calling,
     completing,
@@ -29,9 +30,10 @@ from xentcheck.cli.options import (
     targets_option,
     timeout_option,
 )
-from xentcheck.cli.output import Delivery
+from xentcheck.cli.output import Delivery, figures_of_probe
 from xentcheck.errors import UnknownNameError, UsageError
 from xentcheck.report.formats import rendered
+from xentcheck.report.illustration import Picture
 
 if TYPE_CHECKING:
     from xentcheck.losses.spec import Loss
@@ -90,6 +92,7 @@ STANDARD = "standard"  # in place of a file: the sweeps of `check`
 @no_cache_option
 @click.option("-v", "--verbose", is_flag=True, help="Explain what is wrong, step by step.")
 @reporting
+@plots_option("the error of every implementation, value beside gradient, for each dtype")
 def probe(
     loss: str,
     logits: str | None,
@@ -129,6 +132,7 @@ def probe(
       xentcheck probe --loss softmax_cross_entropy --logits '1,2;3,4' --label 0,1 \\
           --param reduction=mean
       xentcheck probe --loss softmax_cross_entropy --row configs/sweep.yaml:ordinary:161
+      xentcheck probe --loss softmax_cross_entropy --logits 20,0,0 --label 0 --plots figures
     """
     delivery = Delivery.planned(formats, outputs, color)
     from xentcheck.model import LabelKind, Target, escaped
@@ -204,15 +208,15 @@ def probe(
     }
     result = replace(result, report=replace(result.report, config=config, timeout_s=timeout_s))
 
-    def render(form: str, width: int, *, color: bool) -> str:
+    def render(form: str, width: int, *, color: bool, pictures: Sequence[Picture]) -> str:
         if form != "table":
-            return rendered(result.report, form, width, color=color)
+            return rendered(result.report, form, width, color=color, pictures=pictures)
         from xentcheck.report.grid import to_text
         from xentcheck.report.probe import render_probe
 
         return to_text(render_probe(result, width), width, color=color)
 
-    delivery.deliver(render)
+    delivery.deliver(render, figures_of_probe(result))
     return status_of(result.report)
 
 

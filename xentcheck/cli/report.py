@@ -11,7 +11,7 @@ from xentcheck.cli.audit import status_of
 from xentcheck.cli.entry import cli
 from xentcheck.cli.opening import plots_option
 from xentcheck.cli.options import READING, detail_from, detailed, reporting
-from xentcheck.cli.output import Delivery
+from xentcheck.cli.output import Delivery, figures_of
 from xentcheck.report.formats import rendered
 
 
@@ -19,7 +19,7 @@ from xentcheck.report.formats import rendered
 @click.argument("results", metavar="RESULTS.json")
 @detailed
 @reporting
-@plots_option
+@plots_option()
 def report(
     results: str,
     verbose: int,
@@ -37,12 +37,12 @@ def report(
       xentcheck report results.json
       xentcheck report results.json --format markdown --output summary.md
       xentcheck report results.json --open
+      xentcheck report results.json --output summary.md --plots figures
     """
     delivery = Delivery.planned(formats, outputs, color)
     detail = detail_from(verbose, quiet)
     from xentcheck.report import document
 
     saved = document.read(results)
-    delivery.deliver(functools.partial(rendered, saved, detail=detail))
-    delivery.draw(saved)
+    delivery.deliver(functools.partial(rendered, saved, detail=detail), figures_of(saved))
     return status_of(saved)

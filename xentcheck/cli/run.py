@@ -65,7 +65,7 @@ from xentcheck.cli.output import Delivery
     "rows again and 3 rows.",
 )
 @allow_skips_option
-@plots_option
+@plots_option()
 @ranges_option
 @witnesses_option
 @workers_option
@@ -104,6 +104,7 @@ def run(
       xentcheck run configs/sweep.yaml
       xentcheck run configs/gate.yaml --format table --output - --format json --output report.json
       xentcheck run configs/sweep.yaml --select 'numpy.accurate'
+      xentcheck run configs/sweep.yaml --output summary.md --plots figures
       xentcheck run gate.yaml --write-baseline baseline.yaml
       xentcheck run gate.yaml --baseline baseline.yaml --format junit --output report.xml
     """

@@ -11,6 +11,7 @@ import click
 from xentcheck.cli.audit import foreign, status_of
 from xentcheck.cli.check import CHECKED_DTYPES, bound_options, require_valid_bounds
 from xentcheck.cli.entry import cli, note
+from xentcheck.cli.opening import plots_option
 from xentcheck.cli.options import (
     calling,
     completing,
@@ -29,10 +30,11 @@ from xentcheck.cli.options import (
     timeout_option,
     workers_option,
 )
-from xentcheck.cli.output import Delivery, writable, write
+from xentcheck.cli.output import Delivery, figures_of, writable, write
 from xentcheck.cli.progress import ProgressDisplay
 from xentcheck.errors import UnknownNameError, UsageError
 from xentcheck.report.formats import rendered
+from xentcheck.report.illustration import Picture
 
 if TYPE_CHECKING:
     from xentcheck.auditing.check import Check
@@ -101,6 +103,7 @@ def _aims(context: click.Context) -> Sequence[str]:
 @timeout_option
 @no_cache_option
 @reporting
+@plots_option()
 def search(
     target: str,
     loss: str,
@@ -141,6 +144,7 @@ def search(
       xentcheck search my_loss.py:loss --loss softmax_cross_entropy --maximise nan --budget 200000
       xentcheck search 'torch.*' --loss softplus --maximise norm --seconds 60
       xentcheck search my_loss.py:loss --loss logsumexp --write-config worst.yaml
+      xentcheck search my_loss.py:loss --loss logsumexp --plots figures
     """
     delivery = Delivery.planned(formats, outputs, color)
     require_valid_bounds(bounds)
@@ -185,15 +189,15 @@ def search(
     asked = {"aim": aim, "budget": wanted.rows, "seconds": seconds}
     report = replace(report, config={**config.document, "command": "search", **asked})
 
-    def render(form: str, width: int, *, color: bool) -> str:
+    def render(form: str, width: int, *, color: bool, pictures: Sequence[Picture]) -> str:
         if form != "table":
-            return rendered(report, form, width, color=color)
+            return rendered(report, form, width, color=color, pictures=pictures)
         from xentcheck.report.grid import to_text
         from xentcheck.report.search import render_searches
 
         return to_text(render_searches(report, width), width, color=color)
 
-    delivery.deliver(render)
+    delivery.deliver(render, figures_of(report))
     if path is not None:
         _write(report, check, path, _target(spec, target, check, own), gradient)
     return status_of(report)

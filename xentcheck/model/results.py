@@ -481,15 +481,15 @@ class Report:
 
     @property
     def passed(self) -> bool | None:
-        """Whether a gate passed: the audit is complete and nothing is beyond a limit.
+        """Whether a gate passed, as its exit status says: 0 is passed.
 
         None for a survey, which has no limits.
         """
         if not self.gated:
             return None
-        audited = bool(self.measurements or self.findings)
-        broken = self.violations or self.uncertified or self.interrupted
-        return audited and not broken
+        from xentcheck.report import shown  # noqa: PLC0415
+
+        return shown.passed(self)
 
     def __repr__(self) -> str:
         verdict = {True: "passed", False: "not passed", None: "a survey"}[self.passed]
@@ -565,8 +565,8 @@ class ProbeResult:
     ``rows`` has the row of a sweep, by dtype, if the probe is about one. ``notes`` are about input
     that may be a mistake. ``explanations`` has what is wrong, step by step, if that was asked for.
 
-    ``str()`` and notebooks show what `xentcheck probe` prints. ``to_json()``, ``to_markdown()`` and
-    ``save()`` are for its report.
+    ``str()`` and notebooks show what `xentcheck probe` prints. ``plot()`` draws the errors.
+    ``to_json()``, ``to_markdown()`` and ``save()`` are for its report.
     """
 
     report: Report
@@ -588,6 +588,27 @@ class ProbeResult:
         from xentcheck.report import shown  # noqa: PLC0415
 
         shown.save_probe(self, path, form)
+
+    def plot(
+        self, *, dtype: str | None = None, implementations: Sequence[str] | None = None
+    ) -> Any:
+        """The error of every implementation, value beside gradient, as a chart of Altair.
+
+        Errors are in ulps on a logarithmic scale, with the tolerance. What has no finite error
+        stands in a band of its own: NaN, a wrong infinity, no result. Colour and shape say which.
+        With several rows every row is a point; a row has the error of its worst component.
+
+        Args:
+            dtype: the dtype; None: all, one below the other.
+            implementations: those that are drawn; None: all.
+
+        Raises:
+            UnknownNameError: the probe has nothing of that name.
+            UsageError: the extra ``html`` is not installed.
+        """
+        from xentcheck.report import shown  # noqa: PLC0415
+
+        return shown.probe_plot(self, dtype=dtype, implementations=implementations)
 
     def __str__(self) -> str:
         from xentcheck.report import shown  # noqa: PLC0415

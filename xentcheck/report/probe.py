@@ -110,8 +110,8 @@ def _results(
         for number in line.results:
             numbers[number.row, number.index].append((line.implementation, number))
     for results in numbers.values():
-        results.sort(key=lambda each: _severity(each[1]))
-    worst = sorted(numbers, key=lambda place: _severity(numbers[place][0][1]))
+        results.sort(key=lambda each: severity(each[1]))
+    worst = sorted(numbers, key=lambda place: severity(numbers[place][0][1]))
     chosen = set(worst[:_MOST_COMPONENTS])
     rows = {p: [_cells(*each) for each in numbers[p]] for p in numbers if p in chosen}
     widths = _widths([cells for group in rows.values() for cells in group], width)
@@ -131,8 +131,8 @@ def _results(
         yield labelled([("  note", words.clean(note)) for note in notes])
 
 
-def _severity(number: "ProbeNumber") -> tuple[float, float]:
-    """A sort key, worst first."""
+def severity(number: "ProbeNumber") -> tuple[float, float]:
+    """A sort key of results, worst first."""
     grave = len(Kind) if number.kind is None else gravity(number.kind)
     error = -1.0 if math.isnan(number.ulp_error) else number.ulp_error
     return (grave, -error)

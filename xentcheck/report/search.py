@@ -7,9 +7,10 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from xentcheck.floats import ULP_DEFINITION
-from xentcheck.model import NOTES, Finding, Report, Searched
+from xentcheck.model import Finding, Report, Searched
 from xentcheck.report import words
 from xentcheck.report.grid import labelled
+from xentcheck.report.verdict import faults_of_search, verdict_of
 from xentcheck.report.words.curve import curve, shares_text, winner_text, worth_text
 
 _LONGEST = "standard sweep"  # of the labels that are always there
@@ -17,7 +18,7 @@ _LONGEST = "standard sweep"  # of the labels that are always there
 
 def render_searches(report: Report, width: int) -> Group:
     """Each search with its curve, its winner and its witnesses, then what was not searched."""
-    parts: list[RenderableType] = [Text(_verdict(report), style="bold"), Text()]
+    parts: list[RenderableType] = [Text(verdict_of(report).text, style="bold"), Text()]
     sane = [each for each in report.findings if not _of_search(report, each)]
     for finding in sane:
         parts += [Text(words.headline(finding), style="bold")]
@@ -39,27 +40,9 @@ def _of_search(report: Report, finding: Finding) -> bool:
     return any(finding.cell == each.cell for each in report.searches)
 
 
-def _faults(report: Report, searched: Searched) -> list[Finding]:
-    return [
-        each for each in report.findings if each.cell == searched.cell and each.kind not in NOTES
-    ]
-
-
-def _verdict(report: Report) -> str:
-    """The outcome in one line."""
-    beyond = [each for each in report.searches if _faults(report, each)]
-    whole = len(report.searches)
-    if not whole:
-        return "nothing was searched"
-    if not beyond:
-        return f"within the limits: {words.count(whole, 'search')} found no row beyond them"
-    several = "searches" if whole > 1 else "search"
-    return f"{len(beyond)} of {whole} {several} found rows beyond the limits"
-
-
 def _headline(report: Report, searched: Searched) -> Text:
     cell = searched.cell
-    kinds = ", ".join(dict.fromkeys(str(each.kind) for each in _faults(report, searched)))
+    kinds = ", ".join(dict.fromkeys(str(each.kind) for each in faults_of_search(report, searched)))
     worst = worth_text(searched.worst, searched.aim)
     place = f"{cell.implementation}  {cell.loss}  {cell.dtype}  {cell.quantity}"
     text = f"{words.clean(place)}  {worst}  {kinds or 'within the limits'}"
@@ -68,7 +51,7 @@ def _headline(report: Report, searched: Searched) -> Text:
 
 def _lines(report: Report, searched: Searched, width: int) -> Iterator[tuple[str, str]]:
     aim = searched.aim
-    faults = _faults(report, searched)
+    faults = faults_of_search(report, searched)
     margin = max(len(word) for word in (_LONGEST, *(each.kind for each in faults))) + 4
     if searched.reached is not None:
         rows = words.count(searched.evaluations, "row")

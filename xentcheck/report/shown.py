@@ -11,9 +11,15 @@ from typing import Any
 from xentcheck.errors import UnknownNameError, UsageError
 from xentcheck.model import ProbeResult, Report
 from xentcheck.report import formats
+from xentcheck.report.verdict import State, verdict_of
 
 WIDTH = 100
 """Columns of a table as text."""
+
+
+def passed(report: Report) -> bool:
+    """Whether a run has passed, by its verdict."""
+    return verdict_of(report).state is State.PASSED
 
 
 def rows(report: Report) -> list[dict[str, Any]]:
@@ -64,6 +70,16 @@ def probe_text(result: ProbeResult) -> str:
 
     notes = "".join(f"note: {each}\n" for each in result.notes)
     return notes + to_text(render_probe(result, WIDTH), WIDTH, color=False)
+
+
+def probe_plot(result: ProbeResult, **chosen: Any) -> Any:
+    """The errors of a probe as a chart of Altair."""
+    from xentcheck.report.extras import require_html  # noqa: PLC0415
+
+    require_html("a figure")
+    from xentcheck.report.pictures import probe  # noqa: PLC0415
+
+    return probe.probe_figure(result, **chosen)
 
 
 def probe_html(result: ProbeResult) -> str:

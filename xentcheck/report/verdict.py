@@ -1,43 +1,133 @@
-"""The first and the last line of a report: how it ended and why, and what to do next."""
+"""The first and the last line of a report: how it ended and why, and what to do next.
+
+Every format for people takes its verdict from here, so all of them say it in the same words.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 
 from xentcheck.gate.outcome import Outcome, outcome, stale
-from xentcheck.model import Cause, Report, Violation
+from xentcheck.losses.invariants import NO_LOSS
+from xentcheck.model import NOTES, Cause, Finding, Report, Searched, Violation
 from xentcheck.report.lines import Line, verdicts
 from xentcheck.report.words.finding import (
-    ending,
+    causes,
     gravest,
     omitted_lines,
     rule_text,
     skipped_lines,
 )
-from xentcheck.report.words.numbers import count
+from xentcheck.report.words.numbers import clean, count
 
 _MOST_REASONS = 3
 _KNOWN = frozenset(map(str, Cause)) - {str(Cause.UNKNOWN)}
 
 
-def verdict_text(report: Report) -> str:
-    """The verdict in one line.
+class State(StrEnum):
+    """What a verdict amounts to: it chooses the colour and the sign beside the words."""
 
-    A gate passed or failed, and why; a survey has so many cells of each grade.
+    PASSED = "passed"
+    FAILED = "failed"
+    SURVEY = "survey"
+    INCOMPLETE = "incomplete"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a run ended.
+
+    Attributes:
+        state: what it amounts to. Only a gate whose exit status is 0 has passed.
+        text: the verdict in one line. Control characters in names are written out; markup is not
+            escaped.
     """
+
+    state: State
+    text: str
+
+
+def verdict_of(report: Report) -> Verdict:
+    """The verdict of a run.
+
+    A gate passed or failed, and why; a survey has so many cells of each grade; a search found rows
+    beyond the limits, or none. What is incomplete says so, and has passed nothing.
+    """
+    state, text = _ended(report)
+    return Verdict(state, clean(text).replace("\n", " "))
+
+
+def _ended(report: Report) -> tuple[State, str]:
+    match outcome(report):
+        case Outcome.UNCERTIFIED:
+            missing = count(len(report.uncertified), "case")
+            return _incomplete(report, f"incomplete: {missing} without a certified result")
+        case Outcome.INTERRUPTED:
+            until = count(len(report.violations), "violation")
+            known = f", {until} until then" if report.violations else ""
+            return _incomplete(report, f"interrupted{known}")
+        case Outcome.NOTHING:
+            audited = "searched" if _is_search(report) else "audited"
+            return State.INCOMPLETE, f"nothing was {audited}"
+        case Outcome.FAILED:
+            text = f"{_what(report)} failed, {' and '.join(causes(report))}: {_why(report)}"
+            return State.FAILED, text
+        case Outcome.PASSED if report.gated:
+            return State.PASSED, _passed(report)
+        case _:
+            return State.SURVEY, _surveyed(report)
+
+
+def _incomplete(report: Report, how: str) -> tuple[State, str]:
+    found = f"; {_searched(report)}" if report.searches else ""
+    return State.INCOMPLETE, f"{_what(report)} {how}{found}"
+
+
+def _what(report: Report) -> str:
+    if _is_search(report):
+        return "search"
+    return "gate" if report.gated else "survey"
+
+
+def _passed(report: Report) -> str:
     tally = verdicts(report)
-    ended = outcome(report)
-    if ended is Outcome.NOTHING:
-        return ending(report)
-    if ended is Outcome.PASSED:
-        if not report.gated:
-            counts = ", ".join(f"{number:,} {word}" for word, number in tally.items())
-            return f"survey: {counts} {'cell' if tally.total() == 1 else 'cells'}"
-        known = f", {tally['tolerated']:,} tolerated by the baseline" if tally["tolerated"] else ""
-        return f"gate passed: {count(tally['ok'], 'cell')} within the limits{known}"
-    head = f"{'gate' if report.gated else 'survey'} {ending(report)}"
-    if ended is Outcome.FAILED:
-        return f"{head}: {_why(report)}"
-    return head
+    known = f", {tally['tolerated']:,} tolerated by the baseline" if tally["tolerated"] else ""
+    return f"gate passed: {count(tally['ok'], 'cell')} within the limits{known}"
+
+
+def _surveyed(report: Report) -> str:
+    if _is_search(report):
+        return _searched(report)
+    tally = verdicts(report)
+    counts = ", ".join(f"{number:,} {word}" for word, number in tally.items())
+    return f"survey: {counts} {'cell' if tally.total() == 1 else 'cells'}"
+
+
+def _is_search(report: Report) -> bool:
+    return bool(report.searches) or report.config.get("command") == "search"
+
+
+def _searched(report: Report) -> str:
+    """How many searches found rows beyond the limits."""
+    whole = len(report.searches)
+    if not whole:
+        return "nothing was searched"
+    beyond = sum(bool(faults_of_search(report, each)) for each in report.searches)
+    if not beyond:
+        return f"within the limits: {_searches(whole)} found no row beyond them"
+    return f"{beyond:,} of {_searches(whole)} found rows beyond the limits"
+
+
+def _searches(number: int) -> str:
+    return f"{number:,} {'search' if number == 1 else 'searches'}"
+
+
+def faults_of_search(report: Report, searched: Searched) -> list[Finding]:
+    """The findings of a search, without notes."""
+    return [
+        each for each in report.findings if each.cell == searched.cell and each.kind not in NOTES
+    ]
 
 
 def _why(report: Report) -> str:
@@ -58,16 +148,38 @@ def _reason(violation: Violation) -> str:
     return cause if cause in _KNOWN and cause is not None else rule_text(violation)
 
 
-def audited(report: Report, lines: Sequence[Line]) -> list[str]:
-    """How much was audited: implementations, losses, dtypes, cells and rows."""
-    losses = len({line.loss for line in lines})
-    return [
-        count(len({(line.loss, line.implementation) for line in lines}), "implementation"),
-        f"{losses:,} {'loss' if losses == 1 else 'losses'}",
-        count(len({line.dtype for line in lines}), "dtype"),
-        count(verdicts(report).total(), "cell"),
-        count(sum(each.rows for each in report.measurements), "row"),
-    ]
+def audited_text(report: Report, lines: Sequence[Line]) -> str:
+    """How much was audited: implementations, losses, dtypes, cells and rows; "" if nothing was."""
+    if not report.measurements:
+        return "no row could be scored" if report.findings else ""
+    rows = sum(each.rows for each in report.measurements)
+    implementations = len({(line.loss, line.implementation) for line in lines})
+    losses, dtypes = len({line.loss for line in lines}), len({line.dtype for line in lines})
+    return (
+        f"{count(implementations, 'implementation')} of "
+        f"{losses:,} {'loss' if losses == 1 else 'losses'} in {count(dtypes, 'dtype')}: "
+        f"{count(verdicts(report).total(), 'cell')}, "
+        f"{count(rows, 'row')} {'asked' if is_unknown(report) else 'scored'}"
+    )
+
+
+def is_unknown(report: Report) -> bool:
+    """Whether nobody said what is computed, so that only invariants were checked."""
+    return any(each.cell.loss == NO_LOSS for each in report.measurements)
+
+
+def counts_text(report: Report, lines: Sequence[Line]) -> str:
+    """What stands below the verdict where there is no matrix: what was audited, and the seed.
+
+    Of a gate also the cells with a violation, and those with a tolerated one.
+    """
+    tally = verdicts(report)
+    standings = [f"{tally[word]:,} {says}" for word, says in _STANDINGS.items() if tally[word]]
+    parts = [", ".join(filter(None, [audited_text(report, lines), *standings]))]
+    return "; ".join(filter(None, [*parts, f"seed {report.seed}"]))
+
+
+_STANDINGS = {"FAIL": "failing", "tolerated": "tolerated by the baseline"}  # of cells
 
 
 def obstacles(report: Report) -> list[str]:

@@ -58,7 +58,7 @@ def render(comparison: Comparison, names: tuple[str, str]) -> str:
         "address has the search, the filters and the order: copy it to share them.",
         state=state,
         sign=rendering.SIGNS[state],
-        verdict=verdict[0].upper() + verdict[1:],
+        verdict=verdict,
         warnings=[words.clean(f"{e.topic}: {e.text}") for e in comparison.notes if e.warning],
         cells=words.count(len(comparison.pairs), "cell"),
         standings=[

@@ -6,13 +6,14 @@ imported only when it is used, because the command line builds its help from thi
 
 # ruff: noqa: PLC0415
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xentcheck.report.detail import Detail
+from xentcheck.report.illustration import Picture
 
 if TYPE_CHECKING:
     from xentcheck.model import Report
@@ -20,11 +21,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """How a page looks: width in columns, colour, and how much is shown. Only the table asks."""
+    """How a page looks.
+
+    Attributes:
+        width: the largest width of a line, in columns. Only the table asks for it.
+        color: whether to use ANSI colours. Only the table asks for it.
+        detail: how much is shown. Only the table asks for it.
+        pictures: the saved figures. Only formats that are `illustrated` ask for them.
+    """
 
     width: int
     color: bool = False
     detail: Detail = Detail.SCREEN
+    pictures: Sequence[Picture] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +45,14 @@ class Format:
         writer: makes the text of a report.
         suffix: the end of a file name that selects this format; "": no suffix does.
         help: the text after the name in the option's help.
+        illustrated: whether it shows the figures that the same run saved.
     """
 
     name: str
     writer: "Callable[[Report, Page], str]"
     suffix: str = ""
     help: str = ""
+    illustrated: bool = False
 
 
 def _table(report: "Report", page: Page) -> str:
@@ -74,10 +85,10 @@ def _sarif(report: "Report", _: Page) -> str:
     return sarif.render(report, Path.cwd())
 
 
-def _markdown(report: "Report", _: Page) -> str:
+def _markdown(report: "Report", page: Page) -> str:
     from xentcheck.report.formats import markdown
 
-    return markdown.render(report)
+    return markdown.render(report, page.pictures)
 
 
 def _html(report: "Report", _: Page) -> str:
@@ -106,7 +117,7 @@ FORMATS: Mapping[str, Format] = {
         Format("csv", _csv, ".csv"),
         Format("junit", _junit, ".xml", "XML"),
         Format("sarif", _sarif, ".sarif"),
-        Format("markdown", _markdown, ".md"),
+        Format("markdown", _markdown, ".md", illustrated=True),
         Format("html", _html, ".html", "a page"),
         Format("github", _github, help="workflow commands"),
         Format("atlas", _atlas),
@@ -132,6 +143,7 @@ def rendered(
     *,
     color: bool = False,
     detail: Detail = Detail.SCREEN,
+    pictures: Sequence[Picture] = (),
 ) -> str:
     """A report as text.
 
@@ -141,5 +153,6 @@ def rendered(
         width: the largest width of a line, in columns; only the table uses it.
         color: whether to use ANSI colours; only the table uses it.
         detail: how much is shown; only the table uses it.
+        pictures: the figures that the same run saved; only Markdown shows them.
     """
-    return FORMATS[form].writer(report, Page(width, color, detail))
+    return FORMATS[form].writer(report, Page(width, color, detail, pictures))

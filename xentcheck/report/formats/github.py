@@ -7,9 +7,10 @@ notice says how many more there are.
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from xentcheck.gate.outcome import Outcome, outcome, stale
+from xentcheck.gate.outcome import stale
 from xentcheck.model import Finding, Report, Standing
 from xentcheck.report import words
+from xentcheck.report.verdict import verdict_of
 
 MOST = 10
 """The most annotations of one type that a step shows."""
@@ -76,10 +77,7 @@ def _notices(report: Report, errors: Sequence[str], warnings: Sequence[str]) -> 
 
 
 def _last(report: Report) -> str:
-    if not report.gated and outcome(report) is Outcome.PASSED:
-        return f"xentcheck: a survey, {words.count(len(report.findings), 'finding')}"
-    known = f", {len(report.tolerated):,} tolerated" if report.tolerated else ""
-    return f"xentcheck: {words.ending(report)}{known}"
+    return f"xentcheck: {verdict_of(report).text}"
 
 
 def _about(

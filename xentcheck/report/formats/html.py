@@ -8,6 +8,7 @@ from xentcheck.report import words
 from xentcheck.report.extras import require_html
 from xentcheck.report.lines import merged
 from xentcheck.report.page import content
+from xentcheck.report.verdict import counts_text, verdict_of
 from xentcheck.report.words import CauseGroup
 
 _MOST_CAUSES = 10  # that are not folded
@@ -26,7 +27,7 @@ def render(report: Report) -> str:
 
     lines = merged(report)
     cells = content.shown_cells(report)
-    headline = content.headline(report, lines)
+    verdict = verdict_of(report)
     causes = [_cause(report, group) for group in words.cause_groups(report)]
     unexplained = _unexplained(report)
     data = content.data(report, cells)
@@ -36,7 +37,7 @@ def render(report: Report) -> str:
         data,
         content.details(report, cells),
         [each.measurement for each in cells],
-        title=f"xentcheck: {headline.text}",
+        title=f"xentcheck: {verdict.text}",
         brand=_brand(report),
         sections=_sections(causes, unexplained),
         matrix_heading="Grades",
@@ -46,13 +47,13 @@ def render(report: Report) -> str:
         table_heading="Measurements",
         table_about="Click a heading to sort. Number filters take > 4, <= 1e3, 2..8 or none. The "
         "address has the search, the filters and the order: copy it to share them.",
-        headline=headline,
-        sign=rendering.SIGNS[headline.state],
-        audited=headline.counts,
+        verdict=verdict,
+        sign=rendering.SIGNS[verdict.state],
+        audited=counts_text(report, lines),
         troubles=content.troubles(report),
         remarks=_remarks(report),
-        grades=content.grade_counts(lines),
-        lines=words.count(len(lines), "line"),
+        grades=content.grade_counts(cells),
+        cells=words.count(len(cells), "cell"),
         skips=words.count(len(report.skips), "thing"),
         skipped=[words.clean(each) for each in words.skipped_lines(report.skips)],
         causes=causes,

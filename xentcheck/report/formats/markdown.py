@@ -11,11 +11,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from xentcheck.floats import ULP_DEFINITION
-from xentcheck.gate.outcome import Outcome, outcome
-from xentcheck.model import NOTES, Finding, Report, Violation
+from xentcheck.model import Finding, Report, Violation
 from xentcheck.report import words
-from xentcheck.report.lines import Line, merged, verdicts
-from xentcheck.report.verdict import audited, obstacles
+from xentcheck.report.illustration import Picture
+from xentcheck.report.lines import UNGRADED, Line, merged
+from xentcheck.report.verdict import counts_text, obstacles, verdict_of
 
 LARGEST = 2**20 - 2**15
 """The most bytes of the text. A step summary may have 1 MiB; the rest is for the step's other
@@ -26,11 +26,8 @@ _TAIL = 2**17  # the most bytes for skips and environment
 _MOST_FINDINGS = 50  # findings in detail
 _CLOSING = 64  # bytes for the end of a list
 _SPECIAL = re.compile(r"^\W|(?<!\w)_|_(?!\w)|[\\`*\[\]<>&#|~$^@!]|:(?=\w)|\.(?=\s|$)")
-_COLUMNS = ("verdict", "loss", "implementation", "dtype", "quantity", "grade", "kinds (rows)")
-_HEADERS = (
-    f"| {' | '.join(_COLUMNS)} | max ulp | max abs |",
-    "|---|---|---|---|---|---|---|---:|---:|",
-)
+_TEXTS = ("grade", "loss", "implementation", "dtype", "quantity", "kinds (rows)")
+_NUMBERS = ("max ulp", "max abs")
 
 
 @dataclass(slots=True)
@@ -63,8 +60,11 @@ class Page:
         return len(known) - i
 
 
-def render(report: Report, largest: int = LARGEST) -> str:
-    """The report as GitHub-flavoured Markdown of at most ``largest`` bytes of UTF-8."""
+def render(report: Report, pictures: Sequence[Picture] = (), largest: int = LARGEST) -> str:
+    """The report as GitHub-flavoured Markdown of at most ``largest`` bytes of UTF-8.
+
+    ``pictures`` are the saved figures, those that need a look first.
+    """
     tail = Page(min(_TAIL, largest // 4))
     _skips(tail, report)
     _environment(tail, report)
@@ -72,7 +72,8 @@ def render(report: Report, largest: int = LARGEST) -> str:
     lines = merged(report)
     bad = [line for line in lines if line.faulty]
     page.room -= 1024  # bytes for the lines that say what was left out
-    page.add(f"## xentcheck: {_verdict(report)}", "", _counts(report, lines), "")
+    page.add(f"## xentcheck: {inline(verdict_of(report).text)}", "")
+    page.add(f"{inline(counts_text(report, lines))}.", "")
     for trouble in _troubles(report):
         page.add(f"- {trouble}", "")
     for text in words.loosened_lines(report):
@@ -80,7 +81,8 @@ def render(report: Report, largest: int = LARGEST) -> str:
     for text in words.contest_lines(report):
         page.add(f"- {inline(text)}", "")
     _causes(page, report)
-    _table(page, bad)
+    _pictures(page, pictures)
+    _table(page, report, bad)
     if report.gated:
         ordered = words.leading(report.violations)
         blocks = [_violation(report, each) for each in ordered[:_MOST_FINDINGS]]
@@ -100,7 +102,7 @@ def render(report: Report, largest: int = LARGEST) -> str:
         "Where it holds",
         [f"{inline(place)}: {inline(text)}" for place, text in words.range_lines(report)],
     )
-    _rest(page, [line for line in lines if not line.faulty])
+    _rest(page, report, [line for line in lines if not line.faulty])
     return "\n".join([*page.blocks, *tail.blocks]).rstrip("\n") + "\n"
 
 
@@ -121,23 +123,23 @@ def _causes(page: Page, report: Report) -> None:
     page.add("")
 
 
-def _verdict(report: Report) -> str:
-    if not report.gated and outcome(report) is Outcome.PASSED:
-        faults = sum(each.kind not in NOTES for each in report.findings)
-        return f"a survey, {words.count(faults, 'finding')}"
-    return words.ending(report)
+_MOST_UNFOLDED = 3  # pictures
 
 
-def _counts(report: Report, lines: Sequence[Line]) -> str:
-    tally = verdicts(report)
-    parts = [
-        *audited(report, lines),
-        *(f"{tally[word]:,} {what}" for word, what in _STANDINGS.items() if tally[word]),
-    ]
-    return f"{', '.join(parts)}; seed {report.seed}."
-
-
-_STANDINGS = {"FAIL": "failing", "tolerated": "tolerated by the baseline"}  # of cells
+def _pictures(page: Page, pictures: Sequence[Picture]) -> None:
+    """The figures, the first of them at once and the others folded."""
+    if not pictures or not page.add("### Figures", ""):
+        return
+    blocks = [f"![{alternative(each.says)}]({each.link})\n" for each in pictures]
+    rest = blocks[_MOST_UNFOLDED:]
+    left = page.add_some(blocks[:_MOST_UNFOLDED], keep=page.room // 2)
+    if rest and page.add(f"<details><summary>{words.count(len(rest), 'more figure')}</summary>\n"):
+        left += page.add_some(rest, keep=page.room // 2)
+        page.add("</details>", "")
+    else:
+        left += len(rest)
+    if left:
+        page.add(f"… and {words.count(left, 'figure')} that are not shown here.", "")
 
 
 def _troubles(report: Report) -> list[str]:
@@ -145,23 +147,32 @@ def _troubles(report: Report) -> list[str]:
     return [inline(each) for each in obstacles(report)]
 
 
-def _table(page: Page, lines: Sequence[Line]) -> None:
-    if lines and page.add(*_HEADERS):
-        left = page.add_some(map(_row, lines), keep=page.room // 2)  # the findings get that half
+def _table(page: Page, report: Report, lines: Sequence[Line]) -> None:
+    if lines and page.add(*_headers(report)):
+        rows = [_row(report, line) for line in lines]
+        left = page.add_some(rows, keep=page.room // 2)  # the findings get that half
         page.add("")
         if left:
             page.add(f"… and {words.count(left, 'more line')}.", "")
 
 
-def _row(line: Line) -> str:
-    verdict = f"**{line.verdict}**" if line.faulty else line.verdict
+def _headers(report: Report) -> tuple[str, str]:
+    """The first two lines of a table. Only a gate has verdicts of its lines."""
+    texts = ("verdict", *_TEXTS) if report.gated else _TEXTS
+    rule = "|".join(["---"] * len(texts) + ["---:"] * len(_NUMBERS))
+    return f"| {' | '.join((*texts, *_NUMBERS))} |", f"|{rule}|"
+
+
+def _row(report: Report, line: Line) -> str:
+    grade = str(line.grade or UNGRADED)
+    first, *more = [line.verdict, grade] if report.gated else [grade]
     cells = (
-        verdict,
-        line.loss,
+        f"**{first}**" if line.faulty else first,
+        *more,
+        inline(line.loss),
         code(line.implementation),
-        line.dtype,
+        inline(line.dtype),
         str(line.quantity),
-        str(line.grade or ""),
         words.kinds(line.counts),
         words.ulps(line.max_ulp),
         words.scientific(line.max_abs),
@@ -169,17 +180,17 @@ def _row(line: Line) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _rest(page: Page, lines: Sequence[Line]) -> None:
+def _rest(page: Page, report: Report, lines: Sequence[Line]) -> None:
     """The lines that are ok, folded."""
     if not lines:
         return
-    rows = list(map(_row, lines))
+    rows = [_row(report, line) for line in lines]
     summary = f"<details><summary>{words.count(len(lines), 'line')} in order</summary>"
     size = sum(len(row.encode("utf-8", "replace")) + 1 for row in rows)
     if size + 512 > page.room:
         page.add(f"{words.count(len(lines), 'line')} in order.", "")
     else:
-        page.add(summary, "", *_HEADERS, *rows, "", "</details>", "")
+        page.add(summary, "", *_headers(report), *rows, "", "</details>", "")
 
 
 def _findings(page: Page, heading: str, blocks: Sequence[str], total: int) -> None:
@@ -248,6 +259,11 @@ def inline(text: str) -> str:
     """Any text within a line or a cell. Markup is escaped and newlines become ``<br>``."""
     escaped = _SPECIAL.sub(lambda found: f"&#{ord(found[0])};", words.clean(text))
     return escaped.replace("&#10;", "\n").replace("\n", "<br>")
+
+
+def alternative(text: str) -> str:
+    """Any text as the alternative of a picture: one line, in which nothing is markup."""
+    return inline(" ".join(text.split()))
 
 
 def code(name: str) -> str:

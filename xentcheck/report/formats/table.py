@@ -15,8 +15,6 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from xentcheck.floats import LARGEST_ULP, ULP_DEFINITION
-from xentcheck.gate.outcome import Outcome, outcome
-from xentcheck.losses.invariants import NO_LOSS
 from xentcheck.model import (
     ABOUT,
     ABOUT_GRADES,
@@ -36,7 +34,14 @@ from xentcheck.report.grid import NARROW, labelled, to_text
 from xentcheck.report.lines import Line, merged, verdicts
 from xentcheck.report.terminal.cells import cell_rows
 from xentcheck.report.terminal.matrix import matrix_lines
-from xentcheck.report.verdict import next_text, omission_lines, verdict_text
+from xentcheck.report.verdict import (
+    State,
+    audited_text,
+    is_unknown,
+    next_text,
+    omission_lines,
+    verdict_of,
+)
 
 WIDTH = 100  # columns, if the width of the output is unknown
 _MOST_CAUSES = 10
@@ -45,7 +50,12 @@ _MOST_BRIEF = 8  # findings in brief
 _FEW = 3  # of them beside causes
 _MOST_LINES = 12  # changes of a baseline, contests, ranges
 
-_VERDICT_STYLES = {Outcome.PASSED: "bold green", Outcome.FAILED: "bold red"}
+_VERDICT_STYLES = {
+    State.PASSED: "bold green",
+    State.FAILED: "bold red",
+    State.SURVEY: "bold",
+    State.INCOMPLETE: "bold yellow",
+}
 
 
 def render(
@@ -60,12 +70,13 @@ def render(
 
 def render_table(report: Report, width: int, *, detail: Detail = Detail.SCREEN) -> Group:
     """The verdict, the matrix or the table of cells, causes and findings, the summary."""
-    verdict = Text(words.clean(verdict_text(report)), style=_verdict_style(report))
+    ended = verdict_of(report)
+    verdict = Text(ended.text, style=_VERDICT_STYLES[ended.state])
     if detail is Detail.VERDICT:
         return Group(verdict)
     lines = merged(report)
     parts: list[RenderableType] = [verdict]
-    parts += [Text(audited)] if (audited := _audited(report, lines)) else []
+    parts += [Text(audited)] if (audited := audited_text(report, lines)) else []
     parts.append(Text())
     if any(line.grade is not None for line in lines) and detail is Detail.SCREEN:
         parts += [*matrix_lines(lines, width), Text()]
@@ -79,13 +90,6 @@ def render_table(report: Report, width: int, *, detail: Detail = Detail.SCREEN) 
         parts += [Text("what the words mean", style="bold"), labelled(explained), Text()]
     parts.append(_summary(report, lines, width, detail))
     return Group(*parts)
-
-
-def _verdict_style(report: Report) -> str:
-    ended = outcome(report)
-    if ended is Outcome.PASSED and not report.gated:
-        return "bold"
-    return _VERDICT_STYLES.get(ended, "bold yellow")
 
 
 def _causes(report: Report, width: int, detail: Detail) -> list[RenderableType]:
@@ -232,7 +236,7 @@ def _summary(report: Report, lines: Sequence[Line], width: int, detail: Detail) 
         ("uncertified", text) for text in report.uncertified[: _MOST_BRIEF if brief else None]
     ]
     entries += [("died", death) for death in report.deaths]
-    if _unknown(report):
+    if is_unknown(report):
         names = ", ".join(report.config.get("invariants", ()))
         entries.append(("invariants", f"{names}; no exact result is known; seed {report.seed}"))
     elif not brief:
@@ -295,25 +299,6 @@ def _truth(reference: Mapping[str, Any]) -> str:
     return f"rows decided {', '.join(decided)}{missing}; {checked}; " + (
         f"{failed:,} FAILED" if failed else "none failed"
     )
-
-
-def _audited(report: Report, lines: Sequence[Line]) -> str:
-    if not report.measurements:
-        return "no row could be scored" if report.findings else ""
-    rows = sum(measurement.rows for measurement in report.measurements)
-    implementations = len({(line.loss, line.implementation) for line in lines})
-    losses, dtypes = len({line.loss for line in lines}), len({line.dtype for line in lines})
-    return (
-        f"{words.count(implementations, 'implementation')} of "
-        f"{losses} {'loss' if losses == 1 else 'losses'} in {words.count(dtypes, 'dtype')}: "
-        f"{words.count(verdicts(report).total(), 'cell')}, "
-        f"{words.count(rows, 'row')} {'asked' if _unknown(report) else 'scored'}"
-    )
-
-
-def _unknown(report: Report) -> bool:
-    """Whether nobody said what is computed, so that only invariants were checked."""
-    return any(each.cell.loss == NO_LOSS for each in report.measurements)
 
 
 def _inputs(report: Report) -> str:

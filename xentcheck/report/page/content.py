@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 from xentcheck.floats import FORMATS
-from xentcheck.gate.outcome import Outcome, outcome
 from xentcheck.model import (
     ABOUT,
     GRADES,
@@ -32,7 +31,7 @@ from xentcheck.report.page.columns import Column, documents, stored, told
 from xentcheck.report.page.marks import GRADE_TONES, SHAPES
 from xentcheck.report.pictures.bins import axes
 from xentcheck.report.pictures.limits import limit_of
-from xentcheck.report.verdict import audited, obstacles
+from xentcheck.report.verdict import obstacles
 
 _DTYPES = tuple(FORMATS)
 _QUANTITIES = tuple(map(str, Quantity))
@@ -94,9 +93,9 @@ def faults_of(counts: Mapping[Kind, int]) -> list[Kind]:
 
 
 def table(report: Report, cells: Sequence[Shown]) -> list[dict[str, Any]]:
-    """The columns of the table of measurements."""
+    """The columns of the table of measurements. Only a gate has verdicts of its cells."""
     columns = [
-        Column("verdict", "verdict", "word", VERDICTS),
+        *([Column("verdict", "verdict", "word", VERDICTS)] if report.gated else []),
         Column("grade", "grade", "word", [str(each) for each in GRADES]),
         Column("loss", "loss", "word"),
         Column("implementation", "implementation", "word"),
@@ -149,7 +148,7 @@ def _row(report: Report, shown: Shown) -> tuple[Any, ...]:
             measured.max_excess_bits,
         )
     return (
-        word,
+        *((word,) if report.gated else ()),
         str(shown.grade or ""),
         words.clean(cell.loss),
         words.clean(cell.implementation),
@@ -211,7 +210,7 @@ def lines(report: Report, merged_lines: Sequence[Line]) -> dict[str, Any]:
         made["implementation"].append(words.clean(line.implementation))
         made["dtype"].append(words.clean(line.dtype))
         made["quantity"].append(str(line.quantity))
-        made["verdict"].append(line.verdict)
+        made["verdict"].append(line.verdict if report.gated else "")
         made["tone"].append(str(line.grade or ""))
         bits = lost_bits(line.max_ulp, line.dtype)
         made["number"].append(None if bits is None else round(bits))
@@ -292,36 +291,9 @@ def data(report: Report, cells: Sequence[Shown]) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Headline:
-    """The first lines of a page.
-
-    Attributes:
-        state: ``passed``, ``failed``, ``survey`` or ``incomplete``: the colour and sign.
-        text: the verdict in a few words.
-        counts: what was audited.
-    """
-
-    state: str
-    text: str
-    counts: str
-
-
-def headline(report: Report, merged_lines: Sequence[Line]) -> Headline:
-    """The verdict of a report."""
-    counts = f"{', '.join(audited(report, merged_lines))}; seed {report.seed}"
-    ended = outcome(report)
-    if ended is Outcome.PASSED and not report.gated:
-        faults = sum(each.kind not in NOTES for each in report.findings)
-        return Headline("survey", f"Survey: {words.count(faults, 'finding')}, no limits", counts)
-    state = {Outcome.PASSED: "passed", Outcome.FAILED: "failed"}.get(ended, "incomplete")
-    text = words.ending(report)
-    return Headline(state, text[0].upper() + text[1:], counts)
-
-
-def grade_counts(merged_lines: Iterable[Line]) -> list[tuple[str, str, int, str]]:
-    """The grades with their letters, the number of lines and what they mean; worst first."""
-    counted = Counter(str(line.grade) for line in merged_lines if line.grade is not None)
+def grade_counts(cells: Iterable[Shown]) -> list[tuple[str, str, int, str]]:
+    """The grades with their letters, the number of cells and what they mean; worst first."""
+    counted = Counter(str(each.grade) for each in cells if each.grade is not None)
     return [
         (name, tone.letter, counted[name], tone.says)
         for name, tone in GRADE_TONES.items()

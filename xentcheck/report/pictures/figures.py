@@ -1,18 +1,19 @@
 """The figures of a report: charts with their data, as objects of Altair."""
 
 import math
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import altair as alt
 
 from xentcheck.errors import UnknownNameError
 from xentcheck.floats import FORMATS
-from xentcheck.model import Cell, Measurement, Quantity, Report, SafeRange, rank
+from xentcheck.model import Cell, Measurement, ProbeLine, Quantity, Report, SafeRange, rank
 from xentcheck.model.profiles import CONDITION, ERROR
 from xentcheck.report import words
-from xentcheck.report.lines import Line, merged
+from xentcheck.report.lines import Line, by_loss, merged
 from xentcheck.report.matrix import lost_bits
 from xentcheck.report.page.content import breaks, faults_of
 from xentcheck.report.page.marks import GRADE_TONES, SHAPES
@@ -226,22 +227,71 @@ def _breaks(
     ]
 
 
-def all_figures(report: Report) -> Iterator[tuple[str, Any]]:
-    """Every figure with the name of its file, without suffix.
+@dataclass(frozen=True, slots=True, eq=False)
+class Figure:
+    """A figure before it is drawn.
+
+    Attributes:
+        name: the name of its files, without suffix.
+        says: what it shows, in one sentence without its full stop.
+        faulty: whether something in it needs a look.
+        draw: makes the chart of Altair.
+    """
+
+    name: str
+    says: str
+    faulty: bool
+    draw: Callable[[], Any]
+
+
+def all_figures(report: Report) -> Iterator[Figure]:
+    """Every figure of a report: those that need a look first, and of these the worst loss first.
 
     The grades of each loss; of each loss and dtype with profiles, the errors along its first axis
     and against the condition number, and their distribution.
     """
-    lines = sorted(merged(report), key=lambda line: (line.loss, line.severity))
-    for loss, of_loss in groupby(lines, key=lambda line: line.loss):
-        own = list(of_loss)
-        yield f"{loss}-grades", grades(own)
-        for dtype in dict.fromkeys(line.dtype for line in own):
+    yield from sorted(_figures(report), key=lambda each: not each.faulty)
+
+
+def _figures(report: Report) -> Iterator[Figure]:
+    for loss, own in by_loss(merged(report)):
+        faulty = any(line.faulty for line in own)
+        dtypes = list(dict.fromkeys(line.dtype for line in own))
+        says = f"{loss}, {', '.join(dtypes)}: the grades of {named(own)} and the bits they lose"
+        yield Figure(f"{loss}-grades", says, faulty, partial(grades, own))
+        for dtype in dtypes:
             of_dtype = [line for line in own if line.dtype == dtype]
-            known = axes(_measurements(report, loss, dtype))
-            for axis in known[:1]:
-                yield f"{loss}-{dtype}-errors", profiles(report, of_dtype, axis)
-            if CONDITION in known[1:]:
-                yield f"{loss}-{dtype}-condition", profiles(report, of_dtype, CONDITION)
-            if known:
-                yield f"{loss}-{dtype}-distribution", profiles(report, of_dtype, ERROR)
+            yield from _of_dtype(report, of_dtype)
+
+
+def _of_dtype(report: Report, lines: Sequence[Line]) -> Iterator[Figure]:
+    loss, dtype = lines[0].loss, lines[0].dtype
+    faulty = any(line.faulty for line in lines)
+    known = axes(_measurements(report, loss, dtype))
+    shown = [("errors", axis) for axis in known[:1]]
+    shown += [("condition", CONDITION)] if CONDITION in known[1:] else []
+    shown += [("distribution", ERROR)] if known else []
+    for name, axis in shown:
+        of_whom = f"of {named(lines)}, {quantities(lines)},"
+        told = f"the largest errors {of_whom} along the axis {axis}"
+        if axis == ERROR:
+            told = f"the rows {of_whom} by their error"
+        says = f"{loss}, {dtype}: {told}"
+        draw = partial(profiles, report, lines, axis)
+        yield Figure(f"{loss}-{dtype}-{name}", says, faulty, draw)
+
+
+_MOST_NAMED = 3
+
+
+def quantities(lines: Sequence[Line | ProbeLine]) -> str:
+    """The quantities of some lines: ``value and gradient``."""
+    found = {line.quantity for line in lines}
+    return " and ".join(each for each in Quantity if each in found)
+
+
+def named(lines: Sequence[Line | ProbeLine]) -> str:
+    """The implementations of some lines, the first three by name."""
+    names = list(dict.fromkeys(line.implementation for line in lines))
+    more = len(names) - _MOST_NAMED
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")

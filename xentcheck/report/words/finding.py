@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
-from xentcheck.gate.outcome import Outcome, outcome, stale
+from xentcheck.gate.outcome import stale
 from xentcheck.model import (
     ABOUT_CAUSES,
     NOTES,
@@ -194,23 +194,6 @@ def in_full(report: Report, finding: Finding, *more: tuple[str, str]) -> str:
     """The finding as plain text of several lines. The last one replays it."""
     told = aligned(finding_lines(report, finding, *more))
     return f"{clean(headline(finding))}\n{told}".rstrip()
-
-
-def ending(report: Report) -> str:
-    """How a run ended, in a few words. A gate says ``passed`` only if its exit status is 0."""
-    match outcome(report):
-        case Outcome.UNCERTIFIED:
-            return f"{count(len(report.uncertified), 'case')} without a certified result"
-        case Outcome.INTERRUPTED:
-            until = count(len(report.violations), "violation")
-            return "interrupted" + (f", {until} until then" if report.violations else "")
-        case Outcome.NOTHING:
-            return "nothing was audited"
-        case Outcome.FAILED:
-            return f"failed, {' and '.join(causes(report))}"
-        case Outcome.PASSED:
-            survey = "no limits in the configuration, so the exit status is 0"
-            return "passed" if report.gated else survey
 
 
 def causes(report: Report) -> list[str]:
