@@ -18,22 +18,24 @@ points. A user's own function needs no declaration: `load_target` loads it.
 import functools
 import importlib
 import importlib.metadata
-import importlib.util
 import inspect
 import re
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-
+from xentcheck.deferred import np
 from xentcheck.errors import did_you_mean, one_line
 from xentcheck.floats import INPUT_DTYPES, STANDARD
 from xentcheck.losses import LOSSES, NAMES
-from xentcheck.model import ANY_PARAMETER, Implementation, LabelKind, Skip, selected
+from xentcheck.model import ANY_PARAMETER, Implementation, LabelKind, Process, selected
+
+if TYPE_CHECKING:
+    from xentcheck.model import Skip
 
 GROUP = "xentcheck.implementations"
 _OWN = "xentcheck"  # the entry points of this distribution come first
@@ -230,7 +232,7 @@ def implementations() -> tuple[Implementation, ...]:
     return load_registered()[0]
 
 
-def load_registered() -> tuple[tuple[Implementation, ...], tuple[Skip, ...]]:
+def load_registered() -> tuple[tuple[Implementation, ...], "tuple[Skip, ...]"]:
     """Return all declared implementations, and a skip with a reason for each rejected one.
 
     A broken package or a wrong declaration does not affect any other. If several implementations of
@@ -247,19 +249,25 @@ def load_registered() -> tuple[tuple[Implementation, ...], tuple[Skip, ...]]:
             declared = tuple(_declared(entry_point.load()))
         except (Exception, SystemExit) as error:
             reason = f"{where} could not be loaded: {_located(error)}"
-            skips.append(Skip(reason, implementation=every))
+            skips.append(_skip(reason, implementation=every))
             continue
         if not declared:
-            skips.append(Skip(f"{where} declares no implementation", implementation=every))
+            skips.append(_skip(f"{where} declares no implementation", implementation=every))
         for each in (_by_id(each) for each in declared):
             faults = _faults(each)
             key = (each.loss, each.name)
             if not faults and found.setdefault(key, each) is not each:
                 faults = (f"the name is already taken by {holders[key]}",)
-            skips += [Skip(f"{where}: {fault}", each.loss, each.name) for fault in faults]
+            skips += [_skip(f"{where}: {fault}", each.loss, each.name) for fault in faults]
             if not faults:
                 holders.setdefault(key, where)
     return tuple(found.values()), tuple(skips)
+
+
+def _skip(reason: str, loss: str = "", implementation: str = "") -> "Skip":
+    from xentcheck.model import Skip  # noqa: PLC0415  (a list of names has no results)
+
+    return Skip(reason, loss, implementation)
 
 
 def _precedence(entry_point: importlib.metadata.EntryPoint) -> tuple[bool, str, str]:
@@ -335,6 +343,19 @@ def _iterable(thing: object) -> Iterable[object]:
         message = f"it gives {thing!r}, which is not an iterable of Implementation"
         raise TypeError(message)
     return thing
+
+
+def missing(process: Process) -> str:
+    """Return why the modules of a process are missing and how to install them; "" if they exist."""
+    for module in process.modules:
+        try:
+            found = find_spec(module.partition(".")[0]) is not None
+        except (ImportError, ValueError):
+            found = False
+        if not found:
+            remedy = f": {process.install}" if process.install else ""
+            return f"{module} is not installed{remedy}"
+    return ""
 
 
 SYNONYMS: Mapping[str, str] = {

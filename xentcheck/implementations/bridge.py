@@ -21,8 +21,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-
+from xentcheck.deferred import np
 from xentcheck.errors import UnsupportedError
 from xentcheck.floats import STANDARD
 from xentcheck.implementations.layouts import laid

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from xentcheck import registry
 from xentcheck.errors import UnsupportedError
 from xentcheck.execution import CallError, arguments, ask, hosts
 from xentcheck.execution.calls import result_shape
@@ -478,7 +479,7 @@ class _Recognising:
             (name for name in user.FRAMEWORKS if user.bridge_for(name) == call.bridge), ""
         ) if call.bridge is not user.NUMPY else "numpy"  # fmt: skip
         for name in ("numpy", *loaded):
-            if name == own or hosts.missing(user.bridge_for(name).process):
+            if name == own or registry.missing(user.bridge_for(name).process):
                 continue
             other = replace(call, bridge=user.bridge_for(name))
             same = Alternative(name, "", lambda exam, data: data, "")
