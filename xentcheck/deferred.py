@@ -40,9 +40,14 @@ def names_of(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
 
     Args:
         package: the name of the package.
-        homes: by module, the names that the package hands on, with spaces between them.
+        homes: by module, the names that the package hands on, with spaces between them;
+            ``new=old`` hands on a name as another.
     """
-    home = {name: module for module, names in homes.items() for name in names.split()}
+    home = {}
+    for module, names in homes.items():
+        for each in names.split():
+            new, _, old = each.partition("=")
+            home[new] = module, old or new
 
     def found(name: str) -> Any:
         if name in homes:
@@ -50,7 +55,8 @@ def names_of(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
         if name not in home:
             message = f"module {package!r} has no attribute {name!r}"
             raise AttributeError(message, name=name, obj=sys.modules[package])
-        value = getattr(importlib.import_module(f"{package}.{home[name]}"), name)
+        module, old = home[name]
+        value = getattr(importlib.import_module(f"{package}.{module}"), old)
         setattr(sys.modules[package], name, value)
         return value
 

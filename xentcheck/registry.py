@@ -17,9 +17,9 @@ points. A user's own function needs no declaration: `load_target` loads it.
 
 import functools
 import importlib
-import importlib.metadata
 import inspect
 import re
+import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -35,6 +35,8 @@ from xentcheck.losses import LOSSES, NAMES
 from xentcheck.model import ANY_PARAMETER, Implementation, LabelKind, Process, selected
 
 if TYPE_CHECKING:
+    from importlib import metadata
+
     from xentcheck.model import Skip
 
 GROUP = "xentcheck.implementations"
@@ -242,7 +244,9 @@ def load_registered() -> tuple[tuple[Implementation, ...], "tuple[Skip, ...]"]:
     found: dict[tuple[str, str], Implementation] = {}
     holders: dict[tuple[str, str], str] = {}
     skips = []
-    for entry_point in sorted(importlib.metadata.entry_points(group=GROUP), key=_precedence):
+    from importlib import metadata  # noqa: PLC0415  (slow to import, and hosts need it not)
+
+    for entry_point in sorted(metadata.entry_points(group=GROUP), key=_precedence):
         where = _where(entry_point)
         every = f"{entry_point.name}.*"
         try:
@@ -270,21 +274,21 @@ def _skip(reason: str, loss: str = "", implementation: str = "") -> "Skip":
     return Skip(reason, loss, implementation)
 
 
-def _precedence(entry_point: importlib.metadata.EntryPoint) -> tuple[bool, str, str]:
+def _precedence(entry_point: "metadata.EntryPoint") -> tuple[bool, str, str]:
     return _distribution(entry_point) != _OWN, entry_point.name, entry_point.value
 
 
-def _distribution(entry_point: importlib.metadata.EntryPoint) -> str:
+def _distribution(entry_point: "metadata.EntryPoint") -> str:
     return "" if entry_point.dist is None else _name_of(entry_point.dist)
 
 
 @functools.lru_cache(maxsize=64)
-def _name_of(distribution: importlib.metadata.Distribution) -> str:
+def _name_of(distribution: "metadata.Distribution") -> str:
     """The name of a distribution; reading it parses all of the distribution's metadata."""
     return distribution.name
 
 
-def _where(entry_point: importlib.metadata.EntryPoint) -> str:
+def _where(entry_point: "metadata.EntryPoint") -> str:
     distribution = _distribution(entry_point)
     whose = f" of {distribution}" if distribution else ""
     return f"entry point {entry_point.name} = {entry_point.value!r}{whose}"
@@ -423,7 +427,7 @@ def _located(error: BaseException) -> str:
     """Describe the exception in one line, with the last line of a file that it went through."""
     frames = [each for each in traceback.extract_tb(error.__traceback__) if each.lineno]
     files = [each for each in frames if Path(each.filename).is_file()]
-    ours = (__file__, importlib.__file__, importlib.metadata.__file__)
+    ours = (__file__, importlib.__file__, sys.modules["importlib.metadata"].__file__)
     files = [each for each in files if each.filename not in ours]
     place = f"{Path(files[-1].filename).name}, line {files[-1].lineno}: " if files else ""
     text = described(error)

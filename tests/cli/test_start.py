@@ -6,11 +6,13 @@ import pkgutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 import pytest
 
 import xentcheck.cli
+import xentcheck.execution
 import xentcheck.model
 import xentcheck.sweeps
 from xentcheck.cli import cli
@@ -99,7 +101,36 @@ def test_completion_imports_nothing_heavy(line: str, name: str) -> None:
     nothing_heavy(modules)
 
 
-@pytest.mark.parametrize("package", [xentcheck.model, xentcheck.sweeps])
+LOSS = """
+import sys
+import numpy as np
+
+def loss(logits, labels):
+    with open("host.txt", "w") as file:
+        file.write(" ".join(sys.modules))
+    return np.logaddexp.reduce(logits, axis=1) - logits[np.arange(len(logits)), labels]
+"""
+
+
+@pytest.mark.parametrize(("form", "drawn"), [("table", {"rich"}), ("json", set())])
+def test_a_check_imports_what_it_uses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, drawn: set[str]
+) -> None:
+    """Neither YAML, which it does not read, nor pages, nor a framework, anywhere."""
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(LOSS)
+    words = "check mine.py:loss --loss softmax_cross_entropy --workers 1 --format"
+    told, modules = imported(*words.split(), form)
+    assert "softmax_cross_entropy" in told
+    assert modules & set(HEAVY) == {"numpy", "ml_dtypes", "mpmath"} | drawn
+    host = frozenset(Path("host.txt").read_text().split())
+    assert host & set(HEAVY) == {"numpy", "ml_dtypes"}
+    assert not host & {"importlib.metadata", "xentcheck.execution.hosts"}
+    for each in ("measurement", "reference", "sweeps", "report", "auditing", "cli"):
+        assert f"xentcheck.{each}" not in host
+
+
+@pytest.mark.parametrize("package", [xentcheck.model, xentcheck.sweeps, xentcheck.execution])
 def test_a_package_hands_on_what_its_modules_define(package: object) -> None:
     """Type checkers read imports, Python a table. Both have to say the same."""
     name = package.__name__  # type: ignore[attr-defined]
