@@ -12,8 +12,8 @@
     └── UncertifiedError      a reference that could not be certified (an internal error)
 """
 
-import difflib
-import signal
+# ruff: noqa: PLC0415  (commands that print names import little)
+
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -89,6 +89,8 @@ def ending(status: int) -> str:
     """Describe how a process ended, from its exit status (negative: the signal that killed it)."""
     if status >= 0:
         return f"exit status {status}"
+    import signal
+
     names = {int(each): f" ({each.name})" for each in signal.Signals}
     return f"signal {-status}{names.get(-status, '')}"
 
@@ -109,6 +111,8 @@ def one_line(error: BaseException) -> str:
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name closest to ``name``, ignoring case; None when nothing is close."""
+    import difflib
+
     by_name = {each.casefold(): each for each in reversed(list(known))}
     folded = name.casefold()
     for match in difflib.get_close_matches(folded, list(by_name), n=3, cutoff=_ALIKE):
@@ -130,6 +134,8 @@ def known_names(name: str, known: Iterable[str]) -> str:
 
 def _likeness(name: str, other: str) -> float:
     """Score how alike two names are: as a whole, plus the longest part that they share."""
+    import difflib
+
     name, other = name.casefold(), other.casefold()
     matcher = difflib.SequenceMatcher(None, name, other)
     longest = matcher.find_longest_match().size

@@ -5,6 +5,9 @@ definition of 2018, and the OCP 8-bit Floating Point Specification 1.0 (E4M3, wh
 infinities, and E5M2). All rounding is to nearest, ties to even, and happens once.
 """
 
+from __future__ import annotations
+
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,12 +15,10 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import Any
 
-import ml_dtypes
-import numpy as np
-import numpy.typing as npt
+from xentcheck.deferred import ml_dtypes, np, npt
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Format:
     """A binary floating-point format.
 
@@ -27,12 +28,19 @@ class Format:
     """
 
     name: str
-    dtype: np.dtype[Any]
     bits: int
     precision: int
     min_exponent: int
     max_exponent: int
     has_infinity: bool
+
+    @functools.cached_property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of arrays in this format."""
+        dtype: np.dtype[Any] = np.dtype(
+            getattr(np, self.name, None) or getattr(ml_dtypes, self.name)
+        )
+        return dtype
 
     @property
     def max(self) -> float:
@@ -64,14 +72,14 @@ class Format:
 
 FORMATS: Mapping[str, Format] = MappingProxyType(
     {
-        name: Format(name, np.dtype(scalar), bits, precision, emin, emax, has_infinity)
-        for name, scalar, bits, precision, emin, emax, has_infinity in (
-            ("float16", np.float16, 16, 11, -14, 15, True),
-            ("bfloat16", ml_dtypes.bfloat16, 16, 8, -126, 127, True),
-            ("float32", np.float32, 32, 24, -126, 127, True),
-            ("float64", np.float64, 64, 53, -1022, 1023, True),
-            ("float8_e4m3fn", ml_dtypes.float8_e4m3fn, 8, 4, -6, 8, False),
-            ("float8_e5m2", ml_dtypes.float8_e5m2, 8, 3, -14, 15, True),
+        known.name: known
+        for known in (
+            Format("float16", 16, 11, -14, 15, has_infinity=True),
+            Format("bfloat16", 16, 8, -126, 127, has_infinity=True),
+            Format("float32", 32, 24, -126, 127, has_infinity=True),
+            Format("float64", 64, 53, -1022, 1023, has_infinity=True),
+            Format("float8_e4m3fn", 8, 4, -6, 8, has_infinity=False),
+            Format("float8_e5m2", 8, 3, -14, 15, has_infinity=True),
         )
     }
 )
@@ -87,12 +95,15 @@ INPUT_DTYPES = (*STANDARD, "float8_e4m3fn", "float8_e5m2")
 LARGEST_ULP = FORMATS["float64"].max
 """Limit on reported errors, in ulps: the largest float64."""
 
-_BY_SCALAR = {known.dtype.type: known for known in FORMATS.values()}
+
+@functools.cache
+def _by_scalar() -> Mapping[type, Format]:
+    return {known.dtype.type: known for known in FORMATS.values()}
 
 
 def format_of(dtype: np.dtype[Any]) -> Format | None:
     """Return the format of a NumPy dtype in any byte order; None if it is not in `FORMATS`."""
-    return _BY_SCALAR.get(dtype.type)
+    return _by_scalar().get(dtype.type)
 
 
 def to_float64(array: npt.ArrayLike) -> npt.NDArray[np.float64]:

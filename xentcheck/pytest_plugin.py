@@ -98,10 +98,9 @@ class Configuration(pytest.File):
         """The tests of the configuration's cells, and a test for each thing that is not audited."""
         from xentcheck.auditing.plan import Plan
         from xentcheck.errors import XentcheckError
-        from xentcheck.execution import hosts
         from xentcheck.gate.omissions import omissions
         from xentcheck.model import Skip
-        from xentcheck.registry import load_registered
+        from xentcheck.registry import load_registered, missing
 
         self._reports: dict[CellItem, Report | XentcheckError] = {}
         try:
@@ -119,7 +118,7 @@ class Configuration(pytest.File):
         reachable: set[Cell] = set()
         for cell in described:
             process = processes[cell.loss, cell.implementation]
-            if process is not None and (obstacle := hosts.missing(process)):
+            if process is not None and (obstacle := missing(process)):
                 obstacles.setdefault(obstacle, process.name)
                 continue
             reachable.add(cell)

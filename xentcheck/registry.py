@@ -17,23 +17,27 @@ points. A user's own function needs no declaration: `load_target` loads it.
 
 import functools
 import importlib
-import importlib.metadata
-import importlib.util
 import inspect
 import re
+import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-
+from xentcheck.deferred import np
 from xentcheck.errors import did_you_mean, one_line
 from xentcheck.floats import INPUT_DTYPES, STANDARD
 from xentcheck.losses import LOSSES, NAMES
-from xentcheck.model import ANY_PARAMETER, Implementation, LabelKind, Skip, selected
+from xentcheck.model import ANY_PARAMETER, Implementation, LabelKind, Process, selected
+
+if TYPE_CHECKING:
+    from importlib import metadata
+
+    from xentcheck.model import Skip
 
 GROUP = "xentcheck.implementations"
 _OWN = "xentcheck"  # the entry points of this distribution come first
@@ -230,7 +234,7 @@ def implementations() -> tuple[Implementation, ...]:
     return load_registered()[0]
 
 
-def load_registered() -> tuple[tuple[Implementation, ...], tuple[Skip, ...]]:
+def load_registered() -> tuple[tuple[Implementation, ...], "tuple[Skip, ...]"]:
     """Return all declared implementations, and a skip with a reason for each rejected one.
 
     A broken package or a wrong declaration does not affect any other. If several implementations of
@@ -240,43 +244,51 @@ def load_registered() -> tuple[tuple[Implementation, ...], tuple[Skip, ...]]:
     found: dict[tuple[str, str], Implementation] = {}
     holders: dict[tuple[str, str], str] = {}
     skips = []
-    for entry_point in sorted(importlib.metadata.entry_points(group=GROUP), key=_precedence):
+    from importlib import metadata  # noqa: PLC0415  (slow to import, and hosts need it not)
+
+    for entry_point in sorted(metadata.entry_points(group=GROUP), key=_precedence):
         where = _where(entry_point)
         every = f"{entry_point.name}.*"
         try:
             declared = tuple(_declared(entry_point.load()))
         except (Exception, SystemExit) as error:
             reason = f"{where} could not be loaded: {_located(error)}"
-            skips.append(Skip(reason, implementation=every))
+            skips.append(_skip(reason, implementation=every))
             continue
         if not declared:
-            skips.append(Skip(f"{where} declares no implementation", implementation=every))
+            skips.append(_skip(f"{where} declares no implementation", implementation=every))
         for each in (_by_id(each) for each in declared):
             faults = _faults(each)
             key = (each.loss, each.name)
             if not faults and found.setdefault(key, each) is not each:
                 faults = (f"the name is already taken by {holders[key]}",)
-            skips += [Skip(f"{where}: {fault}", each.loss, each.name) for fault in faults]
+            skips += [_skip(f"{where}: {fault}", each.loss, each.name) for fault in faults]
             if not faults:
                 holders.setdefault(key, where)
     return tuple(found.values()), tuple(skips)
 
 
-def _precedence(entry_point: importlib.metadata.EntryPoint) -> tuple[bool, str, str]:
+def _skip(reason: str, loss: str = "", implementation: str = "") -> "Skip":
+    from xentcheck.model import Skip  # noqa: PLC0415  (a list of names has no results)
+
+    return Skip(reason, loss, implementation)
+
+
+def _precedence(entry_point: "metadata.EntryPoint") -> tuple[bool, str, str]:
     return _distribution(entry_point) != _OWN, entry_point.name, entry_point.value
 
 
-def _distribution(entry_point: importlib.metadata.EntryPoint) -> str:
+def _distribution(entry_point: "metadata.EntryPoint") -> str:
     return "" if entry_point.dist is None else _name_of(entry_point.dist)
 
 
 @functools.lru_cache(maxsize=64)
-def _name_of(distribution: importlib.metadata.Distribution) -> str:
+def _name_of(distribution: "metadata.Distribution") -> str:
     """The name of a distribution; reading it parses all of the distribution's metadata."""
     return distribution.name
 
 
-def _where(entry_point: importlib.metadata.EntryPoint) -> str:
+def _where(entry_point: "metadata.EntryPoint") -> str:
     distribution = _distribution(entry_point)
     whose = f" of {distribution}" if distribution else ""
     return f"entry point {entry_point.name} = {entry_point.value!r}{whose}"
@@ -335,6 +347,19 @@ def _iterable(thing: object) -> Iterable[object]:
         message = f"it gives {thing!r}, which is not an iterable of Implementation"
         raise TypeError(message)
     return thing
+
+
+def missing(process: Process) -> str:
+    """Return why the modules of a process are missing and how to install them; "" if they exist."""
+    for module in process.modules:
+        try:
+            found = find_spec(module.partition(".")[0]) is not None
+        except (ImportError, ValueError):
+            found = False
+        if not found:
+            remedy = f": {process.install}" if process.install else ""
+            return f"{module} is not installed{remedy}"
+    return ""
 
 
 SYNONYMS: Mapping[str, str] = {
@@ -402,7 +427,7 @@ def _located(error: BaseException) -> str:
     """Describe the exception in one line, with the last line of a file that it went through."""
     frames = [each for each in traceback.extract_tb(error.__traceback__) if each.lineno]
     files = [each for each in frames if Path(each.filename).is_file()]
-    ours = (__file__, importlib.__file__, importlib.metadata.__file__)
+    ours = (__file__, importlib.__file__, sys.modules["importlib.metadata"].__file__)
     files = [each for each in files if each.filename not in ours]
     place = f"{Path(files[-1].filename).name}, line {files[-1].lineno}: " if files else ""
     text = described(error)

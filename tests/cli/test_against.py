@@ -99,7 +99,7 @@ def test_every_format_tells_it(place):
 def test_a_peer_that_is_not_there_fails_the_gate_unless_skips_are_allowed(place, monkeypatch):
     words = ("check", "mine.py:sound", *CHECK, "--against", "torch.nn.functional.softplus")
     monkeypatch.setattr(
-        "xentcheck.execution.hosts.missing",
+        "xentcheck.registry.missing",
         lambda process: "torch is not installed" if process.name == "torch" else "",
     )
     done = invoke(*words)

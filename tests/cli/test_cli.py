@@ -108,28 +108,6 @@ def probed(*arguments: str) -> Any:
 
 
 class TestStartUp:
-    @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["run", "--help"], ["--bad"]])
-    def test_help_and_usage_errors_import_nothing_heavy(self, arguments: list[str]) -> None:
-        code = (
-            "import sys\nfrom xentcheck.cli import cli\n"
-            f"try: cli({arguments!r})\nexcept SystemExit: pass\n"
-            "heavy = {'numpy', 'mpmath', 'rich', 'yaml', 'torch'} & set(sys.modules)\n"
-            "sys.exit(f'imported {heavy}' if heavy else 0)"
-        )
-        done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
-        assert done.returncode == 0, done.stderr
-
-    @pytest.mark.parametrize("what", ["losses", "implementations", "generators", "dtypes"])
-    def test_lists_import_neither_mpmath_nor_rich(self, what: str) -> None:
-        code = (
-            "import sys\nfrom xentcheck.cli import cli\n"
-            f"try: cli(['list', {what!r}])\nexcept SystemExit: pass\n"
-            "heavy = {'mpmath', 'rich', 'scipy', 'torch'} & set(sys.modules)\n"
-            "sys.exit(f'imported {heavy}' if heavy else 0)"
-        )
-        done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
-        assert done.returncode == 0, done.stderr
-
     def test_help_has_examples_and_exit_statuses(self) -> None:
         text = invoke("--help").stdout
         assert "xentcheck init && xentcheck run xentcheck.yaml" in text

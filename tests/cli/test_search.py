@@ -12,7 +12,7 @@ from tests.running import Result, invoke
 from xentcheck import config
 from xentcheck.auditing import worst_case
 from xentcheck.auditing.run import audit
-from xentcheck.cli.output import _encodable
+from xentcheck.cli.stdout import _encodable
 from xentcheck.floats import FORMATS
 from xentcheck.model import Improvement
 from xentcheck.report import document

@@ -20,7 +20,7 @@ import xentcheck
 from tests.places import ROOT
 from tests.running import invoke
 from xentcheck import errors, registry
-from xentcheck.cli import cli, output
+from xentcheck.cli import cli, stdout
 from xentcheck.config import loads
 from xentcheck.errors import ConfigError, UnknownNameError, UsageError
 from xentcheck.execution import invocation
@@ -368,7 +368,7 @@ class TestLists:
         signs = {c for text in texts for c in text if not c.isascii()}
         assert "Σ" in signs
         for sign in signs:
-            plain = output._stand_in(sign, "ascii")
+            plain = stdout._stand_in(sign, "ascii")
             assert plain.isascii()
             assert "?" not in plain
 

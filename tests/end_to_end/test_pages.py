@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 from docs.pages.blocks import Block, Command, blocks, commands
@@ -174,7 +175,9 @@ def test_options_of_commands_exist() -> None:
                 if "xentcheck" not in words:
                     continue
                 name, *rest = words[words.index("xentcheck") + 1 :]
-                known = {opt for each in cli.commands[name].params for opt in each.opts}
+                command_of = cli.get_command(click.Context(cli), name)
+                assert command_of is not None
+                known = {opt for each in command_of.params for opt in each.opts}
                 options = {each.partition("=")[0] for each in rest if each.startswith("--")}
                 assert options <= known | {"--help"}, (page, command)
                 seen += 1

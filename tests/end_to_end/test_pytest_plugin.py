@@ -18,7 +18,6 @@ import pytest
 from tests.end_to_end.test_api import baseline_of
 from tests.places import ROOT
 from xentcheck import registry
-from xentcheck.execution import hosts
 
 pytest_plugins = "pytester"
 
@@ -291,7 +290,7 @@ class TestCollection:
 
     def test_a_framework_that_is_not_installed_is_one_skip(self, pytester: pytest.Pytester) -> None:
         processes = {each.process for each in registry.implementations() if each.process}
-        absent = [each for each in processes if hosts.missing(each)]
+        absent = [each for each in processes if registry.missing(each)]
         if not absent:
             pytest.skip("every framework is installed")
         config = CONFIG.replace("[mine, numpy.naive, numpy.accurate]", "['*', '*@*']")
@@ -301,7 +300,7 @@ class TestCollection:
         result = run(pytester, "-rs", "-k", f"not {CE}")
         told = [line for line in result.outlines if line.startswith("SKIPPED")]
         wanted = {
-            hosts.missing(each.process)
+            registry.missing(each.process)
             for each in registry.implementations()
             if each.process in absent and each.loss == CE and each.process is not None
         }

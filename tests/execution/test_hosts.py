@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from tests.execution.test_workers import gone
+from xentcheck import registry
 from xentcheck.errors import UnsupportedError
 from xentcheck.execution import hosts
 from xentcheck.execution.invocation import CallError
@@ -201,15 +202,15 @@ def test_modules_that_fail_to_import_make_it_unsupported(
     (tmp_path / "broken_of_test.py").write_text("1 / 0\n")  # type: ignore[operator]
     monkeypatch.syspath_prepend(str(tmp_path))
     process = Process("broken", ("broken_of_test",), "pip install it")
-    assert hosts.missing(process) == ""
+    assert registry.missing(process) == ""
     with pytest.raises(UnsupportedError, match="importing broken_of_test failed: ZeroDivision"):
         hosts.invoke(process, sums, (ROWS,), {}, (2,))
 
 
 def test_what_is_not_installed_is_said_with_the_remedy() -> None:
     process = Process("nothing", ("numpy", "no_such_module.sub"), "pip install 'it[all]'")
-    assert hosts.missing(process) == "no_such_module.sub is not installed: pip install 'it[all]'"
-    assert hosts.missing(Process("something", ("numpy.linalg",))) == ""
+    assert registry.missing(process) == "no_such_module.sub is not installed: pip install 'it[all]'"
+    assert registry.missing(Process("something", ("numpy.linalg",))) == ""
 
 
 def test_closing_ends_the_processes_and_what_they_started() -> None:

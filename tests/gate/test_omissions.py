@@ -14,10 +14,10 @@ import yaml
 import xentcheck
 from tests.places import ROOT
 from tests.running import Result, invoke
+from xentcheck import registry
 from xentcheck.auditing.run import _Audit, audit_config
 from xentcheck.config import loads
 from xentcheck.errors import EmptySweepError
-from xentcheck.execution import hosts
 from xentcheck.gate.outcome import Outcome, outcome
 from xentcheck.model import Skip
 from xentcheck.report import notebook
@@ -188,14 +188,14 @@ class TestMissingFramework:
     @pytest.fixture(autouse=True)
     def no_torch(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """As where it is not installed."""
-        real = hosts.missing
+        real = registry.missing
 
         def missing(process: object) -> str:
             if "torch" in getattr(process, "modules", ()):
                 return "torch is not installed: pip install 'xentcheck[torch]'"
             return real(process)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(hosts, "missing", missing)
+        monkeypatch.setattr(registry, "missing", missing)
 
     REASON = "torch is not installed: pip install 'xentcheck[torch]'"
 

@@ -529,7 +529,7 @@ def _widths(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
         passes.append((len(np.atleast_1d(values)), bits))
         return original(values, bits)
 
-    monkeypatch.setattr(accurate.Wide, "of", counted)
+    monkeypatch.setattr(accurate.wide.Wide, "of", counted)
     return passes
 
 

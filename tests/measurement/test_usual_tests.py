@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from xentcheck.execution import hosts
+from xentcheck import registry
 from xentcheck.implementations.user.command import Command
 from xentcheck.losses import LOSSES
 from xentcheck.measurement.usual_tests import (
@@ -83,9 +83,9 @@ def verdicts(tests: tuple[UsualTest, ...]) -> dict[str, bool | None]:
 
 @pytest.fixture(autouse=True)
 def _without_scipy(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = hosts.missing
+    real = registry.missing
     monkeypatch.setattr(
-        hosts,
+        registry,
         "missing",
         lambda process: (
             "scipy is not installed: pip install it" if process.name == "scipy" else real(process)

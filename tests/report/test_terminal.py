@@ -12,7 +12,7 @@ from rich.cells import cell_len
 
 from tests.report import snapshots
 from tests.running import invoke
-from xentcheck.cli import output
+from xentcheck.cli import stdout
 from xentcheck.floats import LARGEST_ULP
 from xentcheck.model import (
     Cause,
@@ -517,7 +517,7 @@ class TestOutput:
     def test_every_sign_has_a_stand_in_for_ascii(
         self, name: str, width: int, detail: Detail
     ) -> None:
-        shown = output._encodable(
+        shown = stdout._encodable(
             table.render(snapshots.report(name), width, detail=detail), "ascii"
         )
         assert shown.isascii()

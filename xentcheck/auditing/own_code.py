@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from xentcheck import registry
 from xentcheck.errors import TargetError, UnknownNameError, UsageError
-from xentcheck.execution import cores, hosts, open_target
+from xentcheck.execution import cores, open_target
 from xentcheck.implementations import user
 from xentcheck.implementations.user.loading import gradient_names, load_target
 from xentcheck.losses.parameters import obstacle
@@ -163,7 +163,7 @@ def given_function(
 ) -> Implementation:
     """Turn a function of this process into an implementation."""
     name = name_of(function)
-    obstacle = hosts.missing(user.bridge_for(way.framework).process)
+    obstacle = registry.missing(user.bridge_for(way.framework).process)
     if obstacle:
         raise TargetError(f"{name}: {obstacle}")
     found: Function | str | None = gradient

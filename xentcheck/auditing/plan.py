@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from xentcheck import registry
 from xentcheck.auditing.step import CellBounds, Step
 from xentcheck.errors import ConfigError, EmptySweepError, Problem, UnknownNameError, UsageError
-from xentcheck.execution import hosts, unasked
+from xentcheck.execution import unasked
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Loss
 from xentcheck.model import (
@@ -174,7 +174,7 @@ def reachable(
     if process is None:
         return True
     if process not in known:
-        known[process] = hosts.missing(process)
+        known[process] = registry.missing(process)
     if known[process]:
         note(Skip(known[process], missing=process.name))
     return not known[process]

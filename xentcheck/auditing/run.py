@@ -26,7 +26,6 @@ from xentcheck.auditing.step import Step, Task
 from xentcheck.errors import INTERNAL_ERROR, UsageError
 from xentcheck.execution import Death, cores, hosts, open_targets, run_tasks
 from xentcheck.floats import ULP_DEFINITION
-from xentcheck.gate import baseline_file
 from xentcheck.gate.against import unmatched
 from xentcheck.gate.baseline import Baseline, Weighed, bounds_of, observed, weigh
 from xentcheck.gate.limits import judge
@@ -424,6 +423,8 @@ def audit_config(
     """
     options = options or Options(sanity_check=True, diagnosis=True)
     if options.baseline is None and config.baseline:
+        from xentcheck.gate import baseline_file  # noqa: PLC0415  (it needs YAML)
+
         options = replace(options, baseline=baseline_file.load(config.baseline))
     if options.baseline is not None and not config.limits:
         config = replace(config, limits=DEFAULT_LIMITS)

@@ -2,13 +2,11 @@
 
 # ruff: noqa: PLC0415
 
-import contextlib
 import functools
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xentcheck.cli.baseline import Keeping
 from xentcheck.cli.entry import (
@@ -18,6 +16,7 @@ from xentcheck.cli.entry import (
     VIOLATIONS,
     WITHIN_LIMITS,
     complain,
+    foreign,
     note,
 )
 from xentcheck.cli.output import Delivery, figures_of, write
@@ -29,11 +28,6 @@ from xentcheck.report.formats import rendered
 if TYPE_CHECKING:
     from xentcheck.auditing.run import Options
     from xentcheck.model import Config, Report
-
-
-def foreign() -> contextlib.AbstractContextManager[Any]:
-    """A context for loading or calling foreign code. It redirects stdout to stderr."""
-    return contextlib.redirect_stdout(sys.stderr)
 
 
 def run_audit(

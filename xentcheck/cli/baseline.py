@@ -89,12 +89,12 @@ class Keeping:
         Raises:
             ConfigError: the file is missing or has problems.
         """
+        path = self.baseline or config.baseline
+        if not (self.write or path):
+            return None
         from xentcheck.gate import baseline_file
 
-        if self.write:
-            return baseline_file.known(self.write)
-        path = self.baseline or config.baseline
-        return baseline_file.load(path) if path else None
+        return baseline_file.known(self.write) if self.write else baseline_file.load(path)
 
     def taken(
         self, report: "Report", baseline: "Baseline | None", config: "Config"

@@ -1,35 +1,23 @@
-"""Lists of what can be audited, as plain text or JSON. Without rich, because lists must be fast."""
+"""Lists of what can be audited, as plain text or JSON.
+
+A list imports only what has its names: no rich, no NumPy, no framework.
+"""
+
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
 
 import json
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from xentcheck.errors import UnknownNameError
-from xentcheck.execution import hosts
-from xentcheck.floats import FORMATS
-from xentcheck.losses import LOSSES, loss_of
-from xentcheck.losses.invariants import INVARIANTS, invariants_of
-from xentcheck.losses.names import ALIASES
-from xentcheck.losses.spec import Loss
-from xentcheck.model import (
-    ABOUT,
-    ABOUT_CAUSES,
-    ABOUT_GRADES,
-    GRADES,
-    NOTES,
-    Implementation,
-    Kind,
-    LabelKind,
-    Layout,
-    Option,
-    Parameter,
-    selected,
-)
-from xentcheck.reading.json import number, plain
-from xentcheck.registry import frameworks_of, load_registered, matching, meant_by
-from xentcheck.sweeps import GENERATORS
+
+if TYPE_CHECKING:
+    from xentcheck.losses.spec import Loss
+    from xentcheck.model import Implementation, Option, Parameter
 
 _LEAST_WIDTH = 60
 _LONGEST_NAME = 30
@@ -110,12 +98,18 @@ def _folded(text: str, first: str, rest: str, width: int) -> list[str]:
 
 def losses(wanted: Wanted) -> tuple[Groups, tuple[str, ...]]:
     """Every loss with its formulas, labels and parameters, or one named loss with all details."""
+    from xentcheck.losses import LOSSES, loss_of
+
     if wanted.name:
         return {"": [_loss(loss_of(wanted.name), whole=True)]}, ()
     return {"": [_loss(each) for each in LOSSES.values()]}, ()
 
 
 def _loss(loss: Loss, *, whole: bool = False) -> Entry:
+    from xentcheck.losses.invariants import invariants_of
+    from xentcheck.model.inputs import LabelKind, Layout
+    from xentcheck.reading.json import plain
+
     shape = "(rows, classes)" if loss.layout is Layout.ROWS else "(rows,)"
     labels = " or ".join(kind for kind in loss.label_kinds if kind is not LabelKind.NONE)
     takes = f"{loss.domain} {shape}" + (f", {labels} labels" if labels else "")
@@ -156,6 +150,9 @@ def _loss(loss: Loss, *, whole: bool = False) -> Entry:
 
 def _more(loss: Loss) -> Iterator[tuple[str, str]]:
     """The details that a list of all losses omits."""
+    from xentcheck.losses.invariants import invariants_of
+    from xentcheck.losses.names import ALIASES
+
     if loss.units:
         yield "units", loss.units
     yield from (("convention", each) for each in loss.conventions)
@@ -187,6 +184,10 @@ def implementations(wanted: Wanted) -> tuple[Groups, tuple[str, ...]]:
 
     ``wanted`` filters by a pattern of names, by loss and by framework.
     """
+    from xentcheck.losses import loss_of
+    from xentcheck.model import selected
+    from xentcheck.registry import frameworks_of, load_registered, matching, meant_by, missing
+
     every, skips = load_registered()
     found: Sequence[Implementation] = every
     if wanted.loss:
@@ -205,7 +206,7 @@ def implementations(wanted: Wanted) -> tuple[Groups, tuple[str, ...]]:
             raise UnknownNameError("implementation", wanted.name, (), hint and f"; {hint}")
         found = named
     processes = dict.fromkeys(each.process for each in found if each.process is not None)
-    missing = {process: hosts.missing(process) for process in processes}
+    obstacles = {process: missing(process) for process in processes}
     claims = {True: "sound: ", False: "unsound: ", None: ""}
     variants: dict[tuple[str, str], list[str]] = {}
     for each in found:
@@ -228,18 +229,21 @@ def implementations(wanted: Wanted) -> tuple[Groups, tuple[str, ...]]:
                 "sound": each.sound,
                 "source": each.source,
                 "variant_of": each.plain or None,
-                "installed": each.process is None or not missing[each.process],
+                "installed": each.process is None or not obstacles[each.process],
             },
             shown=not each.plain or "@" in wanted.name,
         )
         groups.setdefault(each.loss, []).append(entry)
     notes = [f"{skip.implementation}: {skip.reason}" for skip in skips]
-    notes += [f"{process.name}: {reason}" for process, reason in missing.items() if reason]
+    notes += [f"{process.name}: {reason}" for process, reason in obstacles.items() if reason]
     return groups, tuple(notes)
 
 
 def generators(wanted: Wanted) -> tuple[Groups, tuple[str, ...]]:
     """Every generator with its options."""
+    from xentcheck.reading.json import plain
+    from xentcheck.sweeps.catalogue import GENERATORS
+
     entries = [
         Entry(
             name,
@@ -282,6 +286,8 @@ def _option(option: Option) -> str:
 
 def kinds(wanted: Wanted) -> tuple[Groups, tuple[str, ...]]:
     """Every kind of finding, the gravest first, with its meaning and a hint."""
+    from xentcheck.model import ABOUT, NOTES, Kind
+
     entries = [
         Entry(
             str(kind),
@@ -304,6 +310,8 @@ def kinds(wanted: Wanted) -> tuple[Groups, tuple[str, ...]]:
 
 def causes(wanted: Wanted) -> tuple[Groups, tuple[str, ...]]:
     """Every cause of faults with its remedy, or one named cause with the code of its remedy."""
+    from xentcheck.model import ABOUT_CAUSES
+
     entries = []
     for cause, about in ABOUT_CAUSES.items():
         details = (("instead", about.remedy), ("given", about.given if wanted.name else ""))
@@ -333,6 +341,8 @@ def causes(wanted: Wanted) -> tuple[Groups, tuple[str, ...]]:
 
 def grades(wanted: Wanted) -> tuple[Groups, tuple[str, ...]]:
     """Every grade, the worst first, with its meaning."""
+    from xentcheck.model import ABOUT_GRADES, GRADES
+
     entries = [Entry(str(grade), ABOUT_GRADES[grade]) for grade in GRADES]
     if wanted.name:
         return {"": _named("grade", entries, wanted)}, ()
@@ -341,6 +351,9 @@ def grades(wanted: Wanted) -> tuple[Groups, tuple[str, ...]]:
 
 def invariants(wanted: Wanted) -> tuple[Groups, tuple[str, ...]]:
     """Every invariant with its sentence, what rounding explains, and the losses that have it."""
+    from xentcheck.losses import LOSSES
+    from xentcheck.losses.invariants import INVARIANTS, invariants_of
+
     entries = []
     for name, each in INVARIANTS.items():
         having = [loss for loss in LOSSES if each in invariants_of(loss)]
@@ -368,6 +381,9 @@ def invariants(wanted: Wanted) -> tuple[Groups, tuple[str, ...]]:
 
 def dtypes(wanted: Wanted) -> tuple[Groups, tuple[str, ...]]:
     """Every dtype with its limits."""
+    from xentcheck.floats import FORMATS
+    from xentcheck.reading.json import number
+
     facts = ("max", "smallest_normal", "smallest_subnormal", "epsilon")
     entries = []
     for name, known in FORMATS.items():

@@ -8,26 +8,24 @@ from typing import Any
 import click
 
 from xentcheck.bounds import BOUNDS, GRADES
-from xentcheck.cli.audit import foreign, run_audit
-from xentcheck.cli.entry import cli, note
+from xentcheck.cli.audit import run_audit
+from xentcheck.cli.completion import completing, kind_names, note_names
+from xentcheck.cli.entry import cli, foreign, note
 from xentcheck.cli.opening import plots_option
 from xentcheck.cli.options import (
     READING,
     allow_skips_option,
     calling,
-    completing,
     detail_from,
     detailed,
     diagnosis_option,
     dtype_option,
     invariants_option,
     keywords_from,
-    kind_names,
     known_dtypes,
     loss_option_for,
     named_loss,
     no_cache_option,
-    note_names,
     param_option,
     parameters_from,
     ranges_option,

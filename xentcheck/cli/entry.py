@@ -1,10 +1,9 @@
 """The entry point. It turns every ending into an exit status and every error into a stderr line."""
 
 import contextlib
-import logging
+import importlib
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from typing import Any
 
@@ -46,8 +45,41 @@ def claim_stdout() -> None:
         sys.stdout = open(real, "w", encoding=encoding, errors=errors)  # noqa: SIM115
 
 
+_MODULES = {
+    "check": "check",
+    "compare": "compare",
+    "explain": "explain",
+    "init": "init",
+    "list": "lists",
+    "probe": "probe",
+    "report": "report",
+    "run": "run",
+    "schema": "schema",
+    "search": "search",
+}
+"""The module of each command in this package; it adds the command to the group."""
+
+
+def foreign() -> contextlib.AbstractContextManager[Any]:
+    """A context for loading or calling foreign code. It redirects stdout to stderr."""
+    return contextlib.redirect_stdout(sys.stderr)
+
+
 class Door(click.Group):
-    """A command group that ends with an exit status and prints each error as a line on stderr."""
+    """A command group that ends with an exit status and prints each error as a line on stderr.
+
+    It imports the module of a command when the command is first asked for.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands, in the order of ``--help``."""
+        return sorted({*_MODULES, *super().list_commands(ctx)})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name; None if there is none."""
+        if cmd_name in _MODULES:
+            importlib.import_module(f"xentcheck.cli.{_MODULES[cmd_name]}")
+        return super().get_command(ctx, cmd_name)
 
     def main(  # type: ignore[override]
         self, args: Sequence[str] | None = None, *, standalone_mode: bool = True, **extra: Any
@@ -89,6 +121,8 @@ class Door(click.Group):
             return USAGE
         except Exception as error:
             if ctx.params["debug"]:
+                import traceback  # noqa: PLC0415
+
                 traceback.print_exc()
             text = " ".join(str(error).split())
             remedy = "this is a fault of xentcheck; `xentcheck --debug …` prints the traceback"
@@ -110,6 +144,8 @@ def note(text: str) -> None:
 
 def _show_tracebacks(context: click.Context) -> None:
     """Show the log while the command runs. It has the tracebacks of foreign code."""
+    import logging  # noqa: PLC0415
+
     logger = logging.getLogger("xentcheck")
     handler, level = logging.StreamHandler(), logger.level
     logger.addHandler(handler)

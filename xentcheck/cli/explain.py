@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import click
 
+from xentcheck.cli.completion import completing
 from xentcheck.cli.entry import WITHIN_LIMITS, cli
-from xentcheck.cli.options import completing
-from xentcheck.cli.output import emit, width_of
+from xentcheck.cli.stdout import emit, width_of
 from xentcheck.errors import UnknownNameError, UsageError
 
 
@@ -57,7 +57,8 @@ def explain(context: click.Context, what: Sequence[str]) -> int:
         words = words[1:]
     if words and (words[0] == "probe" or words[0].startswith("-")):
         options = words[1:] if words[0] == "probe" else words
-        probe = cli.commands["probe"]
+        from xentcheck.cli.probe import probe
+
         with probe.make_context("probe", [*options, "--verbose"], parent=context.parent) as inner:
             status: int = probe.invoke(inner)
         return status

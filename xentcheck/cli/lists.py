@@ -7,9 +7,7 @@ from collections.abc import Sequence
 
 import click
 
-from xentcheck.cli.audit import foreign
-from xentcheck.cli.entry import WITHIN_LIMITS, cli, note
-from xentcheck.cli.options import (
+from xentcheck.cli.completion import (
     cause_names,
     completing,
     dtype_names,
@@ -17,7 +15,8 @@ from xentcheck.cli.options import (
     kind_names,
     loss_names,
 )
-from xentcheck.cli.output import emit, width_of
+from xentcheck.cli.entry import WITHIN_LIMITS, cli, foreign, note
+from xentcheck.cli.stdout import emit, width_of
 from xentcheck.errors import UsageError
 
 WHAT = (

@@ -6,7 +6,6 @@ them, so no command passes them on.
 
 # ruff: noqa: PLC0415
 
-import webbrowser
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -85,6 +84,8 @@ def _given(key: str) -> Any:
 
 def show(path: Path) -> None:
     """Open a page in the browser; without one, say where the page is."""
+    import webbrowser
+
     if webbrowser.open(path.resolve().as_uri()):
         note(f"{path}: opened in the browser")
     else:

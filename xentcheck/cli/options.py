@@ -9,6 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from xentcheck.cli.completion import (
+    completing,
+    dtype_names,
+    invariant_names,
+    loss_names,
+    parameter_names,
+)
 from xentcheck.cli.entry import note
 from xentcheck.cli.opening import open_option
 from xentcheck.errors import UnknownNameError, UsageError
@@ -18,8 +25,6 @@ from xentcheck.report.formats import listed
 from xentcheck.switches import NO_CACHE
 
 if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
-
     from xentcheck.losses.spec import Loss
     from xentcheck.model import Implementation, LabelKind, Parameter, Target
 
@@ -27,79 +32,6 @@ FRAMEWORKS = ("numpy", "torch", "jax", "tensorflow")
 # copies of those in `implementations.shapes` and `implementations.bridge`, not imported for --help
 SHAPES = ("rows", "sequence", "class-second")
 LABEL_DTYPES = ("int64", "int32", "int16", "int8", "uint8")
-
-
-def completing(
-    names: Callable[[click.Context], Sequence[str]],
-) -> Callable[..., list["CompletionItem"]]:
-    """A shell completion for an option: the names that start with the typed text."""
-
-    def complete(
-        context: click.Context, _parameter: click.Parameter, incomplete: str
-    ) -> list["CompletionItem"]:
-        from click.shell_completion import CompletionItem
-
-        return [CompletionItem(name) for name in names(context) if name.startswith(incomplete)]
-
-    return complete
-
-
-def loss_names(_context: click.Context) -> Sequence[str]:
-    from xentcheck.losses import LOSSES
-
-    return tuple(LOSSES)
-
-
-def invariant_names(_context: click.Context) -> Sequence[str]:
-    from xentcheck.losses.invariants import INVARIANTS
-
-    return tuple(INVARIANTS)
-
-
-def dtype_names(_context: click.Context) -> Sequence[str]:
-    return _dtype_names()
-
-
-def kind_names(_context: click.Context) -> Sequence[str]:
-    from xentcheck.model import Kind
-
-    return tuple(map(str, Kind))
-
-
-def cause_names(_context: click.Context) -> Sequence[str]:
-    from xentcheck.model import Cause
-
-    return tuple(map(str, Cause))
-
-
-def note_names(_context: click.Context) -> Sequence[str]:
-    from xentcheck.model import NOTES
-
-    return sorted(map(str, NOTES))
-
-
-def parameter_names(context: click.Context) -> Sequence[str]:
-    """``NAME=`` for the parameters of the loss given earlier on the line, or of all losses."""
-    from xentcheck.losses import LOSSES, NAMES
-
-    loss = NAMES.of(context.params.get("loss") or "")
-    chosen = (LOSSES[loss],) if loss else tuple(LOSSES.values())
-    return sorted({f"{each.name}=" for one in chosen for each in one.parameters})
-
-
-def implementation_names(context: click.Context) -> Sequence[str]:
-    """The names of registered implementations, for the loss given earlier on the line or all."""
-    from xentcheck.losses import NAMES
-    from xentcheck.registry import load_registered
-
-    loss = NAMES.of(context.params.get("loss") or "")
-    return sorted({each.name for each in load_registered()[0] if loss in ("", each.loss)})
-
-
-def _dtype_names() -> Sequence[str]:
-    from xentcheck.floats import FORMATS
-
-    return tuple(FORMATS)
 
 
 def reporting(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -361,7 +293,9 @@ def named_loss(name: str) -> "Loss":
 
 
 def known_dtypes(dtypes: Sequence[str], defaults: Sequence[str]) -> tuple[str, ...]:
-    known = _dtype_names()
+    from xentcheck.floats import FORMATS
+
+    known = tuple(FORMATS)
     for dtype in dtypes:
         if dtype not in known:
             raise UnknownNameError("dtype", dtype, known)

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from xentcheck.cli.audit import foreign, status_of
-from xentcheck.cli.entry import cli, note
+from xentcheck.cli.audit import status_of
+from xentcheck.cli.completion import completing, implementation_names
+from xentcheck.cli.entry import cli, foreign, note
 from xentcheck.cli.opening import plots_option
 from xentcheck.cli.options import (
     calling,
-    completing,
     dtype_option,
-    implementation_names,
     keywords_from,
     known_dtypes,
     loss_option,

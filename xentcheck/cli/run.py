@@ -9,16 +9,15 @@ import click
 
 from xentcheck.cli.audit import run_audit
 from xentcheck.cli.baseline import Keeping
+from xentcheck.cli.completion import completing, implementation_names
 from xentcheck.cli.entry import cli
 from xentcheck.cli.opening import plots_option
 from xentcheck.cli.options import (
     READING,
     allow_skips_option,
-    completing,
     detail_from,
     detailed,
     diagnosis_option,
-    implementation_names,
     no_cache_option,
     ranges_option,
     reporting,

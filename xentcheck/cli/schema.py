@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from xentcheck.cli.entry import WITHIN_LIMITS, cli
-from xentcheck.cli.output import emit
+from xentcheck.cli.stdout import emit
 
 if TYPE_CHECKING:
     from xentcheck.reading.schema import Schema

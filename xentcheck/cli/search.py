@@ -8,17 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from xentcheck.cli.audit import foreign, status_of
+from xentcheck.cli.audit import status_of
 from xentcheck.cli.check import CHECKED_DTYPES, bound_options, require_valid_bounds
-from xentcheck.cli.entry import cli, note
+from xentcheck.cli.completion import completing, implementation_names, kind_names
+from xentcheck.cli.entry import cli, foreign, note
 from xentcheck.cli.opening import plots_option
 from xentcheck.cli.options import (
     calling,
-    completing,
     dtype_option,
-    implementation_names,
     keywords_from,
-    kind_names,
     known_dtypes,
     loss_option,
     named_loss,

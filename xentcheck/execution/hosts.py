@@ -17,7 +17,6 @@ import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from importlib.util import find_spec
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -31,19 +30,6 @@ from xentcheck.model import Array, Kind, Process
 _LAST_WORDS = 160  # characters of the last line that are shown
 _LONGEST_WAIT_S = 1e6  # a longer timeout counts as no limit
 _LISTENING_S = 0.5  # seconds between two looks at the output of a user's code while it works
-
-
-def missing(process: Process) -> str:
-    """Return why the modules of a process are missing and how to install them; "" if they exist."""
-    for module in process.modules:
-        try:
-            found = find_spec(module.partition(".")[0]) is not None
-        except (ImportError, ValueError):
-            found = False
-        if not found:
-            remedy = f": {process.install}" if process.install else ""
-            return f"{module} is not installed{remedy}"
-    return ""
 
 
 class _Host:

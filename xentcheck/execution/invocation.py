@@ -14,6 +14,7 @@ from pathlib import Path
 from traceback import TracebackException, extract_tb
 from typing import Any
 
+import ml_dtypes  # noqa: F401  (adds its functions to NumPy's, before foreign code may change these)
 import numpy as np
 import numpy.typing as npt
 

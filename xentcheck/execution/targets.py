@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from xentcheck import registry
 from xentcheck.errors import TargetError
 from xentcheck.execution import hosts
 from xentcheck.execution.invocation import CallError
@@ -18,7 +19,7 @@ def open_target(target: Target) -> tuple[Implementation, str]:
     if target.command:
         return user.commanded(target), ""
     process = user.process_of(target)
-    obstacle = hosts.missing(process)
+    obstacle = registry.missing(process)
     if obstacle:
         raise TargetError(f"{target.target}: {obstacle}")
     try:
@@ -31,5 +32,5 @@ def open_target(target: Target) -> tuple[Implementation, str]:
 def open_targets(targets: Sequence[Target]) -> tuple[Implementation, ...]:
     """Return the implementations of several targets; their processes start in parallel."""
     processes = [user.process_of(target) for target in targets if not target.command]
-    hosts.start(each for each in processes if not hosts.missing(each))
+    hosts.start(each for each in processes if not registry.missing(each))
     return tuple(open_target(target)[0] for target in targets)

@@ -6,13 +6,15 @@ makes two claims. On finite inputs the error is at most a few roundings times th
 of the problem. A class that is masked with −inf causes no fault.
 """
 
-from xentcheck.implementations.numpy import accurate, elementwise, probabilities, softmax
-from xentcheck.model import Implementation
-from xentcheck.registry import declared_in
+# ruff: noqa: PLC0415  (who needs the bridge alone imports none of them)
 
-_MODULES = (accurate, softmax, elementwise, probabilities)
+from xentcheck.model import Implementation
 
 
 def numpy_implementations() -> tuple[Implementation, ...]:
     """Return all built-in implementations; the entry point ``numpy`` names this function."""
-    return tuple(each for module in _MODULES for each in declared_in(module))
+    from xentcheck.implementations.numpy import accurate, elementwise, probabilities, softmax
+    from xentcheck.registry import declared_in
+
+    modules = (accurate, softmax, elementwise, probabilities)
+    return tuple(each for module in modules for each in declared_in(module))

@@ -9,7 +9,6 @@ refer to the framework by `deferred`, and a declaration needs no import.
 
 import functools
 import importlib
-import importlib.metadata
 import inspect
 import math
 import re
@@ -21,8 +20,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-
+from xentcheck.deferred import np
 from xentcheck.errors import UnsupportedError
 from xentcheck.floats import STANDARD
 from xentcheck.implementations.layouts import laid
@@ -119,11 +117,13 @@ def _takes(function: Callable[..., Any], argument: str) -> bool:
 
 def _installed(module: str) -> str:
     """Return the installed package of a module, with its version."""
+    from importlib import metadata  # noqa: PLC0415  (slow to import, rarely asked)
+
     top = module.partition(".")[0]
     try:
-        package = importlib.metadata.packages_distributions()[top][0]
-        return f"{package} {importlib.metadata.version(package)}"
-    except (KeyError, importlib.metadata.PackageNotFoundError):
+        package = metadata.packages_distributions()[top][0]
+        return f"{package} {metadata.version(package)}"
+    except (KeyError, metadata.PackageNotFoundError):
         return f"the installed {top}"
 
 

@@ -9,8 +9,7 @@ result.
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
+from xentcheck.deferred import np
 from xentcheck.model import Array
 
 LAYOUTS: Mapping[str, str] = {

@@ -15,8 +15,7 @@ Sources: Kullback and Leibler 1951; Lin, "Divergence measures based on the Shann
 ``torch.nn.functional.kl_div``.
 """
 
-import numpy as np
-
+from xentcheck.deferred import np
 from xentcheck.losses.domain import outside
 from xentcheck.losses.grouping import grouped
 from xentcheck.losses.spec import (

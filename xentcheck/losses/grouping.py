@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
+from xentcheck.deferred import np
 from xentcheck.model import Array, Float64Array
 
 

@@ -1,8 +1,8 @@
 """Reads the labels of a block: ignored rows, the mass of each class, the weight of each row."""
 
-import numpy as np
-import numpy.typing as npt
+from __future__ import annotations
 
+from xentcheck.deferred import np, npt
 from xentcheck.losses.spec import Block
 from xentcheck.model import Float64Array, LabelKind
 

@@ -5,7 +5,6 @@ Case, separators and a suffix such as ``loss`` do not matter, so ``CrossEntropyL
 people use for several losses is refused; the message names these losses and the input of each.
 """
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -124,6 +123,8 @@ class Names:
         for key in _keys(written):
             if key in _SEVERAL_BY_KEY:
                 return tuple(each for each in _SEVERAL_BY_KEY[key] if each in self.takes)
+        import difflib  # noqa: PLC0415
+
         own = {_key(each): each for each in self.takes}
         slip = difflib.get_close_matches(_key(written), [*own, *_BY_KEY], n=1, cutoff=_SLIP)
         best = {**_BY_KEY, **own}[slip[0]] if slip else nearest(written, self.takes)

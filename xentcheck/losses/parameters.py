@@ -8,8 +8,7 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
+from xentcheck.deferred import np
 from xentcheck.errors import UnknownNameError, UsageError, XentcheckError
 from xentcheck.floats import FORMATS, from_float64, to_float64
 from xentcheck.losses.spec import Loss

@@ -14,8 +14,7 @@ Only 1−p needs care, and an interval keeps it exact.
 Sources: Cover and Thomas, *Elements of Information Theory*, chapter 2; ``torch.nn.NLLLoss``.
 """
 
-import numpy as np
-
+from xentcheck.deferred import np
 from xentcheck.losses.domain import all_nan, outside
 from xentcheck.losses.grouping import grouped
 from xentcheck.losses.labels import row_weights

@@ -21,8 +21,7 @@ detection", 2017; the label smoothing of Keras's BinaryCrossentropy.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
+from xentcheck.deferred import np
 from xentcheck.losses.spec import (
     Arithmetic,
     Block,

@@ -5,14 +5,14 @@ formula. ``evaluate`` is rearranged so that nothing cancels. Algebraically they 
 function. The reference uses ``evaluate`` for every row and checks it against ``definition``.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, overload
 
-import numpy as np
-import numpy.typing as npt
-
+from xentcheck.deferred import np, npt
 from xentcheck.losses.shapes import ONE_PER_CLASS, ONE_PER_ROW, Shape, Shapes
 from xentcheck.model import (
     Accepts,
@@ -34,15 +34,15 @@ class Number(Protocol):
     def is_zero(self) -> bool:
         """Whether the number is exactly zero."""
 
-    def __add__(self, other: Any, /) -> "Number": ...
-    def __radd__(self, other: Any, /) -> "Number": ...
-    def __sub__(self, other: Any, /) -> "Number": ...
-    def __rsub__(self, other: Any, /) -> "Number": ...
-    def __mul__(self, other: Any, /) -> "Number": ...
-    def __rmul__(self, other: Any, /) -> "Number": ...
-    def __truediv__(self, other: Any, /) -> "Number": ...
-    def __rtruediv__(self, other: Any, /) -> "Number": ...
-    def __neg__(self) -> "Number": ...
+    def __add__(self, other: Any, /) -> Number: ...
+    def __radd__(self, other: Any, /) -> Number: ...
+    def __sub__(self, other: Any, /) -> Number: ...
+    def __rsub__(self, other: Any, /) -> Number: ...
+    def __mul__(self, other: Any, /) -> Number: ...
+    def __rmul__(self, other: Any, /) -> Number: ...
+    def __truediv__(self, other: Any, /) -> Number: ...
+    def __rtruediv__(self, other: Any, /) -> Number: ...
+    def __neg__(self) -> Number: ...
 
 
 class Arithmetic(Protocol):
@@ -112,7 +112,7 @@ class Block:
                 label = float(label)
         return Row(self.x[number], label, picked(self.parameters, number), self.label_kind)
 
-    def part(self, rows: Any) -> "Block":
+    def part(self, rows: Any) -> Block:
         """The rows at a one-dimensional NumPy index, as a block."""
         return Block(
             self.x[rows],
@@ -300,7 +300,7 @@ class Loss:
         shapes = (self.shaped.of(each, first, case.parameters) for each in self.quantities)
         return int(max(math.prod(each[1:]) for each in (first, *shapes)))
 
-    def __reduce__(self) -> tuple[Callable[[str], "Loss"], tuple[str]]:
+    def __reduce__(self) -> tuple[Callable[[str], Loss], tuple[str]]:
         """Pickle a loss by its id, because some of its functions cannot be pickled."""
         return _declared, (self.id,)
 

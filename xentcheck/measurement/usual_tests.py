@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from xentcheck import registry
-from xentcheck.execution import answer, hosts, unsupported
+from xentcheck.execution import answer, unsupported
 from xentcheck.floats import FORMATS, format_of, from_float64, to_float64
 from xentcheck.implementations.user.command import Command
 from xentcheck.losses import LOSSES
@@ -351,7 +351,7 @@ def _scipy_for(tried: _Tried) -> Implementation | str:
     reasons = []
     for each in _of_scipy(case.loss):
         assert each.process is not None
-        if reason := hosts.missing(each.process):
+        if reason := registry.missing(each.process):
             return reason.partition(":")[0]
         if function_for(each, quantity) is None:
             reasons.append(f"SciPy has no {quantity}")

@@ -6,14 +6,16 @@ Nobody writes to the arrays inside these values after construction.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntFlag, StrEnum
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
+from xentcheck.deferred import np, npt
 
-Array: TypeAlias = npt.NDArray[Any]
-
-Float64Array: TypeAlias = npt.NDArray[np.float64]
+if TYPE_CHECKING:
+    Array: TypeAlias = npt.NDArray[Any]
+    Float64Array: TypeAlias = npt.NDArray[np.float64]
+else:  # annotations of other modules are evaluated, and must not import NumPy
+    Array = Any
+    Float64Array = Any
 
 ParameterValue: TypeAlias = float | int | str | bool | Array
 
@@ -227,7 +229,7 @@ class Case:
         """Whether there is one result for all rows."""
         return reduces(self.parameters)
 
-    def part(self, rows: slice | npt.NDArray[np.intp]) -> "Case":
+    def part(self, rows: "slice | npt.NDArray[np.intp]") -> "Case":
         """The case of these rows, in this order. A row may be repeated."""
         return replace(
             self,

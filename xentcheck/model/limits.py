@@ -137,5 +137,5 @@ class Config:
         )
 
 
-SURVEY_TOLERANCE = Tolerance()
+SURVEY_TOLERANCE: Tolerance = Tolerance()
 """The tolerance where no limit governs a cell."""

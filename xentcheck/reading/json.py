@@ -18,8 +18,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar
 
-import numpy as np
-
+from xentcheck.deferred import np
 from xentcheck.errors import did_you_mean
 from xentcheck.floats import FORMATS, format_of, hex_text, to_float64
 from xentcheck.model import Array
@@ -33,24 +32,28 @@ def plain(value: Any) -> Any:
     match value:
         case None | bool():
             return value
-        case np.bool_():
-            return bool(value)
         case enum.Enum():
             return plain(value.value)
-        case int() | np.integer():
+        case int():
             return int(value)
         case float():
             return number(value)
-        case np.generic():  # includes scalars of ml_dtypes, which are not np.floating
-            return number(float(value))
         case str() | os.PathLike():
             return str(value)
-        case np.ndarray():
-            return array(value)
         case Mapping():
             return {str(key): plain(each) for key, each in value.items()}
         case set() | frozenset():
             return sorted((plain(each) for each in value), key=str)
+        case list() | tuple():  # before NumPy's, whose names import it
+            return [plain(each) for each in value]
+        case np.bool_():
+            return bool(value)
+        case np.integer():
+            return int(value)
+        case np.generic():  # includes scalars of ml_dtypes, which are not np.floating
+            return number(float(value))
+        case np.ndarray():
+            return array(value)
         case Iterable():
             return [plain(each) for each in value]
     return str(value)

@@ -7,13 +7,14 @@ text of its exception is read (`refusals`). A claim is made only if one of these
 and the loss itself does not.
 """
 
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from xentcheck import registry
 from xentcheck.errors import UnsupportedError
 from xentcheck.execution import CallError, arguments, ask, hosts
 from xentcheck.execution.calls import result_shape
@@ -46,7 +47,6 @@ MOST = 0.9
 
 _COARSEST = 2.0**-7  # largest epsilon (bfloat16's); in a coarser dtype the results tell too little
 _FLOOR = 0.05  # errors are relative to |expected| + this fraction of the block's largest
-_FRAMEWORK_MODULES = {"torch": "torch", "jax": "jax", "tensorflow": "tensorflow"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,6 +61,8 @@ class Recognition:
       rows that were tried (0 if it was refused).
     * ``reduction``: the function returned one number for all rows, and it is this reduction of the
       exact results.
+    * ``foreign``: it is refused because it returns arrays of a framework that it is not audited
+      with. What it computes may be right.
     """
 
     kind: str
@@ -75,6 +77,7 @@ class Recognition:
     result_dtype: str = ""
     refused: bool = False
     reduction: str | None = None
+    foreign: bool = False
 
     @property
     def known(self) -> bool:
@@ -221,6 +224,8 @@ class _Recognising:
         """Return what the function computes; None if it is right."""
         answers = [self._answer(exam) for exam in self.asked]
         returned = [each for each in answers if each.result is not None]
+        if returned and self.quantity is Quantity.VALUE and (framework := self._returning()):
+            return self._foreign(framework)
         if returned and self._right(returned):
             return None
         if returned:
@@ -410,6 +415,41 @@ class _Recognising:
             reduction=reduction,
         )
 
+    # By the arrays of its results
+
+    def _returning(self) -> str:
+        """Return the framework whose arrays a function of NumPy arrays returns and takes, or ""."""
+        call, process = self.function, self.implementation.process
+        if not isinstance(call, Call) or call.bridge is not user.NUMPY:
+            return ""
+        exam = self.asked[0]
+        asked = (
+            call,
+            arguments(self.implementation, exam.case, self.quantity),
+            passed(self.loss, self.implementation, exam.case.parameters),
+        )
+        try:
+            return (
+                user.returning(*asked)
+                if process is None
+                else hosts.ask(process, user.returning, *asked)
+            )
+        except (CallError, RuntimeError):  # it died or exited, which the audit reports
+            return ""
+
+    def _foreign(self, framework: str) -> Recognition:
+        arrays = "tensors" if framework in ("torch", "tensorflow") else "arrays"
+        return Recognition(
+            f"returns {framework}",
+            f"it returns {arrays} of {framework}, though it is given arrays of NumPy",
+            f"--framework {framework}",
+            self.quantity,
+            self.asked[0],
+            0,
+            refused=True,
+            foreign=True,
+        )
+
     # By other calls
 
     def _by_calls(self) -> Recognition | None:
@@ -473,16 +513,17 @@ class _Recognising:
         if not isinstance(call, Call):
             return None
         process = self.implementation.process
-        loaded = _loaded() if process is None else hosts.ask(process, _loaded)
+        loaded = user.loaded() if process is None else hosts.ask(process, user.loaded)
         own = next(
             (name for name in user.FRAMEWORKS if user.bridge_for(name) == call.bridge), ""
         ) if call.bridge is not user.NUMPY else "numpy"  # fmt: skip
         for name in ("numpy", *loaded):
-            if name == own or hosts.missing(user.bridge_for(name).process):
+            if name == own or registry.missing(user.bridge_for(name).process):
                 continue
             other = replace(call, bridge=user.bridge_for(name))
             same = Alternative(name, "", lambda exam, data: data, "")
-            with user.bridge_for(name).visiting():
+            visiting = nullcontext() if process is not None else user.bridge_for(name).visiting()
+            with visiting:
                 fits = self._fits(same, other)
             if fits:
                 return self._tensors(name, self._answer(self.asked[0]).failure)
@@ -592,8 +633,3 @@ def _row_text(exam: Exam, row: int) -> str:
 
 def _block_text(exam: Exam) -> str:
     return f"{exam.case.rows} mild rows"
-
-
-def _loaded() -> tuple[str, ...]:
-    """Return the frameworks that this process has imported."""
-    return tuple(name for name, module in _FRAMEWORK_MODULES.items() if module in sys.modules)

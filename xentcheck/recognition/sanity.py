@@ -76,7 +76,8 @@ def check(
             called in another process.
 
     Raises:
-        TargetError: a given function cannot be called as asked.
+        TargetError: a given function cannot be called as asked, or one of either sort returns
+            arrays of a framework that it is not audited with.
     """
     left = config
     measurements: list[Measurement] = []
@@ -90,8 +91,9 @@ def check(
             if found is None:
                 continue
             recognitions[each.name] = found
-            if found.refused and single:
-                raise TargetError(f"{each.name}: {found.text}\n    help: {found.hint}")
+            if found.refused and (single or found.foreign):
+                help_ = found.hint if single else found.hint.replace("--framework ", "framework: ")
+                raise TargetError(f"{each.name}: {found.text}\n    help: {help_}")
             measurement, finding = _told(each, found)
             measurements.append(measurement)
             findings.append(finding)

@@ -1,5 +1,7 @@
 """Turn a sweep's description into cases: plan, make, round once, label, cut into blocks."""
 
+from __future__ import annotations
+
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -8,9 +10,7 @@ from functools import partial
 from itertools import accumulate
 from typing import Any, overload
 
-import numpy as np
-import numpy.typing as npt
-
+from xentcheck.deferred import np, npt
 from xentcheck.errors import EmptySweepError, UnknownNameError, UsageError
 from xentcheck.floats import FORMATS, from_float64, to_float64
 from xentcheck.losses.spec import Loss

@@ -4,8 +4,7 @@ import math
 from collections.abc import Iterator
 from functools import partial
 
-import numpy as np
-
+from xentcheck.deferred import np
 from xentcheck.floats import from_float64, next_up, to_float64
 from xentcheck.model import Domain, Float64Array, Layout
 from xentcheck.sweeps.generator import Batch, Request, batch_of, stack_of

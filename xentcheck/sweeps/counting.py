@@ -4,21 +4,20 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
+from xentcheck.deferred import np, npt
 from xentcheck.model import Array, Case, Yield
 
 MOST_COUNTED = 1 << 16
 """Distinct rows are counted up to this many rows; above it, only the number of rows is kept."""
 
-_Hashes = npt.NDArray[np.uint64]
+_Hashes: TypeAlias = "npt.NDArray[np.uint64]"
 _Key = tuple[str, str, str, str]
 
-_HALF = np.uint64(32)
-_DOWN = np.uint64(44)  # bits; moves sign and exponent of a float64 below bit 20
-_ODD = np.uint64(0x9E37_79B9_7F4A_7C15)
+_HALF = 32
+_DOWN = 44  # bits; moves sign and exponent of a float64 below bit 20
+_ODD = 0x9E37_79B9_7F4A_7C15
 _WORD = 8  # bytes
 _BLOCK = 1 << 14  # words that are hashed at once; they fit in a core's cache
 
@@ -121,7 +120,7 @@ def _folded(words: _Hashes, factors: _Hashes) -> _Hashes:
 
 
 def _mixed(hashes: _Hashes) -> _Hashes:
-    hashes = (hashes ^ (hashes >> _HALF)) * _ODD
+    hashes = np.asarray((hashes ^ (hashes >> _HALF)) * _ODD, np.uint64)
     return np.asarray(hashes ^ (hashes >> _HALF))
 
 

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TypeAlias
 
-import numpy as np
-
+from xentcheck.deferred import np
 from xentcheck.floats import Format, from_float64, from_ordinals, ordinals, to_float64
 from xentcheck.model import Array, Domain, Float64Array, LabelKind
 from xentcheck.sweeps.domain import to_domain

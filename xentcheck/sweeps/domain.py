@@ -1,7 +1,6 @@
 """Convert logits to the domain of a loss. All in float64, so that only one rounding follows."""
 
-import numpy as np
-
+from xentcheck.deferred import np
 from xentcheck.model import Domain, Float64Array
 
 

@@ -1,11 +1,11 @@
 """Generators that draw at random. Each has its own seeded streams and draws before rounding."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from functools import partial
 
-import numpy as np
-import numpy.typing as npt
-
+from xentcheck.deferred import np, npt
 from xentcheck.errors import UsageError
 from xentcheck.floats import from_ordinals
 from xentcheck.model import Array, Float64Array, Option
@@ -14,8 +14,8 @@ from xentcheck.sweeps.options import classes_option, rows_option
 from xentcheck.sweeps.region import REGION_OPTIONS, region_obstacle, region_ordinals
 from xentcheck.sweeps.rows import MOST_REDUCED, Draws, Sampler, Series
 
-_LOW_HALF = np.uint64(0xFFFF_FFFF)
-_HALF = np.uint64(32)
+_LOW_HALF = 0xFFFF_FFFF
+_HALF = 32
 
 
 def _standard_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> Float64Array:

@@ -1,5 +1,7 @@
 """Generators, the requests that they get, and the batches that they return."""
 
+from __future__ import annotations
+
 import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -7,8 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
-import numpy as np
-
+from xentcheck.deferred import np
 from xentcheck.errors import UsageError, did_you_mean
 from xentcheck.floats import Format
 from xentcheck.model import Array, Domain, LabelKind, Layout, Option

@@ -1,10 +1,11 @@
 """Labels for rows. A row is repeated if it gets several labels."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
+from xentcheck.deferred import np, npt
 from xentcheck.errors import UsageError
 from xentcheck.floats import FORMATS, format_of, from_float64, next_down, next_up, to_float64
 from xentcheck.losses.spec import Loss
@@ -23,8 +24,8 @@ ENDS = (0.0, 1.0)
 SOFT_TARGETS = (0.5, 0.1, 0.9)
 KINDS_PER_ROW = 3  # distributions that a row gets if it gets several
 
-Index = npt.NDArray[np.intp]
-_Maker = Callable[[Float64Array, np.random.Generator], Float64Array]
+Index: TypeAlias = "npt.NDArray[np.intp]"
+_Maker: TypeAlias = "Callable[[Float64Array, np.random.Generator], Float64Array]"
 
 
 def check_targets(targets: str, loss: Loss, kind: LabelKind) -> None:

@@ -2,8 +2,7 @@
 
 import math
 
-import numpy as np
-
+from xentcheck.deferred import np
 from xentcheck.floats import FORMATS, STANDARD, Format, from_float64, next_down, next_up, to_float64
 from xentcheck.model import Domain, Float64Array
 

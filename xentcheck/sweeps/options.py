@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
+from xentcheck.deferred import np
 from xentcheck.errors import UsageError
 from xentcheck.model import Float64Array, Option
 

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
+from xentcheck.deferred import np
 from xentcheck.errors import UsageError, did_you_mean
 from xentcheck.losses.spec import Loss
 from xentcheck.model import Array, InputSpec, LabelKind, Layout, Sweep

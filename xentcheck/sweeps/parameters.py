@@ -5,8 +5,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
+from xentcheck.deferred import np
 from xentcheck.errors import UsageError, did_you_mean
 from xentcheck.floats import from_float64
 from xentcheck.losses.parameters import rounded

@@ -5,6 +5,8 @@ its own process. The header of a safetensors file is plain JSON; its sizes and o
 before anything is read. Format: https://github.com/huggingface/safetensors#format
 """
 
+from __future__ import annotations
+
 import json
 import math
 import shlex
@@ -18,8 +20,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from xentcheck.deferred import np
 from xentcheck.errors import UsageError, did_you_mean, nearest
 from xentcheck.floats import FORMATS, format_of, to_float64
 from xentcheck.model import Array, Domain, Float64Array, Layout, Option
@@ -52,19 +53,20 @@ _CONVERTED = {
 }
 """Code that makes an array of a file of an unsupported type, by suffix."""
 _LONGEST_HEADER = 100_000_000  # bytes; the limit of the safetensors library itself
-_SAFETENSORS_DTYPES: Mapping[str, np.dtype[Any]] = {
-    "F64": FORMATS["float64"].dtype,
-    "F32": FORMATS["float32"].dtype,
-    "F16": FORMATS["float16"].dtype,
-    "BF16": FORMATS["bfloat16"].dtype,
-    "F8_E4M3": FORMATS["float8_e4m3fn"].dtype,
-    "F8_E5M2": FORMATS["float8_e5m2"].dtype,
-    "I64": np.dtype(np.int64),
-    "I32": np.dtype(np.int32),
-    "I16": np.dtype(np.int16),
-    "I8": np.dtype(np.int8),
-    "U8": np.dtype(np.uint8),
+_SAFETENSORS_DTYPES = {
+    "F64": "float64",
+    "F32": "float32",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "F8_E4M3": "float8_e4m3fn",
+    "F8_E5M2": "float8_e5m2",
+    "I64": "int64",
+    "I32": "int32",
+    "I16": "int16",
+    "I8": "int8",
+    "U8": "uint8",
 }
+"""Names of dtypes, by those of safetensors."""
 
 
 def read_arrays(
@@ -214,7 +216,8 @@ def _entry(name: str, entry: Any, most: int) -> tuple[np.dtype[Any], tuple[int, 
     if code not in _SAFETENSORS_DTYPES:
         message = f"tensor {name!r} is of type {code!r}; known: {', '.join(_SAFETENSORS_DTYPES)}"
         raise ValueError(message)
-    dtype = _SAFETENSORS_DTYPES[code]
+    known = FORMATS.get(_SAFETENSORS_DTYPES[code])
+    dtype = np.dtype(_SAFETENSORS_DTYPES[code]) if known is None else known.dtype
     if math.prod(shape) * dtype.itemsize != last - first:
         message = f"tensor {name!r} of shape {shape} does not fill its {last - first} bytes"
         raise ValueError(message)

@@ -1,11 +1,12 @@
 """Rows that are made on demand. Any range of rows can be made without the others."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
-import numpy as np
-
+from xentcheck.deferred import np
 from xentcheck.model import Array
 
 MOST_ELEMENTS = 1 << 20
@@ -17,10 +18,10 @@ MOST_REDUCED = 1 << 24
 Maker = Callable[[int, int], Array]
 """Makes the rows from a first one up to a last one, which is left out."""
 
-Stream = Callable[..., np.random.Generator]
+Stream: TypeAlias = "Callable[..., np.random.Generator]"
 """Opens a generator's own random stream; with arguments, the stream of a place within it."""
 
-Sampler = Callable[[np.random.Generator, tuple[int, ...]], Array]
+Sampler: TypeAlias = "Callable[[np.random.Generator, tuple[int, ...]], Array]"
 """Draws rows of the given shape, (rows, classes) or (rows,)."""
 
 
@@ -51,7 +52,7 @@ def stacked(pieces: Sequence[tuple[int, Maker]], first: int, last: int) -> Array
 class Draws:
     """Random rows of a `Series`, in chunks. A chunk is drawn without the chunks before it."""
 
-    series: "Series"
+    series: Series
     number: int
     rows: int
     classes: int

@@ -1,12 +1,13 @@
 """Generators that put inputs at places of known faults. Random draws only fill in the rest."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
-
+from xentcheck.deferred import np
 from xentcheck.floats import from_float64, next_down, next_up, to_float64
 from xentcheck.model import Domain, Float64Array, Layout, Option
 from xentcheck.sweeps.boundary import PATTERNS, boundary, boundary_obstacle, equal_rows

@@ -5,8 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
-
+from xentcheck.deferred import np
 from xentcheck.errors import UsageError
 from xentcheck.floats import from_ordinals
 from xentcheck.model import Array, Domain, Float64Array, LabelKind, Layout

@@ -14,8 +14,7 @@ gradients are not accessible.
 from functools import cache
 from typing import Any
 
-import numpy as np
-
+from xentcheck.deferred import np
 from xentcheck.errors import UnsupportedError
 from xentcheck.implementations.bridge import NUMPY_DATA, Bridge, Job, Sketch, adapter, deferred
 from xentcheck.model import Array, Implementation, LabelKind, Process

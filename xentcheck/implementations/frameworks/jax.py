@@ -17,8 +17,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from xentcheck.deferred import np
 from xentcheck.errors import UnsupportedError
 from xentcheck.implementations.bridge import (
     PROGRAMS,

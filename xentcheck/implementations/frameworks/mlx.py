@@ -10,9 +10,7 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
-import ml_dtypes
-import numpy as np
-
+from xentcheck.deferred import ml_dtypes, np
 from xentcheck.errors import UnsupportedError
 from xentcheck.implementations.bridge import Bridge, Job, Sketch, adapter, deferred
 from xentcheck.model import Array, Implementation, Process, Quantity

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-import numpy as np
-
+from xentcheck.deferred import np
 from xentcheck.errors import UnsupportedError
 from xentcheck.implementations.bridge import (
     NUMPY_ARRAY,

@@ -9,8 +9,7 @@ import warnings
 from functools import cache
 from typing import Any
 
-import numpy as np
-
+from xentcheck.deferred import np
 from xentcheck.errors import UnsupportedError
 from xentcheck.implementations.bridge import Bridge, Job, Sketch, adapter
 from xentcheck.model import Array, Implementation, LabelKind, Process, Quantity

@@ -14,9 +14,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
-import ml_dtypes
-import numpy as np
-
+from xentcheck.deferred import ml_dtypes, np
 from xentcheck.errors import UnsupportedError
 from xentcheck.implementations.bridge import Bridge, Job, Sketch, adapter, deferred
 from xentcheck.implementations.classes import of_class

@@ -14,8 +14,7 @@ normalise too, but they are audited as they are: their inputs count as given pro
 
 from typing import Any
 
-import numpy as np
-
+from xentcheck.deferred import np
 from xentcheck.implementations.bridge import NUMPY_ARRAY, Bridge, Job, Sketch, adapter, deferred
 from xentcheck.model import Array, Implementation, LabelKind, Process
 

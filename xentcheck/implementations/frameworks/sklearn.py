@@ -13,8 +13,7 @@ the dtype of the probabilities without loss. ``log_loss`` clips to [eps, 1 − e
 import warnings
 from typing import Any
 
-import numpy as np
-
+from xentcheck.deferred import np
 from xentcheck.errors import UnsupportedError
 from xentcheck.implementations.bridge import Bridge, Job, Sketch, adapter, deferred
 from xentcheck.model import Array, Implementation, LabelKind, Process, Quantity

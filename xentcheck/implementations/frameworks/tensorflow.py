@@ -12,8 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
+from xentcheck.deferred import np
 from xentcheck.errors import UnsupportedError
 from xentcheck.implementations.bridge import Bridge, Job, Sketch, adapter, deferred, padded
 from xentcheck.model import Array, Implementation, LabelKind, Process, Quantity

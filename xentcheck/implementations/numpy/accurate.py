@@ -14,24 +14,28 @@ A result is a pair: finite numbers, and ``special`` in float64. ``special`` is 0
 counts, and NaN or an infinity where that is the result.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
+from xentcheck.deferred import deferred, np, npt
 from xentcheck.floats import FORMATS, INPUT_DTYPES, Format, format_of, from_float64, to_float64
-from xentcheck.implementations.numpy.double_double import DoubleDouble
 from xentcheck.implementations.numpy.tracked import ZERO_EXPONENT, Mask, Tracked, where, x_log_x
-from xentcheck.implementations.numpy.wide import Wide
 from xentcheck.model import Array, Float64Array
 from xentcheck.registry import implementation
 
-Maker: TypeAlias = Callable[[npt.ArrayLike], Tracked]  # makes tracked numbers from float64
-Rows: TypeAlias = slice | npt.NDArray[np.intp]
+if TYPE_CHECKING:
+    from xentcheck.implementations.numpy import double_double, wide
+else:  # they compute tables of constants
+    double_double = deferred("xentcheck.implementations.numpy.double_double")
+    wide = deferred("xentcheck.implementations.numpy.wide")
+
+Maker: TypeAlias = "Callable[[npt.ArrayLike], Tracked]"  # makes tracked numbers from float64
+Rows: TypeAlias = "slice | npt.NDArray[np.intp]"
 Result: TypeAlias = tuple[Tracked, Float64Array]
-Settled: TypeAlias = tuple[DoubleDouble, Float64Array]
+Settled: TypeAlias = "tuple[double_double.DoubleDouble, Float64Array]"
 Formula: TypeAlias = Callable[[Maker, Rows], Result]  # computes these rows in that arithmetic
 
 NAME = "numpy.accurate"
@@ -61,12 +65,12 @@ def _settled(formula: Formula, like: Array) -> Settled:
         doubt = number.in_doubt(known.precision + _SPARE, smallest - _SPARE) & (special == 0)
         return np.asarray(doubt.any(axis=tuple(range(1, doubt.ndim))))
 
-    number, special = formula(DoubleDouble.of, _ALL)
-    assert isinstance(number, DoubleDouble)
+    number, special = formula(double_double.DoubleDouble.of, _ALL)
+    assert isinstance(number, double_double.DoubleDouble)
     rows, bits = np.flatnonzero(in_doubt(number, special)), _FIRST_WIDTH
     while len(rows) and bits <= _LAST_WIDTH:
-        again, more = formula(partial(Wide.of, bits=bits), rows)
-        assert isinstance(again, Wide)
+        again, more = formula(partial(wide.Wide.of, bits=bits), rows)
+        assert isinstance(again, wide.Wide)
         number = number.replaced(rows, again.to_double_double())
         special[rows] = more
         rows = rows[in_doubt(again, more)]
@@ -92,7 +96,7 @@ def _reduced(formula: Formula, like: Array, reduction: str, weights: Float64Arra
     if reduction == "none":
         return _computed(formula, like)
     if reduction == "mean" and not weights.any():
-        return _rounded((DoubleDouble.of(0.0), np.zeros(())), like)
+        return _rounded((double_double.DoubleDouble.of(0.0), np.zeros(())), like)
 
     def total(number: Maker, _: Rows) -> Result:
         """Compute all rows as a single row."""
@@ -110,7 +114,9 @@ def _shared(formula: Formula, like: Array, reduction: str, weights: Float64Array
     if reduction != "mean":
         return _computed(formula, like)
     if not weights.any():
-        return _rounded((DoubleDouble.of(np.zeros(like.shape)), np.zeros(like.shape)), like)
+        return _rounded(
+            (double_double.DoubleDouble.of(np.zeros(like.shape)), np.zeros(like.shape)), like
+        )
 
     def share(number: Maker, rows: Rows) -> Result:
         gradient, special = formula(number, rows)

@@ -5,8 +5,7 @@ Every function computes in the dtype of its input, unless ``at_least_float32`` c
 
 from typing import Any
 
-import numpy as np
-
+from xentcheck.deferred import np
 from xentcheck.implementations.numpy.precision import at_least_float32, clipped_to_epsilon
 from xentcheck.model import Array
 from xentcheck.registry import implementation

@@ -4,8 +4,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import numpy as np
-
+from xentcheck.deferred import np
 from xentcheck.floats import format_of
 from xentcheck.model import Array
 

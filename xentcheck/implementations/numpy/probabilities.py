@@ -3,10 +3,10 @@
 Every function computes in the dtype of its input, unless ``at_least_float32`` changes that.
 """
 
+import math
 from typing import Any
 
-import numpy as np
-
+from xentcheck.deferred import np
 from xentcheck.implementations.numpy.precision import at_least_float32, clipped_to_epsilon
 from xentcheck.model import Array, LabelKind
 from xentcheck.registry import implementation
@@ -395,7 +395,7 @@ def entropy_epsilon(probabilities: Array) -> Array:
     return np.asarray(-(probabilities * logs).sum(axis=1))
 
 
-_UNITS = {"e": 1.0, "2": float(np.log(2.0)), "10": float(np.log(10.0))}
+_UNITS = {"e": 1.0, "2": math.log(2), "10": math.log(10)}
 
 
 @at_least_float32

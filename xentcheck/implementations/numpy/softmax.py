@@ -4,8 +4,7 @@ Every function computes in the dtype of its input, unless ``at_least_float32`` c
 Python integers keep a NumPy dtype; other constants are converted to the dtype.
 """
 
-import numpy as np
-
+from xentcheck.deferred import np
 from xentcheck.implementations.numpy.precision import at_least_float32, clipped_to_epsilon
 from xentcheck.model import Array, LabelKind
 from xentcheck.registry import implementation

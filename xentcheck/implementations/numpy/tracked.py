@@ -11,13 +11,11 @@ The bounds are powers of two, rounded up at every step. ``EXACT`` marks a number
 from abc import ABC, abstractmethod
 from typing import Any, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
+from xentcheck.deferred import np, npt
 from xentcheck.model import Float64Array
 
-Exponents: TypeAlias = npt.NDArray[np.int64]
-Mask: TypeAlias = npt.NDArray[np.bool_]
+Exponents: TypeAlias = "npt.NDArray[np.int64]"
+Mask: TypeAlias = "npt.NDArray[np.bool_]"
 
 ZERO_EXPONENT = -(2**40)  # exponent of the number 0: below all exponents that a calculation reaches
 EXACT = ZERO_EXPONENT  # exponent of an error of 0

@@ -1,5 +1,6 @@
 """Users' own code, loaded in a separate process and called as an implementation."""
 
+from xentcheck.implementations.user.arrays import loaded, returning
 from xentcheck.implementations.user.function import (
     FRAMEWORKS,
     NUMPY,
@@ -26,8 +27,10 @@ __all__ = [
     "commanded",
     "describe",
     "given",
+    "loaded",
     "made",
     "process_of",
+    "returning",
     "target_named",
     "words_of",
 ]

@@ -3,12 +3,12 @@
 Each public function is a `xentcheck.losses.spec.Conditioner`, which documents the arguments.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
+from xentcheck.deferred import np, npt
 from xentcheck.losses.labels import ignored_rows, masses, row_weights
 from xentcheck.losses.spec import Block, roundings
 from xentcheck.model import Float64Array, LabelKind, Quantity

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
+from xentcheck.deferred import np
 from xentcheck.losses.grouping import Groups, grouped
 from xentcheck.losses.softmax.rows import (
     INF,

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable
 
-import numpy as np
-
+from xentcheck.deferred import np
 from xentcheck.losses.grouping import Groups
 from xentcheck.losses.spec import Arithmetic, Components, Deferred, ExactValue, Number, Row
 from xentcheck.model import Float64Array

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
+from xentcheck.deferred import np
 from xentcheck.losses.grouping import Groups, grouped
 from xentcheck.losses.softmax.rearranged import evaluate_cross_entropy
 from xentcheck.losses.softmax.rows import coefficients_of, component_of, is_ignored, of_groups
