@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from docs.pages import atlas, documents, kinds, losses, markdown, writing
+from docs.pages.courses import COURSES
+from docs.pages.sketches import SKETCHES
 from tests.places import ROOT
 from xentcheck import audit
 from xentcheck.losses import LOSSES
-from xentcheck.model import Grade, Kind, Report
+from xentcheck.model import Cause, Grade, Kind, Report
 
 CONFIG = {
     "sweeps": {
@@ -161,3 +163,14 @@ def test_text_in_a_table_stays_in_its_cell() -> None:
     lines = list(markdown.table(("a", "b:"), [("x|y", "one\ntwo")]))
     assert lines == ["| a | b |", "|---|---:|", "| x\\|y | one two |", ""]
     assert markdown.plain("a_b*") == "a\\_b\\*"
+
+
+def test_every_cause_has_a_figure_that_shows_it() -> None:
+    figures = pytest.importorskip("docs.pages.figures", reason="the extra docs is not installed")
+    shown = {**COURSES, **SKETCHES}
+    assert set(shown) == set(Cause) - {Cause.UNKNOWN}
+    for cause, each in shown.items():
+        faulty, sound = figures.errors_of(each)
+        assert max(faulty) > 1e3, cause
+        assert max(sound) <= 4, cause
+        assert len(figures.drawn(each)) < 100_000
