@@ -5,7 +5,7 @@ import os
 import pkgutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -15,9 +15,13 @@ import xentcheck.cli
 import xentcheck.execution
 import xentcheck.model
 import xentcheck.sweeps
+from tests.running import invoke
+from xentcheck import registry
 from xentcheck.cli import cli
 from xentcheck.cli.lists import WHAT
 from xentcheck.deferred import deferred
+from xentcheck.execution import hosts
+from xentcheck.model import Process
 
 FRAMEWORKS = ("torch", "jax", "tensorflow", "keras", "scipy", "sklearn", "onnxruntime", "mlx")
 HEAVY = ("numpy", "ml_dtypes", "mpmath", "rich", "yaml", "jinja2", "altair", *FRAMEWORKS)
@@ -163,3 +167,54 @@ def test_a_deferred_module_is_imported_when_it_is_used() -> None:
         deferred("colorsys").nothing  # noqa: B018
     with pytest.raises(ModuleNotFoundError):
         deferred("no_such_module").anything  # noqa: B018
+
+
+PROBE = ("probe", "--loss", "softmax_cross_entropy", "--logits", "1,2", "--label", "0")
+RUN = """
+sweeps:
+  two:
+    losses: softmax_cross_entropy
+    dtypes: float32
+    implementations: [jax.*, numpy.naive]
+    inputs: [{generator: explicit, values: [[1, 2]]}]
+"""
+
+
+class _StartedError(Exception):
+    """A framework would start here."""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        ((*PROBE, "--implementation", "torch.*"), {"torch"}),
+        ((*PROBE, "--implementation", "optax.*", "--implementation", "numpy.*"), {"jax"}),
+        ((*PROBE, "--implementation", "numpy.*"), set()),
+        ((*PROBE, "--implementation", "lightgbm.*", "--dtype", "float32"), set()),
+        (("list", "implementations", "torch.*"), set()),
+        # It has faults: a comparison with SciPy is one of the usual tests that are asked about them.
+        (("check", "mine.py:loss", "--loss", "softmax_cross_entropy", "--workers", "1"), {"scipy"}),
+        (("run", "two.yaml", "--workers", "1"), {"jax"}),
+    ],
+)
+def test_only_frameworks_that_are_meant_are_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], meant: set[str]
+) -> None:
+    """As where all of them are installed."""
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(LOSS)
+    Path("two.yaml").write_text(RUN)
+    started = set()
+    real = hosts.start
+
+    def start(processes: Iterable[Process]) -> None:
+        wanted = list(processes)
+        started.update(each.name for each in wanted if each.quiet and each.modules)
+        if started:
+            raise _StartedError
+        real(wanted)
+
+    monkeypatch.setattr(registry, "missing", lambda process: "")
+    monkeypatch.setattr(hosts, "start", start)
+    invoke(*arguments)
+    assert started == meant

@@ -16,9 +16,11 @@ import pytest
 from tests.execution.test_workers import gone
 from xentcheck import registry
 from xentcheck.errors import UnsupportedError
-from xentcheck.execution import hosts
+from xentcheck.execution import hosts, run_tasks
 from xentcheck.execution.invocation import CallError
-from xentcheck.model import Array, Kind, Process
+from xentcheck.implementations.bridge import Call, Job
+from xentcheck.implementations.user.function import NumpyBridge
+from xentcheck.model import Array, Kind, Process, Quantity
 
 HERE = Process("here")
 ROWS = np.zeros((2, 3), dtype=np.float32)
@@ -340,3 +342,129 @@ def test_nothing_stays_when_the_owner_or_the_keeper_is_killed(how: str, which: i
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(owner.pid, signal.SIGKILL)
+
+
+# What is begun while the caller goes on
+
+
+def test_what_is_begun_happens_and_is_not_answered() -> None:
+    hosts.begin(HERE, "calling", remembered)
+    hosts.begin(HERE, "calling", raising, ROWS)
+    assert len(hosts.ask(HERE, remembered)) == 2
+    hosts.begin(HERE, "calling", remembered)
+    assert len(set(hosts.ask(HERE, remembered))) == 1
+    assert len(hosts.ask(HERE, remembered)) == 5
+
+
+@pytest.mark.parametrize("fatal", [exiting, segfaulting])
+def test_what_dies_of_what_was_begun_is_not_blamed_on_the_next_call(
+    fatal: Callable[[Array], Array],
+) -> None:
+    hosts.begin(HERE, "calling", remembered)
+    hosts.begin(HERE, "calling", fatal, ROWS)
+    assert len(hosts.ask(HERE, remembered)) == 1
+    hosts.begin(HERE, "calling", fatal, ROWS)
+    assert hosts.first_ready([HERE]) == HERE
+    np.testing.assert_array_equal(hosts.invoke(HERE, sums, (ROWS,), {}, (2,)).result, [0, 0])
+
+
+def test_what_was_begun_may_not_take_longer_than_a_call() -> None:
+    impatient = replace(HERE, timeout_s=1.5)
+    hosts.ask(impatient, remembered)
+    hosts.begin(impatient, "calling", hanging, ROWS)
+    assert hosts.first_ready([impatient]) == impatient
+    assert len(hosts.ask(impatient, remembered)) == 1
+
+
+def test_the_process_that_is_ready_first_is_asked_first() -> None:
+    slow, quick, died = (Process(name) for name in ("slow", "quick", "died"))
+    everybody = [slow, quick]
+    hosts.start(everybody)
+    for each in everybody:
+        hosts.ask(each, remembered)
+    hosts.begin(slow, "calling", time.sleep, 2.0)
+    hosts.begin(quick, "calling", time.sleep, 0.1)
+    assert hosts.first_ready(everybody) == quick
+    assert hosts.first_ready([slow]) == slow
+    hosts.begin(died, "calling", exiting, ROWS)
+    hosts.begin(slow, "calling", time.sleep, 2.0)
+    assert hosts.first_ready([slow, died]) == died
+
+
+# What a process does meanwhile
+
+
+def slow_module(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> Process:
+    """A process that takes a while to import its module."""
+    (folder / f"{name}.py").write_text("import time\ntime.sleep(1.0)\n")
+    monkeypatch.syspath_prepend(folder)
+    return Process(name, (name,))
+
+
+def test_a_listener_is_told_what_is_imported_and_when_it_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = slow_module(tmp_path, "takes_a_second", monkeypatch)
+    told: list[str] = []
+    with hosts.listening(told.append):
+        hosts.ask(process, remembered)
+        assert set(told) == {"importing takes_a_second", ""}
+        assert told[-1] == ""
+        told.clear()
+        hosts.ask(process, time.sleep, 0.6)  # nobody knows what a user's code does
+        assert told == []
+    hosts.ask(process, remembered)
+    assert told == []
+
+
+def test_a_listener_is_told_what_all_do_that_are_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = slow_module(tmp_path, "takes_another_second", monkeypatch)
+    hosts.ask(HERE, remembered)
+    hosts.begin(HERE, "compiling with here", time.sleep, 0.7)
+    hosts.begin(process, "calling it", time.sleep, 0.7)
+    told: list[str] = []
+    with hosts.listening(told.append):
+        assert hosts.first_ready([process, HERE]) == HERE
+        assert told[0] == "importing takes_another_second; compiling with here"
+        assert hosts.first_ready([process]) == process
+        assert told[-1] in ("calling it", "")
+
+
+class Compiling(NumpyBridge):
+    """Sleeps in its first call, as if it compiled."""
+
+    compiles = True
+
+    def value(self, job: Job) -> Array:
+        time.sleep(0.5)
+        return np.zeros(len(job.logits), job.logits.dtype)
+
+
+def test_a_listener_is_told_what_is_compiled() -> None:
+    call = Call(Compiling(), sums, "logsumexp", Quantity.VALUE)
+    heard = []
+    for rows in (ROWS, ROWS[:1], ROWS[:, :2]):
+        told: list[str] = []
+        with hosts.listening(told.append):
+            hosts.invoke(HERE, call, (rows,), {}, None)
+        heard.append(set(told))
+    compiling = {"compiling with here", ""}
+    assert heard == [compiling, set(), compiling]  # a number of rows is no reason to compile
+
+
+def test_a_listener_hears_of_workers() -> None:
+    told: list[str] = []
+    call = Call(Compiling(), sums, "logsumexp", Quantity.VALUE)
+
+    def work(task: int, tell: object) -> int:
+        hosts.invoke(HERE, call, (ROWS,), {}, None)
+        return task
+
+    def again(death: object) -> int:
+        raise AssertionError(death)
+
+    with hosts.listening(told.append), run_tasks(work, [1, 2], 2, again) as results:
+        assert [each for _, each in results] == [1, 2]
+    assert set(told) == {"compiling with here", ""}

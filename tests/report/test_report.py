@@ -29,6 +29,7 @@ from xentcheck.model import (
     Measurement,
     ProbeLine,
     ProbeNumber,
+    ProbeProgress,
     ProbeResult,
     Progress,
     Quantity,
@@ -726,6 +727,44 @@ def test_progress_tells_share_rows_rate_time_left_and_the_worst_so_far(width):
     assert "all: sigmoid in float32" in lines[1]
     if width >= 80:
         assert "worst so far" in lines[1]
+
+
+def test_progress_tells_what_is_waited_for():
+    console = Console(width=80, file=io.StringIO(), color_system=None)
+    console.print(progress_line.render(None, 3.0, 80, "importing torch"))
+    assert console.file.getvalue() == "importing torch\n"
+    told = Progress(0.25, 300, "all: sigmoid in float32", 1234.5, "numpy.naive, sigmoid")
+    console.print(progress_line.render(told, 3.0, 80, "compiling with jax"))
+    last = console.file.getvalue().splitlines()[-1]
+    assert last.startswith("all: sigmoid in float32; compiling with jax; worst so far 1234 ulp")
+
+
+@pytest.mark.parametrize("width", [40, 80, 100])
+def test_progress_of_a_probe_has_what_is_there_and_what_is_waited_for(width):
+    numbers = {
+        "numpy.right": ProbeNumber(0, None, 1.5, "1.5", 1.5, 0.25, None, "float32"),
+        "scipy.special.of_a_long_name": ProbeNumber(
+            0, None, 2.5, "1.5", 1.5, 8.4e6, Kind.INACCURATE, "float32"
+        ),
+    }
+    lines = [ProbeLine(name, "float32", "value", (each,)) for name, each in numbers.items()]
+    gone = ProbeLine("numpy.raises", "float32", "value", (), "ValueError")
+    steep = ProbeLine("numpy.right", "float32", "gradient", (numbers["numpy.right"],))
+    before = ProbeLine("numpy.other", "bfloat16", "value", (numbers["numpy.right"],))
+    told = ProbeProgress((before, *lines, gone, steep))
+
+    def shown(height):
+        console = Console(width=width, file=io.StringIO(), color_system=None)
+        console.print(progress_line.of_probe(told, "importing torch", width, height))
+        return console.file.getvalue().splitlines()
+
+    worst, right, last = shown(24)
+    assert max(map(len, (worst, right, last))) <= width
+    assert worst.startswith("scipy.spec")
+    assert "inaccurate" in worst or width == 40
+    assert right.split()[:4] == ["numpy.right", "1.5", "0.25", "ulp"]
+    assert last == "importing torch"
+    assert len(shown(2)) == 2
 
 
 @pytest.mark.parametrize(

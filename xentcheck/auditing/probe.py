@@ -6,7 +6,7 @@ The input is a row or a block of rows, given as numbers, or a row of a sweep.
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from xentcheck.auditing.part import calls
 from xentcheck.auditing.plan import check_patterns, check_time, patient, reachable
 from xentcheck.auditing.probe_input import Row, Rows, probe_case
 from xentcheck.errors import UnknownNameError, UnsupportedError, UsageError
-from xentcheck.execution import Returned, hosts
+from xentcheck.execution import Returned, begin, hosts
 from xentcheck.floats import FORMATS, STANDARD, ULP_DEFINITION, format_of, from_float64, to_float64
 from xentcheck.losses import loss_of
 from xentcheck.losses.spec import Loss
@@ -39,6 +39,7 @@ from xentcheck.model import (
     Measurement,
     ProbeLine,
     ProbeNumber,
+    ProbeProgress,
     ProbeResult,
     Process,
     Quantity,
@@ -60,6 +61,8 @@ from xentcheck.reference import (
 from xentcheck.reference.enclosures import Enclosures, decimal_text, expected
 from xentcheck.sweeps import fitted
 from xentcheck.sweeps.assembly import located
+
+Progressing: TypeAlias = Callable[[ProbeProgress], None]
 
 METHOD = "mpmath intervals, precision raised until decided"
 
@@ -83,6 +86,7 @@ def probe(
     extra: Sequence[Implementation] = (),
     timeout_s: float | None = None,
     explain: bool = False,
+    progress: Progressing | None = None,
 ) -> ProbeResult:
     """Call all implementations of a loss on one input.
 
@@ -102,6 +106,7 @@ def probe(
         timeout_s: time limit in seconds for one call of a framework or of users' code. None: the
             limit of its process.
         explain: explain what is wrong step by step, where one row is asked about.
+        progress: called whenever a result is there.
 
     Raises:
         UnknownNameError: there is no such loss or dtype, or a pattern matches nothing.
@@ -112,7 +117,8 @@ def probe(
     def asked(dtype: str) -> _Asked:
         return _Asked(probe_case(loss, dtype, logits, labels, parameters or {}))
 
-    result = _answered(loss, asked, dtypes, implementations, extra, timeout_s, explain=explain)
+    how = (dtypes, implementations, extra, timeout_s)
+    result = _answered(loss, asked, *how, explain=explain, progress=progress)
     return replace(result, notes=tuple(_doubts(loss, dtypes, logits, labels)))
 
 
@@ -174,6 +180,7 @@ def probe_row(
     extra: Sequence[Implementation] = (),
     timeout_s: float | None = None,
     explain: bool = False,
+    progress: Progressing | None = None,
 ) -> ProbeResult:
     """Call all implementations of a loss on a row of a sweep, like `probe`.
 
@@ -189,6 +196,7 @@ def probe_row(
         extra: more implementations, beside the registered ones.
         timeout_s: as for `probe`.
         explain: as for `probe`.
+        progress: as for `probe`.
 
     Raises:
         UnknownNameError: there is no such loss or dtype, or a pattern matches nothing.
@@ -212,7 +220,8 @@ def probe_row(
             return _Asked(case, place)
         return _Asked(case if case.reduced else alone(case, place)[0])
 
-    return _answered(loss, asked, dtypes, implementations, extra, timeout_s, row, explain=explain)
+    how = (dtypes, implementations, extra, timeout_s, row)
+    return _answered(loss, asked, *how, explain=explain, progress=progress)
 
 
 def _answered(
@@ -224,7 +233,8 @@ def _answered(
     timeout_s: float | None,
     numbered: int | None = None,
     *,
-    explain: bool = False,
+    explain: bool,
+    progress: Progressing | None,
 ) -> ProbeResult:
     check_time(timeout_s)
     registered, skips = registry.load_registered()
@@ -239,16 +249,28 @@ def _answered(
     ]
     chosen.sort(key=lambda each: each.process is not None)
     processes = {each.process for each in chosen if each.process is not None}
-    hosts.start(processes)
     try:
         by_dtype = {dtype: asked(dtype) for dtype in dtypes}
-        result = _probe(loss, by_dtype, chosen, unique, processes, explain=explain)
+        called = [
+            (each, one.case, quantity)
+            for one in by_dtype.values()
+            for each, quantity in calls(one.case, chosen, None, _unheard)
+        ]
+        hosts.start({each.process: None for each, *_ in called if each.process is not None})
+        begin(called)
+        result = _probe(
+            loss, by_dtype, chosen, unique, processes, explain=explain, progress=progress
+        )
     finally:
         hosts.close()
     if numbered is None:
         return result
     rows = {dtype: _input(each, numbered) for dtype, each in by_dtype.items()}
     return replace(result, rows=rows)
+
+
+def _unheard(_: Skip) -> None:
+    """Takes a skip that is noted elsewhere."""
 
 
 def _input(asked: _Asked, number: int) -> Input:
@@ -272,11 +294,11 @@ def _probe(
     processes: Iterable[Process],
     *,
     explain: bool,
+    progress: Progressing | None,
 ) -> ProbeResult:
-    lines: list[ProbeLine] = []
-    explanations: list[Explanation] = []
-    measurements: list[Measurement] = []
-    findings: list[Finding] = []
+    known = environment(processes)  # here, while frameworks are imported
+    answers: list[_Answer] = []
+    there: list[ProbeLine] = []
     confirmed = 0
     for dtype, each_asked in asked.items():
         case, row = each_asked.case, each_asked.row
@@ -287,22 +309,23 @@ def _probe(
         arbitration = Arbitration()
         came: dict[tuple[str, Quantity], Returned] = {}
         confirmed += sum(confirm(shown, place) for place in distinct_places(shown))
-        for each, quantity in calls(case, chosen, None, unique.setdefault):
-            cell = Cell(loss.id, each.name, dtype, quantity, "probe")
+        wanted = tuple(calls(case, chosen, None, unique.setdefault))
+        found: dict[tuple[int, Quantity], _Answer | Skip] = {}
+        for each, quantity in _as_ready(wanted):
+            one = id(each), quantity
             collected = Tally()
+            cell = Cell(loss.id, each.name, dtype, quantity, "probe")
             try:
                 observed = measure(
                     collected, each, case, truth, quantity, SURVEY_TOLERANCE, questions=Questions()
                 )
             except UnsupportedError as error:
-                unique.setdefault(Skip(str(error), loss.id, each.name, dtype, quantity.value))
+                found[one] = Skip(str(error), loss.id, each.name, dtype, quantity.value)
                 continue
             came[each.name, quantity] = observed
             compare_variants(collected, each, quantity, came, truth, SURVEY_TOLERANCE)
             note = "; ".join(incident.detail for incident in collected.incidents.values())
-            measurement, found = close(cell, collected, SURVEY_TOLERANCE, arbitration)
-            measurements.append(measurement)
-            findings += found
+            measurement, findings = close(cell, collected, SURVEY_TOLERANCE, arbitration)
             numbers = _numbers(
                 _of_row(observed, row),
                 certain[quantity],
@@ -312,15 +335,26 @@ def _probe(
                 classes=shown.classes,
                 flushes=collected.flushing.flushes,
             )
-            lines.append(ProbeLine(each.name, dtype, quantity, numbers, note))
+            steps: tuple[Explanation, ...] = ()
             if explain and not shown.reduced and shown.rows == 1:
-                explanations += explained(each, shown, quantity)
+                steps = tuple(explained(each, shown, quantity))
+            line = ProbeLine(each.name, dtype, quantity, numbers, note)
+            found[one] = _Answer(line, measurement, tuple(findings), steps)
+            there.append(line)
+            if progress is not None:
+                progress(ProbeProgress(tuple(there)))
+        for each, quantity in wanted:
+            answer = found[id(each), quantity]
+            if isinstance(answer, Skip):
+                unique.setdefault(answer)
+            else:
+                answers.append(answer)
     report = Report(
-        environment=environment(processes),
+        environment=known,
         seed=0,
         config={},
-        measurements=tuple(measurements),
-        findings=tuple(findings),
+        measurements=tuple(each.measurement for each in answers),
+        findings=tuple(finding for each in answers for finding in each.findings),
         violations=(),
         skips=tuple(unique),
         yields=(),
@@ -334,7 +368,36 @@ def _probe(
             f"{each.loss} {each.name}": each.probe_words for each in chosen if each.probe_words
         },
     )
-    return ProbeResult(report, tuple(lines), explanations=tuple(explanations))
+    return ProbeResult(
+        report,
+        tuple(each.line for each in answers),
+        explanations=tuple(step for each in answers for step in each.explanations),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Answer:
+    """What came of one quantity of one implementation."""
+
+    line: ProbeLine
+    measurement: Measurement
+    findings: tuple[Finding, ...]
+    explanations: tuple[Explanation, ...]
+
+
+def _as_ready(
+    wanted: Iterable[tuple[Implementation, Quantity]],
+) -> Iterator[tuple[Implementation, Quantity]]:
+    """The calls of this process first, then those of each other process when it is ready.
+
+    A variant is called in the process of the implementation that it is a variant of, after it.
+    """
+    left: dict[Process | None, list[tuple[Implementation, Quantity]]] = {}
+    for each, quantity in wanted:
+        left.setdefault(each.process, []).append((each, quantity))
+    yield from left.pop(None, ())
+    while left:
+        yield from left.pop(hosts.first_ready(filter(None, left)))
 
 
 def _of_row(observed: Returned, row: int | None) -> Returned:

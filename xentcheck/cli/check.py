@@ -36,6 +36,7 @@ from xentcheck.cli.options import (
     workers_option,
 )
 from xentcheck.cli.output import Delivery, figures_of
+from xentcheck.cli.progress import ProgressDisplay
 from xentcheck.errors import UsageError
 
 CHECKED_DTYPES = ("float32", "float64")  # same as `api.DTYPES`, which --help does not import
@@ -250,7 +251,7 @@ def check(
         allow_skips=allow_skips,
         against=against,
     )
-    with foreign():
+    with foreign(), ProgressDisplay():
         made = checking(target, loss, wanted, seed=seed, timeout_s=timeout_s)
     for each in made.notes:
         note(f"note: {each}")

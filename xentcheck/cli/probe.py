@@ -30,6 +30,7 @@ from xentcheck.cli.options import (
     timeout_option,
 )
 from xentcheck.cli.output import Delivery, figures_of_probe
+from xentcheck.cli.progress import ProgressDisplay
 from xentcheck.errors import UnknownNameError, UsageError
 from xentcheck.report.formats import rendered
 from xentcheck.report.illustration import Picture
@@ -178,7 +179,10 @@ def probe(
         shape=shape,
         label_dtype=label_dtype,
     )
-    with foreign():
+    with foreign(), ProgressDisplay() as display:
+        from xentcheck.execution.targets import start_registered
+
+        start_registered(loss, chosen, patterns)
         own = {
             each: opened(each, way, gradient) for each in patterns if ":" in each or "{out}" in each
         }
@@ -187,6 +191,7 @@ def probe(
                 raise UsageError(f"{flag} goes with --implementation, and your own function there")
         result = question.asked(
             loss,
+            progress=display,
             dtypes=chosen,
             implementations=tuple(
                 escaped(own[each].name) if each in own else each for each in patterns

@@ -1,7 +1,7 @@
-"""The progress of a run in two lines.
+"""The progress of a run in two lines, and that of a probe as the results that are there.
 
-The first has the share, rows, rate and time left. The second has the current work and the worst
-error so far.
+The first line of a run has the share, rows, rate and time left. The second has the current work,
+what it waits for, and the worst error so far.
 """
 
 import math
@@ -11,14 +11,26 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from xentcheck.model import Progress
+from xentcheck.model import ProbeProgress, Progress
 from xentcheck.report import words
+from xentcheck.report.probe import render_values
 
 _LEAST_SHARE = 0.0002  # share of the work that must be done before the time left is shown
 
 
-def render(progress: Progress, elapsed: float, width: int) -> RenderableType:
-    """Two lines of at most ``width`` columns. ``elapsed`` is in seconds."""
+def render(
+    progress: Progress | None, elapsed: float, width: int, doing: str = ""
+) -> RenderableType:
+    """Two lines of at most ``width`` columns; one line before there is any progress.
+
+    Args:
+        progress: the progress; None before there is any.
+        elapsed: the time so far, in seconds.
+        width: the width in columns.
+        doing: what is waited for, "" for nothing.
+    """
+    if progress is None:
+        return _line(doing)
     grid = Table.grid(padding=(0, 2))
     grid.add_column(justify="right", width=4)
     grid.add_column(ratio=1)
@@ -30,11 +42,28 @@ def render(progress: Progress, elapsed: float, width: int) -> RenderableType:
     bar = ProgressBar(total=1.0, completed=progress.share)
     grid.add_row(Text(f"{math.floor(100 * progress.share)} %"), bar, Text("  ".join(figures)))
     grid.width = width
-    what = progress.what
+    what = "; ".join(filter(None, (progress.what, doing)))
     if not math.isnan(progress.worst):
         what += f"; worst so far {words.ulps(progress.worst)} ulp ({progress.where})"
-    text = Text(words.clean(what), no_wrap=True, overflow="ellipsis")
-    return Group(grid, text)
+    return Group(grid, _line(what))
+
+
+def of_probe(progress: ProbeProgress, doing: str, width: int, height: int) -> RenderableType:
+    """The results of a probe that are there, worst first, and what is waited for.
+
+    Args:
+        progress: has the results; those of the last dtype are shown.
+        doing: what is waited for, "" for nothing.
+        width: the width in columns.
+        height: the most lines; values come first.
+    """
+    dtype = progress.lines[-1].dtype
+    lines = [each for each in progress.lines if each.dtype == dtype]
+    return Group(render_values(lines, width, height - 1), _line(doing))
+
+
+def _line(text: str) -> Text:
+    return Text(words.clean(text), no_wrap=True, overflow="ellipsis")
 
 
 def _rate(rows: float) -> str:

@@ -172,7 +172,7 @@ def search(
         targets=targets,
     )
     wanted = Wanted(aim, budget, seconds, check.tolerance)
-    with foreign():
+    with foreign(), ProgressDisplay():
         config, own = _planned(target, spec, check, seed, timeout_s)
     options = Options(
         extra=() if own is None else (own,),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         answer,
         arguments,
         ask,
+        begin,
         observe,
         unasked,
         unsupported,
@@ -33,7 +34,9 @@ else:
     __getattr__ = names_of(
         __name__,
         {
-            "calls": ("Caller Incident Returned answer arguments ask observe unasked unsupported"),
+            "calls": (
+                "Caller Incident Returned answer arguments ask begin observe unasked unsupported"
+            ),
             "hosts": "",
             "invocation": "CallError same_bits",
             "targets": "open_target open_targets",
@@ -52,6 +55,7 @@ __all__ = [
     "answer",
     "arguments",
     "ask",
+    "begin",
     "cores",
     "hosts",
     "observe",

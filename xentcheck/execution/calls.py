@@ -10,7 +10,7 @@ exact results are finite. Then it is halved until one row is found that signals 
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from xentcheck.errors import UnsupportedError
 from xentcheck.execution import hosts
-from xentcheck.execution.invocation import CallError, invoke, same_bits
+from xentcheck.execution.invocation import CallError, invoke, rehearse, same_bits
 from xentcheck.floats import Format, format_of, ulp_distance
 from xentcheck.implementations.bridge import Call, Pulled, Tracked
 from xentcheck.implementations.shapes import UPSTREAM
@@ -31,6 +31,9 @@ from xentcheck.model.inputs import picked
 from xentcheck.registry import required_second
 
 _log = logging.getLogger("xentcheck.foreign")  # `xentcheck --debug` shows this log
+
+MOST_REHEARSED = 1 << 12
+"""Most logits of a case that frameworks are called on beforehand."""
 
 ISOLATED_FAILURES = 16
 """After this many rows that raise alone, the remaining rows count as raising too."""
@@ -154,6 +157,26 @@ def ask(
     if process is None:
         return invoke(function, data, parameters, None).result
     return hosts.invoke(process, function, data, parameters, None).result
+
+
+def begin(asked: Iterable[tuple[Implementation, Case, Quantity]]) -> None:
+    """Have frameworks make calls while the caller goes on, each in its own process.
+
+    So they import their modules and compile side by side. Users' code is only called when its
+    result counts, and so is what is given more than `MOST_REHEARSED` numbers.
+    """
+    calls: dict[Process, list[tuple[Callable[..., Any], Any, Any]]] = {}
+    for implementation, case, quantity in asked:
+        process = implementation.process
+        if process is None or not process.quiet or case.logits.size > MOST_REHEARSED:
+            continue
+        run = Caller(implementation, case, quantity)
+        data = run.data(case.logits, slice(None))
+        calls.setdefault(process, []).append((run.function, data, run.parameters))
+    for process, each in calls.items():
+        compiled = any(hosts.compiles(function) for function, *_ in each)
+        doing = hosts.compiling(process) if compiled else f"calling {process.name}"
+        hosts.begin(process, doing, rehearse, each)
 
 
 def _narrower(result: Format, source: Format) -> bool:

@@ -15,8 +15,9 @@ import os
 import pickle
 import sys
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from multiprocessing import connection
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -25,11 +26,13 @@ from xentcheck.execution import programs
 from xentcheck.execution.hosted import Answer
 from xentcheck.execution.invocation import CallError, Invocation
 from xentcheck.execution.slots import Folder
+from xentcheck.implementations.bridge import Call, Pulled, Tracked
 from xentcheck.model import Array, Kind, Process
 
 _LAST_WORDS = 160  # characters of the last line that are shown
 _LONGEST_WAIT_S = 1e6  # a longer timeout counts as no limit
 _LISTENING_S = 0.5  # seconds between two looks at the output of a user's code while it works
+_BUSY_S = 0.3  # seconds of waiting after which is said what for, and said again
 
 
 class _Host:
@@ -40,6 +43,9 @@ class _Host:
         found = self._slot.connection()
         self._adopted = found is not None  # somebody else had it before
         self._started = False
+        self._owed = 0  # answers to what was begun that did not come yet
+        self._begins = ""  # what that is
+        self._compiled: set[Hashable] = set()
         self._heard = self._slot.printed.stat().st_size if found else 0  # bytes that were passed on
         self._connection = found or self._begun(process)
 
@@ -58,7 +64,8 @@ class _Host:
             if not self._started:
                 self._greet(process, speaker)
             self._connection.send_bytes(message)
-            answer: Answer = self._receive(process.timeout_s, speaker)
+            doing = self._compiling(process, arguments)
+            answer: Answer = self._receive(process.timeout_s, speaker, doing)
         except (EOFError, OSError):
             end = self._slot.ended()
             self._relay(speaker, all_of_it=True)
@@ -70,28 +77,94 @@ class _Host:
             raise answer.error
         return answer.result
 
+    @property
+    def idle(self) -> bool:
+        """Whether it has imported its modules and done what was begun."""
+        return self._started and not self._owed
+
+    @property
+    def connection(self) -> Connection:
+        """The connection, to wait for messages of several hosts."""
+        return self._connection
+
+    @property
+    def doing(self) -> str:
+        """What was begun and is not done, in words."""
+        return self._begins if self._started and self._owed else ""
+
+    @property
+    def started(self) -> bool:
+        """Whether it has imported its modules."""
+        return self._started
+
+    def begin(self, doing: str, arguments: tuple[Any, ...]) -> None:
+        """Send a request whose answer is dropped."""
+        with suppress(OSError):  # it is gone, which the next request tells
+            self._connection.send_bytes(pickle.dumps(("ask", arguments)))
+            self._owed += 1
+            self._begins = doing
+
+    def proceed(self) -> None:
+        """Take the next message before it is asked anything. Raises EOFError when it is gone."""
+        self._connection.recv_bytes()
+        if self._started:
+            self._owed -= 1
+        self._started = True
+
+    def settled(self, process: Process) -> bool:
+        """Wait for what was begun. Return False if it died of that, or takes too long."""
+        try:
+            while self._owed:
+                if not self._connection.poll(min(process.timeout_s, _LONGEST_WAIT_S)):
+                    return False
+                self.proceed()
+        except (EOFError, OSError):
+            return False
+        return True
+
     def _greet(self, process: Process, speaker: str) -> None:
         """Wait until the process is ready. One that died meanwhile, idle, is replaced."""
+        doing = _importing(process)
         try:
-            self._receive(process.timeout_s, speaker)
+            self._receive(process.timeout_s, speaker, doing)
         except (EOFError, OSError):
             if not self._adopted:
                 raise
-            self._adopted, self._heard = False, 0
+            self._adopted, self._heard, self._owed = False, 0, 0
             self._connection.close()
             self._slot.kill()
             self._connection = self._begun(process)
-            self._receive(process.timeout_s, speaker)
+            self._receive(process.timeout_s, speaker, doing)
         self._started = True
 
-    def _receive(self, timeout_s: float, speaker: str) -> Any:
+    def _compiling(self, process: Process, arguments: tuple[Any, ...]) -> str:
+        """What a call compiles that was not compiled here before, in words; "" for nothing."""
+        function, *given = arguments
+        if not compiles(function):
+            return ""
+        shapes = [(str(each.dtype), each.shape[1:]) for each in given[0] if each is not None]
+        key = (function, tuple(shapes))
+        try:
+            new = key not in self._compiled
+            self._compiled.add(key)
+        except TypeError:  # a function that cannot be told from others
+            return ""
+        return compiling(process) if new else ""
+
+    def _receive(self, timeout_s: float, speaker: str, doing: str = "") -> Any:
         # poll() takes 31 bits of milliseconds: a timeout of more than some days counts as no limit
         limit = math.inf if timeout_s > _LONGEST_WAIT_S else time.monotonic() + timeout_s
+        told = False
         while True:
             left = max(limit - time.monotonic(), 0.0)
-            wait = min(left, _LISTENING_S) if speaker else left
+            wait = min(left, _BUSY_S) if doing else min(left, _LISTENING_S) if speaker else left
             if self._connection.poll(None if math.isinf(wait) else wait):
+                if told:
+                    busy("")
                 return pickle.loads(self._connection.recv_bytes())
+            if doing:
+                busy(doing)
+                told = True
             self._relay(speaker)
             if time.monotonic() >= limit:
                 raise CallError(Kind.TIMED_OUT, f"gave no result within {timeout_s:g} s")
@@ -135,6 +208,48 @@ class _Host:
         """Drop a host that belongs to the parent of this fork."""
         self._connection.close()
         self._slot.forget()
+
+
+def _doing(processes: Iterable[Process]) -> str:
+    """What processes do before they are idle, in one line."""
+    found = [(each, _hosts[_alike(each)]) for each in processes]
+    importing = _importing(*(each for each, host in found if not host.started))
+    return "; ".join(filter(None, (importing, *dict.fromkeys(host.doing for _, host in found))))
+
+
+def _importing(*processes: Process) -> str:
+    modules = dict.fromkeys(module for each in processes for module in each.modules)
+    return f"importing {', '.join(modules)}" if modules else ""
+
+
+def compiling(process: Process) -> str:
+    """That a process compiles, in words."""
+    return f"compiling with {process.modules[0] if process.modules else process.name}"
+
+
+def compiles(function: object) -> bool:
+    """Whether the first call of a function compiles it."""
+    inner = function.function if isinstance(function, Pulled | Tracked) else function
+    return isinstance(inner, Call) and (inner.compiles or "compile" in inner.variant)
+
+
+_listeners: list[Callable[[str], None]] = []
+
+
+@contextmanager
+def listening(listener: Callable[[str], None]) -> Iterator[None]:
+    """Tell a listener what is waited for in this block, here and in workers; "": it is over."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.pop()
+
+
+def busy(doing: str) -> None:
+    """Tell the innermost listener what is waited for."""
+    for each in _listeners[-1:]:
+        each(doing)
 
 
 def _say(speaker: str, line: str) -> None:
@@ -199,6 +314,41 @@ def start(processes: Iterable[Process]) -> None:
             _hosts[_alike(process)] = _Host(process)
 
 
+def begin(process: Process, doing: str, function: Callable[..., Any], *arguments: Any) -> None:
+    """Call a function in a process while the caller goes on. What it returns or raises is dropped.
+
+    The function and its arguments must pickle. If the process dies of it, the next request starts
+    another one. ``doing`` says in words what it does.
+    """
+    start((process,))
+    _hosts[_alike(process)].begin(doing, (function, *arguments))
+
+
+def first_ready(processes: Iterable[Process]) -> Process:
+    """Wait for the first process that has imported its modules and done what was begun.
+
+    One that died or takes too long counts, too: whoever asks it is told.
+    """
+    waiting = {_hosts[_alike(each)].connection: each for each in processes}
+    patience = min(_LONGEST_WAIT_S, *(each.timeout_s for each in waiting.values()))
+    limit = time.monotonic() + patience
+    while True:
+        for each in waiting.values():
+            if _hosts[_alike(each)].idle:
+                return each
+        left = max(limit - time.monotonic(), 0.0)
+        heard = connection.wait([*waiting], min(left, _BUSY_S))
+        if not heard and not left:
+            return next(iter(waiting.values()))
+        busy(_doing(waiting.values()))
+        for one in heard:
+            each = waiting[one]  # type: ignore[index]
+            try:
+                _hosts[_alike(each)].proceed()
+            except (EOFError, OSError):
+                return each
+
+
 def ask(process: Process, function: Callable[..., Any], *arguments: Any) -> Any:
     """Return what a function returns in a process.
 
@@ -238,6 +388,9 @@ def invoke(
 
 def _request(process: Process, work: str, arguments: tuple[Any, ...]) -> Any:
     start((process,))
+    if not _hosts[_alike(process)].settled(process):
+        _hosts.pop(_alike(process)).kill(process)
+        start((process,))
     try:
         return _hosts[_alike(process)].request(process, work, arguments)
     except CallError as error:

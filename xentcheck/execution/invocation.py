@@ -9,6 +9,7 @@ import re
 import sysconfig
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from traceback import TracebackException, extract_tb
@@ -122,6 +123,16 @@ def invoke(
         if isinstance(value, np.ndarray) and not same_bits(given[name], value).all()
     ]
     return Invocation(_checked(returned, shape), tuple(mutated), tuple(signals.seen))
+
+
+def rehearse(calls: Sequence[tuple[Callable[..., Any], Sequence[Any], Mapping[str, Any]]]) -> None:
+    """Make calls whose results nobody wants, so that what they compile is there for the next ones.
+
+    Each is a function, its arrays and its parameters.
+    """
+    for function, data, parameters in calls:
+        with suppress(CallError, UnsupportedError):
+            invoke(function, data, parameters, None)
 
 
 def _checked(returned: Any, shape: tuple[int, ...] | None) -> Array:

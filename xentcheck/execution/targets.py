@@ -7,7 +7,7 @@ from xentcheck.errors import TargetError
 from xentcheck.execution import hosts
 from xentcheck.execution.invocation import CallError
 from xentcheck.implementations import user
-from xentcheck.model import Implementation, Target
+from xentcheck.model import Implementation, Target, selected
 
 
 def open_target(target: Target) -> tuple[Implementation, str]:
@@ -27,6 +27,27 @@ def open_target(target: Target) -> tuple[Implementation, str]:
     except (CallError, RuntimeError) as error:
         raise TargetError(f"{target.target}: loading it failed: {error}") from None
     return user.made(target, description), description.gradient
+
+
+def start_registered(loss: str, dtypes: Sequence[str], patterns: Sequence[str]) -> None:
+    """Start the processes of registered implementations, before anybody asks them.
+
+    So frameworks are imported while the asking side still imports its own modules.
+
+    Args:
+        loss: the id of their loss.
+        dtypes: those that are asked about.
+        patterns: they select the implementations; without any, all of them.
+    """
+    wanted = {
+        each.process: None
+        for each in registry.implementations()
+        if each.process is not None
+        and each.loss == loss
+        and not set(dtypes).isdisjoint(each.dtypes)
+        and selected(each.name, patterns or ("*",))
+    }
+    hosts.start(each for each in wanted if not registry.missing(each))
 
 
 def open_targets(targets: Sequence[Target]) -> tuple[Implementation, ...]:

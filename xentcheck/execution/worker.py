@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn
 
+from xentcheck.execution import hosts
 from xentcheck.execution.tasks import Tell, Work
 
 
@@ -22,6 +23,13 @@ class Told:
     """A note that a worker reported."""
 
     note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """What a worker waits for; "": it goes on."""
+
+    doing: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +110,16 @@ def serve(work: Work[Any, Any], shared: Sequence[object], connection: Connection
     def tell(note: str) -> None:
         _send(connection, Told(note))
 
+    def wait(doing: str) -> None:
+        _send(connection, Busy(doing))
+
     while True:
         try:
             message = connection.recv_bytes()
         except (EOFError, OSError):
             _leave()
-        answer = _answer(work, shared, message, tell)
+        with hosts.listening(wait):
+            answer = _answer(work, shared, message, tell)
         _flush()  # the parent ends an idle worker by killing it
         _send(connection, answer)
 
@@ -132,7 +144,7 @@ def _leave() -> NoReturn:
     os._exit(0)
 
 
-def _send(connection: Connection, message: Told | Answered | Raised) -> None:
+def _send(connection: Connection, message: Told | Busy | Answered | Raised) -> None:
     try:
         connection.send(message)
     except OSError:

@@ -23,8 +23,9 @@ from types import FrameType
 from typing import Any, Generic
 
 from xentcheck.errors import ending
+from xentcheck.execution import hosts
 from xentcheck.execution.tasks import Death, Result, Run, Task, Work
-from xentcheck.execution.worker import ENDS, Raised, Told, packed, serve, unsendable
+from xentcheck.execution.worker import ENDS, Busy, Raised, Told, packed, serve, unsendable
 
 AHEAD = 16
 """Limit on tasks that are handed out or have a waiting result, in tasks per worker."""
@@ -400,6 +401,9 @@ class _Pool(Run[Result], Generic[Task, Result]):
             return
         if isinstance(message, Told):
             worker.note = message.note
+            return
+        if isinstance(message, Busy):
+            hosts.busy(message.doing)
             return
         assert worker.job is not None
         position, worker.job = worker.job.position, None

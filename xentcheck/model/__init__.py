@@ -84,6 +84,7 @@ if TYPE_CHECKING:
         Measurement,
         ProbeLine,
         ProbeNumber,
+        ProbeProgress,
         ProbeResult,
         Progress,
         Report,
@@ -123,8 +124,8 @@ else:
             "limits": "OTHER_BOUNDS SURVEY_TOLERANCE Config Limit Tolerance",
             "profiles": "Profile ProfileBin",
             "results": (
-                "Cell Change Finding Input Measurement ProbeLine ProbeNumber ProbeResult "
-                "Progress Report Scored Skip Source Standing Violation Witness Yield"
+                "Cell Change Finding Input Measurement ProbeLine ProbeNumber ProbeProgress "
+                "ProbeResult Progress Report Scored Skip Source Standing Violation Witness Yield"
             ),
             "searched": "Improvement Searched",
             "usual": "UsualTest",
@@ -193,6 +194,7 @@ __all__ = [
     "ParameterValue",
     "ProbeLine",
     "ProbeNumber",
+    "ProbeProgress",
     "ProbeResult",
     "Process",
     "Profile",

@@ -520,6 +520,13 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class ProbeProgress:
+    """The progress of a probe: the lines that are there, in the order in which they came."""
+
+    lines: "tuple[ProbeLine, ...]"
+
+
+@dataclass(frozen=True, slots=True)
 class ProbeNumber:
     """One result of a probe and the exact one.
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _MOST_COMPONENTS = 12  # if there are more, only the worst are shown
 _HEADERS = ("implementation", "result", "hex", "ulp", "verdict")
+_SHORTEST_NAME = 8  # columns, while a probe goes on
 _LEAST = {"implementation": 16, "verdict": 10}  # least widths of the columns that may be folded
 
 
@@ -42,6 +43,38 @@ def render_probe(result: "ProbeResult", width: int) -> Group:
     entries.append(("measure", f"ulp: {ULP_DEFINITION}; worst first"))
     parts.append(labelled(entries))
     return Group(*parts)
+
+
+def render_values(lines: Sequence["ProbeLine"], width: int, height: int) -> RenderableType:
+    """The values of a probe that are there so far, worst first, one line each.
+
+    Args:
+        lines: of one dtype.
+        width: the width in columns.
+        height: the most lines.
+    """
+    numbers = [
+        (line.implementation, number)
+        for line in lines
+        if line.quantity == Quantity.VALUE and line.results
+        for number in [min(line.results, key=severity)]
+    ]
+    numbers.sort(key=lambda each: severity(each[1]))
+    rows = []
+    for each in numbers[: max(height, 1)]:
+        name, result, _, ulps, verdict = _cells(*each)
+        rows.append((name, result, Text.assemble(ulps, " ulp"), verdict))
+    grid = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
+    columns = list(zip(*rows, strict=True)) or [()] * 4
+    widths = [max((cell.cell_len for cell in column), default=0) for column in columns]
+    names = max(min(widths[0], width - sum(widths[1:]) - 6), _SHORTEST_NAME)
+    grid.add_column(width=names, no_wrap=True, overflow="ellipsis")
+    for each_width in widths[1:3]:
+        grid.add_column(width=each_width, justify="right", no_wrap=True)
+    grid.add_column(no_wrap=True, overflow="ellipsis")
+    for row in rows:
+        grid.add_row(*row)
+    return grid
 
 
 _STEP_HEADERS = ("step", "computed", "exact", "error")
