@@ -279,7 +279,9 @@ def _diagnosed(subject: Subject) -> Diagnosed:
     ]
     if any(each is not line for each, line in zip(more, lines, strict=True)):
         found = diagnose(subject.loss, subject.name, more, found)
-    unexplained = found.unexplained if subject.described else {}
+    # what comes back through a pipe: the rows on which experiments are made, and no fits
+    lines_left = found.unexplained if subject.described else {}
+    unexplained = {line: blocks[:1] for line, blocks in lines_left.items()}
     return replace(found, fits=(), unexplained=unexplained)
 
 

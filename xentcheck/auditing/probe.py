@@ -49,7 +49,6 @@ from xentcheck.model import (
     kind_of,
     selected,
 )
-from xentcheck.model.inputs import picked
 from xentcheck.reference import (
     Reference,
     Tier,
@@ -276,14 +275,7 @@ def _unheard(_: Skip) -> None:
 def _input(asked: _Asked, number: int) -> Input:
     """The row of the probe; under a reduction, its block."""
     case = asked.case
-    where: Any = slice(None) if case.reduced else asked.row or 0
-    return Input(
-        logits=case.logits[where],
-        labels=None if case.labels is None else case.labels[where],
-        parameters=picked(case.parameters, where),
-        row=number,
-        generator=case.generator,
-    )
+    return Input.of(case, None if case.reduced else asked.row or 0, row=number)
 
 
 def _probe(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +38,6 @@ from xentcheck.model import (
     function_for,
     kind_of,
 )
-from xentcheck.model.inputs import picked
 from xentcheck.reference import Reference
 from xentcheck.searching.shrinking import MOST_CALLS, shrink
 
@@ -363,15 +362,9 @@ class _Asked:
     def _input(self, case: Case, place: int) -> Input:
         """The input of a case: its row, or all of it if it is a block."""
         single = case.rows == 1 and not case.reduced
-        where: Any = 0 if single else slice(None)
-        return self._numbered(
-            Input(
-                case.logits[where],
-                None if case.labels is None else case.labels[where],
-                picked(case.parameters, where),
-                place=0 if single else place,
-            )
-        )
+        if single:
+            return self._numbered(Input.of(case, 0))
+        return self._numbered(Input.of(case, None, place=place))
 
     def _numbered(self, given: Input) -> Input:
         """The input with the number of the row that it was made of."""

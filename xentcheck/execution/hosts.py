@@ -387,20 +387,21 @@ def invoke(
 
 
 def _request(process: Process, work: str, arguments: tuple[Any, ...]) -> Any:
+    key = _alike(process)
     start((process,))
-    if not _hosts[_alike(process)].settled(process):
-        _hosts.pop(_alike(process)).kill(process)
+    if not _hosts[key].settled(process):
+        _hosts.pop(key).kill(process)
         start((process,))
     try:
-        return _hosts[_alike(process)].request(process, work, arguments)
+        return _hosts[key].request(process, work, arguments)
     except CallError as error:
         if error.kind in (Kind.CRASHED, Kind.TIMED_OUT):
-            _hosts.pop(_alike(process)).kill(process)
+            _hosts.pop(key).kill(process)
         raise
     except (XentcheckError, RuntimeError):
         raise
     except BaseException:  # Ctrl-C: the next request would receive this answer
-        _hosts.pop(_alike(process)).kill(process)
+        _hosts.pop(key).kill(process)
         raise
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from xentcheck.model import ADAPTIVE, Case, Kind, Quantity
-from xentcheck.model.inputs import picked
 from xentcheck.reference import Element
 
 
@@ -70,15 +69,7 @@ def alone(case: Case, row: int) -> tuple[Case, int]:
     """A case of one row and the row's index in it. Under a reduction it is the whole block."""
     if case.reduced:
         return case, row
-    rows = slice(row, row + 1)
-    own = replace(
-        case,
-        logits=case.logits[rows].copy(),
-        labels=None if case.labels is None else case.labels[rows].copy(),
-        parameters=picked(case.parameters, rows),
-        start=case.start + row,
-    )
-    return own, 0
+    return replace(case.part(np.array([row])), start=case.start + row), 0
 
 
 def gravity(error: float) -> float:

@@ -15,7 +15,6 @@ from xentcheck.measurement.candidate import Candidate
 from xentcheck.measurement.scales import least_scale, ratio
 from xentcheck.measurement.scoring import excess_bits, score, unflushed_kind
 from xentcheck.model import Case, Cell, Input, Kind, Quantity, Scored, Tolerance, Witness, kind_of
-from xentcheck.model.inputs import picked
 from xentcheck.reference import exact, exact_component, exact_in_block, few_distinct
 from xentcheck.reference.enclosures import Exact, decimal_text, expected, midpoint, radius_in_ulps
 
@@ -143,13 +142,6 @@ def content(case: Case) -> tuple[Any, ...]:
 
 def input_of(shown: Candidate) -> Input:
     """The input that reproduces a candidate: its row, or the whole block under a reduction."""
-    where: Any = slice(None) if shown.case.reduced else shown.row
-    case = shown.case
-    return Input(
-        logits=case.logits[where],
-        labels=None if case.labels is None else case.labels[where],
-        parameters=picked(case.parameters, where),
-        row=shown.number,
-        generator=case.generator,
-        place=shown.row if case.reduced else 0,
-    )
+    if shown.case.reduced:
+        return Input.of(shown.case, None, row=shown.number, place=shown.row)
+    return Input.of(shown.case, shown.row, row=shown.number)

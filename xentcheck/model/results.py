@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from xentcheck.model.grades import Grade
-from xentcheck.model.inputs import Array, ParameterValue, Quantity
+from xentcheck.model.inputs import Array, Case, ParameterValue, Quantity, picked
 from xentcheck.model.kinds import NOTES, Kind
 from xentcheck.model.profiles import Profile
 from xentcheck.model.usual import UsualTest
@@ -41,6 +41,19 @@ class Input:
     row: int = 0
     generator: str = ""
     place: int = 0
+
+    @classmethod
+    def of(cls, case: Case, index: int | None, row: int = 0, place: int = 0) -> "Input":
+        """The input of the row of a case with this index; None: of the whole block."""
+        where: Any = slice(None) if index is None else index
+        return cls(
+            case.logits[where],
+            None if case.labels is None else case.labels[where],
+            picked(case.parameters, where),
+            row=row,
+            generator=case.generator,
+            place=place,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,6 @@ from xentcheck.model import (
     Witness,
     selected,
 )
-from xentcheck.model.inputs import picked
 from xentcheck.recognition.exams import NAME
 from xentcheck.recognition.recognising import Recognition, recognised
 from xentcheck.reference import exact
@@ -228,14 +227,7 @@ def _witness(found: Recognition) -> Witness:
     """Return the row that shows it. A compared row gets its exact result from the arbiter."""
     whole = found.exam.case
     case, row = (whole, found.row) if whole.reduced else alone(whole, found.row)
-    where: Any = slice(None) if whole.reduced else 0
-    given = Input(
-        logits=case.logits[where],
-        labels=None if case.labels is None else case.labels[where],
-        parameters=picked(case.parameters, where),
-        row=whole.start + found.row,
-        generator=whole.generator,
-    )
+    given = Input.of(case, None if whole.reduced else 0, row=whole.start + found.row)
     bare = Witness(given, note=found.text)
     if not found.result_dtype:
         return bare

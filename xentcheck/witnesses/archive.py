@@ -12,6 +12,7 @@ from xentcheck.errors import UsageError
 from xentcheck.execution import hosts
 from xentcheck.floats import format_of, to_float64
 from xentcheck.model import Array, Finding, Report, Sweep, Witness
+from xentcheck.report.words.files import free_name
 from xentcheck.witnesses.given import NATIVE, Given, Known, given_to
 from xentcheck.witnesses.script import script_text
 
@@ -81,12 +82,7 @@ def _name(finding: Finding, taken: set[str]) -> str:
     mark = hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     if slug != whole or len(slug) > _LONGEST_NAME or slug.casefold() in taken:
         slug = f"{slug[:_LONGEST_NAME]}-{mark}"
-    made, number = slug, 1
-    while made.casefold() in taken:
-        number += 1
-        made = f"{slug}-{number}"
-    taken.add(made.casefold())
-    return made
+    return free_name(slug, taken)
 
 
 def _arrays(finding: Finding, witness: Witness, given: Given) -> dict[str, Array]:

@@ -9,6 +9,7 @@ import vl_convert
 
 from xentcheck.errors import UsageError
 from xentcheck.report.pictures.figures import Figure
+from xentcheck.report.words.files import free_name
 
 _SCALE = 2  # pixels of a PNG per point
 _UNSAFE = re.compile(r"[^\w.-]+")
@@ -36,23 +37,13 @@ def save(figures: Iterable[Figure], folder: Path) -> list[SavedFigure]:
     saved: list[SavedFigure] = []
     taken: set[str] = set()
     for figure in figures:
-        name = _free(_UNSAFE.sub("_", figure.name)[:_LONGEST_NAME], taken)
+        name = free_name(_UNSAFE.sub("_", figure.name)[:_LONGEST_NAME], taken)
         svg = vl_convert.vegalite_to_svg(figure.draw().to_dict())
         made = SavedFigure(folder / f"{name}.svg", folder / f"{name}.png", figure.says)
         _write(made.svg, svg.encode("utf-8"))
         _write(made.png, vl_convert.svg_to_png(svg, scale=_SCALE))
         saved.append(made)
     return saved
-
-
-def _free(name: str, taken: set[str]) -> str:
-    """The name, with a number behind it if another figure has it; some systems ignore case."""
-    chosen, number = name, 1
-    while chosen.casefold() in taken:
-        number += 1
-        chosen = f"{name}-{number}"
-    taken.add(chosen.casefold())
-    return chosen
 
 
 def _write(path: Path, content: bytes) -> None:
