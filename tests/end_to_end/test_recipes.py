@@ -305,7 +305,9 @@ def test_inputs_are_never_run(package: Path, runner: Runner) -> None:
         attempt.uses(**{"config": "gate.yaml", "python": sys.executable, name: hostile})
         assert attempt.status != 0
         assert "status" not in attempt.summary
-    assert {each.name for each in package.iterdir()} == {"gate.yaml", "losses.py"}
+    # The import of losses.py may leave its bytecode.
+    made = {each.name for each in package.iterdir()} - {"__pycache__"}
+    assert made == {"gate.yaml", "losses.py"}
 
 
 @pytest.mark.slow
