@@ -55,12 +55,16 @@ html_theme = "pydata_sphinx_theme"
 html_title = "xentcheck"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
+html_js_files = ["paper.js"]
+html_favicon = "static/icon.svg"
+html_context = {"default_mode": "auto"}  # without it the theme complains in the console
 html_sidebars = {"index": [], "tutorial": []}
 html_show_sourcelink = False
+html_domain_indices = False  # modules are on the page of the Python interface
 html_theme_options = {
     "navbar_align": "left",
     "navbar_end": ["theme-switcher"],
-    "secondary_sidebar_items": ["page-toc"],
+    "secondary_sidebar_items": {"**": ["page-toc"], "atlas": []},
     "show_prev_next": False,
     "show_toc_level": 2,
     "header_links_before_dropdown": 6,

@@ -66,6 +66,7 @@ _REFERENCE = Path(__file__).parent / "reference"
 _TOGETHER = re.compile(
     r"faults/test_faults\.py::.*\[\w+"  # of each loss
     r"|end_to_end/test_(adoption|articles|replay)\.py"
+    r"|end_to_end/test_site"
     r"|implementations/test_(passing|registration)\.py"
     r"|measurement/test_default_limit\.py"
 )
@@ -97,6 +98,24 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if hasattr(config, "cache") and not hasattr(config, "workerinput"):
         sharing.forget_modules_of_tests(config.cache.mkdir("compiled"))
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A browser without a window."""
+    from tests.browsing import Browser  # most tests need no selenium
+
+    made = Browser(tmp_path_factory.mktemp("profile"))
+    yield made
+    made.driver.quit()
+
+
+@pytest.fixture
+def browser(chromium: Any) -> Any:
+    """The same browser: every test begins with the same window, theme and medium."""
+    chromium.resize(1280, 900)
+    chromium.media()
+    return chromium
 
 
 @pytest.fixture(autouse=True)

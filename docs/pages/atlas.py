@@ -49,12 +49,32 @@ _PACKAGES: Mapping[str, str] = {
 """Frameworks by the first part of the names of their functions."""
 
 
-_DISTRIBUTIONS = {"tf": "tensorflow_cpu", "sklearn": "scikit-learn", "paddle": "paddlepaddle"}
-"""Distributions that are called otherwise than what is imported."""
+_DISTRIBUTIONS: Mapping[str, Sequence[str]] = {
+    "optax": ("optax", "jax"),
+    "tf": ("tensorflow-cpu",),
+    "keras": ("keras", "tensorflow-cpu"),
+    "sklearn": ("scikit-learn",),
+    "liger_kernel": ("liger-kernel", "triton", "torch"),
+    "paddle": ("paddlepaddle",),
+}
+"""Distributions that decide the results of a framework, its own first; else only its name's."""
+
+_NOTES: Mapping[str, str] = {
+    "keras": "With TensorFlow as its backend.",
+    "liger_kernel": "Its Triton kernels were run by Triton's interpreter on the CPU, not on a GPU."
+    " Formulas, masks and the places of rounding are those of the kernels. The last bits of exp"
+    " and log differ from those of a GPU.",
+    "mlx": "On its CPU backend for Linux. On an Apple GPU cross_entropy is another function, which"
+    " was not measured.",
+}
+"""What to know about how a framework was measured."""
 
 
 _JOINTS = frozenset("+-")
 """What stands between the functions of a composition, such as ``torch.sigmoid+log``."""
+
+_DASHED = ("xgboost",)
+"""Frameworks whose own names have dashes, such as ``multi-softprob``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +94,8 @@ class Line:
         breaks_at: the mildest input that shows a fault, and the kind of the fault.
         safe_range: where it keeps its grade, for the axes along which it loses it.
         causes: the causes, the one that explains most rows first.
+        version: the versions that decide the result, such as ``optax 0.2.8, jax 0.10.2``.
+        machine: the platform and the vector instructions of the processor.
     """
 
     framework: str
@@ -88,6 +110,8 @@ class Line:
     breaks_at: str
     safe_range: str
     causes: str
+    version: str
+    machine: str
 
 
 # From reports to the data file
@@ -100,8 +124,9 @@ def lines_of(report: Report) -> Iterator[Line]:
         ranges[each.loss, each.implementation, each.dtype, each.quantity].append(each)
     for function in functions(report):
         key = (function.loss, function.name, function.dtype, function.quantity)
+        framework = function.name.partition(".")[0]
         yield Line(
-            function.name.partition(".")[0],
+            framework,
             *key,
             function.grade,
             function.max_ulp,
@@ -110,7 +135,16 @@ def lines_of(report: Report) -> Iterator[Line]:
             function.breaks_at,
             _safe_range(ranges.get(key, ())),
             ", ".join(_causes(report.diagnoses, function)),
+            _version(framework, report.environment),
+            f"{report.environment['platform']}, {report.environment['cpu']}",
         )
+
+
+def _version(framework: str, environment: Mapping[str, str]) -> str:
+    """The versions that decide the results of a framework, as far as they are known."""
+    known = {name.replace("_", "-"): version for name, version in environment.items()}
+    wanted = _DISTRIBUTIONS.get(framework, (framework,))
+    return ", ".join(f"{name} {known[name]}" for name in wanted if name in known)
 
 
 def _safe_range(found: Sequence[SafeRange]) -> str:
@@ -157,17 +191,23 @@ def collect(reports: Sequence[Report], date: str) -> None:
         writer = csv.DictWriter(file, [each.name for each in fields(Line)], lineterminator="\n")
         writer.writeheader()
         writer.writerows(map(asdict, ordered))
-    environment: dict[str, str] = {}
-    for report in reports:
-        environment |= report.environment
     record = {
         "date": date,
-        "environment": environment,
-        "rows": sum(each.rows for report in reports for each in report.measurements),
         "seed": reports[0].seed,
+        "reports": [_record(report) for report in reports],
         "not_measured": sorted(set(_PACKAGES) - {each.framework for each in ordered}),
     }
     RECORD.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _record(report: Report) -> dict[str, Any]:
+    """With what a report was measured, and which frameworks."""
+    found = {each.name.partition(".")[0] for each in functions(report)}
+    return {
+        "frameworks": [name for name in _PACKAGES if name in found],
+        "rows": sum(each.rows for each in report.measurements),
+        "environment": dict(report.environment),
+    }
 
 
 # From the data file to pages
@@ -183,38 +223,43 @@ def measured() -> tuple[list[Line], dict[str, Any]]:
 def pages() -> Iterator[tuple[str, Iterable[str]]]:
     """A page for each framework and one for each loss; ``atlas.md`` includes the summary."""
     lines, record = measured()
-    frameworks = dict.fromkeys(each.framework for each in lines)
-    losses = dict.fromkeys(each.loss for each in lines)
     yield "summary.inc", _summary(lines, record)
-    for name in frameworks:
+    for name in _frameworks(lines):
         own = [each for each in lines if each.framework == name]
-        yield f"framework-{name}.md", _page(_PACKAGES[name], own, "loss", _about(name, record))
-    for name in losses:
+        yield f"framework-{name}.md", _page(_PACKAGES[name], own, "loss", _about(name, own, record))
+    for name in dict.fromkeys(each.loss for each in lines):
         own = [each for each in lines if each.loss == name]
         about = f"Formula, parameters and conventions: [{name}](../losses/{name}.md)."
         yield f"loss-{name}.md", _page(name, own, "framework", about)
 
 
-def _about(framework: str, record: Mapping[str, Any]) -> str:
-    distribution = _DISTRIBUTIONS.get(framework, framework)
-    version = record["environment"].get(distribution)
-    return f"Version {version}." if version else ""
+def _frameworks(lines: Iterable[Line]) -> list[str]:
+    """The frameworks of the lines, in the order of the table of packages."""
+    found = {each.framework for each in lines}
+    return [name for name in _PACKAGES if name in found]
+
+
+def _about(framework: str, lines: Sequence[Line], record: Mapping[str, Any]) -> str:
+    versions = " and ".join(dict.fromkeys(each.version for each in lines if each.version))
+    machines = " and ".join(dict.fromkeys(each.machine for each in lines))
+    told = f"{versions}, measured" if versions else "Measured"
+    text = plain(f"{told} on {record['date']} on {machines}.")
+    return f"{text} {_NOTES[framework]}" if framework in _NOTES else text
 
 
 def _summary(lines: Sequence[Line], record: Mapping[str, Any]) -> Iterator[str]:
-    environment = record["environment"]
-    versions = ", ".join(
-        f"{name} {version}" for name, version in environment.items() if name not in _NO_PACKAGES
-    )
+    rows = sum(each["rows"] for each in record["reports"])
     yield from folded(
-        f"Measured on {record['date']} on {environment['platform']}, Python "
-        f"{environment['python']}: {plain(versions)}. {record['rows']:,} rows, "
-        f"seed {record['seed']}."
+        f"Measured on {record['date']}: {rows:,} rows, seed {record['seed']}. Frameworks that live"
+        " together can crash each other, so there may be several environments:"
     )
+    yield ""
+    for each in record["reports"]:
+        yield f"- {_told(each)}"
     yield ""
     if record["not_measured"]:
         missing = ", ".join(_PACKAGES[each] for each in record["not_measured"])
-        yield f"Not measured this time: {missing}."
+        yield f"Not measured this time, for they were not installed: {missing}."
         yield ""
     yield "## By framework"
     yield ""
@@ -222,25 +267,43 @@ def _summary(lines: Sequence[Line], record: Mapping[str, Any]) -> Iterator[str]:
     yield "## By loss"
     yield ""
     yield from _matrix(lines, "loss", "atlas/loss-{}.md")
-    names = dict.fromkeys(f"atlas/framework-{each.framework}" for each in lines)
-    yield from contents([*names, *dict.fromkeys(f"atlas/loss-{each.loss}" for each in lines)])
+    yield from contents(
+        (f"atlas/framework-{name}" for name in _frameworks(lines)), caption="Frameworks"
+    )
+    losses = dict.fromkeys(f"atlas/loss-{each.loss}" for each in lines)
+    yield from contents(losses, caption="Losses")
+
+
+def _told(record: Mapping[str, Any]) -> str:
+    """One environment: which frameworks, with what, on what."""
+    environment = record["environment"]
+    versions = ", ".join(
+        f"{name} {version}" for name, version in environment.items() if name not in _NO_PACKAGES
+    )
+    names = ", ".join(_PACKAGES[name] for name in record["frameworks"])
+    return plain(
+        f"{names}: {record['rows']:,} rows with Python {environment['python']}, {versions}, on"
+        f" {environment['platform']}, {environment['cpu']}"
+    )
 
 
 _NO_PACKAGES = ("python", "platform", "cpu")
 
 
 def _matrix(lines: Sequence[Line], by: str, address: str = "") -> Iterator[str]:
-    """How many functions have each grade in float32; the worse of value and gradient counts.
+    """How many functions have each grade; the worse of value and gradient counts.
 
-    Compositions are left out: they are there because they fail.
+    The grade is that in float32, or in float64 for a function that takes no float32. Compositions
+    are left out: they are there because they fail.
     """
     counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    own_calls = (each for each in lines if not set(each.function) & _JOINTS)
+    own_calls = (each for each in lines if not _is_composition(each))
     for (group, _, _), own in _functions(own_calls, by).items():
-        grades = [each.grade for each in own if each.dtype == _SHOWN and each.grade]
+        grades = [each.grade for each in _shown(own) if each.grade]
         if grades:
             counts[group][min(map(Grade, grades), key=rank)] += 1
     titles = {each: _PACKAGES.get(each, each) for each in counts}
+    orders = [*_PACKAGES, *LOSSES]
     yield from table(
         (by, *(f"{grade}:" for grade in reversed(Grade))),
         (
@@ -248,9 +311,22 @@ def _matrix(lines: Sequence[Line], by: str, address: str = "") -> Iterator[str]:
                 f"[{titles[group]}]({address.format(group)})" if address else titles[group],
                 *(str(found.get(grade, "")) for grade in reversed(Grade)),
             )
-            for group, found in counts.items()
+            for group, found in sorted(counts.items(), key=lambda each: orders.index(each[0]))
         ),
     )
+
+
+def _is_composition(line: Line) -> bool:
+    return line.framework not in _DASHED and bool(set(line.function) & _JOINTS)
+
+
+def _shown(lines: Sequence[Line]) -> list[Line]:
+    """The lines of a function whose range, cause and grade stand for it."""
+    for dtype in (_SHOWN, "float64"):
+        found = [each for each in lines if each.dtype == dtype]
+        if found:
+            return found
+    return list(lines[:2])
 
 
 def _functions(lines: Iterable[Line], by: str) -> dict[tuple[str, str, str], list[Line]]:
@@ -275,7 +351,8 @@ def _page(title: str, lines: Sequence[Line], by: str, about: str) -> Iterator[st
     yield from folded(
         "Each dtype has the [grades](../grades.md) of the value and, below it, of the gradient. A"
         f" dash: it does not take the dtype, or has no gradient. Range and cause are those of"
-        f" {_SHOWN}; of the ranges only the first axis is shown along which a grade is lost."
+        f" {_SHOWN}, or of float64 if it takes no {_SHOWN}; of the ranges only the first axis is"
+        " shown along which a grade is lost."
         " [atlas.csv](../data/atlas.csv) has all axes, and all numbers."
     )
     yield ""
@@ -285,6 +362,10 @@ def _page(title: str, lines: Sequence[Line], by: str, about: str) -> Iterator[st
     for group, members in groups.items():
         yield f"## {_PACKAGES.get(group, group)}"
         yield ""
+        if by == "framework":
+            versions = dict.fromkeys(line.version for own in members.values() for line in own)
+            yield plain(" and ".join(filter(None, versions)))
+            yield ""
         yield "```{rst-class} atlas"
         yield "```"
         yield from table(
@@ -295,7 +376,7 @@ def _page(title: str, lines: Sequence[Line], by: str, about: str) -> Iterator[st
 
 def _row(function: str, lines: Sequence[Line]) -> tuple[str, ...]:
     grades = {(each.dtype, each.quantity): each.grade for each in lines}
-    shown = [each for each in lines if each.dtype == _SHOWN] or lines[:2]
+    shown = _shown(lines)
     return (
         f"`{function}`",
         *(
@@ -330,12 +411,13 @@ def with_table(readme: str) -> str:
     lines, record = measured()
     before, _, rest = readme.partition(_BEGIN)
     after = rest.partition(_END)[2]
-    versions = record["environment"]
-    named = {name: versions.get(_DISTRIBUTIONS.get(name, name), "") for name in _PACKAGES}
-    packages = [f"{_PACKAGES[name]} {version}" for name, version in named.items() if version]
+    versions = {each.framework: each.version.partition(", ")[0] for each in lines}
+    packages = [
+        f"{_PACKAGES[name]} {versions[name].rpartition(' ')[2]}" for name in _frameworks(lines)
+    ]
     about = folded(
-        f"Functions by the grade of their worst row in {_SHOWN}, value and gradient, measured on "
-        f"{record['date']} with {', '.join(packages)}:"
+        f"Functions by the grade of their worst row in {_SHOWN} (float64 if they take no {_SHOWN}),"
+        f" value and gradient, measured on {record['date']} with {', '.join(packages)}:"
     )
     text = "\n".join([*about, "", *_matrix(lines, "framework")])
     return f"{before}{_BEGIN}{text}{_END}{after}"

@@ -10,11 +10,15 @@ from docs.pages.courses import COURSES
 from docs.pages.examples import EXAMPLES, Example
 from docs.pages.markdown import code, contents, folded, plain, table
 from docs.pages.reports import REPORTS
+from docs.pages.sketches import SKETCHES
 from xentcheck.model import ABOUT_CAUSES, AboutCause, Cause
 
 _MP = mpmath.mp.clone()
 _MP.dps = 60
 _WORDS = {name: getattr(_MP, name) for name in ("exp", "log", "log1p", "mpf", "inf")}
+
+
+_ALL_DIGITS = {"float16": "2,048", "float32": "1.7e7"}
 
 
 def computed(example: Example) -> Any:
@@ -66,15 +70,7 @@ def page(cause: Cause, about: AboutCause) -> Iterator[str]:
     yield from folded(plain(EXAMPLES[cause].story))
     yield ""
     yield from _smallest_example(EXAMPLES[cause])
-    if cause in COURSES:
-        course = COURSES[cause]
-        yield f"![The error of {course.faulty} and of {course.sound}](../figures/{cause}.svg)"
-        yield ""
-        yield from folded(
-            f"In float32: `{course.faulty}` has the fault, `{course.sound}` has not. A cross is a"
-            " row whose result is NaN or infinite. 1.7e7 ulp is all digits."
-        )
-        yield ""
+    yield from _figure(cause)
     yield from _remedies(about)
     if cause in REPORTS:
         yield "## Public reports"
@@ -92,6 +88,23 @@ def _smallest_example(example: Example) -> Iterator[str]:
     yield ""
     shown = f"{example.result}  # {_shown(computed(example))}, exact {_shown(exact(example))}"
     yield from code(f"import numpy as np\n\n{example.code}\n{shown}", "python")
+
+
+def _figure(cause: Cause) -> Iterator[str]:
+    if cause in COURSES:
+        course = COURSES[cause]
+        dtype, faulty, sound = course.dtype, f"`{course.faulty}`", f"`{course.sound}`"
+    else:
+        sketch = SKETCHES[cause]
+        dtype, faulty, sound = sketch.dtype, f"“{sketch.faulty}”", f"“{sketch.sound}”"
+    error = f"The error of {faulty} and of {sound}".replace("`", "")
+    yield f"![{error}](../figures/{cause}.svg)"
+    yield ""
+    yield from folded(
+        f"In {dtype}: {faulty} has the fault, {sound} has not. A cross is a row whose result is"
+        f" wrongly NaN or infinite. {_ALL_DIGITS[dtype]} ulp is all digits."
+    )
+    yield ""
 
 
 def _remedies(about: AboutCause) -> Iterator[str]:

@@ -21,6 +21,7 @@ class Course:
         axis: what moves, in words.
         row: the logits for a number on the axis; the label is 0.
         numbers: the numbers on the axis.
+        dtype: the dtype of the logits.
         quantity: value or gradient.
         log: whether the axis is logarithmic.
     """
@@ -31,6 +32,7 @@ class Course:
     axis: str
     row: Callable[[float], list[float]]
     numbers: Sequence[float]
+    dtype: str = "float32"
     quantity: str = "value"
     log: bool = False
 

@@ -46,10 +46,12 @@ def folded(text: str) -> Iterator[str]:
     yield line
 
 
-def contents(names: Iterable[str]) -> Iterator[str]:
+def contents(names: Iterable[str], caption: str = "") -> Iterator[str]:
     """A hidden table of contents, which only puts pages into the navigation."""
     yield "```{toctree}"
     yield ":hidden:"
+    if caption:
+        yield f":caption: {caption}"
     yield ""
     yield from names
     yield "```"

@@ -192,7 +192,7 @@ class _StartedError(Exception):
         ((*PROBE, "--implementation", "numpy.*"), set()),
         ((*PROBE, "--implementation", "lightgbm.*", "--dtype", "float32"), set()),
         (("list", "implementations", "torch.*"), set()),
-        # It has faults: what a comparison with SciPy says of them is asked.
+        # It has faults: a comparison with SciPy is one of the usual tests that are made then.
         (("check", "mine.py:loss", "--loss", "softmax_cross_entropy", "--workers", "1"), {"scipy"}),
         (("run", "two.yaml", "--workers", "1"), {"jax"}),
     ],

@@ -1,6 +1,7 @@
 """The generators of `docs/pages`: what the code knows is on the pages, once and whole."""
 
 import csv
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -8,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from docs.pages import atlas, documents, kinds, losses, markdown, writing
+from docs.pages.courses import COURSES
+from docs.pages.sketches import SKETCHES
 from tests.places import ROOT
 from xentcheck import audit
 from xentcheck.losses import LOSSES
-from xentcheck.model import Grade, Kind, Report
+from xentcheck.model import Cause, Grade, Kind, Report
 
 CONFIG = {
     "sweeps": {
@@ -68,7 +71,10 @@ class TestAtlas:
             tuple(map(str, vars_of(each))) for each in atlas.lines_of(report)
         }
         assert record["date"] == "2026-11-28"
-        assert record["rows"] == sum(each.rows for each in report.measurements)
+        (own,) = record["reports"]
+        assert own["rows"] == sum(each.rows for each in report.measurements)
+        assert own["frameworks"] == ["numpy"]
+        assert own["environment"] == report.environment
         with (data / "atlas.csv").open(newline="") as file:
             assert next(csv.reader(file)) == list(atlas.Line.__dataclass_fields__)
         assert json.loads((data / "atlas.json").read_text()) == record
@@ -76,6 +82,47 @@ class TestAtlas:
     def test_of_two_reports_the_last_counts(self, report: Report, data: Path) -> None:
         atlas.collect([report, report], "2026-11-28")
         assert len(atlas.measured()[0]) == len(list(atlas.lines_of(report)))
+
+    def test_each_line_says_what_measured_it(self, report: Report, data: Path) -> None:
+        """Reports of several environments are joined, and none speaks for another."""
+
+        def narrow(found):
+            return tuple(each for each in found if each.cell.dtype == "float16")
+
+        other = dataclasses.replace(
+            report,
+            environment={**report.environment, "numpy": "9.9", "platform": "Plan9 mips"},
+            measurements=tuple(
+                each for each in report.measurements if each.cell.dtype == "float16"
+            ),
+            findings=tuple(each for each in report.findings if each.cell.dtype == "float16"),
+        )
+        atlas.collect([report, other], "2026-11-28")
+        lines, _ = atlas.measured()
+        for each in lines:
+            said = other if each.dtype == "float16" else report
+            assert each.version == f"numpy {said.environment['numpy']}"
+            assert each.machine.startswith(said.environment["platform"])
+        made = pages_of(atlas.pages)
+        assert "numpy 9.9" in made["summary.inc"]
+        assert "Plan9 mips" in made["framework-numpy.md"]
+        assert "numpy 9.9" in made["loss-softplus.md"]
+
+    def test_what_counts_as_a_function_of_its_own(self) -> None:
+        """XGBoost's names have dashes; a function without float32 counts by its float64."""
+        lines, _ = atlas.measured()
+        counts = {
+            each.split(" | ")[0].lstrip("| "): each for each in atlas._matrix(lines, "framework")
+        }
+        for framework in {each.framework for each in lines}:
+            own = [each for each in lines if each.framework == framework]
+            functions = {
+                (each.loss, each.function)
+                for each in own
+                if framework == "xgboost" or not {"+", "-"} & set(each.function)
+            }
+            counted = re.findall(r" (\d+) ", counts[atlas._PACKAGES[framework]])
+            assert sum(map(int, counted)) == len(functions), framework
 
     def test_pages_have_every_function(self, report: Report, data: Path) -> None:
         atlas.collect([report], "2026-11-28")
@@ -102,7 +149,10 @@ class TestAtlas:
         lines, record = atlas.measured()
         assert {each.loss for each in lines} <= set(LOSSES)
         assert {each.grade for each in lines if each.grade} <= set(map(str, Grade))
-        assert record["environment"]["xentcheck"]
+        assert all(each["environment"]["xentcheck"] for each in record["reports"])
+        assert all(each.version and each.machine for each in lines)
+        measured = [name for each in record["reports"] for name in each["frameworks"]]
+        assert sorted([*measured, *record["not_measured"]]) == sorted(atlas._PACKAGES)
 
 
 def vars_of(line: atlas.Line) -> list[str]:
@@ -161,3 +211,14 @@ def test_text_in_a_table_stays_in_its_cell() -> None:
     lines = list(markdown.table(("a", "b:"), [("x|y", "one\ntwo")]))
     assert lines == ["| a | b |", "|---|---:|", "| x\\|y | one two |", ""]
     assert markdown.plain("a_b*") == "a\\_b\\*"
+
+
+def test_every_cause_has_a_figure_that_shows_it() -> None:
+    figures = pytest.importorskip("docs.pages.figures", reason="the extra docs is not installed")
+    shown = {**COURSES, **SKETCHES}
+    assert set(shown) == set(Cause) - {Cause.UNKNOWN}
+    for cause, each in shown.items():
+        faulty, sound = figures.errors_of(each)
+        assert max(faulty) > 1e3, cause
+        assert max(sound) <= 4, cause
+        assert len(figures.drawn(each)) < 100_000

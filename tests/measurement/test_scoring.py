@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.reference.enclosing import enclose
@@ -366,6 +366,13 @@ def undecided_without_need(actual, scores, balls, tolerance):
 
 
 @settings(max_examples=400, deadline=None)
+@example(
+    (np.float16([-6e-8, 0.0]), Balls(np.array([-1e-38, 0.0]), 0.0, None, None)),
+    4.0,
+    0.0,
+    Quantity.VALUE,
+    True,
+)
 @given(
     balls_and_results(),
     st.sampled_from([0.5, 1.0, 4.0, 1000.0]),

@@ -1,17 +1,11 @@
 """Pages in a real browser: Chromium without a window. Screenshots are left in build/pages."""
 
-import base64
 import dataclasses
-import json
-import shutil
-from collections.abc import Iterator
-from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.places import ROOT
+from tests.browsing import NARROW, Browser, Keys, needs_browser
 from tests.report.samples import NASTY, many, sample
 from xentcheck.gate.comparison import compare
 from xentcheck.model import Kind
@@ -19,100 +13,24 @@ from xentcheck.report.comparison import html as comparison_html
 from xentcheck.report.formats import html
 from xentcheck.report.words import clean
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-from selenium.webdriver.chrome.service import Service  # noqa: E402
-from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
-from selenium.webdriver.common.keys import Keys  # noqa: E402
-from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
-
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
-)
-DRIVER = shutil.which("chromedriver") or ""
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER), reason="no Chromium and chromedriver are installed"
-)
-SHOTS = ROOT / "build" / "pages"
-_SWITCHES = (
-    *("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-    "--disable-dev-shm-usage",
-)
+pytestmark = needs_browser
 
 
-class Browser:
-    """A browser with one page at a time."""
-
-    def __init__(self, profile: Path) -> None:
-        options = webdriver.ChromeOptions()
-        options.binary_location = CHROMIUM
-        for switch in (*_SWITCHES, f"--user-data-dir={profile}"):
-            options.add_argument(switch)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-        self.driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-        self.resize(1280, 900)
-
-    def resize(self, width: int, height: int) -> None:
-        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
-        self.command("Emulation.setDeviceMetricsOverride", metrics)
-
-    def command(self, name: str, given: dict[str, Any]) -> Any:
-        return self.driver.execute_cdp_cmd(name, given)
-
-    def media(self, scheme: str = "light", media: str = "") -> None:
-        features = [{"name": "prefers-color-scheme", "value": scheme}]
-        self.command("Emulation.setEmulatedMedia", {"media": media, "features": features})
-
-    def open(self, path: Path, link: str = "") -> None:
-        self.driver.get("about:blank")
-        for name in ("browser", "performance"):
-            self.driver.get_log(name)
-        self.driver.get(path.as_uri() + link)
-        self.until("return document.documentElement.dataset.ready === 'true'")
-
-    def run(self, script: str, *given: Any) -> Any:
-        return self.driver.execute_script(script, *given)
-
-    def until(self, script: str, seconds: float = 60) -> None:
-        WebDriverWait(self.driver, seconds).until(lambda _: self.run(script), script)
-
-    def drawn(self) -> None:
-        """Wait until the charts of the present cell are drawn."""
-        self.run("document.getElementById('cell').scrollIntoView()")
-        self.until("return document.querySelectorAll('#cell-charts svg').length >= 2")
-        self.until("return document.documentElement.dataset.drawn")
-
-    def press(self, *keys: str) -> None:
-        ActionChains(self.driver).send_keys(*keys).perform()
-
-    def rows(self, column: str) -> list[str]:
-        rows = "[...document.querySelectorAll('#table tbody tr')]"
-        place = f"document.querySelector('#table [data-column={column}]').cellIndex"
-        return list(self.run(f"return {rows}.map(row => row.cells[{place}].textContent)"))
-
-    def shot(self, name: str) -> None:
-        """A screenshot of the whole page, as an artefact."""
-        SHOTS.mkdir(parents=True, exist_ok=True)
-        self.driver.save_screenshot(str(SHOTS / f"{name}.png"))
-
-    def complaints(self) -> list[str]:
-        return [each["message"] for each in self.driver.get_log("browser")]
-
-    def requests(self) -> list[str]:
-        """The addresses that were asked for since the page was opened."""
-        entries = [json.loads(each["message"]) for each in self.driver.get_log("performance")]
-        return [
-            each["message"]["params"]["request"]["url"]
-            for each in entries
-            if each["message"]["method"] == "Network.requestWillBeSent"
-        ]
+def open_report(browser: Browser, path: Path, link: str = "") -> None:
+    browser.open(path.as_uri() + link, "return document.documentElement.dataset.ready === 'true'")
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    made = Browser(tmp_path_factory.mktemp("profile"))
-    yield made
-    made.driver.quit()
+def drawn(browser: Browser) -> None:
+    """Wait until the charts of the present cell are drawn."""
+    browser.run("document.getElementById('cell').scrollIntoView()")
+    browser.until("return document.querySelectorAll('#cell-charts svg').length >= 2")
+    browser.until("return document.documentElement.dataset.drawn")
+
+
+def rows(browser: Browser, column: str) -> list[str]:
+    found = "[...document.querySelectorAll('#table tbody tr')]"
+    place = f"document.querySelector('#table [data-column={column}]').cellIndex"
+    return list(browser.run(f"return {found}.map(row => row.cells[{place}].textContent)"))
 
 
 @pytest.fixture(scope="module")
@@ -132,27 +50,18 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(autouse=True)
-def _plain(request: pytest.FixtureRequest) -> None:
-    """Every test begins with the same window, theme and medium."""
-    if CHROMIUM and DRIVER:
-        found = request.getfixturevalue("browser")
-        found.resize(1280, 900)
-        found.media()
-
-
 def test_a_page_opens_draws_and_asks_for_nothing(browser: Browser, page: Path) -> None:
     """The quick test: no message in the console, no request but for the file itself."""
-    browser.open(page)
+    open_report(browser, page)
     assert browser.run("return document.title") == (
         "xentcheck: survey: 8 broken, 8 lossy, 8 rounded cells"
     )
     assert browser.run("return document.querySelectorAll('.heat a').length") == 12
-    browser.drawn()
+    drawn(browser)
     charts = browser.run("return document.querySelectorAll('#cell-charts svg').length")
     assert charts == 6  # value and gradient: along the axis, distribution, condition number
-    browser.open(page, "#measurements&grade=lossy&sort=-max_ulp")
-    assert set(browser.rows("grade")) == {"L\u00a0lossy"}
+    open_report(browser, page, "#measurements&grade=lossy&sort=-max_ulp")
+    assert set(rows(browser, "grade")) == {"L\u00a0lossy"}
     assert browser.complaints() == []
     asked = {each.partition("#")[0] for each in browser.requests()}
     assert {each for each in asked if not each.startswith("data:")} == {page.as_uri()}
@@ -161,7 +70,7 @@ def test_a_page_opens_draws_and_asks_for_nothing(browser: Browser, page: Path) -
 @pytest.mark.slow
 class TestTable:
     def test_every_column_sorts_both_ways(self, browser: Browser, page: Path) -> None:
-        browser.open(page)
+        open_report(browser, page)
         headers = browser.run(
             "return [...document.querySelectorAll('#table th')].map(t => t.dataset.column)"
         )
@@ -169,7 +78,7 @@ class TestTable:
             found = []
             for _ in range(2):
                 browser.run(f"document.querySelector('[data-column={name}] button').click()")
-                found.append(browser.rows(name))
+                found.append(rows(browser, name))
             sorts = browser.run(f"return document.querySelector('[data-column={name}]').ariaSort")
             assert sorts in ("ascending", "descending")
             if len(set(found[0])) > 1:
@@ -177,48 +86,48 @@ class TestTable:
         assert browser.run("return location.hash") == f"#measurements&sort=-{headers[-1]}"
 
     def test_filters_and_search_narrow_and_make_a_link(self, browser: Browser, page: Path) -> None:
-        browser.open(page)
+        open_report(browser, page)
         field = browser.driver.find_element("css selector", "[data-filter=max_ulp]")
         field.send_keys("> 1e6")
-        assert set(browser.rows("implementation")) == {"numpy.naive"}
+        assert set(rows(browser, "implementation")) == {"numpy.naive"}
         browser.driver.find_element("id", "search").send_keys("float64 extreme")
-        assert len(browser.rows("implementation")) == 2
+        assert len(rows(browser, "implementation")) == 2
         link = browser.run("return location.hash")
-        browser.open(page, link)
-        assert len(browser.rows("implementation")) == 2
+        open_report(browser, page, link)
+        assert len(rows(browser, "implementation")) == 2
         assert (
             browser.run("return document.getElementById('found').textContent")
             == "2 of 24 measurements"
         )
         browser.driver.find_element("id", "clear").click()
-        assert len(browser.rows("implementation")) == 24
+        assert len(rows(browser, "implementation")) == 24
 
     @pytest.mark.parametrize(
         ("words", "count"),
         [("0.5", 8), ("<= 0.5", 8), ("1..1e6", 8), ("none", 0), ("nonsense", 24), (">= 0.5", 24)],
     )
     def test_number_filters(self, browser: Browser, page: Path, words: str, count: int) -> None:
-        browser.open(page)
+        open_report(browser, page)
         field = browser.driver.find_element("css selector", "[data-filter=max_ulp]")
         field.send_keys(words)
-        assert len(browser.rows("implementation")) == count
+        assert len(rows(browser, "implementation")) == count
         assert field.get_attribute("aria-invalid") == ("true" if words == "nonsense" else "false")
 
     def test_pages_of_the_table(self, browser: Browser, tmp_path: Path) -> None:
         path = tmp_path / "many.html"
         path.write_text(html.render(many(sample(), 249)), encoding="utf-8")
-        browser.open(path)
-        assert len(browser.rows("implementation")) == 50
+        open_report(browser, path)
+        assert len(rows(browser, "implementation")) == 50
         for _ in range(4):
             browser.run("document.querySelector('#pages button:last-of-type').click()")
-        assert len(browser.rows("implementation")) == 49
+        assert len(rows(browser, "implementation")) == 49
         assert "page 5 of 5" in browser.run("return document.getElementById('pages').textContent")
 
 
 @pytest.mark.slow
 class TestLinks:
     def test_every_link_leads_somewhere(self, browser: Browser, page: Path) -> None:
-        browser.open(page)
+        open_report(browser, page)
         links = browser.run(
             "return [...new Set([...document.links].map(a => a.getAttribute('href')))]"
         )
@@ -234,7 +143,7 @@ class TestLinks:
             "#cell&loss=softmax_cross_entropy&implementation=numpy.naive&dtype=float64"
             "&quantity=gradient&sweep=extreme"
         )
-        browser.open(page, link)
+        open_report(browser, page, link)
         heading = "numpy.naive: softmax_cross_entropy in float64"
         browser.until(f"return document.activeElement.textContent === '{heading}'")
         browser.until("return document.querySelectorAll('#cell-details details').length === 2")
@@ -244,17 +153,17 @@ class TestLinks:
         assert opened.startswith("gradient, sweep extreme: nan: 4 rows")
 
     def test_a_link_opens_a_cause(self, browser: Browser, page: Path) -> None:
-        browser.open(page, "#cause-log-of-saturated-probability")
+        open_report(browser, page, "#cause-log-of-saturated-probability")
         browser.until(
             "return document.activeElement.textContent === 'log-of-saturated-probability'"
         )
 
     def test_a_replay_line_is_copied(self, browser: Browser, page: Path) -> None:
-        browser.open(page)
+        open_report(browser, page)
         browser.driver.find_element("css selector", "#causes .copy").click()
         browser.until("return document.getElementById('said').textContent === 'Copied'")
         browser.driver.find_element("id", "search").click()
-        ActionChains(browser.driver).key_down(Keys.CONTROL).send_keys("v").perform()
+        browser.press_with_control("v")
         copied = browser.run("return document.getElementById('search').value")
         assert copied.startswith("xentcheck probe --loss softmax_cross_entropy --logits=20,0,0")
 
@@ -262,8 +171,8 @@ class TestLinks:
 @pytest.mark.slow
 class TestNames:
     def test_names_with_markup_are_text(self, browser: Browser, page: Path) -> None:
-        browser.open(page)
-        browser.drawn()
+        open_report(browser, page)
+        drawn(browser)
         assert browser.run("return document.images.length") == 0
         assert browser.run("return document.title").startswith("xentcheck: survey")
         names = browser.run(
@@ -274,7 +183,7 @@ class TestNames:
         browser.until("return document.querySelectorAll('#table tbody tr').length === 8")
         browser.run("document.querySelector('#table tbody a').click()")
         browser.until("return document.activeElement.id === 'cell-heading'")
-        browser.drawn()
+        drawn(browser)
         assert browser.run("return document.scripts.length") == 6  # five, and the charts' own
         assert browser.complaints() == []
         assert not [each for each in browser.requests() if "a.b" in each]
@@ -288,7 +197,7 @@ class TestKeyboard:
         """From the top to a cell by Tab, arrows and Enter; then a filter and a copy."""
         browser = Browser(tmp_path)  # in one that was used, no key may reach the page
         request.addfinalizer(browser.driver.quit)
-        browser.open(page)
+        open_report(browser, page)
         for _ in range(5):  # a page that has just been opened may miss a key
             browser.press(Keys.TAB)
             if browser.run("return document.activeElement !== document.body"):
@@ -318,7 +227,7 @@ class TestKeyboard:
         assert browser.run(outline) == "solid"
 
     def test_only_one_cell_of_a_heat_map_is_a_tab_stop(self, browser: Browser, page: Path) -> None:
-        browser.open(page)
+        open_report(browser, page)
         assert (
             browser.run("return document.querySelectorAll('.heat a[tabindex=\"0\"]').length") == 1
         )
@@ -331,17 +240,11 @@ class TestLooks:
     def test_axe_finds_nothing(
         self, browser: Browser, request: pytest.FixtureRequest, which: str, scheme: str
     ) -> None:
-        axe = pytest.importorskip("axe_core_python", reason="axe-core is not installed")
         browser.media(scheme)
-        browser.open(request.getfixturevalue(which))
-        browser.drawn()
+        open_report(browser, request.getfixturevalue(which))
+        drawn(browser)
         browser.run("for (const each of document.querySelectorAll('details')) each.open = true")
-        browser.run(resources.files(axe).joinpath("axe.min.js").read_text("utf-8"))
-        found = browser.driver.execute_async_script(
-            "axe.run().then(found => arguments[0](found.violations.map("
-            "v => [v.id, v.nodes.map(n => n.html.slice(0, 200))])))"
-        )
-        assert found == []
+        assert browser.violations() == []
 
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     @pytest.mark.parametrize("which", ["page", "compared"])
@@ -349,17 +252,17 @@ class TestLooks:
         self, browser: Browser, request: pytest.FixtureRequest, which: str, scheme: str
     ) -> None:
         browser.media(scheme)
-        browser.open(request.getfixturevalue(which))
-        browser.drawn()
+        open_report(browser, request.getfixturevalue(which))
+        drawn(browser)
         color = browser.run("return getComputedStyle(document.body).backgroundColor")
         assert color == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 26)"}[scheme]
-        browser.resize(1280, int(browser.run("return document.documentElement.scrollHeight")))
+        browser.whole(1280)
         browser.until("return document.querySelectorAll('#cell-charts svg').length >= 2")
         browser.shot(f"{which}-{scheme}")
         assert browser.complaints() == []
 
     def test_the_switch_overrides_the_system(self, browser: Browser, page: Path) -> None:
-        browser.open(page)
+        open_report(browser, page)
         for label, color in (
             ("Theme: light", "rgb(255, 255, 255)"),
             ("Theme: dark", "rgb(20, 23, 26)"),
@@ -373,20 +276,20 @@ class TestLooks:
     def test_a_narrow_screen(
         self, browser: Browser, request: pytest.FixtureRequest, which: str
     ) -> None:
-        browser.resize(390, 844)
-        browser.open(request.getfixturevalue(which))
-        browser.drawn()
+        browser.resize(*NARROW)
+        open_report(browser, request.getfixturevalue(which))
+        drawn(browser)
         # nothing is wider than the screen but what scrolls by itself
         assert browser.run("return document.documentElement.scrollWidth") <= 390
-        browser.resize(390, int(browser.run("return document.documentElement.scrollHeight")))
+        browser.whole(390)
         browser.until("return document.querySelectorAll('#cell-charts svg').length >= 2")
         browser.shot(f"{which}-narrow")
 
     @pytest.mark.parametrize("which", ["page", "compared"])
     def test_print(self, browser: Browser, request: pytest.FixtureRequest, which: str) -> None:
         browser.media("dark")
-        browser.open(request.getfixturevalue(which))
-        browser.drawn()
+        open_report(browser, request.getfixturevalue(which))
+        drawn(browser)
         browser.media("dark", "print")
         assert (
             browser.run("return getComputedStyle(document.querySelector('header')).display")
@@ -396,9 +299,8 @@ class TestLooks:
         assert browser.run(color) == "rgb(255, 255, 255)"
         ink = "return getComputedStyle(document.querySelector('#cell-charts svg text')).fill"
         assert browser.run(ink) == "rgb(27, 31, 35)"
-        made = browser.command("Page.printToPDF", {"preferCSSPageSize": True})
-        (SHOTS / f"{which}.pdf").write_bytes(base64.b64decode(made["data"]))
-        browser.resize(1000, int(browser.run("return document.documentElement.scrollHeight")))
+        browser.printed(which)
+        browser.whole(1000)
         # what is printed is not cut off at the right
         assert browser.run("return document.documentElement.scrollWidth") <= 1000
         browser.shot(f"{which}-print")

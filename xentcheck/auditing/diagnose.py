@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 
@@ -151,18 +152,22 @@ def diagnosed(
         deaths: messages about workers that died are added here.
     """
 
-    def again(death: Death[Subject]) -> Subject:
-        deaths.append(f"a worker died of {death.how} while {death.task.name} was diagnosed")
-        return death.task if death.attempt == 1 else replace(death.task, given_up=True)
-
     if len(asked) > MOST_DESCRIBED:
         asked = [replace(each, described=False) for each in asked]
+    shared = [each.implementation for each in asked]
     results: list[Diagnosed] = []
     interrupted = False
     try:
-        shared = [each.implementation for each in asked]
-        with run_tasks(_work, asked, workers, again, shared=shared) as came:
-            results += [each for _, each in came]
+        with run_tasks(_work, asked, workers, _again(deaths), shared=shared) as came:
+            results.extend(each for _, each in came)
+        open_lines = [
+            _Unexplained(subject.implementation, blocks[0], quantity)
+            for subject, each in zip(asked, results, strict=True)
+            for (_, quantity), blocks in each.unexplained.items()
+        ]
+        with run_tasks(_facts, open_lines, workers, _again(deaths), shared=shared) as told:
+            facts = [each for _, each in told]
+        results = _with_facts(results, iter(facts))
     except KeyboardInterrupt:
         interrupted = True
     causes = {(cell, kind): cause for each in results for cell, kind, cause in each.causes}
@@ -186,20 +191,74 @@ def diagnosed(
     )
 
 
+Facts: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]
+"""What experiments show of a function, and messages about what went wrong."""
+
+_Asked = TypeVar("_Asked", Subject, "_Unexplained")
+
+
+def _again(deaths: list[str]) -> Callable[[Death[_Asked]], _Asked]:
+    """What is done after a worker died: the same once more, and then nothing."""
+
+    def again(death: Death[_Asked]) -> _Asked:
+        name = death.task.implementation.name
+        deaths.append(f"a worker died of {death.how} while {name} was diagnosed")
+        return death.task if death.attempt == 1 else replace(death.task, given_up=True)
+
+    return again
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Unexplained:
+    """Failing rows that no form explains. Experiments describe the function there."""
+
+    implementation: Implementation
+    block: FailingBlock
+    quantity: Quantity
+    given_up: bool = False
+
+
+def _facts(rows: _Unexplained, tell: Callable[[str], None]) -> Facts:
+    """What experiments show of a function where no form explains its rows."""
+    name = rows.implementation.name
+    if rows.given_up:
+        return (), (f"{INTERNAL_ERROR}: the experiments with {name} died twice",)
+    try:
+        return tuple(facts_of(rows.implementation, rows.block, rows.quantity, tell)), ()
+    except Exception as error:  # a fault of ours costs the experiments, not the report
+        what = f"{type(error).__name__}: {error}"
+        return (), (f"{INTERNAL_ERROR}: the experiments with {name}: {what}",)
+
+
+def _with_facts(results: Iterable[Diagnosed], facts: Iterator[Facts]) -> list[Diagnosed]:
+    """The diagnoses, with the facts of each of their unexplained lines in turn."""
+    described = []
+    for each in results:
+        own = list(islice(facts, len(each.unexplained)))
+        evidence = tuple(fact for known, _ in own for fact in known)
+        diagnoses = tuple(
+            replace(one, evidence=evidence) if one.cause is Cause.UNKNOWN else one
+            for one in each.diagnoses
+        )
+        failures = (*each.failures, *(failure for _, failed in own for failure in failed))
+        described.append(replace(each, diagnoses=diagnoses, failures=failures))
+    return described
+
+
 def _work(subject: Subject, tell: Callable[[str], None]) -> Diagnosed:
     name = subject.name
     if subject.given_up:
         return Diagnosed(failures=(f"{INTERNAL_ERROR}: the diagnosis of {name} died twice",))
     tell(name)
     try:
-        return _diagnosed(subject, tell)
+        return _diagnosed(subject)
     except Exception as error:  # a fault of ours costs its diagnosis, not the report
         what = f"{type(error).__name__}: {error}"
         message = f"{INTERNAL_ERROR}: the diagnosis of {name}: {what}"
         return Diagnosed(failures=(message,))
 
 
-def _diagnosed(subject: Subject, tell: Callable[[str], None]) -> Diagnosed:
+def _diagnosed(subject: Subject) -> Diagnosed:
     """The diagnosis of a subject, which is asked more where its rows leave something open."""
 
     def ask(line: FailingLine, blocks: Iterable[FailingBlock]) -> FailingLine:
@@ -219,18 +278,9 @@ def _diagnosed(subject: Subject, tell: Callable[[str], None]) -> Diagnosed:
         for line in lines
     ]
     if any(each is not line for each, line in zip(more, lines, strict=True)):
-        found = diagnose(subject.loss, subject.name, more)
-    facts = [
-        fact
-        for (_, quantity), blocks in found.unexplained.items()
-        if subject.described
-        for fact in facts_of(subject.implementation, blocks[0], quantity, tell)
-    ]
-    diagnoses = [
-        replace(each, evidence=tuple(facts)) if each.cause is Cause.UNKNOWN else each
-        for each in found.diagnoses
-    ]
-    return replace(found, diagnoses=tuple(diagnoses))
+        found = diagnose(subject.loss, subject.name, more, found)
+    unexplained = found.unexplained if subject.described else {}
+    return replace(found, fits=(), unexplained=unexplained)
 
 
 def _asked(

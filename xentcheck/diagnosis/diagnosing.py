@@ -87,6 +87,7 @@ class Diagnosed:
         failures: messages about results that the arbiter cannot decide.
         variants: the form that explains most rows of a cause, by cause, dtype and quantity.
         unexplained: the rows that no cause explains, by dtype and quantity.
+        fits: each line with the epsilons that were known before, and how forms fit it.
     """
 
     diagnoses: tuple[Diagnosis, ...] = ()
@@ -95,24 +96,26 @@ class Diagnosed:
     failures: tuple[str, ...] = ()
     variants: Mapping[tuple[Cause, str, str], Variant] = field(default_factory=dict)
     unexplained: Mapping[tuple[str, Quantity], Sequence[FailingBlock]] = field(default_factory=dict)
+    fits: tuple[tuple[FailingLine, tuple[float, ...], Fingerprint], ...] = ()
 
 
-def diagnose(loss: str, implementation: str, lines: Sequence[FailingLine]) -> Diagnosed:
+def diagnose(
+    loss: str, implementation: str, lines: Sequence[FailingLine], before: Diagnosed | None = None
+) -> Diagnosed:
     """The causes of the failing rows of an implementation.
 
     Args:
         loss: the loss.
         implementation: the implementation, by name.
         lines: its failing rows, by dtype and quantity.
+        before: a diagnosis of the implementation. What was fitted for it is not fitted again.
     """
     prints: list[Fingerprint] = []
+    fits: list[tuple[FailingLine, tuple[float, ...], Fingerprint]] = []
     hints: list[float] = []
     for line in lines:
-        blocks = merged_blocks(block for each in line.failing for block in each.blocks)
-        both = (*line.failing, *line.asked)
-        passing = merged_blocks(block for each in both for block in each.passing)
-        asked = merged_blocks(block for each in line.asked for block in each.blocks)
-        found = fingerprint(loss, line.quantity, blocks, passing, hints, asked)
+        found = _fitted(loss, line, hints, before)
+        fits.append((line, tuple(hints), found))
         hints += [
             match.variant.options["epsilon"]
             for match in found.matches
@@ -157,7 +160,22 @@ def diagnose(loss: str, implementation: str, lines: Sequence[FailingLine]) -> Di
         tuple(arbitration.failures),
         variants,
         {key: blocks for key, blocks in unexplained.items() if blocks},
+        tuple(fits),
     )
+
+
+def _fitted(
+    loss: str, line: FailingLine, hints: Sequence[float], before: Diagnosed | None
+) -> Fingerprint:
+    """How known forms fit a line, from the diagnosis before if that has the same."""
+    for known, given, found in () if before is None else before.fits:
+        if known is line and given == tuple(hints):
+            return found
+    blocks = merged_blocks(block for each in line.failing for block in each.blocks)
+    both = (*line.failing, *line.asked)
+    passing = merged_blocks(block for each in both for block in each.passing)
+    asked = merged_blocks(block for each in line.asked for block in each.blocks)
+    return fingerprint(loss, line.quantity, blocks, passing, hints, asked)
 
 
 def _ordered(prints: Sequence[Fingerprint]) -> list[Cause]:

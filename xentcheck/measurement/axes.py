@@ -179,6 +179,15 @@ def _of_block(name: str, numbers: Float64Array) -> Float64Array:
     return np.asarray(worst.reduce(numbers, keepdims=True))
 
 
+def _condition_key(quantity: Quantity, dtype: str, rows: slice) -> tuple[object, ...]:
+    return "conditions", quantity, dtype, rows.start, rows.stop
+
+
+def conditions_are_open(truth: Reference, quantity: Quantity, dtype: str, rows: slice) -> bool:
+    """Whether `conditions` of these rows are still to be found."""
+    return not truth.knows(_condition_key(quantity, dtype, rows))
+
+
 def conditions(
     truth: Reference,
     quantity: Quantity,
@@ -195,7 +204,7 @@ def conditions(
         rows: the rows.
         known: the condition numbers of the rows, if they are known already.
     """
-    key = ("conditions", quantity, dtype, rows.start, rows.stop)
+    key = _condition_key(quantity, dtype, rows)
 
     def largest() -> Float64Array:
         numbers = truth.condition(quantity, rows, dtype) if known is None else known

@@ -23,6 +23,8 @@ EXCUSABLE = (
 """Kinds of results that a bound can excuse, if the results have a finite error."""
 
 _CODES = np.array([KINDS.index(kind) for kind in EXCUSABLE], np.int8)
+_EXCUSED = np.zeros(256, dtype=np.bool_)  # by code
+_EXCUSED[_CODES] = True
 _SIGN = KINDS.index(Kind.WRONG_SIGN)
 _FTZ = KINDS.index(Kind.FTZ)
 
@@ -83,11 +85,17 @@ def needs_of(
             which no bound excuses.
     """
     needs: Needs = {}
-    at_fault = np.isin(kinds, _CODES)
+    at_fault = _EXCUSED[kinds.view(np.uint8)]
+    in_abs = np.where(at_fault, absolute, 0.0)
+    in_ulps = np.where(at_fault, ulps, 0.0)
     turned = kinds == _SIGN
-    lost = at_fault & (~np.isfinite(absolute) | (turned & (absolute >= largest)))
-    in_abs = np.where(at_fault, np.where(lost, np.inf, absolute), 0.0).max(axis=1)
-    in_ulps = np.where(at_fault, np.where(lost | turned, np.inf, ulps), 0.0).max(axis=1)
+    if turned.any():
+        in_ulps[turned & at_fault] = np.inf
+        turned &= at_fault & (absolute >= largest)
+        in_abs[turned] = np.inf
+    in_abs, in_ulps = in_abs.max(axis=1), in_ulps.max(axis=1)
+    lost = ~np.isfinite(in_abs)  # an error that is not finite, or not known
+    in_abs[lost] = in_ulps[lost] = np.inf
     for code in _CODES.tolist():
         here = gravest == code
         if here.any():

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from xentcheck.floats import FORMATS, to_float64
 from xentcheck.losses import LOSSES
 from xentcheck.measurement import axes, grading
+from xentcheck.measurement.axes import conditions, conditions_are_open
 from xentcheck.measurement.candidate import Candidate, gravity
 from xentcheck.measurement.escalation import Part
 from xentcheck.measurement.failing import (
@@ -370,11 +371,8 @@ class ScoredPart:
         rows = np.flatnonzero(self.worst > least)
         if not len(rows):
             return
-        chosen: slice | npt.NDArray[np.intp] = self.part.span.start + rows
-        if len(rows) == len(self.worst):
-            chosen = self.part.span
         errors = self.ulps[rows] if len(rows) < len(self.worst) else self.ulps
-        condition = self.part.truth.condition(self.part.quantity, chosen, self.part.dtype)
+        condition = self._condition(rows)
         explained = condition.reshape(len(rows) if condition.ndim else 1, -1)
         with np.errstate(invalid="ignore"):
             explained = np.maximum(explained, 1.0)
@@ -393,6 +391,16 @@ class ScoredPart:
             kind = kind_of(int(self.scores.kinds.reshape(len(self.worst), -1)[row, at]))
             self.tally.max_excess_bits = bits
             self.tally.most_excess = self.shown(row, at, kind)
+
+    def _condition(self, rows: npt.NDArray[np.intp]) -> Float64Array:
+        """The condition numbers of some rows. If all rows need them later, all are found now."""
+        truth, span = self.part.truth, self.part.span
+        quantity, dtype = self.part.quantity, self.part.dtype
+        if self.results.ndim == 0 or not conditions_are_open(truth, quantity, dtype, span):
+            return truth.condition(quantity, span.start + rows, dtype)
+        condition = truth.condition(quantity, span, dtype)
+        conditions(truth, quantity, dtype, span, condition)
+        return condition if len(rows) == len(condition) else condition[rows]
 
     def _collect_heights(self, at_fault: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_] | None:
         """Watch values that may be plateaus. Return which rows are watched, or None."""

@@ -530,6 +530,8 @@ def _screened(judged: _Judged, exact: Balls) -> Scores:
         may_be_beyond = ~(ulp_error < limit - margin)  # also NaN
         # a subnormal result of the wrong sign may be within the limit
         turned = (a < 0) != (midpoint < 0)
+        if judged.nonnegative:
+            turned |= a < 0
         turned &= a != 0
         flushable = 2.0 * judged.terms * target.smallest_normal
         if exact.accepts is None and not may_be_beyond.any() and not turned.any():
@@ -543,8 +545,6 @@ def _screened(judged: _Judged, exact: Balls) -> Scores:
             undecided |= np.abs(abs_error - or_abs) <= known
         odd = ~(ulp_error < np.inf)
         odd |= turned | (beyond & ((a == 0) | (abs_error < flushable)))
-        if judged.nonnegative:
-            odd |= beyond & (a < 0)
         if not (midpoint.max() < target.max and midpoint.min() > -target.max):  # also NaN
             odd |= beyond & (np.abs(midpoint) >= target.max)
         if exact.accepts is not None:

@@ -219,6 +219,10 @@ class Reference:
         known: Known = self._derived[key]
         return known
 
+    def knows(self, key: Hashable) -> bool:
+        """Whether `derived` was asked for this before."""
+        return key in self._derived
+
     def decided(self) -> Counter[Tier]:
         """The number of rows on each tier so far."""
         if not self.level.any():
