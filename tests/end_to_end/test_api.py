@@ -19,6 +19,7 @@ import pytest
 import xentcheck
 import xentcheck.api
 from tests.running import invoke
+from xentcheck import registry
 from xentcheck.auditing.run import audit_config
 from xentcheck.errors import (
     ConfigError,
@@ -519,7 +520,7 @@ class TestErrors:
             xentcheck.audit("losses5.py:naive", CE, gradient=naive)
 
     def test_a_framework_that_is_not_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(hosts, "missing", lambda process: f"{process.name} is not installed")
+        monkeypatch.setattr(registry, "missing", lambda process: f"{process.name} is not installed")
         with pytest.raises(TargetError, match="naive: torch is not installed"):
             xentcheck.audit(naive, CE, framework="torch")
 
@@ -667,6 +668,6 @@ class TestKeptProcesses:
         with hosts.kept():
             with hosts.sharing():
                 inner = hosts._shared[-1]
-            assert Path(inner).is_dir()
+            assert inner.path.is_dir()
             assert hosts._shared == [inner]
-        assert not Path(inner).exists()
+        assert not inner.path.exists()
