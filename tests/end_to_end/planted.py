@@ -1522,8 +1522,8 @@ PLANTED = (
     Planted(
         "a baseline that is not what a run is held against",
         "xentcheck/cli/baseline.py",
-        "        return baseline_file.load(path) if path else None",
-        "        return None",
+        "        return baseline_file.known(self.write) if self.write else baseline_file.load(path)\n",
+        "        return None\n",
         (
             "tests/end_to_end/test_adoption.py::test_a_package_adopts_a_gate_regresses_mends_its_loss_and_moves",
         ),
@@ -1621,8 +1621,8 @@ PLANTED = (
     Planted(
         "a declaration of a misspelt loss passed over",
         "xentcheck/registry.py",
-        '            skips += [Skip(f"{where}: {fault}"',
-        '            [Skip(f"{where}: {fault}"',
+        '            skips += [_skip(f"{where}: {fault}"',
+        '            [_skip(f"{where}: {fault}"',
         ("tests/implementations/test_registration.py",),
     ),
     Planted(
