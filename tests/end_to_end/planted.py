@@ -1522,7 +1522,8 @@ PLANTED = (
     Planted(
         "a baseline that is not what a run is held against",
         "xentcheck/cli/baseline.py",
-        "        return baseline_file.known(self.write) if self.write else baseline_file.load(path)\n",
+        "        return baseline_file.known(self.write) if self.write "
+        "else baseline_file.load(path)\n",
         "        return None\n",
         (
             "tests/end_to_end/test_adoption.py::test_a_package_adopts_a_gate_regresses_mends_its_loss_and_moves",
