@@ -11,7 +11,8 @@ from benchmarks.findings import BenchmarkError, Findings, Plan, at_most, figure
 from benchmarks.timing import Work, by_turns, clocked, ratio
 
 BASE = ("-c", "import click")
-COMMANDS = (("--help",), ("--version",), ("list", "losses"))
+COMMANDS = {("--help",): 2, ("--version",): 2, ("list", "losses"): 3}
+"""What is run, and how many times as long as the import it may take."""
 
 
 def measure(plan: Plan, findings: Findings) -> None:
@@ -27,10 +28,10 @@ def measure(plan: Plan, findings: Findings) -> None:
         work.clock()
     base, *commands = by_turns(works, plan.repetitions(full=10, quick=10))
     findings.times += [base, *commands]
-    for times in commands:
+    for times, most in zip(commands, COMMANDS.values(), strict=True):
         unit = "× import click"
         findings.figures.append(
-            figure("python -m xentcheck", times.name, unit, ratio(times, base), at_most(2))
+            figure("python -m xentcheck", times.name, unit, ratio(times, base), at_most(most))
         )
 
 
@@ -44,10 +45,14 @@ def command(
     environment: Mapping[str, str] = MappingProxyType({}),
     status: int = 0,
 ) -> None:
-    """Run Python with these arguments. Raises BenchmarkError when its status is another one."""
+    """Run Python with these arguments. Raises BenchmarkError when its status is another one.
+
+    Modules are compiled once and kept, as those of an installed package are.
+    """
+    inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     done = subprocess.run(
         [sys.executable, *arguments],
-        env={**os.environ, **environment},
+        env={**inherited, **environment},
         capture_output=True,
         text=True,
         check=False,

@@ -1,16 +1,27 @@
-"""How long a user waits for a check of a loss of one's own, against what cannot be avoided."""
+"""How long a user waits, against what cannot be avoided.
+
+For a list of names: the import of click. For a probe of one row: the slowest import among those of
+the frameworks it asks. For a check of one's own loss: the imports of what it uses, and for JAX the
+check of the same loss in NumPy.
+"""
 
 import importlib.util
 import tempfile
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from benchmarks.findings import Findings, Plan, at_most, figure
+from benchmarks.subjects.probing import INPUT
 from benchmarks.subjects.startup import command
 from benchmarks.timing import Times, Work, by_turns, clocked, ratio
+from xentcheck.execution import cores
 
+CLICK = "import click"
 DEPENDENCIES = "import numpy, mpmath, click, rich, yaml, ml_dtypes"
+PROBED = ("torch", "jax", "tensorflow", "keras", "scipy", "sklearn", "onnxruntime")
+"""Modules of the frameworks that a probe asks, as far as they are installed."""
 LOSSES = {
     "numpy": """
 import numpy as np
@@ -35,7 +46,11 @@ FAILED = 1
 
 
 def measure(plan: Plan, findings: Findings) -> None:
-    """Checks by NumPy, torch and JAX, with no kept programs and with those of the run before."""
+    """A list, a probe, and checks by NumPy, torch and JAX, first and again.
+
+    The first time no compiled program is kept, and again there are those of the run before.
+    """
+    modules = [name for name in PROBED if importlib.util.find_spec(name) is not None]
     known = [name for name in LOSSES if importlib.util.find_spec(name) is not None]
     findings.missing += [name for name in LOSSES if name not in known]
     repetitions = plan.repetitions(full=5, quick=2)
@@ -43,8 +58,11 @@ def measure(plan: Plan, findings: Findings) -> None:
         for name in known:
             Path(folder, f"by_{name}.py").write_text(LOSSES[name], encoding="utf-8")
         kept = {"XDG_CACHE_HOME": folder}
-        works = {"dependencies": _python(DEPENDENCIES)}
-        works |= {f"import {name}": _python(f"import {name}") for name in known[1:]}
+        works = {"click": _python(CLICK), "dependencies": _python(DEPENDENCIES)}
+        works |= {f"import {name}": _python(f"import {name}") for name in modules}
+        works["list losses"] = _command("list", "losses")
+        works["probe"] = _command("probe", *INPUT, environment={"XENTCHECK_NO_CACHE": "1"})
+        works["probe again"] = _command("probe", *INPUT, environment=kept)
         works |= {name: _check(folder, name, {"XENTCHECK_NO_CACHE": "1"}) for name in known}
         if "jax" in known:
             works["jax again"] = _check(folder, "jax", kept)
@@ -54,19 +72,32 @@ def measure(plan: Plan, findings: Findings) -> None:
         measured = by_turns(list(works.values()), repetitions)
         times: dict[str, Times] = dict(zip(works, measured, strict=True))
     findings.times += times.values()
-    for name, base, most, of in (
-        ("numpy", "dependencies", 5, "importing its dependencies"),
-        ("torch", "import torch", 1.8, "import torch"),
-        ("jax", "numpy", 4, "the check of the NumPy loss"),
-        ("jax again", "numpy", 2.5, "the check of the NumPy loss"),
+    imports = [f"import {name}" for name in modules]
+    slowest = max(imports, key=lambda each: times[each].median, default="dependencies")
+    for place, name, base, most, of in (
+        ("list losses", "list losses", "click", 3, "import click"),
+        ("probe", "probe", slowest, None, f"{slowest}, the slowest"),
+        ("probe", "probe again", slowest, 1.4, f"{slowest}, the slowest"),
+        ("check", "numpy", "dependencies", 5, "importing its dependencies"),
+        ("check", "torch", "import torch", 1.8, "import torch"),
+        ("check", "jax", "numpy", 4, "the check of the NumPy loss"),
+        ("check", "jax again", "numpy", 2.5, "the check of the NumPy loss"),
     ):
         if name in times and base in times:
             spread = ratio(times[name], times[base])
-            findings.figures.append(figure("check", name, f"× {of}", spread, at_most(most)))
+            target = None if most is None else at_most(most)
+            findings.figures.append(figure(place, name, f"× {of}", spread, target))
+    findings.notes.append(f"{cores()} cores; a probe asks {', '.join(modules) or 'NumPy alone'}")
 
 
 def _python(code: str) -> Work:
     return Work(code, clocked(partial(command, code, ("-c", code))))
+
+
+def _command(*words: str, environment: Mapping[str, str] = MappingProxyType({})) -> Work:
+    title = " ".join(words[:2])
+    run = partial(command, title, ("-m", "xentcheck", *words), environment)
+    return Work(title, clocked(run))
 
 
 def _check(folder: str, name: str, environment: Mapping[str, str]) -> Work:

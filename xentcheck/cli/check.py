@@ -225,6 +225,10 @@ def check(
     kind, _, _ = chosen_labels(spec, label_kind, targets)
     chosen = known_dtypes(dtypes, () if inputs else CHECKED_DTYPES)
     only = chosen[0] if len(chosen) == 1 else None
+    from xentcheck.execution.targets import start_target
+    from xentcheck.model import Target
+
+    start_target(Target(spec.id, target, target, framework=framework))
     from xentcheck.auditing.check import Check, checking
     from xentcheck.auditing.hard_labels import explained
     from xentcheck.auditing.run import Options

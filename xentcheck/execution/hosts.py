@@ -143,7 +143,7 @@ class _Host:
         if not compiles(function):
             return ""
         shapes = [(str(each.dtype), each.shape[1:]) for each in given[0] if each is not None]
-        key = (function, tuple(shapes))
+        key = (type(function), _called(function), tuple(shapes))
         try:
             new = key not in self._compiled
             self._compiled.add(key)
@@ -229,8 +229,12 @@ def compiling(process: Process) -> str:
 
 def compiles(function: object) -> bool:
     """Whether the first call of a function compiles it."""
-    inner = function.function if isinstance(function, Pulled | Tracked) else function
-    return isinstance(inner, Call) and (inner.compiles or "compile" in inner.variant)
+    call = _called(function)
+    return isinstance(call, Call) and (call.compiles or "compile" in call.variant)
+
+
+def _called(function: object) -> object:
+    return function.function if isinstance(function, Pulled | Tracked) else function
 
 
 _listeners: list[Callable[[str], None]] = []

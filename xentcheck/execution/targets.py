@@ -1,9 +1,10 @@
 """Turn a user's target into an implementation without loading its code in this process."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from xentcheck import registry
-from xentcheck.errors import TargetError
+from xentcheck.errors import TargetError, XentcheckError
 from xentcheck.execution import hosts
 from xentcheck.execution.invocation import CallError
 from xentcheck.implementations import user
@@ -48,6 +49,16 @@ def start_registered(loss: str, dtypes: Sequence[str], patterns: Sequence[str]) 
         and selected(each.name, patterns or ("*",))
     }
     hosts.start(each for each in wanted if not registry.missing(each))
+
+
+def start_target(target: Target) -> None:
+    """Start the process of a user's target before it is opened. A wrong target is ignored."""
+    if target.command or "{out}" in target.target:
+        return
+    with suppress(XentcheckError):
+        process = user.process_of(target)
+        if not registry.missing(process):
+            hosts.start((process,))
 
 
 def open_targets(targets: Sequence[Target]) -> tuple[Implementation, ...]:

@@ -14,8 +14,13 @@ if TYPE_CHECKING:
     Array: TypeAlias = npt.NDArray[Any]
     Float64Array: TypeAlias = npt.NDArray[np.float64]
 else:  # annotations of other modules are evaluated, and must not import NumPy
-    Array = Any
-    Float64Array = Any
+
+    class Array:
+        """An array of NumPy."""
+
+    class Float64Array(Array):
+        """An array of NumPy, of float64."""
+
 
 ParameterValue: TypeAlias = float | int | str | bool | Array
 
