@@ -249,9 +249,10 @@ def _about(framework: str, lines: Sequence[Line], record: Mapping[str, Any]) -> 
 
 def _summary(lines: Sequence[Line], record: Mapping[str, Any]) -> Iterator[str]:
     rows = sum(each["rows"] for each in record["reports"])
+    machines = " and ".join(dict.fromkeys(each.machine for each in lines))
     yield from folded(
-        f"Measured on {record['date']}: {rows:,} rows, seed {record['seed']}. Frameworks that live"
-        " together can crash each other, so there may be several environments:"
+        f"Measured on {record['date']} on {plain(machines)}: {rows:,} rows, seed {record['seed']}."
+        " Frameworks that live together can crash each other, so there may be several environments:"
     )
     yield ""
     for each in record["reports"]:
@@ -275,15 +276,14 @@ def _summary(lines: Sequence[Line], record: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _told(record: Mapping[str, Any]) -> str:
-    """One environment: which frameworks, with what, on what."""
+    """One environment: which frameworks, with what."""
     environment = record["environment"]
     versions = ", ".join(
         f"{name} {version}" for name, version in environment.items() if name not in _NO_PACKAGES
     )
     names = ", ".join(_PACKAGES[name] for name in record["frameworks"])
     return plain(
-        f"{names}: {record['rows']:,} rows with Python {environment['python']}, {versions}, on"
-        f" {environment['platform']}, {environment['cpu']}"
+        f"{names}: {record['rows']:,} rows with Python {environment['python']}, {versions}"
     )
 
 
