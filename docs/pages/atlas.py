@@ -69,6 +69,12 @@ _NOTES: Mapping[str, str] = {
 }
 """What to know about how a framework was measured."""
 
+_HARD: Mapping[str, str] = {
+    "liger_kernel": "its kernels are made for GPUs, and Triton's interpreter on the CPU takes more"
+    " than 40 minutes",
+}
+"""Why a framework may not be measured, but for not being installed."""
+
 
 _JOINTS = frozenset("+-")
 """What stands between the functions of a composition, such as ``torch.sigmoid+log``."""
@@ -259,8 +265,10 @@ def _summary(lines: Sequence[Line], record: Mapping[str, Any]) -> Iterator[str]:
         yield f"- {_told(each)}"
     yield ""
     if record["not_measured"]:
-        missing = ", ".join(_PACKAGES[each] for each in record["not_measured"])
-        yield f"Not measured this time, for they were not installed: {missing}."
+        yield "Not measured this time:"
+        yield ""
+        for each in record["not_measured"]:
+            yield f"- {_PACKAGES[each]}: {_HARD.get(each, 'it was not installed')}."
         yield ""
     yield "## By framework"
     yield ""
