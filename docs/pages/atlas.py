@@ -69,6 +69,12 @@ _NOTES: Mapping[str, str] = {
 }
 """What to know about how a framework was measured."""
 
+_HARD: Mapping[str, str] = {
+    "liger_kernel": "its kernels are made for GPUs, and Triton's interpreter on the CPU takes more"
+    " than 40 minutes",
+}
+"""Why a framework may not be measured, but for not being installed."""
+
 
 _JOINTS = frozenset("+-")
 """What stands between the functions of a composition, such as ``torch.sigmoid+log``."""
@@ -249,17 +255,20 @@ def _about(framework: str, lines: Sequence[Line], record: Mapping[str, Any]) -> 
 
 def _summary(lines: Sequence[Line], record: Mapping[str, Any]) -> Iterator[str]:
     rows = sum(each["rows"] for each in record["reports"])
+    machines = " and ".join(dict.fromkeys(each.machine for each in lines))
     yield from folded(
-        f"Measured on {record['date']}: {rows:,} rows, seed {record['seed']}. Frameworks that live"
-        " together can crash each other, so there may be several environments:"
+        f"Measured on {record['date']} on {plain(machines)}: {rows:,} rows, seed {record['seed']}."
+        " Frameworks that live together can crash each other, so there may be several environments:"
     )
     yield ""
     for each in record["reports"]:
         yield f"- {_told(each)}"
     yield ""
     if record["not_measured"]:
-        missing = ", ".join(_PACKAGES[each] for each in record["not_measured"])
-        yield f"Not measured this time, for they were not installed: {missing}."
+        yield "Not measured this time:"
+        yield ""
+        for each in record["not_measured"]:
+            yield f"- {_PACKAGES[each]}: {_HARD.get(each, 'it was not installed')}."
         yield ""
     yield "## By framework"
     yield ""
@@ -275,15 +284,14 @@ def _summary(lines: Sequence[Line], record: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _told(record: Mapping[str, Any]) -> str:
-    """One environment: which frameworks, with what, on what."""
+    """One environment: which frameworks, with what."""
     environment = record["environment"]
     versions = ", ".join(
         f"{name} {version}" for name, version in environment.items() if name not in _NO_PACKAGES
     )
     names = ", ".join(_PACKAGES[name] for name in record["frameworks"])
     return plain(
-        f"{names}: {record['rows']:,} rows with Python {environment['python']}, {versions}, on"
-        f" {environment['platform']}, {environment['cpu']}"
+        f"{names}: {record['rows']:,} rows with Python {environment['python']}, {versions}"
     )
 
 
