@@ -4,10 +4,8 @@ import shutil
 import tempfile
 import time
 import tracemalloc
-from collections.abc import Iterator
-from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from benchmarks.findings import Figure, Findings, Plan, at_most
 from tests.report.samples import many, sample, with_profiles
@@ -69,50 +67,34 @@ def _peak(report: Report, form: str) -> float:
 
 
 def _in_browser(text: str, name: str, findings: Findings) -> None:
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        findings.missing.append("chromium, chromedriver")
+    needed = {"chromium": shutil.which("chromium"), "chromedriver": shutil.which("chromedriver")}
+    needed["selenium"] = find_spec("selenium") and "selenium"
+    if missing := [each for each, found in needed.items() if not found]:
+        findings.missing.append(", ".join(missing))
         return
-    with tempfile.TemporaryDirectory() as folder, _browser(chromium, driver, folder) as browser:
+    from tests.browsing import Browser  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "report.html"
         path.write_text(text, encoding="utf-8")
-        browser.get(path.as_uri())
-        while not browser.execute_script("return document.documentElement.dataset.ready"):
-            time.sleep(0.05)
-        paint = browser.execute_script(
-            "return performance.getEntriesByName('first-contentful-paint')[0].startTime"
-        )
-        field = browser.find_element("id", "search")
-        for words in _FILTERS:
-            field.clear()
-            field.send_keys(words)
-        filters = browser.execute_script(
-            "return performance.getEntriesByName('filter').map(each => each.duration)"
-        )
+        browser = Browser(Path(folder) / "profile")
+        try:
+            browser.open(path.as_uri(), ready="return document.documentElement.dataset.ready")
+            paint = browser.run(
+                "return performance.getEntriesByName('first-contentful-paint')[0].startTime"
+            )
+            field = browser.driver.find_element("id", "search")
+            for words in _FILTERS:
+                field.clear()
+                field.send_keys(words)
+            filters = browser.run(
+                "return performance.getEntriesByName('filter').map(each => each.duration)"
+            )
+        finally:
+            browser.driver.quit()
     findings.figures += [
         Figure("html", f"{name}: first paint", "ms", paint, target=at_most(MOST_PAINT_MS)),
         Figure(
             "html", f"{name}: slowest filter", "ms", max(filters), target=at_most(MOST_FILTER_MS)
         ),
     ]
-
-
-@contextmanager
-def _browser(chromium: str, driver: str, folder: str) -> Iterator[Any]:
-    from selenium import webdriver  # noqa: PLC0415
-    from selenium.webdriver.chrome.service import Service  # noqa: PLC0415
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for switch in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        f"--user-data-dir={folder}/p",
-    ):
-        options.add_argument(switch)
-    made = webdriver.Chrome(options=options, service=Service(driver))
-    try:
-        yield made
-    finally:
-        made.quit()

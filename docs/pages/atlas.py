@@ -70,8 +70,7 @@ _NOTES: Mapping[str, str] = {
 """What to know about how a framework was measured."""
 
 _HARD: Mapping[str, str] = {
-    "liger_kernel": "its kernels are made for GPUs, and Triton's interpreter on the CPU takes more"
-    " than 40 minutes",
+    "liger_kernel": "its kernels are made for GPUs, and Triton's interpreter on a CPU takes long",
 }
 """Why a framework may not be measured, but for not being installed."""
 
