@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from xentcheck.diagnosis.agreement import Agreement
 from xentcheck.diagnosis.fingerprint import (
     Fingerprint,
     Match,
     Variant,
-    agreement,
     computed,
     fingerprint,
     merged_blocks,
@@ -395,7 +395,7 @@ def _cause_by(match: Match, finding: Finding, witness: Witness, found: Fingerpri
         actual[0, at], exact[0, at] = block.actual[0, 0], block.exact[0, 0]
         kinds[0, at] = block.kinds[0, 0]
         block = _with(block, actual, exact, kinds)
-    return causes[0] if agreement(out, block)[0] else None
+    return causes[0] if Agreement(block).rows(out)[0] else None
 
 
 def _called_of(witness: Witness, blocks: Sequence[FailingBlock]) -> Float64Array | None:

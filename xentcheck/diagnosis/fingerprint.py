@@ -1,9 +1,4 @@
-"""Holds the results on failing rows against models: which known form gives the same errors?
-
-A result agrees with a model if the model gives the same NaN or infinity, or reproduces the error:
-the two differ by at most a sixteenth of the error and one ulp. Two forms that are wrong in
-different ways do not agree by chance, because the errors are many times that.
-"""
+"""Holds the results on failing rows against models: which known form gives the same errors?"""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,13 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from xentcheck.diagnosis.agreement import Agreement, Bools
 from xentcheck.diagnosis.models import CALL_SHIFTS, Model, models_of
 from xentcheck.diagnosis.steps import TRUNCATED, Steps
 from xentcheck.floats import FORMATS, from_float64, to_float64
 from xentcheck.losses import LOSSES
 from xentcheck.losses.spec import Block
 from xentcheck.measurement import FailingBlock, extent
-from xentcheck.model import KINDS, NOTES, Array, Case, Cause, Float64Array, Quantity
+from xentcheck.model import Array, Case, Cause, Float64Array, Quantity
 from xentcheck.searching import joined
 
 ACCEPTED = 0.85
@@ -52,7 +48,6 @@ STORED = 8
 RANKED = 4
 """Further ones: those that agree on the most rows."""
 
-_PART_OF_ERROR = 1 / 16
 WIDER = {"float16": "float32", "bfloat16": "float32", "float32": "float64"}
 """The next wider format of a dtype, in which a form may be computed."""
 
@@ -60,9 +55,6 @@ _EPSILONS = (1e-7, 1e-8, 1e-12, 1e-15, 1e-6, 1e-10, 1e-5, 1e-4, 1e-9, 1e-3, 1e-1
 _HEIGHTS = (100.0, 50.0, 64.0)
 _BLOCKS = (1, 2, 4, 8, 16, 32, 64, 128)
 _LETTERS = {"epsilon": "ε", "clamp": "h", "block": "block"}
-_FAULTS = np.array([*(kind not in NOTES for kind in KINDS), False])
-
-Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,24 +289,6 @@ def _wide(value: Array) -> Array:
     return value if value.dtype.kind in "iub" else to_float64(value)
 
 
-def agreement(out: Float64Array, block: FailingBlock) -> Bools:
-    """Which rows of a block agree with results of a variant: (rows,)."""
-    actual, exact = block.actual, block.exact
-    fails = _FAULTS[block.kinds]
-    with np.errstate(all="ignore"):
-        same = (np.isnan(actual) & np.isnan(out)) | (actual == out)
-        target = FORMATS[block.result_dtype]
-        exponent = np.maximum(np.frexp(actual)[1] - 1, target.min_exponent) - target.precision + 1
-        unit = np.ldexp(1.0, np.where(np.isfinite(actual), exponent, 0))
-        error = np.abs(actual - exact)
-        error = np.where(np.isfinite(error), error, np.abs(actual))
-        near = np.abs(actual - out) <= _PART_OF_ERROR * error + unit
-        near &= np.isfinite(actual) & np.isfinite(out)
-        # a zero that is wrong is only reproduced by a zero
-        near &= (actual != 0) | (out == 0) | (np.abs(out) <= _PART_OF_ERROR * np.abs(exact))
-    return np.asarray((same | near | ~fails).all(axis=1))
-
-
 def fingerprint(
     loss: str,
     quantity: Quantity,
@@ -339,8 +313,7 @@ def fingerprint(
     few = _screened(whole)
     ranked: list[tuple[Variant, float]] = []
     for variants in _tiers(loss, quantity, whole, hints):
-        ranked += _ranked(variants, few)
-        ranked.sort(key=lambda each: -each[1])
+        ranked = _ranked(variants, few, ranked)
         if ranked and ranked[0][1] >= CLEAR and _passed(ranked[0][0], passing)[0] >= _MOST_PASSING:
             break
     matches = _finalists(ranked, whole, passing)
@@ -351,7 +324,7 @@ def fingerprint(
         own = whole[0].case.dtype
         bases += [replace(each, compute=wide) for wide in _wider(own) for each in bases]
         bases += [each for each, _ in ranked[:RANKED] if each not in bases]
-        more = _ranked(list(_stored(bases, few)), few)
+        more = _ranked(list(_stored(bases, few[0].block)), few)
         matches += _finalists(more, whole, passing)
         chosen = _chosen(matches)
     accepted = chosen if _enough(chosen) else []
@@ -498,12 +471,12 @@ def _match(variant: Variant, blocks: Sequence[FailingBlock], passed: float = 1.0
     agreed, causes = [], []
     for block in blocks:
         out, found = computed(variant, block)
-        agreed.append(agreement(out, block))
+        agreed.append(Agreement(block).rows(out))
         causes.append(found)
     return Match(variant, np.concatenate(agreed), np.concatenate(causes), passed)
 
 
-def _screened(blocks: Sequence[FailingBlock]) -> list[FailingBlock]:
+def _screened(blocks: Sequence[FailingBlock]) -> list[Agreement]:
     """A few rows of some blocks: of those with the most rows, and of short ones."""
     short = [each for each in blocks if each.case.logits.size <= _LONGEST] or list(blocks)
     short.sort(key=lambda each: -each.results)
@@ -513,19 +486,43 @@ def _screened(blocks: Sequence[FailingBlock]) -> list[FailingBlock]:
     for block in short:
         room = max(4, SCREENED * block.results // max(total, 1))
         rows = np.linspace(0, block.results - 1, min(room, block.results)).astype(np.intp)
-        few.append(block.at(np.unique(rows)))
+        few.append(Agreement(block.at(np.unique(rows))))
     return few
 
 
 _LONGEST = 1 << 15
 
 
-def _ranked(tried: Sequence[Variant], few: Sequence[FailingBlock]) -> list[tuple[Variant, float]]:
-    """The variants with the share of the rows on which each agrees, the best first."""
-    scored = []
+def _ranked(
+    tried: Sequence[Variant],
+    few: Sequence[Agreement],
+    known: Sequence[tuple[Variant, float]] = (),
+) -> list[tuple[Variant, float]]:
+    """The variants with the share of the rows on which each agrees, the best first.
+
+    Args:
+        tried: the variants.
+        few: the rows.
+        known: what was ranked before, which is ranked with them.
+
+    Variants that cannot come among the first `TRIED` are left out as soon as that is seen.
+    """
+    rows = sum(each.block.results for each in few)
+    best = sorted((share for _, share in known), reverse=True)[:TRIED]
+    scored = [*known]
     for variant in tried:
-        agreed = [agreement(predicted(variant, block), block) for block in few]
-        scored.append((variant, float(np.concatenate(agreed).mean())))
+        least = best[-1] if len(best) == TRIED else 0.0
+        agreed, left = 0, rows
+        for each in few:
+            if agreed + left <= least * rows:
+                break
+            agreed += int(np.count_nonzero(each.rows(predicted(variant, each.block))))
+            left -= each.block.results
+        else:
+            share = agreed / rows
+            scored.append((variant, share))
+            if share > least or len(best) < TRIED:
+                best = sorted([*best, share], reverse=True)[:TRIED]
     scored.sort(key=lambda each: -each[1])
     return scored
 
@@ -618,11 +615,11 @@ def _nice(value: float) -> float:
     return short if abs(short - value) <= 2e-3 * value else value
 
 
-def _stored(bases: Sequence[Variant], few: Sequence[FailingBlock]) -> Iterator[Variant]:
+def _stored(bases: Sequence[Variant], block: FailingBlock) -> Iterator[Variant]:
     """Variants with one step in a narrower dtype, or with other sums."""
     for base in bases:
-        compute = base.compute or few[0].case.dtype
-        _, steps = run(base, few[0].case, few[0].result_dtype)
+        compute = base.compute or block.case.dtype
+        _, steps = run(base, block.case, block.result_dtype)
         own = FORMATS[compute]
         narrower = [
             name
