@@ -312,10 +312,16 @@ def fingerprint(
     whole = (*blocks, *asked)
     few = _screened(whole)
     ranked: list[tuple[Variant, float]] = []
+    least = 0.0
     for variants in _tiers(loss, quantity, whole, hints):
-        ranked = _ranked(variants, few, ranked)
-        if ranked and ranked[0][1] >= CLEAR and _passed(ranked[0][0], passing)[0] >= _MOST_PASSING:
-            break
+        ranked = _ranked(variants, few, ranked, least)
+        if not ranked or ranked[0][1] < ACCEPTED:
+            continue
+        if _passed(ranked[0][0], passing)[0] >= _MOST_PASSING:
+            if ranked[0][1] >= CLEAR:
+                break
+            # only what explains more may change the diagnosis, or as much as what comes next
+            least = max((each for _, each in ranked if each < ranked[0][1]), default=0.0)
     matches = _finalists(ranked, whole, passing)
     chosen = _chosen(matches)
     if not _enough(chosen) or (chosen[0].share < CLEAR and WIDER.get(whole[0].case.dtype)):
@@ -324,7 +330,7 @@ def fingerprint(
         own = whole[0].case.dtype
         bases += [replace(each, compute=wide) for wide in _wider(own) for each in bases]
         bases += [each for each, _ in ranked[:RANKED] if each not in bases]
-        more = _ranked(list(_stored(bases, few[0].block)), few)
+        more = _ranked(list(_stored(bases, few[0].block)), few, least=least)
         matches += _finalists(more, whole, passing)
         chosen = _chosen(matches)
     accepted = chosen if _enough(chosen) else []
@@ -497,6 +503,7 @@ def _ranked(
     tried: Sequence[Variant],
     few: Sequence[Agreement],
     known: Sequence[tuple[Variant, float]] = (),
+    least: float = 0.0,
 ) -> list[tuple[Variant, float]]:
     """The variants with the share of the rows on which each agrees, the best first.
 
@@ -504,14 +511,16 @@ def _ranked(
         tried: the variants.
         few: the rows.
         known: what was ranked before, which is ranked with them.
+        least: the share that a variant has to exceed.
 
-    Variants that cannot come among the first `TRIED` are left out as soon as that is seen.
+    Variants that cannot, or cannot come among the first `TRIED`, are left out as soon as that is
+    seen.
     """
     rows = sum(each.block.results for each in few)
     best = sorted((share for _, share in known), reverse=True)[:TRIED]
     scored = [*known]
     for variant in tried:
-        least = best[-1] if len(best) == TRIED else 0.0
+        least = max(least, best[-1]) if len(best) == TRIED else least
         agreed, left = 0, rows
         for each in few:
             if agreed + left <= least * rows:
@@ -521,7 +530,7 @@ def _ranked(
         else:
             share = agreed / rows
             scored.append((variant, share))
-            if share > least or len(best) < TRIED:
+            if share > best[-1] if len(best) == TRIED else True:
                 best = sorted([*best, share], reverse=True)[:TRIED]
     scored.sort(key=lambda each: -each[1])
     return scored
