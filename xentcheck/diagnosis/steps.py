@@ -176,8 +176,8 @@ _MANY = 32
 
 
 def as_float64(value: Array) -> Float64Array:
-    """The values of a step in float64."""
-    return to_float64(np.asarray(value))
+    """The values of a step in float64. A form runs with NumPy's warnings off."""
+    return np.asarray(value).astype(np.float64, copy=False)
 
 
 TRUNCATED = " truncated"

@@ -53,7 +53,7 @@ class Powers:
             return np.where(where.any(axis=1), np.inf, 0.0)
 
         s.blame(over, overflows)
-        below = None if s.exact else (as_float64(self.shift) != as_float64(top))[:, 0]
+        below = (self.shift != top)[:, 0] if s.blaming and not s.exact else None
         self.total = s.keep("s = Σ exp", s.total(self.powers, over, below))
         if guard := options.get("sum"):
             self.total = self._guarded_sum(s, guard, options["epsilon"])
