@@ -16,6 +16,7 @@ from benchmarks.subjects import (
     search,
     searching,
     startup,
+    survey,
     waiting,
     workers,
 )
@@ -47,5 +48,6 @@ SUBJECTS: Mapping[str, Subject] = {
         "worst errors by search, against random sampling and hypothesis", searching.measure
     ),
     "formats": Subject("every format, and the page in a browser", formats.measure),
+    "survey": Subject("the survey with every framework, and its memory", survey.measure),
     "configs": Subject("rows of the survey that reach mpmath", configs.measure),
 }

@@ -24,3 +24,13 @@ def measure(plan: Plan, findings: Findings) -> None:
         findings.figures.append(
             Figure(str(SURVEY), f"by {tier}", "% of rows", share, target=target)
         )
+    beyond = sum(decided[each.value] for each in (Tier.BINARY128, Tier.MPMATH))
+    findings.figures.append(
+        Figure(
+            str(SURVEY),
+            "beyond double-double",
+            "% of rows",
+            100 * beyond / whole,
+            target=at_most(3),
+        )
+    )

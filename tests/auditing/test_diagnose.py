@@ -1,9 +1,12 @@
 """The stage of the diagnosis after an audit."""
 
+import numpy as np
 import pytest
 
 from tests.running import invoke
 from xentcheck.auditing import diagnose
+from xentcheck.auditing.asking import rows_near
+from xentcheck.model import Case, LabelKind
 
 
 def test_a_fault_of_the_diagnosis_costs_no_report(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,3 +31,11 @@ def test_a_fault_of_the_diagnosis_costs_no_report(monkeypatch: pytest.MonkeyPatc
     assert done.exit_code == 4
     assert "internal error: the diagnosis of" in done.stderr
     assert "spurious-overflow" in done.stdout
+
+
+def test_rows_near_the_largest_number_are_made_without_a_warning() -> None:
+    largest = np.full((1, 3), np.finfo(np.float64).max)
+    case = Case("test", "given", "log_softmax", "float64", largest, LabelKind.NONE, None)
+    near = rows_near(case)
+    assert (near.logits[0] == largest).all()
+    assert np.isfinite(near.logits).all()

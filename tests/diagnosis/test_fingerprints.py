@@ -6,25 +6,33 @@ import numpy as np
 import pytest
 
 from xentcheck import registry
+from xentcheck.diagnosis.agreement import Agreement
 from xentcheck.diagnosis.exact_numbers import exact_array
 from xentcheck.diagnosis.fingerprint import (
+    TRIED,
     Fingerprint,
     Variant,
     fingerprint,
     merged_blocks,
     options_of,
+    predicted,
+    ranking,
+    screened,
+    tiers_of_variants,
 )
 from xentcheck.diagnosis.models import models_of, sound_model
 from xentcheck.diagnosis.steps import Steps
 from xentcheck.floats import FORMATS, from_float64, to_float64
 from xentcheck.losses import LOSSES
-from xentcheck.measurement import FailingRows, Tally, take
+from xentcheck.measurement import FailingBlock, FailingRows, Tally, take
 from xentcheck.model import (
+    KINDS,
     SURVEY_TOLERANCE,
     Array,
     Case,
     Cause,
     Implementation,
+    Kind,
     LabelKind,
     Layout,
     Quantity,
@@ -58,6 +66,19 @@ def _of_cases(
     implementation: Implementation, cases: Sequence[Case], quantity: Quantity = Quantity.VALUE
 ) -> Fingerprint:
     """The fingerprint of an implementation on the failing rows of some cases."""
+    failing = _failing(implementation, cases, quantity)
+    return fingerprint(
+        implementation.loss,
+        quantity,
+        merged_blocks(failing.blocks),
+        merged_blocks(failing.passing),
+    )
+
+
+def _failing(
+    implementation: Implementation, cases: Sequence[Case], quantity: Quantity = Quantity.VALUE
+) -> FailingRows:
+    """The failing rows of an implementation among those of some cases."""
     function = function_for(implementation, quantity)
     assert function is not None
     tally = Tally(failing=FailingRows(200))
@@ -70,14 +91,8 @@ def _of_cases(
             results = np.asarray(function(*arguments))
         truth = Reference(case, {quantity})
         take(tally, implementation, case, results, truth, quantity, SURVEY_TOLERANCE)
-    failing = tally.failing
-    assert failing is not None
-    return fingerprint(
-        implementation.loss,
-        quantity,
-        merged_blocks(failing.blocks),
-        merged_blocks(failing.passing),
-    )
+    assert tally.failing is not None
+    return tally.failing
 
 
 def _own(loss: str, function: object, name: str = "own") -> Implementation:
@@ -121,6 +136,51 @@ def test_the_field_guide_is_recognised(loss: str, name: str) -> None:
     assert found.matches[0].share >= 0.95
     explained = sum(each is not None for each in found.causes.tolist())
     assert explained >= 0.9 * found.rows or (loss, name) in _WITHOUT_A_NAME
+
+
+@pytest.mark.parametrize(("loss", "name"), _UNSOUND[::5], ids=str)
+def test_forms_that_are_dropped_early_are_none_of_the_best(loss: str, name: str) -> None:
+    """The ranking is that of all forms on all rows, as far as anybody looks."""
+    implementation = _REGISTERED[loss, name]
+    usual = chosen_labels(LOSSES[loss], None, None)[0]
+    kinds = implementation.label_kinds
+    cases = _cases(loss, "float32", usual if usual in kinds or not kinds else kinds[0])
+    blocks = merged_blocks(_failing(implementation, cases).blocks)
+    if not blocks:
+        pytest.skip("the form is sound for the value: what is unsound is its gradient")
+    few = screened(blocks)
+    variants = [v for some in tiers_of_variants(loss, Quantity.VALUE, blocks, ()) for v in some]
+
+    def share(variant: Variant) -> float:
+        agreed = [each.rows(predicted(variant, each.block)) for each in few]
+        return float(np.concatenate(agreed).mean())
+
+    whole = sorted(((each, share(each)) for each in variants), key=lambda each: -each[1])
+    found = ranking(variants, few)
+    assert [each.name for each, _ in found[:TRIED]] == [each.name for each, _ in whole[:TRIED]]
+    least = whole[TRIED // 2][1]
+    more = ranking(variants, few, least=least)
+    assert {each.name for each, _ in more} >= {each.name for each, own in whole if own > least}
+
+
+def test_agreement_is_that_of_errors() -> None:
+    """The same NaN or infinity, or the same error to a sixteenth; a zero only by a zero."""
+    logits = np.zeros((6, 1), dtype=np.float32)
+    case = Case("test", "given", "log_softmax", "float32", logits, LabelKind.NONE, None)
+    exact = np.array([[1.0], [1.0], [1.0], [1.0], [1.0], [0.0]])
+    actual = np.array([[1.5], [np.nan], [np.inf], [0.0], [0.0], [0.5]])
+    gravest = np.zeros(6, dtype=np.int8)
+    block = FailingBlock(case, actual, exact, gravest[:, None], gravest, "float32")
+
+    def agreed(*out: float) -> list[bool]:
+        return [bool(each) for each in Agreement(block).rows(np.array(out)[:, None])]
+
+    assert agreed(1.5, np.nan, np.inf, 0.0, -0.0, 0.5) == [True] * 6
+    assert agreed(1.53, 1.0, -np.inf, 0.06, 1e-30, 0.47) == [True, False, False, True, True, True]
+    assert agreed(1.54, np.inf, 3e38, 0.07, np.nan, 0.46) == [False] * 6
+    accepted = np.full(6, KINDS.index(Kind.FTZ), dtype=np.int8)
+    passing = FailingBlock(case, actual, exact, accepted[:, None], accepted, "float32")
+    assert Agreement(passing).rows(np.full((6, 1), 9.0)).all()
 
 
 @pytest.mark.parametrize("epsilon", [3.3e-8, 7e-6, 2.5e-10])

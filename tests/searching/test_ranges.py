@@ -33,7 +33,7 @@ from xentcheck.model import (
 from xentcheck.report.document.read import from_json
 from xentcheck.report.document.schema import report_schema
 from xentcheck.searching.axes import Setting
-from xentcheck.searching.experiments import Explored, Fact, asymmetries, experiments
+from xentcheck.searching.experiments import Explored, Fact, experiments
 from xentcheck.searching.ranges import COMMAND, obstacle, safe_ranges
 from xentcheck.searching.series import Budget
 
@@ -326,14 +326,6 @@ def test_a_row_in_company_is_compared_with_the_row_alone() -> None:
     assert fact(found, ABOVE, "company").kind == "asymmetry"
     alike = experiments(setting(mine(sound)), Budget(400), silent, ("gap",))
     assert not [each for each in alike.facts if each.what == "company"]
-
-
-def test_value_and_gradient_are_compared() -> None:
-    value, gradient = (
-        explored("softmax_cross_entropy", "numpy.log_of_softmax", "float32", each, "gap")
-        for each in (VALUE, GRADIENT)
-    )
-    assert [(each.axis, each.quantity) for each in asymmetries(value, gradient)] == [(BELOW, VALUE)]
 
 
 # budgets, failures and determinism ------------------------------------------------------------

@@ -310,11 +310,11 @@ def fingerprint(
     if not blocks:
         return Fingerprint((), (), np.empty(0, dtype=object), ())
     whole = (*blocks, *asked)
-    few = _screened(whole)
+    few = screened(whole)
     ranked: list[tuple[Variant, float]] = []
     least = 0.0
-    for variants in _tiers(loss, quantity, whole, hints):
-        ranked = _ranked(variants, few, ranked, least)
+    for variants in tiers_of_variants(loss, quantity, whole, hints):
+        ranked = ranking(variants, few, ranked, least)
         if not ranked or ranked[0][1] < ACCEPTED:
             continue
         if _passed(ranked[0][0], passing)[0] >= _MOST_PASSING:
@@ -330,7 +330,7 @@ def fingerprint(
         own = whole[0].case.dtype
         bases += [replace(each, compute=wide) for wide in _wider(own) for each in bases]
         bases += [each for each, _ in ranked[:RANKED] if each not in bases]
-        more = _ranked(list(_stored(bases, few[0].block)), few, least=least)
+        more = ranking(list(_stored(bases, few[0].block)), few, least=least)
         matches += _finalists(more, whole, passing)
         chosen = _chosen(matches)
     accepted = chosen if _enough(chosen) else []
@@ -482,7 +482,7 @@ def _match(variant: Variant, blocks: Sequence[FailingBlock], passed: float = 1.0
     return Match(variant, np.concatenate(agreed), np.concatenate(causes), passed)
 
 
-def _screened(blocks: Sequence[FailingBlock]) -> list[Agreement]:
+def screened(blocks: Sequence[FailingBlock]) -> list[Agreement]:
     """A few rows of some blocks: of those with the most rows, and of short ones."""
     short = [each for each in blocks if each.case.logits.size <= _LONGEST] or list(blocks)
     short.sort(key=lambda each: -each.results)
@@ -499,7 +499,7 @@ def _screened(blocks: Sequence[FailingBlock]) -> list[Agreement]:
 _LONGEST = 1 << 15
 
 
-def _ranked(
+def ranking(
     tried: Sequence[Variant],
     few: Sequence[Agreement],
     known: Sequence[tuple[Variant, float]] = (),
@@ -536,7 +536,7 @@ def _ranked(
     return scored
 
 
-def _tiers(
+def tiers_of_variants(
     loss: str, quantity: Quantity, blocks: Sequence[FailingBlock], hints: Sequence[float]
 ) -> Iterator[list[Variant]]:
     """The variants to try, the likely ones first."""

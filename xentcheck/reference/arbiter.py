@@ -313,12 +313,6 @@ def _count(components: Components) -> int:
     return len(components.outcomes if components.index is None else components.index)
 
 
-def _expand(components: Components) -> Sequence[ExactValue]:
-    if components.index is None:
-        return components.outcomes
-    return [components.outcomes[k] for k in components.index]
-
-
 def _meet(one: Number | float, other: Number | float) -> bool:
     zero = IntervalArithmetic(START_PRECISION).number(0.0)
     one, other = (zero if each == 0.0 else each for each in (one, other))

@@ -152,22 +152,6 @@ def experiments(
     return Explored(setting, tuple(ranges), tuple(facts), made, tuple(left_out), held)
 
 
-def asymmetries(value: Explored, gradient: Explored) -> tuple[Fact, ...]:
-    """Where the value of an implementation holds and its gradient does not, or the reverse."""
-    found = []
-    for axis in value.held:
-        if axis not in gradient.held:
-            continue
-        for good, bad in ((value, gradient), (gradient, value)):
-            grade = _lost(good.held[axis], bad.held[axis])
-            if grade is None:
-                continue
-            one, other = good.setting.quantity, bad.setting.quantity
-            says = f"along {axis} the {one} is {_KEPT[grade]}, the {other} is {_LOST[grade]}"
-            found.append(Fact("asymmetry", other, axis, f"{says}.", "quantity"))
-    return tuple(found)
-
-
 def _lost(
     good: Mapping[Grade, Sequence[Held]], bad: Mapping[Grade, Sequence[Held]]
 ) -> Grade | None:
