@@ -167,7 +167,8 @@ def test_agreement_is_that_of_errors() -> None:
     """The same NaN or infinity, or the same error to a sixteenth; a zero only by a zero."""
     logits = np.zeros((6, 1), dtype=np.float32)
     case = Case("test", "given", "log_softmax", "float32", logits, LabelKind.NONE, None)
-    exact = np.array([[1.0], [1.0], [1.0], [1.0], [1.0], [0.0]])
+    least = 2.0**-149
+    exact = np.array([[1.0], [1.0], [1.0], [1.0], [4 * least], [0.0]])
     actual = np.array([[1.5], [np.nan], [np.inf], [0.0], [0.0], [0.5]])
     gravest = np.zeros(6, dtype=np.int8)
     block = FailingBlock(case, actual, exact, gravest[:, None], gravest, "float32")
@@ -176,8 +177,8 @@ def test_agreement_is_that_of_errors() -> None:
         return [bool(each) for each in Agreement(block).rows(np.array(out)[:, None])]
 
     assert agreed(1.5, np.nan, np.inf, 0.0, -0.0, 0.5) == [True] * 6
-    assert agreed(1.53, 1.0, -np.inf, 0.06, 1e-30, 0.47) == [True, False, False, True, True, True]
-    assert agreed(1.54, np.inf, 3e38, 0.07, np.nan, 0.46) == [False] * 6
+    assert agreed(1.53, 1.0, -np.inf, 0.06, 0.0, 0.47) == [True, False, False, True, True, True]
+    assert agreed(1.54, np.inf, 3e38, 0.07, least, 0.46) == [False] * 6
     accepted = np.full(6, KINDS.index(Kind.FTZ), dtype=np.int8)
     passing = FailingBlock(case, actual, exact, accepted[:, None], accepted, "float32")
     assert Agreement(passing).rows(np.full((6, 1), 9.0)).all()

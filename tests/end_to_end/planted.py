@@ -1891,4 +1891,20 @@ PLANTED = (
             "tests/gate/test_baseline.py::TestWeigh",
         ),
     ),
+    Planted(
+        "a form that is dropped though it may still be the best",
+        "xentcheck/diagnosis/fingerprint.py",
+        "            if agreed + left <= least * rows:",
+        "            if agreed + left // 2 <= least * rows:",
+        (
+            "tests/diagnosis/test_fingerprints.py::test_forms_that_are_dropped_early_are_none_of_the_best",
+        ),
+    ),
+    Planted(
+        "a wrong zero that a small number agrees with",
+        "xentcheck/diagnosis/agreement.py",
+        "np.where(tiny < slack, tiny, slack)",
+        "slack",
+        ("tests/diagnosis/test_fingerprints.py::test_agreement_is_that_of_errors",),
+    ),
 )
