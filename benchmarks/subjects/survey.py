@@ -32,25 +32,23 @@ def measure(plan: Plan, findings: Findings) -> None:
         findings.notes.append(f"Quick: {SURVEY} with every framework takes minutes, left out.")
         return
     peaks: dict[str, list[float]] = {FIRST: [], AGAIN: []}
-    with tempfile.TemporaryDirectory() as kept:
+    with tempfile.TemporaryDirectory() as folder:
+        caches = [folder]  # that of the last first time
 
         def alone() -> float:
-            return _run(("--select", "numpy.*"), kept)[0]
+            return _run(("--select", "numpy.*"), folder)[0]
 
         def first() -> float:
-            with tempfile.TemporaryDirectory() as empty:
-                seconds, peak = _run((), empty)
+            caches.append(tempfile.mkdtemp(dir=folder))
+            seconds, peak = _run((), caches[-1])
             peaks[FIRST].append(peak)
             return seconds
 
         def again() -> float:
-            seconds, peak = _run((), kept)
+            seconds, peak = _run((), caches[-1])
             peaks[AGAIN].append(peak)
             return seconds
 
-        plan.say("the run that leaves compiled programs")
-        again()
-        peaks[AGAIN].clear()
         plan.say(f"{ALONE}, then everything")
         works = [Work(ALONE, alone), Work(FIRST, first), Work(AGAIN, again)]
         measured = by_turns(works, plan.repetitions(full=1, quick=1))
