@@ -68,7 +68,7 @@ def _peak(report: Report, form: str) -> float:
 
 def _in_browser(text: str, name: str, findings: Findings) -> None:
     needed = {"chromium": shutil.which("chromium"), "chromedriver": shutil.which("chromedriver")}
-    needed["selenium"] = find_spec("selenium") and "selenium"
+    needed["selenium"] = "selenium" if find_spec("selenium") else None
     if missing := [each for each, found in needed.items() if not found]:
         findings.missing.append(", ".join(missing))
         return
