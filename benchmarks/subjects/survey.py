@@ -87,7 +87,7 @@ def _run(words: tuple[str, ...], cache: str) -> tuple[float, float]:
         )
         peak = 0.0
         while process.poll() is None:
-            peak = max(peak, sum(map(_memory, _session(process.pid))))
+            peak = max(peak, sum(map(_memory, _family(process.pid))))
             time.sleep(_LOOKED_S)
         seconds = time.perf_counter() - start
         if process.returncode:
@@ -97,13 +97,23 @@ def _run(words: tuple[str, ...], cache: str) -> tuple[float, float]:
     return seconds, peak
 
 
-def _session(leader: int) -> Iterator[int]:
-    """The processes of a session, as far as /proc tells."""
+def _family(leader: int) -> Iterator[int]:
+    """The processes of a session and all that descend from them, as far as /proc tells."""
+    parents: dict[int, int] = {}
+    found = {leader}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):  # it is gone
             after = stat.read_text(errors="replace").rpartition(")")[2].split()
+            parents[int(stat.parent.name)] = int(after[1])
             if int(after[3]) == leader:
-                yield int(stat.parent.name)
+                found.add(int(stat.parent.name))
+    for process in parents:
+        line = [process]
+        while line[-1] in parents and line[-1] not in found:
+            line.append(parents[line[-1]])
+        if line[-1] in found:
+            found.update(line)
+    yield from found
 
 
 def _memory(process: int) -> float:
