@@ -41,7 +41,7 @@ SUBJECTS: Mapping[str, Subject] = {
     "memory": Subject("peak resident memory of an audit", memory.measure),
     "exhaustive": Subject("every float32 of a region, two workers", exhaustive.measure),
     "startup": Subject("commands that compute nothing", startup.measure),
-    "waiting": Subject("a list, a probe and a check, as a user waits for them", waiting.measure),
+    "waiting": Subject("a probe and a check, as a user waits for them", waiting.measure),
     "probing": Subject("a probe against importing the framework it asks", probing.measure),
     "search": Subject("the standard sweep's worst error against a minute's search", search.measure),
     "searching": Subject(

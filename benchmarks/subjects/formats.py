@@ -1,6 +1,5 @@
 """What each format costs as a report grows, and how fast its page is in a browser."""
 
-import shutil
 import tempfile
 import time
 import tracemalloc
@@ -67,13 +66,14 @@ def _peak(report: Report, form: str) -> float:
 
 
 def _in_browser(text: str, name: str, findings: Findings) -> None:
-    needed = {"chromium": shutil.which("chromium"), "chromedriver": shutil.which("chromedriver")}
-    needed["selenium"] = "selenium" if find_spec("selenium") else None
-    if missing := [each for each, found in needed.items() if not found]:
-        findings.missing.append(", ".join(missing))
+    if find_spec("selenium") is None:
+        findings.missing.append("selenium")
         return
-    from tests.browsing import Browser  # noqa: PLC0415
+    from tests.browsing import CHROMIUM, DRIVER, Browser  # noqa: PLC0415
 
+    if not (CHROMIUM and DRIVER):
+        findings.missing.append("chromium, chromedriver")
+        return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "report.html"
         path.write_text(text, encoding="utf-8")

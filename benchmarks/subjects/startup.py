@@ -45,14 +45,10 @@ def command(
     environment: Mapping[str, str] = MappingProxyType({}),
     status: int = 0,
 ) -> None:
-    """Run Python with these arguments. Raises BenchmarkError when its status is another one.
-
-    Modules are compiled once and kept, as those of an installed package are.
-    """
-    inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    """Run Python with these arguments. Raises BenchmarkError when its status is another one."""
     done = subprocess.run(
         [sys.executable, *arguments],
-        env={**inherited, **environment},
+        env=installed(environment),
         capture_output=True,
         text=True,
         check=False,
@@ -60,3 +56,9 @@ def command(
     if done.returncode != status:
         message = f"{name}: exit status {done.returncode}: {done.stderr[-300:]}"
         raise BenchmarkError(message)
+
+
+def installed(environment: Mapping[str, str]) -> dict[str, str]:
+    """This environment and more, with modules compiled once, as an installed package's are."""
+    inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    return {**inherited, **environment}

@@ -1,16 +1,17 @@
 """The survey with every framework that is installed, against the survey of NumPy's field guide."""
 
-import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from benchmarks.findings import BenchmarkError, Figure, Findings, Plan, at_most, figure
 from benchmarks.inputs import SURVEY
+from benchmarks.subjects.startup import installed
 from benchmarks.timing import Times, Work, by_turns, ratio
 
 FIRST, AGAIN = "survey, first", "survey, again"
@@ -33,24 +34,20 @@ def measure(plan: Plan, findings: Findings) -> None:
         return
     peaks: dict[str, list[float]] = {FIRST: [], AGAIN: []}
     with tempfile.TemporaryDirectory() as folder:
-        caches = [folder]  # that of the last first time
+        caches: list[str] = []  # the last is that of the last first time
 
         def alone() -> float:
             return _run(("--select", "numpy.*"), folder)[0]
 
-        def first() -> float:
-            caches.append(tempfile.mkdtemp(dir=folder))
+        def whole(name: str) -> float:
+            if name == FIRST:
+                caches.append(tempfile.mkdtemp(dir=folder))
             seconds, peak = _run((), caches[-1])
-            peaks[FIRST].append(peak)
-            return seconds
-
-        def again() -> float:
-            seconds, peak = _run((), caches[-1])
-            peaks[AGAIN].append(peak)
+            peaks[name].append(peak)
             return seconds
 
         plan.say(f"{ALONE}, then everything")
-        works = [Work(ALONE, alone), Work(FIRST, first), Work(AGAIN, again)]
+        works = [Work(ALONE, alone), *(Work(name, partial(whole, name)) for name in peaks)]
         measured = by_turns(works, plan.repetitions(full=1, quick=1))
     _noted(findings, {each.name: each for each in measured}, peaks)
 
@@ -74,13 +71,12 @@ def _noted(
 
 def _run(words: tuple[str, ...], cache: str) -> tuple[float, float]:
     """Seconds of a survey, and the peak of its memory in bytes; 0 where that is not told."""
-    inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     command = [sys.executable, "-m", "xentcheck", "run", str(SURVEY), "--workers", "2", *words]
     with tempfile.TemporaryFile("w+") as said:
         start = time.perf_counter()
         process = subprocess.Popen(
             [*command, "--allow-skips"],
-            env={**inherited, "XDG_CACHE_HOME": cache},
+            env=installed({"XDG_CACHE_HOME": cache}),
             stdout=subprocess.DEVNULL,
             stderr=said,
             start_new_session=True,

@@ -1,6 +1,6 @@
 """How long a user waits, against what cannot be avoided.
 
-For a list of names: the import of click. For a probe of one row: the slowest import among those of
+For a probe of one row: the slowest import among those of
 the frameworks it asks. For a check of one's own loss: the imports of what it uses, and for JAX the
 check of the same loss in NumPy.
 """
@@ -10,7 +10,6 @@ import tempfile
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 
 from benchmarks.findings import Findings, Plan, at_most, figure
 from benchmarks.subjects.probing import INPUT
@@ -18,7 +17,6 @@ from benchmarks.subjects.startup import command
 from benchmarks.timing import Times, Work, by_turns, clocked, ratio
 from xentcheck.execution import cores
 
-CLICK = "import click"
 DEPENDENCIES = "import numpy, mpmath, click, rich, yaml, ml_dtypes"
 PROBED = ("torch", "jax", "tensorflow", "keras", "scipy", "sklearn", "onnxruntime")
 """Modules of the frameworks that a probe asks, as far as they are installed."""
@@ -46,7 +44,7 @@ FAILED = 1
 
 
 def measure(plan: Plan, findings: Findings) -> None:
-    """A list, a probe, and checks by NumPy, torch and JAX, first and again.
+    """A probe, and checks by NumPy, torch and JAX, first and again.
 
     The first time no compiled program is kept, and again there are those of the run before.
     """
@@ -58,11 +56,10 @@ def measure(plan: Plan, findings: Findings) -> None:
         for name in known:
             Path(folder, f"by_{name}.py").write_text(LOSSES[name], encoding="utf-8")
         kept = {"XDG_CACHE_HOME": folder}
-        works = {"click": _python(CLICK), "dependencies": _python(DEPENDENCIES)}
+        works = {"dependencies": _python(DEPENDENCIES)}
         works |= {f"import {name}": _python(f"import {name}") for name in modules}
-        works["list losses"] = _command("list", "losses")
-        works["probe"] = _command("probe", *INPUT, environment={"XENTCHECK_NO_CACHE": "1"})
-        works["probe again"] = _command("probe", *INPUT, environment=kept)
+        works["probe"] = _probe({"XENTCHECK_NO_CACHE": "1"})
+        works["probe again"] = _probe(kept)
         works |= {name: _check(folder, name, {"XENTCHECK_NO_CACHE": "1"}) for name in known}
         if "jax" in known:
             works["jax again"] = _check(folder, "jax", kept)
@@ -75,7 +72,6 @@ def measure(plan: Plan, findings: Findings) -> None:
     imports = [f"import {name}" for name in modules]
     slowest = max(imports, key=lambda each: times[each].median, default="dependencies")
     for place, name, base, most, of in (
-        ("list losses", "list losses", "click", 3, "import click"),
         ("probe", "probe", slowest, None, f"{slowest}, the slowest"),
         ("probe", "probe again", slowest, 1.4, f"{slowest}, the slowest"),
         ("check", "numpy", "dependencies", 5, "importing its dependencies"),
@@ -94,10 +90,9 @@ def _python(code: str) -> Work:
     return Work(code, clocked(partial(command, code, ("-c", code))))
 
 
-def _command(*words: str, environment: Mapping[str, str] = MappingProxyType({})) -> Work:
-    title = " ".join(words[:2])
-    run = partial(command, title, ("-m", "xentcheck", *words), environment)
-    return Work(title, clocked(run))
+def _probe(environment: Mapping[str, str]) -> Work:
+    run = partial(command, "probe", ("-m", "xentcheck", "probe", *INPUT), environment)
+    return Work("probe", clocked(run))
 
 
 def _check(folder: str, name: str, environment: Mapping[str, str]) -> Work:

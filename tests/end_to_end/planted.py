@@ -1894,8 +1894,8 @@ PLANTED = (
     Planted(
         "a form that is dropped though it may still be the best",
         "xentcheck/diagnosis/fingerprint.py",
-        "            if agreed + left <= least * rows:",
-        "            if agreed + left // 2 <= least * rows:",
+        "            if agreed + left <= bar * rows:",
+        "            if agreed + left // 2 <= bar * rows:",
         (
             "tests/diagnosis/test_fingerprints.py::test_forms_that_are_dropped_early_are_none_of_the_best",
         ),

@@ -322,7 +322,8 @@ def fingerprint(
                 break
             # only what explains more may change the diagnosis, or as much as what comes next
             least = max((each for _, each in ranked if each < ranked[0][1]), default=0.0)
-    matches = _finalists(ranked, whole, passing)
+    compared = [Agreement(block) for block in whole]
+    matches = _finalists(ranked, compared, passing)
     chosen = _chosen(matches)
     if not _enough(chosen) or (chosen[0].share < CLEAR and WIDER.get(whole[0].case.dtype)):
         plain = [each for each in models_of(loss, quantity) if not each.fitted]
@@ -331,7 +332,7 @@ def fingerprint(
         bases += [replace(each, compute=wide) for wide in _wider(own) for each in bases]
         bases += [each for each, _ in ranked[:RANKED] if each not in bases]
         more = ranking(list(_stored(bases, few[0].block)), few, least=least)
-        matches += _finalists(more, whole, passing)
+        matches += _finalists(more, compared, passing)
         chosen = _chosen(matches)
     accepted = chosen if _enough(chosen) else []
     rows = sum(block.results for block in whole)
@@ -345,7 +346,7 @@ def fingerprint(
         if any((each.agreed == match.agreed).all() for match in chosen)
     ]
     rest = [each for each in ranked if each[0] not in alike]
-    others = tuple(_match(each, whole) for each, share in rest[:1] if share > 0)
+    others = tuple(_match(each, compared) for each, share in rest[:1] if share > 0)
     kept = sum(block.results for block in blocks)
     return Fingerprint(
         tuple(_of_first(each, kept) for each in accepted),
@@ -395,7 +396,7 @@ def _agreed_causes(match: Match, matches: Sequence[Match]) -> npt.NDArray[Any]:
 
 def _finalists(
     ranked: Sequence[tuple[Variant, float]],
-    blocks: Sequence[FailingBlock],
+    compared: Sequence[Agreement],
     passing: Sequence[FailingBlock],
 ) -> list[Match]:
     """The best variants that pass where the implementation does, on all rows."""
@@ -406,7 +407,7 @@ def _finalists(
             break
         near, equal = _passed(variant, passing)
         if near >= _MOST_PASSING:
-            found.append(_match(variant, blocks, equal))
+            found.append(_match(variant, compared, equal))
             if found[-1].share >= CLEAR:
                 clear = share  # only those that agree on as much may be the form as well
     return found
@@ -473,11 +474,11 @@ def _enough(chosen: Sequence[Match]) -> bool:
     return bool(covered.mean() >= ACCEPTED)
 
 
-def _match(variant: Variant, blocks: Sequence[FailingBlock], passed: float = 1.0) -> Match:
+def _match(variant: Variant, compared: Sequence[Agreement], passed: float = 1.0) -> Match:
     agreed, causes = [], []
-    for block in blocks:
-        out, found = computed(variant, block)
-        agreed.append(Agreement(block).rows(out))
+    for each in compared:
+        out, found = computed(variant, each.block)
+        agreed.append(each.rows(out))
         causes.append(found)
     return Match(variant, np.concatenate(agreed), np.concatenate(causes), passed)
 
@@ -517,21 +518,20 @@ def ranking(
     seen.
     """
     rows = sum(each.block.results for each in few)
-    best = sorted((share for _, share in known), reverse=True)[:TRIED]
+    best = sorted([*(share for _, share in known), *[0.0] * TRIED], reverse=True)[:TRIED]
     scored = [*known]
     for variant in tried:
-        least = max(least, best[-1]) if len(best) == TRIED else least
+        bar = max(least, best[-1])
         agreed, left = 0, rows
         for each in few:
-            if agreed + left <= least * rows:
+            if agreed + left <= bar * rows:
                 break
             agreed += int(np.count_nonzero(each.rows(predicted(variant, each.block))))
             left -= each.block.results
         else:
             share = agreed / rows
             scored.append((variant, share))
-            if share > best[-1] if len(best) == TRIED else True:
-                best = sorted([*best, share], reverse=True)[:TRIED]
+            best = sorted([*best, share], reverse=True)[:TRIED]
     scored.sort(key=lambda each: -each[1])
     return scored
 

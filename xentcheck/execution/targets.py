@@ -1,6 +1,6 @@
 """Turn a user's target into an implementation without loading its code in this process."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from xentcheck import registry
@@ -8,7 +8,7 @@ from xentcheck.errors import TargetError, XentcheckError
 from xentcheck.execution import hosts
 from xentcheck.execution.invocation import CallError
 from xentcheck.implementations import user
-from xentcheck.model import Implementation, Target, selected
+from xentcheck.model import Implementation, Process, Target, selected
 
 
 def open_target(target: Target) -> tuple[Implementation, str]:
@@ -48,7 +48,7 @@ def start_registered(loss: str, dtypes: Sequence[str], patterns: Sequence[str]) 
         and not set(dtypes).isdisjoint(each.dtypes)
         and selected(each.name, patterns or ("*",))
     }
-    hosts.start(each for each in wanted if not registry.missing(each))
+    _start(wanted)
 
 
 def start_target(target: Target) -> None:
@@ -56,13 +56,15 @@ def start_target(target: Target) -> None:
     if target.command or "{out}" in target.target:
         return
     with suppress(XentcheckError):
-        process = user.process_of(target)
-        if not registry.missing(process):
-            hosts.start((process,))
+        _start((user.process_of(target),))
 
 
 def open_targets(targets: Sequence[Target]) -> tuple[Implementation, ...]:
     """Return the implementations of several targets; their processes start in parallel."""
-    processes = [user.process_of(target) for target in targets if not target.command]
-    hosts.start(each for each in processes if not registry.missing(each))
+    _start([user.process_of(target) for target in targets if not target.command])
     return tuple(open_target(target)[0] for target in targets)
+
+
+def _start(processes: Iterable[Process]) -> None:
+    """Start processes, except those whose modules are not installed."""
+    hosts.start(each for each in processes if not registry.missing(each))
